@@ -1,0 +1,1 @@
+//! Backends: their manifests, grants, and running them as WebAssembly components.

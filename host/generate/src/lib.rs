@@ -1,0 +1,1 @@
+//! Running a generator in its sandbox and taking its files.

@@ -1,0 +1,1 @@
+//! Running Nix: evaluation, realisation, closures.

@@ -1,0 +1,1 @@
+//! From a spec and the states of its instances to ordered steps.

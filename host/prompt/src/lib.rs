@@ -1,0 +1,1 @@
+//! Asking a person, or reading the answers from a file.

@@ -1,0 +1,1 @@
+//! Private folders on RAM-backed file systems.

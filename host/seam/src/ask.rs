@@ -1,0 +1,70 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Failure, Secret};
+
+/// A secret in the host's keeping, by number; it means nothing outside its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SecretId(pub u32);
+
+/// A plaintext: in the host's keeping, or made by the component itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Value {
+    /// The host has it.
+    Kept(SecretId),
+    /// The component made it.
+    Made(Secret),
+}
+
+/// What a component may ask of the host while it runs. Closed and small on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ask {
+    /// The plaintext behind a handle; needs the grant `plaintext`.
+    SecretBytes(SecretId),
+    /// age encryption to declared readers; only during `serialize`.
+    Seal {
+        /// The plaintext.
+        value: Value,
+        /// To whom.
+        recipients: Vec<String>,
+        /// ASCII armor or binary.
+        armor: bool,
+    },
+    /// age decryption; only during `retrieve`, with the grant `identities`.
+    Open {
+        /// An age file.
+        file: Vec<u8>,
+    },
+}
+
+/// The host's answer to an [`Ask`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// To [`Ask::SecretBytes`].
+    Bytes(Secret),
+    /// To [`Ask::Seal`].
+    Sealed(Vec<u8>),
+    /// To [`Ask::Open`]: the plaintext stays with the host.
+    Opened {
+        /// Its handle.
+        secret: crate::SecretId,
+        /// Its length in bytes.
+        size: u64,
+    },
+    /// An expected failure, for the component to pass on.
+    Failed(Failure),
+    /// Not allowed; the call ends here.
+    Denied(String),
+}
+
+/// How grave a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// For the curious.
+    Info,
+    /// For authors.
+    Debug,
+}

@@ -1,0 +1,45 @@
+use serde::{Deserialize, Serialize};
+
+/// Open key-value pairs for what comes later.
+pub type Attrs = Vec<(String, String)>;
+
+/// A machine or user that reads an instance, as the component sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// `nixos`, `home-manager` or `darwin`.
+    pub kind: String,
+    /// The flake's attribute.
+    pub name: String,
+    /// `artifacts.config.<backend>` of this target: a JSON object as text.
+    pub config: String,
+    /// Open pairs; empty for now.
+    pub attrs: Attrs,
+}
+
+/// A declared secret file. Public files never reach a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// A clean file name.
+    pub name: String,
+    /// Whether targets may read it; otherwise admins only.
+    pub deploy: bool,
+    /// Open pairs; empty for now.
+    pub attrs: Attrs,
+}
+
+/// One stored copy of an artifact, as the component sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// `per-machine/web1/attic`: a label, not a path.
+    pub name: String,
+    /// The artifact's name.
+    pub artifact: String,
+    /// Whether several targets share it.
+    pub shared: bool,
+    /// Sorted by name; exactly one unless shared.
+    pub targets: Vec<Target>,
+    /// Sorted by name.
+    pub files: Vec<File>,
+    /// Open pairs; empty for now.
+    pub attrs: Attrs,
+}

@@ -1,0 +1,42 @@
+//! The seam between the host and a component: plain data that can cross a pipe.
+//!
+//! A [`Request`] goes in, a [`Reply`] comes out. In between, the only way back is [`Ask`], which the host answers with an
+//! [`Answer`] while the component waits. Nothing here can reach a file, a key or a terminal, and nothing else of the host is
+//! reachable from a component's store.
+
+mod ask;
+mod instance;
+mod reply;
+mod request;
+
+pub use ask::{Answer, Ask, Level, SecretId, Value};
+pub use instance::{Attrs, File, Instance, Target};
+pub use reply::{CallError, Checked, Event, Failure, Outcome, Reply, State, Usage};
+pub use request::{Files, Item, Request};
+
+/// Plaintext. Wiped when it is dropped, and never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Secret(zeroize::Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes the bytes over.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(zeroize::Zeroizing::new(bytes))
+    }
+
+    /// The plaintext.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Its length in bytes.
+    pub fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
+}

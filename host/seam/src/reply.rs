@@ -1,0 +1,117 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Files, Level, Secret, SecretId};
+
+/// What came of a [`crate::Request`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The result, or why there is none.
+    pub outcome: Result<Outcome, CallError>,
+    /// What happened on the way, in order.
+    pub events: Vec<Event>,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// A result, by kind of request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// One entry for each instance asked about, in that order.
+    Checked(Vec<Result<Checked, CallError>>),
+    /// The new slice, whole.
+    Serialized(Files),
+    /// The plaintexts: by handle when the host opened them (`Value` in the ask), by bytes when the component did.
+    Retrieved(Vec<(String, crate::Value)>),
+}
+
+/// What a component says of one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// For each file the public recipients it is to be encrypted to, sorted.
+    pub readers: Vec<(String, Vec<String>)>,
+    /// What lies in the slice.
+    pub state: State,
+}
+
+/// A component's word on a slice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Complete and readable as far as can be told without a key.
+    Present,
+    /// Nothing there.
+    Absent,
+    /// Kind and a sentence each.
+    Stale(Vec<(String, String)>),
+}
+
+/// A failure that the component itself reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `config`, `corrupt`, `denied`, `no-identity`, `unsupported`, `internal`; an open set.
+    pub kind: String,
+    /// One sentence.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Why a call gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallError {
+    /// The component said no, in its own words.
+    Failed(Failure),
+    /// It trapped, exited or broke the contract: a bug of the backend.
+    Broken(String),
+    /// It asked for what it may not have.
+    Refused(String),
+    /// It overran a limit: which one.
+    Overrun(String),
+}
+
+/// Something a component did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A message through the `log` import.
+    Log {
+        /// How grave.
+        level: Level,
+        /// Escaped and cut.
+        message: String,
+    },
+    /// A file-system call.
+    File {
+        /// Name of the operation, as WASI has it.
+        operation: String,
+        /// The path below `/slice`.
+        path: String,
+        /// `None` when it went well, otherwise the error code.
+        error: Option<String>,
+        /// Bytes read or written.
+        bytes: u64,
+    },
+    /// A call to the host.
+    Host {
+        /// `secrets.bytes`, `age.seal`, …
+        call: String,
+        /// The secret it was about, if any.
+        secret: Option<SecretId>,
+        /// `None` when it went well.
+        error: Option<String>,
+    },
+    /// What the component wrote to its standard streams; kept for failures.
+    Output(String),
+}
+
+/// What a call took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Peak linear memory in bytes.
+    pub memory: u64,
+    /// Wall time in microseconds.
+    pub micros: u64,
+    /// Calls of exported functions.
+    pub calls: u64,
+}
+
+/// A secret that came back, for the host's own use.
+pub type Retrieved = Vec<(String, Secret)>;

@@ -1,0 +1,104 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Name, TargetKind};
+
+/// The name of one stored copy of an artifact, which is also its path below the storage: `per-machine/web1/attic`,
+/// `per-user/alice@laptop/ssh`, `shared/ca`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum InstanceName {
+    /// Of one machine.
+    Machine {
+        /// The machine.
+        target: Name,
+        /// The artifact.
+        artifact: Name,
+    },
+    /// Of one user.
+    User {
+        /// The user's target.
+        target: Name,
+        /// The artifact.
+        artifact: Name,
+    },
+    /// Of all targets that declare it shared.
+    Shared {
+        /// The artifact.
+        artifact: Name,
+    },
+}
+
+impl InstanceName {
+    /// The instance of a target's own artifact.
+    pub fn of(kind: TargetKind, target: Name, artifact: Name) -> Self {
+        match kind {
+            TargetKind::Nixos | TargetKind::Darwin => Self::Machine { target, artifact },
+            TargetKind::HomeManager => Self::User { target, artifact },
+        }
+    }
+
+    /// The artifact's name.
+    pub fn artifact(&self) -> &Name {
+        match self {
+            Self::Machine { artifact, .. } | Self::User { artifact, .. } | Self::Shared { artifact } => artifact,
+        }
+    }
+
+    /// The folders below the storage, outermost first.
+    pub fn components(&self) -> Vec<&str> {
+        match self {
+            Self::Machine { target, artifact } => vec!["per-machine", target.as_str(), artifact.as_str()],
+            Self::User { target, artifact } => vec!["per-user", target.as_str(), artifact.as_str()],
+            Self::Shared { artifact } => vec!["shared", artifact.as_str()],
+        }
+    }
+}
+
+impl fmt::Display for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.components().join("/"))
+    }
+}
+
+/// Why a text is no instance name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is no instance name: expected per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT", .0.escape_debug())]
+pub struct InstanceNameError(String);
+
+impl FromStr for InstanceName {
+    type Err = InstanceNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = |_| InstanceNameError(text.to_owned());
+        let parts: Vec<&str> = text.split('/').collect();
+        match parts.as_slice() {
+            ["per-machine", target, artifact] => Ok(Self::Machine {
+                target: target.parse().map_err(bad)?,
+                artifact: artifact.parse().map_err(bad)?,
+            }),
+            ["per-user", target, artifact] => Ok(Self::User {
+                target: target.parse().map_err(bad)?,
+                artifact: artifact.parse().map_err(bad)?,
+            }),
+            ["shared", artifact] => Ok(Self::Shared { artifact: artifact.parse().map_err(bad)? }),
+            _ => Err(InstanceNameError(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for InstanceName {
+    type Error = InstanceNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<InstanceName> for String {
+    fn from(name: InstanceName) -> Self {
+        name.to_string()
+    }
+}

@@ -1,0 +1,16 @@
+//! The spec: the JSON that Nix evaluates from the declarations, typed and checked. Pure.
+//!
+//! Reading is strict: an unknown schema version, an unknown field (unless it begins with `x-`) or a name that could leave
+//! its folder refuses the whole spec and names its place.
+
+mod instance;
+mod name;
+mod parse;
+mod types;
+
+pub use instance::InstanceName;
+pub use name::{Name, NameError};
+pub use parse::{Error, parse, parse_target};
+pub use types::{
+    Artifact, Backend, Component, File, Generator, Prompt, PromptKind, SCHEMA, Spec, Target, TargetKind,
+};

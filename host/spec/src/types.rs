@@ -1,0 +1,223 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Name;
+
+/// The version of the spec that this host reads.
+pub const SCHEMA: u64 = 1;
+
+/// What Nix evaluated: the registry and every target's declarations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    /// Always [`SCHEMA`].
+    pub schema: u64,
+    /// Where the flake's `artifacts.root` is in the Nix store or on disk; `None` means the spec's own folder.
+    #[serde(default)]
+    pub root: Option<PathBuf>,
+    /// Registered backends by name; bundled ones need no entry.
+    #[serde(default)]
+    pub backends: BTreeMap<Name, Backend>,
+    /// Machines and users.
+    pub targets: Vec<Target>,
+}
+
+/// An entry of the registry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backend {
+    /// Where its component is.
+    pub component: Component,
+    /// Expected SHA-256 of the component, in hex.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Folder below the root that holds its slices.
+    #[serde(default = "default_storage")]
+    pub storage: String,
+    /// What it may do.
+    #[serde(default)]
+    pub grants: serde_json::Map<String, serde_json::Value>,
+    /// How much it may use.
+    #[serde(default)]
+    pub limits: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The storage of a backend that names none.
+pub const DEFAULT_STORAGE: &str = "secrets";
+
+fn default_storage() -> String {
+    DEFAULT_STORAGE.to_owned()
+}
+
+/// Where a component is: `builtin:agenix`, a path, or a path with the derivation that makes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Component {
+    /// `builtin:<name>` or a path.
+    Plain(String),
+    /// A store path and its derivation, realised only when needed.
+    Derived {
+        /// The store path.
+        path: PathBuf,
+        /// Its `.drv`.
+        drv: PathBuf,
+    },
+}
+
+/// One machine or user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// Machine or user.
+    pub kind: TargetKind,
+    /// The flake's attribute.
+    pub name: Name,
+    /// Its Nix system.
+    #[serde(default)]
+    pub system: Option<String>,
+    /// `artifacts.config`: by backend.
+    #[serde(default)]
+    pub config: BTreeMap<String, serde_json::Value>,
+    /// `artifacts.store`.
+    #[serde(default)]
+    pub artifacts: BTreeMap<Name, Artifact>,
+}
+
+/// What a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetKind {
+    /// A NixOS machine.
+    Nixos,
+    /// A user.
+    HomeManager,
+    /// A macOS machine.
+    Darwin,
+}
+
+impl TargetKind {
+    /// Its word in the spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nixos => "nixos",
+            Self::HomeManager => "home-manager",
+            Self::Darwin => "darwin",
+        }
+    }
+}
+
+/// A declared artifact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Whether all targets that declare it have one copy.
+    #[serde(default)]
+    pub shared: bool,
+    /// The backend's name; absent only when blocked.
+    #[serde(default)]
+    pub backend: Option<Name>,
+    /// It could not be evaluated yet: it reads a public value that is not made.
+    #[serde(default)]
+    pub blocked: bool,
+    /// Its files.
+    #[serde(default)]
+    pub files: BTreeMap<Name, File>,
+    /// What is asked before it is made.
+    #[serde(default)]
+    pub prompts: BTreeMap<Name, Prompt>,
+    /// Artifacts whose files its generator reads.
+    #[serde(default)]
+    pub dependencies: Vec<Name>,
+    /// Any value; a change makes the instance stale.
+    #[serde(default)]
+    pub validation: serde_json::Value,
+    /// Seconds until it expires.
+    #[serde(default)]
+    pub max_age: Option<u64>,
+    /// Seconds that its generator may take.
+    #[serde(default)]
+    pub timeout: Option<u64>,
+    /// Whether its generator may use the network.
+    #[serde(default)]
+    pub network: bool,
+    /// What makes its files.
+    #[serde(default)]
+    pub generator: Option<Generator>,
+}
+
+/// A declared file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct File {
+    /// False makes it public.
+    #[serde(default = "yes")]
+    pub secret: bool,
+    /// False keeps it from every target.
+    #[serde(default = "yes")]
+    pub deploy: bool,
+    /// Where the target finds it.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Its mode there, as octal text.
+    #[serde(default)]
+    pub mode: Option<String>,
+    /// Its owner there.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Its group there.
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prompt {
+    /// What the person is asked for.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// How it is asked.
+    #[serde(default, rename = "type")]
+    pub kind: PromptKind,
+    /// The value on test machines.
+    #[serde(default)]
+    pub test_value: Option<String>,
+}
+
+/// How a question is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PromptKind {
+    /// Not shown, asked twice.
+    #[default]
+    Hidden,
+    /// Shown, one line.
+    Line,
+    /// Shown, until end of input.
+    Multiline,
+    /// Not shown, until end of input.
+    MultilineHidden,
+}
+
+/// What makes an artifact's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Generator {
+    /// An executable, or a folder with one `bin/*`.
+    pub path: PathBuf,
+    /// The derivation that makes it, realised only when needed.
+    #[serde(default)]
+    pub drv: Option<PathBuf>,
+    /// The system it runs on.
+    #[serde(default)]
+    pub system: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! Slices: reading, committing, receipts, locks, trash and git's index.
