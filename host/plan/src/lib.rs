@@ -1,1 +1,19 @@
-//! From a spec and the states of its instances to ordered steps.
+//! From a spec and the states of its instances to ordered steps. Pure: no file, no clock, no process.
+//!
+//! [`instances`] turns declarations into instances and finds where shared ones disagree; [`state`] decides what an instance
+//! is from what its backend said and what the host found; [`order`] puts instances behind what they depend on;
+//! [`Selector`] picks some of them.
+
+mod instance;
+mod order;
+mod problem;
+mod resolve;
+mod select;
+mod state;
+
+pub use instance::{Instance, Reader};
+pub use order::order;
+pub use problem::Problem;
+pub use resolve::{Resolved, instances};
+pub use select::{Selector, select};
+pub use state::{Facts, Reason, Said, State, state, validation_hash};

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Files, Level, Secret, SecretId};
+use crate::{Files, Level, SecretId};
 
 /// What came of a [`crate::Request`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,5 +113,3 @@ pub struct Usage {
     pub calls: u64,
 }
 
-/// A secret that came back, for the host's own use.
-pub type Retrieved = Vec<(String, Secret)>;

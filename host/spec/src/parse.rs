@@ -39,12 +39,12 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]; nothing of a spec that has one fault is used.
 pub fn parse(text: &str) -> Result<Spec, Error> {
-    let value: Value = serde_json::from_str(text).map_err(Error::Json)?;
-    match value.get("schema") {
+    let head: Head = serde_json::from_str(text).map_err(Error::Json)?;
+    match head.schema {
         Some(found) if found.as_u64() == Some(SCHEMA) => {}
-        found => return Err(Error::Schema { found: found.map_or_else(|| "none".to_owned(), Value::to_string) }),
+        found => return Err(Error::Schema { found: found.map_or_else(|| "none".to_owned(), |v| v.to_string()) }),
     }
-    let spec: Spec = typed(value)?;
+    let spec: Spec = typed(text)?;
     let mut seen = BTreeSet::new();
     for target in &spec.targets {
         if !seen.insert((target.kind, &target.name)) {
@@ -59,27 +59,120 @@ pub fn parse(text: &str) -> Result<Spec, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn parse_target(text: &str) -> Result<Target, Error> {
-    typed(serde_json::from_str(text).map_err(Error::Json)?)
+    typed(text)
+}
+
+/// What is read before the rest, whose shape depends on it.
+#[derive(serde::Deserialize)]
+struct Head {
+    #[serde(default)]
+    schema: Option<Value>,
 }
 
 /// Reads a value strictly: unknown fields are errors unless they begin with `x-`.
-fn typed<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Error> {
+fn typed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
     let mut unknown = None;
-    let result = {
-        let track = serde_ignored::Deserializer::new(value, |path| {
-            let own = matches!(&path, serde_ignored::Path::Map { key, .. } if key.starts_with("x-"));
-            if !own && unknown.is_none() {
-                unknown = Some(path.to_string());
-            }
-        });
-        serde_path_to_error::deserialize(track)
+    let mut note = |path: serde_ignored::Path<'_>| {
+        let extension = matches!(&path, serde_ignored::Path::Map { key, .. } if key.starts_with("x-"));
+        if !extension && unknown.is_none() {
+            unknown = Some(path.to_string());
+        }
     };
-    let parsed: T = result.map_err(|error| Error::Shape {
-        place: format!("`{}`", error.path()),
-        why: error.inner().to_string(),
-    })?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let mut track = serde_path_to_error::Track::new();
+    let parsed: Result<T, _> = T::deserialize(serde_path_to_error::Deserializer::new(
+        serde_ignored::Deserializer::new(&mut json, &mut note),
+        &mut track,
+    ));
+    let parsed = parsed.map_err(|error| shape_or_json(error, &track.path()))?;
+    json.end().map_err(Error::Json)?;
     match unknown {
         Some(place) => Err(Error::Shape { place: format!("`{place}`"), why: "unknown field".to_owned() }),
         None => Ok(parsed),
+    }
+}
+
+fn shape_or_json(error: serde_json::Error, path: &serde_path_to_error::Path) -> Error {
+    if error.is_data() { Error::Shape { place: format!("`{path}`"), why: error.to_string() } } else { Error::Json(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    const SMALL: &str = r#"{"schema":1,"targets":[{"kind":"nixos","name":"web1","artifacts":{
+        "a":{"backend":"agenix","files":{"f":{}},"generator":{"path":"/nix/store/x","drv":null}}}}]}"#;
+
+    #[test]
+    fn absent_fields_take_their_defaults() {
+        let spec = parse(SMALL).unwrap();
+        let artifact = &spec.targets[0].artifacts["a"];
+        assert!(artifact.files["f"].secret && artifact.files["f"].deploy);
+        assert!(!artifact.shared && !artifact.blocked && !artifact.network);
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_place() {
+        let text = SMALL.replace("\"files\"", "\"colour\":1,\"files\"");
+        assert_eq!(refusal(&text), "the spec is refused at `targets.0.artifacts.a.colour`: unknown field");
+    }
+
+    #[test]
+    fn a_field_of_others_is_left_alone() {
+        parse(&SMALL.replace("\"files\"", "\"x-mine\":{\"y\":1},\"files\"")).unwrap();
+    }
+
+    #[test]
+    fn another_schema_is_refused() {
+        assert_eq!(refusal(r#"{"schema":2,"targets":7}"#), "the spec has schema 2; this program reads schema 1");
+        assert_eq!(refusal(r#"{"targets":[]}"#), "the spec has schema none; this program reads schema 1");
+    }
+
+    #[test]
+    fn a_truncated_spec_is_refused() {
+        for end in 1..SMALL.len() {
+            if SMALL.is_char_boundary(end) {
+                assert!(parse(&SMALL[..end]).is_err(), "{}", &SMALL[..end]);
+            }
+        }
+        assert!(refusal(&format!("{SMALL} {{}}")).contains("trailing characters"));
+    }
+
+    #[test]
+    fn a_name_that_leaves_its_folder_is_refused_with_its_place() {
+        let text = SMALL.replace("\"web1\"", "\"../web1\"");
+        let message = refusal(&text);
+        assert!(message.contains("targets[0].name") && message.contains("slash"), "{message}");
+        let message = refusal(&SMALL.replace("\"f\":{}", "\"..\":{}"));
+        assert!(message.contains("files") && message.contains("folder"), "{message}");
+    }
+
+    #[test]
+    fn two_targets_of_one_name_are_refused() {
+        let text = r#"{"schema":1,"targets":[{"kind":"nixos","name":"a"},{"kind":"nixos","name":"a"}]}"#;
+        assert_eq!(refusal(text), "the spec has two nixos targets named `a`");
+        parse(&text.replacen("nixos", "home-manager", 1)).unwrap();
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn what_was_read_reads_the_same_again(name in "[a-z@. -]{1,20}", seconds in proptest::option::of(0u64..1 << 40)) {
+            proptest::prop_assume!(crate::Name::new(name.clone()).is_ok());
+            let age = seconds.map_or_else(|| "null".to_owned(), |s| s.to_string());
+            let text = SMALL.replace("\"f\"", &format!("\"{name}\""))
+                .replace("\"backend\"", &format!("\"maxAge\":{age},\"backend\""));
+            let spec = parse(&text).unwrap();
+            proptest::prop_assert_eq!(&parse(&serde_json::to_string(&spec).unwrap()).unwrap(), &spec);
+        }
     }
 }

@@ -1,0 +1,37 @@
+use std::collections::BTreeSet;
+
+use artifacts_spec::InstanceName;
+
+/// What a person names on the command line: an instance, a prefix of instances that ends at a slash, or an artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector(String);
+
+impl Selector {
+    /// Takes the text as it was typed.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Whether it means this instance.
+    pub fn matches(&self, name: &InstanceName) -> bool {
+        let full = name.to_string();
+        full == self.0 || (self.0.ends_with('/') && full.starts_with(&self.0)) || name.artifact().as_str() == self.0
+    }
+}
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The instances that any selector means (all of them when there is none), and the selectors that mean nothing.
+pub fn select<'a>(
+    names: impl Iterator<Item = &'a InstanceName> + Clone,
+    selectors: &[Selector],
+) -> (BTreeSet<InstanceName>, Vec<Selector>) {
+    let chosen =
+        names.clone().filter(|name| selectors.is_empty() || selectors.iter().any(|s| s.matches(name))).cloned().collect();
+    let idle = selectors.iter().filter(|s| !names.clone().any(|name| s.matches(name))).cloned().collect();
+    (chosen, idle)
+}
