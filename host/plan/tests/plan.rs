@@ -1,0 +1,247 @@
+//! Declarations in, instances, states and order out.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::collections::BTreeMap;
+
+use artifacts_plan::{Facts, Resolved, Said, Selector, State, instances, order, select, state, validation_hash};
+use artifacts_seam as seam;
+use serde_json::{Value, json};
+
+/// A spec of machines, each with its artifacts.
+fn spec(targets: &[(&str, Value)]) -> artifacts_spec::Spec {
+    let targets: Vec<Value> = targets
+        .iter()
+        .map(|(name, artifacts)| {
+            json!({"kind": "nixos", "name": name, "system": "x86_64-linux", "config": {"agenix": {"publicHostKey": name}}, "artifacts": artifacts})
+        })
+        .collect();
+    artifacts_spec::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()
+}
+
+fn artifact(extra: &Value) -> Value {
+    let mut base = json!({"backend": "agenix", "files": {"f": {}}, "generator": {"path": "/nix/store/g"}});
+    base.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    base
+}
+
+fn shared(extra: &Value) -> Value {
+    let mut value = artifact(extra);
+    value["shared"] = json!(true);
+    value
+}
+
+fn resolve(targets: &[(&str, Value)]) -> Resolved {
+    instances(&spec(targets), Some("x86_64-linux"))
+}
+
+fn only_problem(resolved: &Resolved) -> String {
+    assert_eq!(resolved.problems.len(), 1, "{:?}", resolved.problems);
+    assert!(resolved.instances.is_empty());
+    resolved.problems[0].message.clone()
+}
+
+#[test]
+fn a_shared_artifact_is_one_instance_of_all_its_targets() {
+    let resolved = resolve(&[("b", json!({"t": shared(&json!({}))})), ("a", json!({"t": shared(&json!({}))}))]);
+    assert!(resolved.problems.is_empty());
+    let instance = resolved.instances.values().next().unwrap();
+    assert_eq!(instance.name.to_string(), "shared/t");
+    let told: Vec<&str> = instance.told.targets.iter().map(|t| t.name.as_str()).collect();
+    assert_eq!(told, ["a", "b"]);
+    assert_eq!(instance.told.targets[1].config, r#"{"publicHostKey":"b"}"#);
+}
+
+#[test]
+fn shared_and_own_artifacts_of_one_name_live_side_by_side() {
+    let resolved = resolve(&[("a", json!({"t": shared(&json!({}))})), ("b", json!({"t": artifact(&json!({}))}))]);
+    let names: Vec<String> = resolved.instances.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["per-machine/b/t", "shared/t"]);
+}
+
+#[test]
+fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
+    for (field, other) in [
+        ("files", json!({"files": {"f": {}, "g": {}}})),
+        ("files.secret", json!({"files": {"f": {"secret": false}}})),
+        ("files.deploy", json!({"files": {"f": {"deploy": false}}})),
+        ("prompts", json!({"prompts": {"p": {"description": "other"}}})),
+        ("prompts", json!({"prompts": {"p": {"type": "line"}}})),
+        ("backend", json!({"backend": "sops-nix"})),
+        ("validation", json!({"validation": 1})),
+        ("generator", json!({"generator": {"path": "/nix/store/h"}})),
+        ("generator", json!({"generator": null})),
+    ] {
+        let message = only_problem(&resolve(&[
+            ("a", json!({"t": shared(&json!({"prompts": {"p": {}}}))})),
+            ("b", json!({"t": shared(&{
+                let mut with = json!({"prompts": {"p": {}}});
+                with.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+                with
+            })})),
+        ]));
+        assert!(message.starts_with(&format!("a (nixos) and b (nixos) declare it with different {field}: ")), "{message}");
+    }
+}
+
+#[test]
+fn the_third_target_is_compared_too() {
+    let same = json!({"t": shared(&json!({}))});
+    let other = json!({"t": shared(&json!({"generator": {"path": "/nix/store/h"}}))});
+    let message = only_problem(&resolve(&[("a", same.clone()), ("b", same), ("c", other)]));
+    assert!(message.contains("b (nixos) and c (nixos)"), "{message}");
+}
+
+#[test]
+fn paths_owners_and_generators_of_other_systems_may_differ() {
+    let at = |path: &str, system: &str| {
+        json!({"t": shared(&json!({"files": {"f": {"path": path, "owner": path, "mode": "0440"}}, "generator": {"path": path, "system": system}}))})
+    };
+    let resolved = resolve(&[("a", at("/nix/store/arm", "aarch64-linux")), ("b", at("/nix/store/intel", "x86_64-linux"))]);
+    assert!(resolved.problems.is_empty(), "{:?}", resolved.problems);
+    let generator = resolved.instances.values().next().unwrap().generator.clone().unwrap();
+    assert_eq!(generator.path.to_str(), Some("/nix/store/intel"), "the one that this machine can run");
+}
+
+#[test]
+fn one_bad_artifact_leaves_the_others() {
+    let resolved = resolve(&[("a", json!({"bad": artifact(&json!({"files": {}})), "good": artifact(&json!({}))}))]);
+    assert_eq!(resolved.instances.len(), 1);
+    assert_eq!(resolved.problems[0].instance.to_string(), "per-machine/a/bad");
+}
+
+#[test]
+fn a_machine_and_a_mac_of_one_name_do_not_share_a_slice() {
+    let text = json!({"schema": 1, "targets": [
+        {"kind": "nixos", "name": "a", "artifacts": {"t": artifact(&json!({}))}},
+        {"kind": "darwin", "name": "a", "artifacts": {"t": artifact(&json!({}))}}]});
+    let resolved = instances(&artifacts_spec::parse(&text.to_string()).unwrap(), None);
+    assert!(only_problem(&resolved).contains("a (darwin)"));
+}
+
+#[test]
+fn dependencies_come_first_and_cycles_are_shown() {
+    let resolved = resolve(&[(
+        "a",
+        json!({
+            "leaf": artifact(&json!({"dependencies": ["ca"]})), "ca": shared(&json!({})),
+            "x": artifact(&json!({"dependencies": ["y"]})), "y": artifact(&json!({"dependencies": ["z"]})),
+            "z": artifact(&json!({"dependencies": ["x"]})), "behind": artifact(&json!({"dependencies": ["x"]})),
+        }),
+    )]);
+    let (ordered, problems) = order(&resolved.instances);
+    let at = |name: &str| ordered.iter().position(|n| n.artifact().as_str() == name);
+    assert!(at("ca").unwrap() < at("leaf").unwrap());
+    assert_eq!((at("x"), at("y"), at("z"), at("behind")), (None, None, None, None));
+    let messages: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
+    assert!(
+        messages.iter().any(|m| m.ends_with(
+            "per-machine/a/x -> per-machine/a/y -> per-machine/a/z -> per-machine/a/x"
+        )),
+        "{messages:?}"
+    );
+    assert_eq!(messages.len(), 4);
+}
+
+#[test]
+fn undeclared_and_private_dependencies_are_refused() {
+    let resolved = resolve(&[(
+        "a",
+        json!({"t": artifact(&json!({"dependencies": ["nope"]})), "own": artifact(&json!({})), "s": shared(&json!({"dependencies": ["own"]}))}),
+    )]);
+    let messages: Vec<&str> = resolved.problems.iter().map(|p| p.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "it depends on `nope`, which a (nixos) does not declare",
+            "it is shared but depends on `own`, which is per-machine/a/own alone"
+        ]
+    );
+}
+
+#[test]
+fn selectors_mean_instances_prefixes_and_artifacts() {
+    let resolved = resolve(&[
+        ("web1", json!({"t": artifact(&json!({})), "u": artifact(&json!({}))})),
+        ("web10", json!({"t": artifact(&json!({}))})),
+    ]);
+    let chosen = |text: &str| {
+        let (set, idle) = select(resolved.instances.keys(), &[Selector::new(text)]);
+        assert_eq!(idle.is_empty(), !set.is_empty());
+        set.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen("per-machine/web1/"), ["per-machine/web1/t", "per-machine/web1/u"]);
+    assert_eq!(chosen("t"), ["per-machine/web1/t", "per-machine/web10/t"]);
+    assert_eq!(chosen("per-machine/web1/u"), ["per-machine/web1/u"]);
+    assert!(chosen("per-machine/web1").is_empty(), "a prefix ends at a slash");
+    assert!(chosen("").is_empty());
+}
+
+fn one() -> artifacts_plan::Instance {
+    resolve(&[("a", json!({"t": artifact(&json!({"validation": {"b": 1, "a": 2}}))}))]).instances.into_values().next().unwrap()
+}
+
+fn checked(state: seam::State) -> Said {
+    Said::Checked(seam::Checked { readers: vec![("f".into(), vec!["age1x".into()])], state })
+}
+
+fn found() -> Facts {
+    Facts {
+        backend: Some("agenix".into()),
+        readers: BTreeMap::from([("f".to_owned(), vec!["age1x".to_owned()])]),
+        validation: validation_hash(&json!({"a": 2, "b": 1})),
+        ..Facts::default()
+    }
+}
+
+fn kinds(state: &State) -> Vec<&'static str> {
+    state.reasons().iter().map(|r| r.kind).collect()
+}
+
+#[test]
+fn absent_needs_both_and_everything_else_is_an_error() {
+    use seam::State::{Absent, Present, Stale};
+    let is = |said: &Said, facts: Option<&Facts>| state(&one(), said, facts, 0);
+    assert_eq!(is(&checked(Absent), None), State::Absent);
+    assert_eq!(is(&checked(Present), Some(&found())), State::Present);
+    for (said, facts) in [
+        (checked(Absent), Some(found())),
+        (checked(Present), None),
+        (checked(Stale(vec![])), None),
+        (Said::Failed("boom".into()), None),
+        (Said::Failed("boom".into()), Some(found())),
+    ] {
+        assert!(matches!(is(&said, facts.as_ref()), State::Error(_)), "{said:?} {facts:?}");
+    }
+}
+
+#[test]
+fn each_difference_is_a_reason() {
+    let is = |change: &dyn Fn(&mut Facts)| {
+        let mut facts = found();
+        change(&mut facts);
+        kinds(&state(&one(), &checked(seam::State::Present), Some(&facts), 1000))
+    };
+    assert_eq!(is(&|_| {}), Vec::<&str>::new());
+    assert_eq!(is(&|f| f.receipt.push("no receipt".into())), ["receipt"]);
+    assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().push("age1y".into())), ["readers"]);
+    assert_eq!(is(&|f| f.validation = None), ["validation"]);
+    assert_eq!(is(&|f| f.expires = Some(1000)), ["expired"]);
+    assert_eq!(is(&|f| f.expires = Some(1001)), Vec::<&str>::new());
+    assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["format"]);
+    assert_eq!(is(&|f| f.public.push("old.pub".into())), ["files"]);
+    assert_eq!(is(&|f| f.outdated.push("shared/ca".into())), ["dependency"]);
+}
+
+#[test]
+fn a_backends_own_reasons_are_kept_and_unknown_kinds_count_as_format() {
+    let said = checked(seam::State::Stale(vec![("files".into(), "x".into()), ("whim".into(), "y".into())]));
+    assert_eq!(kinds(&state(&one(), &said, Some(&found()), 0)), ["files", "format"]);
+}
+
+#[test]
+fn blocked_and_on_target_ask_nobody() {
+    let mut instance = one();
+    assert_eq!(state(&instance, &Said::OnTarget, None, 0), State::OnTarget);
+    instance.blocked = true;
+    assert_eq!(state(&instance, &Said::Failed("not asked".into()), None, 0), State::Blocked);
+}
