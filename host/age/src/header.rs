@@ -1,0 +1,36 @@
+use std::io::{BufRead, BufReader, Read};
+
+use age::armor::ArmoredReader;
+use sha2::{Digest, Sha256};
+
+use crate::Error;
+
+/// Far more than a header with a thousand recipients has.
+const LONGEST: u64 = 1 << 20;
+const FIRST_LINE: &[u8] = b"age-encryption.org/v1\n";
+
+/// SHA-256, in hex, of a file's age header: from its first line through its MAC line. The file may be binary or armored. Two
+/// files share it only when they share the wrapped key.
+///
+/// # Errors
+/// When the bytes are no age file or end before the MAC line.
+pub fn header_sha256(file: &[u8]) -> Result<String, Error> {
+    let mut lines = BufReader::new(ArmoredReader::new(file).take(LONGEST));
+    let mut hash = Sha256::new();
+    let mut line = Vec::new();
+    for number in 0.. {
+        line.clear();
+        lines.read_until(b'\n', &mut line).map_err(|_| Error::NotAge("its armor is damaged"))?;
+        if !line.ends_with(b"\n") {
+            return Err(Error::NotAge("it ends, or is too long, before the header does"));
+        }
+        if number == 0 && line != FIRST_LINE {
+            return Err(Error::NotAge("its first line is another"));
+        }
+        hash.update(&line);
+        if line.starts_with(b"--- ") {
+            break;
+        }
+    }
+    Ok(format!("{:x}", hash.finalize()))
+}

@@ -1,0 +1,129 @@
+//! What is sealed opens again, and nothing is sealed to what is no recipient.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+use std::io::Read;
+
+use age::secrecy::ExposeSecret;
+use artifacts_age::{Error, Sealer, header_sha256, seal};
+use artifacts_seam::Secret;
+use proptest::prelude::*;
+
+const SSH_ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN alice@rust";
+const SSH_RSA: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCZM8KX+RVagFYUF5rZ4SOfC4YOBA0kzS3nboDoG/fT+LXs3Ld7wpISkDUE/UqIl0VCCatHHuuFeV+FswFCUUjMYr/RqDxQBaH8/YAcRgNyemreFZak1IT+kYBnHvwZgHRe5PJob2cTtuKejZYBRz6GgrFxnEw8UzOJ4oC5JDV7c8p0eC1ooUHM8cDQrhXRUnSAwwvs2vff10Ej5i5XPfJwEyPQhn0Cc0Z52PC4vcnHBq541J7AIg138bxDe9e4F7wqSqeE3ZQ+tmOJbgpAIdovO1kTfcvmNXtqLYD14++2Ebq3AAtmNXsva1PC+48xE6SooSf6TWfy7JYnQjmfJCIj bob";
+
+fn key() -> (age::x25519::Identity, String) {
+    let identity = age::x25519::Identity::generate();
+    let public = identity.to_public().to_string();
+    (identity, public)
+}
+
+fn open(file: &[u8], identity: &age::x25519::Identity) -> Vec<u8> {
+    let reader = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(file)).unwrap();
+    let mut plain = Vec::new();
+    reader.decrypt(std::iter::once(identity as &dyn age::Identity)).unwrap().read_to_end(&mut plain).unwrap();
+    plain
+}
+
+fn error(recipient: &str) -> Error {
+    seal(&Secret::new(b"x".to_vec()), &[recipient.to_owned()], true).expect_err(recipient)
+}
+
+#[test]
+fn every_reader_opens_it_and_no_one_else() {
+    let (first, second, stranger) = (key(), key(), key());
+    for armor in [true, false] {
+        let file = seal(
+            &Secret::new(b"hunter2".to_vec()),
+            &[first.1.clone(), SSH_ED25519.into(), SSH_RSA.into(), second.1.clone()],
+            armor,
+        )
+        .unwrap();
+        assert_eq!(file.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----\n"), armor);
+        assert_eq!(open(&file, &first.0), b"hunter2");
+        assert_eq!(open(&file, &second.0), b"hunter2");
+        let reader = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(&file[..])).unwrap();
+        assert!(reader.decrypt(std::iter::once(&stranger.0 as &dyn age::Identity)).is_err());
+    }
+}
+
+#[test]
+fn the_header_hash_is_the_same_armored_or_not_and_other_for_each_file() {
+    let (_, public) = key();
+    let mut sealer = Sealer::default();
+    let armored = sealer.seal(b"x", std::slice::from_ref(&public), true).unwrap();
+    let mut binary = Vec::new();
+    age::armor::ArmoredReader::new(&armored.file[..]).read_to_end(&mut binary).unwrap();
+    assert_eq!(header_sha256(&armored.file).unwrap(), armored.header_sha256);
+    assert_eq!(header_sha256(&binary).unwrap(), armored.header_sha256);
+    // The payload is not part of it.
+    *binary.last_mut().unwrap() ^= 1;
+    assert_eq!(header_sha256(&binary).unwrap(), armored.header_sha256);
+    assert_ne!(sealer.seal(b"x", &[public], true).unwrap().header_sha256, armored.header_sha256);
+}
+
+#[test]
+fn a_header_cut_anywhere_has_no_hash() {
+    let (_, public) = key();
+    let file = seal(&Secret::new(Vec::new()), &[public], false).unwrap();
+    let header = file.windows(5).position(|part| part == b"\n--- ").unwrap() + 1;
+    let end = header + file[header..].iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for length in 0..end {
+        assert!(header_sha256(&file[..length]).is_err(), "{length}");
+    }
+    assert!(header_sha256(&file[..end]).is_ok());
+}
+
+#[test]
+fn what_is_no_recipient_is_named() {
+    let message = error("age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq").to_string();
+    assert!(message.contains("`age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq…`"), "{message}");
+    for text in
+        ["", "hello", "ssh-dss AAAA", "ssh-ed25519", "ssh-ed25519 !!!!", "age1", "AGE1QQ", "ecdsa-sha2-nistp256 AAAA"]
+    {
+        let error = error(text);
+        assert!(matches!(error, Error::Recipient { .. }), "{text}: {error}");
+        assert!(error.help().is_some());
+    }
+    let message = error("age1\u{1b}[2J").to_string();
+    assert!(message.contains("control character") && !message.contains('\u{1b}'), "{message}");
+}
+
+#[test]
+fn a_plugin_is_refused_by_name() {
+    let error = error("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t");
+    assert!(matches!(&error, Error::Plugin { plugin, .. } if plugin == "yubikey"), "{error}");
+}
+
+#[test]
+fn a_private_key_is_not_repeated() {
+    let secret = age::x25519::Identity::generate().to_string().expose_secret().to_owned();
+    for text in [secret.clone(), secret.to_lowercase()] {
+        let error = error(&text);
+        assert_eq!(error, Error::PrivateKey);
+        assert!(!error.to_string().contains(&text));
+    }
+}
+
+#[test]
+fn nothing_is_sealed_to_nobody() {
+    assert_eq!(seal(&Secret::new(b"x".to_vec()), &[], true), Err(Error::NoRecipient));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_recipient_or_an_error(text in "(age1|ssh-ed25519 |ssh-rsa |)\\PC{0,80}") {
+        let _ = Sealer::default().accepts(&text);
+    }
+
+    #[test]
+    fn any_bytes_have_a_header_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(header_sha256(&bytes).is_err());
+    }
+
+    #[test]
+    fn any_secret_comes_back(plain in proptest::collection::vec(any::<u8>(), 0..5000)) {
+        let (identity, public) = key();
+        let file = seal(&Secret::new(plain.clone()), &[public], true).unwrap();
+        prop_assert_eq!(open(&file, &identity), plain);
+    }
+}
