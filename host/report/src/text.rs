@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style as Paint};
+use artifacts_plan::State;
+
+use crate::{Done, Failure, Report, Row, escaped};
+
+/// How wide the reader's page is; colours are always written and taken out again by who prints to no terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Columns.
+    pub width: usize,
+}
+
+impl Report {
+    /// The table of instances, and one line that counts them.
+    pub fn table(&self, style: Style) -> String {
+        let mut text = String::new();
+        let state_width = self.instances.iter().map(|row| word(row).len()).max().unwrap_or(0);
+        let name_width = self.instances.iter().map(|row| textwrap::core::display_width(&row.name)).max().unwrap_or(0);
+        for row in &self.instances {
+            line(&mut text, row, state_width, name_width, style);
+        }
+        if !self.instances.is_empty() {
+            let _ = writeln!(text, "{}", self.count());
+        }
+        text
+    }
+
+    /// Everything that failed, each with its cause and what to do.
+    pub fn failures(&self, style: Style) -> String {
+        self.errors.iter().map(|failure| failure.text(style)).collect()
+    }
+
+    /// `3 instances: 2 present, 1 absent`.
+    fn count(&self) -> String {
+        let mut by_state: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in &self.instances {
+            *by_state.entry(word(row)).or_default() += 1;
+        }
+        let parts: Vec<String> = by_state.iter().map(|(state, n)| format!("{n} {state}")).collect();
+        let noun = if self.instances.len() == 1 { "instance" } else { "instances" };
+        format!("{} {noun}: {}", self.instances.len(), parts.join(", "))
+    }
+}
+
+impl Failure {
+    /// Its message and help, wrapped.
+    pub fn text(&self, style: Style) -> String {
+        let red = AnsiColor::Red.on_default().bold();
+        let subject = match (&self.subject, &self.backend) {
+            (subject, _) if subject.is_empty() => String::new(),
+            (subject, Some(backend)) => format!("{} ({}): ", escaped(subject), escaped(backend)),
+            (subject, None) => format!("{}: ", escaped(subject)),
+        };
+        let mut text = format!("{red}error:{red:#} {}\n", wrapped(&format!("{subject}{}", escaped(&self.message)), 7, style));
+        if let Some(help) = &self.help {
+            let _ = writeln!(text, "  help: {}", wrapped(&escaped(help), 8, style));
+        }
+        text
+    }
+}
+
+/// Wraps all but the first line's indentation; a word is never broken, so that commands and paths can be copied.
+fn wrapped(text: &str, indent: usize, style: Style) -> String {
+    let pad = " ".repeat(indent);
+    let options = textwrap::Options::new(style.width.saturating_sub(indent).max(20))
+        .break_words(false)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    text.lines().map(|line| textwrap::wrap(line, &options).join(&format!("\n{pad}"))).collect::<Vec<_>>().join(&format!("\n{pad}"))
+}
+
+fn word(row: &Row) -> &'static str {
+    match row.done {
+        Some(done) => done.as_str(),
+        None => row.state.as_str(),
+    }
+}
+
+fn paint(row: &Row) -> Paint {
+    let color = match (&row.state, row.done) {
+        (State::Error(_), _) => AnsiColor::Red,
+        (_, Some(Done::WouldMake | Done::WouldMakeAgain)) | (State::Absent | State::Stale(_) | State::Blocked, _) => {
+            AnsiColor::Yellow
+        }
+        _ => AnsiColor::Green,
+    };
+    color.on_default()
+}
+
+fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, style: Style) {
+    let paint = paint(row);
+    let name = escaped(&row.name);
+    let pad = " ".repeat(name_width.saturating_sub(textwrap::core::display_width(&name)));
+    let backend = row.backend.as_deref().unwrap_or("-");
+    let _ = writeln!(text, "{paint}{:state_width$}{paint:#}  {name}{pad}  {backend}", word(row));
+    for reason in row.state.reasons() {
+        let what = format!("{}: {}", reason.kind, escaped(&reason.message));
+        let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&what, state_width + 2, style));
+    }
+}
