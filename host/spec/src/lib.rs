@@ -6,11 +6,13 @@
 mod instance;
 mod name;
 mod parse;
+mod schema;
 mod types;
 
 pub use instance::InstanceName;
 pub use name::{Name, NameError};
 pub use parse::{Error, parse, parse_target};
+pub use schema::schema;
 pub use types::{
     Artifact, Backend, Component, File, Generator, Prompt, PromptKind, SCHEMA, Spec, Target, TargetKind,
 };

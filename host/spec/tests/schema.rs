@@ -1,0 +1,56 @@
+//! The schema and the parser agree.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use serde_json::{Value, json};
+
+fn both(spec: &Value) -> (bool, bool) {
+    let validator = jsonschema::validator_for(&artifacts_spec::schema()).unwrap();
+    (validator.is_valid(spec), artifacts_spec::parse(&spec.to_string()).is_ok())
+}
+
+fn whole() -> Value {
+    json!({"schema": 1, "root": null, "backends": {"mine": {"component": {"path": "/p", "drv": "/d"}, "sha256": null,
+        "storage": "secrets", "grants": {"plaintext": true}, "limits": {}}},
+      "targets": [{"kind": "nixos", "name": "web1", "system": "x86_64-linux", "config": {"agenix": {}},
+        "artifacts": {"a": {"description": null, "shared": false, "backend": "agenix", "blocked": false,
+          "files": {"f": {"secret": true, "deploy": true, "path": "/p", "mode": "0400", "owner": "root", "group": "root"}},
+          "prompts": {"p": {"description": "d", "type": "hidden", "testValue": null}},
+          "dependencies": [], "validation": null, "maxAge": null, "timeout": null, "network": false,
+          "generator": {"path": "/nix/store/x", "drv": null, "system": null}}}}]})
+}
+
+#[test]
+fn the_designs_own_example_passes_both() {
+    assert_eq!(both(&whole()), (true, true));
+}
+
+#[test]
+fn what_one_refuses_the_other_refuses() {
+    let place = |path: &str, value: Value| {
+        let mut spec = whole();
+        *spec.pointer_mut(path).unwrap() = value;
+        spec
+    };
+    let added = |path: &str, key: &str| {
+        let mut spec = whole();
+        spec.pointer_mut(path).unwrap()[key] = json!(1);
+        spec
+    };
+    for spec in [
+        place("/schema", json!(2)),
+        place("/targets/0/name", json!("..")),
+        place("/targets/0/name", json!("a/b")),
+        place("/targets/0/name", json!("")),
+        place("/targets/0/kind", json!("bsd")),
+        place("/targets/0/artifacts/a/prompts/p/type", json!("loud")),
+        place("/targets/0/artifacts/a/maxAge", json!("1d")),
+        place("/targets/0/artifacts/a/files", json!({"a\u{1b}b": {}})),
+        added("/targets/0", "colour"),
+        added("/targets/0/artifacts/a", "colour"),
+        added("/targets/0/artifacts/a/files/f", "colour"),
+        added("", "colour"),
+    ] {
+        assert_eq!(both(&spec), (false, false), "{spec}");
+    }
+    assert_eq!(both(&added("/targets/0/artifacts/a", "x-colour")), (true, true));
+}
