@@ -1,0 +1,142 @@
+# One artifact: what it is, and how it is made and stored.
+{
+  lib,
+  kind,
+  cfg,
+  slices,
+}:
+{ name, config, ... }:
+let
+  inherit (lib) mkOption types literalExpression;
+  duration = import ./duration.nix { inherit lib; };
+  # `types.package` alone refuses `./generate.sh`, and asks the store about plain strings, which pure evaluation forbids.
+  executable = types.either (types.addCheck types.package builtins.isAttrs) types.path;
+in
+{
+  options = {
+    name = mkOption {
+      type = types.str;
+      default = name;
+      readOnly = true;
+      internal = true;
+      description = "The artifact's name.";
+    };
+
+    description = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      description = "What it is, for people.";
+    };
+
+    shared = mkOption {
+      type = types.bool;
+      default = false;
+      description = ''
+        Whether all targets that declare an artifact of this name as shared have one copy. Their declarations must agree in
+        everything but path, mode, owner and group.
+      '';
+    };
+
+    backend = mkOption {
+      type = types.str;
+      default = cfg.default.backend;
+      defaultText = literalExpression "config.artifacts.default.backend";
+      description = "The backend that stores it.";
+      example = "sops-nix";
+    };
+
+    files = mkOption {
+      type = types.attrsOf (
+        types.submodule (
+          import ./file.nix {
+            inherit lib kind cfg slices;
+            artifact = config;
+          }
+        )
+      );
+      default = { };
+      description = "Its files. The generator makes each of them as `$out/<name>`.";
+      example = literalExpression ''{ env = { owner = "atticd"; path = "/var/lib/attic/env"; }; }'';
+    };
+
+    prompts = mkOption {
+      type = types.attrsOf (types.submodule (import ./prompt.nix { inherit lib; }));
+      default = { };
+      description = "What a person is asked before it is made. The generator reads each answer as `$prompts/<name>`.";
+      example = literalExpression ''{ token.description = "API token from the provider's console"; }'';
+    };
+
+    generator = mkOption {
+      type = types.nullOr executable;
+      default = null;
+      description = ''
+        What makes the files: a derivation, a folder with one program in `bin`, or the path of a program. It runs in a sandbox
+        without network and sees `$out`, `$prompts`, `$in`, `$artifact`, `$artifact_context` (`nixos`, `homemanager` or
+        `shared`), `$machine` or `$username`, and `$LOG_LEVEL`. A shared one gets no name of artifact, machine or user.
+      '';
+      example = literalExpression ''
+        pkgs.writers.writeBash "password" '''
+          ''${pkgs.xkcdpass}/bin/xkcdpass --numwords 10 > $out/password
+        '''
+      '';
+    };
+
+    dependencies = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = ''
+        Artifacts of this target that are made first. The generator reads their files as `$in/<artifact>/<file>`.
+      '';
+      example = [ "ca" ];
+    };
+
+    validation = mkOption {
+      type = types.nullOr types.anything;
+      default = null;
+      description = "Any value that the files depend on; when it changes, what is stored is stale.";
+      example = literalExpression "{ inherit (config.networking) domain; }";
+    };
+
+    maxAge = duration.option {
+      description = "The age at which what is stored is stale.";
+      example = "90d";
+    };
+
+    timeout = duration.option {
+      description = "How long the generator may run.";
+      example = "5min";
+    };
+
+    network = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Whether the generator may use the network.";
+    };
+
+    bindUnits = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "systemd units that run only while this artifact's files are there.";
+      example = [ "atticd.service" ];
+    };
+
+    instance = mkOption {
+      type = types.str;
+      readOnly = true;
+      default = slices.instance config;
+      defaultText = literalExpression ''"per-machine/<target>/<artifact>", "per-user/…" or "shared/<artifact>"'';
+      description = "The name of the stored copy, which is its path below the storage.";
+    };
+
+    slice = mkOption {
+      type = types.path;
+      readOnly = true;
+      default = slices.slice config;
+      defaultText = literalExpression "root + \"/<storage>/<instance>\"";
+      description = ''
+        The folder of the stored copy, for modules that bring a backend's files onto the target. It is a path:
+        `"''${slice + "/env.age"}"` is a store path with that file alone.
+      '';
+    };
+  };
+}

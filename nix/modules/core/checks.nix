@@ -1,0 +1,5 @@
+# What can be wrong with declarations, found at evaluation.
+kind:
+{ ... }:
+{
+}

@@ -1,0 +1,118 @@
+# One file of an artifact.
+{
+  lib,
+  kind,
+  cfg,
+  slices,
+  artifact,
+}:
+{ name, config, ... }:
+let
+  inherit (lib) mkOption types literalExpression;
+  public = "public/${name}";
+in
+{
+  options = {
+    name = mkOption {
+      type = types.str;
+      default = name;
+      readOnly = true;
+      internal = true;
+      description = "The file's name.";
+    };
+
+    path = mkOption {
+      type = types.str;
+      default = if config.secret then "${cfg.directory}/${artifact.name}/${name}" else slices.storePath artifact public;
+      defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
+      description = "Where the target finds it.";
+      example = "/var/lib/attic/secrets/env";
+    };
+
+    mode = mkOption {
+      type = types.str;
+      default = "0400";
+      description = "Its mode on the target, as chmod takes it.";
+      example = "0440";
+    };
+
+    secret = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        Whether it is secret. A public file is stored as plain text and can be read in Nix: see `value`.
+      '';
+    };
+
+    deploy = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        Whether it is for the target. Otherwise it is for other artifacts and for admins only, and encrypted to no machine.
+      '';
+    };
+
+    neededFor = mkOption {
+      type = types.enum [
+        "services"
+        "users"
+      ];
+      default = "services";
+      description = "What must not start before it is there: services, or already the making of users.";
+    };
+
+    restartUnits = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "systemd units that are restarted when it changes.";
+      example = [ "atticd.service" ];
+    };
+
+    reloadUnits = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "systemd units that are reloaded when it changes.";
+      example = [ "nginx.service" ];
+    };
+
+    exists = mkOption {
+      type = types.bool;
+      readOnly = true;
+      default = !config.secret && slices.exists artifact public;
+      defaultText = literalExpression "whether a public file was made";
+      description = "Whether a public file is there to be read.";
+    };
+
+    value = mkOption {
+      type = types.str;
+      readOnly = true;
+      default =
+        if config.secret then
+          throw "artifacts: ${slices.instance artifact}: `${name}` is secret and has no value; read it on the target, at its path"
+        else if config.exists then
+          lib.removeSuffix "\n" (builtins.readFile (slices.file artifact public))
+        else
+          slices.missing artifact name;
+      defaultText = literalExpression "the text of a public file";
+      description = ''
+        The text of a public file without its final newline. Reading one that was not made yet fails with the command to run.
+      '';
+    };
+  }
+  // lib.optionalAttrs (kind != "home-manager") {
+    owner = mkOption {
+      type = types.str;
+      default = "root";
+      description = "Its owner on the target.";
+      example = "atticd";
+    };
+
+    group = mkOption {
+      type = types.str;
+      default = if kind == "darwin" then "wheel" else "root";
+      defaultText = literalExpression (if kind == "darwin" then ''"wheel"'' else ''"root"'');
+      description = "Its group on the target.";
+      example = "atticd";
+    };
+  };
+}

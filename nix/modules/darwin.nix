@@ -1,0 +1,7 @@
+# artifacts for a macOS machine under nix-darwin.
+{
+  imports = [
+    (import ./core "darwin")
+    ./backends/agenix.nix
+  ];
+}

@@ -1,0 +1,7 @@
+# artifacts for a user under Home Manager, standalone or inside NixOS or nix-darwin.
+{
+  imports = [
+    (import ./core "home-manager")
+    ./backends/agenix.nix
+  ];
+}

@@ -1,0 +1,7 @@
+# artifacts for a NixOS machine.
+{
+  imports = [
+    (import ./core "nixos")
+    ./backends/agenix.nix
+  ];
+}
