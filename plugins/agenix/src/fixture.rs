@@ -1,0 +1,25 @@
+//! What the tests share.
+
+use artifacts_backend_sdk::{File, Instance, Target};
+
+pub const HOST: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKgTlTgT9BN3ezS5EcrjBn5pbCdSiQm5xOy1pVpi5ZQ4";
+pub const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBN3ezS5EcrjBn5pbCdSiQm5xOy1pVpi5ZQ4";
+pub const ALICE: &str = "age1aaaaahjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdzdrkpsqszqsqq";
+pub const BOB: &str = "age1bbbbbhjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdzdrkpsqszqsqq";
+
+pub fn target(kind: &str, name: &str, config: &str) -> Target {
+    Target { kind: kind.into(), name: name.into(), config: config.into(), attrs: Vec::new() }
+}
+
+/// Files by name and whether they are deployed.
+pub fn instance(targets: Vec<Target>, files: &[(&str, bool)]) -> Instance {
+    let files = files.iter().map(|(name, deploy)| File { name: (*name).into(), deploy: *deploy, attrs: Vec::new() });
+    Instance {
+        name: "per-machine/web1/attic".into(),
+        artifact: "attic".into(),
+        shared: targets.len() > 1,
+        targets,
+        files: files.collect(),
+        attrs: Vec::new(),
+    }
+}

@@ -1,0 +1,88 @@
+use artifacts_backend_sdk::Failure;
+
+/// Reads a public key: an age recipient, or an ssh key, whose comment is dropped so that equal keys compare equal. Only its
+/// shape is looked at, early and without asking the host; the host reads it in full when it seals.
+///
+/// # Errors
+/// Of kind `config`, beginning with `place`. The text is not shown when it could be a private key.
+pub fn read(text: &str, place: &str) -> Result<String, Failure> {
+    let text = text.trim();
+    if text.contains("PRIVATE KEY") || text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
+        return Err(Failure::config(format!("{place} is a private key; expected a public one"))
+            .hint("Put the public key there, and make a new pair: this one is in the Nix store now."));
+    }
+    if text.lines().count() > 1 {
+        return Err(Failure::config(format!("{place} has {} lines; expected one key", text.lines().count())));
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    match words.as_slice() {
+        [recipient] if is_age(recipient) => Ok((*recipient).to_owned()),
+        [kind @ ("ssh-ed25519" | "ssh-rsa"), blob, ..] if is_base64(blob) => Ok(format!("{kind} {blob}")),
+        _ => Err(Failure::config(format!("{place} is `{}`; expected a public key", shortened(text)))
+            .hint("A public key is `age1…`, `ssh-ed25519 AAAA…` or `ssh-rsa AAAA…`.")),
+    }
+}
+
+fn is_age(text: &str) -> bool {
+    text.strip_prefix("age1").is_some_and(|rest| {
+        rest.len() >= 10 && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    })
+}
+
+fn is_base64(text: &str) -> bool {
+    text.starts_with("AAAA")
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+}
+
+/// The beginning, enough to find it again.
+fn shortened(text: &str) -> String {
+    let short: String = text.chars().take(40).flat_map(char::escape_default).collect();
+    if text.chars().count() > 40 { format!("{short}…") } else { short }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::read;
+
+    const AGE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdzdrkpsqszqsqq";
+    const SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKgTlTgT9BN3ezS5EcrjBn5pbCdSiQm5xOy1pVpi5ZQ4";
+
+    #[test]
+    fn equal_keys_compare_equal_whatever_their_comment() {
+        for text in [SSH.to_owned(), format!("{SSH} root@web1"), format!(" {SSH}  some  one\n")] {
+            assert_eq!(read(&text, "x").unwrap(), SSH);
+        }
+        assert_eq!(read(&format!("{AGE}\n"), "x").unwrap(), AGE);
+    }
+
+    #[test]
+    fn what_is_no_public_key_is_refused_at_its_place() {
+        let two = format!("{AGE}\n{AGE}");
+        for text in [
+            "",
+            "age1",
+            "AGE1QQ",
+            "hello",
+            "ssh-ed25519",
+            "ssh-dss AAAAB3",
+            "no-pty ssh-rsa AAAA",
+            "ssh-rsa ÄÄÄÄ",
+            &two,
+        ] {
+            let failure = read(text, "nixos `web1`: `publicHostKey`").unwrap_err();
+            assert_eq!(failure.kind, "config", "{text:?}");
+            assert!(failure.message.starts_with("nixos `web1`: `publicHostKey`"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn a_private_key_is_not_repeated() {
+        for text in ["AGE-SECRET-KEY-1QQPQQQ", "age-secret-key-1qqpqqq", "-----BEGIN OPENSSH PRIVATE KEY-----\nQQPQQQ"]
+        {
+            let failure = read(text, "x").unwrap_err();
+            assert!(failure.message.contains("private key"), "{}", failure.message);
+            assert!(!format!("{failure:?}").to_ascii_uppercase().contains("QQPQQQ"));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The backend agenix: `<file>.age`, armored, sealed by the host. It never sees a plaintext or a private key.
+
+mod check;
+mod config;
+mod key;
+mod readers;
+
+use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Slice, State, seal};
+
+/// The backend.
+pub struct Agenix;
+
+impl Backend for Agenix {
+    fn readers(instance: &Instance) -> Result<Readers, Failure> {
+        readers::of(instance)
+    }
+
+    fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
+        check::check(instance, slice)
+    }
+
+    fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure> {
+        let readers = readers::of(instance)?;
+        for item in items {
+            let recipients = readers.iter().find(|(name, _)| *name == item.name).map(|(_, readers)| readers);
+            let Some(recipients) = recipients else {
+                return Err(Failure::internal(format!("`{}` is not declared in `{}`", item.name, instance.name)));
+            };
+            slice.write(&stored(&item.name), &seal(&item.value, recipients, true)?)?;
+        }
+        let declared: Vec<String> = instance.files.iter().map(|file| stored(&file.name)).collect();
+        slice.keep_only(declared.iter().map(String::as_str))
+    }
+}
+
+/// The name that a file has in the slice.
+fn stored(name: &str) -> String {
+    format!("{name}.age")
+}
+
+artifacts_backend_sdk::export!(Agenix, manifest = "../manifest.json");
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,43 @@
+use crate::{Failure, Instance, Secret, Slice, State, bindings::artifacts::backend::age};
+
+/// For each file the public recipients that it is encrypted to, both sorted.
+pub type Readers = Vec<(String, Vec<String>)>;
+
+/// One plaintext with the name of its file. The bytes stay with the host; [`Secret`] is a handle.
+pub struct Item {
+    /// The file's name, as declared.
+    pub name: String,
+    /// The handle.
+    pub value: Secret,
+}
+
+/// A way to store secrets.
+pub trait Backend {
+    /// Who reads which file. Pure: the same instance gives the same answer, and no file is looked at.
+    ///
+    /// # Errors
+    /// [`Failure::config`] when the targets' configuration does not say.
+    fn readers(instance: &Instance) -> Result<Readers, Failure>;
+
+    /// What lies in the slice, which is read-only here. Pure, and without any key.
+    ///
+    /// # Errors
+    /// When it cannot tell. An error never leads to generation; a wrong [`State::Absent`] might.
+    fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure>;
+
+    /// Stores the given items in a private copy of the slice, keeps the other declared files as they lie and removes what
+    /// is no longer declared. Nothing is committed when it fails.
+    ///
+    /// # Errors
+    /// When an item could not be stored.
+    fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure>;
+}
+
+/// Has the host encrypt a secret with age, armored or binary. Only while serializing, and only to recipients that
+/// [`Backend::readers`] gave for this instance: anything else ends the call.
+///
+/// # Errors
+/// When a recipient is none, or its plugin fails.
+pub fn seal(value: &Secret, recipients: &[String], armor: bool) -> Result<Vec<u8>, Failure> {
+    age::seal(value, recipients, armor)
+}

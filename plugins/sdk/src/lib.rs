@@ -1,0 +1,40 @@
+//! Write a backend for artifacts in Rust: one trait, one macro.
+//!
+//! ```ignore
+//! use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Slice, State};
+//!
+//! /// What it does.
+//! pub struct Mine;
+//!
+//! impl Backend for Mine {
+//!     fn readers(instance: &Instance) -> Result<Readers, Failure> { … }
+//!     fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> { … }
+//!     fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure> { … }
+//! }
+//!
+//! artifacts_backend_sdk::export!(Mine, manifest = "../manifest.json");
+//! ```
+//!
+//! Build it with `cargo build --release --target wasm32-wasip2`; the file is a component, ready to be registered.
+
+mod adapter;
+mod backend;
+#[doc(hidden)]
+pub mod bindings;
+mod config;
+mod export;
+mod failure;
+pub mod log;
+mod slice;
+mod state;
+
+#[doc(hidden)]
+pub use adapter::Adapter;
+pub use backend::{Backend, Item, Readers, seal};
+pub use bindings::artifacts::backend::secrets::Secret;
+pub use bindings::artifacts::backend::types::{Failure, File, Instance, Target};
+pub use config::config;
+#[doc(hidden)]
+pub use export::manifest_fault;
+pub use slice::Slice;
+pub use state::State;

@@ -1,0 +1,124 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::Failure;
+
+/// The folder of one instance: flat, regular files, nothing else.
+#[derive(Debug)]
+pub struct Slice(PathBuf);
+
+impl Slice {
+    /// The one that the host gives to a call.
+    pub(crate) fn here() -> Self {
+        Self::at("/slice")
+    }
+
+    /// Any folder: for tests of a backend on the machine that builds it.
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    /// Names of the stored files, sorted.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, Failure> {
+        let list = || -> io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(&self.0)? {
+                names.push(entry?.file_name().to_string_lossy().into_owned());
+            }
+            names.sort();
+            Ok(names)
+        };
+        list().map_err(|error| Failure::internal(format!("the slice cannot be listed: {error}")))
+    }
+
+    /// Bytes of a stored file; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read, or the name is no clean file name.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        match std::fs::read(self.path(name)?) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fault("read", name, &error)),
+        }
+    }
+
+    /// Makes or replaces a stored file.
+    ///
+    /// # Errors
+    /// When it cannot be written (the slice is writable only while serializing), or the name is no clean file name.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        std::fs::write(self.path(name)?, bytes).map_err(|error| fault("written", name, &error))
+    }
+
+    /// Removes a stored file; it is no error when it is not there.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed, or the name is no clean file name.
+    pub fn remove(&self, name: &str) -> Result<(), Failure> {
+        match std::fs::remove_file(self.path(name)?) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("removed", name, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes every stored file that is not named.
+    ///
+    /// # Errors
+    /// As [`Slice::names`] and [`Slice::remove`].
+    pub fn keep_only<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+        let keep: std::collections::BTreeSet<&str> = names.into_iter().collect();
+        for name in self.names()? {
+            if !keep.contains(name.as_str()) {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, Failure> {
+        let clean = Path::new(name).file_name().is_some_and(|last| last == name) && !name.contains(['\\', '\0']);
+        if clean { Ok(self.0.join(name)) } else { Err(Failure::internal(format!("`{name}` is no file name"))) }
+    }
+}
+
+fn fault(verb: &str, name: &str, error: &io::Error) -> Failure {
+    Failure::internal(format!("`{name}` cannot be {verb}: {error}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_read_listed_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let slice = Slice::at(folder.path());
+        assert_eq!(slice.names().unwrap(), Vec::<String>::new());
+        assert_eq!(slice.read("a").unwrap(), None);
+        slice.write("b", b"2").unwrap();
+        slice.write("a", b"1").unwrap();
+        assert_eq!(slice.names().unwrap(), ["a", "b"]);
+        assert_eq!(slice.read("a").unwrap().as_deref(), Some(b"1".as_slice()));
+        slice.keep_only(["b", "c"]).unwrap();
+        assert_eq!(slice.names().unwrap(), ["b"]);
+        slice.remove("b").unwrap();
+        slice.remove("b").unwrap();
+        assert_eq!(slice.names().unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_a_clean_name_reaches_the_file_system() {
+        let folder = tempfile::tempdir().unwrap();
+        let slice = Slice::at(folder.path());
+        for name in ["", ".", "..", "/etc/passwd", "../a", "a/b", "a/", "a/.", "a\\b", "a\0"] {
+            assert!(slice.write(name, b"x").is_err(), "{name:?}");
+            assert!(slice.read(name).is_err(), "{name:?}");
+            assert!(slice.remove(name).is_err(), "{name:?}");
+        }
+    }
+}
