@@ -1,0 +1,131 @@
+//! Files below a held folder, by one clean name each, never through a link.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmod, fchmod, fstat, mkdirat, openat, statat};
+use rustix::io::Errno;
+use rustix::path::Arg;
+use zeroize::Zeroizing;
+
+use crate::Fault;
+
+/// Writes a new file; an existing one of that name is an error.
+///
+/// # Errors
+/// See [`Fault`]; on a full file system the file may be left cut short.
+pub fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(folder, clean(name)?, flags, Mode::RUSR | Mode::WUSR)?;
+    // Not through openat's mode, which the umask cuts.
+    fchmod(&fd, Mode::from_raw_mode(mode))?;
+    Ok(File::from(fd).write_all(bytes)?)
+}
+
+/// Reads a regular file with one link and at most `limit` bytes.
+///
+/// # Errors
+/// See [`Fault`].
+pub fn read(folder: impl AsFd, name: &str, limit: u64) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // The type first: a socket cannot be opened, and the fault is to name what it is.
+    regular(&statat(&folder, clean(name)?, AtFlags::SYMLINK_NOFOLLOW).map_err(absent)?)?;
+    let fd = openat(&folder, name, flags, Mode::empty()).map_err(absent)?;
+    let size = regular(&fstat(&fd)?)?;
+    if size > limit {
+        return Err(Fault::TooLarge { limit, found: Some(size) });
+    }
+    // Room for all of it at once: growing would leave a copy of the plaintext behind.
+    let room = usize::try_from(size).map_err(|_| Fault::TooLarge { limit, found: Some(size) })?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
+    File::from(fd).take(size.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > room {
+        return Err(Fault::TooLarge { limit: size, found: None });
+    }
+    Ok(bytes)
+}
+
+/// Makes a folder that only its owner may enter.
+///
+/// # Errors
+/// See [`Fault`].
+pub fn make_folder(folder: impl AsFd, name: &str) -> Result<OwnedFd, Fault> {
+    mkdirat(&folder, clean(name)?, Mode::RWXU)?;
+    open_folder(folder, name)
+}
+
+/// Opens a folder for reading, giving its owner every right first when they are missing.
+///
+/// # Errors
+/// When it is none, or a link to one.
+pub fn open_folder(folder: impl AsFd, name: &str) -> Result<OwnedFd, Fault> {
+    Ok(open_entry(folder, clean(name)?)?)
+}
+
+/// Gives the owner read and write rights to a file that lacks them.
+///
+/// # Errors
+/// When it is not there, or not the caller's.
+pub fn unlock(folder: impl AsFd, name: &str) -> Result<(), Fault> {
+    Ok(unlock_entry(folder, clean(name)?)?)
+}
+
+/// As [`open_folder`], for any name that a listing gave.
+pub(crate) fn open_entry(folder: impl AsFd, name: impl Arg) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let place = openat(folder, name, flags, Mode::empty())?;
+    give_rights(&place, 0o700)?;
+    Ok(openat(&place, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// As [`unlock`], for any name that a listing gave.
+pub(crate) fn unlock_entry(folder: impl AsFd, name: impl Arg) -> io::Result<()> {
+    let place = openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    give_rights(&place, 0o600)
+}
+
+/// `place` is open with `O_PATH`, so this changes what was opened, whatever has its name by now.
+fn give_rights(place: &OwnedFd, rights: u32) -> io::Result<()> {
+    let stat = fstat(place)?;
+    // The mode of a link cannot be changed, and nobody needs it to.
+    if stat.st_mode & rights == rights || FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+        return Ok(());
+    }
+    Ok(chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::from_raw_mode(rights))?)
+}
+
+fn clean(name: &str) -> Result<&str, Fault> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+        Err(Fault::Name)
+    } else {
+        Ok(name)
+    }
+}
+
+fn absent(errno: Errno) -> Fault {
+    match errno {
+        Errno::NOENT => Fault::Missing,
+        Errno::LOOP => Fault::Link,
+        other => other.into(),
+    }
+}
+
+/// The size in bytes.
+fn regular(stat: &rustix::fs::Stat) -> Result<u64, Fault> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(Fault::Folder),
+        FileType::Symlink => return Err(Fault::Link),
+        FileType::Fifo => return Err(Fault::Special("named pipe")),
+        FileType::Socket => return Err(Fault::Special("socket")),
+        FileType::BlockDevice | FileType::CharacterDevice => return Err(Fault::Special("device")),
+        FileType::Unknown => return Err(Fault::Special("file of unknown type")),
+    }
+    // The field's width differs between architectures.
+    #[allow(clippy::useless_conversion)]
+    match u64::from(stat.st_nlink) {
+        1 => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+        links => Err(Fault::Links(links)),
+    }
+}
