@@ -1,0 +1,113 @@
+//! `<storage>/.artifacts`: the lock, what is being made, and what was replaced. Nothing in it is git's business.
+
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsFd;
+
+use cap_std::fs::File;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
+
+use crate::disk::{Disk, set_mode};
+use crate::folder::Folder;
+use crate::names::AREA;
+use crate::{Error, Keep, Storage, Time};
+
+const LOCK: &str = "lock";
+const IGNORE: &str = ".gitignore";
+const IGNORE_ALL: &[u8] = b"*\n";
+const PRIVATE: u32 = 0o700;
+
+/// The host's own folder in a storage, for as long as its lock is held.
+pub(crate) struct Area {
+    /// The storage itself.
+    pub storage: Folder,
+    /// What is being made.
+    pub staging: Folder,
+    /// What was replaced.
+    pub trash: Folder,
+    /// Closing it gives the lock back.
+    _lock: File,
+}
+
+impl Area {
+    /// Takes the lock, removes what crashed runs left, and tries what a commit needs.
+    pub fn open(disk: &Disk, storage: &Storage, now: Time, keep: Keep) -> Result<Self, Error> {
+        let mut home = None;
+        for part in storage.path().split('/') {
+            let parent = home.as_ref().unwrap_or_else(|| storage.root().folder());
+            home = Some(disk.make("make the storage", parent, part, 0o755)?);
+        }
+        let home = home.ok_or_else(|| Error::StorageName { storage: String::new(), why: "it is empty".to_owned() })?;
+        let area = disk.make("make the host's folder", &home, AREA, PRIVATE)?;
+        set_mode(area.fd(), PRIVATE, area.path())?;
+        let lock = lock(disk, &area, storage)?;
+        ignore(disk, &area)?;
+        let staging = disk.make("make the staging folder", &area, "staging", PRIVATE)?;
+        let trash = disk.make("make the trash", &area, "trash", PRIVATE)?;
+        for (name, kind) in staging.entries()? {
+            disk.remove("remove leftovers", &staging, &name, kind)?;
+        }
+        probe(disk, &staging, &trash)?;
+        crate::trash::empty(disk, &trash, now, keep)?;
+        Ok(Self { storage: home, staging, trash, _lock: lock })
+    }
+}
+
+fn lock(disk: &Disk, area: &Folder, storage: &Storage) -> Result<File, Error> {
+    let path = area.at(LOCK);
+    let failed = |errno: Errno| Error::io(path.clone(), "lock", errno);
+    let flags = OFlags::RDWR | OFlags::CREATE;
+    let (mut file, stat) = area.open_file(LOCK, flags, Mode::RUSR | Mode::WUSR)?.ok_or_else(|| failed(Errno::NOENT))?;
+    if stat.st_nlink != 1 {
+        return Err(Error::HardLinks { path, links: stat.st_nlink });
+    }
+    match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            let pid = (&file).take(16).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(Error::Locked { storage: storage.path().to_owned(), pid });
+        }
+        Err(errno) => return Err(failed(errno)),
+    }
+    (disk.hooks.step)("note who holds the lock").map_err(|error| Error::io(path.clone(), "lock", error))?;
+    let pid = std::process::id();
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{pid}"))
+        .map_err(|error| Error::io(path, "lock", error))?;
+    Ok(file)
+}
+
+/// Git sees nothing of the folder. A file of this name with other bytes is replaced, never written to.
+fn ignore(disk: &Disk, area: &Folder) -> Result<(), Error> {
+    if area.read(IGNORE, 4096)?.is_some_and(|bytes| bytes == IGNORE_ALL) {
+        return Ok(());
+    }
+    if let Some(kind) = area.kind(IGNORE)? {
+        disk.remove("remove another .gitignore", area, IGNORE, kind)?;
+    }
+    disk.write(area, IGNORE, IGNORE_ALL, 0o600)
+}
+
+/// A commit's two renames, tried on folders that hold nothing: some file systems refuse them, some do something else.
+fn probe(disk: &Disk, staging: &Folder, trash: &Folder) -> Result<(), Error> {
+    const ONE: &str = "probe-one";
+    const OTHER: &str = "probe-other";
+    let wrong = |why: &str| Error::Unsupported { path: staging.path().to_owned(), why: why.to_owned() };
+    let one = disk.make("make a folder to try with", staging, ONE, PRIVATE)?;
+    disk.make("make a folder to try with", &one, "mark", PRIVATE)?;
+    disk.make("make a folder to try with", staging, OTHER, PRIVATE)?;
+    disk.exchange("try an exchange", (staging, ONE), (staging, OTHER))?;
+    let marked = |name: &str| Ok(staging.open(name)?.map(|folder| folder.kind("mark")).transpose()?.flatten().is_some());
+    if marked(ONE)? || !marked(OTHER)? {
+        return Err(wrong("an exchange of two folders reported success and did not take place"));
+    }
+    if disk.rename("try to replace", (staging, ONE), (staging, OTHER)).is_ok() {
+        return Err(wrong("a rename that must not replace anything did"));
+    }
+    let moved = format!("probe-{}", std::process::id());
+    disk.rename("try a move", (staging, ONE), (trash, &moved))?;
+    disk.remove("remove what was tried", trash, &moved, crate::Kind::Folder)?;
+    disk.remove("remove what was tried", staging, OTHER, crate::Kind::Folder)
+}

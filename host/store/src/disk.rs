@@ -1,0 +1,161 @@
+//! Every change to the disk, each announced to a hook, so that tests can end a run before any of them.
+
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fchmod, fsync, mkdirat, renameat_with, unlinkat};
+use rustix::io::Errno;
+
+use crate::folder::{Folder, Kind};
+use crate::Error;
+
+/// Called with a stable name before each change to the disk; an error is taken as the system's own.
+pub type Step = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;
+
+/// Renames within a file system: from a folder and name, to a folder and name.
+pub type Rename = fn(BorrowedFd<'_>, &str, BorrowedFd<'_>, &str, RenameFlags) -> io::Result<()>;
+
+/// Where tests reach in.
+#[derive(Clone)]
+pub struct Hooks {
+    /// Called before each change.
+    pub step: Step,
+    /// The system's rename, or one that behaves like another file system's.
+    pub rename: Rename,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self { step: Arc::new(|_| Ok(())), rename }
+    }
+}
+
+fn rename(from: BorrowedFd<'_>, name: &str, to: BorrowedFd<'_>, other: &str, flags: RenameFlags) -> io::Result<()> {
+    Ok(renameat_with(from, name, to, other, flags)?)
+}
+
+/// How hard a commit tries to outlive a power cut.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Everything is synced before it counts.
+    #[default]
+    Full,
+    /// Nothing is synced. For measurements: a crash of the program loses nothing, one of the machine may.
+    NoSync,
+}
+
+/// The hand that writes.
+#[derive(Clone)]
+pub(crate) struct Disk {
+    pub hooks: Hooks,
+    pub durability: Durability,
+}
+
+impl Disk {
+    fn step(&self, name: &'static str, path: &str) -> Result<(), Error> {
+        (self.hooks.step)(name).map_err(|error| Error::io(path, name, error))
+    }
+
+    /// A folder in a folder, made when it is not there. Its mode is set when it was made.
+    pub fn make(&self, step: &'static str, parent: &Folder, name: &str, mode: u32) -> Result<Folder, Error> {
+        if let Some(folder) = parent.open(name)? {
+            return Ok(folder);
+        }
+        self.step(step, &parent.at(name))?;
+        match mkdirat(parent.fd(), name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(Error::io(parent.at(name), "make the folder", errno)),
+        }
+        let folder = parent.open(name)?.ok_or_else(|| Error::io(parent.at(name), "make the folder", Errno::NOENT))?;
+        // The caller's umask is not asked: what is in a checkout is as readable as git would make it.
+        set_mode(folder.fd(), mode, folder.path())?;
+        self.sync(parent)?;
+        Ok(folder)
+    }
+
+    /// A new file with these bytes.
+    pub fn write(&self, folder: &Folder, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        let path = folder.at(name);
+        self.step("create the file", &path)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let (mut file, _) = folder
+            .open_file(name, flags, Mode::RUSR | Mode::WUSR)?
+            .ok_or_else(|| Error::io(path.clone(), "create the file", Errno::NOENT))?;
+        self.step("write the file", &path)?;
+        file.write_all(bytes).map_err(|error| Error::io(path.clone(), "write", error))?;
+        set_mode(std::os::fd::AsFd::as_fd(&file), mode, &path)?;
+        if self.durability == Durability::Full {
+            self.step("sync the file", &path)?;
+            file.sync_all().map_err(|error| Error::io(path, "sync", error))?;
+        }
+        Ok(())
+    }
+
+    /// What was made, renamed or removed in a folder outlives a power cut.
+    pub fn sync(&self, folder: &Folder) -> Result<(), Error> {
+        if self.durability == Durability::NoSync {
+            return Ok(());
+        }
+        self.step("sync the folder", folder.path())?;
+        fsync(folder.fd()).map_err(|errno| Error::io(folder.path(), "sync the folder", errno))
+    }
+
+    /// Moves a name to one that is not taken.
+    pub fn rename(&self, step: &'static str, from: (&Folder, &str), to: (&Folder, &str)) -> Result<(), Error> {
+        self.rename_with(step, from, to, RenameFlags::NOREPLACE)
+    }
+
+    /// Two names change places in one step.
+    pub fn exchange(&self, step: &'static str, one: (&Folder, &str), other: (&Folder, &str)) -> Result<(), Error> {
+        self.rename_with(step, one, other, RenameFlags::EXCHANGE)
+    }
+
+    fn rename_with(
+        &self,
+        step: &'static str,
+        (from, name): (&Folder, &str),
+        (to, other): (&Folder, &str),
+        flags: RenameFlags,
+    ) -> Result<(), Error> {
+        self.step(step, &to.at(other))?;
+        (self.hooks.rename)(from.fd(), name, to.fd(), other, flags).map_err(|error| unsupported(to.at(other), step, error))
+    }
+
+    /// Removes a name with all that is below it, no link followed. It may be gone already.
+    pub fn remove(&self, step: &'static str, folder: &Folder, name: &str, kind: Kind) -> Result<(), Error> {
+        self.step(step, &folder.at(name))?;
+        let done = match kind {
+            Kind::Folder => folder.dir().remove_dir_all(name),
+            _ => folder.dir().remove_file(name),
+        };
+        match done {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(folder.at(name), "remove", error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a folder if nothing is in it; tells whether it is gone.
+    pub fn remove_empty(&self, step: &'static str, parent: &Folder, name: &str) -> Result<bool, Error> {
+        self.step(step, &parent.at(name))?;
+        match unlinkat(parent.fd(), name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(true),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+            Err(errno) => Err(Error::io(parent.at(name), "remove the empty folder", errno)),
+        }
+    }
+}
+
+pub(crate) fn set_mode(fd: BorrowedFd<'_>, mode: u32, path: &str) -> Result<(), Error> {
+    fchmod(fd, Mode::from_raw_mode(mode)).map_err(|errno| Error::io(path, "set the mode", errno))
+}
+
+/// What a file system says when it cannot move a folder as it should.
+fn unsupported(path: String, step: &'static str, error: io::Error) -> Error {
+    let why = match Errno::from_io_error(&error) {
+        Some(Errno::XDEV) => "a part of it lies on another file system, or in a lower layer of an overlay",
+        Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => "it knows no rename that exchanges two folders or spares what is there",
+        _ => return Error::io(path, step, error),
+    };
+    Error::Unsupported { path, why: format!("{why} ({step}: {error})") }
+}

@@ -1,0 +1,171 @@
+use std::io;
+
+use artifacts_spec::InstanceName;
+use rustix::io::Errno;
+
+use crate::Kind;
+
+/// Why a storage could not be read or written. Paths are relative to the root unless it is the root itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A storage's path could leave the root or means something else.
+    #[error("the storage `{}` is refused: {why}", .storage.escape_debug())]
+    StorageName {
+        /// As the registry gives it.
+        storage: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A name that cannot stand in a slice.
+    #[error("`{}` in `{}` is refused: {why}", .name.escape_debug(), .path.escape_debug())]
+    Name {
+        /// Where.
+        path: String,
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A link where a file or folder was expected.
+    #[error("`{}` is a symbolic link: links are not followed", .path.escape_debug())]
+    Link {
+        /// The link.
+        path: String,
+    },
+    /// Neither of the kinds that are taken.
+    #[error("`{}` is a {found}, expected a {expected}", .path.escape_debug())]
+    Kind {
+        /// Where.
+        path: String,
+        /// What it should be.
+        expected: Kind,
+        /// What it is.
+        found: Kind,
+    },
+    /// A file of the host's own with a second name elsewhere.
+    #[error("`{}` has {links} hard links, expected one: writing to it could change a file elsewhere", .path.escape_debug())]
+    HardLinks {
+        /// Where.
+        path: String,
+        /// How many names it has.
+        links: u64,
+    },
+    /// More than the host is willing to hold.
+    #[error("`{}` is too large: {what} {limit}", .path.escape_debug())]
+    TooLarge {
+        /// Where.
+        path: String,
+        /// Which limit.
+        what: &'static str,
+        /// Bytes or files.
+        limit: u64,
+    },
+    /// A slice lies where none lay when the work was planned.
+    #[error("{instance}: a slice lies there by now; it is not overwritten")]
+    Appeared {
+        /// Whose slice.
+        instance: InstanceName,
+    },
+    /// The slice is not the one that the work was planned upon.
+    #[error("{instance}: the slice was changed by someone else in the meantime; it is not overwritten")]
+    Changed {
+        /// Whose slice.
+        instance: InstanceName,
+    },
+    /// The slice that was to be replaced is gone.
+    #[error("{instance}: the slice that was to be replaced is gone")]
+    Vanished {
+        /// Whose slice.
+        instance: InstanceName,
+    },
+    /// Another run holds the storage.
+    #[error("the storage `{}` is in use by another run{}", .storage.escape_debug(), .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Locked {
+        /// The storage.
+        storage: String,
+        /// The holder's process id, as it noted itself.
+        pid: Option<u32>,
+    },
+    /// The file system cannot replace a folder at once.
+    #[error("`{}` lies on a file system that cannot replace a folder in one step: {why}", .path.escape_debug())]
+    Unsupported {
+        /// Where.
+        path: String,
+        /// What was tried and what came of it.
+        why: String,
+    },
+    /// Mounted read-only.
+    #[error("`{}` cannot be written: its file system is read-only", .path.escape_debug())]
+    ReadOnly {
+        /// Where.
+        path: String,
+    },
+    /// No space or quota left.
+    #[error("`{}` cannot be written: no space is left", .path.escape_debug())]
+    Full {
+        /// Where.
+        path: String,
+        /// Disk or quota.
+        source: io::Error,
+    },
+    /// This user may not.
+    #[error("`{}`: this user may not {action}: {source}", .path.escape_debug())]
+    Denied {
+        /// Where.
+        path: String,
+        /// What was tried.
+        action: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// Anything else that the system says.
+    #[error("`{}`: cannot {action}: {source}", .path.escape_debug())]
+    Io {
+        /// Where.
+        path: String,
+        /// What was tried.
+        action: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::StorageName { .. } => "set the backend's `storage` to a plain relative path such as `secrets`",
+            Self::Name { .. } => "rename it",
+            Self::Link { .. } | Self::Kind { .. } | Self::HardLinks { .. } => {
+                "look who put it there (git log), and remove it or put the real thing in its place"
+            }
+            Self::TooLarge { .. } => "remove what does not belong there",
+            Self::Appeared { .. } | Self::Changed { .. } | Self::Vanished { .. } => {
+                "nothing was written; look at it (git status) and run the command again"
+            }
+            Self::Locked { .. } => "wait until it has ended; a run that was killed holds nothing",
+            Self::Unsupported { .. } => {
+                "keep the checkout on a local file system such as ext4, btrfs, xfs or tmpfs, not in a container's image layer"
+            }
+            Self::ReadOnly { .. } => "name a checkout that can be written with --root",
+            Self::Full { .. } => "make room; what was stored before is untouched",
+            Self::Denied { .. } => "run as the owner of the checkout, or mend its permissions",
+            Self::Io { source, .. } if source.raw_os_error() == Some(Errno::NOSYS.raw_os_error()) => {
+                "this needs Linux 5.6 or newer, and a container that allows openat2"
+            }
+            Self::Io { .. } => return None,
+        })
+    }
+
+    /// Sorts the system's word.
+    pub(crate) fn io(path: impl Into<String>, action: &'static str, source: impl Into<io::Error>) -> Self {
+        let (path, source) = (path.into(), source.into());
+        match Errno::from_io_error(&source) {
+            Some(Errno::ROFS) => Self::ReadOnly { path },
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full { path, source },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { path, action, source },
+            Some(Errno::LOOP) => Self::Link { path },
+            _ => Self::Io { path, action, source },
+        }
+    }
+}

@@ -1,0 +1,164 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use artifacts_spec::{InstanceName, Name};
+use cap_std::fs::Dir;
+
+use crate::folder::{Folder, Kind};
+use crate::names::{self, AREA};
+use crate::{Error, Slice};
+
+/// The checkout that holds the storages. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Root {
+    folder: Arc<Folder>,
+    path: Arc<PathBuf>,
+}
+
+impl Root {
+    /// Holds a folder from now on, whatever its path may mean later.
+    ///
+    /// # Errors
+    /// When there is no such folder or it may not be read.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let folder = Arc::new(Folder::ambient(path)?);
+        let path = path.canonicalize().map_err(|error| Error::io(path.to_string_lossy(), "open the folder", error))?;
+        Ok(Self { folder, path: Arc::new(path) })
+    }
+
+    /// Its absolute path, for messages and for programs that need one.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The held folder.
+    pub fn dir(&self) -> &Dir {
+        self.folder.dir()
+    }
+
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+}
+
+/// A folder below the root that holds slices. It need not be there yet: then it holds none.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    root: Root,
+    path: String,
+}
+
+/// What lies in a storage.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Slices, sorted.
+    pub slices: Vec<InstanceName>,
+    /// Everything else, sorted.
+    pub oddities: Vec<Oddity>,
+}
+
+/// Something in a storage that is no slice.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Oddity {
+    /// Below the root.
+    pub path: String,
+    /// Why it is none.
+    pub why: String,
+}
+
+impl Storage {
+    /// A storage by its path below the root.
+    ///
+    /// # Errors
+    /// When the path is not clean names from the root downwards, or leads through a link or something that is no folder.
+    pub fn open(root: &Root, storage: &str) -> Result<Self, Error> {
+        names::storage(storage)?;
+        root.folder.open(storage)?;
+        Ok(Self { root: root.clone(), path: storage.to_owned() })
+    }
+
+    /// The root that it lies below.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Its path below the root.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The slice of an instance; `None` when there is none, or an empty folder.
+    ///
+    /// # Errors
+    /// When a link, a special file or a folder other than `public` lies in it or on the way to it, or it is too large.
+    pub fn read(&self, name: &InstanceName) -> Result<Option<Slice>, Error> {
+        let path = format!("{}/{}", self.path, names::slice(name)?);
+        let mut attempts = 0;
+        loop {
+            let Some(folder) = self.root.folder.open(&path)? else { return Ok(None) };
+            match Slice::read(name, &folder) {
+                // A slice that is replaced while it is read stays whole in the trash; but the trash may be emptied, too.
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempts < 3 => attempts += 1,
+                result => return result,
+            }
+        }
+    }
+
+    /// All slices that lie there, owned by a declaration or not.
+    ///
+    /// # Errors
+    /// When the storage itself cannot be read.
+    pub fn list(&self) -> Result<Listing, Error> {
+        let mut listing = Listing::default();
+        if let Some(storage) = self.root.folder.open(&self.path)? {
+            for (name, kind) in storage.entries()? {
+                let depth = match (name.as_str(), kind) {
+                    (AREA, Kind::Folder) => continue,
+                    ("per-machine" | "per-user", Kind::Folder) => 2,
+                    ("shared", Kind::Folder) => 1,
+                    _ => {
+                        listing.odd(&storage, &name, "it is none of per-machine, per-user and shared");
+                        continue;
+                    }
+                };
+                listing.descend(&storage, &name, &name, depth);
+            }
+        }
+        listing.slices.sort();
+        listing.oddities.sort();
+        Ok(listing)
+    }
+}
+
+impl Listing {
+    fn odd(&mut self, parent: &Folder, name: &str, why: impl Into<String>) {
+        self.oddities.push(Oddity { path: parent.at(name), why: why.into() });
+    }
+
+    /// Looks into a folder that is `depth` levels above slices; `path` is its path below the storage.
+    fn descend(&mut self, parent: &Folder, name: &str, path: &str, depth: usize) {
+        let folder = match parent.open(name) {
+            Ok(Some(folder)) => folder,
+            Ok(None) => return,
+            Err(error) => return self.odd(parent, name, error.to_string()),
+        };
+        let entries = match folder.entries() {
+            Ok(entries) => entries,
+            Err(error) => return self.odd(parent, name, error.to_string()),
+        };
+        if depth == 0 {
+            if !entries.is_empty() {
+                self.slices.extend(path.parse::<InstanceName>());
+            }
+            return;
+        }
+        for (name, kind) in entries {
+            match (Name::new(name.as_str()), kind) {
+                (Ok(_), Kind::Folder) => self.descend(&folder, &name, &format!("{path}/{name}"), depth - 1),
+                (Err(error), _) => self.odd(&folder, &name, error.to_string()),
+                (Ok(_), kind) => self.odd(&folder, &name, format!("it is a {kind}, expected a folder")),
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Maps and sets whose keys may be given once only: what a person reads first is then what the program uses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+pub(crate) fn map<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de>,
+{
+    deserializer.deserialize_map(MapVisitor(PhantomData))
+}
+
+pub(crate) fn set<'de, D, K>(deserializer: D) -> Result<BTreeSet<K>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+{
+    deserializer.deserialize_seq(SetVisitor(PhantomData))
+}
+
+pub(crate) fn map_of_sets<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, BTreeSet<V>>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de> + Ord,
+{
+    let sets: BTreeMap<K, Unique<V>> = map(deserializer)?;
+    Ok(sets.into_iter().map(|(key, set)| (key, set.0)).collect())
+}
+
+struct Unique<K>(BTreeSet<K>);
+
+impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Unique<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        set(deserializer).map(Self)
+    }
+}
+
+struct MapVisitor<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for MapVisitor<K, V> {
+    type Value = BTreeMap<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some((key, value)) = access.next_entry()? {
+            if map.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key is given twice"));
+            }
+        }
+        Ok(map)
+    }
+}
+
+struct SetVisitor<K>(PhantomData<K>);
+
+impl<'de, K: Deserialize<'de> + Ord> Visitor<'de> for SetVisitor<K> {
+    type Value = BTreeSet<K>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut set = BTreeSet::new();
+        while let Some(entry) = access.next_element()? {
+            if !set.insert(entry) {
+                return Err(A::Error::custom("an entry is given twice"));
+            }
+        }
+        Ok(set)
+    }
+}

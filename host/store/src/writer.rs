@@ -1,0 +1,224 @@
+use std::time::SystemTime;
+
+use artifacts_seam::Files;
+use artifacts_spec::InstanceName;
+
+use crate::area::Area;
+use crate::disk::Disk;
+use crate::folder::Folder;
+use crate::names::{self, PUBLIC, RECEIPT};
+use crate::slice::check_to_write;
+use crate::{Durability, Error, Fingerprint, Hooks, Keep, Receipt, Storage, Time, trash};
+
+/// How a storage is written.
+#[derive(Clone)]
+pub struct Options {
+    /// The present time.
+    pub now: SystemTime,
+    /// What the trash keeps.
+    pub keep: Keep,
+    /// How hard to try.
+    pub durability: Durability,
+    /// For tests.
+    pub hooks: Hooks,
+}
+
+impl Options {
+    /// As usual, at this time.
+    pub fn at(now: SystemTime) -> Self {
+        Self { now, keep: Keep::default(), durability: Durability::Full, hooks: Hooks::default() }
+    }
+}
+
+/// The right to change a storage; nobody else has it while this lives.
+pub struct Writer {
+    storage: Storage,
+    area: Area,
+    disk: Disk,
+    now: Time,
+}
+
+/// A slice to be.
+#[derive(Debug, Clone)]
+pub struct NewSlice {
+    /// The backend's files.
+    pub files: Files,
+    /// The public files.
+    pub public: Files,
+    /// Names the instance. Its `files` and `public` are filled in here.
+    pub receipt: Receipt,
+    /// The slice that the caller has read and means to replace; `None` when none may lie there.
+    pub replaces: Option<Fingerprint>,
+}
+
+/// A slice in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Its folder below the root, for git.
+    pub path: String,
+    /// The receipt as written.
+    pub receipt: Receipt,
+    /// Where the old slice is, below the root.
+    pub trash: Option<String>,
+}
+
+impl Storage {
+    /// Takes the storage for writing: makes its folders, removes what crashed runs left, and makes sure that the file
+    /// system can replace a folder in one step.
+    ///
+    /// # Errors
+    /// When another run holds it, or it cannot be written as it must be.
+    pub fn lock(&self, options: Options) -> Result<Writer, Error> {
+        let disk = Disk { hooks: options.hooks, durability: options.durability };
+        let now = Time::from(options.now);
+        let area = Area::open(&disk, self, now, options.keep)?;
+        Ok(Writer { storage: self.clone(), area, disk, now })
+    }
+}
+
+impl Writer {
+    /// The storage that it writes.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// Whether a commit could replace what was read (or nothing), as far as can be told without trying: to be asked
+    /// before a person is.
+    ///
+    /// # Errors
+    /// When the slice is another by now, leads through a link, or lies on another file system.
+    pub fn check(&self, name: &InstanceName, replaces: Option<&Fingerprint>) -> Result<(), Error> {
+        let instance = || name.clone();
+        let found = self.storage.read(name)?.map(|slice| slice.fingerprint());
+        match (found, replaces) {
+            (Some(_), None) => return Err(Error::Appeared { instance: instance() }),
+            (None, Some(_)) => return Err(Error::Vanished { instance: instance() }),
+            (Some(found), Some(expected)) if found != *expected => return Err(Error::Changed { instance: instance() }),
+            _ => {}
+        }
+        let device = self.area.staging.device()?;
+        let path = names::slice(name)?;
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        for part in ends.filter_map(|end| path.get(..end)) {
+            let Some(folder) = self.area.storage.open(part)? else { break };
+            if folder.device()? != device {
+                let why = "it is another file system than that of the storage".to_owned();
+                return Err(Error::Unsupported { path: folder.path().to_owned(), why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a slice in its place as a whole: after a crash at any point the old one lies there or the new one.
+    ///
+    /// # Errors
+    /// When the slice there is not the one to be replaced, or the system fails. In both cases what lay there still does,
+    /// unless the last sync fails: then the new slice lies there and might not outlive a power cut.
+    pub fn commit(&self, new: NewSlice) -> Result<Committed, Error> {
+        let NewSlice { files, public, mut receipt, replaces } = new;
+        let name = receipt.instance.clone();
+        let path = format!("{}/{}", self.storage.path(), names::slice(&name)?);
+        check_to_write(&path, &files, &public)?;
+        receipt.describe(&files, &public);
+        self.check(&name, replaces.as_ref())?;
+        let made = trash::name(self.now, &name)?;
+        let placed = self.stage(&made, &files, &public, &receipt).and_then(|()| self.place(&made, &name, replaces.is_some()));
+        if placed.is_err() {
+            // The next run would remove it, too; and whatever failed may well fail here.
+            let _ = self.disk.remove("remove what was not committed", &self.area.staging, &made, crate::Kind::Folder);
+        }
+        placed?;
+        let trash = replaces.map(|_| self.area.trash.at(&made));
+        Ok(Committed { path, receipt, trash })
+    }
+
+    /// Moves a slice to the trash, and removes the folders that it leaves empty. It may be gone already.
+    ///
+    /// # Errors
+    /// When a link is on the way, or the system fails.
+    pub fn remove(&self, name: &InstanceName) -> Result<Option<String>, Error> {
+        let path = names::slice(name)?;
+        if self.area.storage.open(&path)?.is_none() {
+            return Ok(None);
+        }
+        let (above, artifact) = path.rsplit_once('/').unwrap_or(("", &path));
+        let Some(parent) = self.area.storage.open(above)? else { return Ok(None) };
+        let trashed = trash::name(self.now, name)?;
+        self.disk.rename("move the slice to the trash", (&parent, artifact), (&self.area.trash, &trashed))?;
+        self.disk.sync(&self.area.trash)?;
+        self.disk.sync(&parent)?;
+        self.tidy(above)?;
+        Ok(Some(self.area.trash.at(&trashed)))
+    }
+
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    pub(crate) fn staging(&self) -> &Folder {
+        &self.area.staging
+    }
+
+    /// The staging folder's absolute path, for programs that need one.
+    pub(crate) fn staging_path(&self) -> std::path::PathBuf {
+        self.storage.root().path().join(self.area.staging.path())
+    }
+
+    /// Writes a slice where nobody looks for it.
+    fn stage(&self, made: &str, files: &Files, public: &Files, receipt: &Receipt) -> Result<(), Error> {
+        let disk = &self.disk;
+        let folder = disk.make("make the slice", &self.area.staging, made, 0o755)?;
+        if !public.is_empty() {
+            let folder = disk.make("make the public folder", &folder, PUBLIC, 0o755)?;
+            for (name, bytes) in public {
+                disk.write(&folder, name, bytes, 0o644)?;
+            }
+            disk.sync(&folder)?;
+        }
+        for (name, bytes) in files {
+            disk.write(&folder, name, bytes, 0o644)?;
+        }
+        disk.write(&folder, RECEIPT, &receipt.render(), 0o644)?;
+        disk.sync(&folder)
+    }
+
+    /// The one rename that counts.
+    fn place(&self, made: &str, name: &InstanceName, replaces: bool) -> Result<(), Error> {
+        let Area { storage, staging, trash, .. } = &self.area;
+        let mut components = name.components();
+        let artifact = components.pop().unwrap_or_default();
+        let mut above: Option<Folder> = None;
+        for part in components {
+            above = Some(self.disk.make("make the folder above", above.as_ref().unwrap_or(storage), part, 0o755)?);
+        }
+        let parent = above.as_ref().unwrap_or(storage);
+        if replaces {
+            // In the trash first: then the exchange brings the old slice to where it belongs, whatever happens next.
+            self.disk.rename("move to the trash's side", (staging, made), (trash, made))?;
+            if let Err(error) = self.disk.exchange("exchange the slices", (trash, made), (parent, artifact)) {
+                let _ = self.disk.rename("move back", (trash, made), (staging, made));
+                return Err(error);
+            }
+            self.disk.sync(trash)?;
+        } else {
+            self.disk.remove_empty("remove an empty folder", parent, artifact)?;
+            self.disk.rename("put the slice in place", (staging, made), (parent, artifact))?;
+        }
+        self.disk.sync(parent)
+    }
+
+    /// Removes empty folders from here up to the storage.
+    fn tidy(&self, mut path: &str) -> Result<(), Error> {
+        while !path.is_empty() {
+            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let opened = if above.is_empty() { None } else { self.area.storage.open(above)? };
+            let parent = opened.as_ref().unwrap_or(&self.area.storage);
+            if !self.disk.remove_empty("remove an empty folder", parent, name)? {
+                break;
+            }
+            self.disk.sync(parent)?;
+            path = above;
+        }
+        Ok(())
+    }
+}
