@@ -1,1 +1,19 @@
 //! Running a generator in its sandbox and taking its files.
+//!
+//! A generator is any executable. It sees its closure, the system's programs read-only, its prompts and inputs, and nothing
+//! else of the caller: no environment, home, network, working directory, descriptor, terminal, host name or key ring. When
+//! [`Sandbox::run`] returns, by whatever way, all its processes and all its plaintext on the RAM-backed file system are gone.
+
+mod arguments;
+mod error;
+mod job;
+mod output;
+mod program;
+mod running;
+mod sandbox;
+mod spawn;
+mod take;
+
+pub use error::{Error, Fault};
+pub use job::{Job, Limits};
+pub use sandbox::Sandbox;

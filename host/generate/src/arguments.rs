@@ -1,0 +1,180 @@
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::Path;
+
+use artifacts_spec::InstanceName;
+
+use crate::job::Job;
+use crate::program::{OUTSIDER, Program, SYSTEM};
+
+/// Files of the system's configuration that programs need and that tell nothing of the caller.
+const CONFIGURATION: [&str; 5] = [
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/crypto-policies",
+];
+
+/// What name look-ups and TLS need besides.
+const NETWORK: [&str; 7] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/ssl/certs",
+    "/etc/pki/tls/certs",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates/extracted",
+];
+
+/// On NixOS the certificates are a link into the store, so that the folder alone would lead nowhere.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The user inside. There is no other, and it is nobody outside.
+const PASSWD: &str = "generator:x:1000:1000::/homeless-shelter:/bin/sh\n";
+const GROUP: &str = "generator:x:1000:\n";
+const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
+
+/// The made-up files of `/etc`, kept in the private folder.
+pub(crate) fn made_up(job: &Job) -> Vec<(&'static str, &'static str)> {
+    let mut files = vec![("passwd", PASSWD), ("group", GROUP)];
+    if !job.network {
+        files.push(("hosts", HOSTS));
+    }
+    files
+}
+
+/// Descriptors that bubblewrap itself reads and writes.
+pub(crate) struct Channels {
+    /// It tells here when the sandbox runs, and how the generator ended.
+    pub(crate) status: RawFd,
+    /// It waits here before it starts the generator.
+    pub(crate) start: RawFd,
+}
+
+/// Bubblewrap's command line, without its own name.
+pub(crate) fn arguments(
+    job: &Job,
+    program: &Program,
+    folder: &Path,
+    channels: &Channels,
+    nested: bool,
+) -> Vec<OsString> {
+    let mut line = Line::default();
+    isolate(&mut line, job.network, nested);
+    line.add(["--json-status-fd", &channels.status.to_string(), "--block-fd", &channels.start.to_string()]);
+    system(&mut line);
+    scratch(&mut line, job.limits.scratch);
+    for path in &job.closure {
+        line.bind("--ro-bind", path, path);
+    }
+    for (name, _) in made_up(job) {
+        line.bind("--ro-bind", folder.join("etc").join(name), Path::new("/etc").join(name));
+    }
+    for path in CONFIGURATION {
+        line.bind("--ro-bind-try", path, path);
+    }
+    if job.network {
+        network(&mut line);
+    }
+    if let Some((file, inside)) = &program.outsider {
+        line.add(["--perms", "0755", "--dir", OUTSIDER, "--perms", "0555", "--file", &file.as_raw_fd().to_string()]);
+        line.0.push(inside.into());
+    }
+    line.bind("--bind", folder.join("out"), "/out");
+    line.bind("--ro-bind", folder.join("prompts"), "/prompts");
+    line.bind("--ro-bind", folder.join("in"), "/in");
+    for (name, value) in environment(job) {
+        line.add(["--setenv", name]);
+        line.0.push(value);
+    }
+    line.add(["--chdir", "/tmp", "--remount-ro", "/", "--"]);
+    line.0.extend(program.words.iter().cloned());
+    line.0
+}
+
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn add<const N: usize>(&mut self, words: [&str; N]) {
+        self.0.extend(words.map(OsString::from));
+    }
+
+    fn bind(&mut self, option: &str, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) {
+        self.0.extend([option.into(), from.as_ref().to_owned(), to.as_ref().to_owned()]);
+    }
+}
+
+fn isolate(line: &mut Line, network: bool, nested: bool) {
+    // --unshare-all alone goes on without a user namespace when it cannot have one.
+    line.add(["--unshare-all", "--unshare-user"]);
+    if network {
+        line.add(["--share-net"]);
+    }
+    if !nested {
+        line.add(["--disable-userns"]);
+    }
+    line.add(["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "artifacts"]);
+    line.add(["--clearenv", "--die-with-parent", "--new-session"]);
+}
+
+fn system(line: &mut Line) {
+    for path in SYSTEM {
+        match std::fs::read_link(path) {
+            Ok(target) => line.bind("--symlink", target, path),
+            Err(_) => line.bind("--ro-bind-try", path, path),
+        }
+    }
+    line.add(["--proc", "/proc", "--dev", "/dev"]);
+}
+
+fn scratch(line: &mut Line, size: u64) {
+    let size = size.to_string();
+    for path in ["/tmp", "/dev/shm"] {
+        line.add(["--perms", "1777", "--size", &size, "--tmpfs", path]);
+    }
+    line.add(["--remount-ro", "/dev"]);
+}
+
+fn network(line: &mut Line) {
+    for path in NETWORK {
+        // A folder of links into the store cannot hold the bind that replaces one of them.
+        if path == "/etc/ssl/certs" && in_store(CERTIFICATES) {
+            line.bind("--ro-bind-try", CERTIFICATES, CERTIFICATES);
+        } else {
+            line.bind("--ro-bind-try", path, path);
+        }
+    }
+}
+
+fn in_store(path: &str) -> bool {
+    Path::new(path).canonicalize().is_ok_and(|real| !real.starts_with("/etc") && !real.starts_with("/usr"))
+}
+
+/// All that a generator finds in its environment, besides the `PWD` that bubblewrap sets.
+fn environment(job: &Job) -> Vec<(&'static str, OsString)> {
+    let mut path = OsString::new();
+    for folder in &job.path {
+        path.push(folder);
+        path.push(":");
+    }
+    path.push("/usr/bin:/bin");
+    let mut all: Vec<(&str, OsString)> = vec![
+        ("PATH", path),
+        ("HOME", "/homeless-shelter".into()),
+        ("TMPDIR", "/tmp".into()),
+        ("LOG_LEVEL", job.log_level.as_str().into()),
+        ("out", "/out".into()),
+        ("prompts", "/prompts".into()),
+        ("in", "/in".into()),
+    ];
+    let (context, names) = match &job.instance {
+        InstanceName::Machine { target, artifact } => ("nixos", vec![("machine", target), ("artifact", artifact)]),
+        InstanceName::User { target, artifact } => ("homemanager", vec![("username", target), ("artifact", artifact)]),
+        InstanceName::Shared { .. } => ("shared", vec![]),
+    };
+    all.push(("artifact_context", context.into()));
+    all.extend(names.into_iter().map(|(variable, name)| (variable, OsString::from(name.as_str()))));
+    all
+}

@@ -1,0 +1,199 @@
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use artifacts_seam::Secret;
+use artifacts_spec::{InstanceName, Name};
+
+/// Why there is no sandbox, or why a run gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be started at all.
+    #[error("cannot run bubblewrap as `{}`: {why}", .path.display())]
+    NoBubblewrap {
+        /// What was started.
+        path: PathBuf,
+        /// What the system says.
+        why: io::Error,
+    },
+    /// It is no bubblewrap, or lacks what the sandbox needs.
+    #[error("`{}` is no bubblewrap of version 0.6 or later: expected the options {}, found none of that name", .path.display(), .missing.join(" "))]
+    OldBubblewrap {
+        /// What was started.
+        path: PathBuf,
+        /// The options that it does not know.
+        missing: Vec<&'static str>,
+    },
+    /// A run of a generator.
+    #[error("{instance}: {fault}")]
+    Run {
+        /// What it was to make.
+        instance: InstanceName,
+        /// What went wrong.
+        fault: Box<Fault>,
+    },
+}
+
+/// What went wrong in a run.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It is nothing that can be executed.
+    #[error("the generator `{}` {why}", .program.display())]
+    Program {
+        /// The generator.
+        program: PathBuf,
+        /// What was expected and found.
+        why: String,
+    },
+    /// It is for another kind of machine.
+    #[error("the generator is built for {system}, and this machine ({}) could not run it: {why}", host())]
+    System {
+        /// The generator's system.
+        system: String,
+        /// How the attempt ended.
+        why: String,
+        /// What was printed.
+        output: Secret,
+    },
+    /// The sandbox was not set up, so nothing ran.
+    #[error("the sandbox for the generator could not be set up: {message}")]
+    Sandbox {
+        /// What bubblewrap or the system says.
+        message: String,
+    },
+    /// Its private folder.
+    #[error(transparent)]
+    Ram(#[from] artifacts_ram::Error),
+    /// The generator itself failed.
+    #[error("the generator ended with {}", status_text(*.status))]
+    Failed {
+        /// Its exit status; 128 and the signal's number when a signal ended it.
+        status: i32,
+        /// The last 64 KiB of what it printed. It may echo a secret: never to be logged unasked.
+        output: Secret,
+    },
+    /// It took too long.
+    #[error("the generator was stopped: expected an end within {} s", .limit.as_secs_f64())]
+    Timeout {
+        /// The declared limit.
+        limit: Duration,
+        /// What it printed.
+        output: Secret,
+    },
+    /// The caller said so.
+    #[error("the generator was stopped because the run was cancelled")]
+    Cancelled,
+    /// It filled `$out`.
+    #[error("the generator was stopped: {found} in $out, expected at most {limit}")]
+    TooMuch {
+        /// Bytes, entries or levels found.
+        found: String,
+        /// How many are allowed.
+        limit: u64,
+    },
+    /// The kernel did not end it.
+    #[error("the generator was killed, but its processes did not end")]
+    Stuck,
+    /// A declared file did not come out.
+    #[error("expected the file `{file}` in $out, found {}", list(.found))]
+    Missing {
+        /// The declared file.
+        file: Name,
+        /// What is in `$out`.
+        found: Vec<String>,
+    },
+    /// Something came out that is not declared.
+    #[error("expected in $out only {}, found also {kind} `{}`", list(.expected), .name.escape_debug())]
+    Extra {
+        /// Its name.
+        name: String,
+        /// What it is.
+        kind: &'static str,
+        /// The declared files.
+        expected: Vec<String>,
+    },
+    /// A declared file is not a plain one.
+    #[error("`{file}` in $out: {fault}")]
+    File {
+        /// The declared file.
+        file: Name,
+        /// What is wrong with it.
+        fault: artifacts_ram::Fault,
+    },
+    /// The system says no.
+    #[error("running the generator: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<rustix::io::Errno> for Fault {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self::Io(errno.into())
+    }
+}
+
+impl Error {
+    /// What to do.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::NoBubblewrap { .. } | Self::OldBubblewrap { .. } => Some(
+                "install bubblewrap 0.6 or later (Debian, Ubuntu, Fedora: package `bubblewrap`; NixOS: `pkgs.bubblewrap`)"
+                    .to_owned(),
+            ),
+            Self::Run { fault, .. } => fault.help(),
+        }
+    }
+
+    /// What the generator printed. It may echo a secret: show it only to a person who asked.
+    pub fn output(&self) -> Option<&Secret> {
+        match self {
+            Self::Run { fault, .. } => match fault.as_ref() {
+                Fault::Failed { output, .. } | Fault::Timeout { output, .. } | Fault::System { output, .. } => {
+                    Some(output)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+impl Fault {
+    fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Program { .. } => {
+                "a generator is an executable file or a folder with exactly one bin/*: a program for this system, or a script whose first line names its interpreter (`#!`)"
+            }
+            Self::System { .. } => {
+                "run the command on such a machine, let the configuration make the generator for this system, or set up emulation (NixOS: boot.binfmt.emulatedSystems)"
+            }
+            Self::Sandbox { message } if message.contains("namespace") || message.contains("uid map") => {
+                "allow user namespaces: `sysctl kernel.unprivileged_userns_clone=1` (Debian), `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or an AppArmor profile for bwrap (Ubuntu), `sysctl user.max_user_namespaces=10000`; in a container, one that may make them"
+            }
+            Self::Failed { .. } => "look at what it printed; it may hold secrets, so it is shown only when asked for",
+            Self::Timeout { .. } => "set the artifact's `timeout` higher, or see what it waits for",
+            Self::Missing { .. } | Self::Extra { .. } => {
+                "the generator writes each declared file as $out/<file>, and scratch files to /tmp"
+            }
+            Self::File { .. } => "the generator writes each declared file itself; links and folders are not taken",
+            Self::TooMuch { .. } => "write scratch files to /tmp",
+            Self::Ram(error) => return error.help(),
+            Self::Sandbox { .. } | Self::Cancelled | Self::Stuck | Self::Io(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn host() -> String {
+    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
+fn status_text(status: i32) -> String {
+    if status > 128 { format!("status {status} (signal {})", status - 128) } else { format!("status {status}") }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,55 @@
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+
+use artifacts_seam::Secret;
+use zeroize::Zeroizing;
+
+/// How much is kept, in bytes.
+const KEPT: usize = 64 << 10;
+
+/// The end of what a generator prints. It may echo a secret, so it stays in memory that is wiped.
+pub(crate) struct Output {
+    pipe: Option<File>,
+    bytes: Zeroizing<Vec<u8>>,
+    part: Zeroizing<Vec<u8>>,
+}
+
+impl Output {
+    /// `pipe` must not block.
+    pub(crate) fn new(pipe: File) -> Self {
+        // Never grown: that would leave a copy behind.
+        let bytes = Zeroizing::new(Vec::with_capacity(2 * KEPT));
+        Self { pipe: Some(pipe), bytes, part: Zeroizing::new(vec![0; KEPT]) }
+    }
+
+    /// What to wait on; `None` after the end.
+    pub(crate) fn pipe(&self) -> Option<&File> {
+        self.pipe.as_ref()
+    }
+
+    /// Takes what is there, at most 64 KiB. False when there is nothing.
+    pub(crate) fn take(&mut self) -> bool {
+        let Some(pipe) = &mut self.pipe else { return false };
+        match pipe.read(&mut self.part) {
+            Ok(0) => self.pipe = None,
+            Ok(size) => {
+                let excess = (self.bytes.len() + size).saturating_sub(2 * KEPT);
+                if excess > 0 {
+                    self.bytes.drain(..excess);
+                }
+                self.bytes.extend_from_slice(&self.part[..size]);
+                return true;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => return true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => self.pipe = None,
+        }
+        false
+    }
+
+    /// The last 64 KiB of what was taken.
+    pub(crate) fn last(&self) -> Secret {
+        let start = self.bytes.len().saturating_sub(KEPT);
+        Secret::new(self.bytes[start..].to_vec())
+    }
+}

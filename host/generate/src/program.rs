@@ -1,0 +1,227 @@
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+
+use crate::error::Fault;
+
+/// Where a generator is found inside when it lies neither in its closure nor among the system's programs.
+pub(crate) const OUTSIDER: &str = "/generator";
+
+/// Folders of the system that every generator sees.
+pub(crate) const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// As much of a file as the kernel looks at, in bytes.
+const HEAD: usize = 256;
+
+/// Interpreters that are scripts themselves: as many as the kernel follows.
+const DEPTH: usize = 5;
+
+/// What to execute.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// The program and its arguments, as seen inside: for a script what its first line says.
+    pub(crate) words: Vec<OsString>,
+    /// To be copied inside, under this path.
+    pub(crate) outsider: Option<(File, PathBuf)>,
+    /// The system that it is built for, when that is not this one.
+    pub(crate) foreign: Option<&'static str>,
+}
+
+impl Program {
+    /// Follows folder, links and first line.
+    pub(crate) fn resolve(program: &Path, closure: &[PathBuf]) -> Result<Self, Fault> {
+        let bad = |why: String| Fault::Program { program: program.to_owned(), why };
+        let entry = executable(program).map_err(bad)?;
+        let real = entry.canonicalize().map_err(|error| bad(format!("cannot be followed: {error}")))?;
+        let (inside, outsider) = if visible(&real, closure) {
+            // Under its own name where that can be seen too, since some programs look at how they are called.
+            (if visible(&entry, closure) { entry } else { real.clone() }, None)
+        } else {
+            let name = entry.file_name().unwrap_or(real.as_os_str());
+            let inside = Path::new(OUTSIDER).join(name);
+            let file = File::open(&real).map_err(|error| bad(format!("cannot be read: {error}")))?;
+            (inside.clone(), Some((file, inside)))
+        };
+        let mut words = vec![inside.into_os_string()];
+        let mut at = real;
+        for _ in 0..DEPTH {
+            match head(&at).map_err(|why| bad(format!("cannot be run: {} {why}", at.display())))? {
+                Head::Program { foreign } => return Ok(Self { words, outsider, foreign }),
+                Head::Script { interpreter, argument } => {
+                    at = interpreter
+                        .canonicalize()
+                        .map_err(|error| bad(format!("needs the interpreter `{}`: {error}", interpreter.display())))?;
+                    if !visible(&at, closure) {
+                        return Err(bad(format!(
+                            "needs the interpreter `{}`, which is neither in its closure nor below {}",
+                            at.display(),
+                            SYSTEM.join(" ")
+                        )));
+                    }
+                    let first = [Some(interpreter.into_os_string()), argument];
+                    words.splice(..0, first.into_iter().flatten());
+                }
+            }
+        }
+        Err(bad("is a script whose interpreters are all scripts".to_owned()))
+    }
+}
+
+fn visible(path: &Path, closure: &[PathBuf]) -> bool {
+    SYSTEM.iter().map(Path::new).chain(closure.iter().map(PathBuf::as_path)).any(|shown| path.starts_with(shown))
+}
+
+/// The executable file: the path itself, or the only one in `bin`.
+fn executable(program: &Path) -> Result<PathBuf, String> {
+    if !program.is_absolute() {
+        return Err("is refused: expected an absolute path".to_owned());
+    }
+    let stat = fs::metadata(program).map_err(|error| format!("cannot be found: {error}"))?;
+    let file = if stat.is_dir() { only_one(&program.join("bin"))? } else { program.to_owned() };
+    let stat = fs::metadata(&file).map_err(|error| format!("cannot be found: {error}"))?;
+    if !stat.is_file() {
+        return Err("is refused: expected an executable file".to_owned());
+    }
+    access(&file, Access::EXEC_OK).map_err(|_| {
+        format!("is refused: expected an executable file, found {} without that permission", file.display())
+    })?;
+    Ok(file)
+}
+
+fn only_one(bin: &Path) -> Result<PathBuf, String> {
+    let entries = fs::read_dir(bin).map_err(|error| format!("is a folder without bin: {error}"))?;
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())?;
+    files.sort();
+    match files.as_slice() {
+        [file] => Ok(file.clone()),
+        files => {
+            let names: Vec<_> =
+                files.iter().filter_map(|file| file.file_name()).map(|name| name.to_string_lossy()).collect();
+            Err(format!("is a folder: expected exactly one file in bin, found {} ({})", names.len(), names.join(", ")))
+        }
+    }
+}
+
+enum Head {
+    Program { foreign: Option<&'static str> },
+    Script { interpreter: PathBuf, argument: Option<OsString> },
+}
+
+/// Reads the head as the kernel does. It is done here since bubblewrap starts programs by `execvp`, which hands whatever
+/// the kernel refuses to `/bin/sh`: a script for another machine would be run by a shell that it was not written for.
+fn head(path: &Path) -> Result<Head, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut head = Vec::with_capacity(HEAD);
+    file.take(HEAD as u64).read_to_end(&mut head).map_err(|error| error.to_string())?;
+    if let Some(line) = head.strip_prefix(b"#!") {
+        return script(line);
+    }
+    if head.starts_with(b"\x7fELF") {
+        return Ok(Head::Program { foreign: foreign(&head) });
+    }
+    if [&b"\xcf\xfa\xed\xfe"[..], b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe"].iter().any(|magic| head.starts_with(magic))
+    {
+        return Ok(Head::Program { foreign: Some("darwin") });
+    }
+    Err("is neither an ELF program nor a script that begins with `#!`".to_owned())
+}
+
+fn script(line: &[u8]) -> Result<Head, String> {
+    let Some(end) = line.iter().position(|&byte| byte == b'\n').or((line.len() < HEAD - 2).then_some(line.len()))
+    else {
+        return Err(format!("has a first line of more than {HEAD} bytes"));
+    };
+    let line = line[..end].trim_ascii();
+    let split = line.iter().position(|&byte| byte == b' ' || byte == b'\t').unwrap_or(line.len());
+    let (interpreter, argument) = line.split_at(split);
+    if !interpreter.starts_with(b"/") {
+        return Err("has a first line without the absolute path of an interpreter".to_owned());
+    }
+    let argument = argument.trim_ascii();
+    let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    Ok(Head::Script {
+        interpreter: PathBuf::from(text(interpreter)),
+        argument: (!argument.is_empty()).then(|| text(argument)),
+    })
+}
+
+/// The system of an ELF file when this machine's processor is another.
+fn foreign(head: &[u8]) -> Option<&'static str> {
+    let bytes: [u8; 2] = head.get(18..20)?.try_into().ok()?;
+    // The sixth byte tells the byte order.
+    let machine = if head.get(5) == Some(&2) { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
+    let (system, here): (_, &[&str]) = match machine {
+        3 => ("i686-linux", &["x86", "x86_64"]),
+        8 => ("mips-linux", &["mips", "mips64"]),
+        20 => ("powerpc-linux", &["powerpc"]),
+        21 => ("powerpc64-linux", &["powerpc64"]),
+        22 => ("s390x-linux", &["s390x"]),
+        40 => ("armv7l-linux", &["arm", "aarch64"]),
+        62 => ("x86_64-linux", &["x86_64"]),
+        183 => ("aarch64-linux", &["aarch64"]),
+        243 => ("riscv64-linux", &["riscv64"]),
+        258 => ("loongarch64-linux", &["loongarch64"]),
+        _ => ("another processor", &[]),
+    };
+    (!here.contains(&std::env::consts::ARCH)).then_some(system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(line: &str) -> Option<(String, Option<String>)> {
+        match script(line.as_bytes()) {
+            Ok(Head::Script { interpreter, argument }) => {
+                Some((interpreter.display().to_string(), argument.map(|text| text.to_string_lossy().into_owned())))
+            }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_first_line_is_read_as_the_kernel_does() {
+        let is =
+            |interpreter: &str, argument: Option<&str>| Some((interpreter.to_owned(), argument.map(str::to_owned)));
+        assert_eq!(parts("/bin/sh\necho"), is("/bin/sh", None));
+        assert_eq!(parts(" \t/bin/sh \n"), is("/bin/sh", None));
+        assert_eq!(parts("/usr/bin/env bash\n"), is("/usr/bin/env", Some("bash")));
+        assert_eq!(parts("/bin/sh  -e -u \n"), is("/bin/sh", Some("-e -u")));
+        assert_eq!(parts("/bin/sh"), is("/bin/sh", None));
+        assert_eq!(parts("\n"), None);
+        assert_eq!(parts("bin/sh\n"), None);
+        assert_eq!(parts(&format!("/{}", "x".repeat(HEAD))[..HEAD - 2]), None);
+    }
+
+    #[test]
+    fn a_processor_is_told_by_the_elf_head() {
+        let elf = |machine: u16| {
+            let mut head = b"\x7fELF\x02\x01".to_vec();
+            head.resize(18, 0);
+            head.extend(machine.to_le_bytes());
+            foreign(&head)
+        };
+        let own = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+        let other = if cfg!(target_arch = "x86_64") { (183, "aarch64-linux") } else { (62, "x86_64-linux") };
+        assert_eq!(elf(own), None);
+        assert_eq!(elf(other.0), Some(other.1));
+        assert_eq!(elf(9999), Some("another processor"));
+        // Cut short: not to be told, so left to the kernel.
+        assert_eq!(foreign(b"\x7fELF"), None);
+    }
+
+    #[test]
+    fn nothing_is_visible_by_a_similar_name() {
+        let closure = [PathBuf::from("/nix/store/abc-gen")];
+        assert!(visible(Path::new("/nix/store/abc-gen/bin/x"), &closure));
+        assert!(!visible(Path::new("/nix/store/abc-generator"), &closure));
+        assert!(!visible(Path::new("/usrlocal/x"), &closure));
+    }
+}

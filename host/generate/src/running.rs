@@ -1,0 +1,163 @@
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::error::Fault;
+use crate::job::Job;
+use crate::output::Output;
+use crate::take;
+
+/// How often the cancel flag and the size of `$out` are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long the kernel may take for what it does at once unless the machine is in trouble.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A sandbox that was started.
+pub(crate) struct Running {
+    pub(crate) bubblewrap: Child,
+    /// Bubblewrap's word on how it goes: one JSON object a line.
+    pub(crate) status: File,
+    /// A pipe; one byte in it lets the generator begin. Both ends, so that writing cannot fail for want of a reader.
+    pub(crate) start: (OwnedFd, File),
+    pub(crate) output: Output,
+}
+
+impl Running {
+    /// Waits for the end, or makes one. When it returns, no process of the sandbox is left.
+    pub(crate) fn finish(mut self, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
+        let ended = match self.init() {
+            // Only now that its first process is held can the sandbox be ended for certain.
+            Ok(Some(init)) => self.run(&init, job, out, cancel),
+            Ok(None) => Ok(()),
+            Err(fault) => self.kill().and(Err(fault)),
+        };
+        let _ = self.bubblewrap.wait();
+        ended?;
+        match self.exit_code()? {
+            Some(0) => Ok(()),
+            Some(status) => Err(Fault::Failed { status, output: self.output.last() }),
+            None => Err(self.never_ran()),
+        }
+    }
+
+    /// A descriptor of the sandbox's first process, once bubblewrap tells its number; `None` when it failed before that.
+    fn init(&mut self) -> Result<Option<OwnedFd>, Fault> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while !line.ends_with(b"\n") {
+            if !readable(&self.status, deadline)? {
+                return Err(Fault::Sandbox {
+                    message: format!("bubblewrap said nothing for {} s", PATIENCE.as_secs()),
+                });
+            }
+            if self.status.read(&mut byte)? == 0 {
+                return Ok(None);
+            }
+            line.extend(byte);
+        }
+        let Some(pid) = field(&line, "child-pid").and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else {
+            return Err(Fault::Sandbox { message: "bubblewrap did not tell the number of its process".to_owned() });
+        };
+        // The process waits for `start`, so its number is still its own; it has ended only if the set-up failed.
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => Ok(None),
+            other => Ok(Some(other?)),
+        }
+    }
+
+    /// Lets the generator begin and sees it through to the death of its last process.
+    fn run(&mut self, init: &OwnedFd, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
+        let ended = self.start.1.write_all(&[0]).map_err(Fault::from).and_then(|()| self.wait(init, job, out, cancel));
+        if ended.is_err() {
+            // The first process of a process namespace takes all the others along.
+            let _ = pidfd_send_signal(init, Signal::KILL);
+            self.kill()?;
+        }
+        if !readable(init, Instant::now() + PATIENCE)? {
+            return Err(Fault::Stuck);
+        }
+        while self.output.take() {}
+        ended
+    }
+
+    fn kill(&mut self) -> Result<(), Fault> {
+        Ok(self.bubblewrap.kill()?)
+    }
+
+    fn wait(&mut self, init: &OwnedFd, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
+        let start = Instant::now();
+        loop {
+            if cancel.load(Ordering::Relaxed) {
+                return Err(Fault::Cancelled);
+            }
+            if let Some(limit) = job.timeout.filter(|limit| start.elapsed() >= *limit) {
+                return Err(Fault::Timeout { limit, output: self.output.last() });
+            }
+            take::watch(out, job.limits)?;
+            let tick = job.timeout.map_or(TICK, |limit| TICK.min(limit.saturating_sub(start.elapsed())));
+            if self.ended_within(init, tick)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes output for at most `tick`; true when the sandbox ended.
+    fn ended_within(&mut self, init: &OwnedFd, tick: Duration) -> Result<bool, Fault> {
+        let deadline = Instant::now() + tick;
+        loop {
+            let mut fds = vec![PollFd::new(init, PollFlags::IN)];
+            fds.extend(self.output.pipe().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+            let ready = wait_for(&mut fds, deadline)?;
+            let ended = !fds[0].revents().is_empty();
+            if ended || !ready || Instant::now() >= deadline {
+                return Ok(ended);
+            }
+            self.output.take();
+        }
+    }
+
+    /// How the generator ended; `None` when it was never executed.
+    fn exit_code(&mut self) -> Result<Option<i32>, Fault> {
+        let mut text = Vec::new();
+        self.status.read_to_end(&mut text)?;
+        let code = text.split(|&byte| byte == b'\n').find_map(|line| field(line, "exit-code"));
+        Ok(code.and_then(|code| i32::try_from(code).ok()))
+    }
+
+    /// What bubblewrap printed: no generator ran, so there is no secret in it.
+    fn never_ran(mut self) -> Fault {
+        while self.output.take() {}
+        let text = String::from_utf8_lossy(self.output.last().expose()).trim().escape_debug().to_string();
+        let message = if text.is_empty() { "bubblewrap ended without a word".to_owned() } else { text };
+        Fault::Sandbox { message }
+    }
+}
+
+fn field(line: &[u8], name: &str) -> Option<i64> {
+    serde_json::from_slice::<serde_json::Value>(line).ok()?.get(name)?.as_i64()
+}
+
+fn readable(fd: impl AsFd, deadline: Instant) -> Result<bool, Fault> {
+    wait_for(&mut [PollFd::new(&fd, PollFlags::IN)], deadline)
+}
+
+/// False when the time is over.
+fn wait_for(fds: &mut [PollFd<'_>], deadline: Instant) -> Result<bool, Fault> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
+        match poll(fds, Some(&timeout)) {
+            Err(Errno::INTR) => {}
+            other => return Ok(other? > 0),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+
+use artifacts_ram::{Folder, Ram};
+use artifacts_seam::Secret;
+use artifacts_spec::Name;
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use crate::arguments::{Channels, arguments, made_up};
+use crate::error::{Error, Fault};
+use crate::job::Job;
+use crate::output::Output;
+use crate::program::Program;
+use crate::running::Running;
+use crate::spawn::spawn;
+use crate::take::take;
+
+/// Options without which there is no sandbox; bubblewrap 0.6 has them all.
+const NEEDED: [&str; 8] = [
+    "--unshare-all",
+    "--cap-drop",
+    "--clearenv",
+    "--die-with-parent",
+    "--block-fd",
+    "--json-status-fd",
+    "--perms",
+    "--size",
+];
+
+/// Runs generators, several at a time if so wished.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    bubblewrap: PathBuf,
+    ram: Ram,
+    /// Whether a generator may make namespaces of its own: only where bubblewrap cannot forbid it.
+    nested: bool,
+}
+
+impl Sandbox {
+    /// The first `bwrap` in a `PATH` value.
+    pub fn find(path: &OsStr) -> Option<PathBuf> {
+        std::env::split_paths(path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join("bwrap"))
+            .find(|file| rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() && file.is_file())
+    }
+
+    /// Asks bubblewrap, given by its absolute path, what it can do.
+    ///
+    /// # Errors
+    /// When it cannot be run or is too old.
+    pub fn new(bubblewrap: PathBuf, ram: &Ram) -> Result<Self, Error> {
+        let mut command = Command::new(&bubblewrap);
+        command.arg("--help").env_clear().stdin(Stdio::null());
+        let said = match command.output() {
+            Ok(said) => said,
+            Err(why) => return Err(Error::NoBubblewrap { path: bubblewrap, why }),
+        };
+        let help = [said.stdout, said.stderr].concat();
+        let help = String::from_utf8_lossy(&help);
+        let known = |option: &str| help.split_whitespace().any(|word| word == option);
+        let missing: Vec<_> = NEEDED.into_iter().filter(|option| !known(option)).collect();
+        if !missing.is_empty() {
+            return Err(Error::OldBubblewrap { path: bubblewrap, missing });
+        }
+        let privileged = std::fs::metadata(&bubblewrap).is_ok_and(|stat| stat.mode() & 0o4000 != 0);
+        let nested = privileged || !known("--disable-userns");
+        Ok(Self { bubblewrap, ram: ram.clone(), nested })
+    }
+
+    /// Runs a generator and takes its files. It is ended when `cancel` becomes true, within about 0.1 s.
+    ///
+    /// Whatever comes of it: when this returns, no process and no file of the run is left.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub fn run(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, Error> {
+        self.attempt(job, cancel).map_err(|fault| Error::Run { instance: job.instance.clone(), fault: Box::new(fault) })
+    }
+
+    fn attempt(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, Fault> {
+        let program = Program::resolve(&job.program, &job.closure)?;
+        let folder = self.ram.folder()?;
+        let out = fill(&folder, job)?;
+        let ended = self.start(job, &program, &folder)?.finish(job, &out, cancel);
+        let taken = ended.and_then(|()| take(&out, &job.expected, job.limits));
+        taken.map_err(|fault| match program.foreign {
+            Some(system) => foreign(system, fault),
+            None => fault,
+        })
+    }
+
+    fn start(&self, job: &Job, program: &Program, folder: &Folder) -> Result<Running, Fault> {
+        let (status, status_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (start_end, start) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (output, output_end) = pipe_with(PipeFlags::CLOEXEC)?;
+        fcntl_setfl(&output, OFlags::NONBLOCK)?;
+        let channels = Channels { status: status_end.as_raw_fd(), start: start_end.as_raw_fd() };
+        let mut kept = vec![channels.status, channels.start];
+        let mut largest = job.limits.total.max(job.limits.scratch);
+        if let Some((file, _)) = &program.outsider {
+            kept.push(file.as_raw_fd());
+            // Bubblewrap copies it, under the same limit.
+            largest = largest.max(file.metadata()?.len());
+        }
+        let mut command = Command::new(&self.bubblewrap);
+        command
+            .args(arguments(job, program, folder.path(), &channels, self.nested))
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(output_end.try_clone()?)
+            .stderr(output_end);
+        let bubblewrap = spawn(&mut command, kept, largest.saturating_add(1))?;
+        Ok(Running {
+            bubblewrap,
+            status: status.into(),
+            start: (start_end, start.into()),
+            output: Output::new(File::from(output)),
+        })
+    }
+}
+
+/// Lays out the private folder; returns `$out`, held open.
+fn fill(folder: &Folder, job: &Job) -> Result<OwnedFd, Fault> {
+    let named = |name: &str, fault| artifacts_ram::Error::File { name: name.to_owned(), fault };
+    let etc = folder.subfolder("etc")?;
+    for (name, text) in made_up(job) {
+        artifacts_ram::write_new(&etc, name, text.as_bytes(), 0o444).map_err(|fault| named(name, fault))?;
+    }
+    let write = |folder: &OwnedFd, name: &Name, value: &Secret| {
+        artifacts_ram::write_new(folder, name.as_str(), value.expose(), 0o400)
+            .map_err(|fault| named(name.as_str(), fault))
+    };
+    let prompts = folder.subfolder("prompts")?;
+    for (name, value) in &job.prompts {
+        write(&prompts, name, value)?;
+    }
+    let inputs = folder.subfolder("in")?;
+    for (artifact, files) in &job.inputs {
+        let inner =
+            artifacts_ram::make_folder(&inputs, artifact.as_str()).map_err(|fault| named(artifact.as_str(), fault))?;
+        for (name, value) in files {
+            write(&inner, name, value)?;
+        }
+    }
+    Ok(folder.subfolder("out")?)
+}
+
+/// A program for another system fails in many ways, all of which mean that.
+fn foreign(system: &str, fault: Fault) -> Fault {
+    let (why, output) = match fault {
+        Fault::Sandbox { message } => (message, Secret::new(Vec::new())),
+        Fault::Failed { status, output } => (format!("it ended with status {status}"), output),
+        Fault::Missing { .. } => (fault.to_string(), Secret::new(Vec::new())),
+        other => return other,
+    };
+    Fault::System { system: system.to_owned(), why, output }
+}

@@ -1,0 +1,120 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, OwnedFd};
+
+use artifacts_ram::Fault as FileFault;
+use artifacts_seam::Secret;
+use artifacts_spec::Name;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, fchmod, statat};
+
+use crate::error::Fault;
+use crate::job::Limits;
+
+/// The most entries that `$out` may hold while the generator runs.
+const ENTRIES: u64 = 10_000;
+
+/// The most folders inside each other.
+const LEVELS: u64 = 32;
+
+/// Takes exactly the expected files. The generator is dead by now, so nothing changes under the hand.
+pub(crate) fn take(out: &OwnedFd, expected: &BTreeSet<Name>, limits: Limits) -> Result<BTreeMap<Name, Secret>, Fault> {
+    // The generator may have locked the door.
+    fchmod(out, Mode::RWXU)?;
+    let found = names(out)?;
+    if let Some(file) = expected.iter().find(|name| !found.contains(name.as_str())) {
+        return Err(Fault::Missing { file: file.clone(), found: found.into_iter().collect() });
+    }
+    if let Some(name) = found.iter().find(|name| !expected.contains(name.as_str())) {
+        let expected = expected.iter().map(Name::to_string).collect();
+        return Err(Fault::Extra { name: name.clone(), kind: kind(out, name), expected });
+    }
+    let mut left = limits.total;
+    let mut files = BTreeMap::new();
+    for name in expected {
+        let bytes = read(out, name.as_str(), limits.file).map_err(|fault| Fault::File { file: name.clone(), fault })?;
+        let size = bytes.size();
+        left = left
+            .checked_sub(size)
+            .ok_or_else(|| Fault::TooMuch { found: "more bytes".to_owned(), limit: limits.total })?;
+        files.insert(name.clone(), bytes);
+    }
+    Ok(files)
+}
+
+fn read(out: &OwnedFd, name: &str, limit: u64) -> Result<Secret, FileFault> {
+    match artifacts_ram::unlock(out, name) {
+        // What is no regular file is named by the reading.
+        Ok(()) | Err(FileFault::Io(_)) => {}
+        Err(fault) => return Err(fault),
+    }
+    let mut bytes = artifacts_ram::read(out, name, limit)?;
+    Ok(Secret::new(std::mem::take(&mut *bytes)))
+}
+
+fn names(out: &OwnedFd) -> Result<BTreeSet<String>, Fault> {
+    let mut names = BTreeSet::new();
+    for entry in Dir::read_from(out)? {
+        // A name that is not UTF-8 cannot be a declared one; it is shown as far as it can be.
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.insert(name);
+        }
+    }
+    Ok(names)
+}
+
+fn kind(out: &OwnedFd, name: &str) -> &'static str {
+    match statat(out, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(FileType::RegularFile) => "the file",
+        Ok(FileType::Directory) => "the folder",
+        Ok(FileType::Symlink) => "the symbolic link",
+        Ok(FileType::Fifo | FileType::Socket | FileType::BlockDevice | FileType::CharacterDevice) => "the special file",
+        _ => "the entry",
+    }
+}
+
+/// Looks how full `$out` is while the generator writes; what vanishes meanwhile is of no interest.
+pub(crate) fn watch(out: &OwnedFd, limits: Limits) -> Result<(), Fault> {
+    let mut seen = Seen::default();
+    seen.folder(out, 0);
+    for (found, unit, limit) in [
+        (seen.bytes, "bytes", limits.total),
+        (seen.entries, "entries", ENTRIES),
+        (seen.levels, "folders inside each other", LEVELS),
+    ] {
+        if found > limit {
+            return Err(Fault::TooMuch { found: format!("{found} {unit}"), limit });
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Seen {
+    bytes: u64,
+    entries: u64,
+    levels: u64,
+}
+
+impl Seen {
+    fn folder(&mut self, folder: impl AsFd, level: u64) {
+        self.levels = self.levels.max(level);
+        let Ok(entries) = Dir::read_from(&folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            self.entries += 1;
+            if self.entries > ENTRIES || level > LEVELS {
+                return;
+            }
+            let Ok(stat) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            self.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+                && let Some(inner) = name.to_str().ok().and_then(|name| artifacts_ram::open_folder(&folder, name).ok())
+            {
+                self.folder(inner, level + 1);
+            }
+        }
+    }
+}
