@@ -1,0 +1,201 @@
+//! Whether an artifact's files are all there, as declared.
+
+use std::fmt;
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use artifacts_spec::Name;
+
+use crate::accounts::Accounts;
+use crate::manifest::{Artifact, File};
+use crate::trace::{End, trace};
+
+/// A file that is not as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which.
+    pub file: Name,
+    /// Where it is expected.
+    pub path: String,
+    /// What is wrong with it.
+    pub cause: Cause,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// This name, on the way there, does not exist.
+    Missing(PathBuf),
+    /// This name, on the way there, cannot be followed.
+    Broken(PathBuf, String),
+    /// It is something else than a regular file.
+    Kind(&'static str),
+    /// Its mode differs.
+    Mode {
+        /// As declared.
+        expected: String,
+        /// As it is.
+        found: u32,
+    },
+    /// The declared mode is no octal number.
+    NoMode(String),
+    /// Its owner or group differs.
+    Account {
+        /// `owner` or `group`.
+        what: &'static str,
+        /// As declared.
+        expected: String,
+        /// Number as it is.
+        found: u32,
+    },
+    /// The declared owner or group does not exist here.
+    NoAccount {
+        /// `owner` or `group`.
+        what: &'static str,
+        /// As declared.
+        expected: String,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "file `{}` ({}): {}", self.file, self.path.escape_debug(), self.cause)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(at) => write!(f, "{} does not exist", at.display()),
+            Self::Broken(at, why) => write!(f, "{}: {why}", at.display()),
+            Self::Kind(found) => write!(f, "expected a regular file, found {found}"),
+            Self::Mode { expected, found } => write!(f, "expected mode {expected}, found {found:04o}"),
+            Self::NoMode(text) => write!(f, "its declared mode `{}` is no octal number", text.escape_debug()),
+            Self::Account { what, expected, found } => write!(f, "expected {what} {expected}, found {found}"),
+            Self::NoAccount { what, expected } => write!(f, "there is no {what} `{}` here", expected.escape_debug()),
+        }
+    }
+}
+
+/// Every file of an artifact that is not as declared; empty when it is complete.
+pub fn check(artifact: &Artifact, accounts: &mut Accounts) -> Vec<Fault> {
+    let fault = |(name, file): (&Name, &File)| {
+        let cause = file_fault(file, trace(Path::new(&file.path), |_, _| ()), accounts)?;
+        Some(Fault { file: name.clone(), path: file.path.clone(), cause })
+    };
+    artifact.files.iter().filter_map(fault).collect()
+}
+
+/// What is wrong with a file whose path led to `end`.
+pub(crate) fn file_fault(file: &File, end: End, accounts: &mut Accounts) -> Option<Cause> {
+    match end {
+        End::Missing(at) => Some(Cause::Missing(at)),
+        End::Broken(at, why) => Some(Cause::Broken(at, why.to_string())),
+        End::Found(_, meta) => kind_fault(&meta)
+            .or_else(|| mode_fault(&file.mode, &meta))
+            .or_else(|| account_fault("owner", file.owner.as_deref(), meta.uid(), |name| accounts.user(name)))
+            .or_else(|| account_fault("group", file.group.as_deref(), meta.gid(), |name| accounts.group(name))),
+    }
+}
+
+fn kind_fault(meta: &Metadata) -> Option<Cause> {
+    let kind = meta.file_type();
+    let found = match () {
+        () if kind.is_file() => return None,
+        () if kind.is_dir() => "a folder",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Some(Cause::Kind(found))
+}
+
+fn mode_fault(expected: &str, meta: &Metadata) -> Option<Cause> {
+    let found = meta.mode() & 0o7777;
+    match u32::from_str_radix(expected, 8) {
+        Ok(mode) if mode == found => None,
+        Ok(_) => Some(Cause::Mode { expected: expected.to_owned(), found }),
+        Err(_) => Some(Cause::NoMode(expected.to_owned())),
+    }
+}
+
+fn account_fault(
+    what: &'static str,
+    expected: Option<&str>,
+    found: u32,
+    look: impl FnOnce(&str) -> Option<u32>,
+) -> Option<Cause> {
+    let expected = expected?;
+    match look(expected) {
+        Some(id) if id == found => None,
+        Some(_) => Some(Cause::Account { what, expected: expected.to_owned(), found }),
+        None => Some(Cause::NoAccount { what, expected: expected.to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    fn artifact(path: &Path, mode: &str, owner: Option<&str>) -> Artifact {
+        let file = File {
+            path: path.display().to_string(),
+            mode: mode.to_owned(),
+            owner: owner.map(str::to_owned),
+            group: None,
+            restart_units: vec![],
+            reload_units: vec![],
+        };
+        Artifact {
+            unit: "artifact-a.service".to_owned(),
+            bind_units: vec![],
+            installers: vec![],
+            files: [(Name::new("f").unwrap(), file)].into(),
+        }
+    }
+
+    fn cause(artifact: &Artifact) -> Option<String> {
+        check(artifact, &mut Accounts::default()).first().map(ToString::to_string)
+    }
+
+    #[test]
+    fn each_difference_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap().join("f");
+        let me = rustix::process::getuid().as_raw().to_string();
+        let good = artifact(&path, "0400", Some(&me));
+        let at = path.display();
+        assert_eq!(cause(&good).unwrap(), format!("file `f` ({at}): {at} does not exist"));
+        std::fs::write(&path, "x").unwrap();
+        assert_eq!(cause(&good).unwrap(), format!("file `f` ({at}): expected mode 0400, found 0644"));
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
+        assert_eq!(cause(&good), None);
+        assert_eq!(cause(&artifact(&path, "400", None)), None);
+        assert!(cause(&artifact(&path, "u=r", None)).unwrap().ends_with("its declared mode `u=r` is no octal number"));
+        let other = artifact(&path, "0400", Some("4711"));
+        assert!(cause(&other).unwrap().ends_with(&format!("expected owner 4711, found {me}")));
+        let nobody = artifact(&path, "0400", Some("no-such-user"));
+        assert!(cause(&nobody).unwrap().ends_with("there is no owner `no-such-user` here"));
+        if me == "0" {
+            chown(&path, Some(4711), None).unwrap();
+            assert_eq!(cause(&other), None);
+        }
+    }
+
+    #[test]
+    fn a_link_is_followed_and_its_end_is_what_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        symlink(base.join("end"), base.join("f")).unwrap();
+        let declared = artifact(&base.join("f"), "0600", None);
+        assert!(cause(&declared).unwrap().ends_with(&format!("{} does not exist", base.join("end").display())));
+        std::fs::create_dir(base.join("end")).unwrap();
+        assert!(cause(&declared).unwrap().ends_with("expected a regular file, found a folder"));
+        std::fs::remove_dir(base.join("end")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, base.join("end"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(cause(&declared).unwrap().ends_with("expected a regular file, found a pipe"));
+    }
+}

@@ -1,0 +1,106 @@
+//! `artifacts-target`: are an artifact's files complete, and what to do when that changes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use artifacts_target::accounts::Accounts;
+use artifacts_target::check::check;
+use artifacts_target::manifest::{self, Manifest};
+use artifacts_target::watch::{self, Options};
+use clap::{Parser, Subcommand};
+
+/// Are an artifact's files complete, and what to do when that changes.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Says at once whether an artifact is complete; names file and cause when it is not.
+    Check {
+        /// The artifact.
+        name: String,
+        /// The manifest.
+        #[arg(default_value = manifest::DEFAULT)]
+        manifest: PathBuf,
+    },
+    /// Follows the artifacts' files and tells systemd when something changes.
+    Watch {
+        /// The manifest.
+        #[arg(default_value = manifest::DEFAULT)]
+        manifest: PathBuf,
+        /// A folder in RAM of the watcher's own.
+        #[arg(long, env = "RUNTIME_DIRECTORY")]
+        state: PathBuf,
+        /// Talk to the user's manager.
+        #[arg(long)]
+        user: bool,
+        /// Seconds that a loss must last before a unit is stopped.
+        #[arg(long, default_value_t = 3)]
+        grace: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
+    let done = match Arguments::parse().command {
+        Command::Check { name, manifest } => checked(&name, &manifest, runtime.as_deref()),
+        Command::Watch { manifest, state, user, grace } => {
+            let grace = Duration::from_secs(grace);
+            watched(&Options { manifest, state, user, runtime, grace })
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed { message, help }) => {
+            eprintln!("artifacts-target: {message}");
+            if let Some(help) = help {
+                eprintln!("  {help}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a person reads.
+struct Failed {
+    message: String,
+    help: Option<String>,
+}
+
+impl From<manifest::Error> for Failed {
+    fn from(error: manifest::Error) -> Self {
+        Self { message: error.to_string(), help: error.help().map(str::to_owned) }
+    }
+}
+
+impl From<watch::Error> for Failed {
+    fn from(error: watch::Error) -> Self {
+        Self { message: error.to_string(), help: error.help().map(str::to_owned) }
+    }
+}
+
+fn checked(name: &str, path: &std::path::Path, runtime: Option<&str>) -> Result<(), Failed> {
+    let manifest = Manifest::read(path, runtime)?;
+    let (name, artifact) = manifest.artifact(name, path)?;
+    let faults = check(artifact, &mut Accounts::default());
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = faults.iter().map(|fault| format!("artifact `{name}` is not complete: {fault}")).collect();
+    let help =
+        artifact.installers.first().map(|unit| format!("its backend puts it there: see `systemctl status {unit}`"));
+    Err(Failed { message: lines.join("\nartifacts-target: "), help })
+}
+
+fn watched(options: &Options) -> Result<(), Failed> {
+    let ready = || {
+        // Fails only where nobody asked to be told.
+        let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+    };
+    Ok(watch::watch(options, ready, |message| eprintln!("{message}"))?)
+}

@@ -1,0 +1,113 @@
+//! What the watcher remembers from one start to the next, in RAM: gone with the next boot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Digest, Key};
+
+/// See the module.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// Makes the digests.
+    pub(crate) key: Key,
+    /// Of contents, by path.
+    pub(crate) digests: BTreeMap<String, Digest>,
+    /// Artifacts whose unit the watcher stopped.
+    pub(crate) lost: BTreeSet<String>,
+    /// Consumers to start when all artifacts they are bound to are complete.
+    pub(crate) waiting: BTreeSet<String>,
+    /// Consumers that have not yet heard of a change.
+    pub(crate) changed: BTreeMap<String, Change>,
+}
+
+/// A change that a consumer has not heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    /// It wants to be restarted, not only reloaded.
+    pub(crate) restart: bool,
+    /// When, in microseconds of the monotonic clock.
+    pub(crate) at: u64,
+}
+
+/// The folder in RAM where the memory lies.
+#[derive(Debug)]
+pub(crate) struct Store {
+    file: PathBuf,
+    saved: String,
+}
+
+impl Store {
+    /// Opens the store and recalls what is in it. A memory that cannot be read counts as none: nothing is restarted for it.
+    pub(crate) fn open(folder: &Path) -> io::Result<(Self, Memory)> {
+        if !in_ram(folder)? {
+            let why = format!("{} is not in RAM: digests of secrets must not outlive the boot", folder.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let mut store = Self { file: folder.join("watch.json"), saved: String::new() };
+        let recalled = fs::read_to_string(&store.file).ok().and_then(|text| serde_json::from_str(&text).ok());
+        let memory = match recalled {
+            Some(memory) => memory,
+            None => Memory {
+                key: Key::new()?,
+                digests: BTreeMap::new(),
+                lost: BTreeSet::new(),
+                waiting: BTreeSet::new(),
+                changed: BTreeMap::new(),
+            },
+        };
+        store.save(&memory)?;
+        Ok((store, memory))
+    }
+
+    /// Writes the memory when it changed, whole or not at all.
+    pub(crate) fn save(&mut self, memory: &Memory) -> io::Result<()> {
+        let text = serde_json::to_string(memory)?;
+        if text == self.saved {
+            return Ok(());
+        }
+        let new = self.file.with_extension("new");
+        let _ = fs::remove_file(&new);
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?.write_all(text.as_bytes())?;
+        fs::rename(&new, &self.file)?;
+        self.saved = text;
+        Ok(())
+    }
+}
+
+fn in_ram(folder: &Path) -> io::Result<bool> {
+    const TMPFS: u32 = 0x0102_1994;
+    const RAMFS: u32 = 0x8584_58f6;
+    let kind = rustix::fs::statfs(folder)?.f_type;
+    Ok(u32::try_from(kind & 0xffff_ffff).is_ok_and(|kind| kind == TMPFS || kind == RAMFS))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn it_is_recalled_from_ram_and_refused_on_disk() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let (mut store, mut memory) = Store::open(dir.path()).unwrap();
+        memory.lost.insert("attic".to_owned());
+        store.save(&memory).unwrap();
+        let (_, again) = Store::open(dir.path()).unwrap();
+        assert!(again.lost.contains("attic"));
+        assert_eq!(serde_json::to_string(&again.key).unwrap(), serde_json::to_string(&memory.key).unwrap());
+        let message = Store::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_err().to_string();
+        assert!(message.contains("not in RAM"), "{message}");
+    }
+
+    #[test]
+    fn a_spoiled_memory_counts_as_none() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        std::fs::write(dir.path().join("watch.json"), "{").unwrap();
+        assert!(Store::open(dir.path()).unwrap().1.lost.is_empty());
+    }
+}

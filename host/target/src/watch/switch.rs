@@ -1,0 +1,45 @@
+//! Whether the machine is being switched to another configuration.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What `switch-to-configuration` holds a lock on while it works.
+pub(crate) const LOCK: &str = "/run/nixos/switch-to-configuration.lock";
+
+/// Whether somebody holds a lock on `lock`. The kernel's list is read instead of trying the lock: a trial, however short,
+/// could make a real switch fail.
+pub(crate) fn under_way(lock: &Path) -> io::Result<bool> {
+    match fs::metadata(lock) {
+        Ok(meta) => Ok(held(&fs::read_to_string("/proc/locks")?, meta.dev(), meta.ino())),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(why) => Err(why),
+    }
+}
+
+fn held(locks: &str, device: u64, inode: u64) -> bool {
+    let file = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
+    // A line with `->` is somebody who waits for the lock.
+    locks.lines().any(|line| !line.contains("->") && line.split_whitespace().any(|word| word == file))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use rustix::fs::{FlockOperation, flock};
+
+    #[test]
+    fn a_lock_is_seen_while_it_is_held() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let path = dir.path().join("lock");
+        assert!(!under_way(&path).unwrap());
+        let file = fs::File::create(&path).unwrap();
+        assert!(!under_way(&path).unwrap());
+        flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+        assert!(under_way(&path).unwrap());
+        flock(&file, FlockOperation::Unlock).unwrap();
+        assert!(!under_way(&path).unwrap());
+    }
+}
