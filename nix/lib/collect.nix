@@ -6,6 +6,7 @@
   kind, # "nixos", "home-manager" or "darwin"
   name, # the attribute
   system ? null, # the admin's, for generators
+  strict ? null, # an artifact whose fault is not caught, to learn what it is
 }:
 configurations:
 let
@@ -154,7 +155,7 @@ let
   ];
 
   artifact =
-    declared: generator:
+    key: declared: generator:
     let
       whole = plain (keep fields declared) // {
         blocked = false;
@@ -178,7 +179,7 @@ let
           blocked = true;
         };
     in
-    attempt part whole;
+    if key == strict then whole else attempt part whole;
 
   backend =
     entry:
@@ -240,7 +241,7 @@ let
             inherit kind name;
             system = artifacts.system or null;
             config = mapAttrs (_: backendConfig) (artifacts.config or { });
-            artifacts = mapAttrs (key: declared: artifact declared (generators.${key} or declared).generator) store;
+            artifacts = mapAttrs (key: declared: artifact key declared (generators.${key} or declared).generator) store;
           }
         ];
       };

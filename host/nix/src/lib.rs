@@ -1,1 +1,20 @@
-//! Running Nix: evaluation, realisation, closures.
+//! Running Nix: a flake's declarations evaluated into the spec, derivations realised, closures listed.
+//!
+//! Nix is a program beside this one, never a library. It is given the environment that the caller passes and nothing else;
+//! its exit status is looked at before its answer is parsed, since it can leave half an answer behind.
+
+mod checkout;
+mod error;
+mod evaluate;
+mod flake;
+mod message;
+mod nix;
+mod program;
+mod quote;
+mod run;
+mod store;
+
+pub use error::Error;
+pub use evaluate::{Evaluation, TargetFailure};
+pub use flake::{Flake, TargetRef};
+pub use nix::{Nix, Options};

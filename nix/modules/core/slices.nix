@@ -35,7 +35,13 @@ rec {
   exists = artifact: name: builtins.pathExists (file artifact name);
 
   # The command that makes an artifact.
-  command = artifact: "artifacts generate ${lib.escapeShellArg (instance artifact)}";
+  command =
+    artifact:
+    let
+      name = instance artifact;
+      plain = builtins.match "[a-zA-Z0-9/_.@+-]+" name != null;
+    in
+    "artifacts generate ${if plain then name else lib.escapeShellArg name}";
 
   missing =
     artifact: name:

@@ -1,0 +1,60 @@
+use std::path::{Path, PathBuf};
+
+use percent_encoding::percent_decode_str;
+
+use crate::flake::{Metadata, Reference};
+use crate::{Error, Flake};
+
+impl Flake<'_> {
+    /// The local folder that stored files are written below: the place in the checkout that `root`, the evaluated
+    /// `artifacts.root`, is a copy of. Without a root it is the flake's own folder.
+    ///
+    /// # Errors
+    /// When the flake is remote or taken at a fixed revision, or when the root is in one of its inputs. The person must then
+    /// name the folder.
+    pub fn checkout(&self, root: Option<&Path>) -> Result<PathBuf, Error> {
+        let metadata = &self.metadata;
+        let read_only = || Error::ReadOnly { reference: self.reference.clone() };
+        let Some(root) = root else {
+            let top = metadata.top().ok_or_else(read_only)?;
+            return Ok(join(&top, Path::new(metadata.resolved.dir.as_deref().unwrap_or_default())));
+        };
+        if let Ok(below) = root.strip_prefix(&metadata.path) {
+            return Ok(join(&metadata.top().ok_or_else(read_only)?, below));
+        }
+        if metadata.in_store(root) {
+            return Err(Error::Elsewhere { reference: self.reference.clone(), root: root.to_owned() });
+        }
+        // An impure evaluation can name the folder itself.
+        Ok(root.to_owned())
+    }
+}
+
+/// Without the slash at the end that joining nothing leaves.
+fn join(top: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() { top.to_owned() } else { top.join(below) }
+}
+
+impl Metadata {
+    /// The local folder that [`Metadata::path`] is a copy of.
+    fn top(&self) -> Option<PathBuf> {
+        let fixed = self.original.rev.is_some() || self.original.branch.is_some();
+        local(&self.resolved).filter(|folder| !fixed && folder.is_absolute() && !self.in_store(folder))
+    }
+
+    fn in_store(&self, path: &Path) -> bool {
+        self.path.parent().is_some_and(|store| path.starts_with(store))
+    }
+}
+
+fn local(reference: &Reference) -> Option<PathBuf> {
+    match reference.kind.as_str() {
+        "path" => reference.path.clone(),
+        "git" => {
+            let path = reference.url.as_deref()?.strip_prefix("file://")?;
+            let path = path.split(['?', '#']).next()?;
+            Some(PathBuf::from(percent_decode_str(path).decode_utf8().ok()?.into_owned()))
+        }
+        _ => None,
+    }
+}

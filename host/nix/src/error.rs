@@ -1,0 +1,153 @@
+use std::path::PathBuf;
+
+use artifacts_spec::Name;
+
+/// Why Nix gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no Nix.
+    #[error("Nix is needed, and there is no `{program}`{}", searched(.path.as_deref()))]
+    Missing {
+        /// What was looked for.
+        program: String,
+        /// The `PATH` that was searched, if it was looked for in one.
+        path: Option<String>,
+    },
+    /// It is there and could not be started.
+    #[error("`{program}` could not be started: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Its output could not be read.
+    #[error("the answer of `{program}` could not be read: {source}")]
+    Read {
+        /// The program.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It failed.
+    #[error("{what}: {message}")]
+    Failed {
+        /// What was asked of it.
+        what: String,
+        /// What it said, trimmed.
+        message: String,
+    },
+    /// It ended well with an answer that is not whole, or of another shape.
+    #[error("{what}: Nix ended well, but its answer ({bytes} bytes) is not the JSON that was expected: {source}")]
+    Answer {
+        /// What was asked of it.
+        what: String,
+        /// How long the answer is.
+        bytes: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// What a target evaluates to is no spec.
+    #[error("{target}: {source}")]
+    Spec {
+        /// The target, as an attribute of the flake.
+        target: String,
+        /// What is wrong with it.
+        source: artifacts_spec::Error,
+    },
+    /// The caller asked to stop.
+    #[error("Nix was stopped")]
+    Cancelled,
+    /// The flake exports no configuration.
+    #[error("the flake `{reference}` has no nixosConfigurations, homeConfigurations or darwinConfigurations")]
+    NoTargets {
+        /// The flake, as the caller named it.
+        reference: String,
+    },
+    /// No configuration imports the modules.
+    #[error("no configuration of the flake `{reference}` declares artifacts: none of {} imports the module", .targets.join(", "))]
+    NoArtifacts {
+        /// The flake, as the caller named it.
+        reference: String,
+        /// What was evaluated.
+        targets: Vec<String>,
+    },
+    /// Two targets of one kind and name.
+    #[error("two {kind} targets are named `{name}`: {first} and {second}")]
+    Twice {
+        /// Their kind.
+        kind: &'static str,
+        /// Their name.
+        name: Name,
+        /// The attribute where one is.
+        first: String,
+        /// The attribute where the other is.
+        second: String,
+    },
+    /// Two targets say different things of what there is once for the whole flake.
+    #[error("{first} and {second} disagree on {option}: {first} has {}, {second} has {}", said(.first_value.as_deref()), said(.second_value.as_deref()))]
+    Disagree {
+        /// The option.
+        option: String,
+        /// A target.
+        first: String,
+        /// What it says.
+        first_value: Option<String>,
+        /// Another one.
+        second: String,
+        /// What that one says.
+        second_value: Option<String>,
+    },
+    /// The flake is not in a local folder.
+    #[error(
+        "the flake `{reference}` is read-only: it is no local folder of this machine, or is taken at a fixed revision"
+    )]
+    ReadOnly {
+        /// The flake, as the caller named it.
+        reference: String,
+    },
+    /// `artifacts.root` is in another flake.
+    #[error("artifacts.root is `{}`, which is not in the flake `{reference}` but in one of its inputs, so the folder to write to is unknown", .root.display())]
+    Elsewhere {
+        /// The flake, as the caller named it.
+        reference: String,
+        /// The root in the store.
+        root: PathBuf,
+    },
+}
+
+fn searched(path: Option<&str>) -> String {
+    path.map_or_else(String::new, |path| format!(" in PATH ({path})"))
+}
+
+fn said(value: Option<&str>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`"))
+}
+
+impl Error {
+    /// What the person can do.
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Missing { .. } => {
+                "install Nix (https://nixos.org/download; on Debian and Ubuntu: apt install nix-bin), or pass --spec FILE, which needs none for evaluation"
+            }
+            Self::Failed { .. } | Self::Spec { .. } => {
+                "correct the configuration; `--nix-arg --show-trace` tells where it comes from"
+            }
+            Self::Answer { .. } => "run it again; if it persists, this Nix does not give what it is asked for",
+            Self::NoTargets { .. } => "pass --flake with the flake that exports your machines or users",
+            Self::NoArtifacts { .. } => {
+                "import artifacts.nixosModules.default (machines) or artifacts.homeModules.default (users) in them"
+            }
+            Self::Twice { .. } => "rename one of them, or export it once only",
+            Self::Disagree { option, .. } if option == "artifacts.root" => {
+                "set it in one module that all targets import; if it is, the checkout was changed meanwhile: run it again"
+            }
+            Self::Disagree { .. } => "set it in one module that all targets import",
+            Self::ReadOnly { .. } => "work in a checkout of it, or name one with --root DIR",
+            Self::Elsewhere { .. } => "name the checkout of that input with --root DIR",
+            Self::Start { .. } | Self::Read { .. } | Self::Cancelled => return None,
+        };
+        Some(help.to_owned())
+    }
+}

@@ -1,0 +1,220 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use artifacts_spec::{Name, SCHEMA, Spec, Target, TargetKind};
+use serde_json::Value;
+
+use crate::{Error, Flake, TargetRef, quote};
+
+/// The function that makes specs of one exported configuration.
+const COLLECT: &str = include_str!("../../../nix/lib/collect.nix");
+
+/// What targets evaluate to.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The targets that evaluate, with what they agree on. Users inside a machine's configuration are targets of their own.
+    pub spec: Spec,
+    /// The targets that do not.
+    pub failures: Vec<TargetFailure>,
+    /// What Nix said besides, target by target: warnings and traces.
+    pub messages: Vec<String>,
+}
+
+/// A target that does not evaluate.
+#[derive(Debug)]
+pub struct TargetFailure {
+    /// Machine or user.
+    pub kind: TargetKind,
+    /// The flake's attribute.
+    pub name: String,
+    /// Why.
+    pub error: Error,
+}
+
+/// A spec of one target, and where it comes from.
+struct Part {
+    from: String,
+    spec: Spec,
+}
+
+type Parts = Result<(Vec<Part>, String), Error>;
+
+impl Flake<'_> {
+    /// Evaluates targets, each in a process of its own, some at a time. One that does not evaluate stops no other.
+    ///
+    /// # Errors
+    /// When Nix cannot be run at all, when no target declares artifacts, or when targets contradict each other.
+    pub fn evaluate(&self, targets: &[TargetRef]) -> Result<Evaluation, Error> {
+        let mut evaluation = Evaluation { spec: empty(), failures: Vec::new(), messages: Vec::new() };
+        let mut parts = Vec::new();
+        for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
+            match result {
+                Ok((found, said)) => {
+                    parts.extend(found);
+                    if !said.trim().is_empty() {
+                        evaluation.messages.push(format!("{target}: {}", said.trim()));
+                    }
+                }
+                Err(error @ (Error::Cancelled | Error::Missing { .. } | Error::Start { .. })) => return Err(error),
+                Err(error) => {
+                    evaluation.failures.push(TargetFailure { kind: target.kind, name: target.name.clone(), error });
+                }
+            }
+        }
+        if parts.is_empty() && evaluation.failures.is_empty() {
+            let targets = targets.iter().map(TargetRef::to_string).collect();
+            return Err(Error::NoArtifacts { reference: self.reference.clone(), targets });
+        }
+        evaluation.spec = merge(parts)?;
+        Ok(evaluation)
+    }
+
+    /// Nix's message on an artifact that the spec has as blocked.
+    ///
+    /// # Errors
+    /// When Nix cannot be asked.
+    pub fn why_blocked(&self, target: &TargetRef, artifact: &str) -> Result<String, Error> {
+        let what = format!("evaluating {artifact} of {target}");
+        let function = self.function(target, Some(artifact));
+        match self.evaluate_json::<Value>(&what, target.output(), &function) {
+            Ok(_) => Ok("it evaluates now; run again".to_owned()),
+            Err(Error::Failed { message, .. }) => Ok(message),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// In the order of the targets.
+    fn evaluate_each(&self, targets: &[TargetRef]) -> Vec<Parts> {
+        let next = AtomicUsize::new(0);
+        let results: Mutex<Vec<Option<Parts>>> = Mutex::new(targets.iter().map(|_| None).collect());
+        thread::scope(|scope| {
+            for _ in 0..self.nix.options.jobs.get().min(targets.len()) {
+                scope.spawn(|| {
+                    while let Some((number, target)) = take(&next, targets) {
+                        let result = self.evaluate_one(target);
+                        if let Ok(mut results) = results.lock() {
+                            results[number] = Some(result);
+                        }
+                    }
+                });
+            }
+        });
+        let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        results.into_iter().map(|result| result.unwrap_or(Err(Error::Cancelled))).collect()
+    }
+
+    fn evaluate_one(&self, target: &TargetRef) -> Parts {
+        let (specs, said) = self.evaluate_json::<Vec<Value>>(
+            &format!("evaluating {target}"),
+            target.output(),
+            &self.function(target, None),
+        )?;
+        let parts = specs.into_iter().map(|value| {
+            let spec = artifacts_spec::parse(&value.to_string());
+            let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
+            let inside = spec.targets.first().is_some_and(|found| found.kind != target.kind);
+            let from = match spec.targets.first() {
+                Some(user) if inside => format!("{target} (its user {})", user.name),
+                _ => target.to_string(),
+            };
+            Ok(Part { from, spec })
+        });
+        Ok((parts.collect::<Result<_, Error>>()?, said))
+    }
+
+    fn function(&self, target: &TargetRef, strict: Option<&str>) -> String {
+        let or_null = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quote::string);
+        let system = or_null(self.nix.options.system.as_deref());
+        let strict = or_null(strict);
+        let kind = quote::string(target.kind.as_str());
+        let name = quote::string(&target.name);
+        format!("({COLLECT}) {{ kind = {kind}; name = {name}; system = {system}; strict = {strict}; }}")
+    }
+}
+
+fn take<'a>(next: &AtomicUsize, targets: &'a [TargetRef]) -> Option<(usize, &'a TargetRef)> {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    targets.get(number).map(|target| (number, target))
+}
+
+fn empty() -> Spec {
+    Spec { schema: SCHEMA, root: None, backends: BTreeMap::new(), targets: Vec::new() }
+}
+
+/// One spec of all. A target that says nothing of the root, or of a backend that it does not use, agrees with the others.
+fn merge(parts: Vec<Part>) -> Result<Spec, Error> {
+    agree_on_root(&parts)?;
+    agree_on_backends(&parts)?;
+    differ_in_name(&parts)?;
+    let mut whole = empty();
+    for Part { spec, .. } in parts {
+        whole.root = whole.root.or(spec.root);
+        whole.backends.extend(spec.backends);
+        whole.targets.extend(spec.targets);
+    }
+    whole.targets.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+    Ok(whole)
+}
+
+fn agree_on_root(parts: &[Part]) -> Result<(), Error> {
+    let mut roots = parts.iter().filter_map(|part| part.spec.root.as_ref().map(|root| (part, root)));
+    let Some((first, root)) = roots.next() else { return Ok(()) };
+    match roots.find(|(_, other)| *other != root) {
+        None => Ok(()),
+        Some((second, other)) => Err(Error::Disagree {
+            option: "artifacts.root".to_owned(),
+            first: first.from.clone(),
+            first_value: Some(root.display().to_string()),
+            second: second.from.clone(),
+            second_value: Some(other.display().to_string()),
+        }),
+    }
+}
+
+fn agree_on_backends(parts: &[Part]) -> Result<(), Error> {
+    let mut registered = BTreeMap::new();
+    for part in parts {
+        for (name, entry) in &part.spec.backends {
+            registered.entry(name).or_insert((part, entry));
+        }
+    }
+    for (name, (first, entry)) in registered {
+        for second in parts {
+            let other = second.spec.backends.get(name);
+            let concerned = other.is_some() || second.spec.targets.iter().any(|target| uses(target, name));
+            if concerned && other != Some(entry) {
+                return Err(Error::Disagree {
+                    option: format!("artifacts.backends.{name}"),
+                    first: first.from.clone(),
+                    first_value: serde_json::to_string(entry).ok(),
+                    second: second.from.clone(),
+                    second_value: other.and_then(|other| serde_json::to_string(other).ok()),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn uses(target: &Target, backend: &Name) -> bool {
+    target.artifacts.values().any(|artifact| artifact.backend.as_ref() == Some(backend))
+}
+
+fn differ_in_name(parts: &[Part]) -> Result<(), Error> {
+    let mut seen = BTreeMap::new();
+    for part in parts {
+        for target in &part.spec.targets {
+            if let Some(first) = seen.insert((target.kind, &target.name), part) {
+                return Err(Error::Twice {
+                    kind: target.kind.as_str(),
+                    name: target.name.clone(),
+                    first: first.from.clone(),
+                    second: part.from.clone(),
+                });
+            }
+        }
+    }
+    Ok(())
+}

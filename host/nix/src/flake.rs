@@ -1,0 +1,196 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::{fmt, thread};
+
+use artifacts_spec::TargetKind;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::{Error, Nix};
+
+/// What has a meaning in the path of a flake reference.
+const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'"').add(b'<').add(b'>').add(b'`');
+/// Besides, what has a meaning in its query.
+const RESERVED_IN_QUERY: &AsciiSet = &RESERVED.add(b'&').add(b'+');
+
+/// A configuration that a flake exports. Whether it declares artifacts is known when it is evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetRef {
+    /// Machine or user.
+    pub kind: TargetKind,
+    /// The attribute, as it is in the flake.
+    pub name: String,
+}
+
+impl TargetRef {
+    /// The flake's output that has it.
+    pub fn output(&self) -> &'static str {
+        output(self.kind)
+    }
+}
+
+impl fmt::Display for TargetRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.output(), self.name.escape_debug())
+    }
+}
+
+pub(crate) const KINDS: [TargetKind; 3] = [TargetKind::Nixos, TargetKind::HomeManager, TargetKind::Darwin];
+
+fn output(kind: TargetKind) -> &'static str {
+    match kind {
+        TargetKind::Nixos => "nixosConfigurations",
+        TargetKind::HomeManager => "homeConfigurations",
+        TargetKind::Darwin => "darwinConfigurations",
+    }
+}
+
+/// A flake, resolved: what it is evaluated from stays the same, whatever happens in its folder meanwhile.
+#[derive(Debug)]
+pub struct Flake<'a> {
+    pub(crate) nix: &'a Nix,
+    pub(crate) reference: String,
+    pub(crate) metadata: Metadata,
+    targets: Vec<TargetRef>,
+}
+
+impl Nix {
+    /// Resolves a flake and lists the configurations that it exports, evaluating none of them.
+    ///
+    /// # Errors
+    /// When there is no such flake, or it exports no configuration at all.
+    pub fn flake(&self, reference: &str) -> Result<Flake<'_>, Error> {
+        let metadata = self.metadata(reference)?;
+        let mut flake = Flake { nix: self, reference: reference.to_owned(), metadata, targets: Vec::new() };
+        flake.targets = flake.list()?;
+        if flake.targets.is_empty() {
+            return Err(Error::NoTargets { reference: flake.reference });
+        }
+        Ok(flake)
+    }
+
+    fn metadata(&self, reference: &str) -> Result<Metadata, Error> {
+        let what = format!("reading the flake `{reference}`");
+        let mut arguments: Vec<OsString> = vec!["flake".into(), "metadata".into(), "--json".into()];
+        arguments.extend(self.flake_arguments());
+        arguments.push(reference.into());
+        let answer = self.nix(&what, &arguments)?;
+        serde_json::from_slice(&answer.stdout).map_err(|source| Error::Answer {
+            what,
+            bytes: answer.stdout.len(),
+            source,
+        })
+    }
+
+    /// The arguments of whatever reads a flake. The lock file is left as it is.
+    pub(crate) fn flake_arguments(&self) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = vec!["--no-write-lock-file".into()];
+        for (input, reference) in &self.options.override_inputs {
+            arguments.extend(["--override-input".into(), input.into(), reference.into()]);
+        }
+        arguments.extend(self.options.arguments.iter().cloned());
+        arguments
+    }
+}
+
+impl Flake<'_> {
+    /// What it exports, sorted.
+    pub fn targets(&self) -> &[TargetRef] {
+        &self.targets
+    }
+
+    /// The folder in the store that it is evaluated from.
+    pub fn source(&self) -> &std::path::Path {
+        &self.metadata.path
+    }
+
+    fn list(&self) -> Result<Vec<TargetRef>, Error> {
+        let lists = thread::scope(|scope| {
+            let running = KINDS.map(|kind| scope.spawn(move || self.names(kind)));
+            running.map(|thread| thread.join().unwrap_or(Err(Error::Cancelled)))
+        });
+        let mut targets = Vec::new();
+        for list in lists {
+            targets.extend(list?);
+        }
+        targets.sort();
+        Ok(targets)
+    }
+
+    fn names(&self, kind: TargetKind) -> Result<Vec<TargetRef>, Error> {
+        let what = format!("listing {} of `{}`", output(kind), self.reference);
+        match self.evaluate_json::<Vec<String>>(&what, output(kind), "builtins.attrNames") {
+            Ok((names, _)) => Ok(names.into_iter().map(|name| TargetRef { kind, name }).collect()),
+            Err(Error::Failed { message, .. }) if is_absent(&message, output(kind)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Applies a function to an attribute of the flake. What Nix said besides is the second part.
+    pub(crate) fn evaluate_json<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        attribute: &str,
+        function: &str,
+    ) -> Result<(T, String), Error> {
+        let mut arguments: Vec<OsString> = vec!["eval".into(), "--json".into()];
+        arguments.extend(self.nix.flake_arguments());
+        arguments.push(format!("{}#{attribute}", self.metadata.evaluated()).into());
+        arguments.extend(["--apply".into(), function.into()]);
+        let answer = self.nix.nix(what, &arguments)?;
+        let parsed = serde_json::from_slice(&answer.stdout).map_err(|source| Error::Answer {
+            what: what.to_owned(),
+            bytes: answer.stdout.len(),
+            source,
+        })?;
+        Ok((parsed, answer.stderr))
+    }
+}
+
+/// Whether Nix says that the flake has no such output, which is no fault.
+fn is_absent(message: &str, output: &str) -> bool {
+    let first = message.lines().next().unwrap_or_default();
+    first.contains("does not provide attribute") && first.contains(&format!("'{output}'"))
+}
+
+/// What `nix flake metadata --json` says, as far as it matters here.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Metadata {
+    /// The source in the store.
+    pub path: PathBuf,
+    /// The locked reference.
+    pub url: String,
+    pub original: Reference,
+    pub resolved: Reference,
+    pub locked: Reference,
+}
+
+/// A flake reference as its attributes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Reference {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub url: Option<String>,
+    pub path: Option<PathBuf>,
+    pub dir: Option<String>,
+    pub rev: Option<String>,
+    #[serde(rename = "ref")]
+    pub branch: Option<String>,
+}
+
+impl Metadata {
+    /// What is evaluated: exactly the source that the metadata tell of. A dirty git tree has no locked reference and may
+    /// change from one process to the next, so its copy in the store is taken.
+    fn evaluated(&self) -> String {
+        if self.locked.kind != "git" || self.locked.rev.is_some() {
+            return self.url.clone();
+        }
+        let path = self.path.to_string_lossy();
+        let mut url = format!("path:{}", utf8_percent_encode(&path, RESERVED));
+        if let Some(dir) = self.locked.dir.as_deref().filter(|dir| !dir.is_empty()) {
+            url.push_str("?dir=");
+            url.extend(utf8_percent_encode(dir, RESERVED_IN_QUERY));
+        }
+        url
+    }
+}

@@ -1,0 +1,108 @@
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::run::{Answer, run};
+use crate::{Error, program};
+
+/// How Nix is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Further arguments of every evaluation.
+    pub arguments: Vec<OsString>,
+    /// Inputs of the flake that are replaced: name and flake reference.
+    pub override_inputs: Vec<(String, String)>,
+    /// How many targets are evaluated at a time; each takes a processor and up to a gigabyte of memory.
+    pub jobs: NonZeroUsize,
+    /// The system that generators run on, as Nix names it.
+    pub system: Option<String>,
+    /// Where Nix runs, and what relative flake references start from; the caller's own working directory otherwise.
+    pub directory: Option<PathBuf>,
+    /// When it becomes true, running processes are ended and everything returns [`Error::Cancelled`].
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            arguments: Vec::new(),
+            override_inputs: Vec::new(),
+            jobs: NonZeroUsize::MIN,
+            system: own_system(),
+            directory: None,
+            cancel: Arc::default(),
+        }
+    }
+}
+
+/// The system that this program was built for, as Nix names it.
+fn own_system() -> Option<String> {
+    let kernel = match std::env::consts::OS {
+        "linux" => "linux",
+        "macos" => "darwin",
+        _ => return None,
+    };
+    Some(format!("{}-{kernel}", std::env::consts::ARCH))
+}
+
+/// A Nix on this machine.
+#[derive(Debug, Clone)]
+pub struct Nix {
+    program: Option<PathBuf>,
+    environment: Vec<(OsString, OsString)>,
+    pub(crate) options: Options,
+}
+
+impl Nix {
+    /// A Nix that is `program`, or the `nix` in the environment's `PATH`, and sees `environment` and nothing else of the
+    /// caller's. Nothing is run yet: a missing Nix is an error where one is needed.
+    pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>, options: Options) -> Self {
+        Self { program, environment, options }
+    }
+
+    /// Its version, as it prints it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn version(&self) -> Result<String, Error> {
+        let answer = self.nix("asking Nix for its version", &["--version"])?;
+        Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+    }
+
+    /// Runs `nix`.
+    pub(crate) fn nix(&self, what: &str, arguments: &[impl AsRef<OsStr>]) -> Result<Answer, Error> {
+        let mut command = self.command(&self.program()?);
+        command.args(["--extra-experimental-features", "nix-command flakes"]).args(arguments);
+        run(command, what, &self.options.cancel)
+    }
+
+    /// Runs `nix-store`, whose arguments mean the same in all versions.
+    pub(crate) fn nix_store(&self, what: &str, arguments: &[impl AsRef<OsStr>]) -> Result<Answer, Error> {
+        let beside = self.program()?.with_file_name("nix-store");
+        let program =
+            if program::executable(&beside) { beside } else { program::find("nix-store", &self.environment)? };
+        let mut command = self.command(&program);
+        command.args(arguments);
+        run(command, what, &self.options.cancel)
+    }
+
+    fn program(&self) -> Result<PathBuf, Error> {
+        match &self.program {
+            None => program::find("nix", &self.environment),
+            Some(file) if program::executable(file) => Ok(file.clone()),
+            Some(file) => Err(Error::Missing { program: file.display().to_string(), path: None }),
+        }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.options.directory {
+            command.current_dir(directory);
+        }
+        command
+    }
+}

@@ -1,0 +1,249 @@
+//! A real Nix for tests and the demo, without the network: nixpkgs' real `lib`, and small stand-ins for what else a user's
+//! flake takes in.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail, ensure};
+use sha2::{Digest, Sha256};
+
+/// The repository.
+const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// The stand-ins, by input; each is a folder of the fixtures.
+const STUBS: [&str; 4] = ["nixpkgs", "home-manager", "agenix", "rust-overlay"];
+
+/// Folders for the inputs of a user's flake: `nixpkgs`, `home-manager`, `agenix`, `rust-overlay`, and `artifacts`, which is
+/// this project.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    folder: PathBuf,
+}
+
+impl Inputs {
+    /// Puts them below cargo's target folder, once for each content.
+    ///
+    /// # Errors
+    /// When nixpkgs' `lib` cannot be had.
+    pub fn new() -> Result<Self> {
+        let lib = nixpkgs_lib()?;
+        let sources = sources(&lib);
+        let folder = scratch()?.join(format!("inputs-{}", digest(&sources)?));
+        if !folder.exists() {
+            let staging = tempfile::tempdir_in(scratch()?)?;
+            for (from, to) in &sources {
+                copy(from, &staging.path().join(to))?;
+            }
+            // Another process may have been faster, with the same content.
+            if fs::rename(staging.path(), &folder).is_ok() {
+                let _ = staging.keep();
+            }
+            ensure!(folder.exists(), "{} cannot be made", folder.display());
+        }
+        Ok(Self { folder })
+    }
+
+    /// The folder of one input.
+    pub fn path(&self, input: &str) -> PathBuf {
+        self.folder.join(input)
+    }
+
+    /// Writes a flake with all inputs, and its lock file. `outputs` is a function of the inputs as one set.
+    ///
+    /// # Errors
+    /// When Nix cannot lock it.
+    pub fn flake(&self, folder: &Path, outputs: &str) -> Result<()> {
+        self.flake_with(folder, "", outputs)
+    }
+
+    /// Like [`Inputs::flake`], with more inputs, as they are written in Nix.
+    ///
+    /// # Errors
+    /// When Nix cannot lock it.
+    pub fn flake_with(&self, folder: &Path, inputs: &str, outputs: &str) -> Result<()> {
+        let own = self.folder.display();
+        let text = format!(
+            r#"{{
+  inputs.nixpkgs.url = "path:{own}/nixpkgs";
+  inputs.home-manager.url = "path:{own}/home-manager";
+  inputs.home-manager.inputs.nixpkgs.follows = "nixpkgs";
+  inputs.agenix.url = "path:{own}/agenix";
+  inputs.artifacts.url = "path:{own}/artifacts";
+  inputs.artifacts.inputs.nixpkgs.follows = "nixpkgs";
+  inputs.artifacts.inputs.rust-overlay.follows = "rust-overlay";
+  inputs.rust-overlay.url = "path:{own}/rust-overlay";
+{inputs}
+  outputs = {outputs};
+}}
+"#
+        );
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join("flake.nix"), text)?;
+        nix(folder, &["flake", "lock"]).map(drop)
+    }
+
+    /// Locks a user's flake as it is, with the real inputs' addresses, at these folders: Nix then needs no network for it,
+    /// and no further argument.
+    ///
+    /// # Errors
+    /// When Nix cannot lock it.
+    pub fn lock(&self, folder: &Path) -> Result<()> {
+        let mut arguments = vec!["flake".to_owned(), "lock".to_owned()];
+        for input in ["nixpkgs", "home-manager", "agenix", "artifacts", "artifacts/rust-overlay"] {
+            let path = self.path(input.rsplit('/').next().unwrap_or(input));
+            arguments.extend(["--override-input".to_owned(), input.to_owned(), format!("path:{}", path.display())]);
+        }
+        nix(folder, &arguments).map(drop)
+    }
+
+    /// Copies the demo's flake and locks it. `keys` are the public keys of `web1`, `web2`, `alice` and `admin`, in this order.
+    ///
+    /// # Errors
+    /// When Nix cannot lock it.
+    pub fn demo(&self, folder: &Path, keys: [&str; 4]) -> Result<()> {
+        copy(&Path::new(TOP).join("nix/demo"), folder)?;
+        let [web1, web2, alice, admin] = keys;
+        let keys = format!(
+            "{{\n  web1 = \"{web1}\";\n  web2 = \"{web2}\";\n  alice = \"{alice}\";\n  admin = \"{admin}\";\n}}\n"
+        );
+        fs::write(folder.join("keys.nix"), keys)?;
+        self.lock(folder)
+    }
+}
+
+/// The environment that Nix is run in: nothing from the network, no sandbox of its own, flakes on.
+///
+/// Who may not write to `/nix/store`, and has no daemon that does, gets a store below cargo's target folder.
+///
+/// # Errors
+/// When there is no folder to work in.
+pub fn environment() -> Result<Vec<(OsString, OsString)>> {
+    let scratch = scratch()?;
+    let home = scratch.join("home");
+    fs::create_dir_all(&home)?;
+    let config = "experimental-features = nix-command flakes\nsubstituters =\nsandbox = false\nbuild-users-group =\n\
+                  flake-registry =\nwarn-dirty = false\nbuilders =\n";
+    let mut environment: Vec<(OsString, OsString)> =
+        vec![("NIX_CONFIG".into(), config.into()), ("HOME".into(), home.into())];
+    environment.extend(env::var_os("PATH").map(|path| ("PATH".into(), path)));
+    let daemon = Path::new("/nix/var/nix/daemon-socket/socket").exists();
+    if !rustix::process::geteuid().is_root() && !daemon {
+        for (name, folder) in [("NIX_STORE_DIR", "store"), ("NIX_STATE_DIR", "state"), ("NIX_LOG_DIR", "log")] {
+            environment.push((name.into(), scratch.join("nix").join(folder).into()));
+        }
+    }
+    Ok(environment)
+}
+
+/// Runs `nix` in a folder and gives its stdout.
+///
+/// # Errors
+/// With what it says when it fails.
+pub fn nix(folder: &Path, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Result<String> {
+    let mut command = Command::new("nix");
+    command.args(arguments).current_dir(folder).env_clear().envs(environment()?);
+    output(command)
+}
+
+/// Runs `git` in a folder, as nobody in particular and without the machine's configuration.
+///
+/// # Errors
+/// With what it says when it fails.
+pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("git");
+    command.args(["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "init.defaultBranch=main"]);
+    command.args(arguments).current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    output(command)
+}
+
+/// nixpkgs' `lib`: the one that `NIXPKGS_LIB` names, or that of a published package which has it among its tests.
+fn nixpkgs_lib() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("NIXPKGS_LIB") {
+        let path = PathBuf::from(path);
+        ensure!(path.join("modules.nix").exists(), "NIXPKGS_LIB is {}, which is no nixpkgs lib", path.display());
+        return Ok(path);
+    }
+    let manifest = Path::new(TOP).join("tests/fixtures/nix/lib-source/Cargo.toml");
+    let metadata = cargo(&["metadata", "--locked", "--offline", "--format-version", "1"], &manifest).or_else(|_| {
+        cargo(&["fetch", "--locked"], &manifest)?;
+        cargo(&["metadata", "--locked", "--offline", "--format-version", "1"], &manifest)
+    })?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let packages = metadata["packages"].as_array().context("cargo lists no packages")?;
+    let package = packages.iter().find(|package| package["name"] == "nixdoc").context("cargo does not list nixdoc")?;
+    let manifest = package["manifest_path"].as_str().context("nixdoc has no path")?;
+    Ok(Path::new(manifest).with_file_name("src").join("tests/fixtures"))
+}
+
+fn cargo(arguments: &[&str], manifest: &Path) -> Result<String> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).arg("--manifest-path").arg(manifest);
+    output(command)
+}
+
+fn output(mut command: Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{command:?} cannot be run"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A folder of ours below cargo's target folder.
+fn scratch() -> Result<PathBuf> {
+    let program = env::current_exe()?;
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
+    let folder = target.map_or_else(env::temp_dir, Path::to_owned).join("nix-for-tests");
+    fs::create_dir_all(&folder)?;
+    Ok(folder.canonicalize()?)
+}
+
+/// What is copied where.
+fn sources(lib: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let top = Path::new(TOP);
+    let mut sources: Vec<(PathBuf, PathBuf)> =
+        STUBS.iter().map(|stub| (top.join("tests/fixtures/nix").join(stub), PathBuf::from(stub))).collect();
+    sources.push((lib.to_owned(), "nixpkgs/lib".into()));
+    sources.push((top.join("nix"), "artifacts/nix".into()));
+    sources.push((top.join("flake.nix"), "artifacts/flake.nix".into()));
+    sources
+}
+
+fn digest(sources: &[(PathBuf, PathBuf)]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for (from, to) in sources {
+        for file in files(from)? {
+            let content = fs::read(&file)?;
+            hash.update(to.join(file.strip_prefix(from).unwrap_or(&file)).as_os_str().as_encoded_bytes());
+            hash.update(content.len().to_le_bytes());
+            hash.update(content);
+        }
+    }
+    let start: [u8; 8] = hash.finalize()[..8].try_into()?;
+    Ok(format!("{:016x}", u64::from_be_bytes(start)))
+}
+
+/// Every file below a folder, or the file itself, in a fixed order.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    entries.sort();
+    let mut found = Vec::new();
+    for entry in entries {
+        found.extend(files(&entry)?);
+    }
+    Ok(found)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    for file in files(from)? {
+        let below = file.strip_prefix(from)?;
+        let copy = if below.as_os_str().is_empty() { to.to_owned() } else { to.join(below) };
+        fs::create_dir_all(copy.parent().context("a copy needs a folder")?)?;
+        fs::write(&copy, fs::read(&file)?).with_context(|| format!("{} cannot be written", copy.display()))?;
+    }
+    Ok(())
+}
