@@ -1,0 +1,193 @@
+//! Every way a run can end leaves no process and no file.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod common;
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use artifacts_generate::{Error, Fault, Sandbox};
+use artifacts_ram::Ram;
+use common::{Place, again, child_place, left_in, marker, processes, sandbox, secret, soon};
+
+#[test]
+fn a_failure_keeps_its_output_to_itself() {
+    let place = Place::new();
+    let mut job = place.job("cat $prompts/pin; cat $prompts/pin >&2; exit 7", &["it"]);
+    job.prompts = [("pin".parse().unwrap(), secret("s3cret."))].into();
+    let error = place.run(&job).unwrap_err();
+    assert_eq!(error.to_string(), "per-machine/web1/attic: the generator ended with status 7");
+    assert_eq!(error.output().unwrap().expose(), b"s3cret.s3cret.");
+    let help = error.help().unwrap();
+    assert!(![error.to_string(), format!("{error:?}"), help].iter().any(|text| text.contains("s3cret")), "{error:?}");
+    assert!(matches!(place.fault("kill -9 $$", &[]), Fault::Failed { status: 137, .. }));
+}
+
+#[test]
+fn files_of_a_failed_run_are_not_taken() {
+    let place = Place::new();
+    assert!(matches!(place.fault("echo x > $out/it; exit 1", &["it"]), Fault::Failed { status: 1, .. }));
+}
+
+#[test]
+fn only_the_end_of_a_long_output_is_kept() {
+    let place = Place::new();
+    let error = place.run(&place.job("head -c 10000000 /dev/zero; echo -n the end; exit 1", &[])).unwrap_err();
+    let output = error.output().unwrap();
+    assert_eq!(output.size(), 64 << 10);
+    assert!(output.expose().ends_with(b"the end"));
+}
+
+#[test]
+fn a_slow_generator_is_ended_with_all_it_started() {
+    let place = Place::new();
+    let marker = marker();
+    // It ignores every signal that it can, has many children, and some have left its session and closed everything.
+    let body = format!(
+        "trap '' TERM INT HUP; echo begun; for i in $(seq 50); do sleep {marker} & (setsid sleep {marker} <&- >&- 2>&- &); done; sleep {marker}"
+    );
+    let mut job = place.job(&body, &[]);
+    job.timeout = Some(Duration::from_millis(500));
+    let start = Instant::now();
+    let fault = place.fault_in(&job);
+    assert!(matches!(&fault, Fault::Timeout { output, .. } if output.expose() == b"begun\n"), "{fault:?}");
+    assert_eq!(fault.to_string(), "the generator was stopped: expected an end within 0.5 s");
+    assert!((0.5..5.0).contains(&start.elapsed().as_secs_f64()));
+    assert_eq!(processes(&marker), 0);
+}
+
+#[test]
+fn a_generator_that_breeds_is_ended() {
+    let place = Place::new();
+    let marker = marker();
+    // Each dies at once after two others: none can be caught by its number.
+    let body = format!(
+        "f() {{ [ $1 -gt 9 ] && exec sleep {marker}; f $(($1+1)) & f $(($1+1)) & }}; f 0; wait; sleep {marker}"
+    );
+    let mut job = place.job(&body, &[]);
+    job.timeout = Some(Duration::from_millis(700));
+    assert!(matches!(place.fault_in(&job), Fault::Timeout { .. }));
+    assert_eq!(processes(&marker), 0);
+}
+
+#[test]
+fn a_cancelled_run_ends_at_once() {
+    let place = Place::new();
+    let marker = marker();
+    let job = place.job(&format!("trap '' TERM; sleep {marker}; sleep {marker}"), &[]);
+    let cancel = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| place.sandbox.run(&job, &cancel));
+        assert!(soon(|| processes(&marker) == 1));
+        let start = Instant::now();
+        cancel.store(true, Ordering::Relaxed);
+        let error = run.join().unwrap().unwrap_err();
+        assert!(matches!(&error, Error::Run { fault, .. } if matches!(**fault, Fault::Cancelled)), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(1));
+    });
+    assert_eq!(processes(&marker), 0);
+    assert_eq!(left_in(place.shm.path()), Vec::<String>::new());
+    // One that is cancelled before it begins runs nothing.
+    let error = place.sandbox.run(&place.job("echo x > $out/it", &["it"]), &AtomicBool::new(true)).unwrap_err();
+    assert!(error.to_string().contains("cancelled"));
+}
+
+#[test]
+fn a_daemon_does_not_outlive_the_run() {
+    let place = Place::new();
+    let marker = marker();
+    // It keeps writing to the file that was taken, and holds the output open.
+    let body = format!(
+        "echo -n done > $out/it; (setsid bash -c 'while true; do echo more >> /out/it; done' {marker} &)
+         (setsid sleep {marker} &); sleep 0.1; echo -n done > $out/it; exit 0"
+    );
+    let start = Instant::now();
+    let result = place.run(&place.job(&body, &["it"]));
+    assert!(start.elapsed() < Duration::from_secs(5), "it waited for the daemon");
+    assert_eq!(processes(&marker), 0);
+    // What came out is whole, though the daemon may have added to it.
+    assert!(result.unwrap().values().all(|value| value.expose().starts_with(b"done")));
+}
+
+#[test]
+fn kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps() {
+    const TEST: &str = "kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps";
+    if let Some(ram) = child_place() {
+        let place = Place::new();
+        let marker = std::env::var("MARKER").unwrap();
+        let job = place.job(&format!("trap '' TERM; (setsid sleep {marker} &); sleep {marker}; true"), &[]);
+        let _ = sandbox(&ram).run(&job, &AtomicBool::new(false));
+        unreachable!("it is killed before");
+    }
+    let place = Place::new();
+    let marker = marker();
+    let mut child = again(TEST, place.shm.path(), &[]).env("MARKER", &marker).stdout(Stdio::null()).spawn().unwrap();
+    assert!(soon(|| processes(&marker) == 2), "it did not come up");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(soon(|| processes(&marker) == 0), "a process is left");
+    assert_eq!(left_in(place.shm.path()).len(), 1);
+    assert_eq!(Ram::find(&[place.shm.path().to_owned()]).unwrap().sweep(), 1);
+    assert_eq!(left_in(place.shm.path()), Vec::<String>::new());
+}
+
+#[test]
+fn many_run_side_by_side() {
+    let place = Place::new();
+    let job = place.job("sleep 0.05; cat /proc/sys/kernel/random/uuid > $out/it", &["it"]);
+    let all: std::collections::BTreeSet<Vec<u8>> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| place.sandbox.run(&job, &AtomicBool::new(false)).unwrap().pop_first().unwrap().1))
+            .collect();
+        runs.into_iter().map(|run| run.join().unwrap().expose().to_vec()).collect()
+    });
+    assert_eq!(all.len(), 8);
+    assert_eq!(left_in(place.shm.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_missing_bubblewrap_says_what_to_install() {
+    let place = Place::new();
+    let ram = Ram::find(&[place.shm.path().to_owned()]).unwrap();
+    let error = Sandbox::new("/nowhere/bwrap".into(), &ram).unwrap_err();
+    assert!(
+        error.to_string().contains("/nowhere/bwrap") && error.help().unwrap().contains("install bubblewrap"),
+        "{error}"
+    );
+    let error = Sandbox::new("/usr/bin/true".into(), &ram).unwrap_err();
+    assert!(error.to_string().contains("--unshare-all") && error.help().is_some(), "{error}");
+    assert_eq!(Sandbox::find("/nowhere:relative:".as_ref()), None);
+    assert!(Sandbox::find("/nowhere:/usr/local/bin:/usr/bin:/run/current-system/sw/bin".as_ref()).is_some());
+}
+
+#[test]
+fn forbidden_namespaces_say_what_to_allow() {
+    const TEST: &str = "forbidden_namespaces_say_what_to_allow";
+    if child_place().is_some() {
+        let place = Place::new();
+        let error = place.run(&place.job("echo x > $out/it", &["it"])).unwrap_err();
+        assert!(matches!(&error, Error::Run { fault, .. } if matches!(**fault, Fault::Sandbox { .. })), "{error}");
+        assert!(error.help().unwrap_or_default().contains("user namespaces"), "{error}");
+        return;
+    }
+    let wrapper = ["bwrap", "--dev-bind", "/", "/", "--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--"];
+    assert!(again(TEST, Path::new("/"), &wrapper).status().unwrap().success());
+}
+
+#[test]
+fn a_run_is_quick() {
+    let place = Place::new();
+    let job = place.job("echo x > $out/it", &["it"]);
+    let mut times: Vec<Duration> = (0..15)
+        .map(|_| {
+            let start = Instant::now();
+            place.run(&job).unwrap();
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("a run takes {:?} in the median, {:?} to {:?}", times[7], times[0], times[14]);
+    assert!(times[7] < Duration::from_millis(500), "{times:?}");
+}

@@ -1,0 +1,154 @@
+//! What comes out of a run: exactly the declared files, each a plain one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod common;
+
+use artifacts_generate::{Fault, Limits};
+use artifacts_ram::Fault as FileFault;
+use common::{Place, name, secret};
+
+#[test]
+fn declared_files_come_out_as_they_are() {
+    let place = Place::new();
+    let job =
+        place.job("printf 'a\\0b' > $out/one; : > \"$out/two words\"; chmod 000 $out/* $out", &["one", "two words"]);
+    let files = place.run(&job).unwrap();
+    assert_eq!(files.len(), 2);
+    assert_eq!(files[&name("one")], secret("a\0b"));
+    assert_eq!(files[&name("two words")], secret(""));
+}
+
+#[test]
+fn a_missing_file_is_named_with_what_is_there_instead() {
+    let place = Place::new();
+    let job = place.job("echo x > $out/secrt", &["secret"]);
+    let text = place.run(&job).unwrap_err().to_string();
+    assert_eq!(text, "per-machine/web1/attic: expected the file `secret` in $out, found `secrt`");
+    assert!(place.fault("true", &["secret"]).to_string().ends_with("found nothing"));
+}
+
+#[test]
+fn anything_undeclared_is_refused() {
+    let place = Place::new();
+    for (make, kind) in [
+        ("echo x > $out/extra", "the file"),
+        ("mkdir $out/extra", "the folder"),
+        ("ln -s it $out/extra", "the symbolic link"),
+        ("mkfifo $out/extra", "the special file"),
+    ] {
+        let fault = place.fault(&format!("echo x > $out/it; {make}"), &["it"]);
+        assert!(
+            matches!(&fault, Fault::Extra { name, kind: found, .. } if name == "extra" && *found == kind),
+            "{fault}"
+        );
+        assert_eq!(fault.to_string(), format!("expected in $out only `it`, found also {kind} `extra`"));
+    }
+    let fault = place.fault("echo x > $out/it; echo y > $out/$'\\xff'", &["it"]);
+    assert!(matches!(fault, Fault::Extra { .. }), "{fault}");
+    let fault = place.fault("echo x > $out/it; echo y > $out/$'\\e[31m'", &["it"]);
+    assert!(fault.to_string().contains("`\\u{1b}[31m`"), "{fault}");
+}
+
+#[test]
+fn a_declared_file_is_a_plain_one() {
+    let place = Place::new();
+    let check = |make: &str, right: fn(&FileFault) -> bool| {
+        let fault = place.fault(make, &["it"]);
+        assert!(
+            matches!(&fault, Fault::File { file, fault } if file.as_str() == "it" && right(fault)),
+            "{make}: {fault}"
+        );
+    };
+    check("ln -s /etc/passwd $out/it", |fault| matches!(fault, FileFault::Link));
+    check("ln -s /nowhere $out/it", |fault| matches!(fault, FileFault::Link));
+    check("ln -s $prompts $out/it", |fault| matches!(fault, FileFault::Link));
+    check("mkdir -m 0 $out/it", |fault| matches!(fault, FileFault::Folder));
+    check("mkfifo $out/it", |fault| matches!(fault, FileFault::Special("named pipe")));
+    check("perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => \"/out/it\", Listen => 1) or die'", |fault| {
+        matches!(fault, FileFault::Special("socket"))
+    });
+}
+
+#[test]
+fn a_link_to_a_file_outside_is_not_read() {
+    let place = Place::new();
+    let outside = place.disk.path().join("of-the-caller");
+    std::fs::write(&outside, "s3cret").unwrap();
+    let fault = place.fault(&format!("ln -s {} $out/it", outside.display()), &["it"]);
+    assert!(matches!(fault, Fault::File { fault: FileFault::Link, .. }), "{fault}");
+}
+
+#[test]
+fn two_names_of_one_file_are_refused() {
+    let place = Place::new();
+    let fault = place.fault("echo x > $out/one; ln $out/one $out/two", &["one", "two"]);
+    assert!(matches!(fault, Fault::File { fault: FileFault::Links(2), .. }), "{fault}");
+}
+
+#[test]
+fn no_device_can_be_made() {
+    let place = Place::new();
+    assert!(matches!(place.fault("mknod $out/it c 1 5", &["it"]), Fault::Failed { .. }));
+}
+
+#[test]
+fn a_file_is_held_to_its_limit() {
+    let place = Place::new();
+    let mut job = place.job("head -c 1001 /dev/zero > $out/it", &["it"]);
+    job.limits = Limits { file: 1001, total: 2000, scratch: 1 << 20 };
+    assert_eq!(place.run(&job).unwrap()[&name("it")].size(), 1001);
+    job.limits.file = 1000;
+    let fault = place.fault_in(&job);
+    assert_eq!(fault.to_string(), "`it` in $out: expected at most 1000 bytes, found 1001");
+    // A hole takes no room, and is too large all the same.
+    let mut job = place.job("truncate -s 500M $out/it", &["it"]);
+    job.limits.scratch = 1 << 30;
+    assert!(matches!(place.fault_in(&job), Fault::File { fault: FileFault::TooLarge { .. }, .. }));
+}
+
+#[test]
+fn all_files_together_are_held_to_their_limit() {
+    let place = Place::new();
+    let mut job = place.job("head -c 600 /dev/zero > $out/one; head -c 600 /dev/zero > $out/two", &["one", "two"]);
+    job.limits = Limits { file: 1000, total: 1 << 20, scratch: 1 << 20 };
+    assert!(place.run(&job).is_ok());
+    job.limits.total = 1000;
+    assert!(matches!(place.fault_in(&job), Fault::TooMuch { limit: 1000, .. }));
+}
+
+#[test]
+fn memory_cannot_be_filled_through_out() {
+    let place = Place::new();
+    let small = Limits { file: 1 << 20, total: 4 << 20, scratch: 4 << 20 };
+    // One file for ever, many files for ever, folders for ever: with SIGXFSZ ignored, so that only the host can end it.
+    for body in [
+        "trap '' XFSZ; while true; do cat /dev/zero >> $out/it; done",
+        "i=0; while true; do i=$((i+1)); head -c 1000000 /dev/zero > $out/$i; done",
+        "i=0; while true; do : > $out/$((i++)); done",
+        "cd $out; while true; do mkdir d; cd d; done",
+        "mkdir -m 0 $out/locked; chmod 700 $out/locked; cd $out/locked; chmod 000 .; trap '' XFSZ; while true; do i=$((i+1)); head -c 1000000 /dev/zero > $i; done",
+    ] {
+        let mut job = place.job(body, &["it"]);
+        job.limits = small;
+        job.timeout = Some(std::time::Duration::from_secs(20));
+        let fault = place.fault_in(&job);
+        assert!(matches!(fault, Fault::TooMuch { .. } | Fault::Failed { .. }), "{body}: {fault}");
+    }
+    let mut job = place.job("head -c 100000000 /dev/zero > $out/it", &["it"]);
+    job.limits = small;
+    assert!(matches!(place.fault_in(&job), Fault::Failed { status: 153, .. }), "SIGXFSZ ends it");
+}
+
+#[test]
+fn memory_cannot_be_filled_through_scratch() {
+    let place = Place::new();
+    for at in ["/tmp", "/dev/shm"] {
+        let body = format!(
+            "for i in 1 2 3 4; do head -c 900000 /dev/zero > {at}/$i || break; done 2>/dev/null; du -s --block-size=1 {at} | cut -f1 > $out/it"
+        );
+        let mut job = place.job(&body, &["it"]);
+        job.limits.scratch = 1 << 20;
+        let used: u64 = place.says_in(&job).trim().parse().unwrap();
+        assert!((800_000..=1 << 20).contains(&used), "{at}: {used}");
+    }
+}
