@@ -1,2 +1,56 @@
-//! The project's own tasks.
-fn main() {}
+//! The project's own tasks: `cargo xtask TASK`.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod apt;
+mod bench;
+mod build;
+mod demo;
+mod guests;
+mod project;
+mod run;
+mod setup;
+mod stages;
+mod tally;
+mod test;
+mod wasm;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask TASK
+
+  build    the complete program: target/release/artifacts with its backends inside
+  guests   only the components: target/plugins and target/guests
+  test     everything that is checked; the last line counts
+  demo     the main job from a flake to files that age decrypts
+  bench    the figures; `bench ROW…` measures some rows only
+  setup    only what the others need: installs it where that is possible, says what is missing elsewhere";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let result = match task.as_str() {
+        "build" => build::run().map(done),
+        "guests" => guests::run().map(done),
+        "test" => Ok(test::run()),
+        "demo" => demo::run().map(done),
+        "bench" => bench::run(&rest).map(done),
+        "setup" => setup::run().map(done),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn done<T>(_: T) -> ExitCode {
+    ExitCode::SUCCESS
+}

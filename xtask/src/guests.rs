@@ -1,0 +1,89 @@
+//! The components: the bundled backends, and those of the tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::wasm::{self, Toolchain};
+use crate::{project, run, setup};
+
+/// What the program carries inside.
+const BUNDLED: &[&str] = &["agenix", "dummy"];
+
+/// For tests only.
+const OTHERS: &[&str] = &["bundle", "hostile", "hostile-plaintext"];
+
+/// Builds all of them.
+///
+/// # Errors
+/// When one does not build.
+pub fn run() -> Result<()> {
+    build(&setup::ready()?.wasm)
+}
+
+/// Builds all of them into `target/plugins` and `target/guests`. The bytes depend on sources and compiler only, not on where
+/// the checkout or cargo's home lies.
+///
+/// # Errors
+/// When one does not build.
+pub fn build(toolchain: &Toolchain) -> Result<()> {
+    let remaps = [
+        (cargo_home()?, "/cargo"),
+        (project::root(), "/artifacts"),
+        (PathBuf::from(toolchain.sysroot()?).join("lib/rustlib/src/rust"), "/rustc/std"),
+    ];
+    let flags = remaps.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    run::done(
+        cargo(toolchain, &["build", "--target", wasm::TARGET])
+            .env_remove("RUSTFLAGS")
+            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
+    )?;
+    collect(BUNDLED, &project::root().join("target/plugins"))?;
+    collect(OTHERS, &project::root().join("target/guests"))
+}
+
+/// cargo in the guests' workspace: the same lock, profile and folder for every use.
+pub fn cargo(toolchain: &Toolchain, arguments: &[&str]) -> Command {
+    let mut cargo = run::cargo();
+    cargo
+        .args(arguments)
+        .args(["--release", "--locked", "--workspace", "--target-dir"])
+        .arg(folder())
+        .current_dir(project::plugins())
+        .env("RUSTC", &toolchain.rustc);
+    cargo
+}
+
+/// Where guests are built.
+pub fn folder() -> PathBuf {
+    project::target().join("guests-build")
+}
+
+/// Copies what changed, so that an unchanged component does not rebuild the host.
+fn collect(names: &[&str], into: &Path) -> Result<()> {
+    fs::create_dir_all(into)?;
+    for name in names {
+        let built = folder().join(wasm::TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
+        let bytes = fs::read(&built).with_context(|| built.display().to_string())?;
+        let place = into.join(format!("{name}.wasm"));
+        if fs::read(&place).ok().as_ref() != Some(&bytes) {
+            fs::write(&place, &bytes).with_context(|| place.display().to_string())?;
+        }
+        println!("{:>8} kB  {}", bytes.len() / 1000, place.display());
+    }
+    Ok(())
+}
+
+/// Where cargo keeps the sources that it downloads.
+///
+/// # Errors
+/// When neither `CARGO_HOME` nor `HOME` is set.
+pub fn cargo_home() -> Result<PathBuf> {
+    match (std::env::var_os("CARGO_HOME"), std::env::var_os("HOME")) {
+        (Some(home), _) => Ok(home.into()),
+        (None, Some(home)) => Ok(PathBuf::from(home).join(".cargo")),
+        (None, None) => bail!("neither CARGO_HOME nor HOME is set"),
+    }
+}

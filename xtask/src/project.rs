@@ -1,0 +1,24 @@
+//! Where things are.
+
+use std::path::PathBuf;
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or_else(|| here.clone(), PathBuf::from)
+}
+
+/// Where cargo puts the host: `CARGO_TARGET_DIR`, or `target` in the checkout.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+}
+
+/// The workspace of the guests.
+pub fn plugins() -> PathBuf {
+    root().join("plugins")
+}
+
+/// The complete program.
+pub fn program() -> PathBuf {
+    target().join("release/artifacts")
+}

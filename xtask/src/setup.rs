@@ -1,0 +1,125 @@
+//! What the tasks need of the machine: found, installed where that is possible, named exactly where it is not.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::{apt, project, run, wasm};
+
+/// A program that must be there.
+struct Tool {
+    program: &'static str,
+    /// Debian's package.
+    package: &'static str,
+    what_for: &'static str,
+    /// How everyone else gets it.
+    elsewhere: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        program: "nix",
+        package: "nix-bin",
+        what_for: "evaluates the declarations",
+        elsewhere: "https://nixos.org/download",
+    },
+    Tool {
+        program: "bwrap",
+        package: "bubblewrap",
+        what_for: "the sandbox of generators",
+        elsewhere: "nix profile install nixpkgs#bubblewrap",
+    },
+    Tool {
+        program: "age",
+        package: "age",
+        what_for: "decrypts what was made, for comparison",
+        elsewhere: "nix profile install nixpkgs#age",
+    },
+    Tool {
+        program: "git",
+        package: "git",
+        what_for: "a flake is a git checkout",
+        elsewhere: "nix profile install nixpkgs#git",
+    },
+    Tool {
+        program: "openssl",
+        package: "openssl",
+        what_for: "a generator of the demo uses it",
+        elsewhere: "nix profile install nixpkgs#openssl",
+    },
+    Tool {
+        program: "ssh-keygen",
+        package: "openssh-client",
+        what_for: "makes the keys of test machines",
+        elsewhere: "nix profile install nixpkgs#openssh",
+    },
+];
+
+/// What the setup found.
+pub struct Ready {
+    /// The compiler that has the guests' target.
+    pub wasm: wasm::Toolchain,
+}
+
+/// Makes sure of everything, and says so.
+///
+/// # Errors
+/// As [`ready`].
+pub fn run() -> Result<()> {
+    let ready = ready()?;
+    println!("programs: {}", TOOLS.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", "));
+    println!("compiler for {}: {}", wasm::TARGET, ready.wasm.rustc.display());
+    Ok(())
+}
+
+/// Makes sure of everything: programs, the guests' target, nixpkgs' `lib`.
+///
+/// # Errors
+/// With a list of what is missing and how one gets it.
+pub fn ready() -> Result<Ready> {
+    programs()?;
+    nixpkgs_lib()?;
+    Ok(Ready { wasm: wasm::toolchain()? })
+}
+
+fn programs() -> Result<()> {
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| run::find(tool.program).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !apt::may_install() {
+        bail!("{}", wanted(&missing));
+    }
+    let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    println!("Missing: {}.", missing.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", "));
+    println!("Installing with apt-get: {}", packages.join(" "));
+    apt::install(&packages)?;
+    let missing: Vec<&Tool> = missing.into_iter().filter(|tool| run::find(tool.program).is_none()).collect();
+    if missing.is_empty() { Ok(()) } else { bail!("{}", wanted(&missing)) }
+}
+
+/// The list for a person who has to get things.
+fn wanted(missing: &[&Tool]) -> String {
+    let mut text = "these programs are missing:\n".to_owned();
+    for tool in missing {
+        let how = if apt::is_here() { format!("apt-get install {}", tool.package) } else { tool.elsewhere.to_owned() };
+        let _ = writeln!(text, "  {:<12} {:<40} {how}", tool.program, tool.what_for);
+    }
+    text
+}
+
+/// nixpkgs' real `lib`, for the tests and the demo: a download by cargo, never compiled. `NIXPKGS_LIB` names another.
+fn nixpkgs_lib() -> Result<()> {
+    if std::env::var_os("NIXPKGS_LIB").is_some() {
+        return Ok(());
+    }
+    let manifest: PathBuf = project::root().join("tests/fixtures/nix/lib-source/Cargo.toml");
+    if !manifest.exists() {
+        return Ok(());
+    }
+    let mut fetch = run::cargo();
+    fetch.args(["fetch", "--quiet", "--locked", "--manifest-path"]).arg(&manifest);
+    run::done(&mut fetch)
+        .map_err(|error| error.context("nixpkgs' lib cannot be fetched; NIXPKGS_LIB may name a checkout's"))
+}

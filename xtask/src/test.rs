@@ -1,0 +1,88 @@
+//! Everything that is checked.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::stages::Stages;
+use crate::tally::Tally;
+use crate::wasm::Toolchain;
+use crate::{build, guests, project, run, setup};
+
+/// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
+/// the exit status, so that the count stays the last line.
+pub fn run() -> ExitCode {
+    let mut stages = Stages::default();
+    let mut toolchain = None;
+    stages.run("setup", |_| {
+        toolchain = Some(setup::ready()?.wasm);
+        Ok(())
+    });
+    let wasm = || toolchain.as_ref().context("there is no toolchain for guests: see setup");
+    stages.run("guests", |_| guests::build(wasm()?));
+    stages.run("host", |_| build::host());
+    stages.run("formatting", |_| formatting());
+    stages.run("lints of the guests", |_| lints(guest_lints()));
+    stages.run("lints of the host", |_| lints(host_lints()));
+    stages.run("documentation", |_| documentation());
+    stages.run("tests of the guests", |tally| counted(&mut guest_tests(wasm()?), tally));
+    stages.run("tests of the host", |tally| counted(&mut host_tests(), tally));
+    if stages.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn formatting() -> Result<()> {
+    run::done(run::cargo().args(["fmt", "--all", "--check"]).current_dir(project::root()))?;
+    run::done(run::cargo().args(["fmt", "--all", "--check"]).current_dir(project::plugins()))
+}
+
+fn host_lints() -> Command {
+    let mut cargo = run::cargo();
+    cargo.args(["clippy", "--release", "--locked", "--workspace", "--all-targets"]).current_dir(project::root());
+    cargo
+}
+
+/// With the usual compiler, since the private one has no clippy: the machine's own target shows the same lints.
+fn guest_lints() -> Command {
+    let mut cargo = run::cargo();
+    cargo
+        .args(["clippy", "--release", "--locked", "--workspace", "--all-targets", "--target-dir"])
+        .arg(guests::folder())
+        .current_dir(project::plugins());
+    cargo
+}
+
+fn lints(mut cargo: Command) -> Result<()> {
+    run::done(cargo.args(["--", "-D", "warnings"]))
+}
+
+fn documentation() -> Result<()> {
+    run::done(
+        run::cargo()
+            .args(["doc", "--release", "--locked", "--workspace", "--no-deps"])
+            .current_dir(project::root())
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+fn host_tests() -> Command {
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--release", "--locked", "--workspace", "--no-fail-fast"]).current_dir(project::root());
+    cargo
+}
+
+fn guest_tests(toolchain: &Toolchain) -> Command {
+    guests::cargo(toolchain, &["test", "--no-fail-fast"])
+}
+
+/// Runs tests and counts them.
+fn counted(cargo: &mut Command, tally: &mut Tally) -> Result<()> {
+    let well = run::lines(cargo, |line| {
+        if let Some(result) = Tally::of_line(line) {
+            *tally += result;
+        }
+    })?;
+    if tally.passed == 0 {
+        bail!("no test ran");
+    }
+    if well { Ok(()) } else { bail!("{} failed", tally.failed.max(1)) }
+}
