@@ -3,5 +3,6 @@
   imports = [
     (import ./core "home-manager")
     ./backends/agenix.nix
+    ./units/home-manager.nix
   ];
 }

@@ -3,5 +3,6 @@
   imports = [
     (import ./core "nixos")
     ./backends/agenix.nix
+    ./units/nixos.nix
   ];
 }

@@ -1,0 +1,146 @@
+# Each artifact as its unit and the manifest have it.
+{
+  lib,
+  config,
+  # The number or name that a file's owner (group) has on the target.
+  ownerOf ? name: name,
+  groupOf ? name: name,
+}:
+let
+  cfg = config.artifacts;
+  escape = import ./escape.nix { inherit lib; };
+
+  describe =
+    artifact:
+    let
+      installer = cfg.installers.${artifact.backend} or { };
+      deployed = lib.filterAttrs (_: file: file.secret && file.deploy) artifact.files;
+    in
+    {
+      inherit artifact;
+      name = escape.name artifact.name;
+      unit = "artifact-${escape.name artifact.name}.service";
+      files = deployed;
+      paths = lib.mapAttrsToList (_: file: file.path) deployed;
+      installers = installer.units or [ ];
+      servesUsers = installer.users or false;
+      onTarget = installer.onTarget or false;
+      forUsers = lib.any (file: file.neededFor == "users") (lib.attrValues deployed);
+    };
+
+  file =
+    declared:
+    {
+      inherit (declared)
+        path
+        mode
+        restartUnits
+        reloadUnits
+        ;
+    }
+    // lib.optionalAttrs (declared ? owner) {
+      owner = ownerOf declared.owner;
+      group = groupOf declared.group;
+    };
+in
+rec {
+  inherit escape;
+
+  artifacts = map describe (lib.attrValues cfg.store);
+
+  manifest = builtins.toJSON {
+    schema = 1;
+    artifacts = lib.listToAttrs (
+      map (
+        one:
+        lib.nameValuePair one.artifact.name {
+          inherit (one) unit installers;
+          inherit (one.artifact) bindUnits;
+          files = lib.mapAttrs (_: file) one.files;
+        }
+      ) artifacts
+    );
+  };
+
+  # The artifacts' units that each bound unit is bound to.
+  bound = lib.foldAttrs (unit: units: [ unit ] ++ units) [ ] (
+    lib.concatMap (one: map (name: { ${name} = one.unit; }) one.artifact.bindUnits) artifacts
+  );
+
+  # Whether something is made here.
+  onTarget = lib.any (one: one.onTarget) artifacts;
+
+  label = one: "artifacts: ${one.artifact.instance}";
+
+  # Kinds of units that can be bound, and the options that define them.
+  kinds = {
+    service = "services";
+    socket = "sockets";
+    target = "targets";
+    timer = "timers";
+    path = "paths";
+    slice = "slices";
+  };
+
+  # `atticd.service` as its name and the option that defines it; null when it is of no known kind.
+  parse =
+    unit:
+    let
+      parts = builtins.match "(.+)\\.([a-z]+)" unit;
+      kind = kinds.${lib.last parts} or null;
+    in
+    if parts == null || kind == null then
+      null
+    else
+      {
+        name = lib.head parts;
+        inherit kind;
+      };
+
+  # `defined kind name` tells whether something else defines that unit.
+  assertions =
+    defined:
+    [
+      {
+        assertion = bound != { } -> cfg.programs.artifacts-target != null;
+        message = "artifacts: bindUnits needs the program artifacts-target; set artifacts.programs.artifacts-target, or use the overlay";
+      }
+      {
+        assertion = onTarget -> cfg.programs.artifacts != null;
+        message = "artifacts: a backend makes files on the target, which needs the program; set artifacts.programs.artifacts, or use the overlay";
+      }
+    ]
+    ++ lib.concatMap (
+      one:
+      [
+        {
+          assertion = builtins.stringLength one.unit <= 255;
+          message = "${label one}: its unit's name, ${one.unit}, is longer than the 255 bytes that systemd allows; give the artifact a shorter name";
+        }
+        {
+          assertion = one.forUsers -> one.servesUsers;
+          message = "${label one}: neededFor = \"users\", but the backend `${one.artifact.backend}` brings files only after users are made; use another backend, or set users by other means";
+        }
+      ]
+      ++ map (unit: {
+        assertion = parse unit != null;
+        message = "${label one}: bindUnits has `${unit}`, which names no unit that can be bound; write the whole name, as in `${unit}.service` (${lib.concatStringsSep ", " (lib.attrNames kinds)})";
+      }) one.artifact.bindUnits
+      ++ map (
+        unit:
+        let
+          known = parse unit;
+        in
+        {
+          assertion = known == null || defined known.kind known.name;
+          message = "${label one}: bindUnits has `${unit}`, which nothing defines; correct the name, or say `systemd.${
+            if known == null then "services" else known.kind
+          }.\"${if known == null then unit else known.name}\" = { };` when a package brings it";
+        }
+      ) one.artifact.bindUnits
+      ++ lib.mapAttrsToList (name: declared: {
+        assertion = builtins.match "[0-7]{1,4}" declared.mode != null;
+        message = "${label one}: file `${name}`: mode `${declared.mode}` is no octal number; write it as `0400`";
+      }) one.files
+    ) artifacts;
+}

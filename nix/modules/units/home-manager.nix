@@ -1,0 +1,139 @@
+# A user's unit for each of the user's artifacts, which is up while its files are complete, and one watcher for them all.
+{
+  lib,
+  config,
+  options,
+  ...
+}:
+let
+  cfg = config.artifacts;
+  all = import ./describe.nix { inherit lib config; };
+  inherit (all) artifacts escape;
+
+  hasSystemd = options ? systemd.user.services;
+  # Who makes units by itself, as under macOS or without a session, has none of ours.
+  active = cfg.store != { } && cfg.programs.artifacts-target != null && config.systemd.user.enable or true;
+  makesHere = all.onTarget && cfg.programs.artifacts != null;
+
+  folder = "${config.xdg.configHome}/artifacts";
+  program = name: "${folder}/bin/${name}";
+  command = words: lib.concatMapStringsSep " " escape.word words;
+
+  keep = {
+    X-RestartIfChanged = false;
+    X-SwitchMethod = "keep-old";
+  };
+
+  looks = one: {
+    Unit.After = one.installers;
+    Service.ExecStart = command [
+      (program "artifacts-target")
+      "check"
+      one.artifact.name
+      "${folder}/manifest.json"
+    ];
+  };
+
+  makes =
+    one:
+    let
+      needed = lib.filter (other: lib.elem other.artifact.name one.artifact.dependencies) artifacts;
+    in
+    {
+      Unit.Requires = map (other: other.unit) needed;
+      Unit.After = map (other: other.unit) needed;
+      Service.ExecStart = command [
+        (program "artifacts")
+        "--spec"
+        "${folder}/target.json"
+        "activate"
+        one.artifact.instance
+      ];
+    };
+
+  unitOf =
+    one:
+    lib.recursiveUpdate {
+      Unit = {
+        Description = "Artifact ${one.artifact.name}";
+      }
+      // keep;
+      Service = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+      };
+      Install.WantedBy = [ "default.target" ];
+    } (if one.onTarget then makes one else looks one);
+
+  watcher = {
+    Unit.Description = "Watcher of artifacts";
+    Unit.X-Restart-Triggers = [ "${cfg.programs.artifacts-target}" ];
+    Service = {
+      Type = "notify";
+      ExecStart = command [
+        (program "artifacts-target")
+        "watch"
+        "--user"
+        "${folder}/manifest.json"
+      ];
+      Restart = "on-failure";
+      RestartSec = 5;
+      RuntimeDirectory = "artifacts-watch";
+      RuntimeDirectoryMode = "0700";
+      RuntimeDirectoryPreserve = "yes";
+      NoNewPrivileges = true;
+    };
+    Install.WantedBy = [ "default.target" ];
+  };
+
+  # A drop-in, since the text of the same line in the unit may be of another type than ours.
+  dropIn =
+    unit: units:
+    lib.nameValuePair "systemd/user/${unit}.d/artifacts.conf" {
+      text = ''
+        [Unit]
+        ${lib.concatMapStrings (one: "BindsTo=${one}\nAfter=${one}\n") units}'';
+    };
+
+  defined =
+    kind: name:
+    let
+      template = builtins.match "([^@]*@).*" name;
+      names = [ name ] ++ lib.optionals (template != null) template;
+    in
+    lib.any (wanted: config.systemd.user.${kind} ? ${wanted}) names;
+in
+{
+  imports = [ ./options.nix ];
+
+  config = lib.mkMerge [
+    {
+      artifacts.installers = {
+        agenix.units = [ "agenix.service" ];
+        sops-nix.units = [ "sops-nix.service" ];
+        dummy.onTarget = true;
+      };
+    }
+    (lib.optionalAttrs hasSystemd {
+      assertions = lib.mkIf (cfg.store != { }) (all.assertions defined);
+
+      xdg.configFile = lib.mkIf active (
+        {
+          "artifacts/manifest.json".text = all.manifest;
+          "artifacts/bin/artifacts-target".source = "${cfg.programs.artifacts-target}/bin/artifacts-target";
+        }
+        // lib.optionalAttrs makesHere {
+          "artifacts/bin/artifacts".source = "${cfg.programs.artifacts}/bin/artifacts";
+        }
+        // lib.mapAttrs' dropIn all.bound
+      );
+
+      systemd.user.services = lib.mkIf active (
+        lib.listToAttrs (map (one: lib.nameValuePair "artifact-${one.name}" (unitOf one)) artifacts)
+        // {
+          artifacts-watch = watcher;
+        }
+      );
+    })
+  ];
+}

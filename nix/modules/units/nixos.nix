@@ -1,0 +1,206 @@
+# A unit for each artifact of a machine, which is up while the artifact's files are complete, and one watcher for them all.
+{
+  lib,
+  config,
+  options,
+  ...
+}:
+let
+  cfg = config.artifacts;
+
+  # An owner that is not declared, such as a dynamic user's, does not exist when files are put in place: root keeps them.
+  known = declared: name: if declared ? ${name} || builtins.match "[0-9]+" name != null then name else "root";
+
+  all = import ./describe.nix {
+    inherit lib config;
+    ownerOf = known config.users.users;
+    groupOf = known config.users.groups;
+  };
+  inherit (all) artifacts escape;
+
+  # Our own file, to tell our definitions from others'.
+  here = "artifacts/units";
+  hasSystemd = options ? systemd.services;
+  active = cfg.store != { } && cfg.programs.artifacts-target != null;
+  makesHere = all.onTarget && cfg.programs.artifacts != null;
+
+  # Through /etc, so that another version of the program changes no unit that something is bound to.
+  folder = "/etc/artifacts";
+  program = name: "${folder}/bin/${name}";
+  command = words: lib.concatMapStringsSep " " escape.word words;
+
+  usersMade = [
+    "systemd-sysusers.service"
+    "userborn.service"
+  ];
+
+  # Only looks: it needs nothing but what it looks at.
+  looks = one: {
+    unitConfig.DefaultDependencies = false;
+    after = one.installers ++ usersMade;
+    conflicts = [ "shutdown.target" ];
+    before = [ "shutdown.target" ];
+    serviceConfig.ExecStart = command [
+      (program "artifacts-target")
+      "check"
+      one.artifact.name
+      "${folder}/manifest.json"
+    ];
+  };
+
+  # Makes the files, after those that it reads are there.
+  makes =
+    one:
+    let
+      needed = lib.filter (other: lib.elem other.artifact.name one.artifact.dependencies) artifacts;
+    in
+    {
+      requires = map (other: other.unit) needed;
+      after = map (other: other.unit) needed ++ lib.optionals (!one.forUsers) usersMade;
+      before = lib.optionals one.forUsers usersMade;
+      serviceConfig.ExecStart = command [
+        (program "artifacts")
+        "--spec"
+        "${folder}/target.json"
+        "activate"
+        one.artifact.instance
+      ];
+    };
+
+  unitOf =
+    one:
+    lib.mkMerge [
+      {
+        description = "Artifact ${one.artifact.name}";
+        wantedBy = [ "multi-user.target" ];
+        unitConfig.RequiresMountsFor = map escape.path one.paths;
+        # The watcher knows better than a changed line whether something that is bound to it must stop.
+        restartIfChanged = false;
+        serviceConfig = {
+          Type = "oneshot";
+          RemainAfterExit = true;
+        };
+      }
+      (if one.onTarget then makes one else looks one)
+    ];
+
+  watcher = {
+    description = "Watcher of artifacts";
+    wantedBy = [ "multi-user.target" ];
+    path = [ config.systemd.package ];
+    stopIfChanged = false;
+    restartTriggers = [ "${cfg.programs.artifacts-target}" ];
+    serviceConfig = {
+      Type = "notify";
+      ExecStart = command [
+        (program "artifacts-target")
+        "watch"
+        "${folder}/manifest.json"
+      ];
+      Restart = "on-failure";
+      RestartSec = 5;
+      RuntimeDirectory = "artifacts-watch";
+      RuntimeDirectoryMode = "0700";
+      RuntimeDirectoryPreserve = "yes";
+      CapabilityBoundingSet = [ "CAP_DAC_READ_SEARCH" ];
+      IPAddressDeny = "any";
+      LockPersonality = true;
+      MemoryDenyWriteExecute = true;
+      NoNewPrivileges = true;
+      RestrictAddressFamilies = [ "AF_UNIX" ];
+      RestrictNamespaces = true;
+      RestrictRealtime = true;
+      RestrictSUIDSGID = true;
+      SystemCallArchitectures = "native";
+    };
+  };
+
+  binding =
+    name: units:
+    {
+      bindsTo = units;
+      after = units;
+    }
+    # An instance has its lines from its template.
+    // lib.optionalAttrs (lib.hasInfix "@" name && !lib.hasSuffix "@" name) {
+      overrideStrategy = lib.mkDefault "asDropin";
+    };
+
+  boundOf =
+    kind:
+    lib.listToAttrs (
+      lib.concatMap (
+        unit:
+        let
+          known = all.parse unit;
+        in
+        lib.optional (known != null && known.kind == kind) (
+          lib.nameValuePair known.name (binding known.name all.bound.${unit})
+        )
+      ) (lib.attrNames all.bound)
+    );
+
+  # Its template counts for an instance.
+  defined =
+    kind: name:
+    let
+      template = builtins.match "([^@]*@).*" name;
+      names = [ name ] ++ lib.optionals (template != null) template;
+      others = lib.filter (one: one.file != here) options.systemd.${kind}.definitionsWithLocations;
+    in
+    lib.any (one: lib.any (wanted: one.value ? ${wanted}) names) others;
+in
+{
+  _file = here;
+  imports = [ ./options.nix ];
+
+  config = lib.mkMerge [
+    {
+      artifacts.installers = {
+        agenix = {
+          units = [ "agenix-install-secrets.service" ];
+          # It does so where users are made by the activation script.
+          users = !(config.systemd.sysusers.enable or false || config.services.userborn.enable or false);
+        };
+        sops-nix = {
+          units = [
+            "sops-install-secrets.service"
+            "sops-install-secrets-for-users.service"
+          ];
+          users = true;
+        };
+        dummy = {
+          onTarget = true;
+          # No unit comes before an activation script.
+          users = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;
+        };
+      };
+    }
+    (lib.optionalAttrs hasSystemd {
+      assertions = lib.mkIf (cfg.store != { }) (all.assertions defined);
+
+      environment.etc = lib.mkIf active (
+        {
+          "artifacts/manifest.json".text = all.manifest;
+          "artifacts/bin/artifacts-target".source = "${cfg.programs.artifacts-target}/bin/artifacts-target";
+        }
+        // lib.optionalAttrs makesHere {
+          "artifacts/bin/artifacts".source = "${cfg.programs.artifacts}/bin/artifacts";
+        }
+      );
+
+      systemd = lib.mkIf active {
+        services = lib.mkMerge [
+          { artifacts-watch = watcher; }
+          (lib.listToAttrs (map (one: lib.nameValuePair "artifact-${one.name}" (unitOf one)) artifacts))
+          (boundOf "services")
+        ];
+        sockets = boundOf "sockets";
+        targets = boundOf "targets";
+        timers = boundOf "timers";
+        paths = boundOf "paths";
+        slices = boundOf "slices";
+      };
+    })
+  ];
+}
