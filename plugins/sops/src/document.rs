@@ -1,0 +1,93 @@
+use crate::error::{Error, Format};
+use crate::form::{DATA, Form, METADATA};
+use crate::key::DataKey;
+use crate::leaf::{self, Leaf, Value};
+use crate::mac::{self, Mac};
+use crate::metadata::{Metadata, Stanza};
+use crate::node::Node;
+use crate::{json, yaml};
+
+/// A file that was read, as far as one gets without a key.
+#[derive(Debug)]
+pub struct Document {
+    pub(crate) form: Form,
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) metadata: Metadata,
+}
+
+impl Document {
+    /// Reads a file. Everything that can be told without a key is checked here.
+    ///
+    /// # Errors
+    /// [`Error::Format`].
+    pub fn parse(form: Form, bytes: &[u8]) -> Result<Self, Error> {
+        let mut entries = entries(form, bytes)?;
+        let index = entries.iter().position(|(key, _)| key == METADATA).ok_or(Format::NoMetadata)?;
+        let (_, metadata) = entries.remove(index);
+        let metadata = Metadata::parse(&metadata)?;
+        if form == Form::Binary && !matches!(entries.as_slice(), [(key, Node::Text(_))] if key == DATA) {
+            return Err(Format::Keys { found: keys(&entries) }.into());
+        }
+        let leaves = leaf::collect(&entries, &metadata.rule)?;
+        Ok(Self { form, leaves, metadata })
+    }
+
+    /// Its form.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Who reads it, each with the data key sealed to them.
+    pub fn stanzas(&self) -> &[Stanza] {
+        &self.metadata.stanzas
+    }
+
+    /// The keys of its values, in order.
+    pub fn keys(&self) -> impl Iterator<Item = String> {
+        self.leaves.iter().filter(|leaf| !leaf.comment()).map(Leaf::key)
+    }
+
+    /// Whether a value lies at this top-level key.
+    pub fn has(&self, key: &str) -> bool {
+        self.leaves.iter().any(|leaf| leaf.path == [key])
+    }
+
+    /// All plaintexts in order, after the MAC was verified. An empty value is bound to nothing but its order in this format:
+    /// its key could have been changed.
+    ///
+    /// # Errors
+    /// [`Error::Tag`], and what can be told of a MAC that does not fit.
+    pub fn decrypt(&self, key: &DataKey) -> Result<Vec<Value>, Error> {
+        let mut hash = Mac::new(self.metadata.mac_only_encrypted);
+        let mut values = Vec::with_capacity(self.leaves.len());
+        for leaf in &self.leaves {
+            let bytes = leaf.open(key)?;
+            if leaf.comment() {
+                continue;
+            }
+            if leaf.encrypted() || !self.metadata.mac_only_encrypted {
+                hash.add(&bytes);
+            }
+            values.push(Value { key: leaf.key(), bytes });
+        }
+        mac::verify(&self.metadata.mac, &self.metadata.lastmodified, key, &hash.text())?;
+        Ok(values)
+    }
+}
+
+fn entries(form: Form, bytes: &[u8]) -> Result<Vec<(String, Node)>, Format> {
+    let root = match form {
+        Form::Binary | Form::Json => json::read(form, bytes)?,
+        Form::Yaml => yaml::read(bytes)?,
+    };
+    match root {
+        Node::Map(entries) => Ok(entries),
+        other => Err(Format::Syntax { form, why: format!("it is {}; expected a map", other.kind()) }),
+    }
+}
+
+fn keys(entries: &[(String, Node)]) -> String {
+    let keys: Vec<String> =
+        entries.iter().map(|(key, node)| format!("`{}` ({})", key.escape_debug(), node.kind())).collect();
+    if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }
+}

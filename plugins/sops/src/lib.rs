@@ -1,0 +1,46 @@
+//! Reads and writes the files of sops, as far as age readers go: the binary form of one value, and flat JSON or YAML with
+//! one text a key. What real sops wrote is read in full: nested values, lists, comments, suffixes, older layouts.
+//!
+//! Pure: bytes in, bytes out. The caller seals the data key to readers and opens it again, and says what time it is.
+//!
+//! ```
+//! # fn seal(_: &[u8; 32], _: &str) -> Result<String, sops_format::Error> {
+//! #     Ok("-----BEGIN AGE ENCRYPTED FILE-----\nAA==\n-----END AGE ENCRYPTED FILE-----\n".to_owned())
+//! # }
+//! use sops_format::{DataKey, Document, Form, Value, create};
+//!
+//! let key = DataKey::generate()?;
+//! let values = [Value::new("data", *b"hunter2")];
+//! let file = create(Form::Binary, &key, &values, &["age1…"], 1_700_000_000, seal)?;
+//!
+//! let document = Document::parse(Form::Binary, &file)?;
+//! assert_eq!(document.decrypt(&key)?[0].bytes.as_slice(), b"hunter2");
+//! # Ok::<(), sops_format::Error>(())
+//! ```
+
+mod document;
+mod emit;
+mod error;
+mod form;
+mod json;
+mod key;
+mod leaf;
+mod mac;
+mod metadata;
+mod node;
+mod rule;
+mod sealed;
+mod ssh;
+mod text;
+mod update;
+mod yaml;
+
+pub use document::Document;
+pub use error::{Error, Format};
+pub use form::Form;
+pub use key::DataKey;
+pub use leaf::Value;
+pub use metadata::Stanza;
+pub use ssh::{SshError, recipient_of_ssh};
+pub use text::refused_key;
+pub use update::{create, update};

@@ -1,0 +1,188 @@
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::error::Format;
+use crate::node::Node;
+use crate::rule::Rule;
+use crate::sealed::Sealed;
+
+/// The data key, sealed to one reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stanza {
+    /// The reader's public key.
+    pub recipient: String,
+    /// An armored age file that holds the data key.
+    pub enc: String,
+}
+
+/// What a file says of itself.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    pub stanzas: Vec<Stanza>,
+    /// Whether somebody reads it through another key service.
+    pub others: bool,
+    /// As written: the MAC is bound to this text.
+    pub lastmodified: String,
+    pub mac: Sealed,
+    pub mac_only_encrypted: bool,
+    pub rule: Rule,
+}
+
+const OTHER_SERVICES: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
+
+impl Metadata {
+    pub fn parse(node: &Node) -> Result<Self, Format> {
+        let fields = Fields::of("", node)?;
+        version(&fields)?;
+        let group = key_group(&fields)?;
+        let (stanzas, others) = readers(group.as_ref().unwrap_or(&fields))?;
+        Ok(Self {
+            stanzas,
+            others,
+            lastmodified: last_modified(&fields)?,
+            mac: mac(&fields)?,
+            mac_only_encrypted: fields.truth("mac_only_encrypted")?,
+            rule: Rule::of(&fields)?,
+        })
+    }
+}
+
+fn version(fields: &Fields<'_>) -> Result<(), Format> {
+    let found = fields.text("version")?.unwrap_or_default();
+    let core = found.split(['-', '+']).next().unwrap_or_default();
+    let parts: Vec<&str> = core.split('.').collect();
+    let number = |part: &&str| part.len() < 10 && part.parse::<u32>().is_ok_and(|n| n.to_string() == **part);
+    if parts.len() == 3 && parts.iter().all(number) {
+        Ok(())
+    } else {
+        Err(Format::Version { found: found.escape_debug().to_string() })
+    }
+}
+
+fn last_modified(fields: &Fields<'_>) -> Result<String, Format> {
+    let found = fields.text("lastmodified")?.unwrap_or_default();
+    match OffsetDateTime::parse(found, &Rfc3339) {
+        Ok(_) => Ok(found.to_owned()),
+        Err(_) => Err(Format::LastModified { found: found.escape_debug().to_string() }),
+    }
+}
+
+fn mac(fields: &Fields<'_>) -> Result<Sealed, Format> {
+    let found = fields.text("mac")?.unwrap_or_default();
+    Sealed::parse(found).map_err(|why| Format::Sealed { path: "sops.mac".to_owned(), why })
+}
+
+/// The one group that the readers may be written in; most files have none.
+fn key_group<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, Format> {
+    match fields.list("key_groups")? {
+        [] => Ok(None),
+        [group] => Fields::of("key_groups[0].", group).map(Some),
+        several => Err(Format::KeyGroups { found: several.len() }),
+    }
+}
+
+fn readers(fields: &Fields<'_>) -> Result<(Vec<Stanza>, bool), Format> {
+    let mut others = Vec::new();
+    for service in OTHER_SERVICES {
+        if !fields.list(service)?.is_empty() {
+            others.push(service);
+        }
+    }
+    let stanzas: Vec<Stanza> = fields
+        .list("age")?
+        .iter()
+        .enumerate()
+        .map(|(index, node)| stanza(&Fields::of(&format!("{}age[{index}].", fields.place), node)?))
+        .collect::<Result<_, _>>()?;
+    if stanzas.is_empty() {
+        let others = (!others.is_empty()).then(|| others.join(", "));
+        return Err(Format::NoReader { others });
+    }
+    Ok((stanzas, !others.is_empty()))
+}
+
+fn stanza(fields: &Fields<'_>) -> Result<Stanza, Format> {
+    let required = |field: &str| match fields.text(field)? {
+        Some(text) if !text.is_empty() => Ok(text.to_owned()),
+        _ => {
+            Err(Format::Field { field: format!("{}{field}", fields.place), expected: "a text", found: "empty".into() })
+        }
+    };
+    let stanza = Stanza { recipient: required("recipient")?, enc: required("enc")? };
+    match armor_fault(&stanza.enc) {
+        None => Ok(stanza),
+        Some(why) => Err(Format::Stanza { recipient: stanza.recipient, why }),
+    }
+}
+
+/// What may stand between the lines of an armor.
+const BLANKS: [char; 3] = [' ', '\r', '\n'];
+
+/// What is wrong with an armored age file, as far as its armor tells.
+fn armor_fault(text: &str) -> Option<&'static str> {
+    use base64::Engine;
+    let text = text.trim_matches(BLANKS);
+    let Some(body) = text.strip_prefix("-----BEGIN AGE ENCRYPTED FILE-----") else {
+        return Some("it does not begin as an armored age file");
+    };
+    let Some(body) = body.strip_suffix("-----END AGE ENCRYPTED FILE-----") else {
+        return Some("it does not end as an armored age file");
+    };
+    let body: String = body.split(BLANKS).collect();
+    match base64::engine::general_purpose::STANDARD.decode(body) {
+        Ok(bytes) if !bytes.is_empty() => None,
+        Ok(_) => Some("it is empty"),
+        Err(_) => Some("its armor is no base64"),
+    }
+}
+
+/// A map of the metadata. Absent, null and empty are one: older versions wrote `"kms": null`.
+pub(crate) struct Fields<'a> {
+    place: String,
+    entries: &'a [(String, Node)],
+}
+
+impl<'a> Fields<'a> {
+    fn of(place: &str, node: &'a Node) -> Result<Self, Format> {
+        match node {
+            Node::Map(entries) => Ok(Self { place: place.to_owned(), entries }),
+            other => Err(Format::Field {
+                field: place.trim_end_matches('.').to_owned(),
+                expected: "a map",
+                found: other.kind().into(),
+            }),
+        }
+    }
+
+    fn get(&self, field: &str) -> &'a Node {
+        self.entries.iter().find(|(key, _)| key == field).map_or(&Node::Null, |(_, value)| value)
+    }
+
+    fn wrong(&self, field: &str, expected: &'static str, found: &Node) -> Format {
+        Format::Field { field: format!("{}{field}", self.place), expected, found: found.kind().into() }
+    }
+
+    pub fn text(&self, field: &str) -> Result<Option<&'a str>, Format> {
+        match self.get(field) {
+            Node::Null => Ok(None),
+            Node::Text(text) | Node::Odd(text) => Ok(Some(text)),
+            other => Err(self.wrong(field, "a text", other)),
+        }
+    }
+
+    fn list(&self, field: &str) -> Result<&'a [Node], Format> {
+        match self.get(field) {
+            Node::Null => Ok(&[]),
+            Node::List(items) => Ok(items),
+            other => Err(self.wrong(field, "a list", other)),
+        }
+    }
+
+    fn truth(&self, field: &str) -> Result<bool, Format> {
+        match self.get(field) {
+            Node::Null => Ok(false),
+            Node::Bool(value) => Ok(*value),
+            other => Err(self.wrong(field, "a truth value", other)),
+        }
+    }
+}
