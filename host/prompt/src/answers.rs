@@ -1,0 +1,138 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use artifacts_seam::Secret;
+use artifacts_spec::{InstanceName, Name};
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::escape::acts;
+use crate::node::Node;
+
+/// How an answers file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A table for each instance.
+    Toml,
+    /// An object for each instance.
+    Json,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Toml => "TOML",
+            Self::Json => "JSON",
+        })
+    }
+}
+
+/// Values by instance and prompt.
+#[derive(Debug, Default)]
+pub struct Answers(BTreeMap<String, BTreeMap<String, Secret>>);
+
+impl Answers {
+    /// Reads instance → prompt → value.
+    ///
+    /// # Errors
+    /// When it is anything else. Whether the names mean something is asked of [`Answers::check_used`].
+    pub fn parse(text: &str, format: Format) -> Result<Self, Error> {
+        let mut answers = BTreeMap::new();
+        for (instance, prompts) in table(read(text, format)?, "the top", "a table for each instance")? {
+            let place = quoted(&instance);
+            let mut values = BTreeMap::new();
+            for (prompt, value) in table(prompts, &place, "a table of prompts and values")? {
+                let place = format!("{place}.{}", quoted(&prompt));
+                let Node::Text(mut value) = value else {
+                    return Err(Error::Type { place, expected: "a text in quotes", found: value.kind() });
+                };
+                let value = Secret::new(std::mem::take(&mut *value).into_bytes());
+                if values.insert(prompt, value).is_some() {
+                    return Err(Error::Twice { place });
+                }
+            }
+            if answers.insert(instance, values).is_some() {
+                return Err(Error::Twice { place });
+            }
+        }
+        Ok(Self(answers))
+    }
+
+    /// The answer to a prompt.
+    pub fn get(&self, instance: &InstanceName, prompt: &Name) -> Option<&Secret> {
+        self.0.get(&instance.to_string())?.get(prompt.as_str())
+    }
+
+    /// Refuses answers to what nobody asks: a misspelt one would be asked for, or missed, elsewhere.
+    ///
+    /// `known` are all the prompts of the spec, whether they are asked this time or not.
+    ///
+    /// # Errors
+    /// When there are unknown ones; the error lists them, and what is known in their place.
+    pub fn check_used<'a>(&self, known: impl IntoIterator<Item = (&'a InstanceName, &'a Name)>) -> Result<(), Error> {
+        let mut all: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for (instance, prompt) in known {
+            all.entry(instance.to_string()).or_default().insert(prompt.as_str());
+        }
+        let (mut unknown, mut candidates) = (Vec::new(), BTreeSet::new());
+        for (instance, prompts) in &self.0 {
+            let Some(asked) = all.get(instance) else {
+                unknown.push(format!("the unknown instance {}", quoted(instance)));
+                candidates.extend(all.keys().map(|instance| quoted(instance)));
+                continue;
+            };
+            for prompt in prompts.keys().filter(|prompt| !asked.contains(prompt.as_str())) {
+                unknown.push(format!("the unknown prompt {}.{}", quoted(instance), quoted(prompt)));
+                candidates.extend(asked.iter().map(|prompt| format!("{}.{}", quoted(instance), quoted(prompt))));
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Unknown { unknown, known: candidates.into_iter().collect() })
+    }
+}
+
+/// A key as TOML has it, which can also be shown.
+pub(crate) fn quoted(key: &str) -> String {
+    let mut text = String::from("\"");
+    for letter in key.chars() {
+        match letter {
+            '"' | '\\' => text.extend(['\\', letter]),
+            letter if acts(letter) => text.push_str(&toml_escape(letter)),
+            letter => text.push(letter),
+        }
+    }
+    text.push('"');
+    text
+}
+
+fn toml_escape(letter: char) -> String {
+    format!("\\U{:08X}", u32::from(letter))
+}
+
+fn table(node: Node, place: &str, expected: &'static str) -> Result<Vec<(String, Node)>, Error> {
+    match node {
+        Node::Table(entries) => Ok(entries),
+        other => Err(Error::Type { place: place.to_owned(), expected, found: other.kind() }),
+    }
+}
+
+fn read(text: &str, format: Format) -> Result<Node, Error> {
+    match format {
+        Format::Toml => {
+            let read = toml::Deserializer::parse(text).and_then(Node::deserialize);
+            read.map_err(|error| {
+                let start = error.span().map_or(0, |span| span.start).min(text.len());
+                let before: Vec<&[u8]> = text.as_bytes()[..start].split(|&byte| byte == b'\n').collect();
+                let (line, column) = (before.len(), before.last().map_or(0, |line| line.len()) + 1);
+                Error::Syntax { format, line, column }
+            })
+        }
+        Format::Json => serde_json::from_str(text).map_err(|error| Error::Syntax {
+            format,
+            line: error.line(),
+            column: error.column(),
+        }),
+    }
+}

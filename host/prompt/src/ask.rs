@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+
+use artifacts_seam::Secret;
+use artifacts_spec::{InstanceName, Name, PromptKind};
+
+use crate::answers::{Answers, quoted};
+use crate::error::Error;
+use crate::escape::escape;
+use crate::terminal::Terminal;
+
+/// A prompt of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Who needs the answer.
+    pub instance: InstanceName,
+    /// The prompt's name.
+    pub prompt: Name,
+    /// What the person is asked for.
+    pub description: Option<String>,
+    /// How it is asked.
+    pub kind: PromptKind,
+}
+
+/// Answers every question: from the answers where they have it, else at the terminal.
+///
+/// # Errors
+/// When a question has no answer and there is no terminal: one error for all of them, before anything is asked. Otherwise
+/// when the person gives none.
+pub fn ask_all(
+    questions: &[Question],
+    answers: Option<&Answers>,
+    terminal: Option<&mut Terminal>,
+) -> Result<BTreeMap<(InstanceName, Name), Secret>, Error> {
+    let given = |question: &Question| answers.and_then(|answers| answers.get(&question.instance, &question.prompt));
+    let open: Vec<&Question> = questions.iter().filter(|question| given(question).is_none()).collect();
+    let key = |question: &Question| (question.instance.clone(), question.prompt.clone());
+    let mut values: BTreeMap<_, _> =
+        questions.iter().filter_map(|question| Some((key(question), given(question)?.clone()))).collect();
+    if open.is_empty() {
+        return Ok(values);
+    }
+    let Some(terminal) = terminal else {
+        let names = open.iter().map(|question| {
+            format!("{}: {}", escape(&question.instance.to_string()), escape(question.prompt.as_str()))
+        });
+        return Err(Error::Unanswered { questions: names.collect(), snippet: snippet(&open) });
+    };
+    for question in open {
+        values.insert(key(question), terminal.ask(question)?);
+    }
+    Ok(values)
+}
+
+/// An answers file that lacks nothing but the values.
+fn snippet(questions: &[&Question]) -> String {
+    let mut tables: BTreeMap<&InstanceName, Vec<&Question>> = BTreeMap::new();
+    for question in questions {
+        tables.entry(&question.instance).or_default().push(question);
+    }
+    let mut lines = Vec::new();
+    for (instance, questions) in tables {
+        lines.push(format!("[{}]", quoted(&instance.to_string())));
+        for question in questions {
+            lines.extend(
+                question.description.iter().flat_map(|text| text.lines()).map(|line| format!("# {}", escape(line))),
+            );
+            let value = match question.kind {
+                PromptKind::Hidden | PromptKind::Line => "\"\"",
+                PromptKind::Multiline | PromptKind::MultilineHidden => "\"\"\"\n\"\"\"",
+            };
+            lines.push(format!("{} = {value}", quoted(question.prompt.as_str())));
+        }
+    }
+    lines.join("\n") + "\n"
+}

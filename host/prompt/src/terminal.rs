@@ -1,0 +1,195 @@
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use artifacts_seam::Secret;
+use artifacts_spec::PromptKind;
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcsetattr,
+};
+use zeroize::Zeroizing;
+
+use crate::ask::Question;
+use crate::error::Error;
+use crate::escape::escape;
+
+/// How often a hidden value is asked for when its repetition differs.
+const TRIES: u32 = 3;
+
+/// The longest line that a terminal passes on, in bytes; it drops the rest without a word.
+const LONGEST: usize = 4095;
+
+/// A terminal at which a person is asked.
+#[derive(Debug)]
+pub struct Terminal {
+    tty: File,
+}
+
+impl Terminal {
+    /// `tty` is open for reading and writing, as `/dev/tty`.
+    ///
+    /// # Errors
+    /// When it is no terminal.
+    pub fn new(tty: File) -> Result<Self, Error> {
+        if isatty(&tty) { Ok(Self { tty }) } else { Err(Error::NoTerminal) }
+    }
+
+    /// Asks one question, a hidden one twice. The terminal is as it was before when this returns.
+    ///
+    /// # Errors
+    /// When the input ends, a line is too long for a terminal, or a hidden value is not repeated.
+    pub fn ask(&mut self, question: &Question) -> Result<Secret, Error> {
+        // First the mode, then the words: who answers at once is not echoed.
+        let _mode = Mode::set(&self.tty, matches!(question.kind, PromptKind::Hidden | PromptKind::MultilineHidden))?;
+        self.say(&introduction(question))?;
+        let mut value = self.read(question, "")?;
+        if question.kind == PromptKind::Hidden {
+            let mut tries = 1;
+            while self.read(question, " (again)")? != value {
+                if tries == TRIES {
+                    let (instance, prompt) = (question.instance.clone(), question.prompt.clone());
+                    return Err(Error::Mismatch { instance, prompt, tries });
+                }
+                tries += 1;
+                self.say("They differ; please type both once more.\n")?;
+                value = self.read(question, "")?;
+            }
+        }
+        Ok(value)
+    }
+
+    /// Reads one value.
+    fn read(&mut self, question: &Question, which: &str) -> Result<Secret, Error> {
+        let lines = matches!(question.kind, PromptKind::Multiline | PromptKind::MultilineHidden);
+        let end = if lines { "\n" } else { " " };
+        self.say(&format!("{}{which}:{end}", escape(question.prompt.as_str())))?;
+        let mut value = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+        loop {
+            let ended = self.line(question, &mut value)?;
+            if ended && value.is_empty() && !lines {
+                self.say("\n")?;
+                return Err(Error::Ended { instance: question.instance.clone(), prompt: question.prompt.clone() });
+            }
+            if ended || !lines {
+                break;
+            }
+        }
+        if !lines && value.last() == Some(&b'\n') {
+            value.pop();
+        }
+        Ok(Secret::new(std::mem::take(&mut *value)))
+    }
+
+    /// Adds a line, with its newline, to `value`. True when the input ended.
+    fn line(&mut self, question: &Question, value: &mut Zeroizing<Vec<u8>>) -> Result<bool, Error> {
+        let mut part = Zeroizing::new(vec![0; LONGEST + 1]);
+        let start = value.len();
+        loop {
+            let size = match self.tty.read(&mut part) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            append(value, &part[..size]);
+            let length = value[start..].iter().take_while(|&&byte| byte != b'\n').count();
+            if length >= LONGEST {
+                // The rest is no answer to the next question.
+                tcflush(&self.tty, QueueSelector::IFlush)?;
+                let (instance, prompt) = (question.instance.clone(), question.prompt.clone());
+                return Err(Error::TooLong { instance, prompt, limit: LONGEST - 1 });
+            }
+            if size == 0 || value.last() == Some(&b'\n') {
+                return Ok(size == 0);
+            }
+        }
+    }
+
+    fn say(&mut self, text: &str) -> Result<(), Error> {
+        self.tty.write_all(text.as_bytes())?;
+        Ok(self.tty.flush()?)
+    }
+}
+
+fn introduction(question: &Question) -> String {
+    let mut text = format!("\n{} needs `{}`", escape(&question.instance.to_string()), escape(question.prompt.as_str()));
+    text.push_str(match question.kind {
+        PromptKind::Hidden => " (hidden, asked twice)\n",
+        PromptKind::Line => "\n",
+        PromptKind::Multiline => " (several lines; end with Ctrl-D on a line of its own)\n",
+        PromptKind::MultilineHidden => " (hidden, several lines; end with Ctrl-D on a line of its own)\n",
+    });
+    for line in question.description.as_deref().unwrap_or_default().lines() {
+        text.push_str("  ");
+        text.push_str(&escape(line));
+        text.push('\n');
+    }
+    text
+}
+
+/// Grows without leaving a copy behind.
+fn append(value: &mut Zeroizing<Vec<u8>>, part: &[u8]) {
+    let needed = value.len() + part.len();
+    if needed > value.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(2 * needed));
+        larger.extend_from_slice(value);
+        *value = larger;
+    }
+    value.extend_from_slice(part);
+}
+
+/// What has to be undone, wherever the program is when it ends.
+struct Changed {
+    /// No more questions: the program is on its way out.
+    ending: bool,
+    before: Option<(OwnedFd, Termios)>,
+}
+
+static CHANGED: Mutex<Changed> = Mutex::new(Changed { ending: false, before: None });
+
+fn changed() -> MutexGuard<'static, Changed> {
+    CHANGED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the terminal its echo back, and keeps further questions from taking it away. For the way out after a signal; call it
+/// from an ordinary thread, not from the handler itself.
+pub fn restore() {
+    let mut changed = changed();
+    changed.ending = true;
+    undo(&mut changed);
+}
+
+fn undo(changed: &mut Changed) {
+    if let Some((tty, before)) = changed.before.take() {
+        // Nothing is left to be done about a terminal that is gone.
+        let _ = tcsetattr(&tty, OptionalActions::Now, &before);
+    }
+}
+
+/// Line by line, with or without echo, until it is dropped.
+struct Mode;
+
+impl Mode {
+    fn set(tty: &File, hidden: bool) -> Result<Self, Error> {
+        // Held throughout, so that `restore` comes before or after, not between.
+        let mut changed = changed();
+        if changed.ending {
+            return Err(Error::Io(ErrorKind::Interrupted.into()));
+        }
+        let before = tcgetattr(tty)?;
+        let mut mode = before.clone();
+        mode.input_modes |= InputModes::ICRNL;
+        mode.local_modes |= LocalModes::ICANON | LocalModes::ISIG;
+        mode.local_modes.set(LocalModes::ECHO, !hidden);
+        // The newline shows all the same.
+        mode.local_modes.set(LocalModes::ECHONL, hidden);
+        changed.before = Some((tty.try_clone()?.into(), before));
+        tcsetattr(tty, OptionalActions::Now, &mode)?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Mode {
+    fn drop(&mut self) {
+        undo(&mut changed());
+    }
+}

@@ -1,0 +1,172 @@
+//! Answers from a file: strict, and never quoted in an error.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+use artifacts_prompt::{Answers, Error, Format, Question, ask_all};
+use artifacts_spec::{InstanceName, Name, PromptKind};
+use proptest::prelude::*;
+
+const INSTANCE: &str = "per-machine/web1/attic";
+
+fn instance(text: &str) -> InstanceName {
+    text.parse().unwrap()
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind) -> Question {
+    let description = description.map(str::to_owned);
+    Question { instance: instance(of), prompt: name(prompt), description, kind }
+}
+
+fn value(answers: &Answers, of: &str, prompt: &str) -> Option<String> {
+    answers.get(&instance(of), &name(prompt)).map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
+}
+
+fn refused(text: &str, format: Format) -> Error {
+    let error = Answers::parse(text, format).expect_err(text);
+    for shown in [error.to_string(), format!("{error:?}"), error.help().unwrap()] {
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+    error
+}
+
+#[test]
+fn both_formats_are_read_and_values_taken_as_they_stand() {
+    let toml =
+        "[\"per-machine/web1/attic\"]\npin = \"12\\n34 \"\n\"two words\" = \"\"\"\na\nb\n\"\"\"\n[\"shared/ca\"]\n";
+    let json = r#"{ "per-machine/web1/attic": { "pin": "12\n34 ", "two words": "a\nb\n" }, "shared/ca": {} }"#;
+    for (text, format) in [(toml, Format::Toml), (json, Format::Json)] {
+        let answers = Answers::parse(text, format).unwrap();
+        assert_eq!(value(&answers, INSTANCE, "pin").unwrap(), "12\n34 ");
+        assert_eq!(value(&answers, INSTANCE, "two words").unwrap(), "a\nb\n");
+        assert_eq!(value(&answers, INSTANCE, "other"), None);
+        assert_eq!(value(&answers, "shared/ca", "pin"), None);
+    }
+    assert!(Answers::parse("", Format::Toml).is_ok());
+    assert!(Answers::parse("{}", Format::Json).is_ok());
+}
+
+#[test]
+fn a_value_of_another_type_is_refused_with_its_place() {
+    for (value, found) in [
+        ("31337", "a number"),
+        ("3.1337", "a number"),
+        ("true", "true or false"),
+        ("[\"s3cret\"]", "a list"),
+        ("null", "null"),
+        ("{\"a\": \"s3cret\"}", "a table"),
+    ] {
+        let error = refused(&format!("{{\"{INSTANCE}\": {{\"pin\": {value}}}}}"), Format::Json);
+        let place = format!("the answers have at \"{INSTANCE}\".\"pin\": expected a text in quotes, found {found}");
+        assert_eq!(error.to_string(), place);
+        assert!(!format!("{error:?}").contains("1337"));
+    }
+    assert!(refused("pin = \"s3cret\"", Format::Toml).to_string().contains("at \"pin\": expected a table"));
+    assert!(refused("\"s3cret\"", Format::Json).to_string().contains("at the top: expected a table"));
+    let date = format!("[\"{INSTANCE}\"]\npin = 1979-05-27T07:32:00Z");
+    assert!(matches!(refused(&date, Format::Toml), Error::Type { .. }));
+}
+
+#[test]
+fn broken_text_is_refused_with_line_and_column() {
+    for (text, format, line) in [
+        ("[a]\npin = s3cret\n", Format::Toml, 2),
+        ("[a]\npin = \"s3cret\n", Format::Toml, 2),
+        ("[a]\npin = \"s3cret\" s3cret\n", Format::Toml, 2),
+        ("[a]\npin = \"s3cret\"\npin = \"s3cret\"\n", Format::Toml, 3),
+        ("[a]\ns3cret\n", Format::Toml, 2),
+        ("{\"a\":\n {\"pin\": s3cret}}", Format::Json, 2),
+        ("{\"a\":\n {\"pin\": \"s3cret", Format::Json, 2),
+        ("{}\n{\"s3cret\": 1}", Format::Json, 2),
+    ] {
+        match refused(text, format) {
+            Error::Syntax { line: found, .. } => assert_eq!(found, line, "{text}"),
+            other => panic!("{text}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn one_place_has_one_value() {
+    let twice = r#"{"a": {"pin": "s3cret", "pin": "s3cret"}}"#;
+    assert_eq!(refused_plainly(twice), "the answers have \"a\".\"pin\" twice");
+    assert_eq!(refused_plainly(r#"{"a": {}, "a": {}}"#), "the answers have \"a\" twice");
+}
+
+fn refused_plainly(text: &str) -> String {
+    Answers::parse(text, Format::Json).expect_err(text).to_string()
+}
+
+#[test]
+fn answers_to_what_nobody_asks_are_refused_with_what_is_known() {
+    let (attic, ca, pin, user) = (instance(INSTANCE), instance("shared/ca"), name("pin"), name("user"));
+    let known = [(&attic, &pin), (&attic, &user), (&ca, &pin)];
+    let check =
+        |text: &str| Answers::parse(text, Format::Toml).unwrap().check_used(known).map_err(|error| error.to_string());
+    assert_eq!(check(&format!("[\"{INSTANCE}\"]\npin = \"x\"")), Ok(()));
+    assert_eq!(
+        check(&format!("[\"{INSTANCE}\"]\npni = \"x\"")).unwrap_err(),
+        format!(
+            "the answers have the unknown prompt \"{INSTANCE}\".\"pni\"; known are \"{INSTANCE}\".\"pin\", \"{INSTANCE}\".\"user\""
+        )
+    );
+    assert_eq!(
+        check("[\"shared/cb\"]\npin = \"x\"").unwrap_err(),
+        format!("the answers have the unknown instance \"shared/cb\"; known are \"{INSTANCE}\", \"shared/ca\"")
+    );
+    assert!(check("[\"shared/cb\"]\n[\"\\u001b[2J\"]").unwrap_err().contains("\\U0000001B"));
+}
+
+#[test]
+fn nothing_is_asked_where_all_is_answered() {
+    let answers = Answers::parse(&format!("[\"{INSTANCE}\"]\npin = \"1234\""), Format::Toml).unwrap();
+    let questions = [question(INSTANCE, "pin", None, PromptKind::Hidden)];
+    let values = ask_all(&questions, Some(&answers), None).unwrap();
+    assert_eq!(values[&(instance(INSTANCE), name("pin"))].expose(), b"1234");
+    assert!(ask_all(&[], None, None).unwrap().is_empty());
+}
+
+#[test]
+fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
+    let questions = [
+        question(INSTANCE, "pin", Some("The PIN\nof the key\u{1b}[2J"), PromptKind::Hidden),
+        question(INSTANCE, "note", None, PromptKind::Multiline),
+        question("shared/ca", "odd \"\\ \u{202e}name", None, PromptKind::Line),
+        question("shared/ca", "given", None, PromptKind::Line),
+    ];
+    let answers = Answers::parse("[\"shared/ca\"]\ngiven = \"x\"", Format::Toml).unwrap();
+    let error = ask_all(&questions, Some(&answers), None).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("3 prompts without an answer") && text.contains("per-machine/web1/attic: pin, "),
+        "{text}"
+    );
+    assert!(!text.contains("given"));
+    let Error::Unanswered { snippet, .. } = &error else { panic!("{error}") };
+    assert!(error.help().unwrap().contains(snippet.as_str()));
+    let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n\"pin\" = \"\"\n\"note\" = \"\"\"\n\"\"\"\n[\"shared/ca\"]\n\"odd \\\"\\\\ \\U0000202Ename\" = \"\"\n";
+    assert_eq!(snippet, expected);
+    // As it stands it answers all that was asked.
+    let filled = Answers::parse(snippet, Format::Toml).unwrap();
+    assert_eq!(ask_all(&questions[..3], Some(&filled), None).unwrap().len(), 3);
+}
+
+proptest! {
+    #[test]
+    fn any_name_in_the_file_to_fill_in_is_read_back(target in "[^/\\x00-\\x1f\\x7f-\\u{9f}]{1,40}", prompt in "[^/\\x00-\\x1f\\x7f-\\u{9f}]{1,40}", description in any::<String>()) {
+        prop_assume!(target != "." && target != ".." && prompt != "." && prompt != "..");
+        let of = format!("per-machine/{target}/x");
+        let questions = [question(&of, &prompt, Some(&description), PromptKind::Line)];
+        let Err(Error::Unanswered { snippet, .. }) = ask_all(&questions, None, None) else { panic!() };
+        let filled = Answers::parse(&snippet, Format::Toml).unwrap();
+        prop_assert!(filled.get(&instance(&of), &name(&prompt)).is_some(), "{}", snippet);
+    }
+
+    #[test]
+    fn no_text_panics(text in any::<String>()) {
+        let _ = Answers::parse(&text, Format::Toml);
+        let _ = Answers::parse(&text, Format::Json);
+    }
+}
