@@ -1,2 +1,22 @@
-//! The command line.
-fn main() {}
+//! The program `artifacts`: arguments in, one command run, an exit status out.
+
+mod args;
+mod commands;
+mod declarations;
+mod environment;
+mod output;
+mod rooms;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let output = output::Output::new(cli.global.json, cli.global.verbose);
+    match commands::run(&cli, &output) {
+        Ok(status) => status.into(),
+        Err(failure) => output.failure(failure).into(),
+    }
+}

@@ -59,11 +59,7 @@ fn instance_name(d: Declaration<'_>) -> InstanceName {
     }
 }
 
-fn resolve(
-    name: &InstanceName,
-    declarations: &[Declaration<'_>],
-    system: Option<&str>,
-) -> Result<Instance, Problem> {
+fn resolve(name: &InstanceName, declarations: &[Declaration<'_>], system: Option<&str>) -> Result<Instance, Problem> {
     let blocked = declarations.iter().any(|d| d.artifact.blocked);
     let open: Vec<Declaration<'_>> = declarations.iter().copied().filter(|d| !d.artifact.blocked).collect();
     agree(name, &open)?;

@@ -26,12 +26,9 @@ impl std::fmt::Display for Selector {
 }
 
 /// The instances that any selector means (all of them when there is none), and the selectors that mean nothing.
-pub fn select<'a>(
-    names: impl Iterator<Item = &'a InstanceName> + Clone,
-    selectors: &[Selector],
-) -> (BTreeSet<InstanceName>, Vec<Selector>) {
-    let chosen =
-        names.clone().filter(|name| selectors.is_empty() || selectors.iter().any(|s| s.matches(name))).cloned().collect();
-    let idle = selectors.iter().filter(|s| !names.clone().any(|name| s.matches(name))).cloned().collect();
+pub fn select(names: &BTreeSet<&InstanceName>, selectors: &[Selector]) -> (BTreeSet<InstanceName>, Vec<Selector>) {
+    let meant = |name: &InstanceName| selectors.is_empty() || selectors.iter().any(|s| s.matches(name));
+    let chosen = names.iter().filter(|name| meant(name)).map(|name| (*name).clone()).collect();
+    let idle = selectors.iter().filter(|s| !names.iter().any(|name| s.matches(name))).cloned().collect();
     (chosen, idle)
 }

@@ -73,13 +73,19 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
     ] {
         let message = only_problem(&resolve(&[
             ("a", json!({"t": shared(&json!({"prompts": {"p": {}}}))})),
-            ("b", json!({"t": shared(&{
-                let mut with = json!({"prompts": {"p": {}}});
-                with.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
-                with
-            })})),
+            (
+                "b",
+                json!({"t": shared(&{
+                    let mut with = json!({"prompts": {"p": {}}});
+                    with.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+                    with
+                })}),
+            ),
         ]));
-        assert!(message.starts_with(&format!("a (nixos) and b (nixos) declare it with different {field}: ")), "{message}");
+        assert!(
+            message.starts_with(&format!("a (nixos) and b (nixos) declare it with different {field}: ")),
+            "{message}"
+        );
     }
 }
 
@@ -93,10 +99,9 @@ fn the_third_target_is_compared_too() {
 
 #[test]
 fn paths_owners_and_generators_of_other_systems_may_differ() {
-    let at = |path: &str, system: &str| {
-        json!({"t": shared(&json!({"files": {"f": {"path": path, "owner": path, "mode": "0440"}}, "generator": {"path": path, "system": system}}))})
-    };
-    let resolved = resolve(&[("a", at("/nix/store/arm", "aarch64-linux")), ("b", at("/nix/store/intel", "x86_64-linux"))]);
+    let at = |path: &str, system: &str| json!({"t": shared(&json!({"files": {"f": {"path": path, "owner": path, "mode": "0440"}}, "generator": {"path": path, "system": system}}))});
+    let resolved =
+        resolve(&[("a", at("/nix/store/arm", "aarch64-linux")), ("b", at("/nix/store/intel", "x86_64-linux"))]);
     assert!(resolved.problems.is_empty(), "{:?}", resolved.problems);
     let generator = resolved.instances.values().next().unwrap().generator.clone().unwrap();
     assert_eq!(generator.path.to_str(), Some("/nix/store/intel"), "the one that this machine can run");
@@ -134,9 +139,9 @@ fn dependencies_come_first_and_cycles_are_shown() {
     assert_eq!((at("x"), at("y"), at("z"), at("behind")), (None, None, None, None));
     let messages: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
     assert!(
-        messages.iter().any(|m| m.ends_with(
-            "per-machine/a/x -> per-machine/a/y -> per-machine/a/z -> per-machine/a/x"
-        )),
+        messages
+            .iter()
+            .any(|m| m.ends_with("per-machine/a/x -> per-machine/a/y -> per-machine/a/z -> per-machine/a/x")),
         "{messages:?}"
     );
     assert_eq!(messages.len(), 4);
@@ -165,7 +170,7 @@ fn selectors_mean_instances_prefixes_and_artifacts() {
         ("web10", json!({"t": artifact(&json!({}))})),
     ]);
     let chosen = |text: &str| {
-        let (set, idle) = select(resolved.instances.keys(), &[Selector::new(text)]);
+        let (set, idle) = select(&resolved.instances.keys().collect(), &[Selector::new(text)]);
         assert_eq!(idle.is_empty(), !set.is_empty());
         set.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
@@ -177,7 +182,11 @@ fn selectors_mean_instances_prefixes_and_artifacts() {
 }
 
 fn one() -> artifacts_plan::Instance {
-    resolve(&[("a", json!({"t": artifact(&json!({"validation": {"b": 1, "a": 2}}))}))]).instances.into_values().next().unwrap()
+    resolve(&[("a", json!({"t": artifact(&json!({"validation": {"b": 1, "a": 2}}))}))])
+        .instances
+        .into_values()
+        .next()
+        .unwrap()
 }
 
 fn checked(state: seam::State) -> Said {

@@ -4,7 +4,7 @@ pub fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            let plain = !(c.is_control() && c != '\n') && !turns;
+            let plain = !(turns || c.is_control() && c != '\n');
             plain.then_some(c).into_iter().chain((!plain).then(|| c.escape_unicode()).into_iter().flatten())
         })
         .collect()

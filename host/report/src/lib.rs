@@ -76,8 +76,8 @@ impl Failure {
 
     /// Adds what to do.
     #[must_use]
-    pub fn help(mut self, help: impl Into<Option<String>>) -> Self {
-        self.help = help.into();
+    pub fn help<T: Into<String>>(mut self, help: Option<T>) -> Self {
+        self.help = help.map(Into::into);
         self
     }
 

@@ -28,11 +28,6 @@ impl Report {
         text
     }
 
-    /// Everything that failed, each with its cause and what to do.
-    pub fn failures(&self, style: Style) -> String {
-        self.errors.iter().map(|failure| failure.text(style)).collect()
-    }
-
     /// `3 instances: 2 present, 1 absent`.
     fn count(&self) -> String {
         let mut by_state: BTreeMap<&str, usize> = BTreeMap::new();
@@ -54,7 +49,8 @@ impl Failure {
             (subject, Some(backend)) => format!("{} ({}): ", escaped(subject), escaped(backend)),
             (subject, None) => format!("{}: ", escaped(subject)),
         };
-        let mut text = format!("{red}error:{red:#} {}\n", wrapped(&format!("{subject}{}", escaped(&self.message)), 7, style));
+        let mut text =
+            format!("{red}error:{red:#} {}\n", wrapped(&format!("{subject}{}", escaped(&self.message)), 7, style));
         if let Some(help) = &self.help {
             let _ = writeln!(text, "  help: {}", wrapped(&escaped(help), 8, style));
         }
@@ -68,7 +64,10 @@ fn wrapped(text: &str, indent: usize, style: Style) -> String {
     let options = textwrap::Options::new(style.width.saturating_sub(indent).max(20))
         .break_words(false)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    text.lines().map(|line| textwrap::wrap(line, &options).join(&format!("\n{pad}"))).collect::<Vec<_>>().join(&format!("\n{pad}"))
+    text.lines()
+        .map(|line| textwrap::wrap(line, &options).join(&format!("\n{pad}")))
+        .collect::<Vec<_>>()
+        .join(&format!("\n{pad}"))
 }
 
 fn word(row: &Row) -> &'static str {

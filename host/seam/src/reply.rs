@@ -71,6 +71,10 @@ pub enum CallError {
 /// Something a component did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
+    /// What follows was done for this instance.
+    Instance(String),
+    /// So many events and messages of the call were left out.
+    Cut(u64),
     /// A message through the `log` import.
     Log {
         /// How grave.
@@ -112,4 +116,3 @@ pub struct Usage {
     /// Calls of exported functions.
     pub calls: u64,
 }
-

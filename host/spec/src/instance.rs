@@ -75,14 +75,12 @@ impl FromStr for InstanceName {
         let bad = |_| InstanceNameError(text.to_owned());
         let parts: Vec<&str> = text.split('/').collect();
         match parts.as_slice() {
-            ["per-machine", target, artifact] => Ok(Self::Machine {
-                target: target.parse().map_err(bad)?,
-                artifact: artifact.parse().map_err(bad)?,
-            }),
-            ["per-user", target, artifact] => Ok(Self::User {
-                target: target.parse().map_err(bad)?,
-                artifact: artifact.parse().map_err(bad)?,
-            }),
+            ["per-machine", target, artifact] => {
+                Ok(Self::Machine { target: target.parse().map_err(bad)?, artifact: artifact.parse().map_err(bad)? })
+            }
+            ["per-user", target, artifact] => {
+                Ok(Self::User { target: target.parse().map_err(bad)?, artifact: artifact.parse().map_err(bad)? })
+            }
             ["shared", artifact] => Ok(Self::Shared { artifact: artifact.parse().map_err(bad)? }),
             _ => Err(InstanceNameError(text.to_owned())),
         }

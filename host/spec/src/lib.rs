@@ -14,5 +14,6 @@ pub use name::{Name, NameError};
 pub use parse::{Error, parse, parse_target};
 pub use schema::schema;
 pub use types::{
-    Artifact, Backend, Component, File, Generator, Prompt, PromptKind, SCHEMA, Spec, Target, TargetKind,
+    Artifact, Backend, Component, DEFAULT_STORAGE, File, Generator, Prompt, PromptKind, SCHEMA, Spec, Target,
+    TargetKind,
 };

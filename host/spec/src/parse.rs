@@ -93,7 +93,11 @@ fn typed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
 }
 
 fn shape_or_json(error: serde_json::Error, path: &serde_path_to_error::Path) -> Error {
-    if error.is_data() { Error::Shape { place: format!("`{path}`"), why: error.to_string() } } else { Error::Json(error) }
+    if error.is_data() {
+        Error::Shape { place: format!("`{path}`"), why: error.to_string() }
+    } else {
+        Error::Json(error)
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+
+/// Secrets and generated files for NixOS and Home Manager, stored by sandboxed backends.
+#[derive(Debug, Parser)]
+#[command(
+    name = "artifacts",
+    version,
+    max_term_width = 100,
+    after_help = "Exit status: 0 done, 1 something failed, 2 wrong usage, 3 work is left (something is absent, stale or blocked)."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The flake with the declarations
+    #[arg(long, global = true, value_name = "REF", default_value = ".", conflicts_with = "spec")]
+    pub flake: String,
+    /// A spec as JSON instead of a flake; `-` is standard input
+    #[arg(long, global = true, value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    /// The checkout that holds the storages, when it is not the flake's own
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Use another flake for an input, as `nix` does
+    #[arg(long, global = true, num_args = 2, value_names = ["NAME", "REF"], action = clap::ArgAction::Append)]
+    pub override_input: Vec<String>,
+    /// One more argument for `nix eval`
+    #[arg(long, global = true, value_name = "ARG", allow_hyphen_values = true)]
+    pub nix_arg: Vec<String>,
+    /// How many targets to evaluate at once
+    #[arg(long, global = true, value_name = "N")]
+    pub eval_jobs: Option<usize>,
+    /// One JSON object on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Tell more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Kill this program at the N-th step of a commit; for tests of crash safety
+    #[arg(long, global = true, hide = true, value_name = "N")]
+    pub crash_at: Option<u64>,
+    /// Leave files unsynced; for measurements
+    #[arg(long, global = true, hide = true)]
+    pub no_sync: bool,
+}
+
+/// One variant a command, each in a file of its own.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the state of every instance
+    #[command(visible_aliases = ["check", "list"])]
+    Status(commands::status::Options),
+    /// Make what is absent
+    Generate(commands::generate::Options),
+    /// Look at backends
+    #[command(subcommand)]
+    Backend(commands::backend::Command),
+    /// Print the JSON Schema of the spec
+    Schema(commands::schema::Options),
+    /// Print a completion script for a shell
+    Completions(commands::completions::Options),
+    /// Print the manual page
+    Man(commands::man::Options),
+}

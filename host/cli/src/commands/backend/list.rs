@@ -1,0 +1,59 @@
+use artifacts_report::Failure;
+use artifacts_spec::{Component as Location, Name};
+use clap::Args;
+use serde_json::json;
+
+use crate::args::Global;
+use crate::commands::Status;
+use crate::output::Output;
+use crate::rooms::Run;
+
+#[derive(Debug, Args)]
+pub struct Options {}
+
+struct Row {
+    name: String,
+    component: String,
+    storage: String,
+    version: Result<String, Failure>,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::begin(global, output)?;
+        let rooms = run.rooms();
+        let rows: Vec<Row> = rooms.registry.names().iter().filter_map(|name| row(&rooms, name)).collect();
+        if output.json() {
+            let backends: Vec<_> = rows
+                .iter()
+                .map(|row| {
+                    json!({"name": row.name, "component": row.component, "storage": row.storage,
+                        "version": row.version.as_ref().ok(), "error": row.version.as_ref().err().map(|e| &e.message)})
+                })
+                .collect();
+            output.line(&json!({"schema": 1, "backends": backends}).to_string());
+        } else {
+            for row in &rows {
+                let version = row.version.as_deref().unwrap_or("unusable");
+                output.line(&format!("{:<12} {version:<10} {:<10} {}", row.name, row.storage, row.component));
+            }
+        }
+        let failures: Vec<Failure> = rows.into_iter().filter_map(|row| row.version.err()).collect();
+        output.failures(&failures);
+        Ok(if failures.is_empty() { Status::DONE } else { Status::from(1) })
+    }
+}
+
+fn row(rooms: &artifacts_flow::Rooms<'_>, name: &Name) -> Option<Row> {
+    let entry = rooms.registry.entry(name).ok()?;
+    let component = rooms.registry.component(name, &entry, &rooms.nix);
+    Some(Row {
+        name: name.to_string(),
+        component: match &entry.component {
+            Location::Plain(text) => text.clone(),
+            Location::Derived { path, .. } => path.display().to_string(),
+        },
+        storage: entry.storage,
+        version: component.map(|component| component.manifest().version.clone()),
+    })
+}

@@ -1,0 +1,28 @@
+//! Commands that look at backends.
+
+pub mod inspect;
+pub mod list;
+
+use artifacts_report::Failure;
+use clap::Subcommand;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the registered and the bundled backends
+    List(list::Options),
+    /// Show what a component is and wants, without running it
+    Inspect(inspect::Options),
+}
+
+impl Command {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        match self {
+            Self::List(options) => options.run(global, output),
+            Self::Inspect(options) => options.run(output),
+        }
+    }
+}

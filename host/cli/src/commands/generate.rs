@@ -1,0 +1,212 @@
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use artifacts_flow::{Event, Step, Wanted, Work, Writers};
+use artifacts_plan::{Selector, State};
+use artifacts_prompt::{Answers, Format, Question, Terminal};
+use artifacts_report::{Done, Failure, Report};
+use artifacts_spec::InstanceName;
+use artifacts_store::{Durability, Git, Options as StoreOptions};
+use clap::Args;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct Options {
+    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Make what is stale, too
+    #[arg(long)]
+    stale: bool,
+    /// Make everything again, present or not; the old secrets are replaced
+    #[arg(long)]
+    regenerate: bool,
+    /// Show what would be made, and ask and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Answers to prompts: TOML or JSON, instance, prompt, value
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Ask nothing; fail with the list of what would have been asked
+    #[arg(long)]
+    no_input: bool,
+    /// How many generators may run at once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// Show what a failed generator printed; it may hold a secret
+    #[arg(long)]
+    show_output: bool,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let answers = self.answers.as_deref().map(read_answers).transpose()?;
+        let run = Run::begin(global, output)?;
+        if let Some(answers) = &answers {
+            answers.check_used(run.all_prompts()).map_err(|e| prompt_failure(&e))?;
+        }
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let chosen = run.choose(&selectors);
+        let mut rooms = run.rooms();
+        // Locked before anything is looked at: what is found holds until it is replaced.
+        let reach = run.with_dependencies(&chosen.names);
+        let mut writers = if self.dry_run {
+            Writers::default()
+        } else {
+            Writers::lock(&rooms, run.instances(&reach), &store_options(global, &run))?
+        };
+        let survey = artifacts_flow::survey(&mut rooms, run.instances(&reach));
+        let wanted = Wanted { stale: self.stale, regenerate: self.regenerate };
+        let steps = artifacts_flow::steps(&run.instances, &run.ordered, &chosen.names, &survey, wanted);
+
+        let mut report = run.report(&chosen, &survey);
+        report.errors.extend(survey.errors.iter().cloned());
+        if self.dry_run {
+            mark(&mut report, &steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
+            return Ok(output.report(&report));
+        }
+        if !steps.is_empty() {
+            rooms.sandbox = Some(run.sandbox()?);
+            let answered = self.ask(&run, &steps, answers.as_ref())?;
+            let work =
+                Work { instances: &run.instances, survey: &survey, steps: &steps, answers: &answered, jobs: self.jobs };
+            let made = self.make(&mut rooms, &work, &mut writers, output, &mut report);
+            mark_made(&mut report, &steps, &made);
+            tell_git(&run, &writers, output);
+        }
+        Ok(output.report(&report))
+    }
+
+    /// All questions of all that is made, before anything is made.
+    fn ask(&self, run: &Run, steps: &[Step], answers: Option<&Answers>) -> Result<artifacts_flow::Answers, Failure> {
+        let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
+        let questions: Vec<Question> = instances
+            .flat_map(|instance| {
+                instance.prompts.iter().map(|(name, prompt)| Question {
+                    instance: instance.name.clone(),
+                    prompt: name.clone(),
+                    description: prompt.description.clone(),
+                    kind: prompt.kind,
+                })
+            })
+            .collect();
+        let mut terminal = if self.no_input || questions.is_empty() { None } else { terminal() };
+        artifacts_prompt::ask_all(&questions, answers, terminal.as_mut()).map_err(|e| prompt_failure(&e))
+    }
+
+    /// Makes the work; failures go into the report. Returns what was made.
+    fn make(
+        &self,
+        rooms: &mut artifacts_flow::Rooms<'_>,
+        work: &Work<'_>,
+        writers: &mut Writers,
+        output: &Output,
+        report: &mut Report,
+    ) -> BTreeSet<InstanceName> {
+        let mut made = BTreeSet::new();
+        let total = work.steps.len();
+        let mut tell = |event: &Event<'_>| match event {
+            Event::Begun(name) if output.watched() => output.note(&format!("making {name}")),
+            Event::Begun(_) => {}
+            Event::Made(name) => {
+                made.insert((*name).clone());
+                output.note(&format!("made {name} ({} of {total})", made.len()));
+            }
+            Event::Failed { name, output: said, .. } => {
+                if let Some(said) = said {
+                    self.show(name, said.expose(), output);
+                }
+            }
+        };
+        report.errors.extend(artifacts_flow::make(rooms, work, writers, &mut tell));
+        made
+    }
+
+    /// What a generator printed may hold a secret: it is shown to the person who asks for it, and nowhere else.
+    fn show(&self, name: &InstanceName, said: &[u8], output: &Output) {
+        if said.is_empty() {
+            return;
+        }
+        if self.show_output {
+            output.note(&format!("the generator of {name} printed:"));
+            let mut stderr = std::io::stderr();
+            let _ = writeln!(stderr, "{}", artifacts_report::escaped(&String::from_utf8_lossy(said)));
+        } else {
+            output.note(&format!(
+                "the generator of {name} printed {} bytes, which may hold a secret; `--show-output` shows them",
+                said.len()
+            ));
+        }
+    }
+}
+
+fn tell_git(run: &Run, writers: &Writers, output: &Output) {
+    let variables = run.environment.variables().iter().cloned().collect();
+    if let Err(warning) = writers.add_to_git(&Git { program: "git".into(), env: variables }) {
+        output.warning(&warning.to_string(), Some(warning.help()));
+    }
+}
+
+fn store_options(global: &Global, run: &Run) -> StoreOptions {
+    let mut options = StoreOptions::at(run.now());
+    if global.no_sync {
+        options.durability = Durability::NoSync;
+    }
+    if let Some(at) = global.crash_at {
+        let count = AtomicU64::new(0);
+        options.hooks.step = Arc::new(move |_| {
+            if count.fetch_add(1, Ordering::Relaxed) + 1 == at {
+                let me = rustix::process::getpid();
+                let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
+            }
+            Ok(())
+        });
+    }
+    options
+}
+
+fn mark(report: &mut Report, steps: &[Step], done: &dyn Fn(&Step) -> Done) {
+    for step in steps {
+        let name = step.name.to_string();
+        if let Some(row) = report.instances.iter_mut().find(|row| row.name == name) {
+            row.done = Some(done(step));
+        }
+    }
+}
+
+fn mark_made(report: &mut Report, steps: &[Step], made: &BTreeSet<InstanceName>) {
+    let made: Vec<Step> = steps.iter().filter(|step| made.contains(&step.name)).cloned().collect();
+    mark(report, &made, &|step| if step.again { Done::MadeAgain } else { Done::Made });
+    for row in report.instances.iter_mut().filter(|row| row.done.is_some()) {
+        row.state = State::Present;
+    }
+}
+
+fn prompt_failure(error: &artifacts_prompt::Error) -> Failure {
+    Failure::new("", error.to_string()).help(error.help())
+}
+
+fn read_answers(path: &Path) -> Result<Answers, Failure> {
+    let failed = |e: std::io::Error| {
+        Failure::new(path.display().to_string(), format!("the answers cannot be read: {e}"))
+            .help(Some("name a file in TOML or JSON: instance, prompt, value"))
+    };
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
+    Answers::parse(&text, format).map_err(|e| Failure::new(path.display().to_string(), e.to_string()).help(e.help()))
+}
+
+/// The terminal that a person sits at, whatever the standard streams are.
+fn terminal() -> Option<Terminal> {
+    let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
+    Terminal::new(tty).ok()
+}

@@ -1,0 +1,48 @@
+//! One file a command, each thin.
+
+pub mod backend;
+pub mod completions;
+pub mod generate;
+pub mod man;
+pub mod schema;
+pub mod status;
+
+use std::process::ExitCode;
+
+use artifacts_report::Failure;
+
+use crate::args::{Cli, Command};
+use crate::output::Output;
+
+/// An exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(u8);
+
+impl Status {
+    pub const DONE: Self = Self(0);
+    /// Wrong usage.
+    pub const USAGE: Self = Self(2);
+}
+
+impl From<u8> for Status {
+    fn from(status: u8) -> Self {
+        Self(status)
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status.0)
+    }
+}
+
+pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
+    match &cli.command {
+        Command::Status(options) => options.run(&cli.global, output),
+        Command::Generate(options) => options.run(&cli.global, output),
+        Command::Backend(command) => command.run(&cli.global, output),
+        Command::Schema(options) => options.run(output),
+        Command::Completions(options) => options.run(),
+        Command::Man(options) => options.run(),
+    }
+}

@@ -1,0 +1,31 @@
+use artifacts_plan::Selector;
+use artifacts_report::Failure;
+use clap::Args;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::begin(global, output)?;
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let chosen = run.choose(&selectors);
+        let mut rooms = run.rooms();
+        let survey = artifacts_flow::survey(&mut rooms, run.instances(&chosen.names));
+        for (backend, calls) in &survey.calls {
+            output.detail(&format!("{backend}: {calls} calls"));
+        }
+        let mut report = run.report(&chosen, &survey);
+        report.errors.extend(survey.errors);
+        Ok(output.report(&report))
+    }
+}

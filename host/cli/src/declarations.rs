@@ -1,0 +1,74 @@
+//! Where the spec comes from: a flake that Nix evaluates, or a file.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use artifacts_nix::Nix;
+use artifacts_report::Failure;
+use artifacts_spec::Spec;
+
+use crate::args::Global;
+
+/// The most that a spec may have, in bytes: a fleet of a thousand machines has some 5 MB.
+const LARGEST: u64 = 1 << 30;
+
+/// The declarations of a run.
+pub struct Declarations {
+    pub spec: Spec,
+    /// The checkout that holds the storages.
+    pub root: PathBuf,
+    /// Targets that did not evaluate.
+    pub failures: Vec<Failure>,
+}
+
+impl Declarations {
+    pub fn load(global: &Global, nix: &Nix) -> Result<Self, Failure> {
+        match &global.spec {
+            Some(file) => from_file(file, global.root.as_deref()),
+            None => from_flake(global, nix),
+        }
+    }
+}
+
+fn from_file(file: &Path, root: Option<&Path>) -> Result<Declarations, Failure> {
+    let name = file.display().to_string();
+    let text = read(file).map_err(|e| {
+        Failure::new(name.clone(), format!("the spec cannot be read: {e}"))
+            .help(Some("name a file with a spec, or `-`"))
+    })?;
+    let spec = artifacts_spec::parse(&text).map_err(|e| {
+        Failure::new(name, e.to_string()).help(Some("`artifacts schema` prints the JSON Schema of the spec"))
+    })?;
+    let folder = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
+    Ok(Declarations { spec, root, failures: Vec::new() })
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().take(LARGEST).read_to_string(&mut text)?;
+    } else {
+        std::fs::File::open(file)?.take(LARGEST).read_to_string(&mut text)?;
+    }
+    Ok(text)
+}
+
+fn from_flake(global: &Global, nix: &Nix) -> Result<Declarations, Failure> {
+    let failed = |e: artifacts_nix::Error| Failure::new(global.flake.clone(), e.to_string()).help(e.help());
+    let flake = nix.flake(&global.flake).map_err(failed)?;
+    let evaluation = flake.evaluate(flake.targets()).map_err(failed)?;
+    let failures: Vec<Failure> = evaluation
+        .failures
+        .iter()
+        .map(|f| Failure::new(format!("{} {}", f.kind.as_str(), f.name), f.error.to_string()).help(f.error.help()))
+        .collect();
+    let root = match &global.root {
+        Some(root) => root.clone(),
+        None => flake.checkout(evaluation.spec.root.as_deref()).map_err(failed)?,
+    };
+    Ok(Declarations { spec: evaluation.spec, root, failures })
+}

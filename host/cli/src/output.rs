@@ -1,0 +1,83 @@
+//! What goes to standard output and standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use artifacts_report::{Failure, Report, Style};
+
+use crate::commands::Status;
+
+/// Where a command's words go: one JSON object or a table to standard output, everything else to standard error.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    json: bool,
+    pub verbose: bool,
+    style: Style,
+}
+
+/// Lines as wide as the terminal up to this; also the width where there is none.
+const WIDTH: usize = 100;
+
+impl Output {
+    pub fn new(json: bool, verbose: bool) -> Self {
+        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH));
+        Self { json, verbose, style: Style { width } }
+    }
+
+    /// Ends a command: its report, and the exit status that follows from it.
+    pub fn report(&self, report: &Report) -> Status {
+        if self.json {
+            self.line(&report.json().to_string());
+        } else {
+            let _ = write!(anstream::stdout(), "{}", report.table(self.style));
+        }
+        self.failures(&report.errors);
+        Status::from(report.exit_status())
+    }
+
+    /// Failures, to standard error.
+    pub fn failures(&self, failures: &[Failure]) {
+        let text: String = failures.iter().map(|failure| failure.text(self.style)).collect();
+        let _ = write!(anstream::stderr(), "{text}");
+    }
+
+    /// Ends a command that could not begin.
+    pub fn failure(&self, failure: Failure) -> Status {
+        self.report(&Report { instances: Vec::new(), errors: vec![failure] })
+    }
+
+    /// A line of a command's own answer.
+    pub fn line(&self, text: &str) {
+        // A closed pipe is the reader's choice.
+        let _ = writeln!(anstream::stdout(), "{text}");
+    }
+
+    /// A message to a person, on standard error.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{}", artifacts_report::escaped(text));
+    }
+
+    /// A message that only the curious want.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.note(text);
+        }
+    }
+
+    /// A warning, with what to do.
+    pub fn warning(&self, text: &str, help: Option<&str>) {
+        let yellow = "\u{1b}[33;1mwarning:\u{1b}[0m";
+        let _ = writeln!(anstream::stderr(), "{yellow} {}", artifacts_report::escaped(text));
+        if let Some(help) = help {
+            let _ = writeln!(anstream::stderr(), "  help: {}", artifacts_report::escaped(help));
+        }
+    }
+
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether a person watches the messages.
+    pub fn watched(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+}

@@ -1,0 +1,188 @@
+//! A run: its declarations resolved, its selectors understood, its rooms opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use artifacts_backend::Place;
+use artifacts_flow::{Registry, Rooms, Survey};
+use artifacts_generate::Sandbox;
+use artifacts_nix::Nix;
+use artifacts_plan::{Instance, Selector};
+use artifacts_ram::Ram;
+use artifacts_report::{Failure, Report, Row};
+use artifacts_spec::{InstanceName, Spec};
+use artifacts_store::Root;
+
+use crate::args::Global;
+use crate::declarations::Declarations;
+use crate::environment::Environment;
+use crate::output::Output;
+use crate::signals;
+
+/// Everything that a command over instances begins with.
+pub struct Run {
+    pub environment: Environment,
+    pub cancel: Arc<AtomicBool>,
+    pub ram: Ram,
+    pub instances: BTreeMap<InstanceName, Instance>,
+    /// Instances, dependencies first.
+    pub ordered: Vec<InstanceName>,
+    spec: Spec,
+    root: Root,
+    nix: Nix,
+    errors: Vec<(Option<InstanceName>, Failure)>,
+    now: SystemTime,
+    verbose: bool,
+}
+
+/// What the selectors mean.
+pub struct Chosen {
+    pub names: BTreeSet<InstanceName>,
+    /// Everything that is wrong with the declarations of these, and selectors that mean nothing.
+    errors: Vec<Failure>,
+}
+
+impl Run {
+    pub fn begin(global: &Global, output: &Output) -> Result<Self, Failure> {
+        let cancel = signals::watch()?;
+        if let Err(error) = artifacts_ram::no_core_dumps() {
+            output.warning(&error.to_string(), error.help().as_deref());
+        }
+        let environment = Environment::read();
+        let ram = ram(&environment)?;
+        let nix = nix(global, &environment, &cancel);
+        let declarations = Declarations::load(global, &nix)?;
+        let root = Root::open(&declarations.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let resolved = artifacts_plan::instances(&declarations.spec, Some(&Environment::system()));
+        let (ordered, looped) = artifacts_plan::order(&resolved.instances);
+        let undeclared = declarations.failures.into_iter().map(|failure| (None, failure));
+        let problems = resolved.problems.into_iter().chain(looped);
+        let problems = problems.map(|p| (Some(p.instance.clone()), artifacts_flow::declared(p)));
+        let errors: Vec<_> = undeclared.chain(problems).collect();
+        let faulty: BTreeSet<&InstanceName> = errors.iter().filter_map(|(name, _)| name.as_ref()).collect();
+        let instances = resolved.instances.into_iter().filter(|(name, _)| !faulty.contains(name)).collect();
+        Ok(Self {
+            environment,
+            cancel,
+            ram,
+            instances,
+            ordered,
+            spec: declarations.spec,
+            root,
+            nix,
+            errors,
+            now: SystemTime::now(),
+            verbose: output.verbose,
+        })
+    }
+
+    /// What the selectors mean; one that means nothing is an error.
+    pub fn choose(&self, selectors: &[Selector]) -> Chosen {
+        let faulty = self.errors.iter().filter_map(|(name, _)| name.as_ref());
+        let all: BTreeSet<&InstanceName> = self.instances.keys().chain(faulty).collect();
+        let (names, idle) = artifacts_plan::select(&all, selectors);
+        let declared = self.errors.iter().filter(|(name, _)| name.as_ref().is_none_or(|name| names.contains(name)));
+        let idle = idle.iter().map(|selector| {
+            Failure::new(selector.to_string(), "no instance or artifact is named so")
+                .help(Some("`artifacts status` lists them all; a prefix ends at a slash"))
+        });
+        let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
+        Chosen { names, errors }
+    }
+
+    /// The instances of these names.
+    pub fn instances<'a>(&'a self, names: &'a BTreeSet<InstanceName>) -> impl Iterator<Item = &'a Instance> {
+        names.iter().filter_map(|name| self.instances.get(name))
+    }
+
+    /// These, and everything that they depend on.
+    pub fn with_dependencies(&self, names: &BTreeSet<InstanceName>) -> BTreeSet<InstanceName> {
+        let mut reach = BTreeSet::new();
+        let mut open: Vec<&InstanceName> = names.iter().collect();
+        while let Some(name) = open.pop() {
+            if let Some(instance) = self.instances.get(name)
+                && reach.insert(name.clone())
+            {
+                open.extend(instance.dependencies.values());
+            }
+        }
+        reach
+    }
+
+    /// Opens the rooms, without a sandbox for generators.
+    pub fn rooms(&self) -> Rooms<'_> {
+        let ram = self.ram.clone();
+        let place = move || {
+            let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
+            let folder = ram.folder().map_err(failed)?;
+            let scratch = folder.subfolder("slice").map_err(failed)?;
+            Ok((Place::in_process(scratch), folder))
+        };
+        Rooms {
+            root: &self.root,
+            registry: Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), place),
+            nix: self.nix.clone(),
+            sandbox: None,
+            generator_path: Vec::new(),
+            cancel: &self.cancel,
+            log_level: Environment::log_level(self.verbose),
+            now: self.now,
+        }
+    }
+
+    /// A sandbox for generators.
+    pub fn sandbox(&self) -> Result<Sandbox, Failure> {
+        let bwrap = Sandbox::find(self.environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
+        Sandbox::new(bwrap, &self.ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
+    }
+
+    /// The moment of the run.
+    pub fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    /// Every question of every instance.
+    pub fn all_prompts(&self) -> impl Iterator<Item = (&InstanceName, &artifacts_spec::Name)> {
+        self.instances.values().flat_map(|i| i.prompts.keys().map(move |prompt| (&i.name, prompt)))
+    }
+
+    /// The rows of these instances as they were found, and what was wrong with their declarations.
+    pub fn report(&self, chosen: &Chosen, survey: &Survey) -> Report {
+        let row = |instance: &Instance| {
+            let found = survey.found.get(&instance.name)?;
+            Some(Row {
+                name: instance.name.to_string(),
+                backend: instance.backend.as_ref().map(ToString::to_string),
+                state: found.state.clone(),
+                done: None,
+            })
+        };
+        Report { instances: self.instances(&chosen.names).filter_map(row).collect(), errors: chosen.errors.clone() }
+    }
+}
+
+fn ram(environment: &Environment) -> Result<Ram, Failure> {
+    let ram = Ram::find(&environment.ram_candidates()).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    // What a killed run left is gone before this one makes more.
+    ram.sweep();
+    Ok(ram)
+}
+
+fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>) -> Nix {
+    let overrides = global.override_input.chunks_exact(2);
+    let mut options = artifacts_nix::Options {
+        arguments: global.nix_arg.iter().map(Into::into).collect(),
+        override_inputs: overrides.map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
+        system: Some(Environment::system()),
+        cancel: Arc::clone(cancel),
+        ..artifacts_nix::Options::default()
+    };
+    if let Some(jobs) = global.eval_jobs.and_then(NonZeroUsize::new) {
+        options.jobs = jobs;
+    }
+    Nix::new(None, environment.variables().to_vec(), options)
+}

@@ -1,0 +1,32 @@
+use artifacts_plan::{Instance, Problem};
+use artifacts_report::Failure;
+use artifacts_seam::CallError;
+
+/// A failure of one instance, with its backend.
+pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
+    Failure::new(instance.name.to_string(), message).backend(instance.backend.as_ref().map(ToString::to_string))
+}
+
+/// What a call that gave no result means to a person.
+pub fn words(error: &CallError) -> (String, Option<String>) {
+    match error {
+        CallError::Failed(failure) => (format!("its backend says: {}", failure.message), failure.hint.clone()),
+        CallError::Broken(why) => (
+            format!("its backend is broken: {why}"),
+            Some("nothing was changed; report this to the backend's author".to_owned()),
+        ),
+        CallError::Refused(what) => (
+            format!("its backend asked for what it may not have: {what}"),
+            Some("nothing was changed; see `artifacts backend inspect` for what it requests".to_owned()),
+        ),
+        CallError::Overrun(limit) => (
+            format!("its backend overran a limit: {limit}"),
+            Some("nothing was changed; raise the limit in `artifacts.backends` if this is meant".to_owned()),
+        ),
+    }
+}
+
+/// A problem of the declarations.
+pub fn declared(problem: Problem) -> Failure {
+    Failure::new(problem.instance.to_string(), problem.message).help(Some(problem.help))
+}

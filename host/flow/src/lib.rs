@@ -1,0 +1,24 @@
+//! The one way that data goes: plan, check, prompts, generator, serialize, commit.
+//!
+//! This room knows no outside thing; it hands what one room made to the next. [`survey`] tells what every instance is,
+//! [`make`] makes some of them. One instance that fails never stops the others.
+
+mod facts;
+mod failure;
+mod inputs;
+mod make;
+mod program;
+mod receipt;
+mod registry;
+mod rooms;
+mod steps;
+mod store;
+mod survey;
+
+pub use failure::declared;
+pub use make::{Answers, Event, Work, make};
+pub use registry::{Opened, Registry};
+pub use rooms::Rooms;
+pub use steps::{Step, Wanted, steps};
+pub use store::Writers;
+pub use survey::{Found, Survey, survey};

@@ -1,0 +1,282 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use artifacts_generate::{Job, Sandbox};
+use artifacts_nix::Nix;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::{Files, Secret};
+use artifacts_spec::{InstanceName, Name};
+use artifacts_store::{Generation, NewSlice, ReceiptState, Slice};
+
+use crate::inputs::Fresh;
+use crate::receipt::{self, Making};
+use crate::{Found, Opened, Rooms, Step, Survey, Writers, failure, program};
+
+/// What happens while instances are made.
+pub enum Event<'a> {
+    /// Its generator began.
+    Begun(&'a InstanceName),
+    /// It is stored; the generation is this making's.
+    Made(&'a InstanceName),
+    /// It failed, and nothing of it was changed.
+    Failed {
+        /// Which.
+        name: &'a InstanceName,
+        /// Why, and what to do.
+        failure: &'a Failure,
+        /// What its generator printed; it may hold a secret.
+        output: Option<&'a Secret>,
+    },
+}
+
+/// The answers to the questions of all that is made.
+pub type Answers = BTreeMap<(InstanceName, Name), Secret>;
+
+type Generated = Result<BTreeMap<Name, Secret>, Stopped>;
+
+/// A failure, with what the generator printed.
+struct Stopped {
+    failure: Failure,
+    output: Option<Secret>,
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self { failure, output: None }
+    }
+}
+
+/// What is to be made, and of what.
+pub struct Work<'a> {
+    /// All instances.
+    pub instances: &'a BTreeMap<InstanceName, Instance>,
+    /// What they are.
+    pub survey: &'a Survey,
+    /// What is made, dependencies first.
+    pub steps: &'a [Step],
+    /// The answers to their questions.
+    pub answers: &'a Answers,
+    /// How many generators may run at once.
+    pub jobs: usize,
+}
+
+/// Makes the steps: up to `jobs` generators run at once, each behind what it depends on; what they made is serialized and
+/// committed one by one. A failure stops what depends on it and nothing else. Returns the failures.
+pub fn make(
+    rooms: &mut Rooms<'_>,
+    work: &Work<'_>,
+    writers: &mut Writers,
+    tell: &mut dyn FnMut(&Event<'_>),
+) -> Vec<Failure> {
+    let mut run = Run {
+        work,
+        wanted: work.steps.iter().map(|step| step.name.clone()).collect(),
+        waiting: work.steps.iter().map(|step| step.name.clone()).collect(),
+        fresh: Fresh::default(),
+        generations: BTreeMap::new(),
+        failed: BTreeSet::new(),
+        failures: Vec::new(),
+    };
+    let (done, results) = mpsc::channel();
+    let nix = rooms.nix.clone();
+    let sandbox = rooms.sandbox.clone();
+    let cancel = rooms.cancel;
+    std::thread::scope(|scope| {
+        let mut running = 0;
+        loop {
+            while running < work.jobs.max(1) && !cancel.load(std::sync::atomic::Ordering::Relaxed) {
+                let Some(name) = run.next() else { break };
+                match run.job(&name, rooms) {
+                    Ok(job) => {
+                        tell(&Event::Begun(&name));
+                        running += 1;
+                        let (done, nix, sandbox) = (done.clone(), &nix, &sandbox);
+                        let Some(instance) = work.instances.get(&name) else { continue };
+                        scope.spawn(move || {
+                            let made = generate(instance, job, nix, sandbox.as_ref(), cancel);
+                            // The receiver lives as long as this scope.
+                            let _ = done.send((name, made));
+                        });
+                    }
+                    Err(failure) => run.fail(&name, failure.into(), tell),
+                }
+            }
+            if running == 0 {
+                break;
+            }
+            let Ok((name, made)) = results.recv() else { break };
+            running -= 1;
+            let stored = made.and_then(|files| Ok(run.store(&name, files, rooms, writers)?));
+            match stored {
+                Ok(()) => tell(&Event::Made(&name)),
+                Err(stopped) => run.fail(&name, stopped, tell),
+            }
+        }
+    });
+    run.failures
+}
+
+fn generate(
+    instance: &Instance,
+    mut job: Job,
+    nix: &Nix,
+    sandbox: Option<&Sandbox>,
+    cancel: &std::sync::atomic::AtomicBool,
+) -> Generated {
+    let sandbox = sandbox.ok_or_else(|| failure::of(instance, "there is no sandbox to run its generator in"))?;
+    if let Some(generator) = &instance.generator {
+        job.closure = program::prepare(instance, generator, nix)?;
+    }
+    sandbox.run(&job, cancel).map_err(|error| Stopped {
+        failure: failure::of(instance, bare(&error.to_string(), instance)).help(error.help()),
+        output: error.output().cloned(),
+    })
+}
+
+/// A message without the name of its instance in front, which the report puts there.
+fn bare(message: &str, instance: &Instance) -> String {
+    message.strip_prefix(&format!("{}: ", instance.name)).unwrap_or(message).to_owned()
+}
+
+struct Run<'a> {
+    work: &'a Work<'a>,
+    wanted: BTreeSet<InstanceName>,
+    waiting: Vec<InstanceName>,
+    fresh: Fresh,
+    generations: BTreeMap<InstanceName, Generation>,
+    failed: BTreeSet<InstanceName>,
+    failures: Vec<Failure>,
+}
+
+impl Run<'_> {
+    /// The next instance of which everything that it depends on is decided.
+    fn next(&mut self) -> Option<InstanceName> {
+        let ready = |name: &InstanceName| {
+            let dependencies = self.work.instances.get(name).into_iter().flat_map(|i| i.dependencies.values());
+            dependencies
+                .filter(|d| self.wanted.contains(*d))
+                .all(|d| self.generations.contains_key(d) || self.failed.contains(d))
+        };
+        let at = self.waiting.iter().position(ready)?;
+        Some(self.waiting.remove(at))
+    }
+
+    /// What its generator is to do.
+    fn job(&self, name: &InstanceName, rooms: &Rooms<'_>) -> Result<Job, Failure> {
+        let (instance, _) = self.known(name)?;
+        if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
+            return Err(failure::of(instance, format!("it depends on {failed}, which failed"))
+                .help(Some(format!("mend {failed} first"))));
+        }
+        let generator = instance.generator.as_ref().ok_or_else(|| {
+            failure::of(instance, "it has no generator")
+                .help(Some(format!("set `artifacts.store.{}.generator`", name.artifact())))
+        })?;
+        let mut job = Job::new(name.clone(), generator.path.clone());
+        job.expected = instance.files.keys().cloned().collect();
+        job.inputs = self.fresh.inputs(instance)?;
+        job.log_level.clone_from(&rooms.log_level);
+        job.path.clone_from(&rooms.generator_path);
+        job.network = instance.network;
+        job.timeout = instance.timeout.map(Duration::from_secs);
+        for prompt in instance.prompts.keys() {
+            let answer = self
+                .work
+                .answers
+                .get(&(name.clone(), prompt.clone()))
+                .ok_or_else(|| failure::of(instance, format!("its prompt `{prompt}` has no answer")))?;
+            job.prompts.insert(prompt.clone(), answer.clone());
+        }
+        Ok(job)
+    }
+
+    fn known(&self, name: &InstanceName) -> Result<(&Instance, &Found), Failure> {
+        let instance = self.work.instances.get(name);
+        instance
+            .zip(self.work.survey.found.get(name))
+            .ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))
+    }
+
+    fn fail(&mut self, name: &InstanceName, stopped: Stopped, tell: &mut dyn FnMut(&Event<'_>)) {
+        tell(&Event::Failed { name, failure: &stopped.failure, output: stopped.output.as_ref() });
+        self.failed.insert(name.clone());
+        self.failures.push(stopped.failure);
+    }
+
+    /// Has the backend write the secret files into a private copy of the slice, and exchanges the slice.
+    fn store(
+        &mut self,
+        name: &InstanceName,
+        files: BTreeMap<Name, Secret>,
+        rooms: &mut Rooms<'_>,
+        writers: &mut Writers,
+    ) -> Result<(), Failure> {
+        let (instance, found) = self.known(name)?;
+        let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+        let opened = rooms.registry.open(backend, &rooms.nix)?;
+        let writer = writers
+            .of(&opened.storage)
+            .ok_or_else(|| failure::of(instance, format!("storage {} is not locked", opened.storage)))?;
+        let failed = |e: artifacts_store::Error| failure::of(instance, e.to_string()).help(e.help());
+
+        let before = own_files(writer.storage().read(name).map_err(failed)?, backend);
+        let (secrets, public) = split(instance, &files);
+        let (files_now, sealed) = serialize(opened, instance, found, before, &secrets)?;
+        let making = Making {
+            instance,
+            found,
+            backend: receipt::backend_id(instance, backend, &opened.component)?,
+            dependencies: &self.generations,
+            sealed: &sealed,
+            now: rooms.now,
+        };
+        let receipt = making.receipt()?;
+        let generation = receipt.generation;
+        let new = NewSlice { files: files_now, public, receipt, replaces: found.fingerprint };
+        let committed = writer.commit(new).map_err(failed)?;
+        writers.wrote(committed.path);
+        self.generations.insert(name.clone(), generation);
+        self.fresh.keep(name.clone(), files);
+        Ok(())
+    }
+}
+
+/// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
+fn own_files(slice: Option<Slice>, backend: &Name) -> Files {
+    match slice {
+        Some(slice) => match &slice.receipt {
+            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => Files::new(),
+            _ => slice.files,
+        },
+        None => Files::new(),
+    }
+}
+
+/// The new stored files and the headers that the host sealed on the way. A backend is not asked to store nothing.
+fn serialize(
+    opened: &mut Opened,
+    instance: &Instance,
+    found: &Found,
+    before: Files,
+    secrets: &[(String, Secret)],
+) -> Result<(Files, Vec<String>), Failure> {
+    if secrets.is_empty() {
+        return Ok((Files::new(), Vec::new()));
+    }
+    let running = opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend stores nothing here"))?;
+    let serialized = running.serialize(instance.told.clone(), before, secrets, &found.readers).map_err(|stopped| {
+        let (why, help) = failure::words(&stopped.error);
+        failure::of(instance, why).help(help)
+    })?;
+    Ok((serialized.files, serialized.sealed))
+}
+
+/// The secret files for the backend, and the public ones for the host.
+fn split(instance: &Instance, files: &BTreeMap<Name, Secret>) -> (Vec<(String, Secret)>, Files) {
+    let of = |name: &&Name| files.get(*name).map(|value| (name.to_string(), value.clone()));
+    let secrets = instance.secret_files().filter_map(|name| of(&name)).collect();
+    let public = instance.public_files().filter_map(|name| of(&name)).map(|(n, v)| (n, v.expose().to_vec())).collect();
+    (secrets, public)
+}

@@ -1,0 +1,30 @@
+use std::path::{Path, PathBuf};
+
+use artifacts_nix::Nix;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_spec::Generator;
+
+use crate::failure;
+
+/// The closure of an instance's generator, after building it when it is not there yet; empty when it is outside of the
+/// Nix store. Only the generators of what is made are built.
+pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
+    let failed =
+        |e: artifacts_nix::Error| failure::of(instance, format!("its generator cannot be built: {e}")).help(e.help());
+    if let Some(drv) = &generator.drv
+        && !generator.path.exists()
+    {
+        nix.realise(drv).map_err(failed)?;
+    }
+    if generator.drv.is_some() || in_store(&generator.path, nix) {
+        return nix.closure(&generator.path).map_err(failed);
+    }
+    Ok(Vec::new())
+}
+
+/// Whether a path is below the Nix store. Nix is asked only for what could be.
+fn in_store(path: &Path, nix: &Nix) -> bool {
+    let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
+    looks_so && nix.store_dir().is_ok_and(|store| path.starts_with(store))
+}

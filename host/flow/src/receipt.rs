@@ -1,0 +1,74 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use artifacts_backend::Component;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_spec::{InstanceName, Name};
+use artifacts_store::{BackendId, Generation, Receipt, Sha256, TargetId, Time};
+
+use crate::{Found, failure};
+
+/// One making of an instance, as its receipt tells it.
+pub struct Making<'a> {
+    pub instance: &'a Instance,
+    pub found: &'a Found,
+    pub backend: BackendId,
+    /// Generations of what was made in this run.
+    pub dependencies: &'a BTreeMap<InstanceName, Generation>,
+    /// SHA-256 of the headers that the host sealed, in hex.
+    pub sealed: &'a [String],
+    pub now: SystemTime,
+}
+
+impl Making<'_> {
+    /// The receipt of a new generation. The commit fills in what lies in the files.
+    pub fn receipt(self) -> Result<Receipt, Failure> {
+        let instance = self.instance;
+        let made = Time::from(self.now);
+        let generation = Generation::random()
+            .map_err(|e| failure::of(instance, format!("the system has no random numbers: {e}")))?;
+        let dependency = |d: &InstanceName| Some((d.clone(), *self.dependencies.get(d)?));
+        Ok(Receipt {
+            schema: artifacts_store::Schema,
+            instance: instance.name.clone(),
+            backend: self.backend,
+            made,
+            expires: instance.max_age.map(|seconds| made + Duration::from_secs(seconds)),
+            generation,
+            dependencies: instance.dependencies.values().filter_map(dependency).collect(),
+            validation: artifacts_plan::validation_hash(&instance.validation)
+                .map(|hex| sha256(instance, &hex))
+                .transpose()?,
+            targets: instance.targets.iter().map(|t| TargetId { kind: t.kind, name: t.name.clone() }).collect(),
+            readers: readers(instance, self.found)?,
+            files: BTreeMap::new(),
+            public: BTreeMap::new(),
+            sealed: self.sealed.iter().map(|hex| sha256(instance, hex)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Which component stores it.
+pub fn backend_id(instance: &Instance, name: &Name, component: &Component) -> Result<BackendId, Failure> {
+    Ok(BackendId {
+        name: name.clone(),
+        version: component.manifest().version.clone(),
+        sha256: sha256(instance, component.sha256())?,
+    })
+}
+
+fn sha256(instance: &Instance, hex: &str) -> Result<Sha256, Failure> {
+    hex.parse().map_err(|_| failure::of(instance, format!("`{hex}` is no SHA-256")))
+}
+
+fn readers(instance: &Instance, found: &Found) -> Result<BTreeMap<Name, BTreeSet<String>>, Failure> {
+    found
+        .readers
+        .iter()
+        .map(|(file, readers)| {
+            let name = Name::new(file.clone()).map_err(|e| failure::of(instance, e.to_string()))?;
+            Ok((name, readers.iter().cloned().collect()))
+        })
+        .collect()
+}

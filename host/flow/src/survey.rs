@@ -1,0 +1,223 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_backend::Readers;
+use artifacts_plan::{Facts, Instance, Said, State, state};
+use artifacts_report::Failure;
+use artifacts_seam as seam;
+use artifacts_spec::{InstanceName, Name};
+use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Storage};
+
+use crate::facts::facts;
+use crate::failure;
+use crate::rooms::Rooms;
+
+/// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
+/// in memory.
+const BATCH: usize = 256;
+
+/// What every instance is.
+#[derive(Default)]
+pub struct Survey {
+    /// By name.
+    pub found: BTreeMap<InstanceName, Found>,
+    /// What could not be told.
+    pub errors: Vec<Failure>,
+    /// How often a component was called, by backend.
+    pub calls: BTreeMap<String, u64>,
+}
+
+/// What one instance is.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its state.
+    pub state: State,
+    /// Whom its backend would encrypt each file to.
+    pub readers: Readers,
+    /// Its receipt, when a valid one lies there.
+    pub receipt: Option<Receipt>,
+    /// The content that was looked at; a commit replaces nothing else.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// Looks at instances: reads their slices, asks their backends, and decides. Writes nothing and needs no key.
+pub fn survey<'a>(rooms: &mut Rooms<'_>, instances: impl Iterator<Item = &'a Instance>) -> Survey {
+    let mut survey = Survey::default();
+    let mut by_backend: BTreeMap<&Name, Vec<&Instance>> = BTreeMap::new();
+    for instance in instances {
+        match &instance.backend {
+            Some(backend) if !instance.blocked => by_backend.entry(backend).or_default().push(instance),
+            _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), rooms.seconds()),
+        }
+    }
+    for (backend, instances) in by_backend {
+        ask(rooms, &mut survey, backend, &instances);
+    }
+    survey
+}
+
+fn ask(rooms: &mut Rooms<'_>, survey: &mut Survey, backend: &Name, instances: &[&Instance]) {
+    let now = rooms.seconds();
+    let opened = match rooms.registry.open(backend, &rooms.nix) {
+        Ok(opened) => opened,
+        Err(why) => return survey.fail_all(instances, &why),
+    };
+    let Some(running) = &mut opened.backend else {
+        for instance in instances {
+            survey.note(&Look::without_slice(instance), Answer::of(Said::OnTarget), now);
+        }
+        return;
+    };
+    let storage = match Storage::open(rooms.root, &opened.storage) {
+        Ok(storage) => storage,
+        Err(why) => {
+            return survey.fail_all(instances, &Failure::new("", why.to_string()).help(why.help()));
+        }
+    };
+    let generations = generations(&storage, instances);
+    for batch in instances.chunks(BATCH) {
+        let looks = survey.read(&storage, batch, &generations);
+        let (asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
+        let request = asked.iter().map(|look| (look.instance.told.clone(), look.told_files())).collect();
+        let checks = running.check(request);
+        *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
+        for (look, answer) in asked.into_iter().zip(checks.answers) {
+            let answer = Answer::from_backend(&look, answer);
+            survey.note(&look, answer, now);
+        }
+        for look in unasked {
+            survey.note(&look, Answer::of(Said::Nothing), now);
+        }
+    }
+}
+
+/// One instance and what the host found of it.
+struct Look<'a> {
+    instance: &'a Instance,
+    slice: Option<Slice>,
+    facts: Option<Facts>,
+}
+
+impl<'a> Look<'a> {
+    fn without_slice(instance: &'a Instance) -> Self {
+        Self { instance, slice: None, facts: None }
+    }
+
+    fn has_secrets(&self) -> bool {
+        !self.instance.told.files.is_empty()
+    }
+
+    /// Whether another backend stored the slice.
+    fn of_another(&self) -> bool {
+        let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
+        let declared = self.instance.backend.as_ref().map(Name::as_str);
+        stored.is_some() && stored != declared
+    }
+
+    /// The files that its backend may see: its own, never another's.
+    fn told_files(&self) -> seam::Files {
+        match &self.slice {
+            Some(slice) if !self.of_another() => slice.files.clone(),
+            _ => seam::Files::new(),
+        }
+    }
+
+    fn receipt(&self) -> Option<Receipt> {
+        self.slice.as_ref().and_then(valid_receipt)
+    }
+}
+
+/// What counts of a backend's answer.
+struct Answer {
+    said: Said,
+    readers: Readers,
+    help: Option<String>,
+}
+
+impl Answer {
+    fn of(said: Said) -> Self {
+        Self { said, readers: Vec::new(), help: None }
+    }
+
+    /// Of a slice that is another backend's, only the readers are asked for.
+    fn from_backend(look: &Look<'_>, answer: Result<seam::Checked, seam::CallError>) -> Self {
+        match answer {
+            Ok(checked) => {
+                let readers = checked.readers.clone();
+                let said = if look.of_another() { Said::Nothing } else { Said::Checked(checked) };
+                Self { said, readers, help: None }
+            }
+            Err(error) => {
+                let (why, help) = failure::words(&error);
+                Self { said: Said::Failed(why), readers: Vec::new(), help }
+            }
+        }
+    }
+}
+
+/// The generations of what these instances depend on, as they lie.
+fn generations(storage: &Storage, instances: &[&Instance]) -> BTreeMap<InstanceName, Generation> {
+    let wanted: BTreeSet<&InstanceName> = instances.iter().flat_map(|i| i.dependencies.values()).collect();
+    wanted
+        .into_iter()
+        .filter_map(|name| {
+            let slice = storage.read(name).ok().flatten()?;
+            Some((name.clone(), valid_receipt(&slice)?.generation))
+        })
+        .collect()
+}
+
+fn valid_receipt(slice: &Slice) -> Option<Receipt> {
+    match &slice.receipt {
+        ReceiptState::Valid(receipt) => Some(receipt.as_ref().clone()),
+        ReceiptState::Missing | ReceiptState::Malformed(_) => None,
+    }
+}
+
+impl Survey {
+    /// Reads the slices of a batch; one that cannot be read is an error of its own and is not asked about.
+    fn read<'a>(
+        &mut self,
+        storage: &Storage,
+        batch: &[&'a Instance],
+        generations: &BTreeMap<InstanceName, Generation>,
+    ) -> Vec<Look<'a>> {
+        let mut looks = Vec::with_capacity(batch.len());
+        for instance in batch {
+            match storage.read(&instance.name) {
+                Ok(slice) => {
+                    let facts = slice.as_ref().map(|slice| facts(slice, generations));
+                    looks.push(Look { instance, slice, facts });
+                }
+                Err(why) => self.fail(instance, &why.to_string(), why.help().map(String::from)),
+            }
+        }
+        looks
+    }
+
+    fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
+        let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
+        if let State::Error(why) = &state {
+            self.errors.push(failure::of(look.instance, why.clone()).help(answer.help.clone()));
+        }
+        let found = Found {
+            state,
+            readers: answer.readers,
+            receipt: look.receipt(),
+            fingerprint: look.slice.as_ref().map(Slice::fingerprint),
+        };
+        self.found.insert(look.instance.name.clone(), found);
+    }
+
+    fn fail(&mut self, instance: &Instance, why: &str, help: Option<String>) {
+        self.errors.push(failure::of(instance, why).help(help));
+        let state = State::Error(why.to_owned());
+        self.found
+            .insert(instance.name.clone(), Found { state, readers: Vec::new(), receipt: None, fingerprint: None });
+    }
+
+    fn fail_all(&mut self, instances: &[&Instance], why: &Failure) {
+        for instance in instances {
+            self.fail(instance, &why.message, why.help.clone());
+        }
+    }
+}
