@@ -1,0 +1,56 @@
+//! For `cargo xtask bench`: new slices of one file, committed. Prints microseconds, one round a line.
+//!
+//! `commit FOLDER ROUNDS COUNT full|no-sync`
+#![allow(clippy::print_stdout)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::time::{Instant, SystemTime};
+
+use artifacts_seam::Files;
+use artifacts_spec::InstanceName;
+use artifacts_store::{BackendId, Durability, Generation, NewSlice, Options, Receipt, Root, Schema, Sha256, Storage};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().ok_or("see the first lines of this file");
+    let folder = next()?;
+    let (rounds, count): (usize, usize) = (next()?.parse()?, next()?.parse()?);
+    let durability = if next()? == "full" { Durability::Full } else { Durability::NoSync };
+    for _ in 0..rounds {
+        let folder = tempfile::tempdir_in(&folder)?;
+        let storage = Storage::open(&Root::open(folder.path())?, "secrets")?;
+        let mut options = Options::at(SystemTime::now());
+        options.durability = durability;
+        let writer = storage.lock(options)?;
+        let start = Instant::now();
+        for number in 0..count {
+            writer.commit(slice(format!("per-machine/web1/a{number}").parse()?)?)?;
+        }
+        println!("{}", start.elapsed().as_micros());
+    }
+    Ok(())
+}
+
+/// About what one secret for three readers comes to.
+fn slice(instance: InstanceName) -> Result<NewSlice, Box<dyn Error>> {
+    let backend =
+        BackendId { name: "agenix".parse()?, version: "0.1.0".to_owned(), sha256: Sha256::of(b"a component") };
+    let receipt = Receipt {
+        schema: Schema,
+        instance,
+        backend,
+        made: SystemTime::now().into(),
+        expires: None,
+        generation: Generation::random()?,
+        dependencies: BTreeMap::new(),
+        validation: None,
+        targets: BTreeSet::new(),
+        readers: BTreeMap::new(),
+        files: BTreeMap::new(),
+        public: BTreeMap::new(),
+        sealed: BTreeSet::new(),
+    };
+    let files = Files::from([("secret.age".to_owned(), vec![b'x'; 800])]);
+    Ok(NewSlice { files, public: Files::new(), receipt, replaces: None })
+}

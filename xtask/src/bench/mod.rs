@@ -1,0 +1,93 @@
+//! The figures, each a ratio in one run: of what is measured to what it is compared with or allowed.
+
+mod clock;
+mod commit;
+mod fixture;
+mod many;
+mod row;
+mod seal;
+mod start;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{build, project, run};
+use row::Row;
+
+/// Gives rows of the table.
+type Measure = fn(&Bench) -> Result<Vec<Row>>;
+
+/// What is measured, by name.
+const MEASURES: [(&str, Measure); 4] =
+    [("many", many::measure), ("seal", seal::measure), ("commit", commit::measure), ("start", start::measure)];
+
+/// Measures all rows, or those that are named, and prints the table. A missed row is printed as missed, and no error.
+///
+/// # Errors
+/// When something cannot be measured.
+pub fn run(names: &[String]) -> Result<()> {
+    for name in names {
+        let known = MEASURES.iter().any(|(measure, _)| measure == name);
+        ensure!(known, "`{name}` is no row; there are {}", MEASURES.map(|(name, _)| name).join(", "));
+    }
+    let bench = Bench::new()?;
+    let mut rows = Vec::new();
+    for (name, measure) in MEASURES {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            println!("measuring: {name}");
+            rows.extend(measure(&bench).with_context(|| format!("measuring {name}"))?);
+        }
+    }
+    println!("\n{}", row::table(&rows));
+    Ok(())
+}
+
+/// The programs.
+struct Bench {
+    /// `artifacts`.
+    program: PathBuf,
+    /// Rooms of the host, from inside: examples of their crates.
+    rooms: PathBuf,
+    /// The same work without us.
+    native: PathBuf,
+    /// Three public keys.
+    readers: [String; 3],
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        let program = build::run()?;
+        run::done(
+            run::cargo()
+                .args(["build", "--release", "--locked", "--workspace", "--examples"])
+                .current_dir(project::root()),
+        )?;
+        let folder = project::target().join("native");
+        run::done(
+            run::cargo()
+                .args(["build", "--release", "--locked", "--target-dir"])
+                .arg(&folder)
+                .current_dir(project::root().join("xtask/native")),
+        )?;
+        Ok(Self {
+            program,
+            rooms: project::target().join("release/examples"),
+            native: folder.join("release/native"),
+            readers: [reader()?, reader()?, reader()?],
+        })
+    }
+}
+
+fn reader() -> Result<String> {
+    let keys = run::output(run::command("age-keygen").stderr(std::process::Stdio::null()))?;
+    let public = keys.lines().find_map(|line| line.strip_prefix("# public key: "));
+    public.map(str::to_owned).context("age-keygen named no public key")
+}
+
+/// What a measuring program printed: one number a line.
+fn numbers(command: &mut Command) -> Result<Vec<f64>> {
+    let text = run::output(command)?;
+    text.lines().map(|line| line.parse().with_context(|| format!("`{line}` is no number"))).collect()
+}

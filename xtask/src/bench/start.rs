@@ -1,0 +1,58 @@
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+
+use super::fixture::Fixture;
+use super::row::Row;
+use super::{Bench, clock};
+use crate::run;
+
+const ROUNDS: usize = 101;
+/// Milliseconds for `--version`.
+const ALLOWED: f64 = 3.0;
+
+/// Whole processes, from start to end, by the clock.
+///
+/// # Errors
+/// When one fails.
+pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let fixture = Fixture::new(bench, 1, 1)?;
+    fixture.status()?;
+    let nothing = median(|| run::command("true"))?;
+    let version = median(|| {
+        let mut command = run::command(&bench.program);
+        command.arg("--version");
+        command
+    })?;
+    let status = median(|| {
+        let mut command = fixture.artifacts();
+        command.arg("status");
+        command
+    })?;
+    Ok(vec![
+        Row {
+            what: "`artifacts --version`",
+            here: format!("{version:.2} ms"),
+            against: format!("{ALLOWED} ms (`true` takes {nothing:.2} ms)"),
+            ratio: version / ALLOWED,
+            at_most: Some(1.0),
+        },
+        Row {
+            what: "`artifacts status --spec` of one instance, warm",
+            here: format!("{status:.1} ms"),
+            against: format!("{nothing:.2} ms, `true`"),
+            ratio: status / nothing,
+            at_most: None,
+        },
+    ])
+}
+
+/// Milliseconds of a whole process.
+fn median(command: impl Fn() -> Command) -> Result<f64> {
+    let rounds = (0..ROUNDS).map(|_| {
+        let mut command = command();
+        command.stdout(Stdio::null());
+        Ok(clock::wall(|| run::done(&mut command))?.as_secs_f64() * 1e3)
+    });
+    clock::median(rounds.collect::<Result<_>>()?)
+}
