@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::digest::Digest;
 use super::memory::{Change, Memory};
-use super::systemd::{Active, Unit, Verb};
+use super::systemd::{Activity, Unit, Verb};
 use crate::manifest::{Artifact, Manifest};
 
 /// How soon to look again, in microseconds, at something that is in motion and does not tell when it is done.
-const SOON: u64 = 1_000_000;
+const SOON: u64 = 500_000;
 
 /// Files, units and time, as they are now.
 pub(crate) struct Seen<'a> {
@@ -42,20 +42,36 @@ impl Decision {
     }
 }
 
-/// Decides. `losses` holds since when a running unit's artifact is not complete; a loss counts after `grace` microseconds.
-pub(crate) fn decide(seen: &Seen<'_>, memory: &mut Memory, losses: &mut BTreeMap<String, u64>, grace: u64) -> Decision {
-    let mut decision = Decision::default();
-    forget(seen.manifest, memory, losses);
+/// What need not outlive the watcher.
+#[derive(Debug, Default)]
+pub(crate) struct Fleeting {
+    /// Since when a running unit's artifact is not complete.
+    losses: BTreeMap<String, u64>,
+    /// Artifacts whose unit was started since something changed. One that fails all the same is left until the next change.
+    tried: BTreeSet<String>,
+}
+
+impl Fleeting {
+    /// Something changed: what failed before may go well now.
+    pub(crate) fn try_again(&mut self) {
+        self.tried.clear();
+    }
+}
+
+/// Decides. A loss counts after `grace` microseconds.
+pub(crate) fn decide(seen: &Seen<'_>, memory: &mut Memory, fleeting: &mut Fleeting, grace: u64) -> Decision {
+    let mut work = Work { seen, memory, fleeting, grace, decision: Decision::default() };
+    work.forget();
     for (name, artifact) in &seen.manifest.artifacts {
         match seen.faults.get(name.as_str()) {
-            None => complete(seen, name.as_str(), artifact, memory, losses, &mut decision),
-            Some(fault) => incomplete(seen, name.as_str(), artifact, fault, memory, losses, grace, &mut decision),
+            None => work.complete(name.as_str(), artifact),
+            Some(fault) => work.incomplete(name.as_str(), artifact, fault),
         }
     }
-    bring_back(seen, memory, &mut decision);
-    note_changes(seen, memory, &mut decision);
-    tell_changes(seen, memory, &mut decision);
-    decision
+    work.bring_back();
+    work.note_changes();
+    work.tell_changes();
+    work.decision
 }
 
 impl Seen<'_> {
@@ -63,143 +79,153 @@ impl Seen<'_> {
         self.units.get(name).cloned().unwrap_or_default()
     }
 
+    fn activity(&self, unit: &str) -> Activity {
+        self.units.get(unit).map(|unit| unit.active).unwrap_or_default()
+    }
+
     /// A consumer that this boot wanted and never started: its artifact was not there in time.
     fn missed(&self, consumer: &str) -> bool {
         let unit = self.unit(consumer);
         let wanted = |by: &String| {
             let by = self.unit(by);
-            by.queued || matches!(by.active, Active::Active | Active::Moving)
+            by.queued || matches!(by.active, Activity::Up | Activity::Moving)
         };
-        unit.active == Active::Inactive && unit.began == 0 && unit.wanted_by.iter().any(wanted)
+        unit.active == Activity::Down && unit.began == 0 && unit.wanted_by.iter().any(wanted)
     }
 }
 
-fn forget(manifest: &Manifest, memory: &mut Memory, losses: &mut BTreeMap<String, u64>) {
-    let artifacts = &manifest.artifacts;
-    memory.lost.retain(|name| artifacts.contains_key(name.as_str()));
-    losses.retain(|name, _| artifacts.contains_key(name.as_str()));
-    memory.waiting.retain(|unit| artifacts.values().any(|artifact| artifact.bind_units.contains(unit)));
-    let files: BTreeSet<String> = artifacts
-        .iter()
-        .flat_map(|(name, artifact)| artifact.files.keys().map(move |f| format!("{name}/{f}")))
-        .collect();
-    memory.digests.retain(|file, _| files.contains(file));
-}
-
-fn complete(
-    seen: &Seen<'_>,
-    name: &str,
-    artifact: &Artifact,
-    memory: &mut Memory,
-    losses: &mut BTreeMap<String, u64>,
-    decision: &mut Decision,
-) {
-    losses.remove(name);
-    let active = seen.unit(&artifact.unit).active;
-    if active == Active::Moving {
-        // Its own look may have come before the last file: then it fails next.
-        return decision.look_at(seen.now + SOON);
-    }
-    let lost = memory.lost.remove(name);
-    // A unit that is down and was not stopped by us was stopped by a person, or its turn comes yet.
-    if active == Active::Failed || (active == Active::Inactive && lost) {
-        decision.order(Verb::Start, &artifact.unit);
-        decision.messages.push(format!("artifact `{name}` is complete: starting {}", artifact.unit));
-    }
-    if active == Active::Failed {
-        memory.waiting.extend(artifact.bind_units.iter().filter(|unit| seen.missed(unit)).cloned());
-    }
-}
-
-#[allow(clippy::too_many_arguments)]
-fn incomplete(
-    seen: &Seen<'_>,
-    name: &str,
-    artifact: &Artifact,
-    fault: &str,
-    memory: &mut Memory,
-    losses: &mut BTreeMap<String, u64>,
+struct Work<'a> {
+    seen: &'a Seen<'a>,
+    memory: &'a mut Memory,
+    fleeting: &'a mut Fleeting,
     grace: u64,
-    decision: &mut Decision,
-) {
-    match seen.unit(&artifact.unit).active {
-        Active::Moving => decision.look_at(seen.now + SOON),
-        Active::Inactive | Active::Failed => {
-            losses.remove(name);
-        }
-        Active::Active => {
-            let since = losses.entry(name.to_owned()).or_insert(seen.now);
-            let installing = |unit: &String| seen.unit(unit).active == Active::Moving;
-            if seen.switching || artifact.installers.iter().any(installing) {
-                *since = seen.now;
-                decision.look_at(seen.now + SOON);
-            } else if seen.now < *since + grace {
-                decision.look_at(*since + grace);
-            } else {
-                losses.remove(name);
-                memory.lost.insert(name.to_owned());
-                let running = |unit: &&String| seen.unit(unit).active != Active::Inactive;
-                memory.waiting.extend(artifact.bind_units.iter().filter(running).cloned());
-                decision.order(Verb::Stop, &artifact.unit);
-                decision.messages.push(format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit));
-            }
-        }
-    }
+    decision: Decision,
 }
 
-/// Starts consumers whose artifacts are all complete again.
-fn bring_back(seen: &Seen<'_>, memory: &mut Memory, decision: &mut Decision) {
-    let blocked = |unit: &String| {
-        seen.manifest
-            .artifacts
-            .iter()
-            .any(|(name, a)| a.bind_units.contains(unit) && seen.faults.contains_key(name.as_str()))
-    };
-    let (still, ready) = std::mem::take(&mut memory.waiting).into_iter().partition(blocked);
-    memory.waiting = still;
-    for unit in BTreeSet::from(ready) {
-        decision.order(Verb::Start, &unit);
-        decision.messages.push(format!("its artifacts are complete: starting {unit}"));
+impl Work<'_> {
+    /// Lets go of what is no longer declared.
+    fn forget(&mut self) {
+        let artifacts = &self.seen.manifest.artifacts;
+        self.memory.lost.retain(|name| artifacts.contains_key(name.as_str()));
+        self.fleeting.losses.retain(|name, _| artifacts.contains_key(name.as_str()));
+        self.memory.waiting.retain(|unit| artifacts.values().any(|artifact| artifact.bind_units.contains(unit)));
+        let key = |name, file| format!("{name}/{file}");
+        let files: BTreeSet<String> =
+            artifacts.iter().flat_map(|(name, a)| a.files.keys().map(move |file| key(name, file))).collect();
+        self.memory.digests.retain(|file, _| files.contains(file));
     }
-}
 
-fn note_changes(seen: &Seen<'_>, memory: &mut Memory, decision: &mut Decision) {
-    for (name, artifact) in &seen.manifest.artifacts {
-        for (file_name, file) in &artifact.files {
-            let key = format!("{name}/{file_name}");
-            let Some(new) = seen.digests.get(&key) else { continue };
-            // What is seen for the first time is no change: so no consumer is restarted at boot.
-            if memory.digests.insert(key, new.clone()).is_none_or(|old| old == *new) {
-                continue;
+    fn complete(&mut self, name: &str, artifact: &Artifact) {
+        self.fleeting.losses.remove(name);
+        let activity = self.seen.activity(&artifact.unit);
+        if activity == Activity::Moving {
+            // Its own look may have come before the last file: then it fails next.
+            return self.decision.look_at(self.seen.now + SOON);
+        }
+        let lost = self.memory.lost.remove(name);
+        // A unit that is down and was not stopped by us was stopped by a person, or its turn comes yet.
+        let ours = activity == Activity::Failed || (activity == Activity::Down && lost);
+        if ours && self.fleeting.tried.insert(name.to_owned()) {
+            self.decision.order(Verb::Start, &artifact.unit);
+            self.decision.messages.push(format!("artifact `{name}` is complete: starting {}", artifact.unit));
+            self.decision.look_at(self.seen.now + SOON);
+        }
+        if activity == Activity::Failed {
+            let missed = artifact.bind_units.iter().filter(|unit| self.seen.missed(unit)).cloned();
+            self.memory.waiting.extend(missed);
+        }
+    }
+
+    fn incomplete(&mut self, name: &str, artifact: &Artifact, fault: &str) {
+        let now = self.seen.now;
+        match self.seen.activity(&artifact.unit) {
+            Activity::Moving => self.decision.look_at(now + SOON),
+            Activity::Down | Activity::Failed => {
+                self.fleeting.losses.remove(name);
             }
-            decision.messages.push(format!("artifact `{name}`: the content of file `{file_name}` changed"));
-            for unit in &file.reload_units {
-                let known = memory.changed.get(unit).is_some_and(|change| change.restart);
-                memory.changed.insert(unit.clone(), Change { restart: known, at: seen.now });
-            }
-            for unit in &file.restart_units {
-                memory.changed.insert(unit.clone(), Change { restart: true, at: seen.now });
+            Activity::Up => {
+                let since = self.fleeting.losses.entry(name.to_owned()).or_insert(now);
+                let installing = |unit: &String| self.seen.activity(unit) == Activity::Moving;
+                if self.seen.switching || artifact.installers.iter().any(installing) {
+                    *since = now;
+                    self.decision.look_at(now + SOON);
+                } else if now < *since + self.grace {
+                    self.decision.look_at(*since + self.grace);
+                } else {
+                    self.lose(name, artifact, fault);
+                }
             }
         }
     }
-}
 
-fn tell_changes(seen: &Seen<'_>, memory: &mut Memory, decision: &mut Decision) {
-    if memory.changed.is_empty() {
-        return;
+    /// Stops the unit, and with it what is bound to it: that is to come back.
+    fn lose(&mut self, name: &str, artifact: &Artifact, fault: &str) {
+        self.fleeting.losses.remove(name);
+        self.memory.lost.insert(name.to_owned());
+        let running = |unit: &&String| self.seen.activity(unit) != Activity::Down;
+        self.memory.waiting.extend(artifact.bind_units.iter().filter(running).cloned());
+        self.decision.order(Verb::Stop, &artifact.unit);
+        self.decision.messages.push(format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit));
     }
-    if seen.switching {
-        // The switch starts most of them itself, and what started after the change has read it.
-        return decision.look_at(seen.now + SOON);
+
+    /// Starts consumers once all units that they are bound to are up.
+    fn bring_back(&mut self) {
+        let artifacts = &self.seen.manifest.artifacts;
+        let stopping = self.decision.orders.get(&Verb::Stop).cloned().unwrap_or_default();
+        let blocked = |unit: &String| {
+            let mut of_it = artifacts.values().filter(|artifact| artifact.bind_units.contains(unit));
+            of_it
+                .any(|artifact| stopping.contains(&artifact.unit) || self.seen.activity(&artifact.unit) != Activity::Up)
+        };
+        let waiting = std::mem::take(&mut self.memory.waiting);
+        let (still, ready): (BTreeSet<_>, BTreeSet<_>) = waiting.into_iter().partition(blocked);
+        self.memory.waiting = still;
+        for unit in ready {
+            self.decision.order(Verb::Start, &unit);
+            self.decision.messages.push(format!("its artifacts are complete: starting {unit}"));
+        }
     }
-    for (name, change) in std::mem::take(&mut memory.changed) {
-        let unit = seen.unit(&name);
-        let runs = matches!(unit.active, Active::Active | Active::Moving);
-        if runs && unit.began <= change.at {
-            let verb = if change.restart { Verb::TryRestart } else { Verb::TryReload };
-            decision.order(verb, &name);
-            let word = if change.restart { "restarting" } else { "reloading" };
-            decision.messages.push(format!("{word} {name}"));
+
+    fn note_changes(&mut self) {
+        let at = self.seen.now;
+        for (name, artifact) in &self.seen.manifest.artifacts {
+            for (file_name, file) in &artifact.files {
+                let key = format!("{name}/{file_name}");
+                let Some(new) = self.seen.digests.get(&key) else { continue };
+                // What is seen for the first time is no change: so no consumer is restarted at boot.
+                if self.memory.digests.insert(key, new.clone()).is_none_or(|old| old == *new) {
+                    continue;
+                }
+                self.decision.messages.push(format!("artifact `{name}`: the content of file `{file_name}` changed"));
+                let changed = &mut self.memory.changed;
+                for unit in &file.reload_units {
+                    let restart = changed.get(unit).is_some_and(|change| change.restart);
+                    changed.insert(unit.clone(), Change { restart, at });
+                }
+                for unit in &file.restart_units {
+                    changed.insert(unit.clone(), Change { restart: true, at });
+                }
+            }
+        }
+    }
+
+    fn tell_changes(&mut self) {
+        if self.memory.changed.is_empty() {
+            return;
+        }
+        if self.seen.switching {
+            // The switch starts most of them itself, and what started after the change has read it.
+            return self.decision.look_at(self.seen.now + SOON);
+        }
+        for (name, change) in std::mem::take(&mut self.memory.changed) {
+            let unit = self.seen.unit(&name);
+            let runs = matches!(unit.active, Activity::Up | Activity::Moving);
+            if runs && unit.began <= change.at {
+                let (verb, word) =
+                    if change.restart { (Verb::TryRestart, "restarting") } else { (Verb::TryReload, "reloading") };
+                self.decision.order(verb, &name);
+                self.decision.messages.push(format!("{word} {name}"));
+            }
         }
     }
 }
@@ -216,7 +242,7 @@ mod tests {
     struct Machine {
         manifest: Manifest,
         memory: Memory,
-        losses: BTreeMap<String, u64>,
+        fleeting: Fleeting,
         units: BTreeMap<String, Unit>,
         faults: BTreeMap<&'static str, String>,
         digests: BTreeMap<String, Digest>,
@@ -241,7 +267,7 @@ mod tests {
             let mut machine = Self {
                 manifest: serde_json::from_str(text).unwrap(),
                 memory: serde_json::from_str(&memory).unwrap(),
-                losses: BTreeMap::new(),
+                fleeting: Fleeting::default(),
                 units: BTreeMap::new(),
                 faults: BTreeMap::new(),
                 digests: BTreeMap::new(),
@@ -249,12 +275,12 @@ mod tests {
                 now: 10,
             };
             for unit in ["artifact-a", "artifact-b", "x", "y", "r", "l"] {
-                machine.set(unit, Active::Active);
+                machine.set(unit, Activity::Up);
             }
             machine
         }
 
-        fn set(&mut self, unit: &str, active: Active) {
+        fn set(&mut self, unit: &str, active: Activity) {
             let unit = self.units.entry(format!("{unit}.service")).or_default();
             unit.active = active;
             unit.began = 5;
@@ -269,7 +295,7 @@ mod tests {
                 switching: self.switching,
                 now: self.now,
             };
-            let decision = decide(&seen, &mut self.memory, &mut self.losses, GRACE);
+            let decision = decide(&seen, &mut self.memory, &mut self.fleeting, GRACE);
             let orders =
                 decision.orders.iter().flat_map(|(verb, units)| units.iter().map(move |u| format!("{verb:?} {u}")));
             (orders.collect(), decision.again)
@@ -308,17 +334,18 @@ mod tests {
     #[test]
     fn what_the_loss_stopped_comes_back_and_nothing_else() {
         let mut m = Machine::new();
-        m.set("y", Active::Inactive);
+        m.set("y", Activity::Down);
         m.lose("a");
         m.look();
         m.now += GRACE;
         m.look();
-        m.set("artifact-a", Active::Inactive);
-        m.set("x", Active::Inactive);
+        m.set("artifact-a", Activity::Down);
+        m.set("x", Activity::Down);
         assert_eq!(m.orders(), Vec::<String>::new());
         m.faults.clear();
-        assert_eq!(m.orders(), ["Start artifact-a.service", "Start x.service"]);
-        m.set("artifact-a", Active::Active);
+        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.look(), (vec!["Start x.service".to_owned()], None));
         assert_eq!(m.look(), (vec![], None));
     }
 
@@ -330,18 +357,21 @@ mod tests {
         m.now += GRACE;
         m.look();
         for unit in ["artifact-a", "x", "y"] {
-            m.set(unit, Active::Inactive);
+            m.set(unit, Activity::Down);
         }
         m.lose("b");
         m.look();
         m.now += GRACE;
         assert_eq!(m.orders(), ["Stop artifact-b.service"]);
-        m.set("artifact-b", Active::Inactive);
+        m.set("artifact-b", Activity::Down);
         m.faults.remove("a");
-        assert_eq!(m.orders(), ["Start artifact-a.service", "Start y.service"]);
-        m.set("artifact-a", Active::Active);
+        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.orders(), ["Start y.service"]);
         m.faults.clear();
-        assert_eq!(m.orders(), ["Start artifact-b.service", "Start x.service"]);
+        assert_eq!(m.orders(), ["Start artifact-b.service"]);
+        m.set("artifact-b", Activity::Up);
+        assert_eq!(m.orders(), ["Start x.service"]);
     }
 
     #[test]
@@ -349,14 +379,14 @@ mod tests {
         for switching in [true, false] {
             let mut m = Machine::new();
             m.switching = switching;
-            m.set("in", if switching { Active::Inactive } else { Active::Moving });
+            m.set("in", if switching { Activity::Down } else { Activity::Moving });
             m.lose("a");
             for _ in 0..9 {
                 m.now += GRACE;
                 assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
             }
             m.switching = false;
-            m.set("in", Active::Active);
+            m.set("in", Activity::Up);
             m.now += GRACE - 1;
             assert_eq!(m.orders(), Vec::<String>::new());
             m.now += 1;
@@ -367,7 +397,7 @@ mod tests {
     #[test]
     fn what_a_person_stopped_stays_stopped() {
         let mut m = Machine::new();
-        m.set("artifact-a", Active::Inactive);
+        m.set("artifact-a", Activity::Down);
         assert_eq!(m.look(), (vec![], None));
         m.lose("a");
         m.look();
@@ -380,31 +410,47 @@ mod tests {
     #[test]
     fn what_came_too_late_for_the_boot_starts_with_its_consumers() {
         let mut m = Machine::new();
-        m.set("artifact-a", Active::Failed);
-        m.set("x", Active::Inactive);
+        m.set("artifact-a", Activity::Failed);
+        m.set("x", Activity::Down);
         let y = m.units.get_mut("y.service").unwrap();
         *y = Unit { wanted_by: vec!["multi-user.target".to_owned()], ..Unit::default() };
         m.lose("a");
         assert_eq!(m.look(), (vec![], None));
         m.faults.clear();
         // x ran in this boot: a person stopped it. y is wanted by a target that is not up.
-        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        assert_eq!(m.look(), (vec!["Start artifact-a.service".to_owned()], Some(m.now + SOON)));
+        assert!(m.memory.waiting.is_empty());
         let target = Unit { queued: true, ..Unit::default() };
         m.units.insert("multi-user.target".to_owned(), target);
-        assert_eq!(m.orders(), ["Start artifact-a.service", "Start y.service"]);
+        m.look();
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.look(), (vec!["Start y.service".to_owned()], None));
+    }
+
+    #[test]
+    fn a_unit_that_fails_although_all_is_there_is_started_once_a_change() {
+        let mut m = Machine::new();
+        m.memory.waiting.insert("x.service".to_owned());
+        m.set("artifact-a", Activity::Failed);
+        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        assert_eq!(m.look(), (vec![], None));
+        m.fleeting.try_again();
+        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.orders(), ["Start x.service"]);
     }
 
     #[test]
     fn a_unit_in_motion_is_looked_at_again() {
         let mut m = Machine::new();
-        m.set("artifact-a", Active::Moving);
+        m.set("artifact-a", Activity::Moving);
         assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
         m.lose("a");
         assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
         m.memory.lost.insert("a".to_owned());
         m.faults.clear();
         m.look();
-        m.set("artifact-a", Active::Inactive);
+        m.set("artifact-a", Activity::Down);
         assert_eq!(m.orders(), ["Start artifact-a.service"]);
     }
 
@@ -437,8 +483,8 @@ mod tests {
         let mut m = Machine::new();
         m.digests.insert("a/f".to_owned(), digest("1"));
         m.look();
-        m.set("r", Active::Inactive);
-        m.set("l", Active::Failed);
+        m.set("r", Activity::Down);
+        m.set("l", Activity::Failed);
         m.digests.insert("a/f".to_owned(), digest("2"));
         assert_eq!(m.orders(), Vec::<String>::new());
         assert!(m.memory.changed.is_empty());

@@ -21,10 +21,10 @@ use crate::accounts::Accounts;
 use crate::check::{Fault, file_fault};
 use crate::manifest::{Artifact, Manifest};
 use crate::trace::trace;
-use decide::{Decision, Seen, decide};
+use decide::{Decision, Fleeting, Seen, decide};
 use digest::{Digest, Key};
 use memory::{Memory, Store};
-use systemd::{Active, Systemctl, Unit};
+use systemd::{Activity, Systemctl, Unit};
 use watches::Watches;
 
 /// Changes that come within this time are looked at together.
@@ -97,7 +97,7 @@ struct Watcher<'a> {
     store: Store,
     memory: Memory,
     manifest: Manifest,
-    losses: BTreeMap<String, u64>,
+    fleeting: Fleeting,
 }
 
 /// One look at all files.
@@ -118,7 +118,7 @@ impl<'a> Watcher<'a> {
             store,
             memory,
             manifest: Manifest::default(),
-            losses: BTreeMap::new(),
+            fleeting: Fleeting::default(),
         })
     }
 
@@ -128,6 +128,7 @@ impl<'a> Watcher<'a> {
         let left = again.map(|at| Duration::from_micros(at.saturating_sub(now())));
         let woken = self.sleep(left)?;
         if woken {
+            self.fleeting.try_again();
             std::thread::sleep(SETTLE);
             self.sleep(Some(Duration::ZERO))?;
         }
@@ -196,7 +197,7 @@ impl<'a> Watcher<'a> {
         };
         let mut memory = self.memory.clone();
         let Decision { orders, messages, again } =
-            decide(&seen, &mut memory, &mut self.losses, micros(self.options.grace));
+            decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
         for message in messages {
             say(&message);
         }
@@ -221,7 +222,7 @@ impl<'a> Watcher<'a> {
         }
         let mut units = self.systemd.show(&names)?;
         let late = |(name, artifact): &(&Name, &Artifact)| {
-            !files.faults.contains_key(name.as_str()) && units[&artifact.unit].active == Active::Failed
+            !files.faults.contains_key(name.as_str()) && units[&artifact.unit].active == Activity::Failed
         };
         let consumers = manifest.artifacts.iter().filter(late).flat_map(|(_, artifact)| &artifact.bind_units);
         let wanting: BTreeSet<String> = consumers.flat_map(|unit| units[unit].wanted_by.clone()).collect();

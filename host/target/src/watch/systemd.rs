@@ -6,12 +6,12 @@ use std::process::{Command, Output, Stdio};
 
 /// What matters of a unit's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Active {
+pub(crate) enum Activity {
     /// Up.
-    Active,
+    Up,
     /// Down, or unknown to systemd.
     #[default]
-    Inactive,
+    Down,
     /// It failed.
     Failed,
     /// On its way up or down, or reloading.
@@ -21,7 +21,7 @@ pub(crate) enum Active {
 /// A unit as systemd sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
-    pub(crate) active: Active,
+    pub(crate) active: Activity,
     /// When it last began to start, in microseconds of the monotonic clock; zero when it never did.
     pub(crate) began: u64,
     /// A job is waiting or running for it.
@@ -104,10 +104,10 @@ fn unit(block: &str) -> Unit {
         match key {
             "ActiveState" => {
                 unit.active = match value {
-                    "active" => Active::Active,
-                    "failed" => Active::Failed,
-                    "activating" | "deactivating" | "reloading" | "refreshing" | "maintenance" => Active::Moving,
-                    _ => Active::Inactive,
+                    "active" => Activity::Up,
+                    "failed" => Activity::Failed,
+                    "activating" | "deactivating" | "reloading" | "refreshing" | "maintenance" => Activity::Moving,
+                    _ => Activity::Down,
                 }
             }
             "InactiveExitTimestampMonotonic" => unit.began = value.parse().unwrap_or_default(),
@@ -129,9 +129,9 @@ mod tests {
                     RequiredBy=b.service\n\nLoadState=not-found\nActiveState=inactive\n\nActiveState=reloading\n";
         let units = parse(text);
         assert_eq!(units.len(), 3);
-        assert_eq!((units[0].active, units[0].queued, units[0].began), (Active::Active, true, 17));
+        assert_eq!((units[0].active, units[0].queued, units[0].began), (Activity::Up, true, 17));
         assert_eq!(units[0].wanted_by, ["multi-user.target", "b.service"]);
         assert_eq!(units[1], Unit::default());
-        assert_eq!(units[2].active, Active::Moving);
+        assert_eq!(units[2].active, Activity::Moving);
     }
 }

@@ -1,0 +1,302 @@
+//! Units of artifacts under a real systemd, evaluated from the real modules, with installers that do what agenix and sops-nix
+//! do on the target.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use artifacts_tests::systemd::{Configuration, Machine, evaluate, program};
+
+/// One artifact of each backend, each with a consumer; `web` is told of changes, and `both` is bound to two.
+static CONFIGURATION: LazyLock<Configuration> = LazyLock::new(|| {
+    let package = program("artifacts-target").unwrap();
+    let modules = format!(
+        r#"[ ({{ pkgs, ... }}:
+        let
+          consumer = {{
+            wantedBy = [ "multi-user.target" ];
+            serviceConfig.Type = "exec";
+          }};
+          logs = name: consumer // {{
+            script = "echo start >> /run/shared/${{name}}.log; exec sleep infinity";
+            serviceConfig.ExecReload = "/bin/sh -c 'echo reload >> /run/shared/${{name}}.log'";
+          }};
+        in {{
+          artifacts.programs.artifacts-target = "{package}";
+          artifacts.default.backend = "agenix";
+          users.users.daemon = {{ }};
+          users.groups.daemon = {{ }};
+          artifacts.store.attic = {{
+            files.env = {{ owner = "daemon"; group = "daemon"; path = "/var/lib/attic/secrets/env"; restartUnits = [ "told.service" ]; }};
+            bindUnits = [ "atticd.service" "both.service" ];
+          }};
+          artifacts.store."api-key é@x" = {{
+            backend = "sops-nix";
+            files.token = {{ mode = "0440"; restartUnits = [ "web.service" ]; }};
+            files.cert = {{ owner = "nobody-declared"; reloadUnits = [ "web.service" ]; }};
+            bindUnits = [ "web.service" "both.service" ];
+          }};
+          systemd.services.atticd = logs "atticd";
+          systemd.services.both = logs "both";
+          systemd.services.web = logs "web";
+          systemd.services.told = logs "told";
+        }}) ]"#,
+        package = package.display()
+    );
+    evaluate(&["web1"], &modules).unwrap().remove(0)
+});
+
+const API: &str = r"artifact-api\x2dkey\x20\xc3\xa9\x40x.service";
+const ATTIC: &str = "artifact-attic.service";
+const ENV: (&str, &str) = ("attic/env", "one");
+const TOKEN: (&str, &str) = ("api-key é@x/token", "t1");
+const CERT: (&str, &str) = ("api-key é@x/cert", "c1");
+const ALL: [(&str, &str); 3] = [ENV, TOKEN, CERT];
+const CONSUMERS: [&str; 4] = ["atticd", "both", "told", "web"];
+
+/// Longer than the watcher waits before a loss counts, and looks again.
+const LASTING: Duration = Duration::from_secs(5);
+
+fn boot() -> Machine {
+    let machine = Machine::boot(&CONFIGURATION, &ALL).unwrap();
+    for unit in [ATTIC, API, "artifacts-watch.service", "atticd.service", "both.service", "web.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "active", "{unit}\n{}", machine.journal());
+    }
+    machine
+}
+
+/// What a consumer wrote so far, line by line: its starts and reloads.
+fn log(machine: &Machine, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(machine.shared().join(format!("{name}.log"))).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn assert_untouched(machine: &Machine) {
+    for name in CONSUMERS {
+        assert_eq!(log(machine, name), ["start"], "{name}\n{}", machine.journal());
+    }
+}
+
+#[test]
+fn files_come_first_then_units_then_consumers() {
+    let machine = boot();
+    let seen = machine
+        .sh("stat -L -c '%a %U %G' /var/lib/attic/secrets/env '/run/artifacts/api-key é@x/'{token,cert}")
+        .unwrap();
+    assert_eq!(seen, "400 daemon daemon\n440 root root\n400 root root");
+    let began = |unit: &str| machine.property(unit, "InactiveExitTimestampMonotonic").unwrap().parse::<u64>().unwrap();
+    let done = |unit: &str| machine.property(unit, "ActiveEnterTimestampMonotonic").unwrap().parse::<u64>().unwrap();
+    assert!(done("agenix-install-secrets.service") <= began(ATTIC));
+    assert!(done("sops-install-secrets.service") <= began(API));
+    for (artifact, consumer) in [(ATTIC, "atticd"), (ATTIC, "both"), (API, "both"), (API, "web")] {
+        assert!(done(artifact) <= began(&format!("{consumer}.service")), "{artifact} {consumer}");
+    }
+    assert_untouched(&machine);
+}
+
+#[test]
+fn a_lost_file_stops_its_consumers_and_its_return_starts_them() {
+    let machine = boot();
+    machine.sh("systemctl stop atticd").unwrap();
+    machine.sh("mv /run/agenix/attic/env /run/agenix.d/away").unwrap();
+    machine.wait_state(ATTIC, "inactive").unwrap();
+    machine.wait_state("both.service", "inactive").unwrap();
+    assert_eq!(machine.state(API).unwrap(), "active");
+    assert_eq!(machine.state("web.service").unwrap(), "active");
+    let said = machine.sh("journalctl -u artifacts-watch -o cat").unwrap();
+    assert!(said.contains("artifact `attic` is lost: file `env` (/var/lib/attic/secrets/env): /run/agenix.d/1/attic/env does not exist"), "{said}");
+    machine.sh("mv /run/agenix.d/away /run/agenix/attic/env").unwrap();
+    machine.wait_state(ATTIC, "active").unwrap();
+    machine.wait_state("both.service", "active").unwrap();
+    assert_eq!(machine.state("atticd.service").unwrap(), "inactive", "a person stopped it before");
+}
+
+#[test]
+fn what_is_wrong_besides_being_gone_is_a_loss_too() {
+    let machine = boot();
+    for (spoil, mend, cause) in [
+        ("chmod 0444", "chmod 0400", "expected mode 0400, found 0444"),
+        ("chown root", "chown daemon", "expected owner daemon, found 0"),
+        ("chgrp root", "chgrp daemon", "expected group daemon, found 0"),
+    ] {
+        machine.sh(&format!("{spoil} /run/agenix/attic/env")).unwrap();
+        machine.wait_state("atticd.service", "inactive").unwrap();
+        let said = machine.sh("journalctl -u artifacts-watch -o cat").unwrap();
+        assert!(said.contains(cause), "{cause}: {said}");
+        machine.sh(&format!("{mend} /run/agenix/attic/env")).unwrap();
+        machine.wait_state("atticd.service", "active").unwrap();
+    }
+}
+
+#[test]
+fn a_swap_of_generations_stops_and_restarts_nothing() {
+    let machine = boot();
+    for _ in 0..3 {
+        machine.sh("SLOW=1; systemctl restart agenix-install-secrets sops-install-secrets").unwrap();
+    }
+    assert_eq!(machine.sh("readlink /run/agenix /run/secrets").unwrap(), "/run/agenix.d/4\n/run/secrets.d/4");
+    std::thread::sleep(LASTING);
+    assert_untouched(&machine);
+}
+
+#[test]
+fn a_changed_content_is_told_once_to_those_who_want_to_hear_it() {
+    let machine = boot();
+    machine.set(CERT.0, "c2").unwrap();
+    machine.sh("systemctl restart sops-install-secrets").unwrap();
+    machine.wait("the reload", "grep -q reload /run/shared/web.log").unwrap();
+    machine.set(TOKEN.0, "t2").unwrap();
+    machine.sh("systemctl restart sops-install-secrets").unwrap();
+    machine.wait("the restart", "test $(grep -c start /run/shared/web.log) = 2").unwrap();
+    machine.set(ENV.0, "two").unwrap();
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    machine.wait("the restart", "test $(grep -c start /run/shared/told.log) = 2").unwrap();
+    std::thread::sleep(LASTING);
+    assert_eq!(log(&machine, "web"), ["start", "reload", "start"]);
+    assert_eq!(log(&machine, "told"), ["start", "start"]);
+    assert_eq!(log(&machine, "atticd"), ["start"]);
+    assert_eq!(log(&machine, "both"), ["start"]);
+}
+
+#[test]
+fn nothing_is_stopped_or_restarted_while_the_machine_is_switched() {
+    let machine = boot();
+    machine.set(TOKEN.0, "t2").unwrap();
+    let switch = "mkdir -p /run/nixos; flock /run/nixos/switch-to-configuration.lock bash -ec ' \
+                  rm /run/agenix; systemctl restart sops-install-secrets; sleep 7; \
+                  test $(wc -l < /run/shared/web.log) = 1; systemctl restart web; systemctl restart agenix-install-secrets'";
+    machine.sh(switch).unwrap();
+    std::thread::sleep(LASTING);
+    assert_eq!(log(&machine, "web"), ["start", "start"], "the switch itself started it after the change");
+    for name in ["atticd", "both", "told"] {
+        assert_eq!(log(&machine, name), ["start"], "{name}");
+    }
+}
+
+#[test]
+fn what_a_person_stops_stays_stopped() {
+    let machine = boot();
+    machine.sh(&format!("systemctl stop {ATTIC}")).unwrap();
+    assert_eq!(machine.state("atticd.service").unwrap(), "inactive");
+    machine.sh("systemctl restart agenix-install-secrets; rm /run/agenix/attic/env").unwrap();
+    std::thread::sleep(LASTING);
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    std::thread::sleep(LASTING);
+    for unit in [ATTIC, "atticd.service", "both.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "inactive", "{unit}");
+    }
+    machine.sh("systemctl start atticd").unwrap();
+    assert_eq!(machine.state(ATTIC).unwrap(), "active");
+}
+
+#[test]
+fn a_missing_secret_hangs_no_boot_and_its_arrival_starts_what_the_boot_wanted() {
+    let machine = Machine::boot(&CONFIGURATION, &[TOKEN, CERT]).unwrap();
+    assert_eq!(machine.state(ATTIC).unwrap(), "failed");
+    for unit in ["atticd.service", "both.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "inactive", "{unit}");
+    }
+    assert_eq!(machine.state("web.service").unwrap(), "active");
+    let took = machine.property("multi-user.target", "ActiveEnterTimestampMonotonic").unwrap().parse::<u64>().unwrap()
+        - machine
+            .property("agenix-install-secrets.service", "InactiveExitTimestampMonotonic")
+            .unwrap()
+            .parse::<u64>()
+            .unwrap();
+    assert!(took < 3_000_000, "the boot took {took} µs");
+    let said = machine.sh(&format!("journalctl -u '{ATTIC}' -o cat")).unwrap();
+    assert!(
+        said.contains(
+            "artifact `attic` is not complete: file `env` (/var/lib/attic/secrets/env): /var/lib/attic does not exist"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("systemctl status agenix-install-secrets.service"), "{said}");
+
+    machine.set(ENV.0, "late").unwrap();
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    for unit in [ATTIC, "atticd.service", "both.service"] {
+        machine.wait_state(unit, "active").unwrap();
+    }
+    assert_eq!(log(&machine, "told"), ["start"], "a first content is no change");
+}
+
+#[test]
+fn neither_a_restart_of_the_watcher_nor_another_version_of_it_touches_consumers() {
+    let machine = boot();
+    let before = machine.property("artifacts-watch.service", "MainPID").unwrap();
+    machine.sh("systemctl restart artifacts-watch; systemctl kill -s KILL artifacts-watch").unwrap();
+    machine.wait("the watcher to be back", &format!(
+        "systemctl is-active -q artifacts-watch && test $(systemctl show --value -p MainPID artifacts-watch) != {before}"
+    )).unwrap();
+    machine
+        .sh("mkdir /run/new; cp /etc/artifacts/bin/artifacts-target /run/new/; \
+                ln -sfT /run/new/artifacts-target /etc/artifacts/bin/artifacts-target; \
+                systemctl daemon-reload; systemctl restart artifacts-watch")
+        .unwrap();
+    std::thread::sleep(LASTING);
+    assert_untouched(&machine);
+    assert_eq!(
+        machine.sh("stat -c '%a %U' /run/artifacts-watch /run/artifacts-watch/watch.json").unwrap(),
+        "700 root\n600 root"
+    );
+    // What happened while it was away is still told.
+    machine.set(ENV.0, "two").unwrap();
+    machine
+        .sh("systemctl stop artifacts-watch; systemctl restart agenix-install-secrets; systemctl start artifacts-watch")
+        .unwrap();
+    machine.wait("the restart", "test $(grep -c start /run/shared/told.log) = 2").unwrap();
+}
+
+#[test]
+fn a_new_manifest_is_followed_without_a_restart() {
+    let machine = boot();
+    machine
+        .sh("cp /etc/artifacts/manifest.json /etc/static-manifest; \
+                sed 's/\"mode\":\"0440\"/\"mode\":\"0444\"/' /etc/static-manifest > /run/m; \
+                ln -sfT /run/m /etc/artifacts/manifest.json")
+        .unwrap();
+    machine.wait_state(API, "inactive").unwrap();
+    machine.sh("echo '{' > /run/m").unwrap();
+    machine.wait("the complaint", "journalctl -u artifacts-watch -o cat | grep -q 'keeping the last one'").unwrap();
+    machine.sh("chmod 0444 \"$(readlink -f '/run/artifacts/api-key é@x/token')\"").unwrap();
+    machine.wait_state(API, "failed").unwrap();
+    machine.sh("sed 's/\"mode\":\"0440\"/\"mode\":\"0444\"/' /etc/static-manifest > /run/m").unwrap();
+    machine.wait_state(API, "active").unwrap();
+    machine.wait_state("web.service", "active").unwrap();
+}
+
+#[test]
+fn a_file_system_that_is_mounted_over_a_folder_is_seen() {
+    let machine = boot();
+    machine.sh("mount -t tmpfs tmpfs /var/lib/attic").unwrap();
+    machine.wait_state("atticd.service", "inactive").unwrap();
+    machine.sh("umount /var/lib/attic").unwrap();
+    machine.wait_state("atticd.service", "active").unwrap();
+}
+
+#[test]
+fn systemd_accepts_every_unit() {
+    let machine = boot();
+    let names: Vec<String> = CONFIGURATION.units().iter().map(|name| format!("'/etc/systemd/system/{name}'")).collect();
+    assert!(names.len() >= 9, "{names:?}");
+    let output = machine.run(&format!("systemd-analyze verify --man=no {}", names.join(" "))).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.trim().is_empty(), "{}: {said}", output.status);
+}
+
+#[test]
+fn the_watcher_is_small_and_sleeps() {
+    let machine = boot();
+    let resident = "awk '/VmRSS/ { print $2 }' /proc/$(systemctl show --value -p MainPID artifacts-watch)/status";
+    let kilobytes: u64 = machine.sh(resident).unwrap().parse().unwrap();
+    assert!(kilobytes < 10 * 1024, "{kilobytes} kB");
+    let busy = "p=/proc/$(systemctl show --value -p MainPID artifacts-watch); \
+                echo $(cut -d' ' -f14,15 $p/stat) $(awk '/ctxt/ { print $2 }' $p/status)";
+    std::thread::sleep(LASTING);
+    let before = machine.sh(busy).unwrap();
+    // Readers at work wake nobody.
+    machine.sh("for i in $(seq 50); do cat /var/lib/attic/secrets/env > /dev/null; done").unwrap();
+    std::thread::sleep(LASTING);
+    assert_eq!(machine.sh(busy).unwrap(), before, "time and context switches of an idle watcher");
+}
