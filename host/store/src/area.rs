@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::disk::{Disk, set_mode};
 use crate::folder::Folder;
 use crate::names::AREA;
-use crate::{Error, Keep, Storage, Time};
+use crate::{Error, Keep, Kind, Storage, Time};
 
 const LOCK: &str = "lock";
 const IGNORE: &str = ".gitignore";
@@ -47,8 +47,9 @@ impl Area {
         for (name, kind) in staging.entries()? {
             disk.remove("remove leftovers", &staging, &name, kind)?;
         }
-        probe(disk, &staging, &trash)?;
+        // What an earlier run tried its renames with goes here, too: it is no trash of ours.
         crate::trash::empty(disk, &trash, now, keep)?;
+        probe(disk, &staging, &trash)?;
         Ok(Self { storage: home, staging, trash, _lock: lock })
     }
 }
@@ -99,15 +100,17 @@ fn probe(disk: &Disk, staging: &Folder, trash: &Folder) -> Result<(), Error> {
     disk.make("make a folder to try with", &one, "mark", PRIVATE)?;
     disk.make("make a folder to try with", staging, OTHER, PRIVATE)?;
     disk.exchange("try an exchange", (staging, ONE), (staging, OTHER))?;
-    let marked = |name: &str| Ok(staging.open(name)?.map(|folder| folder.kind("mark")).transpose()?.flatten().is_some());
-    if marked(ONE)? || !marked(OTHER)? {
+    let mark = |name: &str| staging.open(name)?.map(|folder| folder.kind("mark")).transpose();
+    if mark(ONE)? != Some(None) || mark(OTHER)? != Some(Some(Kind::Folder)) {
         return Err(wrong("an exchange of two folders reported success and did not take place"));
     }
-    if disk.rename("try to replace", (staging, ONE), (staging, OTHER)).is_ok() {
-        return Err(wrong("a rename that must not replace anything did"));
+    match disk.rename("try to replace", (staging, ONE), (staging, OTHER)) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+        Ok(()) => return Err(wrong("a rename that must not replace anything did")),
     }
     let moved = format!("probe-{}", std::process::id());
     disk.rename("try a move", (staging, ONE), (trash, &moved))?;
-    disk.remove("remove what was tried", trash, &moved, crate::Kind::Folder)?;
-    disk.remove("remove what was tried", staging, OTHER, crate::Kind::Folder)
+    disk.remove("remove what was tried", trash, &moved, Kind::Folder)?;
+    disk.remove("remove what was tried", staging, OTHER, Kind::Folder)
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fchmod, fsync, mkdirat, renameat_with, unlinkat};
 use rustix::io::Errno;
 
-use crate::folder::{Folder, Kind};
 use crate::Error;
+use crate::folder::{Folder, Kind};
 
 /// Called with a stable name before each change to the disk; an error is taken as the system's own.
 pub type Step = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;
@@ -119,7 +119,8 @@ impl Disk {
         flags: RenameFlags,
     ) -> Result<(), Error> {
         self.step(step, &to.at(other))?;
-        (self.hooks.rename)(from.fd(), name, to.fd(), other, flags).map_err(|error| unsupported(to.at(other), step, error))
+        (self.hooks.rename)(from.fd(), name, to.fd(), other, flags)
+            .map_err(|error| unsupported(to.at(other), step, error))
     }
 
     /// Removes a name with all that is below it, no link followed. It may be gone already.
@@ -154,7 +155,9 @@ pub(crate) fn set_mode(fd: BorrowedFd<'_>, mode: u32, path: &str) -> Result<(), 
 fn unsupported(path: String, step: &'static str, error: io::Error) -> Error {
     let why = match Errno::from_io_error(&error) {
         Some(Errno::XDEV) => "a part of it lies on another file system, or in a lower layer of an overlay",
-        Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => "it knows no rename that exchanges two folders or spares what is there",
+        Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            "it knows no rename that exchanges two folders or spares what is there"
+        }
         _ => return Error::io(path, step, error),
     };
     Error::Unsupported { path, why: format!("{why} ({step}: {error})") }

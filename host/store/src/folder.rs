@@ -6,7 +6,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, fstat, openat2, statat};
 use rustix::io::Errno;
@@ -61,8 +60,7 @@ impl Kind {
     }
 }
 
-const RESOLVE: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
 /// A folder that is held open, with its path for messages.
 #[derive(Debug)]
@@ -74,9 +72,10 @@ pub(crate) struct Folder {
 impl Folder {
     /// Opens a folder by a path of the caller's own, the only one that may lead through links.
     pub fn ambient(path: &Path) -> Result<Self, Error> {
-        let dir = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|error| Error::io(path.to_string_lossy(), "open the folder", error))?;
-        Ok(Self { dir, path: String::new() })
+        // Not by cap-std: what it opens cannot be synced.
+        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| Error::io(path.to_string_lossy(), "open the folder", errno))?;
+        Ok(Self { dir: Dir::from(fd), path: String::new() })
     }
 
     /// The folder for calls that cap-std does not have.
@@ -133,9 +132,7 @@ impl Folder {
         }
         // One byte more than there should be, so that the end is seen without growing.
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-        file.take(limit + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::io(self.at(name), "read", error))?;
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| Error::io(self.at(name), "read", error))?;
         if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(Some(bytes)) }
     }
 

@@ -52,7 +52,8 @@ impl Warning {
 /// The folder for git's use, in the staging folder.
 const OWN: &str = "git";
 const CONFIG: &[u8] = b"[core]\n\trepositoryformatversion = 0\n\tbare = false\n";
-const CONFIG_SHA256: &[u8] = b"[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tobjectFormat = sha256\n";
+const CONFIG_SHA256: &[u8] =
+    b"[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tobjectFormat = sha256\n";
 
 impl Writer {
     /// Adds committed slices to git's index as files to come (`--intent-to-add`): a flake sees only what git knows.
@@ -90,7 +91,15 @@ struct Repository {
 
 impl Repository {
     fn find(git: &Git, root: &Path) -> Result<Self, Warning> {
-        let arguments = ["rev-parse", "--path-format=absolute", "--git-path", "index", "--git-path", "objects", "--show-object-format"];
+        let arguments = [
+            "rev-parse",
+            "--path-format=absolute",
+            "--git-path",
+            "index",
+            "--git-path",
+            "objects",
+            "--show-object-format",
+        ];
         let output = run(git.command(root).args(arguments), b"")?;
         let refused = || Warning::Refused { said: "its answer to rev-parse is not understood".to_owned() };
         let mut lines = output.stdout.split(|byte| *byte == b'\n');
@@ -119,6 +128,8 @@ impl Repository {
             .env("GIT_WORK_TREE", top)
             .env("GIT_INDEX_FILE", &self.index)
             .env("GIT_OBJECT_DIRECTORY", &self.objects)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .args(["add", "--intent-to-add", "--ignore-removal", "--pathspec-from-file=-", "--pathspec-file-nul"]);
         let list: String = paths.iter().flat_map(|path| [path, "\0"]).collect();
         run(&mut command, list.as_bytes()).map(drop)
@@ -134,8 +145,6 @@ impl Git {
             .env_clear()
             .envs(inherited)
             .env("LC_ALL", "C")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_LITERAL_PATHSPECS", "1")
             .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_TERMINAL_PROMPT", "0")

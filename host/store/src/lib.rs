@@ -24,7 +24,7 @@ pub use disk::{Durability, Hooks, Rename, Step};
 pub use error::Error;
 pub use folder::Kind;
 pub use git::{Git, Warning};
-pub use receipt::{BackendId, Receipt, ReceiptError, Schema, Stored, TargetId, MAX_RECEIPT};
+pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, Stored, TargetId};
 pub use root::{Listing, Oddity, Root, Storage};
 pub use slice::{Difference, Fingerprint, MAX_FILE, MAX_FILES, MAX_TOTAL, ReceiptState, Slice};
 pub use time::Time;

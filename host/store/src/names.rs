@@ -53,10 +53,6 @@ pub(crate) fn storage(storage: &str) -> Result<(), Error> {
 pub(crate) fn slice(name: &InstanceName) -> Result<String, Error> {
     match name.components().into_iter().find(|part| is_gits(part)) {
         None => Ok(name.to_string()),
-        Some(part) => Err(Error::Name {
-            path: name.to_string(),
-            name: part.to_owned(),
-            why: "git would act upon it",
-        }),
+        Some(part) => Err(Error::Name { path: name.to_string(), name: part.to_owned(), why: "git would act upon it" }),
     }
 }

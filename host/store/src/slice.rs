@@ -216,7 +216,11 @@ pub(crate) fn check_to_write(path: &str, files: &Files, public: &Files) -> Resul
             }
             let size = bytes.len() as u64;
             if size > MAX_FILE {
-                return Err(Error::TooLarge { path: format!("{path}/{name}"), what: "the limit in bytes is", limit: MAX_FILE });
+                return Err(Error::TooLarge {
+                    path: format!("{path}/{name}"),
+                    what: "the limit in bytes is",
+                    limit: MAX_FILE,
+                });
             }
             reader.count(&path, size)?;
         }

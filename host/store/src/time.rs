@@ -83,7 +83,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_times() {
-        for text in ["", "2026-01-31", "2026-01-31 12:00:00Z", "2026-01-31T12:00:00+01:00", "2026-13-01T00:00:00Z", "now"] {
+        for text in
+            ["", "2026-01-31", "2026-01-31 12:00:00Z", "2026-01-31T12:00:00+01:00", "2026-13-01T00:00:00Z", "now"]
+        {
             assert_eq!(text.parse::<Time>(), Err(TimeError), "{text}");
         }
     }

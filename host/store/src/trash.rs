@@ -35,8 +35,7 @@ pub(crate) fn name(now: Time, instance: &InstanceName) -> Result<String, Error> 
 
 /// Removes what has been there long enough, and what is no trash of ours.
 pub(crate) fn empty(disk: &Disk, trash: &Folder, now: Time, keep: Keep) -> Result<(), Error> {
-    let mut entries: Vec<_> =
-        trash.entries()?.into_iter().map(|(name, kind)| (time_of(&name), name, kind)).collect();
+    let mut entries: Vec<_> = trash.entries()?.into_iter().map(|(name, kind)| (time_of(&name), name, kind)).collect();
     entries.sort_by(|(one, a, _), (other, b, _)| (other, b).cmp(&(one, a)));
     let fresh = |time: &Option<Time>| time.is_some_and(|time| time + keep.age > now);
     for (at, (time, name, kind)) in entries.iter().enumerate() {

@@ -122,7 +122,8 @@ impl Writer {
         receipt.describe(&files, &public);
         self.check(&name, replaces.as_ref())?;
         let made = trash::name(self.now, &name)?;
-        let placed = self.stage(&made, &files, &public, &receipt).and_then(|()| self.place(&made, &name, replaces.is_some()));
+        let placed =
+            self.stage(&made, &files, &public, &receipt).and_then(|()| self.place(&made, &name, replaces.is_some()));
         if placed.is_err() {
             // The next run would remove it, too; and whatever failed may well fail here.
             let _ = self.disk.remove("remove what was not committed", &self.area.staging, &made, crate::Kind::Folder);

@@ -1,0 +1,317 @@
+//! What a commit does when nothing goes wrong.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use artifacts_store::{Difference, Error, Keep, NewSlice, Options, ReceiptState};
+
+use crate::support::*;
+
+#[test]
+fn a_storage_that_is_not_there_holds_nothing_and_is_not_made_by_reading() {
+    let checkout = Checkout::new();
+    assert_eq!(checkout.read(WEB), None);
+    assert_eq!(checkout.storage().list().unwrap(), artifacts_store::Listing::default());
+    assert_eq!(children(checkout.dir.path()).len(), 0);
+}
+
+#[test]
+fn what_is_committed_is_read_again() {
+    let checkout = Checkout::new();
+    let committed =
+        put(&checkout.writer(), WEB, &[("env.age", "cipher"), ("a b.c.age", "")], &[("key.pub", "public")]).unwrap();
+    let slice = checkout.read(WEB).unwrap();
+    assert_eq!(slice.files, files(&[("env.age", "cipher"), ("a b.c.age", "")]));
+    assert_eq!(slice.public, files(&[("key.pub", "public")]));
+    assert_eq!(slice.receipt, ReceiptState::Valid(Box::new(committed.receipt)));
+    assert_eq!(slice.differences(), []);
+    assert_eq!(committed.path, "secrets/per-machine/web1/attic");
+    assert_eq!(committed.trash, None);
+    assert!(checkout.trash().is_empty() && checkout.staged().is_empty());
+}
+
+#[test]
+fn a_slice_is_replaced_as_a_whole_and_the_old_one_lies_in_the_trash() {
+    let checkout = Checkout::new();
+    checkout.put(WEB, &[("one.age", "1"), ("two.age", "2")]);
+    let committed = checkout.put(WEB, &[("other.sops", "3")]);
+    assert_eq!(checkout.read(WEB).unwrap().files, files(&[("other.sops", "3")]));
+    let trash = checkout.trash();
+    assert_eq!(trash, [checkout.path(&committed.trash.unwrap())]);
+    assert_eq!(fs::read(trash[0].join("two.age")).unwrap(), b"2");
+    assert!(trash[0].file_name().unwrap().to_str().unwrap().starts_with("2026-09-"));
+    assert!(checkout.staged().is_empty());
+}
+
+#[test]
+fn names_with_blanks_dots_and_signs_are_stored() {
+    let checkout = Checkout::new();
+    let names = [
+        "per-user/alice@laptop/my key.v2",
+        "shared/...",
+        "shared/é+ü",
+        "per-machine/.hidden/public",
+        "shared/receipt.json",
+    ];
+    for instance in names {
+        checkout.put(instance, &[("x.age", instance)]);
+    }
+    for instance in names {
+        assert_eq!(checkout.read(instance).unwrap().files, files(&[("x.age", instance)]));
+        assert_eq!(checkout.read(instance).unwrap().differences(), []);
+    }
+    let mut expected: Vec<_> = names.map(name).into();
+    expected.sort();
+    assert_eq!(checkout.storage().list().unwrap().slices, expected);
+    let long = format!("per-machine/{}/{}", "m".repeat(200), "é".repeat(100));
+    checkout.put(&long, &[("x.age", "1")]);
+    checkout.put(&long, &[("x.age", "2")]);
+    assert_eq!(checkout.read(&long).unwrap().files, files(&[("x.age", "2")]));
+}
+
+#[test]
+fn modes_are_those_of_a_checkout_whatever_the_umask() {
+    let checkout = Checkout::new();
+    put(&checkout.writer(), WEB, &[("env.age", "x")], &[("key.pub", "y")]).unwrap();
+    let mode = |below: &str| fs::metadata(checkout.path(below)).unwrap().permissions().mode() & 0o7777;
+    for folder in [
+        "secrets",
+        "secrets/per-machine",
+        "secrets/per-machine/web1",
+        &format!("secrets/{WEB}"),
+        &format!("secrets/{WEB}/public"),
+    ] {
+        assert_eq!(mode(folder), 0o755, "{folder}");
+    }
+    for file in ["env.age", "receipt.json", "public/key.pub"] {
+        assert_eq!(mode(&format!("secrets/{WEB}/{file}")), 0o644, "{file}");
+    }
+    for folder in ["", "/staging", "/trash"] {
+        assert_eq!(mode(&format!("secrets/.artifacts{folder}")), 0o700, "{folder}");
+    }
+    assert_eq!(fs::read(checkout.path("secrets/.artifacts/.gitignore")).unwrap(), b"*\n");
+}
+
+#[test]
+fn a_folder_of_the_hosts_own_that_others_may_enter_is_closed() {
+    let checkout = Checkout::new();
+    fs::create_dir_all(checkout.path("secrets/.artifacts")).unwrap();
+    fs::set_permissions(checkout.path("secrets/.artifacts"), fs::Permissions::from_mode(0o777)).unwrap();
+    drop(checkout.writer());
+    let mode = fs::metadata(checkout.path("secrets/.artifacts")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn only_what_was_read_is_replaced() {
+    let checkout = Checkout::new();
+    let writer = checkout.writer();
+    let new = |replaces| NewSlice {
+        files: files(&[("env.age", "mine")]),
+        public: files(&[]),
+        receipt: receipt(WEB),
+        replaces,
+    };
+
+    put(&writer, WEB, &[("env.age", "first")], &[]).unwrap();
+    let first = checkout.read(WEB).unwrap().fingerprint();
+    assert!(matches!(writer.commit(new(None)), Err(Error::Appeared { .. })));
+    assert!(matches!(writer.check(&name(WEB), None), Err(Error::Appeared { .. })));
+
+    fs::write(checkout.path(&format!("secrets/{WEB}/env.age")), "pulled").unwrap();
+    assert!(matches!(writer.commit(new(Some(first))), Err(Error::Changed { .. })));
+    assert_eq!(checkout.read(WEB).unwrap().files, files(&[("env.age", "pulled")]));
+
+    fs::remove_dir_all(checkout.path(&format!("secrets/{WEB}"))).unwrap();
+    assert!(matches!(writer.commit(new(Some(first))), Err(Error::Vanished { .. })));
+    assert_eq!(checkout.read(WEB), None);
+    writer.check(&name(WEB), None).unwrap();
+    writer.commit(new(None)).unwrap();
+    assert!(checkout.staged().is_empty());
+}
+
+#[test]
+fn the_fingerprint_is_of_every_name_and_byte() {
+    let checkout = Checkout::new();
+    let base = format!("secrets/{WEB}");
+    put(&checkout.writer(), WEB, &[("a", "12"), ("b", "3")], &[("p", "4")]).unwrap();
+    let mut seen = vec![checkout.read(WEB).unwrap().fingerprint()];
+    for (file, bytes) in [("a", "1"), ("b", "23"), ("public/p", "5"), ("receipt.json", "{}"), ("c", "")] {
+        fs::write(checkout.path(&format!("{base}/{file}")), bytes).unwrap();
+        let next = checkout.read(WEB).unwrap().fingerprint();
+        assert!(!seen.contains(&next), "{file}");
+        seen.push(next);
+    }
+    fs::rename(checkout.path(&format!("{base}/c")), checkout.path(&format!("{base}/public/c"))).unwrap();
+    assert!(!seen.contains(&checkout.read(WEB).unwrap().fingerprint()));
+}
+
+#[test]
+fn every_difference_from_the_receipt_is_told() {
+    let checkout = Checkout::new();
+    let at = |below: &str| checkout.path(&format!("secrets/{WEB}/{below}"));
+    put(&checkout.writer(), WEB, &[("env.age", "cipher"), ("gone.age", "x")], &[("key.pub", "k"), ("old.pub", "k")])
+        .unwrap();
+    let differences = || checkout.read(WEB).unwrap().differences();
+
+    fs::write(at("env.age"), "cIpher").unwrap();
+    fs::remove_file(at("gone.age")).unwrap();
+    fs::write(at("new.age"), "").unwrap();
+    fs::write(at("public/key.pub"), "K").unwrap();
+    fs::remove_file(at("public/old.pub")).unwrap();
+    fs::write(at("public/new.pub"), "").unwrap();
+    let text = |text: &str| text.to_owned();
+    assert_eq!(
+        differences(),
+        [
+            Difference::Changed(text("env.age")),
+            Difference::Missing(text("gone.age")),
+            Difference::Extra(text("new.age")),
+            Difference::Changed(text("public/key.pub")),
+            Difference::Missing(text("public/old.pub")),
+            Difference::Extra(text("public/new.pub")),
+        ]
+    );
+
+    // A whole slice under another's name, receipt and all.
+    put(&checkout.writer(), "shared/other", &[("env.age", "o")], &[]).unwrap();
+    fs::remove_dir_all(at("")).unwrap();
+    fs::rename(checkout.path("secrets/shared/other"), at("")).unwrap();
+    assert_eq!(differences(), [Difference::OtherInstance(name("shared/other"))]);
+
+    fs::write(at("receipt.json"), "<<<<<<< HEAD").unwrap();
+    assert!(matches!(differences().as_slice(), [Difference::Malformed(_)]));
+    fs::remove_file(at("receipt.json")).unwrap();
+    assert_eq!(differences(), [Difference::NoReceipt]);
+}
+
+#[test]
+fn an_empty_folder_is_no_slice() {
+    let checkout = Checkout::new();
+    fs::create_dir_all(checkout.path(&format!("secrets/{WEB}"))).unwrap();
+    assert_eq!(checkout.read(WEB), None);
+    assert!(checkout.storage().list().unwrap().slices.is_empty());
+    checkout.put(WEB, &[("env.age", "x")]);
+    assert_eq!(checkout.read(WEB).unwrap().differences(), []);
+}
+
+#[test]
+fn the_list_tells_slices_from_the_rest() {
+    let checkout = Checkout::new();
+    for instance in [WEB, "per-user/alice/ssh", "shared/ca"] {
+        checkout.put(instance, &[("x.age", "x")]);
+    }
+    fs::write(checkout.path("secrets/README.md"), "").unwrap();
+    fs::create_dir_all(checkout.path("secrets/elsewhere/a/b")).unwrap();
+    fs::write(checkout.path("secrets/shared/file"), "").unwrap();
+    fs::write(checkout.path("secrets/per-machine/file"), "").unwrap();
+    std::os::unix::fs::symlink("/etc", checkout.path("secrets/per-user/link")).unwrap();
+    fs::create_dir_all(checkout.path(&format!("secrets/shared/{}", "x".repeat(201)))).unwrap();
+    let listing = checkout.storage().list().unwrap();
+    assert_eq!(listing.slices, [name(WEB), name("per-user/alice/ssh"), name("shared/ca")]);
+    let odd: Vec<_> = listing.oddities.iter().map(|oddity| oddity.path.clone()).collect();
+    let long = format!("secrets/shared/{}", "x".repeat(201));
+    assert_eq!(
+        odd,
+        [
+            "secrets/README.md",
+            "secrets/elsewhere",
+            "secrets/per-machine/file",
+            "secrets/per-user/link",
+            "secrets/shared/file",
+            &long
+        ]
+    );
+}
+
+#[test]
+fn what_is_removed_lies_in_the_trash_and_leaves_no_empty_folder() {
+    let checkout = Checkout::new();
+    checkout.put(WEB, &[("x.age", "1")]);
+    checkout.put("per-machine/web1/other", &[("x.age", "2")]);
+    checkout.put("shared/ca", &[("x.age", "3")]);
+    let writer = checkout.writer();
+    let trashed = writer.remove(&name(WEB)).unwrap().unwrap();
+    assert_eq!(fs::read(checkout.path(&trashed).join("x.age")).unwrap(), b"1");
+    assert_eq!(writer.remove(&name(WEB)).unwrap(), None);
+    assert!(checkout.path("secrets/per-machine/web1").exists());
+    writer.remove(&name("per-machine/web1/other")).unwrap().unwrap();
+    writer.remove(&name("shared/ca")).unwrap().unwrap();
+    assert_eq!(children(&checkout.path("secrets")), [checkout.path("secrets/.artifacts")]);
+    put(&writer, WEB, &[("x.age", "4")], &[]).unwrap();
+    assert_eq!(checkout.read(WEB).unwrap().files, files(&[("x.age", "4")]));
+}
+
+#[test]
+fn the_trash_is_emptied_by_age_and_by_count() {
+    let checkout = Checkout::new();
+    let keep = |age_days: u64, count| Keep { age: Duration::from_hours(age_days * 24), count };
+    let run = |day: u64, keep| {
+        let writer =
+            checkout.storage().lock(Options { keep, ..Options::at(now() + Duration::from_hours(day * 24)) }).unwrap();
+        put(&writer, WEB, &[("x.age", &day.to_string())], &[]).unwrap();
+    };
+    for day in 0..4 {
+        run(day, keep(30, 100));
+    }
+    let contents =
+        || checkout.trash().iter().map(|slice| fs::read_to_string(slice.join("x.age")).unwrap()).collect::<Vec<_>>();
+    // The trash of day n holds what day n - 1 made.
+    assert_eq!(contents(), ["0", "1", "2"]);
+    fs::create_dir(checkout.path("secrets/.artifacts/trash/planted")).unwrap();
+    run(4, keep(30, 2));
+    assert_eq!(contents(), ["1", "2", "3"]);
+    run(32, keep(30, 100));
+    assert_eq!(contents(), ["2", "3", "4"]);
+    run(200, keep(30, 100));
+    assert_eq!(contents(), ["32"]);
+}
+
+#[test]
+fn two_writers_do_not_meet() {
+    let checkout = Checkout::new();
+    let first = checkout.writer();
+    match checkout.storage().lock(Options::at(now())) {
+        Err(Error::Locked { storage, pid }) => {
+            assert_eq!((storage.as_str(), pid), ("secrets", Some(std::process::id())));
+        }
+        other => panic!("{:?}", other.err()),
+    }
+    assert_eq!(checkout.read(WEB), None);
+    drop(first);
+    drop(checkout.writer());
+}
+
+#[test]
+fn readers_see_whole_slices_while_they_are_replaced() {
+    let checkout = Checkout::new();
+    checkout.put(WEB, &[("a.age", "0"), ("b.age", "0")]);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let options = Options { durability: artifacts_store::Durability::NoSync, ..Options::at(now()) };
+            let writer = checkout.storage().lock(options).unwrap();
+            for round in 1..300 {
+                let round = round.to_string();
+                put(&writer, WEB, &[("a.age", &round), ("b.age", &round)], &[]).unwrap();
+            }
+        });
+        while !writer.is_finished() {
+            let slice = checkout.read(WEB).unwrap();
+            assert_eq!(slice.files["a.age"], slice.files["b.age"]);
+            assert_eq!(slice.differences(), []);
+        }
+    });
+}
+
+#[test]
+fn a_nested_storage_and_a_second_one_are_apart() {
+    let checkout = Checkout::new();
+    let root = artifacts_store::Root::open(checkout.dir.path()).unwrap();
+    let nested = artifacts_store::Storage::open(&root, "deep/in/secrets").unwrap();
+    let writer = nested.lock(Options::at(now())).unwrap();
+    let _other = checkout.writer();
+    put(&writer, WEB, &[("x.age", "1")], &[]).unwrap();
+    assert!(checkout.path("deep/in/secrets/per-machine/web1/attic/receipt.json").exists());
+    assert_eq!(checkout.read(WEB), None);
+}

@@ -1,0 +1,187 @@
+//! kill -9 before every single change to the disk, and a failure at every one.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use artifacts_store::{Error, Options};
+
+use crate::support::*;
+
+const ROOT: &str = "ARTIFACTS_TEST_ROOT";
+const STEP: &str = "ARTIFACTS_TEST_STEP";
+const WORK: &str = "ARTIFACTS_TEST_WORK";
+
+/// What a run does with the slice: `put TEXT` or `remove`.
+pub fn work(root: &Path, options: Options, what: &str) -> Result<(), Error> {
+    let writer = storage(root)?.lock(options)?;
+    match what.split_once(' ') {
+        Some(("put", text)) => {
+            put(&writer, WEB, &[("one.age", text), ("two.age", text)], &[("key.pub", text)]).map(drop)
+        }
+        _ => writer.remove(&name(WEB)).map(drop),
+    }
+}
+
+/// The body of a process that is started by [`killed_at`]; by itself it has nothing to do.
+#[test]
+fn child() {
+    let Some(root) = std::env::var_os(ROOT) else { return };
+    let last: usize = std::env::var(STEP).unwrap().parse().unwrap();
+    let mut options = Options::at(now());
+    let taken = AtomicUsize::new(0);
+    options.hooks.step = Arc::new(move |_| {
+        if taken.fetch_add(1, Ordering::SeqCst) == last {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL).unwrap();
+        }
+        Ok(())
+    });
+    work(Path::new(&root), options, &std::env::var(WORK).unwrap()).unwrap();
+}
+
+/// Runs the work in a process that is killed before its nth step; tells whether it was.
+pub fn killed_at(root: &Path, step: usize, what: &str) -> bool {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["crash::child", "--exact", "--nocapture"])
+        .env(ROOT, root)
+        .env(STEP, step.to_string())
+        .env(WORK, what)
+        .output()
+        .unwrap();
+    match std::os::unix::process::ExitStatusExt::signal(&output.status) {
+        Some(9) => true,
+        None if output.status.success() => false,
+        _ => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+/// The text of the slice that lies there, which must be whole and agree with its receipt.
+pub fn whole(root: &Path) -> Option<String> {
+    let slice = storage(root).unwrap().read(&name(WEB)).unwrap()?;
+    assert_eq!(slice.differences(), [], "a slice that is not as its receipt says");
+    let text = slice.files["one.age"].clone();
+    assert_eq!(slice.files["two.age"], text);
+    assert_eq!(slice.public["key.pub"], text);
+    assert_eq!((slice.files.len(), slice.public.len()), (2, 1));
+    Some(String::from_utf8(text).unwrap())
+}
+
+fn enumerate(before: Option<&str>, what: &str, after: Option<&str>) -> usize {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let mut outcomes = BTreeSet::new();
+    for step in 0.. {
+        let checkout = Checkout::new();
+        let root = checkout.dir.path();
+        if let Some(before) = before {
+            work(root, Options::at(now()), &format!("put {before}")).unwrap();
+        }
+        let killed = killed_at(root, step, what);
+        let left = whole(root);
+        assert!(left == text(before) || left == text(after), "killed before step {step}: {left:?}");
+        outcomes.insert(left.clone());
+        // The next run works, and cleans.
+        work(root, Options::at(now()), "put next").unwrap();
+        assert_eq!(whole(root), Some("next".to_owned()), "after a kill before step {step}");
+        assert_eq!(checkout.staged(), Vec::<std::path::PathBuf>::new(), "after a kill before step {step}");
+        if let Some(left) = left {
+            let kept =
+                checkout.trash().iter().any(|slice| std::fs::read_to_string(slice.join("one.age")).unwrap() == left);
+            assert!(kept, "what lay there before is in the trash");
+        }
+        if !killed {
+            assert_eq!(outcomes.len(), 2, "no kill hit before the change, or none after");
+            return step;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn killed_at_every_step_of_the_first_commit() {
+    let steps = enumerate(None, "put new", Some("new"));
+    let all = recorded(|options| work(Checkout::new().dir.path(), options, "put new").unwrap());
+    assert_eq!(steps, all.len(), "every step was hit");
+    for step in
+        ["make the storage", "try an exchange", "write the file", "make the folder above", "put the slice in place"]
+    {
+        assert!(all.contains(&step), "{all:?}");
+    }
+}
+
+#[test]
+fn killed_at_every_step_of_a_later_commit() {
+    assert!(enumerate(Some("old"), "put new", Some("new")) > 20);
+}
+
+#[test]
+fn killed_at_every_step_of_a_removal() {
+    assert!(enumerate(Some("old"), "remove", None) > 10);
+}
+
+#[test]
+fn killed_after_the_exchange_the_old_slice_is_in_the_trash() {
+    let checkout = Checkout::new();
+    let root = checkout.dir.path();
+    work(root, Options::at(now()), "put old").unwrap();
+    for step in 0.. {
+        assert!(killed_at(root, step, "put new"));
+        if whole(root).as_deref() == Some("new") {
+            break;
+        }
+    }
+    let old = checkout.trash().iter().filter(|slice| std::fs::read(slice.join("one.age")).unwrap() == b"old").count();
+    assert_eq!(old, 1);
+}
+
+/// Options of a run that fails at its nth step and at none other.
+pub fn failing_at(step: usize) -> Options {
+    let mut options = Options::at(now());
+    let taken = AtomicUsize::new(0);
+    options.hooks.step = Arc::new(move |_| {
+        if taken.fetch_add(1, Ordering::SeqCst) == step {
+            Err(io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error()))
+        } else {
+            Ok(())
+        }
+    });
+    options
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_step_loses_nothing_and_leaves_nothing() {
+    for before in [None, Some("old")] {
+        for step in 0.. {
+            let checkout = Checkout::new();
+            let root = checkout.dir.path();
+            if let Some(before) = before {
+                work(root, Options::at(now()), &format!("put {before}")).unwrap();
+            }
+            let result = work(root, failing_at(step), "put new");
+            let left = whole(root);
+            match result {
+                Ok(()) => {
+                    assert_eq!(left.as_deref(), Some("new"));
+                    assert!(step > 20);
+                    break;
+                }
+                Err(Error::Full { .. }) => assert!(left.as_deref() == before || left.as_deref() == Some("new")),
+                Err(error) => panic!("{error}"),
+            }
+            let committing = checkout.path("secrets/.artifacts/staging").exists()
+                && checkout
+                    .staged()
+                    .iter()
+                    .any(|left| !left.file_name().unwrap().to_str().unwrap().starts_with("probe"));
+            assert!(!committing, "the staged slice is removed at once, step {step}");
+            if left.as_deref() == before && checkout.path("secrets/.artifacts/trash").exists() {
+                let slices = checkout.trash().iter().filter(|slice| slice.join("receipt.json").exists()).count();
+                assert_eq!(slices, 0, "nothing that was not committed lies in the trash, step {step}");
+            }
+            work(root, Options::at(now()), "put next").unwrap();
+            assert_eq!(whole(root).as_deref(), Some("next"));
+        }
+    }
+}

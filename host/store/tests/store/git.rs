@@ -1,0 +1,216 @@
+//! Git's index, in checkouts that mean well and in others.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use artifacts_store::{Git, Options, Root, Storage, Warning};
+
+use crate::support::*;
+
+fn git_program() -> Git {
+    let env = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    Git { program: "git".into(), env: env.collect::<BTreeMap<_, _>>() }
+}
+
+/// What a person would run; the checkout's configuration counts.
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "core.hooksPath=/dev/null"])
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn repository(arguments: &[&str]) -> Checkout {
+    let checkout = Checkout::new();
+    git(checkout.dir.path(), &[&["init", "-q"], arguments].concat());
+    fs::write(checkout.path("flake.nix"), "{ }").unwrap();
+    git(checkout.dir.path(), &["add", "."]);
+    git(checkout.dir.path(), &["commit", "-qm", "first"]);
+    checkout
+}
+
+fn status(checkout: &Checkout) -> String {
+    git(checkout.dir.path(), &["status", "--porcelain", "--untracked-files=all", "--no-renames"])
+}
+
+#[test]
+fn new_files_are_in_the_index_and_nothing_else_is_touched() {
+    for format in ["sha1", "sha256"] {
+        let checkout = repository(&["--object-format", format]);
+        fs::write(checkout.path("flake.nix"), "changed").unwrap();
+        fs::write(checkout.path("untracked"), "").unwrap();
+        let writer = checkout.writer();
+        let odd = "shared/*[a] b";
+        let paths = [WEB, odd].map(|instance| put(&writer, instance, &[("env.age", "x")], &[]).unwrap().path);
+        writer.add_to_git(&git_program(), &paths).unwrap();
+        let mut lines: Vec<_> = status(&checkout).lines().map(|line| line.replace('"', "")).collect();
+        lines.sort();
+        assert_eq!(
+            lines,
+            [
+                " A secrets/per-machine/web1/attic/env.age",
+                " A secrets/per-machine/web1/attic/receipt.json",
+                " A secrets/shared/*[a] b/env.age",
+                " A secrets/shared/*[a] b/receipt.json",
+                " M flake.nix",
+                "?? untracked",
+            ]
+        );
+        assert!(checkout.staged().is_empty());
+        // Nix and people go on from here.
+        git(checkout.dir.path(), &["add", "secrets"]);
+        git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
+        git(checkout.dir.path(), &["fsck", "--strict"]);
+    }
+}
+
+#[test]
+fn a_replaced_slice_keeps_its_place_in_the_index() {
+    let checkout = repository(&[]);
+    checkout.put(WEB, &[("old.age", "x"), ("env.age", "x")]);
+    git(checkout.dir.path(), &["add", "secrets"]);
+    git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("new.age", "x"), ("env.age", "y")], &[("key.pub", "")]).unwrap().path;
+    writer.add_to_git(&git_program(), &[path]).unwrap();
+    let mut lines: Vec<_> =
+        status(&checkout).lines().map(|line| line.replace("secrets/per-machine/web1/attic/", "")).collect();
+    lines.sort();
+    assert_eq!(lines, [" A new.age", " A public/key.pub", " D old.age", " M env.age", " M receipt.json"]);
+}
+
+#[test]
+fn outside_a_checkout_there_is_nothing_to_do() {
+    let checkout = Checkout::new();
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    let nowhere = Git { program: "/no/such/git".into(), env: BTreeMap::new() };
+    writer.add_to_git(&nowhere, &[path]).unwrap();
+}
+
+#[test]
+fn a_root_inside_a_checkout_and_a_linked_work_tree_work() {
+    let checkout = repository(&[]);
+    let folder = checkout.path("sub/folder");
+    fs::create_dir_all(&folder).unwrap();
+    let elsewhere = Checkout::new();
+    let linked = elsewhere.path("linked");
+    git(checkout.dir.path(), &["worktree", "add", "-q", linked.to_str().unwrap(), "-b", "linked"]);
+    for root in [folder, linked] {
+        let storage = Storage::open(&Root::open(&root).unwrap(), "secrets").unwrap();
+        let writer = storage.lock(Options::at(now())).unwrap();
+        let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+        writer.add_to_git(&git_program(), &[path]).unwrap();
+        assert_eq!(git(&root, &["ls-files", "."]).lines().filter(|line| line.ends_with("env.age")).count(), 1);
+    }
+}
+
+#[test]
+fn what_git_refuses_is_a_warning() {
+    let checkout = repository(&[]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    let nowhere = Git { program: "/no/such/git".into(), env: BTreeMap::new() };
+    assert!(matches!(writer.add_to_git(&nowhere, &[path.clone()]), Err(Warning::NotStarted { .. })));
+
+    fs::write(checkout.path(".git/index.lock"), "").unwrap();
+    match writer.add_to_git(&git_program(), &[path.clone()]) {
+        Err(Warning::Refused { said }) => assert!(said.contains("index.lock"), "{said}"),
+        other => panic!("{other:?}"),
+    }
+    fs::remove_file(checkout.path(".git/index.lock")).unwrap();
+
+    fs::write(checkout.path(".gitignore"), "per-machine\n").unwrap();
+    let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
+    match writer.add_to_git(&git_program(), &[path, other]) {
+        Err(Warning::Refused { said }) => assert!(said.contains("ignored"), "{said}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(status(&checkout).contains(" A secrets/shared/ca/env.age"), "one ignored path does not stop the others");
+    assert!(checkout.staged().is_empty());
+
+    fs::write(checkout.path(".git/index"), "garbage").unwrap();
+    assert!(matches!(writer.add_to_git(&git_program(), &["secrets".to_owned()]), Err(Warning::Refused { .. })));
+}
+
+#[test]
+fn the_checkouts_own_configuration_runs_nothing() {
+    let checkout = repository(&[]);
+    checkout.put(WEB, &[("env.age", "x")]);
+    git(checkout.dir.path(), &["add", "secrets"]);
+    let canary = checkout.path("canary");
+    let script = checkout.path("trap.sh");
+    fs::write(&script, format!("#!/bin/sh\ntouch '{}'\n", canary.display())).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let trap = script.to_str().unwrap();
+
+    let hooks = checkout.path(".git/hooks");
+    fs::create_dir_all(&hooks).unwrap();
+    for hook in ["post-index-change", "pre-commit", "fsmonitor-watchman", "reference-transaction"] {
+        fs::copy(&script, hooks.join(hook)).unwrap();
+    }
+    for (key, value) in [
+        ("core.fsmonitor", trap),
+        ("core.hooksPath", hooks.to_str().unwrap()),
+        ("filter.trap.clean", trap),
+        ("filter.trap.process", trap),
+        ("filter.trap.required", "true"),
+        ("core.sshCommand", trap),
+        ("core.pager", trap),
+        ("alias.add", &format!("!{trap}")),
+        ("alias.rev-parse", &format!("!{trap}")),
+    ] {
+        git(checkout.dir.path(), &["config", key, value]);
+    }
+    fs::write(checkout.path(".gitattributes"), "* filter=trap\n").unwrap();
+    fs::write(checkout.path(".git/info/attributes"), "* filter=trap\n").unwrap();
+
+    // The trap works: git as a person runs it starts what the configuration names.
+    let _ = Command::new("git").args(["add", "."]).current_dir(checkout.dir.path()).output().unwrap();
+    assert!(canary.exists());
+    fs::remove_file(&canary).unwrap();
+    fs::remove_file(checkout.path(".git/index.lock")).ok();
+
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "new"), ("other.age", "x")], &[]).unwrap().path;
+    // A work tree that git has to look at closely: same size, same time.
+    writer.add_to_git(&git_program(), &[path]).unwrap();
+    assert!(!canary.exists(), "something of the checkout's configuration was run");
+}
+
+#[test]
+fn the_callers_git_variables_do_not_count() {
+    let checkout = repository(&[]);
+    let elsewhere = repository(&[]);
+    let mut program = git_program();
+    program.env.insert("GIT_DIR".into(), elsewhere.path(".git").into());
+    program.env.insert("GIT_INDEX_FILE".into(), elsewhere.path(".git/index").into());
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    writer.add_to_git(&program, &[path]).unwrap();
+    assert!(status(&checkout).contains(" A secrets/"));
+    assert_eq!(status(&elsewhere), "");
+}
+
+#[test]
+fn slices_from_a_clone_are_as_their_receipts_say() {
+    let checkout = repository(&[]);
+    put(&checkout.writer(), WEB, &[("env.age", "line\r\nline\n\0")], &[("key.pub", "x\n")]).unwrap();
+    git(checkout.dir.path(), &["add", "."]);
+    git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
+    let clone = Checkout::new();
+    git(clone.dir.path(), &["clone", "-q", checkout.dir.path().to_str().unwrap(), "."]);
+    assert_eq!(clone.read(WEB).unwrap().differences(), []);
+    assert!(!clone.path("secrets/.artifacts").exists(), "the host's own folder is no business of git's");
+    assert_eq!(status(&clone), "");
+    drop(clone.writer());
+    assert_eq!(status(&clone), "");
+}

@@ -1,0 +1,122 @@
+//! A checkout to work in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use artifacts_seam::Files;
+use artifacts_spec::{InstanceName, TargetKind};
+use artifacts_store::{
+    BackendId, Committed, Error, Generation, Hex, NewSlice, Options, Receipt, Root, Schema, Sha256, Slice, Storage,
+    TargetId, Time, Writer,
+};
+
+pub const WEB: &str = "per-machine/web1/attic";
+
+pub fn name(text: &str) -> InstanceName {
+    text.parse().unwrap()
+}
+
+pub fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_790_000_000)
+}
+
+pub fn files(entries: &[(&str, &str)]) -> Files {
+    entries.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.as_bytes().to_vec())).collect()
+}
+
+pub fn receipt(instance: &str) -> Receipt {
+    Receipt {
+        schema: Schema,
+        instance: name(instance),
+        backend: BackendId {
+            name: "agenix".parse().unwrap(),
+            version: "0.1.0".to_owned(),
+            sha256: Sha256::of(b"component"),
+        },
+        made: Time::from(now()),
+        expires: None,
+        generation: Generation::random().unwrap(),
+        dependencies: BTreeMap::from([(name("shared/ca"), Hex([7; 16]))]),
+        validation: None,
+        targets: BTreeSet::from([TargetId { kind: TargetKind::Nixos, name: "web1".parse().unwrap() }]),
+        readers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
+        files: BTreeMap::new(),
+        public: BTreeMap::new(),
+        sealed: BTreeSet::from([Sha256::of(b"header")]),
+    }
+}
+
+pub struct Checkout {
+    pub dir: tempfile::TempDir,
+}
+
+impl Checkout {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.dir.path().join(below)
+    }
+
+    pub fn storage(&self) -> Storage {
+        storage(self.dir.path()).unwrap()
+    }
+
+    pub fn writer(&self) -> Writer {
+        self.storage().lock(Options::at(now())).unwrap()
+    }
+
+    pub fn read(&self, instance: &str) -> Option<Slice> {
+        self.storage().read(&name(instance)).unwrap()
+    }
+
+    /// Commits over whatever lies there.
+    pub fn put(&self, instance: &str, entries: &[(&str, &str)]) -> Committed {
+        put(&self.writer(), instance, entries, &[]).unwrap()
+    }
+
+    pub fn trash(&self) -> Vec<PathBuf> {
+        children(&self.path("secrets/.artifacts/trash"))
+    }
+
+    pub fn staged(&self) -> Vec<PathBuf> {
+        children(&self.path("secrets/.artifacts/staging"))
+    }
+}
+
+pub fn storage(root: &Path) -> Result<Storage, Error> {
+    Storage::open(&Root::open(root)?, "secrets")
+}
+
+pub fn put(
+    writer: &Writer,
+    instance: &str,
+    entries: &[(&str, &str)],
+    public: &[(&str, &str)],
+) -> Result<Committed, Error> {
+    let replaces = writer.storage().read(&name(instance))?.map(|slice| slice.fingerprint());
+    writer.commit(NewSlice { files: files(entries), public: files(public), receipt: receipt(instance), replaces })
+}
+
+pub fn children(folder: &Path) -> Vec<PathBuf> {
+    let mut list: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    list.sort();
+    list
+}
+
+/// The names of the steps that a run takes.
+pub fn recorded(run: impl FnOnce(Options)) -> Vec<&'static str> {
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let mut options = Options::at(now());
+    let log = Arc::clone(&steps);
+    options.hooks.step = Arc::new(move |step| {
+        log.lock().unwrap().push(step);
+        Ok(())
+    });
+    run(options);
+    let steps = steps.lock().unwrap();
+    steps.clone()
+}
