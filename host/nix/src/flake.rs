@@ -1,5 +1,5 @@
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fmt, thread};
 
 use artifacts_spec::TargetKind;
@@ -8,10 +8,8 @@ use serde::Deserialize;
 
 use crate::{Error, Nix};
 
-/// What has a meaning in the path of a flake reference.
-const RESERVED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'"').add(b'<').add(b'>').add(b'`');
-/// Besides, what has a meaning in its query.
-const RESERVED_IN_QUERY: &AsciiSet = &RESERVED.add(b'&').add(b'+');
+/// What has a meaning in the query of a flake reference, of what a hash can have.
+const IN_QUERY: &AsciiSet = &CONTROLS.add(b'+').add(b'=').add(b'/');
 
 /// A configuration that a flake exports. Whether it declares artifacts is known when it is evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,7 +98,7 @@ impl Flake<'_> {
     }
 
     /// The folder in the store that it is evaluated from.
-    pub fn source(&self) -> &std::path::Path {
+    pub fn source(&self) -> &Path {
         &self.metadata.path
     }
 
@@ -176,21 +174,31 @@ pub(crate) struct Reference {
     pub rev: Option<String>,
     #[serde(rename = "ref")]
     pub branch: Option<String>,
+    #[serde(rename = "narHash")]
+    pub nar_hash: Option<String>,
+    #[serde(rename = "lastModified")]
+    pub last_modified: Option<u64>,
 }
 
 impl Metadata {
-    /// What is evaluated: exactly the source that the metadata tell of. A dirty git tree has no locked reference and may
-    /// change from one process to the next, so its copy in the store is taken.
+    /// What is evaluated: exactly the source that the metadata tell of, if Nix has a reference for it.
     fn evaluated(&self) -> String {
-        if self.locked.kind != "git" || self.locked.rev.is_some() {
-            return self.url.clone();
+        let locked = &self.locked;
+        let in_subfolder = locked.dir.as_deref().is_some_and(|dir| !dir.is_empty());
+        // A folder or a dirty git tree may change from one process to the next; its copy in the store does not. And a
+        // folder's name can have what Nix does not quote in its own `url`.
+        let unfixed = locked.kind == "path" || locked.kind == "git" && locked.rev.is_none();
+        if unfixed && !in_subfolder { self.copy() } else { self.url.clone() }
+    }
+
+    fn copy(&self) -> String {
+        let path = self.path.display();
+        match (&self.locked.nar_hash, self.locked.last_modified) {
+            (Some(hash), Some(modified)) => {
+                let hash = utf8_percent_encode(hash, IN_QUERY);
+                format!("path:{path}?lastModified={modified}&narHash={hash}")
+            }
+            _ => format!("path:{path}"),
         }
-        let path = self.path.to_string_lossy();
-        let mut url = format!("path:{}", utf8_percent_encode(&path, RESERVED));
-        if let Some(dir) = self.locked.dir.as_deref().filter(|dir| !dir.is_empty()) {
-            url.push_str("?dir=");
-            url.extend(utf8_percent_encode(dir, RESERVED_IN_QUERY));
-        }
-        url
     }
 }

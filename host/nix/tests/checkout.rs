@@ -1,0 +1,123 @@
+//! Where stored files are read by Nix and written by the command.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod common;
+
+use std::fs;
+
+use artifacts_nix::Error;
+use artifacts_tests::nix::git;
+use common::{Bench, machine};
+
+const PLAIN: &str = "{ artifacts.store.a.files.f = { }; }";
+
+/// The folder that is written to, for a flake reference.
+fn checkout(bench: &Bench, reference: &str) -> Result<std::path::PathBuf, Error> {
+    let flake = bench.nix().flake(reference)?;
+    let spec = flake.evaluate(flake.targets())?.spec;
+    flake.checkout(spec.root.as_deref())
+}
+
+#[test]
+fn a_plain_folder() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", PLAIN));
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder());
+}
+
+#[test]
+fn a_root_below_the_flake() {
+    let bench = Bench::new();
+    bench.write("deep/er/file", "");
+    bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = ./deep/er; }}")));
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder().join("deep/er"));
+}
+
+#[test]
+fn no_root_at_all() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = null; }}")));
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder());
+}
+
+#[test]
+fn a_git_checkout_from_a_folder_inside() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", PLAIN));
+    bench.commit();
+    let flake = bench.nix().flake(&format!("git+file://{}", bench.folder().display())).unwrap();
+    assert_eq!(flake.checkout(None).unwrap(), bench.folder());
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder());
+}
+
+#[test]
+fn a_flake_in_a_subfolder_of_a_repository() {
+    let bench = Bench::named("config");
+    let top = bench.folder().parent().unwrap().to_owned();
+    bench.flake(&machine("web1", PLAIN));
+    git(&top, &["init", "-q"]).unwrap();
+    git(&top, &["add", "-A"]).unwrap();
+    // Dirty and clean trees are evaluated from different places.
+    for dirty in [true, false] {
+        if !dirty {
+            git(&top, &["commit", "-qm", "x"]).unwrap();
+        }
+        let reference = format!("git+file://{}?dir=config", top.display());
+        assert_eq!(checkout(&bench, &reference).unwrap(), bench.folder(), "dirty: {dirty}");
+        assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder(), "dirty: {dirty}");
+        // What Nix reads is the same place: the value is there.
+        bench.flake(&machine("web1", "{ artifacts.store.a.files.f.secret = false; }"));
+        bench.write("secrets/per-machine/web1/a/public/f", "seen");
+        git(&top, &["add", "-A"]).unwrap();
+        assert_eq!(bench.eval("nixosConfigurations.web1.config.artifacts.store.a.files.f.value"), "seen");
+    }
+}
+
+#[test]
+fn a_path_with_blanks() {
+    let bench = Bench::named("my flake +%20");
+    bench.write("se crets/x", "");
+    bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = ./. + \"/se crets\"; }}")));
+    let mut inside = Bench::new();
+    inside.options.directory = Some(bench.folder().to_owned());
+    assert_eq!(checkout(&inside, ".").unwrap(), bench.folder().join("se crets"));
+}
+
+#[test]
+fn a_private_input_needs_a_root_from_the_person() {
+    let bench = Bench::new();
+    let secrets = tempfile::tempdir().unwrap();
+    fs::write(secrets.path().join("x"), "").unwrap();
+    let input = format!("inputs.secrets.url = \"path:{}\"; inputs.secrets.flake = false;", secrets.path().display());
+    bench.flake_with(&input, &machine("web1", &format!("{PLAIN} {{ artifacts.root = inputs.secrets; }}")), true);
+    let error = checkout(&bench, &bench.reference()).unwrap_err();
+    assert!(matches!(error, Error::Elsewhere { .. }), "{error}");
+    assert!(error.help().unwrap().contains("--root DIR"));
+}
+
+#[test]
+fn a_fixed_revision_or_a_copy_in_the_store_is_read_only() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", PLAIN));
+    bench.commit();
+    let rev = git(bench.folder(), &["rev-parse", "HEAD"]).unwrap();
+    let fixed = format!("git+file://{}?rev={}", bench.folder().display(), rev.trim());
+    let stored = format!("path:{}", bench.source().display());
+    for reference in [fixed, stored] {
+        let error = checkout(&bench, &reference).unwrap_err();
+        assert!(matches!(error, Error::ReadOnly { .. }), "{reference}: {error}");
+        assert!(error.help().unwrap().contains("--root DIR"));
+    }
+}
+
+#[test]
+fn what_git_does_not_know_is_not_there() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", "{ artifacts.store.a.files.f.secret = false; }"));
+    bench.commit();
+    bench.write("secrets/per-machine/web1/a/public/f", "seen");
+    let exists = "nixosConfigurations.web1.config.artifacts.store.a.files.f.exists";
+    assert_eq!(bench.eval_json(exists, "x: x"), false);
+    git(bench.folder(), &["add", "--intent-to-add", "secrets"]).unwrap();
+    assert_eq!(bench.eval_json(exists, "x: x"), true);
+}

@@ -1,0 +1,147 @@
+//! Nix itself failing: absent, broken, cut short, stopped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use artifacts_nix::{Error, Nix, Options};
+use common::{Bench, machine};
+
+/// A `nix` that is a shell script, besides the real one as `$nix`.
+fn fake(folder: &Path, script: &str) -> PathBuf {
+    let nix = which("nix");
+    let file = folder.join("nix");
+    fs::write(&file, format!("#!/bin/sh\nnix={}\n{script}\n", nix.display())).unwrap();
+    common::make_executable(&file);
+    file
+}
+
+fn which(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists()).unwrap()
+}
+
+fn with(program: PathBuf) -> Nix {
+    let environment = artifacts_tests::nix::environment().unwrap();
+    Nix::new(Some(program), environment, Options::default())
+}
+
+#[test]
+fn no_nix() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = vec![("PATH".into(), folder.path().into())];
+    let in_path = Nix::new(None, environment, Options::default());
+    let named = Nix::new(Some(folder.path().join("nix")), Vec::new(), Options::default());
+    for nix in [in_path, named] {
+        let error = nix.flake(".").unwrap_err();
+        assert!(matches!(error, Error::Missing { .. }), "{error}");
+        assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
+        assert!(error.help().unwrap().contains("nixos.org"));
+    }
+}
+
+#[test]
+fn half_an_answer_with_a_good_exit_status() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
+    let folder = tempfile::tempdir().unwrap();
+    // Only the evaluation of the target is cut; what comes before is whole.
+    let nix = with(fake(
+        folder.path(),
+        r#"case "$*" in *"kind ="*) "$nix" "$@" | head -c 300 ;; *) exec "$nix" "$@" ;; esac"#,
+    ));
+    let flake = nix.flake(&bench.reference()).unwrap();
+    let evaluation = flake.evaluate(flake.targets()).unwrap();
+    assert_eq!(evaluation.spec.targets, []);
+    let error = &evaluation.failures[0].error;
+    assert!(matches!(error, Error::Answer { bytes: 300, .. }), "{error}");
+
+    for script in ["", "echo '{'", "echo '[]'", "echo '{ \"path\": 3 }'"] {
+        let nix = with(fake(folder.path(), script));
+        let error = nix.flake(&bench.reference()).unwrap_err();
+        assert!(matches!(error, Error::Answer { .. }), "{script}: {error}");
+    }
+}
+
+#[test]
+fn a_whole_answer_with_a_bad_exit_status() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
+    let folder = tempfile::tempdir().unwrap();
+    let nix = with(fake(
+        folder.path(),
+        r#"case "$*" in *"kind ="*) "$nix" "$@"; echo "error: out of luck" >&2; exit 1 ;; *) exec "$nix" "$@" ;; esac"#,
+    ));
+    let flake = nix.flake(&bench.reference()).unwrap();
+    let evaluation = flake.evaluate(flake.targets()).unwrap();
+    assert_eq!(evaluation.spec.targets, []);
+    assert!(evaluation.failures[0].error.to_string().ends_with("out of luck"));
+}
+
+#[test]
+fn a_nix_that_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = with(fake(folder.path(), "kill -9 $$")).flake(".").unwrap_err().to_string();
+    assert!(error.contains("killed") && error.contains('9'), "{error}");
+}
+
+#[test]
+fn a_spec_that_is_none() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
+    let folder = tempfile::tempdir().unwrap();
+    for (answer, expected) in [
+        (r#"[{ "schema": 2, "targets": [] }]"#, "schema 2"),
+        (r#"[{ "schema": 1, "targets": [], "surprise": 1 }]"#, "surprise"),
+    ] {
+        let script = format!(r#"case "$*" in *"kind ="*) echo '{answer}' ;; *) exec "$nix" "$@" ;; esac"#);
+        let nix = with(fake(folder.path(), &script));
+        let flake = nix.flake(&bench.reference()).unwrap();
+        let error = flake.evaluate(flake.targets()).unwrap().failures.remove(0).error.to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn stopping_ends_the_process_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("pid");
+    let cancel: Arc<AtomicBool> = Arc::default();
+    let options = Options { cancel: Arc::clone(&cancel), ..Options::default() };
+    let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 100", marker.display());
+    let environment = artifacts_tests::nix::environment().unwrap();
+    let nix = Nix::new(Some(fake(folder.path(), &script)), environment, options);
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| nix.flake("."));
+        while !marker.exists() {
+            assert!(started.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        cancel.store(true, Ordering::Relaxed);
+        let error = running.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::Cancelled), "{error}");
+    });
+    assert!(started.elapsed() < Duration::from_secs(20));
+    let pid = fs::read_to_string(marker).unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists(), "it is gone and waited for");
+    assert!(matches!(nix.store_dir().unwrap_err(), Error::Cancelled), "nothing new is started");
+}
+
+#[test]
+fn nix_sees_the_environment_that_it_is_given_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let nix = Nix::new(
+        Some(fake(folder.path(), "/usr/bin/env >&2; exit 1")),
+        vec![("GIVEN".into(), "yes".into())],
+        Options::default(),
+    );
+    let error = nix.flake(".").unwrap_err().to_string();
+    assert!(error.contains("GIVEN=yes"), "{error}");
+    assert!(!error.contains("CARGO"), "{error}");
+}
