@@ -18,11 +18,13 @@ pub fn run() -> Result<PathBuf> {
     Ok(project::program())
 }
 
-/// Builds the host. The whole workspace, as the tests do: another choice of packages is another choice of features, and
+/// Builds the host. The whole workspace and its examples, as the tests do: another choice is another choice of features, and
 /// wasmtime would be compiled again.
 ///
 /// # Errors
 /// When it does not build.
 pub fn host() -> Result<()> {
-    run::done(run::cargo().args(["build", "--release", "--locked", "--workspace"]).current_dir(project::root()))
+    let mut cargo = run::cargo();
+    cargo.args(["build", "--release", "--locked", "--workspace", "--bins", "--examples"]);
+    run::done(cargo.current_dir(project::root()))
 }

@@ -55,10 +55,11 @@ fn lints(mut cargo: Command) -> Result<()> {
     run::done(cargo.args(["--", "-D", "warnings"]))
 }
 
+/// Of examples too, so that features are as in the lints, and what these have read is not read again.
 fn documentation() -> Result<()> {
     run::done(
         run::cargo()
-            .args(["doc", "--release", "--locked", "--workspace", "--no-deps"])
+            .args(["doc", "--release", "--locked", "--workspace", "--no-deps", "--lib", "--bins", "--examples"])
             .current_dir(project::root())
             .env("RUSTDOCFLAGS", "-D warnings"),
     )

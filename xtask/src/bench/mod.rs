@@ -48,7 +48,7 @@ pub fn run(names: &[String]) -> Result<()> {
 struct Bench {
     /// `artifacts`.
     program: PathBuf,
-    /// Rooms of the host, from inside: examples of their crates.
+    /// Rooms of the host, from inside: examples of their crates, built along with the program.
     rooms: PathBuf,
     /// The same work without us.
     native: PathBuf,
@@ -59,11 +59,6 @@ struct Bench {
 impl Bench {
     fn new() -> Result<Self> {
         let program = build::run()?;
-        run::done(
-            run::cargo()
-                .args(["build", "--release", "--locked", "--workspace", "--examples"])
-                .current_dir(project::root()),
-        )?;
         let folder = project::target().join("native");
         run::done(
             run::cargo()
