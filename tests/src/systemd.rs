@@ -41,7 +41,7 @@ const UPSTREAM: [&str; 20] = [
 ];
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A configuration that Nix evaluated: units and what lies below `/etc`.
 #[derive(Debug, Clone)]
@@ -49,37 +49,51 @@ pub struct Configuration {
     boot: Value,
 }
 
-/// Evaluates machines of one flake. `modules` is a Nix list of modules that sees `inputs`; each machine has them all, and
-/// its name as `networking.hostName`.
+/// Evaluates machines, each given by its name and a Nix list of modules that sees `inputs`.
 ///
 /// # Errors
 /// With Nix's message.
-pub fn evaluate(names: &[&str], modules: &str) -> Result<Vec<Configuration>> {
-    let inputs = nix::Inputs::new()?;
-    let folder = tempfile::tempdir()?;
-    let machine = |name: &&str| {
+pub fn evaluate(machines: &[(&str, &str)]) -> Result<Vec<Configuration>> {
+    let system = format!("{}-linux", std::env::consts::ARCH);
+    let output = |(name, modules): &(&str, &str)| {
         format!(
-            "nixosConfigurations.{name} = inputs.nixpkgs.lib.nixosSystem {{ modules = [ inputs.artifacts.nixosModules.default \
+            "nixosConfigurations.\"{name}\" = inputs.nixpkgs.lib.nixosSystem {{ modules = [ inputs.artifacts.nixosModules.default \
              inputs.agenix.nixosModules.default {FIXTURES}/nixos.nix {FIXTURES}/installers.nix \
              {{ nixpkgs.hostPlatform = \"{system}\"; networking.hostName = \"{name}\"; }} ] ++ ({modules}); }};\n",
-            system = concat_system(),
         )
     };
-    let machines: String = names.iter().map(machine).collect();
-    inputs.flake(folder.path(), &format!("inputs: {{ {machines} }}"))?;
-    names.iter().map(|name| build(folder.path(), name)).collect()
+    let boot = |(name, _): &(&str, &str)| format!("nixosConfigurations.\"{name}\".config.system.build.boot");
+    build(&machines.iter().map(output).collect::<String>(), machines.iter().map(boot))
 }
 
-fn concat_system() -> String {
-    format!("{}-linux", std::env::consts::ARCH)
+/// Evaluates a user's configuration, given by a Nix list of modules that sees `inputs`. The home is `/etc/home`.
+///
+/// # Errors
+/// With Nix's message.
+pub fn evaluate_home(modules: &str) -> Result<Configuration> {
+    let system = format!("{}-linux", std::env::consts::ARCH);
+    let output = format!(
+        "homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {{ \
+         pkgs = inputs.nixpkgs.legacyPackages.{system}; modules = [ inputs.artifacts.homeModules.default \
+         inputs.agenix.homeManagerModules.default {FIXTURES}/home.nix \
+         {{ home.username = \"alice\"; home.homeDirectory = \"/etc/home\"; }} ] ++ ({modules}); }};"
+    );
+    let boot = "homeConfigurations.alice.config.home.boot".to_owned();
+    Ok(build(&output, [boot].into_iter())?.remove(0))
 }
 
-fn build(flake: &Path, name: &str) -> Result<Configuration> {
-    let attribute = format!(".#nixosConfigurations.{name}.config.system.build.boot");
-    let built = nix::nix(flake, &["build", "--impure", "--no-link", "--json", &attribute])?;
-    let built: Value = serde_json::from_str(&built)?;
-    let path = built[0]["outputs"]["out"].as_str().context("nix build names no output")?;
-    Ok(Configuration { boot: serde_json::from_str(&fs::read_to_string(path)?)? })
+/// Builds what machines boot with, by the attributes of these outputs.
+fn build(outputs: &str, attributes: impl Iterator<Item = String>) -> Result<Vec<Configuration>> {
+    let folder = tempfile::tempdir()?;
+    nix::Inputs::new()?.flake(folder.path(), &format!("inputs: {{ {outputs} }}"))?;
+    let one = |attribute: String| {
+        let installable = format!(".#{attribute}");
+        let built = nix::nix(folder.path(), &["build", "--impure", "--no-link", "--json", &installable])?;
+        let built: Value = serde_json::from_str(&built)?;
+        let path = built[0]["outputs"]["out"].as_str().context("nix build names no output")?;
+        Ok(Configuration { boot: serde_json::from_str(&fs::read_to_string(path)?)? })
+    };
+    attributes.map(one).collect()
 }
 
 impl Configuration {
@@ -97,6 +111,30 @@ impl Configuration {
     /// The text of a unit.
     pub fn unit(&self, name: &str) -> Option<&str> {
         self.boot["units"][name]["text"].as_str()
+    }
+
+    /// What lies below a user's configuration folder, by path.
+    pub fn config_files(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.boot["configFile"].as_object().into_iter().flatten()
+    }
+
+    /// Adds a user's home, as Home Manager lays it out, at `/etc/home`.
+    ///
+    /// # Errors
+    /// When a value of this module's own is not as it makes them.
+    pub fn add_home(&mut self, home: &Self) -> Result<()> {
+        let etc = self.boot["etc"].as_object_mut().context("a machine has /etc")?;
+        for (path, file) in home.config_files() {
+            etc.insert(format!("home/.config/{path}"), file.clone());
+        }
+        for (name, unit) in home.boot["units"].as_object().into_iter().flatten() {
+            etc.insert(format!("home/.config/systemd/user/{name}"), unit.clone());
+            for by in unit["wantedBy"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                let link = serde_json::json!({ "source": format!("../{name}") });
+                etc.insert(format!("home/.config/systemd/user/{by}.wants/{name}"), link);
+            }
+        }
+        Ok(())
     }
 
     /// Writes `/etc` as NixOS does.
@@ -203,11 +241,10 @@ impl Machine {
                 bail!("the machine ended at once, with {status}:\n{}", self.console());
             }
             let children = fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap_or_default();
-            if let Some(child) = children.split_whitespace().next().and_then(|child| child.parse().ok()) {
-                if fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name.trim() == "systemd") {
-                    self.init = child;
-                    return Ok(());
-                }
+            let child = children.split_whitespace().next().and_then(|child| child.parse().ok());
+            if let Some(child) = child.filter(|child| is_systemd(*child)) {
+                self.init = child;
+                return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -320,6 +357,11 @@ impl Drop for Machine {
         let _ = self.launcher.wait();
         remove_group(&group);
     }
+}
+
+/// Until the last step of booting it is still the shell.
+fn is_systemd(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name.trim() == "systemd")
 }
 
 /// Control groups vanish only when they are empty, which takes the kernel a moment after the last process.

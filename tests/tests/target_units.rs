@@ -43,7 +43,7 @@ static CONFIGURATION: LazyLock<Configuration> = LazyLock::new(|| {
         }}) ]"#,
         package = package.display()
     );
-    evaluate(&["web1"], &modules).unwrap().remove(0)
+    evaluate(&[("web1", &modules)]).unwrap().remove(0)
 });
 
 const API: &str = r"artifact-api\x2dkey\x20\xc3\xa9\x40x.service";
