@@ -249,6 +249,18 @@ fn neither_a_restart_of_the_watcher_nor_another_version_of_it_touches_consumers(
 }
 
 #[test]
+fn no_unit_that_others_are_bound_to_names_a_version_of_the_program() {
+    for (unit, program) in [(ATTIC, "check"), (API, "check"), ("artifacts-watch.service", "watch")] {
+        let text = CONFIGURATION.unit(unit).unwrap();
+        let start = format!("ExecStart=\"/etc/artifacts/bin/artifacts-target\" \"{program}\"");
+        assert!(text.contains(&start), "{text}");
+        if unit != "artifacts-watch.service" {
+            assert!(text.contains("X-RestartIfChanged=false") && !text.contains("/package-"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_new_manifest_is_followed_without_a_restart() {
     let machine = boot();
     machine
