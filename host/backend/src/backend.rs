@@ -1,0 +1,237 @@
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use artifacts_age::Sealer;
+use artifacts_seam::{
+    CallError, Checked, Event, Failure, Files, Instance, Item, Outcome, Request, Secret, SecretId, State, Usage,
+};
+
+use crate::broker::{Broker, Phase};
+use crate::readers::verified;
+use crate::session::Session;
+use crate::{Component, Error, Grants, Limits, Persists, Readers, Scope, slice, words};
+
+/// One request carries at most so many instances, and about so many bytes of slices.
+const CHUNK: usize = 256;
+const CHUNK_BYTES: usize = 4 << 20;
+/// Reasons that a component may give for one stale instance.
+const REASONS: usize = 100;
+
+/// Where a component runs.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// On a thread of this process. Nothing can end a call that hangs in the host; for tests and measurements.
+    InProcess {
+        /// An empty 0700 folder on a RAM-backed file system, of this backend alone.
+        scratch: Arc<OwnedFd>,
+    },
+}
+
+impl Place {
+    /// On a thread of this process, with this empty 0700 folder on a RAM-backed file system.
+    pub fn in_process(scratch: OwnedFd) -> Self {
+        Self::InProcess { scratch: Arc::new(scratch) }
+    }
+}
+
+/// A component, ready to be called, with what it may do.
+pub struct Backend {
+    component: Component,
+    grants: Grants,
+    limits: Limits,
+    session: Session,
+    sealer: Sealer,
+}
+
+/// The answers for a batch.
+#[derive(Debug)]
+pub struct Checks {
+    /// One for each instance, in the order of the batch.
+    pub answers: Vec<Result<Checked, CallError>>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// A slice that was written.
+#[derive(Debug)]
+pub struct Serialized {
+    /// The backend's files, whole.
+    pub files: Files,
+    /// SHA-256, in hex, of each age header that the host sealed; sorted.
+    pub sealed: Vec<String>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// What it took.
+    pub usage: Usage,
+    /// Whether the component was given a plaintext: its words may hold it.
+    pub saw_plaintext: bool,
+}
+
+/// A call that gave nothing.
+#[derive(Debug)]
+pub struct CallFailed {
+    /// Why.
+    pub error: CallError,
+    /// What happened until then.
+    pub events: Vec<Event>,
+    /// What it took.
+    pub usage: Usage,
+    /// Whether the component was given a plaintext: its words, the error's among them, may hold it.
+    pub saw_plaintext: bool,
+}
+
+impl Backend {
+    /// Compiles and links the component. `grants` are the effective ones.
+    ///
+    /// # Errors
+    /// When it does not fit the contract, or its place cannot be had.
+    pub fn open(component: &Component, grants: Grants, limits: Limits, place: &Place) -> Result<Self, Error> {
+        let session = Session::open(component.clone(), limits, place.clone())?;
+        Ok(Self { component: component.clone(), grants, limits, session, sealer: Sealer::default() })
+    }
+
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.component
+    }
+
+    /// What it may do.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Readers and state of each instance, with its slice as it lies (empty when there is none). No answer is lost by another's
+    /// failure.
+    pub fn check(&mut self, batch: Vec<(Instance, Files)>) -> Checks {
+        let mut checks =
+            Checks { answers: Vec::with_capacity(batch.len()), events: Vec::new(), usage: Usage::default() };
+        let mut rest = batch.into_iter().peekable();
+        while rest.peek().is_some() {
+            self.check_chunk(chunk(&mut rest), &mut checks);
+        }
+        checks
+    }
+
+    fn check_chunk(&mut self, chunk: Vec<(Instance, Files)>, checks: &mut Checks) {
+        let unfit: Vec<Option<CallError>> = chunk.iter().map(|(instance, slice)| self.unfit(instance, slice)).collect();
+        let fit: Vec<_> =
+            chunk.iter().zip(&unfit).filter(|(_, unfit)| unfit.is_none()).map(|(one, _)| one.clone()).collect();
+        let no_readers = Readers::new();
+        let mut broker = Broker::new(Phase::Check, &self.grants, &mut self.sealer, &[], &no_readers);
+        let reply = self.session.call(Request::Check(fit), &mut broker);
+        let mut answers = match reply.outcome {
+            Ok(Outcome::Checked(answers)) => answers.into_iter(),
+            _ => Vec::new().into_iter(),
+        };
+        for ((instance, _), unfit) in chunk.iter().zip(unfit) {
+            let missing = || Err(CallError::Broken("it gave no answer".to_owned()));
+            checks.answers.push(match unfit {
+                Some(error) => Err(error),
+                None => answers
+                    .next()
+                    .unwrap_or_else(missing)
+                    .and_then(|checked| verified(instance, checked, &self.grants, &mut self.sealer))
+                    .map(|checked| Checked { state: shown(checked.state), ..checked }),
+            });
+        }
+        checks.events.extend(reply.events);
+        add(&mut checks.usage, reply.usage);
+    }
+
+    /// Has the items written into a copy of the slice. `readers` is what `check` answered for this instance.
+    ///
+    /// # Errors
+    /// When the component fails, breaks the contract, or gives back what cannot be a slice.
+    pub fn serialize(
+        &mut self,
+        instance: Instance,
+        slice: Files,
+        items: &[(String, Secret)],
+        readers: &Readers,
+    ) -> Result<Serialized, CallFailed> {
+        if let Some(error) = self.unfit(&instance, &slice) {
+            return Err(CallFailed { error, events: Vec::new(), usage: Usage::default(), saw_plaintext: false });
+        }
+        let handles = (0..).map(SecretId).zip(items).map(|(secret, (name, value))| Item {
+            name: name.clone(),
+            secret,
+            size: value.size(),
+        });
+        let request = Request::Serialize { instance, slice, items: handles.collect() };
+        let mut broker = Broker::new(Phase::Serialize, &self.grants, &mut self.sealer, items, readers);
+        let reply = self.session.call(request, &mut broker);
+        let (sealed, saw_plaintext) = broker.finish();
+        let (events, usage) = (reply.events, reply.usage);
+        let files = match reply.outcome {
+            // Whoever runs it has looked already; its word is not taken for it.
+            Ok(Outcome::Serialized(files)) => {
+                slice::check(&files, &self.limits).map(|()| files).map_err(CallError::Broken)
+            }
+            Ok(_) => Err(CallError::Broken("it gave the outcome of another call".to_owned())),
+            Err(error) => Err(error),
+        };
+        match files {
+            Ok(files) => Ok(Serialized { files, sealed, events, usage, saw_plaintext }),
+            Err(error) => Err(CallFailed { error, events, usage, saw_plaintext }),
+        }
+    }
+
+    /// Why the component is not even asked.
+    fn unfit(&self, instance: &Instance, slice: &Files) -> Option<CallError> {
+        let manifest = self.component.manifest();
+        let scope = scope(instance);
+        let fail = |kind: &str, message: String| {
+            Some(CallError::Failed(Failure { kind: kind.to_owned(), message, hint: None }))
+        };
+        if manifest.persists == Persists::Target {
+            return fail("unsupported", format!("the backend `{}` keeps nothing in the storage", manifest.name));
+        }
+        if !manifest.scopes.contains(&scope) {
+            let words = match scope {
+                Scope::Machine => "artifacts of a machine",
+                Scope::User => "artifacts of a user",
+                Scope::Shared => "shared artifacts",
+            };
+            return fail("unsupported", format!("the backend `{}` does not store {words}", manifest.name));
+        }
+        slice::check(slice, &self.limits).err().and_then(|why| fail("corrupt", why))
+    }
+}
+
+/// The kind of an instance.
+fn scope(instance: &Instance) -> Scope {
+    if instance.shared {
+        Scope::Shared
+    } else if instance.targets.iter().any(|target| target.kind == "home-manager") {
+        Scope::User
+    } else {
+        Scope::Machine
+    }
+}
+
+fn chunk(rest: &mut impl Iterator<Item = (Instance, Files)>) -> Vec<(Instance, Files)> {
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
+        let Some((instance, slice)) = rest.next() else { break };
+        bytes += slice.values().map(Vec::len).sum::<usize>();
+        chunk.push((instance, slice));
+    }
+    chunk
+}
+
+/// A component's reasons, made fit to be shown.
+fn shown(state: State) -> State {
+    let State::Stale(reasons) = state else { return state };
+    let reason =
+        |(kind, sentence): (String, String)| (words::escaped(&kind, 64), words::escaped(&sentence, words::MESSAGE));
+    State::Stale(reasons.into_iter().take(REASONS).map(reason).collect())
+}
+
+fn add(usage: &mut Usage, more: Usage) {
+    usage.memory = usage.memory.max(more.memory);
+    usage.micros += more.micros;
+    usage.calls += more.calls;
+}

@@ -1,0 +1,132 @@
+//! The host's side of one call: it holds the secrets, and gives out only what the grants and the readers allow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_age::Sealer;
+use artifacts_seam::{Answer, Ask, Failure, Secret, SecretId, Value};
+
+use crate::session::Host;
+use crate::words::escaped;
+use crate::{Grants, Readers};
+
+/// Questions that one call may ask, besides some for each item.
+const QUESTIONS: usize = 1024;
+const QUESTIONS_AN_ITEM: usize = 16;
+
+/// What the component is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Check,
+    Serialize,
+}
+
+pub(crate) struct Broker<'a> {
+    phase: Phase,
+    grants: &'a Grants,
+    sealer: &'a mut Sealer,
+    /// The file that each secret is for, and its bytes.
+    secrets: BTreeMap<SecretId, (&'a str, &'a Secret)>,
+    readers: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    questions: usize,
+    sealed: BTreeSet<String>,
+    saw_plaintext: bool,
+}
+
+impl<'a> Broker<'a> {
+    pub(crate) fn new(
+        phase: Phase,
+        grants: &'a Grants,
+        sealer: &'a mut Sealer,
+        items: &'a [(String, Secret)],
+        readers: &'a Readers,
+    ) -> Self {
+        let numbered = (0..).map(SecretId).zip(items.iter().map(|(name, secret)| (name.as_str(), secret)));
+        let recipients =
+            |(name, list): &'a (String, Vec<String>)| (name.as_str(), list.iter().map(String::as_str).collect());
+        Self {
+            phase,
+            grants,
+            sealer,
+            secrets: numbered.collect(),
+            readers: readers.iter().map(recipients).collect(),
+            questions: QUESTIONS + items.len() * QUESTIONS_AN_ITEM,
+            sealed: BTreeSet::new(),
+            saw_plaintext: false,
+        }
+    }
+
+    /// Hashes of the headers that were sealed, in hex, and whether the component saw a secret.
+    pub(crate) fn finish(self) -> (Vec<String>, bool) {
+        (self.sealed.into_iter().collect(), self.saw_plaintext)
+    }
+
+    fn bytes(&mut self, id: SecretId) -> Answer {
+        if !self.grants.plaintext {
+            return Answer::Denied("it asked for the bytes of a secret without the grant `plaintext`".to_owned());
+        }
+        match self.secrets.get(&id) {
+            Some((_, secret)) => {
+                self.saw_plaintext = true;
+                Answer::Bytes((*secret).clone())
+            }
+            None => unknown(),
+        }
+    }
+
+    fn seal(&mut self, value: &Value, recipients: &[String], armor: bool) -> Answer {
+        if self.phase != Phase::Serialize {
+            return Answer::Denied("it asked the host to encrypt outside of `serialize`".to_owned());
+        }
+        let (file, secret) = match value {
+            Value::Made(secret) => (None, secret),
+            Value::Kept(id) => match self.secrets.get(id) {
+                Some((file, secret)) => (Some(*file), *secret),
+                None => return unknown(),
+            },
+        };
+        if let Some(stranger) = recipients.iter().find(|recipient| !self.reads(file, recipient)) {
+            return Answer::Denied(format!(
+                "it asked the host to encrypt{} to `{}`, which `readers` did not give",
+                file.map_or_else(String::new, |file| format!(" `{file}`")),
+                escaped(stranger, 80),
+            ));
+        }
+        match self.sealer.seal(secret.expose(), recipients, armor) {
+            Ok(sealed) => {
+                self.sealed.insert(sealed.header_sha256);
+                Answer::Sealed(sealed.file)
+            }
+            Err(error) => Answer::Failed(failure("config", &error)),
+        }
+    }
+
+    /// A secret of a file goes to that file's readers, one that the component made to any reader of the instance.
+    fn reads(&self, file: Option<&str>, recipient: &str) -> bool {
+        match file {
+            Some(file) => self.readers.get(file).is_some_and(|readers| readers.contains(recipient)),
+            None => self.readers.values().any(|readers| readers.contains(recipient)),
+        }
+    }
+}
+
+impl Host for Broker<'_> {
+    fn answer(&mut self, ask: Ask) -> Answer {
+        let Some(left) = self.questions.checked_sub(1) else {
+            return Answer::Denied("it asked the host too many questions".to_owned());
+        };
+        self.questions = left;
+        match ask {
+            Ask::SecretBytes(id) => self.bytes(id),
+            Ask::Seal { value, recipients, armor } => self.seal(&value, &recipients, armor),
+            Ask::Open { .. } => Answer::Denied("it asked the host to decrypt, which is not possible yet".to_owned()),
+        }
+    }
+}
+
+fn unknown() -> Answer {
+    Answer::Denied("it asked for a secret that this call does not have".to_owned())
+}
+
+pub(crate) fn failure(kind: &str, error: &artifacts_age::Error) -> Failure {
+    Failure { kind: kind.to_owned(), message: error.to_string(), hint: error.help().map(str::to_owned) }
+}

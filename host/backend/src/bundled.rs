@@ -1,0 +1,25 @@
+//! The backends inside this program.
+
+use crate::{Component, Error};
+
+include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+
+/// Names of the backends that a complete program has inside.
+pub const BUNDLED: &[&str] = &["agenix", "dummy", "sops-nix"];
+
+/// The component of a bundled backend, if this program has it.
+pub fn bundled(name: &str) -> Option<&'static [u8]> {
+    COMPONENTS.iter().find(|(known, _)| *known == name).map(|(_, bytes)| *bytes)
+}
+
+/// A bundled backend, inspected.
+///
+/// # Errors
+/// When there is none of that name, or this program was built without it.
+pub fn bundled_component(name: &str) -> Result<Component, Error> {
+    match bundled(name) {
+        Some(bytes) => Ok(Component::read(bytes)?),
+        None if BUNDLED.contains(&name) => Err(Error::NotBundled(name.to_owned())),
+        None => Err(Error::UnknownBundled { name: name.escape_debug().to_string(), known: BUNDLED.join(", ") }),
+    }
+}

@@ -1,0 +1,110 @@
+//! Guests, instances and folders for the tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, dead_code)]
+
+use std::fs::File;
+use std::path::Path;
+
+use artifacts_backend::{Backend, Checks, Component, Grants, Limits, Place, Readers, effective};
+use artifacts_seam::{CallError, Checked, Files, Instance, Secret, State, Target};
+use tempfile::TempDir;
+
+pub fn guest(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests").join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask build` makes it", path.display()))
+}
+
+pub fn plugin(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins").join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask build` makes it", path.display()))
+}
+
+/// Short enough for tests, long enough for a busy machine.
+pub fn limits() -> Limits {
+    Limits { time: 2, memory: 64 << 20, output: 8 << 20, files: 100 }
+}
+
+/// A backend and the folder that it runs in.
+pub struct Opened {
+    pub backend: Backend,
+    _scratch: TempDir,
+}
+
+pub fn open(component: &Component, granted: &Grants) -> Opened {
+    let scratch = TempDir::new_in("/dev/shm").unwrap();
+    let place = Place::in_process(File::open(scratch.path()).unwrap().into());
+    let grants = effective(&component.manifest().requests, granted);
+    Opened { backend: Backend::open(component, grants, limits(), &place).unwrap(), _scratch: scratch }
+}
+
+pub fn everything() -> Grants {
+    Grants { plaintext: true, identities: true, recipient_plugins: ["x".to_owned()].into() }
+}
+
+pub struct Key {
+    pub identity: age::x25519::Identity,
+    pub public: String,
+}
+
+pub fn key() -> Key {
+    let identity = age::x25519::Identity::generate();
+    let public = identity.to_public().to_string();
+    Key { identity, public }
+}
+
+pub fn unsealed(file: &[u8], key: &Key) -> Vec<u8> {
+    let decryptor = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(file)).unwrap();
+    let mut reader = decryptor.decrypt(std::iter::once(&key.identity as &dyn age::Identity)).unwrap();
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut reader, &mut plain).unwrap();
+    plain
+}
+
+/// An instance of one machine whose backend has this configuration.
+pub fn instance(artifact: &str, files: &[&str], config: &serde_json::Value) -> Instance {
+    let file = |name: &&str| artifacts_seam::File { name: (*name).to_owned(), deploy: true, attrs: Vec::new() };
+    Instance {
+        name: format!("per-machine/web1/{artifact}"),
+        artifact: artifact.to_owned(),
+        shared: false,
+        targets: vec![Target {
+            kind: "nixos".to_owned(),
+            name: "web1".to_owned(),
+            config: config.to_string(),
+            attrs: Vec::new(),
+        }],
+        files: files.iter().map(file).collect(),
+        attrs: Vec::new(),
+    }
+}
+
+/// The hostile guest's configuration: behaviours by operation.
+pub fn behaving(recipients: &[&str], modes: &[(&str, &str)]) -> serde_json::Value {
+    let mut config = serde_json::json!({ "recipients": recipients });
+    for (operation, mode) in modes {
+        config[operation] = (*mode).into();
+    }
+    config
+}
+
+pub fn secrets(items: &[(&str, &str)]) -> Vec<(String, Secret)> {
+    items.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(value.as_bytes().to_vec()))).collect()
+}
+
+pub fn files(files: &[(&str, &str)]) -> Files {
+    files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.as_bytes().to_vec())).collect()
+}
+
+pub fn check_one(backend: &mut Backend, instance: &Instance, slice: Files) -> Result<Checked, CallError> {
+    let Checks { mut answers, .. } = backend.check(vec![(instance.clone(), slice)]);
+    assert_eq!(answers.len(), 1);
+    answers.remove(0)
+}
+
+pub fn readers(instance: &Instance, recipients: &[&str]) -> Readers {
+    let list: Vec<String> = recipients.iter().map(ToString::to_string).collect();
+    instance.files.iter().map(|file| (file.name.clone(), list.clone())).collect()
+}
+
+pub fn present(answer: &Result<Checked, CallError>) -> bool {
+    matches!(answer, Ok(Checked { state: State::Present, .. }))
+}
