@@ -227,7 +227,7 @@ let
       readsPublic = attempt true (
         builtins.any (one: !one.shared && builtins.any (each: !each.secret) (attrValues one.files)) (attrValues store)
       );
-      matters = artifacts.rendering or [ ] != [ ] || readsPublic;
+      matters = artifacts.rendering or { } != { } || readsPublic;
     in
     if named != name && matters then
       throw "artifacts: ${label} takes itself for `${named}`, so it would look for its files elsewhere; set in it: artifacts.target = \"${name}\";"
@@ -241,6 +241,7 @@ let
             inherit kind name;
             system = artifacts.system or null;
             config = mapAttrs (_: backendConfig) (artifacts.config or { });
+            x-problems = attempt [ ] (plain (artifacts.problems or [ ]));
             artifacts = mapAttrs (key: declared: artifact key declared (generators.${key} or declared).generator) store;
           }
         ];

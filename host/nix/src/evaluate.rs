@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use artifacts_spec::{Name, SCHEMA, Spec, Target, TargetKind};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{Error, Flake, TargetRef, quote};
@@ -18,6 +19,8 @@ pub struct Evaluation {
     pub spec: Spec,
     /// The targets that do not.
     pub failures: Vec<TargetFailure>,
+    /// Faults of the declarations that Nix found, and that stop a deployment.
+    pub problems: Vec<Problem>,
     /// What Nix said besides, target by target: warnings and traces.
     pub messages: Vec<String>,
 }
@@ -33,10 +36,46 @@ pub struct TargetFailure {
     pub error: Error,
 }
 
+/// A fault of a target's declarations. The target's spec is there nevertheless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Machine or user.
+    pub kind: TargetKind,
+    /// The target.
+    pub target: Name,
+    /// The artifact that has it, if it is one's alone.
+    pub artifact: Option<String>,
+    /// The option, the fault and the remedy.
+    pub message: String,
+    /// Whether a deployment goes on.
+    pub warning: bool,
+}
+
 /// A spec of one target, and where it comes from.
 struct Part {
     from: String,
     spec: Spec,
+    problems: Vec<Problem>,
+}
+
+/// What the spec's own types have no place for.
+#[derive(Deserialize)]
+struct Besides {
+    targets: Vec<Problems>,
+}
+
+#[derive(Deserialize)]
+struct Problems {
+    #[serde(default, rename = "x-problems")]
+    problems: Vec<RawProblem>,
+}
+
+#[derive(Deserialize)]
+struct RawProblem {
+    artifact: Option<String>,
+    message: String,
+    #[serde(default)]
+    warning: bool,
 }
 
 type Parts = Result<(Vec<Part>, String), Error>;
@@ -47,8 +86,9 @@ impl Flake<'_> {
     /// # Errors
     /// When Nix cannot be run at all, when no target declares artifacts, or when targets contradict each other.
     pub fn evaluate(&self, targets: &[TargetRef]) -> Result<Evaluation, Error> {
-        let mut evaluation = Evaluation { spec: empty(), failures: Vec::new(), messages: Vec::new() };
-        let mut parts = Vec::new();
+        let mut evaluation =
+            Evaluation { spec: empty(), failures: Vec::new(), problems: Vec::new(), messages: Vec::new() };
+        let mut parts: Vec<Part> = Vec::new();
         for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
             match result {
                 Ok((found, said)) => {
@@ -67,6 +107,7 @@ impl Flake<'_> {
             let targets = targets.iter().map(TargetRef::to_string).collect();
             return Err(Error::NoArtifacts { reference: self.reference.clone(), targets });
         }
+        evaluation.problems = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.problems)).collect();
         evaluation.spec = merge(parts)?;
         Ok(evaluation)
     }
@@ -111,16 +152,7 @@ impl Flake<'_> {
             target.output(),
             &self.function(target, None),
         )?;
-        let parts = specs.into_iter().map(|value| {
-            let spec = artifacts_spec::parse(&value.to_string());
-            let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
-            let inside = spec.targets.first().is_some_and(|found| found.kind != target.kind);
-            let from = match spec.targets.first() {
-                Some(user) if inside => format!("{target} (its user {})", user.name),
-                _ => target.to_string(),
-            };
-            Ok(Part { from, spec })
-        });
+        let parts = specs.into_iter().map(|value| part(target, value));
         Ok((parts.collect::<Result<_, Error>>()?, said))
     }
 
@@ -132,6 +164,30 @@ impl Flake<'_> {
         let name = quote::string(&target.name);
         format!("({COLLECT}) {{ kind = {kind}; name = {name}; system = {system}; strict = {strict}; }}")
     }
+}
+
+/// One spec of those that a configuration gives: its own, or that of a user inside it.
+fn part(target: &TargetRef, value: Value) -> Result<Part, Error> {
+    let spec = artifacts_spec::parse(&value.to_string());
+    let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
+    let from = match spec.targets.first() {
+        Some(user) if user.kind != target.kind => format!("{target} (its user {})", user.name),
+        _ => target.to_string(),
+    };
+    let what = || format!("evaluating {target}");
+    let besides: Besides =
+        serde_json::from_value(value).map_err(|source| Error::Answer { what: what(), bytes: 0, source })?;
+    let problems = spec.targets.iter().zip(besides.targets).flat_map(|(target, raw)| {
+        raw.problems.into_iter().map(|raw| Problem {
+            kind: target.kind,
+            target: target.name.clone(),
+            artifact: raw.artifact,
+            message: raw.message,
+            warning: raw.warning,
+        })
+    });
+    let problems = problems.collect();
+    Ok(Part { from, spec, problems })
 }
 
 fn take<'a>(next: &AtomicUsize, targets: &'a [TargetRef]) -> Option<(usize, &'a TargetRef)> {

@@ -15,6 +15,6 @@ mod run;
 mod store;
 
 pub use error::Error;
-pub use evaluate::{Evaluation, TargetFailure};
+pub use evaluate::{Evaluation, Problem, TargetFailure};
 pub use flake::{Flake, TargetRef};
 pub use nix::{Nix, Options};

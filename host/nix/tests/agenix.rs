@@ -17,7 +17,7 @@ fn each_deployed_secret_of_this_backend_and_nothing_else() {
     bench.flake(&machine(
         "web1",
         &format!(
-            r#"{AGENIX} {{ artifacts.store = {{
+            r#"{AGENIX} {{ users.users.atticd = {{ }}; users.groups.atticd = {{ }}; artifacts.store = {{
                 attic.files.env = {{ owner = "atticd"; group = "atticd"; path = "/var/lib/attic/env"; mode = "0440"; }};
                 mixed.files = {{ key = {{ }}; pub.secret = false; admin.deploy = false; }};
                 other = {{ backend = "sops-nix"; files.f = {{ }}; }}; }}; }}"#
@@ -54,7 +54,12 @@ fn each_file_is_a_store_path_of_its_own_that_other_commits_leave_alone() {
     let bench = Bench::new();
     bench.flake(&machine(
         "web1",
-        &format!(r#"{AGENIX} {{ artifacts.store."a b".files.".e f" = {{ }}; artifacts.store.s = {{ shared = true; files.t = {{ }}; }}; }}"#),
+        &format!(
+            r#"{AGENIX} ({{ pkgs, ... }}: let generator = pkgs.writers.writeBash "g" "true"; in {{
+                artifacts.config.agenix.publicHostKey = "age1host";
+                artifacts.store."a b" = {{ inherit generator; files.".e f" = {{ }}; }};
+                artifacts.store.s = {{ inherit generator; shared = true; files.t = {{ }}; }}; }})"#
+        ),
     ));
     bench.write("secrets/per-machine/web1/a b/.e f.age", "sealed");
     bench.write("secrets/shared/s/t.age", "sealed too");

@@ -21,8 +21,41 @@ let
         file = slices.storePath artifact "${file.name}.age";
         inherit (file) path mode;
       }
-      // lib.optionalAttrs (file ? owner) { inherit (file) owner group; }
+      // lib.optionalAttrs (file ? owner) {
+        owner = if slices.known "users" file.owner then file.owner else "root";
+        group = if slices.known "groups" file.group then file.group else "root";
+      }
     );
+
+  hasHostKey = slices.kind != "home-manager";
+  label = artifact: lib.showOption [ "artifacts" "store" artifact.name ];
+  problem = artifact: message: {
+    inherit artifact message;
+    warning = false;
+  };
+
+  forTarget = lib.filter (artifact: deployed artifact != [ ]) mine;
+  unreadable =
+    key:
+    problem null "artifacts.config.agenix.${key}, so nothing can be encrypted for it: set it, for ${lib.concatMapStringsSep ", " label forTarget}";
+  noTargetKey =
+    lib.optional (forTarget != [ ] && hasHostKey && cfg.publicHostKey == null) (
+      unreadable "publicHostKey: the machine's public key is not set"
+    )
+    ++ lib.optional (forTarget != [ ] && !hasHostKey && cfg.publicUserKeys == [ ]) (
+      unreadable "publicUserKeys: the user's public key is not set"
+    );
+
+  noAdminKey =
+    artifact:
+    map (
+      file:
+      problem artifact.name "${label artifact}.files.${file.name}.deploy: it is false, and there is no admin who could read the file; set artifacts.config.agenix.publicUserKeys"
+    ) (lib.filter (file: file.secret && !file.deploy && cfg.publicUserKeys == [ ]) (lib.attrValues artifact.files));
+
+  otherStorage = lib.optional (cfg.flakeStoreDir != null && baseNameOf cfg.flakeStoreDir != slices.storage "agenix") (
+    problem null "artifacts.config.agenix.flakeStoreDir: the folder is not named `${slices.storage "agenix"}`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name"
+  );
 in
 {
   options.artifacts.config.agenix = {
@@ -75,6 +108,7 @@ in
 
   config = lib.mkMerge [
     {
+      artifacts.problems = noTargetKey ++ lib.concatMap noAdminKey mine ++ otherStorage;
       artifacts.target = lib.mkMerge [
         (lib.mkIf (cfg.machineName != null) (lib.mkDefault cfg.machineName))
         (lib.mkIf (cfg.username != null) (lib.mkDefault cfg.username))
@@ -82,7 +116,16 @@ in
       artifacts.root = lib.mkIf (cfg.flakeStoreDir != null) (lib.mkDefault (dirOf cfg.flakeStoreDir));
     }
     (lib.optionalAttrs (options ? age) {
-      artifacts.rendering = lib.mkIf (mine != [ ]) [ "agenix" ];
+      artifacts.rendering = lib.mkIf (mine != [ ]) {
+        agenix.neededFor = [ "services" ] ++ lib.optional hasHostKey "users";
+      };
+      artifacts.expected = lib.concatMap (
+        artifact:
+        map (file: {
+          inherit artifact;
+          file = "${file.name}.age";
+        }) (deployed artifact)
+      ) mine;
       age.secrets = lib.listToAttrs (lib.concatMap (artifact: map (render artifact) (deployed artifact)) mine);
       age.identityPaths = lib.mkIf (cfg.identityPaths != null) cfg.identityPaths;
     })

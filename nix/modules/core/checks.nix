@@ -1,5 +1,209 @@
-# What can be wrong with declarations, found at evaluation.
+# What can be wrong with declarations, found at evaluation: each with the option, the fault and the remedy.
+#
+# Evaluating the store forces no assertion, so the command reads `artifacts.problems` and repeats them.
 kind:
-{ ... }:
 {
+  lib,
+  config,
+  options,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.artifacts;
+  artifacts = lib.attrValues cfg.store;
+
+  bundled = [
+    "agenix"
+    "dummy"
+    "sops-nix"
+  ];
+  backends = lib.unique (bundled ++ lib.attrNames cfg.backends);
+
+  # Folders that a tool replaces as a whole, and would remove our files from.
+  foreign = {
+    "/nix/store" = "the Nix store, which is read-only and readable by everybody";
+    "/run/agenix" = "agenix' own folder, which it replaces at each activation";
+    "/run/agenix.d" = "agenix' own folder, which it replaces at each activation";
+    "/run/secrets" = "sops-nix' own folder, which it replaces at each activation";
+    "/run/secrets.d" = "sops-nix' own folder, which it replaces at each activation";
+    "/run/secrets-for-users" = "sops-nix' own folder, which it replaces at each activation";
+  };
+
+  option = path: lib.showOption ([ "artifacts" ] ++ path);
+  problem =
+    artifact: path: text: {
+      artifact = artifact.name;
+      message = "${option path}: ${text}";
+      warning = false;
+    };
+  when = condition: found: lib.optional condition found;
+
+  # The same rule as the spec's.
+  unsafe =
+    name:
+    name == "."
+    || name == ".."
+    || builtins.stringLength name > 200
+    || builtins.match "[^/[:cntrl:]]+" name == null;
+  badName =
+    artifact: path: name:
+    when (unsafe name) (
+      problem artifact path
+        "`${builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ] name}` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`"
+    );
+
+  deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
+
+  ofArtifact =
+    artifact:
+    let
+      at = path: [
+        "store"
+        artifact.name
+      ]
+      ++ path;
+      here = path: problem artifact (at path);
+    in
+    badName artifact (at [ ]) artifact.name
+    ++ lib.concatMap (prompt: badName artifact (at [ "prompts" prompt ]) prompt) (lib.attrNames artifact.prompts)
+    ++ when (artifact.files == { }) (
+      here [ "files" ] "it has no files; declare at least one, as in: ${option (at [ "files" ])}.password = { };"
+    )
+    ++ when (artifact.generator == null) (
+      here [ "generator" ] "it has no generator; set the program that makes its files in $out"
+    )
+    ++ when (!lib.elem artifact.backend backends) (
+      here [ "backend" ]
+        "`${artifact.backend}` is no backend here; use one of ${lib.concatStringsSep ", " backends}, or register it: artifacts.backends.${artifact.backend}.component = …;"
+    )
+    ++ lib.concatMap (
+      name:
+      when (name == artifact.name) (here [ "dependencies" ] "it depends on itself; remove `${name}`")
+      ++ when (!cfg.store ? ${name}) (
+        here [ "dependencies" ] "there is no artifact `${name}` on this target; declare artifacts.store.${name} here as well, or remove it"
+      )
+    ) artifact.dependencies
+    ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files);
+
+  ofFile =
+    artifact: file:
+    let
+      at = path: [
+        "store"
+        artifact.name
+        "files"
+        file.name
+      ]
+      ++ path;
+      here = path: problem artifact (at path);
+      inside = lib.filter (folder: file.path == folder || lib.hasPrefix "${folder}/" file.path) (lib.attrNames foreign);
+      served = (cfg.rendering.${artifact.backend} or { neededFor = [ ]; }).neededFor;
+    in
+    badName artifact (at [ ]) file.name
+    ++ lib.optionals (file.secret && file.deploy) (
+      map (folder: here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place") inside
+      ++ when (file.neededFor != "services" && !lib.elem file.neededFor served) (
+        here [ "neededFor" ]
+          "the backend `${artifact.backend}` does not bring files onto this target before ${file.neededFor} are made; leave it at \"services\", or use a backend that does"
+      )
+      ++ ownedBy artifact file "owner" "user" "users"
+      ++ ownedBy artifact file "group" "group" "groups"
+    );
+
+  # A dynamic user does not exist yet when files are installed.
+  ownedBy =
+    artifact: file: field: what: table:
+    when (file ? ${field} && !cfg._lib.known table file.${field}) (
+      problem artifact
+        [
+          "store"
+          artifact.name
+          "files"
+          file.name
+          field
+        ]
+        "`${file.${field}}` is no ${what} of this configuration, so the file stays root's; declare users.${table}.${file.${field}}, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential"
+      // {
+        warning = true;
+      }
+    );
+
+  samePath =
+    let
+      files = lib.concatMap (
+        artifact: map (file: { inherit artifact file; }) (deployed artifact)
+      ) artifacts;
+      byPath = lib.groupBy (one: one.file.path) files;
+      label = one: "artifacts.store.${one.artifact.name}.files.${one.file.name}";
+    in
+    lib.concatMap (
+      same:
+      let
+        first = lib.head same;
+      in
+      when (lib.length same > 1) (
+        problem first.artifact
+          [
+            "store"
+            first.artifact.name
+            "files"
+            first.file.name
+            "path"
+          ]
+          "`${first.file.path}` is the path of ${lib.concatMapStringsSep " and " label same}; give each its own"
+      )
+    ) (lib.attrValues byPath);
+
+  # An artifact that cannot be evaluated yet hides no fault of another one.
+  guarded =
+    found:
+    let
+      result = builtins.tryEval (builtins.deepSeq found found);
+    in
+    if result.success then result.value else [ ];
+
+  message = one: "artifacts: ${one.message}";
+  messages = warning: map message (lib.filter (one: one.warning == warning) cfg.problems);
+
+  missing = lib.filter (one: !cfg._lib.exists one.artifact one.file) cfg.expected;
+  missingMessage = ''
+    artifacts: these files are not there yet:
+    ${lib.concatMapStringsSep "\n" (one: "  ${cfg._lib.instance one.artifact}/${one.file}") missing}
+    run: artifacts generate ${
+      lib.concatStringsSep " " (lib.unique (map (one: cfg._lib.shellName one.artifact) missing))
+    }'';
+in
+{
+  options.artifacts = {
+    problems = mkOption {
+      type = types.listOf types.raw;
+      internal = true;
+      default = [ ];
+      description = "Faults of the declarations: `artifact`, `message`, and `warning` if it is none that stops anything.";
+    };
+
+    expected = mkOption {
+      type = types.listOf types.raw;
+      internal = true;
+      default = [ ];
+      description = "Stored files that this configuration brings onto the target: `artifact` and `file`, its path in the slice.";
+    };
+  };
+
+  config = lib.mkMerge [
+    { artifacts.problems = lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ guarded samePath; }
+    (lib.optionalAttrs (options ? assertions) {
+      assertions =
+        map (message: {
+          assertion = false;
+          inherit message;
+        }) (messages false)
+        ++ lib.optional (cfg.expected != [ ]) {
+          assertion = missing == [ ];
+          message = missingMessage;
+        };
+    })
+    (lib.optionalAttrs (options ? warnings) { warnings = messages true; })
+  ];
 }

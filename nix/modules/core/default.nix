@@ -4,6 +4,7 @@ kind:
 {
   lib,
   config,
+  options,
   pkgs,
   ...
 }@args:
@@ -15,7 +16,7 @@ let
   machine = args.osConfig or args.nixosConfig or args.darwinConfig or null;
   machineArtifacts = if machine == null then { } else machine.artifacts or { };
 
-  slices = import ./slices.nix { inherit lib kind cfg; };
+  slices = import ./slices.nix { inherit lib kind config options; };
 
   targetDefault =
     if kind != "home-manager" then
@@ -129,10 +130,10 @@ in
     };
 
     rendering = mkOption {
-      type = types.listOf types.str;
+      type = types.attrsOf types.raw;
       internal = true;
-      default = [ ];
-      description = "Backends whose files a module of this configuration brings onto the target.";
+      default = { };
+      description = "Backends whose files a module of this configuration brings onto the target, and `neededFor` what in time.";
     };
 
     _lib = mkOption {

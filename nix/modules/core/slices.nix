@@ -3,9 +3,12 @@
 {
   lib,
   kind,
-  cfg,
+  config,
+  options,
 }:
 let
+  cfg = config.artifacts;
+
   bare = value: builtins.unsafeDiscardStringContext (toString value);
 
   root =
@@ -34,14 +37,21 @@ rec {
 
   exists = artifact: name: builtins.pathExists (file artifact name);
 
-  # The command that makes an artifact.
-  command =
+  shellName =
     artifact:
     let
       name = instance artifact;
       plain = builtins.match "[a-zA-Z0-9/_.@+-]+" name != null;
     in
-    "artifacts generate ${if plain then name else lib.escapeShellArg name}";
+    if plain then name else lib.escapeShellArg name;
+
+  # The command that makes an artifact.
+  command = artifact: "artifacts generate ${shellName artifact}";
+
+  # Whether a user (`users`) or group (`groups`) is there when files are installed.
+  known =
+    table: name:
+    !(options ? users.${table}) || config.users.${table} ? ${name} || builtins.match "[0-9]+" name != null;
 
   missing =
     artifact: name:

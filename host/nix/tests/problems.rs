@@ -1,0 +1,176 @@
+//! Every fault that evaluation finds, with its message.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod common;
+
+use artifacts_nix::Problem;
+use common::{Bench, machine};
+
+const GOOD: &str = r#"
+  inputs.agenix.nixosModules.default
+  ({ pkgs, ... }: {
+    artifacts.config.agenix = { publicHostKey = "age1host"; publicUserKeys = [ "age1admin" ]; };
+    artifacts.store.good = { files.f = { }; generator = pkgs.writers.writeBash "g" "true"; };
+  })
+"#;
+
+/// What each fault is, and what it must say.
+const FAULTS: [(&str, &str); 18] = [
+    (
+        r#"artifacts.store.good.backend = "vault";"#,
+        "artifacts.store.good.backend: `vault` is no backend here; use one of agenix, dummy, sops-nix, or register it: artifacts.backends.vault.component = …;",
+    ),
+    (
+        "artifacts.store.bare.files.f = { };",
+        "artifacts.store.bare.generator: it has no generator; set the program that makes its files in $out",
+    ),
+    (
+        "artifacts.store.empty = { inherit generator; };",
+        "artifacts.store.empty.files: it has no files; declare at least one, as in: artifacts.store.empty.files.password = { };",
+    ),
+    (
+        r#"artifacts.store.good.files."../up" = { };"#,
+        "artifacts.store.good.files.\"../up\": `../up` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`",
+    ),
+    (
+        r#"artifacts.store."." = { inherit generator; files.f = { }; };"#,
+        "artifacts.store.\".\": `.` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`",
+    ),
+    (
+        r#"artifacts.store.good.prompts."a\nb" = { };"#,
+        "`a\\nb` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`",
+    ),
+    (
+        r#"artifacts.store.twin = { inherit generator; files.f.path = "/run/artifacts/good/f"; };"#,
+        "artifacts.store.good.files.f.path: `/run/artifacts/good/f` is the path of artifacts.store.good.files.f and artifacts.store.twin.files.f; give each its own",
+    ),
+    (
+        r#"artifacts.store.good.files.f.path = "/run/agenix/good/f";"#,
+        "artifacts.store.good.files.f.path: `/run/agenix/good/f` is inside agenix' own folder, which it replaces at each activation; choose another place",
+    ),
+    (
+        r#"artifacts.store.good.files.f.path = "/run/secrets";"#,
+        "artifacts.store.good.files.f.path: `/run/secrets` is inside sops-nix' own folder, which it replaces at each activation; choose another place",
+    ),
+    (
+        r#"artifacts.store.good.files.f.path = "/nix/store/x";"#,
+        "artifacts.store.good.files.f.path: `/nix/store/x` is inside the Nix store, which is read-only and readable by everybody; choose another place",
+    ),
+    (
+        r#"artifacts.store.good.dependencies = [ "ca" ];"#,
+        "artifacts.store.good.dependencies: there is no artifact `ca` on this target; declare artifacts.store.ca here as well, or remove it",
+    ),
+    (
+        r#"artifacts.store.good.dependencies = [ "good" ];"#,
+        "artifacts.store.good.dependencies: it depends on itself; remove `good`",
+    ),
+    (
+        r#"artifacts.store.good = { backend = "dummy"; files.f.neededFor = "users"; };"#,
+        "artifacts.store.good.files.f.neededFor: the backend `dummy` does not bring files onto this target before users are made; leave it at \"services\", or use a backend that does",
+    ),
+    (
+        r#"artifacts.store.good.files.f.owner = "atticd";"#,
+        "artifacts.store.good.files.f.owner: `atticd` is no user of this configuration, so the file stays root's; declare users.users.atticd, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential",
+    ),
+    (
+        r#"artifacts.store.good.files.f.group = "atticd";"#,
+        "artifacts.store.good.files.f.group: `atticd` is no group of this configuration, so the file stays root's; declare users.groups.atticd, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential",
+    ),
+    (
+        "artifacts.config.agenix.publicUserKeys = lib.mkForce [ ]; artifacts.store.good.files.f.deploy = false;",
+        "artifacts.store.good.files.f.deploy: it is false, and there is no admin who could read the file; set artifacts.config.agenix.publicUserKeys",
+    ),
+    (
+        "artifacts.config.agenix.flakeStoreDir = ./elsewhere;",
+        "artifacts.config.agenix.flakeStoreDir: the folder is not named `secrets`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name",
+    ),
+    (
+        "artifacts.config.agenix.publicHostKey = lib.mkForce null;",
+        "artifacts.config.agenix.publicHostKey: the machine's public key is not set, so nothing can be encrypted for it: set it, for artifacts.store.good",
+    ),
+];
+
+fn faulty(name: &str, fault: &str) -> String {
+    let module =
+        format!(r#"({{ lib, pkgs, ... }}: let generator = pkgs.writers.writeBash "g" "true"; in {{ {fault} }})"#);
+    machine(name, &format!("{GOOD} {module}"))
+}
+
+#[test]
+fn every_fault_is_told_by_the_command_and_by_nix() {
+    let bench = Bench::new();
+    let machines: Vec<String> =
+        FAULTS.iter().enumerate().map(|(number, (fault, _))| faulty(&format!("m{number:02}"), fault)).collect();
+    bench.flake(&machines.join("\n"));
+    let evaluation = bench.evaluate();
+    // Names that could leave their folder refuse the spec of their target; all others leave it usable.
+    assert_eq!(evaluation.failures.len(), 3, "{:?}", evaluation.failures);
+    for (number, (fault, expected)) in FAULTS.iter().enumerate() {
+        let name = format!("m{number:02}");
+        let problems: Vec<&Problem> = evaluation.problems.iter().filter(|one| one.target.as_str() == name).collect();
+        if !evaluation.failures.iter().any(|one| one.name == name) {
+            let [problem] = problems.as_slice() else { panic!("{fault}: {problems:?}") };
+            assert_eq!(problem.message, *expected);
+        }
+        // A deployment says the same.
+        let config = format!("nixosConfigurations.{name}.config");
+        let said = bench.eval_json(
+            &config,
+            "c: c.warnings ++ map (one: one.message) (builtins.filter (one: !one.assertion) c.assertions)",
+        );
+        let said: Vec<&str> = said.as_array().unwrap().iter().filter_map(|one| one.as_str()).collect();
+        assert!(said.iter().any(|one| one.starts_with("artifacts: ") && one.contains(expected)), "{fault}: {said:?}");
+    }
+}
+
+#[test]
+fn good_declarations_have_none() {
+    let bench = Bench::new();
+    let own = r#"{ users.users.atticd = { }; users.groups.atticd = { };
+      artifacts.store.good.files.g = { owner = "atticd"; group = "atticd"; neededFor = "users"; };
+      artifacts.store.good.files.h = { owner = "1000"; group = "100"; deploy = false; }; }"#;
+    bench.flake(&machine("web1", &format!("{GOOD} {own}")));
+    let evaluation = bench.evaluate();
+    assert_eq!(evaluation.problems, []);
+}
+
+#[test]
+fn an_unknown_owner_leaves_the_file_to_root() {
+    let bench = Bench::new();
+    bench.flake(&faulty("web1", r#"artifacts.store.good.files.f = { owner = "atticd"; group = "atticd"; };"#));
+    let owner =
+        bench.eval_json("nixosConfigurations.web1.config.age.secrets", "s: [ s.\"good/f\".owner s.\"good/f\".group ]");
+    assert_eq!(owner, serde_json::json!(["root", "root"]));
+    assert!(bench.evaluate().problems.iter().all(|problem| problem.warning));
+}
+
+#[test]
+fn all_missing_files_in_one_message_with_one_command() {
+    let bench = Bench::new();
+    bench.flake(&faulty(
+        "web1",
+        r#"artifacts.store.good.files.g = { }; artifacts.store."with blank" = { inherit generator; files.x = { }; };"#,
+    ));
+    bench.write("secrets/per-machine/web1/good/f.age", "sealed");
+    let toplevel = "nixosConfigurations.web1.config.system.build.toplevel.drvPath";
+    let error = bench.try_eval(toplevel).unwrap_err().to_string();
+    // Nix indents it.
+    let error: Vec<&str> = error.lines().map(str::trim).collect();
+    let expected = "- artifacts: these files are not there yet:\nper-machine/web1/good/g.age\nper-machine/web1/with blank/x.age\n\
+                    run: artifacts generate per-machine/web1/good 'per-machine/web1/with blank'";
+    assert!(error.join("\n").contains(expected), "{error:?}");
+    bench.write("secrets/per-machine/web1/good/g.age", "sealed");
+    bench.write("secrets/per-machine/web1/with blank/x.age", "sealed");
+    assert!(bench.eval(toplevel).contains("-system"));
+}
+
+#[test]
+fn a_blocked_artifact_hides_no_fault_of_another_one() {
+    let bench = Bench::new();
+    bench.flake(&faulty(
+        "web1",
+        r#"artifacts.store.good.files.f.path = throw "not yet"; artifacts.store.bare.files.f = { };"#,
+    ));
+    let problems = bench.evaluate().problems;
+    assert!(problems.iter().any(|problem| problem.artifact.as_deref() == Some("bare")), "{problems:?}");
+}
