@@ -25,8 +25,18 @@ pub(crate) struct Area {
     pub staging: Folder,
     /// What was replaced.
     pub trash: Folder,
-    /// Closing it gives the lock back.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The lock, given back when this is dropped, even while a child of this process that has not yet become another program
+/// still holds a copy of the file.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would do the same, only later.
+        let _ = flock(self.0.as_fd(), FlockOperation::Unlock);
+    }
 }
 
 impl Area {
@@ -54,11 +64,11 @@ impl Area {
     }
 }
 
-fn lock(disk: &Disk, area: &Folder, storage: &Storage) -> Result<File, Error> {
+fn lock(disk: &Disk, area: &Folder, storage: &Storage) -> Result<Lock, Error> {
     let path = area.at(LOCK);
     let failed = |errno: Errno| Error::io(path.clone(), "lock", errno);
     let flags = OFlags::RDWR | OFlags::CREATE;
-    let (mut file, stat) = area.open_file(LOCK, flags, Mode::RUSR | Mode::WUSR)?.ok_or_else(|| failed(Errno::NOENT))?;
+    let (file, stat) = area.open_file(LOCK, flags, Mode::RUSR | Mode::WUSR)?.ok_or_else(|| failed(Errno::NOENT))?;
     if stat.st_nlink != 1 {
         return Err(Error::HardLinks { path, links: stat.st_nlink });
     }
@@ -71,13 +81,14 @@ fn lock(disk: &Disk, area: &Folder, storage: &Storage) -> Result<File, Error> {
         }
         Err(errno) => return Err(failed(errno)),
     }
+    let mut lock = Lock(file);
     (disk.hooks.step)("note who holds the lock").map_err(|error| Error::io(path.clone(), "lock", error))?;
     let pid = std::process::id();
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| writeln!(file, "{pid}"))
+    (lock.0.set_len(0))
+        .and_then(|()| lock.0.rewind())
+        .and_then(|()| writeln!(lock.0, "{pid}"))
         .map_err(|error| Error::io(path, "lock", error))?;
-    Ok(file)
+    Ok(lock)
 }
 
 /// Git sees nothing of the folder. A file of this name with other bytes is replaced, never written to.
@@ -104,7 +115,7 @@ fn probe(disk: &Disk, staging: &Folder, trash: &Folder) -> Result<(), Error> {
     if mark(ONE)? != Some(None) || mark(OTHER)? != Some(Some(Kind::Folder)) {
         return Err(wrong("an exchange of two folders reported success and did not take place"));
     }
-    match disk.rename("try to replace", (staging, ONE), (staging, OTHER)) {
+    match disk.rename("try to replace", (staging, OTHER), (staging, ONE)) {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error),
         Ok(()) => return Err(wrong("a rename that must not replace anything did")),

@@ -50,6 +50,14 @@ pub enum Error {
         /// How many names it has.
         links: u64,
     },
+    /// A receipt that could not be read again.
+    #[error("{instance}: its receipt is not written because it would be refused when it is read: {why}")]
+    Receipt {
+        /// Whose slice.
+        instance: InstanceName,
+        /// What is wrong with it.
+        why: String,
+    },
     /// More than the host is willing to hold.
     #[error("`{}` is too large: {what} {limit}", .path.escape_debug())]
     TooLarge {
@@ -138,6 +146,9 @@ impl Error {
             Self::Name { .. } => "rename it",
             Self::Link { .. } | Self::Kind { .. } | Self::HardLinks { .. } => {
                 "look who put it there (git log), and remove it or put the real thing in its place"
+            }
+            Self::Receipt { .. } => {
+                "report it: the backend's version or a recipient is longer or stranger than it may be"
             }
             Self::TooLarge { .. } => "remove what does not belong there",
             Self::Appeared { .. } | Self::Changed { .. } | Self::Vanished { .. } => {

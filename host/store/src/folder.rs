@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use cap_std::fs::{Dir, File};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, fstat, openat2, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat, fstat, openat2, seek, statat};
 use rustix::io::Errno;
 
 use crate::Error;
@@ -139,9 +139,9 @@ impl Folder {
     /// Names and kinds of what lies here, in no order.
     pub fn entries(&self) -> Result<Vec<(String, Kind)>, Error> {
         let failed = |errno: Errno| Error::io(self.path(), "read the folder", errno);
-        let fd = self.open_as(".", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).map_err(failed)?;
+        seek(self.fd(), SeekFrom::Start(0)).map_err(failed)?;
         let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut list = RawDir::new(fd, &mut buffer);
+        let mut list = RawDir::new(self.fd(), &mut buffer);
         let mut entries = Vec::new();
         while let Some(entry) = list.next() {
             let entry = entry.map_err(failed)?;

@@ -100,7 +100,7 @@ impl Storage {
             match Slice::read(name, &folder) {
                 // A slice that is replaced while it is read stays whole in the trash; but the trash may be emptied, too.
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempts < 3 => {
-                    attempts += 1
+                    attempts += 1;
                 }
                 result => return result,
             }

@@ -120,10 +120,16 @@ impl Writer {
         let path = format!("{}/{}", self.storage.path(), names::slice(&name)?);
         check_to_write(&path, &files, &public)?;
         receipt.describe(&files, &public);
+        let note = receipt.render();
+        match Receipt::parse(&note) {
+            Ok(read) if read == receipt => {}
+            Ok(_) => return Err(Error::Receipt { instance: name, why: "it reads differently".to_owned() }),
+            Err(error) => return Err(Error::Receipt { instance: name, why: error.to_string() }),
+        }
         self.check(&name, replaces.as_ref())?;
         let made = trash::name(self.now, &name)?;
         let placed =
-            self.stage(&made, &files, &public, &receipt).and_then(|()| self.place(&made, &name, replaces.is_some()));
+            self.stage(&made, &files, &public, &note).and_then(|()| self.place(&made, &name, replaces.is_some()));
         if placed.is_err() {
             // The next run would remove it, too; and whatever failed may well fail here.
             let _ = self.disk.remove("remove what was not committed", &self.area.staging, &made, crate::Kind::Folder);
@@ -166,7 +172,7 @@ impl Writer {
     }
 
     /// Writes a slice where nobody looks for it.
-    fn stage(&self, made: &str, files: &Files, public: &Files, receipt: &Receipt) -> Result<(), Error> {
+    fn stage(&self, made: &str, files: &Files, public: &Files, note: &[u8]) -> Result<(), Error> {
         let disk = &self.disk;
         let folder = disk.make("make the slice", &self.area.staging, made, 0o755)?;
         if !public.is_empty() {
@@ -179,7 +185,7 @@ impl Writer {
         for (name, bytes) in files {
             disk.write(&folder, name, bytes, 0o644)?;
         }
-        disk.write(&folder, RECEIPT, &receipt.render(), 0o644)?;
+        disk.write(&folder, RECEIPT, note, 0o644)?;
         disk.sync(&folder)
     }
 

@@ -35,9 +35,9 @@ fn snapshot(folder: &Path) -> Vec<(std::path::PathBuf, Option<Vec<u8>>)> {
     all
 }
 
-fn is_link<T>(result: Result<T, Error>, path: &str) -> bool {
-    matches!(&result, Err(Error::Link { path: found }) if found == path)
-        || matches!(&result, Err(Error::Kind { path: found, found: Kind::Link, .. }) if found == path)
+fn is_link<T>(result: &Result<T, Error>, path: &str) -> bool {
+    matches!(result, Err(Error::Link { path: found }) if found == path)
+        || matches!(result, Err(Error::Kind { path: found, found: Kind::Link, .. }) if found == path)
 }
 
 /// Opens, locks and commits over whatever can be read: the whole of a run.
@@ -63,9 +63,9 @@ fn a_link_on_the_way_to_a_slice_is_followed_by_no_one() {
             assert!(checkout.path(link).join("env.age").exists(), "the trap works");
             let before = snapshot(&outside);
             let read = storage(checkout.dir.path()).and_then(|storage| storage.read(&name(WEB)));
-            assert!(is_link(read, link), "reading through {link}");
+            assert!(is_link(&read, link), "reading through {link}");
             let written = run(&checkout);
-            assert!(is_link(written, link), "writing through {link}");
+            assert!(is_link(&written, link), "writing through {link}");
             assert_eq!(snapshot(&outside), before, "{link}");
             fs::remove_file(checkout.path(link)).unwrap();
         }
@@ -90,10 +90,10 @@ fn a_link_that_appears_later_is_followed_by_no_one() {
             receipt: receipt(WEB),
             replaces,
         });
-        assert!(is_link(result, link), "{link}");
+        assert!(is_link(&result, link), "{link}");
         assert_eq!(snapshot(&outside), before, "{link}");
         if link != "secrets" {
-            assert!(is_link(writer.remove(&name(WEB)), link) || fs::symlink_metadata(checkout.path(link)).is_err());
+            assert!(is_link(&writer.remove(&name(WEB)), link) || fs::symlink_metadata(checkout.path(link)).is_err());
             assert_eq!(snapshot(&outside), before, "{link}");
         }
     }
@@ -109,7 +109,7 @@ fn a_link_among_the_hosts_own_folders_is_refused() {
             if link.ends_with("lock") || link.ends_with("ignore") { outside.join("env.age") } else { outside.clone() };
         symlink(target, checkout.path(&link)).unwrap();
         let before = snapshot(&outside);
-        assert!(is_link(run(&checkout), &link), "{link}");
+        assert!(is_link(&run(&checkout), &link), "{link}");
         assert_eq!(snapshot(&outside), before, "{link}");
     }
 }
@@ -197,6 +197,12 @@ fn a_pipe_as_lock_holds_no_one_up_and_a_linked_lock_is_not_written() {
     make_pipe(&checkout.path("secrets/.artifacts/lock"));
     let result = within(Duration::from_secs(5), || run(&checkout));
     assert!(matches!(result, Err(Error::Kind { found: Kind::Pipe, .. })), "{result:?}");
+
+    fs::remove_file(checkout.path("secrets/.artifacts/lock")).unwrap();
+    make_pipe(&checkout.path("secrets/.artifacts/.gitignore"));
+    let result = within(Duration::from_secs(5), || run(&checkout));
+    assert!(matches!(result, Err(Error::Kind { found: Kind::Pipe, .. })), "{result:?}");
+    fs::remove_file(checkout.path("secrets/.artifacts/.gitignore")).unwrap();
 
     fs::remove_file(checkout.path("secrets/.artifacts/lock")).unwrap();
     fs::write(checkout.path("victim"), CANARY).unwrap();
@@ -356,6 +362,16 @@ fn a_slice_beyond_the_limits_is_refused_both_ways() {
     assert!(matches!(commit(one, Files::new()), Err(Error::TooLarge { .. })));
     commit(many(1000), many(24)).unwrap();
     assert_eq!(checkout.read("shared/x").unwrap().differences(), []);
+}
+
+#[test]
+fn a_receipt_that_would_be_refused_is_not_written() {
+    let checkout = Checkout::new();
+    let mut receipt = receipt(WEB);
+    receipt.backend.version = "1\u{1b}[31m".to_owned();
+    let new = NewSlice { files: Files::new(), public: Files::new(), receipt, replaces: None };
+    assert!(matches!(checkout.writer().commit(new), Err(Error::Receipt { .. })));
+    assert_eq!(checkout.read(WEB), None);
 }
 
 #[test]

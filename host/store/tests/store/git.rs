@@ -119,10 +119,10 @@ fn what_git_refuses_is_a_warning() {
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
     let nowhere = Git { program: "/no/such/git".into(), env: BTreeMap::new() };
-    assert!(matches!(writer.add_to_git(&nowhere, &[path.clone()]), Err(Warning::NotStarted { .. })));
+    assert!(matches!(writer.add_to_git(&nowhere, std::slice::from_ref(&path)), Err(Warning::NotStarted { .. })));
 
     fs::write(checkout.path(".git/index.lock"), "").unwrap();
-    match writer.add_to_git(&git_program(), &[path.clone()]) {
+    match writer.add_to_git(&git_program(), std::slice::from_ref(&path)) {
         Err(Warning::Refused { said }) => assert!(said.contains("index.lock"), "{said}"),
         other => panic!("{other:?}"),
     }

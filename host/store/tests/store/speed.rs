@@ -34,9 +34,9 @@ fn ten_thousand_slices() {
     let start = cpu_micros();
     assert_eq!(storage.list().unwrap().slices.len(), names.len());
     let listed = cpu_micros() - start;
-    let each = |micros: i64| micros as f64 / f64::from(SLICES);
+    let each = |micros: i64| micros / i64::from(SLICES);
     eprintln!(
-        "µs of CPU a slice: {:.1} read and hashed, {:.1} listed, {:.1} committed unsynced",
+        "µs of CPU a slice: {} read and hashed, {} listed, {} committed unsynced",
         each(read),
         each(listed),
         each(written)
