@@ -39,12 +39,16 @@ impl Running {
             Ok(None) => Ok(()),
             Err(fault) => self.kill().and(Err(fault)),
         };
-        let _ = self.bubblewrap.wait();
+        let status = self.bubblewrap.wait();
         ended?;
-        match self.exit_code()? {
-            Some(0) => Ok(()),
-            Some(status) => Err(Fault::Failed { status, output: self.output.last() }),
-            None => Err(self.never_ran()),
+        while self.output.take() {}
+        match (self.exit_code()?, status?.code()) {
+            (Some(0), _) => Ok(()),
+            (Some(status), _) => Err(Fault::Failed { status, output: self.output.last() }),
+            // Bubblewrap itself gave up, so no generator ran and there is no secret in what was printed.
+            (None, Some(_)) => Err(Fault::Sandbox { message: self.complaint() }),
+            // It was killed from outside, at a time that cannot be told.
+            (None, None) => Err(Fault::Failed { status: 128 + Signal::KILL.as_raw(), output: self.output.last() }),
         }
     }
 
@@ -76,16 +80,15 @@ impl Running {
 
     /// Lets the generator begin and sees it through to the death of its last process.
     fn run(&mut self, init: &OwnedFd, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
-        let ended = self.start.1.write_all(&[0]).map_err(Fault::from).and_then(|()| self.wait(init, job, out, cancel));
-        if ended.is_err() {
-            // The first process of a process namespace takes all the others along.
-            let _ = pidfd_send_signal(init, Signal::KILL);
-            self.kill()?;
+        let ended = self.start.1.write_all(&[0]).map_err(Fault::from).and_then(|()| self.wait(job, out, cancel));
+        // The first process of a process namespace takes all the others along: those also that a generator left behind.
+        match pidfd_send_signal(init, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(errno) => return self.kill().and(Err(errno.into())),
         }
         if !readable(init, Instant::now() + PATIENCE)? {
-            return Err(Fault::Stuck);
+            return self.kill().and(Err(Fault::Stuck));
         }
-        while self.output.take() {}
         ended
     }
 
@@ -93,7 +96,8 @@ impl Running {
         Ok(self.bubblewrap.kill()?)
     }
 
-    fn wait(&mut self, init: &OwnedFd, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
+    /// Waits until the generator's own process has ended.
+    fn wait(&mut self, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
         let start = Instant::now();
         loop {
             if cancel.load(Ordering::Relaxed) {
@@ -104,17 +108,17 @@ impl Running {
             }
             take::watch(out, job.limits)?;
             let tick = job.timeout.map_or(TICK, |limit| TICK.min(limit.saturating_sub(start.elapsed())));
-            if self.ended_within(init, tick)? {
+            if self.ended_within(tick)? {
                 return Ok(());
             }
         }
     }
 
-    /// Takes output for at most `tick`; true when the sandbox ended.
-    fn ended_within(&mut self, init: &OwnedFd, tick: Duration) -> Result<bool, Fault> {
+    /// Takes output for at most `tick`; true once bubblewrap has told how it ended, or ended itself.
+    fn ended_within(&mut self, tick: Duration) -> Result<bool, Fault> {
         let deadline = Instant::now() + tick;
         loop {
-            let mut fds = vec![PollFd::new(init, PollFlags::IN)];
+            let mut fds = vec![PollFd::new(&self.status, PollFlags::IN)];
             fds.extend(self.output.pipe().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
             let ready = wait_for(&mut fds, deadline)?;
             let ended = !fds[0].revents().is_empty();
@@ -133,12 +137,10 @@ impl Running {
         Ok(code.and_then(|code| i32::try_from(code).ok()))
     }
 
-    /// What bubblewrap printed: no generator ran, so there is no secret in it.
-    fn never_ran(mut self) -> Fault {
-        while self.output.take() {}
+    /// What bubblewrap printed.
+    fn complaint(&self) -> String {
         let text = String::from_utf8_lossy(self.output.last().expose()).trim().escape_debug().to_string();
-        let message = if text.is_empty() { "bubblewrap ended without a word".to_owned() } else { text };
-        Fault::Sandbox { message }
+        if text.is_empty() { "bubblewrap ended without a word".to_owned() } else { text }
     }
 }
 

@@ -134,6 +134,41 @@ fn kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps() {
 }
 
 #[test]
+fn a_sandbox_that_is_killed_from_outside_is_a_failure_of_its_run() {
+    let place = Place::new();
+    let marker = marker();
+    let mut job = place.job(&format!("cat $prompts/pin; sleep {marker}"), &[]);
+    job.prompts = [("pin".parse().unwrap(), secret("s3cret"))].into();
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| place.run(&job));
+        assert!(soon(|| processes(&marker) == 1));
+        let me = std::process::id();
+        let bubblewrap = children(me).into_iter().find(|&child| has_descendant(child, &marker)).unwrap();
+        rustix::process::kill_process(
+            rustix::process::Pid::from_raw(bubblewrap).unwrap(),
+            rustix::process::Signal::KILL,
+        )
+        .unwrap();
+        let error = run.join().unwrap().unwrap_err();
+        assert!(error.output().is_some_and(|output| output.expose() == b"s3cret"), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+    });
+    assert_eq!(processes(&marker), 0);
+}
+
+fn children(of: u32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
+}
+
+fn has_descendant(pid: i32, marker: &str) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|&byte| byte == 0).any(|word| word == marker.as_bytes())
+        || children(pid.unsigned_abs()).into_iter().any(|child| has_descendant(child, marker))
+}
+
+#[test]
 fn many_run_side_by_side() {
     let place = Place::new();
     let job = place.job("sleep 0.05; cat /proc/sys/kernel/random/uuid > $out/it", &["it"]);
