@@ -62,7 +62,7 @@ impl Options {
         let mut writers = if self.dry_run {
             Writers::default()
         } else {
-            Writers::lock(&rooms, run.instances(&reach), &store_options(global, &run))?
+            Writers::lock(&rooms, run.instances(&reach), &store_options(global, &run))
         };
         let survey = artifacts_flow::survey(&mut rooms, run.instances(&reach));
         let wanted = Wanted { stale: self.stale, regenerate: self.regenerate };
@@ -74,6 +74,8 @@ impl Options {
             mark(&mut report, &steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
             return Ok(output.report(&report));
         }
+        let (steps, refused) = writers.admit(steps, &run.instances, &rooms.registry);
+        report.errors.extend(refused);
         if !steps.is_empty() {
             rooms.sandbox = Some(run.sandbox()?);
             let answered = self.ask(&run, &steps, answers.as_ref())?;
