@@ -36,9 +36,9 @@ pub fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use artifacts_backend_sdk::{Slice, State};
+    use artifacts_readers::fixture::instance;
 
     use super::{ARMOR, check};
-    use crate::fixture::instance;
 
     fn state(stored: &[(&str, &[u8])]) -> State {
         let folder = tempfile::tempdir().unwrap();

@@ -2,10 +2,9 @@
 
 mod check;
 mod config;
-mod key;
 mod readers;
 
-use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Slice, State, seal};
+use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Retrieve, Slice, State, open, seal};
 
 /// The backend.
 pub struct Agenix;
@@ -33,12 +32,20 @@ impl Backend for Agenix {
     }
 }
 
+impl Retrieve for Agenix {
+    fn retrieve(_: &Instance, names: &[String], slice: &Slice) -> Result<Vec<Item>, Failure> {
+        let item = |name: &String| {
+            let stored = stored(name);
+            let file = slice.read(&stored)?.ok_or_else(|| Failure::corrupt(format!("`{stored}` is not there")))?;
+            Ok(Item { name: name.clone(), value: open(&file)? })
+        };
+        names.iter().map(item).collect()
+    }
+}
+
 /// The name that a file has in the slice.
 fn stored(name: &str) -> String {
     format!("{name}.age")
 }
 
-artifacts_backend_sdk::export!(Agenix, manifest = "../manifest.json");
-
-#[cfg(test)]
-mod fixture;
+artifacts_backend_sdk::export!(Agenix, manifest = "../manifest.json", retrieval);

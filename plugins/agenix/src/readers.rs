@@ -1,78 +1,20 @@
-use std::collections::BTreeSet;
+use artifacts_backend_sdk::{Failure, Instance, Readers};
 
-use artifacts_backend_sdk::{Failure, Instance, Readers, Target};
-
-use crate::config::{Keys, keys};
+use crate::config::keys;
 
 /// Who reads each file: a deployed one the targets and their admins, any other the admins only.
 ///
 /// # Errors
 /// Of kind `config`: a key is none, a machine that is to read has none, or nobody could read.
 pub fn of(instance: &Instance) -> Result<Readers, Failure> {
-    let mut targets = Vec::new();
-    for target in &instance.targets {
-        supported(target)?;
-        targets.push((target, keys(target)?));
-    }
-    instance
-        .files
-        .iter()
-        .map(|file| {
-            let readers = if file.deploy { everyone(&targets)? } else { admins(&targets, &file.name)? };
-            Ok((file.name.clone(), readers.into_iter().collect()))
-        })
-        .collect()
-}
-
-fn supported(target: &Target) -> Result<(), Failure> {
-    match target.kind.as_str() {
-        "nixos" | "darwin" | "home-manager" => Ok(()),
-        other => Err(Failure::unsupported(format!("agenix knows no target of kind `{other}` (`{}`)", target.name))),
-    }
-}
-
-fn everyone(targets: &[(&Target, Keys)]) -> Result<BTreeSet<String>, Failure> {
-    let mut readers = BTreeSet::new();
-    for (target, keys) in targets {
-        let user = target.kind == "home-manager";
-        let reads = keys.host.is_some() || (user && !keys.users.is_empty());
-        if !reads {
-            return Err(no_key(target, user));
-        }
-        readers.extend(keys.host.iter().chain(&keys.users).cloned());
-    }
-    Ok(readers)
-}
-
-/// A target that could not read what is deployed to it.
-fn no_key(target: &Target, user: bool) -> Failure {
-    let (field, example) = if user {
-        ("publicUserKeys", "[ (builtins.readFile ./id_ed25519.pub) ]")
-    } else {
-        ("publicHostKey", "builtins.readFile ./ssh_host_ed25519_key.pub")
-    };
-    Failure::config(format!("{} `{}` has no key to read with: `{field}` is not set", target.kind, target.name))
-        .hint(format!("Set artifacts.config.agenix.{field} = {example};"))
-}
-
-fn admins(targets: &[(&Target, Keys)], file: &str) -> Result<BTreeSet<String>, Failure> {
-    let readers: BTreeSet<String> = targets.iter().flat_map(|(_, keys)| keys.users.iter().cloned()).collect();
-    if readers.is_empty() {
-        let names: Vec<String> = targets.iter().map(|(target, _)| format!("`{}`", target.name)).collect();
-        return Err(Failure::config(format!(
-            "`{file}` is not deployed, and there is no admin to read it: `publicUserKeys` of {} is empty",
-            names.join(", ")
-        ))
-        .hint("Set artifacts.config.agenix.publicUserKeys, or let the file be deployed."));
-    }
-    Ok(readers)
+    artifacts_readers::of("agenix", instance, keys)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::of;
-    use crate::fixture::{ALICE, BOB, HOST, OTHER, instance, target};
+    use artifacts_readers::fixture::{ALICE, BOB, HOST, OTHER, instance, target};
 
     #[test]
     fn a_deployed_file_is_for_the_machine_and_its_admins() {

@@ -1,13 +1,15 @@
 use std::marker::PhantomData;
 
-use crate::bindings::exports::artifacts::backend::storage::{Guest, Item as WireItem, State as WireState};
-use crate::{Backend, Failure, Instance, Item, Readers, Slice, State};
+use crate::bindings::artifacts::backend::secrets::Item as WireItem;
+use crate::bindings::exports::artifacts::backend::storage::{Guest as Storage, State as WireState};
+use crate::bindings::retrieving::exports::artifacts::backend::retrieval::Guest as Retrieval;
+use crate::{Backend, Failure, Instance, Item, Readers, Retrieve, Slice, State};
 
 /// Makes a [`Backend`] what the generated bindings want. Named by [`crate::export!`] only.
 #[doc(hidden)]
 pub struct Adapter<B>(PhantomData<B>);
 
-impl<B: Backend> Guest for Adapter<B> {
+impl<B: Backend> Storage for Adapter<B> {
     fn readers(instance: Instance) -> Result<Readers, Failure> {
         B::readers(&instance)
     }
@@ -23,5 +25,12 @@ impl<B: Backend> Guest for Adapter<B> {
     fn serialize(instance: Instance, items: Vec<WireItem>) -> Result<(), Failure> {
         let items = items.into_iter().map(|item| Item { name: item.name, value: item.value }).collect();
         B::serialize(&instance, items, &Slice::here())
+    }
+}
+
+impl<B: Retrieve> Retrieval for Adapter<B> {
+    fn retrieve(instance: Instance, names: Vec<String>) -> Result<Vec<WireItem>, Failure> {
+        let items = B::retrieve(&instance, &names, &Slice::here())?;
+        Ok(items.into_iter().map(|item| WireItem { name: item.name, value: item.value }).collect())
     }
 }

@@ -33,6 +33,15 @@ pub trait Backend {
     fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure>;
 }
 
+/// A backend that can read back what it stored. Optional.
+pub trait Retrieve: Backend {
+    /// The named files only. The slice is read-only here.
+    ///
+    /// # Errors
+    /// [`Failure::corrupt`] when a file does not lie there or is damaged; whatever [`open`] gives.
+    fn retrieve(instance: &Instance, names: &[String], slice: &Slice) -> Result<Vec<Item>, Failure>;
+}
+
 /// Has the host encrypt a secret with age, armored or binary. Only while serializing, and only to recipients that
 /// [`Backend::readers`] gave for this instance: anything else ends the call.
 ///
@@ -40,4 +49,13 @@ pub trait Backend {
 /// When a recipient is none, or its plugin fails.
 pub fn seal(value: &Secret, recipients: &[String], armor: bool) -> Result<Vec<u8>, Failure> {
     age::seal(value, recipients, armor)
+}
+
+/// Has the host decrypt an age file that it sealed for this very instance. Only while retrieving, with the grant
+/// `identities`.
+///
+/// # Errors
+/// Of kind `no-identity` when none opens it, `denied` when it is not the host's own.
+pub fn open(file: &[u8]) -> Result<Secret, Failure> {
+    age::open(file)
 }

@@ -1,4 +1,4 @@
-//! What `wit-bindgen` makes of the contract.
+//! What `wit-bindgen` makes of the contract: what every backend exports, and what one exports besides that reads back.
 
 #![allow(missing_docs, unsafe_code, clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 
@@ -6,6 +6,21 @@ wit_bindgen::generate!({
     path: "../../wit",
     world: "backend",
     pub_export_macro: true,
-    export_macro_name: "export_backend",
+    export_macro_name: "export_storage",
     default_bindings_module: "artifacts_backend_sdk::bindings",
 });
+
+/// A world of its own, since a component exports what it names: the two are joined when the component is linked.
+pub mod retrieving {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "package artifacts:sdk; world retrieving { export artifacts:backend/retrieval@0.1.0; }",
+        pub_export_macro: true,
+        export_macro_name: "export_retrieval",
+        default_bindings_module: "artifacts_backend_sdk::bindings::retrieving",
+        with: {
+            "artifacts:backend/types@0.1.0": crate::bindings::artifacts::backend::types,
+            "artifacts:backend/secrets@0.1.0": crate::bindings::artifacts::backend::secrets,
+        },
+    });
+}

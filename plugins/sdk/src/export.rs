@@ -1,6 +1,9 @@
 /// Makes the crate a component: exports a [`Backend`](crate::Backend) and embeds its manifest, so that it can be
 /// inspected without being run. The manifest's path is relative to the calling file. A test that the manifest is sound
 /// and has the crate's version comes along.
+///
+/// `export!(Mine, manifest = "…")`, or `export!(Mine, manifest = "…", retrieval)` for one that also implements
+/// [`Retrieve`](crate::Retrieve).
 #[macro_export]
 macro_rules! export {
     ($backend:ident, manifest = $manifest:literal) => {
@@ -12,7 +15,7 @@ macro_rules! export {
             static MANIFEST: [u8; include_bytes!($manifest).len()] = *include_bytes!($manifest);
 
             type Component = $crate::Adapter<$backend>;
-    $crate::bindings::export_backend!(Component with_types_in $crate::bindings);
+    $crate::bindings::export_storage!(Component with_types_in $crate::bindings);
         };
 
         #[cfg(test)]
@@ -20,6 +23,16 @@ macro_rules! export {
         fn the_manifest_is_sound() {
             assert_eq!($crate::manifest_fault(include_str!($manifest), env!("CARGO_PKG_VERSION")), None);
         }
+    };
+    ($backend:ident, manifest = $manifest:literal, retrieval) => {
+        $crate::export!($backend, manifest = $manifest);
+
+        #[cfg(target_arch = "wasm32")]
+        #[allow(unsafe_code)]
+        const _: () = {
+            type Component = $crate::Adapter<$backend>;
+    $crate::bindings::retrieving::export_retrieval!(Component with_types_in $crate::bindings::retrieving);
+        };
     };
 }
 

@@ -30,7 +30,7 @@ mod state;
 
 #[doc(hidden)]
 pub use adapter::Adapter;
-pub use backend::{Backend, Item, Readers, seal};
+pub use backend::{Backend, Item, Readers, Retrieve, open, seal};
 pub use bindings::artifacts::backend::secrets::Secret;
 pub use bindings::artifacts::backend::types::{Failure, File, Instance, Target};
 pub use config::config;

@@ -1,17 +1,22 @@
-//! What the tests share.
+//! What tests of backends share.
 
 use artifacts_backend_sdk::{File, Instance, Target};
 
+/// A machine's key.
 pub const HOST: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKgTlTgT9BN3ezS5EcrjBn5pbCdSiQm5xOy1pVpi5ZQ4";
+/// Another machine's.
 pub const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBN3ezS5EcrjBn5pbCdSiQm5xOy1pVpi5ZQ4";
+/// An admin's key.
 pub const ALICE: &str = "age1aaaaahjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdzdrkpsqszqsqq";
+/// Another admin's.
 pub const BOB: &str = "age1bbbbbhjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdzdrkpsqszqsqq";
 
+/// A target with its configuration as JSON.
 pub fn target(kind: &str, name: &str, config: &str) -> Target {
     Target { kind: kind.into(), name: name.into(), config: config.into(), attrs: Vec::new() }
 }
 
-/// Files by name and whether they are deployed.
+/// An instance with its files by name and whether they are deployed.
 pub fn instance(targets: Vec<Target>, files: &[(&str, bool)]) -> Instance {
     let files = files.iter().map(|(name, deploy)| File { name: (*name).into(), deploy: *deploy, attrs: Vec::new() });
     Instance {

@@ -1,0 +1,80 @@
+use artifacts_backend_sdk::{Failure, Instance, Readers, Target, config};
+use artifacts_readers::Keys;
+use serde::Deserialize;
+use sops_format::{Form, recipient_of_ssh};
+
+/// `artifacts.config.sops-nix` of one target.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Config {
+    #[serde(default)]
+    public_host_key: Option<String>,
+    #[serde(default)]
+    public_user_keys: Option<Vec<String>>,
+    #[serde(default)]
+    format: Option<Format>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Binary,
+    Json,
+    Yaml,
+}
+
+/// The layout that a target asks for.
+///
+/// # Errors
+/// Of kind `config`, naming target and field.
+pub fn form(target: &Target) -> Result<Form, Failure> {
+    let config: Config = config(target)?;
+    Ok(match config.format {
+        None | Some(Format::Binary) => Form::Binary,
+        Some(Format::Json) => Form::Json,
+        Some(Format::Yaml) => Form::Yaml,
+    })
+}
+
+/// Who reads each file.
+///
+/// # Errors
+/// Of kind `config`: a key is none, a machine that is to read has none, or nobody could read.
+pub fn readers(instance: &Instance) -> Result<Readers, Failure> {
+    artifacts_readers::of("sops-nix", instance, keys)
+}
+
+fn keys(target: &Target) -> Result<Keys, Failure> {
+    let config: Config = config(target)?;
+    let users = config.public_user_keys.unwrap_or_default();
+    let keys = Keys::read(target, config.public_host_key.as_deref(), &users, recipient)?;
+    let user = target.kind == "home-manager";
+    let on_target = keys.host.iter().chain(keys.users.iter().filter(|_| user));
+    match on_target.clone().find(|key| is_rsa(key)) {
+        Some(_) if !on_target.clone().any(|key| !is_rsa(key)) => Err(useless(target)),
+        _ => Ok(keys),
+    }
+}
+
+/// sops-nix converts the target's ssh-ed25519 key to an age key, so what is sealed is sealed to the converted one. An
+/// ssh-rsa key stays: it is for admins, whose sops reads it.
+fn recipient(key: String) -> Result<String, Failure> {
+    if !key.starts_with("ssh-ed25519 ") {
+        return Ok(key);
+    }
+    recipient_of_ssh(&key).map_err(|error| {
+        Failure::config(format!("cannot be converted to an age key: {error}")).hint("Copy the public key again, whole.")
+    })
+}
+
+fn is_rsa(key: &str) -> bool {
+    key.starts_with("ssh-rsa ")
+}
+
+fn useless(target: &Target) -> Failure {
+    Failure::config(format!(
+        "{} `{}` has no key that sops-nix can read with: an ssh-rsa key cannot be converted to age",
+        target.kind, target.name
+    ))
+    .hint("Name an ssh-ed25519 key (/etc/ssh/ssh_host_ed25519_key.pub on a machine) or an age recipient.")
+}

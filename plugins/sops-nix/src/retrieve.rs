@@ -1,0 +1,73 @@
+use artifacts_backend_sdk::{Failure, Slice};
+use sops_format::{DataKey, Document, Value};
+
+use crate::failure::reading;
+use crate::layout::{Layout, Stored};
+
+/// Reads the named files, each stored file opened once.
+///
+/// # Errors
+/// Of kind `corrupt` when a file is not there or damaged; whatever `open` gives when nobody opens it.
+pub fn retrieve(
+    layout: &Layout,
+    names: &[String],
+    slice: &Slice,
+    mut open: impl FnMut(&str) -> Result<Vec<u8>, Failure>,
+) -> Result<Vec<Value>, Failure> {
+    if let Some(stranger) = names.iter().find(|name| layout.of_file(name).is_none()) {
+        return Err(Failure::internal(format!("`{stranger}` is not declared")));
+    }
+    let mut values = Vec::with_capacity(names.len());
+    for stored in layout.stored() {
+        let wanted: Vec<&String> = names.iter().filter(|name| stored.files.contains(name)).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let held = read(stored, slice, &mut open)?;
+        for name in wanted {
+            let value = held.iter().find(|value| value.key == stored.key(name));
+            let value = value.ok_or_else(|| Failure::corrupt(format!("`{}` has no `{name}`", stored.name)))?;
+            values.push(Value { key: name.clone(), bytes: value.bytes.clone() });
+        }
+    }
+    Ok(values)
+}
+
+fn read(
+    stored: &Stored,
+    slice: &Slice,
+    open: &mut impl FnMut(&str) -> Result<Vec<u8>, Failure>,
+) -> Result<Vec<Value>, Failure> {
+    let bytes = slice.read(&stored.name)?.ok_or_else(|| Failure::corrupt(format!("`{}` is not there", stored.name)))?;
+    let failure = |error| reading(&stored.name, &error);
+    let document = Document::parse(stored.form, &bytes).map_err(failure)?;
+    let key = data_key(stored, &document, open)?;
+    document.decrypt(&key).map_err(failure)
+}
+
+/// The data key from the first reader's age file that opens. Plugins come last: they may want a touch.
+fn data_key(
+    stored: &Stored,
+    document: &Document,
+    open: &mut impl FnMut(&str) -> Result<Vec<u8>, Failure>,
+) -> Result<DataKey, Failure> {
+    let mut stanzas: Vec<_> = document.stanzas().iter().collect();
+    stanzas.sort_by_key(|stanza| is_plugin(&stanza.recipient));
+    let mut fault = None;
+    for stanza in stanzas {
+        match open(&stanza.enc) {
+            Ok(bytes) => {
+                return DataKey::new(&bytes, &stanza.recipient).map_err(|error| reading(&stored.name, &error));
+            }
+            // That a key does not fit is the usual case with several readers; anything else is worth more words.
+            Err(failure) if fault.is_none() || failure.kind != "no-identity" => fault = Some(failure),
+            Err(_) => {}
+        }
+    }
+    Err(fault.unwrap_or_else(|| Failure::new("no-identity", format!("`{}` has no reader", stored.name))))
+}
+
+/// `age1name1…`: bech32 has no `1` in its data, so a second one ends the name of a plugin.
+fn is_plugin(recipient: &str) -> bool {
+    recipient.strip_prefix("age1").is_some_and(|rest| rest.contains('1'))
+}
