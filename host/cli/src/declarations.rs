@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_nix::Nix;
+use artifacts_nix::{Nix, Problem};
 use artifacts_report::Failure;
 use artifacts_spec::Spec;
 
@@ -17,8 +17,10 @@ pub struct Declarations {
     pub spec: Spec,
     /// The checkout that holds the storages.
     pub root: PathBuf,
-    /// Targets that did not evaluate.
+    /// Targets that did not evaluate, and faults of the declarations that Nix found.
     pub failures: Vec<Failure>,
+    /// What Nix warns of.
+    pub warnings: Vec<Failure>,
 }
 
 impl Declarations {
@@ -44,7 +46,7 @@ fn from_file(file: &Path, root: Option<&Path>) -> Result<Declarations, Failure> 
         _ => PathBuf::from("."),
     };
     let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
-    Ok(Declarations { spec, root, failures: Vec::new() })
+    Ok(Declarations { spec, root, failures: Vec::new(), warnings: Vec::new() })
 }
 
 fn read(file: &Path) -> std::io::Result<String> {
@@ -61,14 +63,21 @@ fn from_flake(global: &Global, nix: &Nix) -> Result<Declarations, Failure> {
     let failed = |e: artifacts_nix::Error| Failure::new(global.flake.clone(), e.to_string()).help(e.help());
     let flake = nix.flake(&global.flake).map_err(failed)?;
     let evaluation = flake.evaluate(flake.targets()).map_err(failed)?;
-    let failures: Vec<Failure> = evaluation
+    let unevaluated = evaluation
         .failures
         .iter()
-        .map(|f| Failure::new(format!("{} {}", f.kind.as_str(), f.name), f.error.to_string()).help(f.error.help()))
-        .collect();
+        .map(|f| Failure::new(format!("{} {}", f.kind.as_str(), f.name), f.error.to_string()).help(f.error.help()));
+    let (warnings, faults): (Vec<&Problem>, Vec<&Problem>) = evaluation.problems.iter().partition(|p| p.warning);
+    let failures = unevaluated.chain(faults.into_iter().map(problem)).collect();
+    let warnings = warnings.into_iter().map(problem).collect();
     let root = match &global.root {
         Some(root) => root.clone(),
         None => flake.checkout(evaluation.spec.root.as_deref()).map_err(failed)?,
     };
-    Ok(Declarations { spec: evaluation.spec, root, failures })
+    Ok(Declarations { spec: evaluation.spec, root, failures, warnings })
+}
+
+fn problem(problem: &Problem) -> Failure {
+    let target = format!("{} {}", problem.kind.as_str(), problem.target);
+    Failure::new(target, problem.message.clone())
 }

@@ -56,6 +56,9 @@ impl Run {
         let ram = ram(&environment)?;
         let nix = nix(global, &environment, &cancel);
         let declarations = Declarations::load(global, &nix)?;
+        for warning in &declarations.warnings {
+            output.warning(&format!("{}: {}", warning.subject, warning.message), warning.help.as_deref());
+        }
         let root = Root::open(&declarations.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let resolved = artifacts_plan::instances(&declarations.spec, Some(&Environment::system()));
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);

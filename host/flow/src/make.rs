@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use artifacts_backend::CallFailed;
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
@@ -26,7 +27,7 @@ pub enum Event<'a> {
         name: &'a InstanceName,
         /// Why, and what to do.
         failure: &'a Failure,
-        /// What its generator printed; it may hold a secret.
+        /// What its generator or its backend said; it may hold a secret.
         output: Option<&'a Secret>,
     },
 }
@@ -108,7 +109,7 @@ pub fn make(
             }
             let Ok((name, made)) = results.recv() else { break };
             running -= 1;
-            let stored = made.and_then(|files| Ok(run.store(&name, files, rooms, writers)?));
+            let stored = made.and_then(|files| run.store(&name, files, rooms, writers));
             match stored {
                 Ok(()) => tell(&Event::Made(&name)),
                 Err(stopped) => run.fail(&name, stopped, tell),
@@ -212,7 +213,7 @@ impl Run<'_> {
         files: BTreeMap<Name, Secret>,
         rooms: &mut Rooms<'_>,
         writers: &mut Writers,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stopped> {
         let (instance, found) = self.known(name)?;
         let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
         let opened = rooms.registry.open(backend, &rooms.nix)?;
@@ -261,16 +262,26 @@ fn serialize(
     found: &Found,
     before: Files,
     secrets: &[(String, Secret)],
-) -> Result<(Files, Vec<String>), Failure> {
+) -> Result<(Files, Vec<String>), Stopped> {
     if secrets.is_empty() {
         return Ok((Files::new(), Vec::new()));
     }
     let running = opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend stores nothing here"))?;
-    let serialized = running.serialize(instance.told.clone(), before, secrets, &found.readers).map_err(|stopped| {
-        let (why, help) = failure::words(&stopped.error);
-        failure::of(instance, why).help(help)
-    })?;
+    let serialized = running
+        .serialize(instance.told.clone(), before, secrets, &found.readers)
+        .map_err(|stopped| not_serialized(instance, stopped))?;
     Ok((serialized.files, serialized.sealed))
+}
+
+/// What a backend says after it was given plaintext may hold it, and is kept apart.
+fn not_serialized(instance: &Instance, stopped: CallFailed) -> Stopped {
+    let (why, help) = failure::words(&stopped.error);
+    if stopped.saw_plaintext {
+        let hidden = "its backend failed after it was given plaintext; its words may hold a secret and are not shown";
+        Stopped { failure: failure::of(instance, hidden), output: Some(Secret::new(why.into_bytes())) }
+    } else {
+        failure::of(instance, why).help(help).into()
+    }
 }
 
 /// The secret files for the backend, and the public ones for the host.

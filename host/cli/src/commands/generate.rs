@@ -42,7 +42,7 @@ pub struct Options {
     /// How many generators may run at once
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// Show what a failed generator printed; it may hold a secret
+    /// Show what a failed generator or backend said; it may hold a secret
     #[arg(long)]
     show_output: bool,
 }
@@ -133,19 +133,19 @@ impl Options {
         made
     }
 
-    /// What a generator printed may hold a secret: it is shown to the person who asks for it, and nowhere else.
+    /// What a generator or a backend said may hold a secret: it is shown to the person who asks for it, and nowhere else.
     fn show(&self, name: &InstanceName, said: &[u8], output: &Output) {
         if said.is_empty() {
             return;
         }
         if self.show_output {
-            output.note(&format!("the generator of {name} printed:"));
+            output.note(&format!("what was said while {name} was made:"));
             let mut stderr = std::io::stderr();
             let _ = writeln!(stderr, "{}", artifacts_report::escaped(&String::from_utf8_lossy(said)));
         } else {
             output.note(&format!(
-                "the generator of {name} printed {} bytes, which may hold a secret; `--show-output` shows them",
-                said.len()
+                "{} bytes were said while {name} was made, and may hold a secret; `--show-output` shows them",
+                said.len(),
             ));
         }
     }
