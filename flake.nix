@@ -10,7 +10,25 @@
   };
 
   outputs =
-    { self, nixpkgs, ... }:
+    {
+      self,
+      nixpkgs,
+      rust-overlay,
+    }:
+    let
+      inherit (nixpkgs) lib;
+      linux = [
+        "x86_64-linux"
+        "aarch64-linux"
+      ];
+      everywhere = linux ++ [
+        "x86_64-darwin"
+        "aarch64-darwin"
+      ];
+
+      pkgsFor = system: nixpkgs.legacyPackages.${system}.extend rust-overlay.overlays.default;
+      built = system: (pkgsFor system).callPackage ./nix/packages { };
+    in
     {
       nixosModules = {
         default = ./nix/modules/nixos.nix;
@@ -25,6 +43,82 @@
       darwinModules = {
         default = ./nix/modules/darwin.nix;
         agenix = ./nix/modules/backends/agenix.nix;
+      };
+
+      lib = import ./nix/lib;
+
+      packages = lib.genAttrs linux (
+        system:
+        let
+          packages = built system;
+        in
+        {
+          default = packages.artifacts;
+          inherit (packages) artifacts artifacts-target options-reference;
+          backend-agenix = packages.backend "agenix";
+          backend-dummy = packages.backend "dummy";
+          backend-sops-nix = packages.backend "sops-nix";
+        }
+      );
+
+      overlays.default = final: _: {
+        inherit (self.packages.${final.stdenv.hostPlatform.system}) artifacts artifacts-target;
+      };
+
+      checks = lib.genAttrs linux (
+        system:
+        let
+          pkgs = pkgsFor system;
+        in
+        {
+          inherit (self.packages.${system}) artifacts artifacts-target;
+          options-reference = pkgs.runCommand "options-reference-is-current" { } ''
+            diff -u ${./nix/OPTIONS.md} ${self.packages.${system}.options-reference}
+            touch $out
+          '';
+          format = pkgs.runCommand "nix-is-formatted" { nativeBuildInputs = [ self.formatter.${system} ]; } ''
+            find ${./nix} ${./flake.nix} -name '*.nix' -exec nixfmt --check {} +
+            touch $out
+          '';
+        }
+      );
+
+      devShells = lib.genAttrs linux (
+        system:
+        let
+          pkgs = pkgsFor system;
+        in
+        {
+          default = pkgs.mkShell {
+            packages = [
+              (pkgs.rust-bin.stable.latest.default.override {
+                extensions = [
+                  "rust-src"
+                  "rust-analyzer"
+                ];
+                targets = [ "wasm32-wasip2" ];
+              })
+              pkgs.age
+              pkgs.bubblewrap
+              pkgs.git
+              pkgs.sops
+              self.formatter.${system}
+            ];
+          };
+        }
+      );
+
+      formatter = lib.genAttrs everywhere (system: nixpkgs.legacyPackages.${system}.nixfmt);
+
+      templates = {
+        default = {
+          path = ./nix/demo;
+          description = "Two machines and a user with secrets of their own and one that they share";
+        };
+        backend = {
+          path = ./nix/templates/backend;
+          description = "A backend: a WebAssembly component that stores artifacts";
+        };
       };
     };
 }

@@ -73,6 +73,7 @@ impl Inputs {
   inputs.artifacts.inputs.nixpkgs.follows = "nixpkgs";
   inputs.artifacts.inputs.rust-overlay.follows = "rust-overlay";
   inputs.rust-overlay.url = "path:{own}/rust-overlay";
+  inputs.rust-overlay.inputs.nixpkgs.follows = "nixpkgs";
 {inputs}
   outputs = {outputs};
 }}
@@ -123,7 +124,7 @@ pub fn environment() -> Result<Vec<(OsString, OsString)>> {
     let home = scratch.join("home");
     fs::create_dir_all(&home)?;
     let config = "experimental-features = nix-command flakes\nsubstituters =\nsandbox = false\nbuild-users-group =\n\
-                  flake-registry =\nwarn-dirty = false\nbuilders =\n";
+                  flake-registry =\nwarn-dirty = false\nbuilders =\neval-cache = false\n";
     let mut environment: Vec<(OsString, OsString)> =
         vec![("NIX_CONFIG".into(), config.into()), ("HOME".into(), home.into())];
     environment.extend(env::var_os("PATH").map(|path| ("PATH".into(), path)));

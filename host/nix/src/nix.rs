@@ -75,7 +75,9 @@ impl Nix {
     /// Runs `nix`.
     pub(crate) fn nix(&self, what: &str, arguments: &[impl AsRef<OsStr>]) -> Result<Answer, Error> {
         let mut command = self.command(&self.program()?);
-        command.args(["--extra-experimental-features", "nix-command flakes"]).args(arguments);
+        command.args(["--extra-experimental-features", "nix-command flakes"]);
+        // It is of no use to what is evaluated here, and processes side by side would wait for each other at it.
+        command.args(["--option", "eval-cache", "false"]).args(arguments);
         run(command, what, &self.options.cancel)
     }
 

@@ -1,0 +1,156 @@
+//! This project's own flake, with stand-ins for its inputs: what it exports evaluates. Nothing is built here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use artifacts_tests::nix::{Inputs, nix};
+use common::{Bench, machine, name};
+use serde_json::{Value, json};
+
+const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// Evaluates an attribute of a flake with the stand-ins in place of what it is locked to.
+fn eval(folder: &Path, inputs: &[&str], attribute: &str, function: &str) -> Value {
+    let stubs = Inputs::new().unwrap();
+    let mut arguments: Vec<String> = ["eval", "--json", "--no-write-lock-file"].map(str::to_owned).into();
+    for input in inputs {
+        arguments.extend(["--override-input".to_owned(), (*input).to_owned()]);
+        arguments.push(format!("path:{}", stubs.path(input.rsplit('/').next().unwrap()).display()));
+    }
+    arguments.extend([format!(".#{attribute}"), "--apply".to_owned(), function.to_owned()]);
+    serde_json::from_str(&nix(folder, &arguments).unwrap()).unwrap()
+}
+
+fn own(attribute: &str, function: &str) -> Value {
+    eval(&Path::new(TOP).canonicalize().unwrap(), &["nixpkgs", "rust-overlay"], attribute, function)
+}
+
+#[test]
+fn packages() {
+    let names = "builtins.mapAttrs (_: p: p.name)";
+    let expected = json!({
+        "default": "artifacts", "artifacts": "artifacts", "artifacts-target": "artifacts-target",
+        "backend-agenix": "artifacts-backend-agenix", "backend-dummy": "artifacts-backend-dummy",
+        "backend-sops-nix": "artifacts-backend-sops-nix", "options-reference": "OPTIONS.md",
+    });
+    for system in ["x86_64-linux", "aarch64-linux"] {
+        assert_eq!(own(&format!("packages.{system}"), names), expected);
+    }
+    // The program is built with the components inside, each from its own build.
+    let plugins = own("packages.x86_64-linux.artifacts", "p: p.arguments.env.ARTIFACTS_PLUGINS");
+    assert_eq!(plugins, "/recorded/artifacts-backends-0.1.0");
+    let build = own("packages.x86_64-linux.backend-sops-nix", "p: p.arguments.buildPhase + p.arguments.installPhase");
+    let build = build.as_str().unwrap();
+    assert!(build.contains("--target wasm32-wasip2 --package sops-nix") && build.contains("sops_nix.wasm"), "{build}");
+}
+
+#[test]
+fn sources_are_what_is_built_and_no_more() {
+    let list = |package: &str| {
+        let source = own(&format!("packages.x86_64-linux.{package}"), "p: \"${p.arguments.src}\"");
+        let entries = fs::read_dir(source.as_str().unwrap()).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(list("artifacts"), [".cargo", "Cargo.lock", "Cargo.toml", "host", "nix", "tests", "wit", "xtask"]);
+    assert_eq!(list("backend-agenix"), ["plugins", "tests", "wit"]);
+}
+
+#[test]
+fn the_rest_of_it() {
+    let derivations = "builtins.mapAttrs (_: p: p.type)";
+    let kinds = own("checks.x86_64-linux", derivations);
+    let expected = ["artifacts", "artifacts-target", "format", "options-reference"].map(|name| (name, "derivation"));
+    assert_eq!(kinds, json!(std::collections::BTreeMap::from(expected)));
+    assert_eq!(own("devShells.x86_64-linux", derivations), json!({ "default": "derivation" }));
+    assert_eq!(own("formatter.aarch64-darwin", "p: p.name"), "nixfmt");
+    assert_eq!(
+        own("overlays.default", "o: builtins.attrNames (o { stdenv.hostPlatform.system = \"x86_64-linux\"; } { })"),
+        json!(["artifacts", "artifacts-target"])
+    );
+    let templates = own("templates", "builtins.mapAttrs (_: t: builtins.pathExists (t.path + \"/flake.nix\"))");
+    assert_eq!(templates, json!({ "default": true, "backend": true }));
+    for modules in ["nixosModules", "homeModules", "darwinModules"] {
+        assert_eq!(
+            own(modules, "builtins.mapAttrs (_: builtins.pathExists)"),
+            json!({ "default": true, "agenix": true })
+        );
+    }
+}
+
+#[test]
+fn the_lock_file_fits_the_inputs() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["flake.nix", "flake.lock"] {
+        fs::copy(Path::new(TOP).join(file), folder.path().join(file)).unwrap();
+    }
+    // Only what does not fit would need the network: with all inputs replaced but one, that one's lock is read as it is.
+    let lock: Value = serde_json::from_str(&fs::read_to_string(folder.path().join("flake.lock")).unwrap()).unwrap();
+    let arguments = ["flake", "metadata", "--json", "--no-update-lock-file"];
+    let metadata: Value = serde_json::from_str(&nix(folder.path(), &arguments).unwrap()).unwrap();
+    assert_eq!(metadata["locks"], lock);
+}
+
+#[test]
+fn the_whole_spec_as_an_output() {
+    let bench = Bench::new();
+    let config = "{ artifacts.store.a.files.f = { }; }";
+    let vault = r#"(inputs.artifacts.lib.registerBackend "vault" { component = "/v.wasm"; storage = "v"; })"#;
+    bench.flake(&format!(
+        "artifacts = inputs.artifacts.lib.mkArtifacts {{ inherit (inputs) self; system = \"x86_64-linux\"; }}; {} {}",
+        machine("one", &format!("{config} {vault}")),
+        machine("two", config)
+    ));
+    let whole = artifacts_spec::parse(&bench.eval_json("artifacts", "x: x").to_string()).unwrap();
+    assert_eq!(whole, bench.evaluate().spec);
+    assert_eq!(whole.backends[&name("vault")].storage, "v");
+    assert_eq!(whole.targets.len(), 2);
+
+    bench.write("sub/x", "");
+    bench.flake(&format!(
+        "artifacts = inputs.artifacts.lib.mkArtifacts {{ inherit (inputs) self; }}; {} {}",
+        machine("one", config),
+        machine("two", &format!("{config} {{ artifacts.root = ./sub; }}"))
+    ));
+    let error = bench.try_eval("artifacts.root").unwrap_err().to_string();
+    assert!(error.contains("nixos `one` and nixos `two` disagree on artifacts.root"), "{error}");
+}
+
+#[test]
+fn the_template_of_a_backend() {
+    let folder = tempfile::tempdir().unwrap();
+    let template = Path::new(TOP).join("nix/templates/backend");
+    fs::copy(template.join("flake.nix"), folder.path().join("flake.nix")).unwrap();
+    let inputs = ["nixpkgs", "rust-overlay", "artifacts"];
+    let module = eval(folder.path(), &inputs, "nixosModules.default", "m: builtins.attrNames m.artifacts.backends");
+    assert_eq!(module, json!(["mine"]));
+    assert_eq!(eval(folder.path(), &inputs, "packages.x86_64-linux.default", "p: p.name"), "artifacts-backend-mine");
+    for file in ["Cargo.toml", "manifest.json", "src/lib.rs"] {
+        assert!(template.join(file).exists());
+    }
+}
+
+#[test]
+fn the_reference_of_options_is_current() {
+    let bench = Bench::new();
+    bench.flake(r#"reference = import (inputs.artifacts + "/nix/reference.nix") { inherit (nixpkgs) lib; };"#);
+    let made = bench.eval("reference");
+    let file = Path::new(TOP).join("nix/OPTIONS.md");
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        fs::write(&file, &made).unwrap();
+    }
+    let kept = fs::read_to_string(&file).unwrap_or_default();
+    assert!(kept == made, "nix/OPTIONS.md is not what the modules say; run this test with UPDATE_REFERENCE=1");
+    for option in
+        ["artifacts.store.<name>.files.<name>.path", "artifacts.config.agenix.publicHostKey", "artifacts.root"]
+    {
+        assert!(made.contains(&format!("## `{option}`\n")), "{option}");
+    }
+    for internal in ["rendering", "_module", "problems"] {
+        assert!(!made.contains(internal), "{internal}");
+    }
+}

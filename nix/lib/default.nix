@@ -1,0 +1,67 @@
+# For flakes that use artifacts. Only builtins: it works with any nixpkgs.
+let
+  inherit (builtins)
+    attrNames
+    concatLists
+    concatMap
+    filter
+    foldl'
+    head
+    mapAttrs
+    toJSON
+    ;
+
+  outputs = {
+    nixos = "nixosConfigurations";
+    home-manager = "homeConfigurations";
+    darwin = "darwinConfigurations";
+  };
+
+  label = spec: "${(head spec.targets).kind} `${(head spec.targets).name}`";
+
+  # What all targets say who say anything; an error names two that differ.
+  agreed =
+    what: said: specs:
+    let
+      speakers = filter (spec: said spec != null) specs;
+      first = head speakers;
+      others = filter (spec: said spec != said first) speakers;
+    in
+    if speakers == [ ] then
+      null
+    else if others == [ ] then
+      said first
+    else
+      throw "artifacts: ${label first} and ${label (head others)} disagree on ${what}: ${toJSON (said first)}, ${toJSON (said (head others))}";
+in
+{
+  # The spec of a whole flake, for `artifacts --spec` and for other front ends. The command itself evaluates each target in a
+  # process of its own instead.
+  mkArtifacts =
+    {
+      self,
+      system ? null, # the admin's, for generators
+    }:
+    let
+      specsOf =
+        kind:
+        let
+          set = self.${outputs.${kind}} or { };
+        in
+        concatMap (name: import ./collect.nix { inherit kind name system; } set) (attrNames set);
+      specs = concatLists (map specsOf (attrNames outputs));
+      names = foldl' (all: spec: all // spec.backends) { } specs;
+    in
+    {
+      schema = 1;
+      root = agreed "artifacts.root" (spec: spec.root) specs;
+      backends = mapAttrs (name: _: agreed "artifacts.backends.${name}" (spec: spec.backends.${name} or null) specs) names;
+      targets = concatMap (spec: spec.targets) specs;
+    };
+
+  # A module that registers a backend, for machines and users alike; `entry` has the options of `artifacts.backends.<name>`.
+  registerBackend = name: entry: {
+    _file = "artifacts.lib.registerBackend \"${name}\"";
+    artifacts.backends.${name} = entry;
+  };
+}

@@ -1,0 +1,136 @@
+# The programs and the bundled backends, from source.
+{
+  lib,
+  makeRustPlatform,
+  rust-bin,
+  makeWrapper,
+  runCommand,
+  writeText,
+  bubblewrap,
+  git,
+}:
+let
+  manifest = builtins.fromTOML (builtins.readFile ../../Cargo.toml);
+  inherit (manifest.workspace.package) version;
+
+  # One toolchain for the host and for the components, which need WASI's standard library.
+  toolchain = rust-bin.stable.latest.minimal.override { targets = [ "wasm32-wasip2" ]; };
+  platform = makeRustPlatform {
+    cargo = toolchain;
+    rustc = toolchain;
+  };
+
+  # What a build reads, and no more: the rest of the repository may change without a new build.
+  top = ../..;
+  sources =
+    wanted:
+    let
+      below = path: lib.removePrefix "${toString top}/" path;
+      isWanted =
+        path: one: path == one || lib.hasPrefix "${one}/" path || lib.hasPrefix "${path}/" one;
+    in
+    builtins.path {
+      name = "artifacts-source";
+      path = top;
+      filter = path: _: lib.any (isWanted (below path)) wanted;
+    };
+
+  meta = {
+    license = with lib.licenses; [
+      mit
+      asl20
+    ];
+    platforms = lib.platforms.linux;
+  };
+
+  program =
+    crate: extra:
+    platform.buildRustPackage (
+      {
+        pname = crate;
+        inherit version;
+        src = sources [
+          ".cargo"
+          "Cargo.toml"
+          "Cargo.lock"
+          "host"
+          "tests"
+          "xtask"
+          "wit"
+          "nix/lib"
+        ];
+        cargoLock.lockFile = ../../Cargo.lock;
+        cargoBuildFlags = [
+          "--package"
+          crate
+        ];
+        # The tests run Nix and bubblewrap, which a build cannot: `cargo xtask test` runs them.
+        doCheck = false;
+        meta = meta // {
+          mainProgram = crate;
+        };
+      }
+      // extra
+    );
+in
+rec {
+  # One backend alone, as `<name>.wasm`.
+  backend =
+    name:
+    platform.buildRustPackage {
+      pname = "artifacts-backend-${name}";
+      inherit version;
+      src = sources [
+        "plugins"
+        "tests/guests"
+        "wit"
+      ];
+      cargoLock.lockFile = ../../plugins/Cargo.lock;
+      cargoRoot = "plugins";
+      buildPhase = ''
+        runHook preBuild
+        cd plugins
+        cargo build --release --offline --locked --target wasm32-wasip2 --package ${name}
+        runHook postBuild
+      '';
+      installPhase = ''
+        runHook preInstall
+        install -D -m 444 target/wasm32-wasip2/release/${builtins.replaceStrings [ "-" ] [ "_" ] name}.wasm $out/${name}.wasm
+        runHook postInstall
+      '';
+      doCheck = false;
+      # A component is no program of the host's.
+      dontStrip = true;
+      dontFixup = true;
+      inherit meta;
+    };
+
+  backends = runCommand "artifacts-backends-${version}" { } ''
+    mkdir $out
+    ${lib.concatMapStrings (name: "ln -s ${backend name}/${name}.wasm $out/\n") [
+      "agenix"
+      "dummy"
+      "sops-nix"
+    ]}
+  '';
+
+  # The command, with the bundled backends inside.
+  artifacts = program "artifacts" {
+    env.ARTIFACTS_PLUGINS = "${backends}";
+    nativeBuildInputs = [ makeWrapper ];
+    # Nix itself is the user's own.
+    postInstall = ''
+      wrapProgram $out/bin/artifacts --prefix PATH : ${
+        lib.makeBinPath [
+          bubblewrap
+          git
+        ]
+      }
+    '';
+  };
+
+  # The small program on the target.
+  artifacts-target = program "artifacts-target" { };
+
+  options-reference = writeText "OPTIONS.md" (import ../reference.nix { inherit lib; });
+}
