@@ -45,15 +45,15 @@ impl Area {
         let mut home = None;
         for part in storage.path().split('/') {
             let parent = home.as_ref().unwrap_or_else(|| storage.root().folder());
-            home = Some(disk.make("make the storage", parent, part, 0o755)?);
+            home = Some(disk.make_lasting("make the storage", parent, part, 0o755)?);
         }
         let home = home.ok_or_else(|| Error::StorageName { storage: String::new(), why: "it is empty".to_owned() })?;
-        let area = disk.make("make the host's folder", &home, AREA, PRIVATE)?;
+        let area = disk.make_lasting("make the host's folder", &home, AREA, PRIVATE)?;
         set_mode(area.fd(), PRIVATE, area.path())?;
         let lock = lock(disk, &area, storage)?;
         ignore(disk, &area)?;
         let staging = disk.make("make the staging folder", &area, "staging", PRIVATE)?;
-        let trash = disk.make("make the trash", &area, "trash", PRIVATE)?;
+        let trash = disk.make_lasting("make the trash", &area, "trash", PRIVATE)?;
         for (name, kind) in staging.entries()? {
             disk.remove("remove leftovers", &staging, &name, kind)?;
         }

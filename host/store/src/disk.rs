@@ -63,13 +63,22 @@ impl Disk {
             return Ok(folder);
         }
         self.step(step, &parent.at(name))?;
-        match mkdirat(parent.fd(), name, Mode::RWXU) {
+        match mkdirat(parent.fd(), name, Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(Error::io(parent.at(name), "make the folder", errno)),
         }
         let folder = parent.open(name)?.ok_or_else(|| Error::io(parent.at(name), "make the folder", Errno::NOENT))?;
         // The caller's umask is not asked: what is in a checkout is as readable as git would make it.
         set_mode(folder.fd(), mode, folder.path())?;
+        Ok(folder)
+    }
+
+    /// The same, and a power cut does not undo it.
+    pub fn make_lasting(&self, step: &'static str, parent: &Folder, name: &str, mode: u32) -> Result<Folder, Error> {
+        if let Some(folder) = parent.open(name)? {
+            return Ok(folder);
+        }
+        let folder = self.make(step, parent, name, mode)?;
         self.sync(parent)?;
         Ok(folder)
     }
@@ -121,6 +130,20 @@ impl Disk {
         self.step(step, &to.at(other))?;
         (self.hooks.rename)(from.fd(), name, to.fd(), other, flags)
             .map_err(|error| unsupported(to.at(other), step, error))
+    }
+
+    /// Whether a folder could be moved, found out without moving it: no rename replaces a folder that is not empty.
+    pub fn movable(&self, (from, name): (&Folder, &str), (to, full): (&Folder, &str)) -> Result<(), Error> {
+        match (self.hooks.rename)(from.fd(), name, to.fd(), full, RenameFlags::empty()) {
+            Ok(()) => {
+                let why = "a rename replaced a folder that was not empty".to_owned();
+                Err(Error::Unsupported { path: to.at(full), why })
+            }
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+                _ => Err(unsupported(from.at(name), "move the folder", error)),
+            },
+        }
     }
 
     /// Removes a name with all that is below it, no link followed. It may be gone already.

@@ -77,7 +77,8 @@ impl Writer {
             .prepare(disk, &own)
             .map_err(Warning::from)
             .and_then(|()| repository.add(git, root, top, &self.staging_path().join(OWN), paths));
-        disk.remove("remove git's folder", staging, OWN, Kind::Folder)?;
+        // What stays is removed by the next run.
+        let _ = disk.remove("remove git's folder", staging, OWN, Kind::Folder);
         told
     }
 }

@@ -27,8 +27,8 @@ pub struct Slice {
     pub public: Files,
     /// The host's note.
     pub receipt: ReceiptState,
-    /// The receipt's bytes, empty when there is none.
-    note: Vec<u8>,
+    /// The receipt's bytes.
+    note: Option<Vec<u8>>,
 }
 
 /// The receipt of a slice.
@@ -85,7 +85,7 @@ impl Slice {
             files: Files::new(),
             public: Files::new(),
             receipt: ReceiptState::Missing,
-            note: Vec::new(),
+            note: None,
         };
         let mut entries = folder.entries()?;
         if entries.is_empty() {
@@ -98,11 +98,12 @@ impl Slice {
         }
         if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), Kind::File)) {
             entries.swap_remove(at);
-            slice.note = folder.read(RECEIPT, MAX_RECEIPT)?.ok_or_else(|| vanished(folder, RECEIPT))?;
-            slice.receipt = match Receipt::parse(&slice.note) {
+            let note = folder.read(RECEIPT, MAX_RECEIPT)?.ok_or_else(|| vanished(folder, RECEIPT))?;
+            slice.receipt = match Receipt::parse(&note) {
                 Ok(receipt) => ReceiptState::Valid(Box::new(receipt)),
                 Err(error) => ReceiptState::Malformed(error.to_string()),
             };
+            slice.note = Some(note);
         }
         slice.files = reader.files(folder, entries)?;
         Ok(Some(slice))
@@ -131,7 +132,8 @@ impl Slice {
             hash.update((bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
-        add(&self.note);
+        add(&[u8::from(self.note.is_some())]);
+        add(self.note.as_deref().unwrap_or_default());
         for files in [&self.files, &self.public] {
             add(&(files.len() as u64).to_le_bytes());
             for (name, bytes) in files {

@@ -106,7 +106,13 @@ impl Writer {
                 return Err(Error::Unsupported { path: folder.path().to_owned(), why });
             }
         }
-        Ok(())
+        match self.above(&path)? {
+            // The host's own folder is never empty: the lock is in it.
+            Some((parent, artifact)) if replaces.is_some() => {
+                self.disk.movable((&parent, artifact), (&self.area.storage, names::AREA))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Puts a slice in its place as a whole: after a crash at any point the old one lies there or the new one.
@@ -148,14 +154,19 @@ impl Writer {
         if self.area.storage.open(&path)?.is_none() {
             return Ok(None);
         }
-        let (above, artifact) = path.rsplit_once('/').unwrap_or(("", &path));
-        let Some(parent) = self.area.storage.open(above)? else { return Ok(None) };
+        let Some((parent, artifact)) = self.above(&path)? else { return Ok(None) };
         let trashed = trash::name(self.now, name)?;
         self.disk.rename("move the slice to the trash", (&parent, artifact), (&self.area.trash, &trashed))?;
         self.disk.sync(&self.area.trash)?;
         self.disk.sync(&parent)?;
-        self.tidy(above)?;
+        self.tidy(path.rsplit_once('/').map_or("", |(above, _)| above))?;
         Ok(Some(self.area.trash.at(&trashed)))
+    }
+
+    /// The folder that a slice lies in, and its name there.
+    fn above<'a>(&self, path: &'a str) -> Result<Option<(Folder, &'a str)>, Error> {
+        let (above, artifact) = path.rsplit_once('/').unwrap_or((".", path));
+        Ok(self.area.storage.open(above)?.map(|parent| (parent, artifact)))
     }
 
     pub(crate) fn disk(&self) -> &Disk {
@@ -196,7 +207,12 @@ impl Writer {
         let artifact = components.pop().unwrap_or_default();
         let mut above: Option<Folder> = None;
         for part in components {
-            above = Some(self.disk.make("make the folder above", above.as_ref().unwrap_or(storage), part, 0o755)?);
+            above = Some(self.disk.make_lasting(
+                "make the folder above",
+                above.as_ref().unwrap_or(storage),
+                part,
+                0o755,
+            )?);
         }
         let parent = above.as_ref().unwrap_or(storage);
         if replaces {

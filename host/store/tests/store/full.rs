@@ -127,6 +127,9 @@ fn lower_layer(place: &Path) {
     let root = place.join("merged");
     let storage = storage(&root).unwrap();
     let writer = storage.lock(Options::at(now())).unwrap();
+    let lies = storage.read(&name("shared/x")).unwrap().unwrap().fingerprint();
+    let error = writer.check(&name("shared/x"), Some(&lies)).unwrap_err();
+    assert!(matches!(&error, Error::Unsupported { path, .. } if path == "secrets/shared/x"), "{error}");
     let error = put(&writer, "shared/x", &[("f", "new")], &[]).unwrap_err();
     assert!(matches!(&error, Error::Unsupported { why, .. } if why.contains("overlay")), "{error}");
     assert_eq!(storage.read(&name("shared/x")).unwrap().unwrap().files, files(&[("f", "x\n")]));
