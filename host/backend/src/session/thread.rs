@@ -13,30 +13,50 @@ use super::room::Room;
 use super::runner::Runner;
 use crate::{Component, Limits, Refusal};
 
+/// Reports go in batches: waking the other side for each would cost more than the component does.
 struct ThreadLine {
-    reports: Sender<Report>,
+    waiting: Mutex<Vec<Report>>,
+    reports: Sender<Vec<Report>>,
     answers: Mutex<Receiver<Answer>>,
+}
+
+const BATCH: usize = 4096;
+
+impl ThreadLine {
+    fn flush(&self) {
+        if let Ok(mut waiting) = self.waiting.lock()
+            && !waiting.is_empty()
+        {
+            // A host that went away does not want to know.
+            let _ = self.reports.send(std::mem::take(&mut waiting));
+        }
+    }
 }
 
 impl Line for ThreadLine {
     fn report(&self, report: Report) {
-        // A host that went away does not want to know.
-        let _ = self.reports.send(report);
+        let full = self.waiting.lock().is_ok_and(|mut waiting| {
+            waiting.push(report);
+            waiting.len() >= BATCH
+        });
+        if full {
+            self.flush();
+        }
     }
 
     fn ask(&self, ask: Ask) -> Answer {
-        let gone = || Answer::Denied("the host is gone".to_owned());
-        if self.reports.send(Report::Ask(ask)).is_err() {
-            return gone();
-        }
-        self.answers.lock().ok().and_then(|answers| answers.recv().ok()).unwrap_or_else(gone)
+        self.report(Report::Ask(ask));
+        self.flush();
+        let answer = self.answers.lock().ok().and_then(|answers| answers.recv().ok());
+        answer.unwrap_or_else(|| Answer::Denied("the host is gone".to_owned()))
     }
 }
 
 pub(crate) struct ThreadLink {
     requests: Option<Sender<Request>>,
     answers: Sender<Answer>,
-    reports: Receiver<Report>,
+    reports: Receiver<Vec<Report>>,
+    received: std::vec::IntoIter<Report>,
 }
 
 impl ThreadLink {
@@ -49,16 +69,18 @@ impl ThreadLink {
         let (requests, inbox) = channel();
         let (answers, answered) = channel();
         let (outbox, reports) = channel();
-        let line = Arc::new(ThreadLine { reports: outbox, answers: Mutex::new(answered) });
+        let line = Arc::new(ThreadLine { waiting: Mutex::default(), reports: outbox, answers: Mutex::new(answered) });
         let runner = Runner::new(&compiled, room, limits, Arc::clone(&line) as Arc<dyn Line>)?;
-        engine::tick(&engine, || ());
+        let ticked = Arc::clone(&line);
+        engine::tick(&engine, move || ticked.flush());
         thread::spawn(move || {
             while let Ok(request) = inbox.recv() {
                 let (outcome, usage) = runner.run(request);
                 line.report(Report::Done(outcome, usage));
+                line.flush();
             }
         });
-        Ok(Self { requests: Some(requests), answers, reports })
+        Ok(Self { requests: Some(requests), answers, reports, received: Vec::new().into_iter() })
     }
 }
 
@@ -73,10 +95,16 @@ impl Link for ThreadLink {
     }
 
     fn report(&mut self, patience: Duration) -> Result<Report, Silence> {
-        self.reports.recv_timeout(patience).map_err(|error| match error {
-            RecvTimeoutError::Timeout => Silence::Late,
-            RecvTimeoutError::Disconnected => gone(),
-        })
+        loop {
+            if let Some(report) = self.received.next() {
+                return Ok(report);
+            }
+            let batch = self.reports.recv_timeout(patience).map_err(|error| match error {
+                RecvTimeoutError::Timeout => Silence::Late,
+                RecvTimeoutError::Disconnected => gone(),
+            })?;
+            self.received = batch.into_iter();
+        }
     }
 
     fn end(&mut self) {

@@ -20,7 +20,7 @@ pub fn plugin(name: &str) -> Vec<u8> {
 
 /// Short enough for tests, long enough for a busy machine.
 pub fn limits() -> Limits {
-    Limits { time: 2, memory: 64 << 20, output: 8 << 20, files: 100 }
+    Limits { time: 2, memory: 128 << 20, output: 8 << 20, files: 100 }
 }
 
 /// A backend and the folder that it runs in.
