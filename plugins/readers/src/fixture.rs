@@ -3,9 +3,9 @@
 use artifacts_backend_sdk::{File, Instance, Target};
 
 /// A machine's key.
-pub const HOST: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKgTlTgT9BN3ezS5EcrjBn5pbCdSiQm5xOy1pVpi5ZQ4";
+pub const HOST: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKp8XPqV+YrDnPKy7nK8Nl+gf47zDJPL/yz7O8RT+go";
 /// Another machine's.
-pub const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBBBBBBBBBN3ezS5EcrjBn5pbCdSiQm5xOy1pVpi5ZQ4";
+pub const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINqEQ74chaQpRW2tpLDVdr5yIdco+G1mRv6YBAZuR0RS";
 /// An admin's key.
 pub const ALICE: &str = "age1aaaaahjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdzdrkpsqszqsqq";
 /// Another admin's.

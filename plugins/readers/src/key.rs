@@ -46,7 +46,7 @@ mod tests {
     use super::read;
 
     const AGE: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdzdrkpsqszqsqq";
-    const SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKgTlTgT9BN3ezS5EcrjBn5pbCdSiQm5xOy1pVpi5ZQ4";
+    const SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKp8XPqV+YrDnPKy7nK8Nl+gf47zDJPL/yz7O8RT+go";
 
     #[test]
     fn equal_keys_compare_equal_whatever_their_comment() {

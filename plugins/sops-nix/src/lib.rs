@@ -15,7 +15,8 @@ use sops_format::Value;
 
 use crate::layout::Layout;
 
-struct SopsNix;
+/// The backend.
+pub struct SopsNix;
 
 impl Backend for SopsNix {
     fn readers(instance: &Instance) -> Result<Readers, Failure> {
@@ -53,3 +54,6 @@ fn now() -> i64 {
 }
 
 artifacts_backend_sdk::export!(SopsNix, manifest = "../manifest.json", retrieval);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! The backend on the machine that builds it: a real folder, sealing and opening made up so that it shows who can read.
+#![allow(clippy::unwrap_used, clippy::unnecessary_wraps)]
+
+use artifacts_backend_sdk::{Failure, Instance, Slice, State};
+use artifacts_readers::fixture::{ALICE, BOB, HOST, instance, target};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sops_format::{Value, recipient_of_ssh};
+use tempfile::TempDir;
+
+use crate::layout::Layout;
+use crate::{check, config, retrieve, serialize};
+
+const RSA: &str = "ssh-rsa AAAAB3NzaC1yc2E=";
+const NOW: i64 = 1_700_000_000;
+
+/// "Sealed" to a reader: the reader's name with the key.
+fn seal(key: &[u8; 32], reader: &str) -> Result<String, Failure> {
+    let body = STANDARD.encode([reader.as_bytes(), b"\n", key].concat());
+    Ok(format!("-----BEGIN AGE ENCRYPTED FILE-----\n{body}\n-----END AGE ENCRYPTED FILE-----\n"))
+}
+
+/// Opens what was "sealed" to this reader.
+fn open_as(reader: &str) -> impl FnMut(&str) -> Result<Vec<u8>, Failure> {
+    move |enc| {
+        let body = STANDARD.decode(enc.lines().nth(1).unwrap()).unwrap();
+        let mine = [reader.as_bytes(), b"\n"].concat();
+        let key = body.strip_prefix(mine.as_slice());
+        key.map(<[u8]>::to_vec).ok_or_else(|| Failure::new("no-identity", "none opens it"))
+    }
+}
+
+struct Case {
+    folder: TempDir,
+    instance: Instance,
+}
+
+impl Case {
+    /// One machine, in a format, with files by name and whether they are deployed.
+    fn new(format: &str, files: &[(&str, bool)]) -> Self {
+        let config =
+            format!(r#"{{"publicHostKey":"{HOST} root@web1","publicUserKeys":["{ALICE}"],"format":"{format}"}}"#);
+        Self { folder: tempfile::tempdir().unwrap(), instance: instance(vec![target("nixos", "web1", &config)], files) }
+    }
+
+    fn slice(&self) -> Slice {
+        Slice::at(self.folder.path())
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::of(&self.instance).unwrap()
+    }
+
+    fn serialize(&self, values: &[(&str, &[u8])]) -> Result<(), Failure> {
+        let values: Vec<Value> = values.iter().map(|(name, bytes)| Value::new(*name, *bytes)).collect();
+        let readers = config::readers(&self.instance).unwrap();
+        serialize::serialize(&self.layout(), &readers, &values, &self.slice(), NOW, seal)
+    }
+
+    fn check(&self) -> State {
+        check::check(&self.layout(), &self.slice()).unwrap()
+    }
+
+    fn stale(&self) -> Vec<(String, String)> {
+        match self.check() {
+            State::Stale(reasons) => reasons,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    fn retrieve(&self, reader: &str, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let values = retrieve::retrieve(&self.layout(), &names, &self.slice(), open_as(reader))?;
+        Ok(values.into_iter().map(|value| (value.key, value.bytes.to_vec())).collect())
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.folder.path().join(name), bytes).unwrap();
+    }
+
+    fn get(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.folder.path().join(name)).unwrap()
+    }
+}
+
+#[test]
+fn what_is_stored_is_present_and_read_back_by_each_reader() {
+    for (format, stored) in [
+        ("binary", vec!["a.sops", "b.sops", "root.sops"]),
+        ("json", vec!["root.sops", "secrets.sops.json"]),
+        ("yaml", vec!["root.sops", "secrets.sops.yaml"]),
+    ] {
+        let case = Case::new(format, &[("a", true), ("b", true), ("root", false)]);
+        assert_eq!(case.check(), State::Absent);
+        case.serialize(&[("a", b"1\n"), ("b", b""), ("root", b"\xff\0")]).unwrap();
+        assert_eq!(case.check(), State::Present, "{format}");
+        assert_eq!(case.slice().names().unwrap(), stored);
+
+        let machine = recipient_of_ssh(HOST).unwrap();
+        let deployed = [("a".to_owned(), b"1\n".to_vec()), ("b".to_owned(), vec![])];
+        assert_eq!(case.retrieve(&machine, &["a", "b"]).unwrap(), deployed, "{format}");
+        assert_eq!(case.retrieve(ALICE, &["b"]).unwrap(), deployed[1..]);
+        assert_eq!(case.retrieve(ALICE, &["root"]).unwrap(), [("root".to_owned(), b"\xff\0".to_vec())]);
+        assert_eq!(case.retrieve(&machine, &["root"]).unwrap_err().kind, "no-identity", "{format}");
+        assert_eq!(case.retrieve(BOB, &["a"]).unwrap_err().kind, "no-identity");
+    }
+}
+
+#[test]
+fn readers_are_what_an_age_key_of_the_target_opens() {
+    let case = Case::new("binary", &[("a", true), ("b", false)]);
+    let mut both = vec![recipient_of_ssh(HOST).unwrap(), ALICE.to_owned()];
+    both.sort();
+    let readers = config::readers(&case.instance).unwrap();
+    assert_eq!(readers, [("a".to_owned(), both), ("b".to_owned(), vec![ALICE.to_owned()])]);
+}
+
+fn readers(kind: &str, config: &str) -> Result<Vec<String>, Failure> {
+    let readers = config::readers(&instance(vec![target(kind, "x", config)], &[("a", true)]))?;
+    Ok(readers.into_iter().flat_map(|(_, readers)| readers).collect())
+}
+
+#[test]
+fn a_target_whose_only_key_is_rsa_is_told() {
+    let admin = readers("nixos", &format!(r#"{{"publicHostKey":"{HOST}","publicUserKeys":["{RSA}"]}}"#)).unwrap();
+    assert!(admin.contains(&RSA.to_owned()), "an admin may have one");
+    readers("home-manager", &format!(r#"{{"publicUserKeys":["{RSA}","{ALICE}"]}}"#)).unwrap();
+    for (kind, config) in [
+        ("nixos", format!(r#"{{"publicHostKey":"{RSA}","publicUserKeys":["{ALICE}"]}}"#)),
+        ("home-manager", format!(r#"{{"publicUserKeys":["{RSA}"]}}"#)),
+    ] {
+        let failure = readers(kind, &config).unwrap_err();
+        assert_eq!(failure.kind, "config");
+        assert!(failure.message.contains("`x`") && failure.message.contains("rsa"), "{}", failure.message);
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_converted_is_named() {
+    let failure = readers("nixos", r#"{"publicHostKey":"ssh-ed25519 AAAA"}"#).unwrap_err();
+    assert_eq!(failure.kind, "config");
+    assert!(failure.message.starts_with("nixos `x`: `publicHostKey` cannot be converted"), "{}", failure.message);
+}
+
+#[test]
+fn what_is_not_given_again_stays_to_the_byte_and_what_is_gets_a_new_data_key() {
+    let case = Case::new("binary", &[("a", true), ("b", true)]);
+    case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
+    let (a, b) = (case.get("a.sops"), case.get("b.sops"));
+    case.serialize(&[("b", b"2")]).unwrap();
+    assert_eq!(case.get("a.sops"), a);
+    let stanza = |file: &[u8]| {
+        String::from_utf8(file.to_vec()).unwrap().lines().find(|line| line.contains("enc")).map(str::to_owned)
+    };
+    assert_ne!(stanza(&case.get("b.sops")), stanza(&b));
+}
+
+#[test]
+fn a_structured_file_is_written_as_a_whole_or_not_at_all() {
+    let case = Case::new("yaml", &[("a", true), ("b", true)]);
+    case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
+    let before = case.get("secrets.sops.yaml");
+    let failure = case.serialize(&[("b", b"3")]).unwrap_err();
+    assert_eq!(failure.kind, "needs-all");
+    assert!(failure.message.contains("`b` was given without `a`"), "{}", failure.message);
+    case.serialize(&[]).unwrap();
+    assert_eq!(case.get("secrets.sops.yaml"), before);
+}
+
+#[test]
+fn what_is_no_longer_declared_goes() {
+    let case = Case::new("binary", &[("a", true)]);
+    case.put("old.sops", b"x");
+    case.put("a.age", b"of another backend");
+    case.serialize(&[("a", b"1")]).unwrap();
+    assert_eq!(case.slice().names().unwrap(), ["a.sops"]);
+}
+
+#[test]
+fn what_is_structurally_broken_is_stale_without_a_key() {
+    let case = Case::new("binary", &[("a", true), ("b", true)]);
+    case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
+    let whole = case.get("a.sops");
+    let text = String::from_utf8(whole.clone()).unwrap();
+    for (what, bytes) in [
+        ("empty", b"".to_vec()),
+        ("no JSON", b"hello".to_vec()),
+        ("cut short", whole[..whole.len() / 2].to_vec()),
+        ("no metadata", b"{\"data\": \"\"}".to_vec()),
+        ("no readable entry", text.replace("\"age\"", "\"pgp\"").into_bytes()),
+        ("a value in the clear", text.replacen("ENC[", "[", 1).into_bytes()),
+    ] {
+        case.put("a.sops", &bytes);
+        let reasons = case.stale();
+        assert_eq!(reasons.len(), 1, "{what}");
+        assert_eq!(reasons[0].0, "format", "{what}");
+        assert!(reasons[0].1.starts_with("`a.sops`: "), "{what}: {}", reasons[0].1);
+        assert_eq!(case.retrieve(ALICE, &["a"]).unwrap_err().kind, "corrupt", "{what}");
+    }
+}
+
+#[test]
+fn missing_and_extra_files_and_keys_are_stale() {
+    let case = Case::new("binary", &[("a", true), ("b", true)]);
+    case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
+    case.slice().remove("b.sops").unwrap();
+    case.put("c", b"");
+    assert_eq!(
+        case.stale().into_iter().map(|(_, sentence)| sentence).collect::<Vec<_>>(),
+        ["`b.sops` is declared and not there", "`c` is there and not declared"]
+    );
+    assert_eq!(case.retrieve(ALICE, &["b"]).unwrap_err().kind, "corrupt");
+
+    let case = Case::new("json", &[("a", true), ("b", true)]);
+    case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
+    let grown = Case { instance: Case::new("json", &[("b", true), ("c", true)]).instance, ..case };
+    assert_eq!(
+        grown.stale().into_iter().map(|(_, sentence)| sentence).collect::<Vec<_>>(),
+        ["`secrets.sops.json` has no `c`, which is declared", "`secrets.sops.json` has `a`, which is not declared"]
+    );
+}
+
+#[test]
+fn a_wrong_tag_shows_when_it_is_read() {
+    let case = Case::new("binary", &[("a", true)]);
+    case.serialize(&[("a", b"12345678")]).unwrap();
+    let mut file = case.get("a.sops");
+    let at = file.windows(5).position(|at| at == b"data:").unwrap() + 5;
+    file[at] = if file[at] == b'A' { b'B' } else { b'A' };
+    case.put("a.sops", &file);
+    assert_eq!(case.check(), State::Present);
+    let failure = case.retrieve(ALICE, &["a"]).unwrap_err();
+    assert_eq!(failure.kind, "corrupt");
+    assert!(failure.message.contains("`a.sops`: `data` does not open"), "{}", failure.message);
+}
+
+#[test]
+fn what_sops_nix_could_not_read_is_refused() {
+    let case = Case::new("json", &[("a", true)]);
+    let failure = case.serialize(&[("a", b"\xff")]).unwrap_err();
+    assert_eq!(failure.kind, "unsupported");
+    assert!(failure.message.contains("`a` is not UTF-8"), "{}", failure.message);
+    assert_eq!(case.slice().names().unwrap(), Vec::<String>::new());
+    for name in ["sops", "x_unencrypted"] {
+        let failure = Layout::of(&Case::new("yaml", &[(name, true)]).instance).unwrap_err();
+        assert_eq!(failure.kind, "config");
+        assert!(failure.message.contains(name) && failure.message.contains("`attic`"), "{}", failure.message);
+        assert!(Layout::of(&Case::new("binary", &[(name, true)]).instance).is_ok());
+    }
+}
+
+#[test]
+fn targets_that_disagree_about_the_format_are_named() {
+    let one = target("nixos", "web1", r#"{"format":"json"}"#);
+    let two = target("nixos", "web2", r#"{"format":"yaml"}"#);
+    let failure = Layout::of(&instance(vec![one, two], &[("a", true)])).unwrap_err();
+    assert_eq!(failure.kind, "config");
+    assert!(failure.message.contains("`web1`") && failure.message.contains("`web2`"), "{}", failure.message);
+    let slip = target("nixos", "web1", r#"{"format":"toml"}"#);
+    assert!(Layout::of(&instance(vec![slip], &[("a", true)])).unwrap_err().message.contains("`format`"));
+}
+
+#[test]
+fn a_plugin_is_asked_last_and_a_refusal_is_told_before_a_key_that_does_not_fit() {
+    let plugin = "age1yubikey1qwerty";
+    let config =
+        format!(r#"{{"publicHostKey":"{HOST}","publicUserKeys":["age1aaayubikey1aaaa","{plugin}","{ALICE}"]}}"#);
+    let case = Case {
+        folder: tempfile::tempdir().unwrap(),
+        instance: instance(vec![target("nixos", "web1", &config)], &[("a", true)]),
+    };
+    case.serialize(&[("a", b"1")]).unwrap();
+    let mut asked = Vec::new();
+    let names = ["a".to_owned()];
+    let failure = retrieve::retrieve(&case.layout(), &names, &case.slice(), |enc| {
+        let reader = STANDARD.decode(enc.lines().nth(1).unwrap()).unwrap();
+        let reader = String::from_utf8_lossy(&reader).lines().next().unwrap().to_owned();
+        asked.push(reader);
+        let kind = if asked.len() == 2 { "denied" } else { "no-identity" };
+        Err(Failure::new(kind, "no"))
+    });
+    assert_eq!(failure.unwrap_err().kind, "denied");
+    assert_eq!(asked.len(), 4);
+    assert!(asked[2..].iter().all(|reader| reader.contains("yubikey1")), "{asked:?}");
+}
+
+#[test]
+fn a_name_that_is_not_declared_is_refused() {
+    let case = Case::new("binary", &[("a", true)]);
+    assert_eq!(case.serialize(&[("b", b"1")]).unwrap_err().kind, "internal");
+    assert_eq!(case.retrieve(ALICE, &["b"]).unwrap_err().kind, "internal");
+}
