@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::digest::{Digest, Key};
+use crate::ram::in_ram;
 
 /// See the module.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the store and recalls what is in it. A memory that cannot be read counts as none: nothing is restarted for it.
     pub(crate) fn open(folder: &Path) -> io::Result<(Self, Memory)> {
-        if !in_ram(folder)? {
+        if !in_ram(fs::File::open(folder)?)? {
             let why = format!("{} is not in RAM: digests of secrets must not outlive the boot", folder.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
@@ -77,13 +78,6 @@ impl Store {
         self.saved = text;
         Ok(())
     }
-}
-
-fn in_ram(folder: &Path) -> io::Result<bool> {
-    const TMPFS: u32 = 0x0102_1994;
-    const RAMFS: u32 = 0x8584_58f6;
-    let kind = rustix::fs::statfs(folder)?.f_type;
-    Ok(u32::try_from(kind & 0xffff_ffff).is_ok_and(|kind| kind == TMPFS || kind == RAMFS))
 }
 
 #[cfg(test)]

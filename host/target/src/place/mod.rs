@@ -1,0 +1,373 @@
+//! Putting files into their places that are made on the target.
+//!
+//! Their bytes lie in RAM, one folder an artifact, which appears there whole, in one rename. Where a file was declared to
+//! be, a link leads to it. Whoever is stopped half-way leaves an artifact as it was, or whole; the next run mends the rest.
+
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use artifacts_spec::Name;
+use rustix::fs::{
+    AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, flock, fstat, mkdirat,
+    openat, readlinkat, renameat, renameat_with, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use crate::ram::in_ram;
+use walk::{ours, walk};
+
+/// The folder of the artifacts that are there, and that of those which are being made.
+const NOW: &str = "now";
+const NEW: &str = "new";
+/// A link before it takes its place. The lock keeps it single.
+const NEW_LINK: &str = ".artifacts-new";
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Why files could not be put into their places.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused something.
+    #[error("{}: {why}", .path.display())]
+    Path {
+        /// What it was about.
+        path: PathBuf,
+        /// The system's word.
+        why: io::Error,
+    },
+    /// Somebody else could lead us elsewhere.
+    #[error("{}: `{}` on the way there is a link that somebody else made or could replace", .path.display(), .name.escape_debug())]
+    Astray {
+        /// Where it should go.
+        path: PathBuf,
+        /// The link.
+        name: String,
+    },
+    /// A folder that must be ours alone is not.
+    #[error("{} is refused: expected a folder that belongs to this user and that nobody else can write to, found {found}", .path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+    },
+    /// Bytes of secrets would outlive the boot.
+    #[error("{} is refused: expected a folder in RAM (tmpfs or ramfs)", .path.display())]
+    OnDisk {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Something is there that is not ours.
+    #[error("{} is not replaced: expected nothing or a link, found {found}", .path.display())]
+    Occupied {
+        /// The place.
+        path: PathBuf,
+        /// What is there.
+        found: &'static str,
+    },
+}
+
+impl Error {
+    /// What to do.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Path { .. } => None,
+            Self::Astray { .. } => Some("put the file into a folder that belongs to root"),
+            Self::Foreign { .. } => Some("find out who made it, then remove it"),
+            Self::OnDisk { .. } => Some("mount a tmpfs there"),
+            Self::Occupied { .. } => Some("look at it, then move it away; or give the file another path"),
+        }
+    }
+}
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Its mode: the lower 12 bits.
+    pub mode: u32,
+    /// Its owner.
+    pub user: u32,
+    /// Its group.
+    pub group: u32,
+}
+
+/// The folder in RAM with the bytes, and the farm of links.
+pub struct Farm {
+    path: PathBuf,
+    bytes: OwnedFd,
+    step: Box<dyn Fn(&'static str) -> io::Result<()>>,
+}
+
+impl Farm {
+    /// Opens the folder for the bytes and that of the links, and makes what is missing. Both must belong to the caller alone.
+    ///
+    /// # Errors
+    /// When one of them is somebody else's, or a link, or the first one is not in RAM.
+    pub fn open(bytes: &Path, links: &Path) -> Result<Self, Error> {
+        own(links)?;
+        let folder = own(bytes)?;
+        if !in_ram(&folder).map_err(|why| at(bytes, why))? {
+            return Err(Error::OnDisk { path: bytes.to_owned() });
+        }
+        for name in [NOW, NEW] {
+            make(&folder, name, 0o711).map_err(|why| at(&bytes.join(name), why))?;
+        }
+        Ok(Self { path: bytes.to_owned(), bytes: folder, step: Box::new(|_| Ok(())) })
+    }
+
+    /// Calls `step` before each thing that is done to the file system; an error ends it there. For tests of crash safety.
+    #[must_use]
+    pub fn with_steps(mut self, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Self {
+        self.step = Box::new(step);
+        self
+    }
+
+    /// Keeps others who use this farm waiting until the value is dropped.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn lock(&self) -> Result<Lock, Error> {
+        let lock = openat(&self.bytes, ".", FOLDER, Mode::empty()).map_err(|why| at(&self.path, why))?;
+        loop {
+            match flock(&lock, FlockOperation::LockExclusive) {
+                Ok(()) => return Ok(Lock(lock)),
+                Err(Errno::INTR) => {}
+                Err(why) => return Err(at(&self.path, why)),
+            }
+        }
+    }
+
+    /// The names of an artifact's files; `None` when the artifact is not there.
+    ///
+    /// # Errors
+    /// When what is there is no folder of regular files.
+    pub fn files(&self, artifact: &Name) -> Result<Option<BTreeSet<String>>, Error> {
+        let Some(folder) = self.slice(artifact)? else { return Ok(None) };
+        let path = self.slice_path(artifact);
+        let mut names = BTreeSet::new();
+        for entry in entries(&folder).map_err(|why| at(&path, why))? {
+            self.open_file(&folder, artifact, OsStr::from_bytes(&entry))?;
+            names.insert(String::from_utf8_lossy(&entry).into_owned());
+        }
+        Ok(Some(names))
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn read(&self, artifact: &Name, file: &Name) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let path = self.slice_path(artifact).join(file.as_str());
+        let folder = self.slice(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        let mut open = File::from(self.open_file(&folder, artifact, OsStr::new(file.as_str()))?);
+        open.read_to_end(&mut bytes).map_err(|why| at(&path, why))?;
+        Ok(bytes)
+    }
+
+    /// Puts an artifact there whole, in the place of what was there.
+    ///
+    /// # Errors
+    /// When the system refuses something; the artifact is then as it was.
+    pub fn put(&self, _: &Lock, artifact: &Name, files: &BTreeMap<Name, (&[u8], Access)>) -> Result<(), Error> {
+        let path = self.path.join(NEW).join(artifact.as_str());
+        self.try_put(artifact, files).map_err(|why| at(&path, why))
+    }
+
+    fn try_put(&self, artifact: &Name, files: &BTreeMap<Name, (&[u8], Access)>) -> io::Result<()> {
+        let new = openat(&self.bytes, NEW, FOLDER, Mode::empty())?;
+        let now = openat(&self.bytes, NOW, FOLDER, Mode::empty())?;
+        self.remove(&new, artifact)?;
+        (self.step)("make the folder")?;
+        let folder = make(&new, artifact.as_str(), 0o700)?;
+        for (name, (bytes, access)) in files {
+            self.write(&folder, name, bytes, *access)?;
+        }
+        (self.step)("open the folder to others")?;
+        fchmod(&folder, Mode::from_raw_mode(0o711))?;
+        (self.step)("put the folder in place")?;
+        match renameat_with(&new, artifact.as_str(), &now, artifact.as_str(), RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => {
+                renameat_with(&new, artifact.as_str(), &now, artifact.as_str(), RenameFlags::EXCHANGE)?;
+                self.remove(&new, artifact)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    fn write(&self, folder: &OwnedFd, name: &Name, bytes: &[u8], access: Access) -> io::Result<()> {
+        (self.step)("make a file")?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(folder, name.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
+        let mut file = File::from(file);
+        (self.step)("write a file")?;
+        file.write_all(bytes)?;
+        (self.step)("give a file away")?;
+        give(&file, access)
+    }
+
+    /// Removes a folder of files that is no longer, or not yet, in place.
+    fn remove(&self, from: &OwnedFd, artifact: &Name) -> io::Result<()> {
+        let folder = match openat(from, artifact.as_str(), FOLDER, Mode::empty()) {
+            Ok(folder) => folder,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(why) => return Err(why.into()),
+        };
+        for entry in entries(&folder)? {
+            (self.step)("remove an old file")?;
+            unlinkat(&folder, OsStr::from_bytes(&entry), AtFlags::empty())?;
+        }
+        (self.step)("remove the old folder")?;
+        Ok(unlinkat(from, artifact.as_str(), AtFlags::REMOVEDIR)?)
+    }
+
+    /// Gives a file that is there its mode, owner and group. Whether anything differed.
+    ///
+    /// # Errors
+    /// When it is not there, or the system refuses it.
+    pub fn settle(&self, _: &Lock, artifact: &Name, file: &Name, access: Access) -> Result<bool, Error> {
+        let path = self.slice_path(artifact).join(file.as_str());
+        let folder = self.slice(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
+        let open = File::from(self.open_file(&folder, artifact, OsStr::new(file.as_str()))?);
+        let stat = fstat(&open).map_err(|why| at(&path, why))?;
+        let found = Access { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid };
+        if found == access {
+            return Ok(false);
+        }
+        (self.step)("give a file away").and_then(|()| give(&open, access)).map_err(|why| at(&path, why))?;
+        Ok(true)
+    }
+
+    /// Makes a link at `path` that leads to a file. Whether anything changed. Other links are replaced, nothing else is.
+    ///
+    /// # Errors
+    /// When something else is there, or somebody could lead us elsewhere.
+    pub fn link(&self, _: &Lock, artifact: &Name, file: &Name, path: &Path) -> Result<bool, Error> {
+        let to = self.slice_path(artifact).join(file.as_str());
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(at(path, Errno::INVAL));
+        };
+        let folder = walk(parent, true)?;
+        match readlinkat(&folder, name, Vec::new()) {
+            Ok(found) if found.to_bytes() == to.as_os_str().as_bytes() => return Ok(false),
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(Errno::INVAL) => return Err(occupied(&folder, name, path)),
+            Err(why) => return Err(at(path, why)),
+        }
+        self.replace_link(&folder, name, &to).map_err(|why| at(path, why))?;
+        Ok(true)
+    }
+
+    fn replace_link(&self, folder: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
+        match unlinkat(folder, NEW_LINK, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(why) => return Err(why.into()),
+        }
+        (self.step)("make a link")?;
+        symlinkat(to, folder, NEW_LINK)?;
+        (self.step)("put a link in place")?;
+        Ok(renameat(folder, NEW_LINK, folder, name)?)
+    }
+
+    /// Where an artifact's files are.
+    fn slice_path(&self, artifact: &Name) -> PathBuf {
+        self.path.join(NOW).join(artifact.as_str())
+    }
+
+    fn slice(&self, artifact: &Name) -> Result<Option<OwnedFd>, Error> {
+        let path = self.slice_path(artifact);
+        let now = openat(&self.bytes, NOW, FOLDER, Mode::empty()).map_err(|why| at(&path, why))?;
+        match openat(&now, artifact.as_str(), FOLDER, Mode::empty()) {
+            Ok(folder) => Ok(Some(folder)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(why) => Err(at(&path, why)),
+        }
+    }
+
+    /// A regular file with one name, never waited for.
+    fn open_file(&self, folder: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, Error> {
+        let path = self.slice_path(artifact).join(name);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = openat(folder, name, flags, Mode::empty()).map_err(|why| at(&path, why))?;
+        let stat = fstat(&file).map_err(|why| at(&path, why))?;
+        if FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_nlink == 1 {
+            Ok(file)
+        } else {
+            Err(Error::Occupied { path, found: "no regular file with one name" })
+        }
+    }
+}
+
+/// Holds others off while it lives.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "the descriptor holds the lock")] OwnedFd);
+
+fn at(path: &Path, why: impl Into<io::Error>) -> Error {
+    Error::Path { path: path.to_owned(), why: why.into() }
+}
+
+/// Opens a folder that must be the caller's own, and makes it when it is not there.
+fn own(path: &Path) -> Result<OwnedFd, Error> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(at(path, Errno::INVAL)) };
+    let above = walk(parent, true)?;
+    let foreign = |found: String| Error::Foreign { path: path.to_owned(), found };
+    let folder = make(&above, name, 0o755).map_err(|why| match why {
+        Errno::NOTDIR | Errno::LOOP => foreign("something else".to_owned()),
+        why => at(path, why),
+    })?;
+    let stat = fstat(&folder).map_err(|why| at(path, why))?;
+    let mode = stat.st_mode & 0o7777;
+    if !ours(&stat) || mode & 0o022 != 0 {
+        return Err(foreign(format!("mode {mode:04o} and owner {}", stat.st_uid)));
+    }
+    Ok(folder)
+}
+
+/// Makes a folder, unless it is there, and opens it without following a link.
+fn make(within: impl AsFd, name: impl rustix::path::Arg + Copy, mode: u32) -> Result<OwnedFd, Errno> {
+    match mkdirat(&within, name, Mode::RWXU) {
+        Ok(()) => {
+            let folder = openat(&within, name, FOLDER, Mode::empty())?;
+            // Whatever the caller's mask says.
+            fchmod(&folder, Mode::from_raw_mode(mode))?;
+            Ok(folder)
+        }
+        Err(Errno::EXIST) => openat(&within, name, FOLDER, Mode::empty()),
+        Err(why) => Err(why),
+    }
+}
+
+fn give(file: &File, access: Access) -> io::Result<()> {
+    fchown(file, Some(Uid::from_raw(access.user)), Some(Gid::from_raw(access.group)))?;
+    // Last, since giving a file away takes some of its mode.
+    Ok(fchmod(file, Mode::from_raw_mode(access.mode))?)
+}
+
+fn entries(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn occupied(folder: &OwnedFd, name: &OsStr, path: &Path) -> Error {
+    let kind = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|s| FileType::from_raw_mode(s.st_mode));
+    let found = match kind {
+        Ok(FileType::RegularFile) => "a file",
+        Ok(FileType::Directory) => "a folder",
+        _ => "something else",
+    };
+    Error::Occupied { path: path.to_owned(), found }
+}

@@ -1,0 +1,257 @@
+//! Files in their places: whole or not at all, and never where somebody else leads.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use artifacts_spec::Name;
+use artifacts_target::place::{Access, Error, Farm};
+
+/// A folder in RAM that plays `/run`.
+struct Run(tempfile::TempDir);
+
+impl Run {
+    fn new() -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join(below)
+    }
+
+    fn farm(&self) -> Farm {
+        self.try_farm().unwrap()
+    }
+
+    fn try_farm(&self) -> Result<Farm, Error> {
+        Farm::open(&self.path("artifacts.d"), &self.path("artifacts"))
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn me() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+fn access(mode: u32) -> Access {
+    let (user, group) = me();
+    Access { mode, user, group }
+}
+
+fn files<'a>(one: &'a str, two: &'a str) -> BTreeMap<Name, (&'a [u8], Access)> {
+    [(name("one"), (one.as_bytes(), access(0o400))), (name("two"), (two.as_bytes(), access(0o440)))].into()
+}
+
+/// All that a unit does: bytes first, then a link for each file.
+fn activate(run: &Run, farm: &Farm, files: &BTreeMap<Name, (&[u8], Access)>) -> Result<(), Error> {
+    let lock = farm.lock()?;
+    let artifact = name("a");
+    if farm.files(&artifact)?.is_none() {
+        farm.put(&lock, &artifact, files)?;
+    }
+    for (file, (_, access)) in files {
+        farm.settle(&lock, &artifact, file, *access)?;
+        farm.link(&lock, &artifact, file, &run.path("artifacts/a").join(file.as_str()))?;
+    }
+    Ok(())
+}
+
+fn content(run: &Run, file: &str) -> Option<String> {
+    fs::read_to_string(run.path("artifacts/a").join(file)).ok()
+}
+
+#[test]
+fn files_come_with_mode_and_owner_behind_links() {
+    let run = Run::new();
+    activate(&run, &run.farm(), &files("1", "2")).unwrap();
+    for (file, text, mode) in [("one", "1", 0o400), ("two", "2", 0o440)] {
+        let path = run.path("artifacts/a").join(file);
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, mode);
+        assert_eq!(content(&run, file).unwrap(), text);
+    }
+    assert_eq!(fs::metadata(run.path("artifacts.d/now/a")).unwrap().mode() & 0o7777, 0o711);
+    assert_eq!(&**run.farm().read(&name("a"), &name("two")).unwrap(), b"2");
+}
+
+#[test]
+fn a_second_run_changes_nothing() {
+    let run = Run::new();
+    activate(&run, &run.farm(), &files("1", "2")).unwrap();
+    let look = || {
+        let stat = |path: &str| {
+            let meta = fs::symlink_metadata(run.path(path)).unwrap();
+            (meta.ino(), meta.ctime(), meta.ctime_nsec())
+        };
+        ["artifacts.d/now/a", "artifacts.d/now/a/one", "artifacts.d/now/a/two", "artifacts/a/one", "artifacts/a/two"]
+            .map(stat)
+    };
+    let before = look();
+    let steps = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&steps);
+    let farm = run.farm().with_steps(move |_| {
+        counted.set(counted.get() + 1);
+        Ok(())
+    });
+    activate(&run, &farm, &files("3", "4")).unwrap();
+    assert_eq!((look(), steps.get()), (before, 0));
+}
+
+#[test]
+fn whoever_is_stopped_at_any_step_leaves_complete_files_or_none() {
+    let run = |stop: usize, replace: bool| {
+        let run = Run::new();
+        if replace {
+            activate(&run, &run.farm(), &files("1", "2")).unwrap();
+        }
+        let steps = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&steps);
+        let farm = run.farm().with_steps(move |_| {
+            counted.set(counted.get() + 1);
+            if counted.get() > stop { Err(io::Error::other("stopped")) } else { Ok(()) }
+        });
+        let new = files("3", "4");
+        let done = if replace {
+            let lock = farm.lock().unwrap();
+            let put = farm.put(&lock, &name("a"), &new);
+            drop(lock);
+            put.and_then(|()| activate(&run, &farm, &new))
+        } else {
+            activate(&run, &farm, &new)
+        };
+        drop(farm);
+
+        let old = if replace { Some("1") } else { None };
+        let seen = (content(&run, "one"), content(&run, "two"));
+        let both = |one: Option<&str>, two: Option<&str>| (one.map(str::to_owned), two.map(str::to_owned));
+        let allowed = if replace {
+            vec![both(old, Some("2")), both(Some("3"), Some("4"))]
+        } else {
+            vec![both(None, None), both(Some("3"), None), both(Some("3"), Some("4"))]
+        };
+        assert!(allowed.contains(&seen), "stopped after {stop} steps: {seen:?}");
+        assert!(done.is_ok() || steps.get() == stop + 1);
+
+        // The next run mends it, and leaves nothing behind.
+        activate(&run, &run.farm(), &files("5", "6")).unwrap();
+        let mended = (content(&run, "one").unwrap(), content(&run, "two").unwrap());
+        let whole = [("1", "2"), ("3", "4"), ("5", "6")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert!(whole.contains(&mended), "stopped after {stop} steps, then mended: {mended:?}");
+        assert_eq!(fs::read_dir(run.path("artifacts/a")).unwrap().count(), 2, "stopped after {stop} steps");
+        done.is_ok()
+    };
+    for replace in [false, true] {
+        let steps = (0..100).find(|stop| run(*stop, replace)).unwrap();
+        assert!(steps > 8, "only {steps} steps were enumerated");
+    }
+}
+
+#[test]
+fn a_new_mode_is_given_and_the_bytes_stay() {
+    let run = Run::new();
+    activate(&run, &run.farm(), &files("1", "2")).unwrap();
+    let mut again = files("3", "4");
+    again.get_mut("one").unwrap().1 = access(0o444);
+    activate(&run, &run.farm(), &again).unwrap();
+    assert_eq!(fs::metadata(run.path("artifacts/a/one")).unwrap().mode() & 0o7777, 0o444);
+    assert_eq!(content(&run, "one").unwrap(), "1");
+}
+
+#[test]
+fn folders_of_others_are_refused() {
+    for folder in ["artifacts", "artifacts.d"] {
+        let run = Run::new();
+        fs::create_dir(run.path("elsewhere")).unwrap();
+        symlink(run.path("elsewhere"), run.path(folder)).unwrap();
+        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is a link");
+
+        let run = Run::new();
+        fs::write(run.path(folder), "").unwrap();
+        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is a file");
+
+        for mode in [0o775, 0o757, 0o1777] {
+            let run = Run::new();
+            fs::create_dir(run.path(folder)).unwrap();
+            fs::set_permissions(run.path(folder), PermissionsExt::from_mode(mode)).unwrap();
+            assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} has mode {mode:o}");
+        }
+        let run = Run::new();
+        fs::create_dir(run.path(folder)).unwrap();
+        chown(run.path(folder), Some(4711), None).expect("these tests need root");
+        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is somebody else's");
+    }
+}
+
+#[test]
+fn bytes_are_refused_on_disk() {
+    let disk = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let ram = Run::new();
+    let farm = Farm::open(&disk.path().join("d"), &ram.path("artifacts"));
+    assert!(matches!(farm, Err(Error::OnDisk { .. })));
+}
+
+fn link_to(run: &Run, path: &Path) -> Result<bool, Error> {
+    let farm = run.farm();
+    let lock = farm.lock().unwrap();
+    if farm.files(&name("a")).unwrap().is_none() {
+        farm.put(&lock, &name("a"), &files("1", "2")).unwrap();
+    }
+    farm.link(&lock, &name("a"), &name("one"), path)
+}
+
+#[test]
+fn a_service_cannot_lead_root_elsewhere() {
+    let run = Run::new();
+    fs::create_dir(run.path("attic")).unwrap();
+    fs::create_dir(run.path("etc")).unwrap();
+    chown(run.path("attic"), Some(4711), Some(4711)).expect("these tests need root");
+    // Its own folder is fine, a link in it is not, whoever made that link.
+    assert!(link_to(&run, &run.path("attic/secrets/env")).unwrap());
+    symlink(run.path("etc"), run.path("attic/led")).unwrap();
+    assert!(matches!(link_to(&run, &run.path("attic/led/env")), Err(Error::Astray { .. })));
+    // In a folder that is open to all, only one's own links count.
+    fs::create_dir(run.path("tmp")).unwrap();
+    fs::set_permissions(run.path("tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
+    symlink(run.path("etc"), run.path("tmp/mine")).unwrap();
+    assert!(link_to(&run, &run.path("tmp/mine/env")).unwrap());
+    symlink(run.path("etc"), run.path("tmp/theirs")).unwrap();
+    std::os::unix::fs::lchown(run.path("tmp/theirs"), Some(4711), None).unwrap();
+    assert!(matches!(link_to(&run, &run.path("tmp/theirs/env2")), Err(Error::Astray { .. })));
+    assert!(!run.path("etc/env2").exists());
+}
+
+#[test]
+fn only_links_are_replaced() {
+    let run = Run::new();
+    fs::write(run.path("file"), "kept").unwrap();
+    fs::create_dir(run.path("folder")).unwrap();
+    symlink("/nowhere", run.path("link")).unwrap();
+    assert!(matches!(link_to(&run, &run.path("file")), Err(Error::Occupied { found: "a file", .. })));
+    assert!(matches!(link_to(&run, &run.path("folder")), Err(Error::Occupied { found: "a folder", .. })));
+    assert!(link_to(&run, &run.path("link")).unwrap());
+    assert_eq!(fs::read_to_string(run.path("file")).unwrap(), "kept");
+    assert_eq!(fs::read_to_string(run.path("link")).unwrap(), "1");
+}
+
+#[test]
+fn what_is_planted_among_the_bytes_is_not_taken() {
+    let run = Run::new();
+    activate(&run, &run.farm(), &files("1", "2")).unwrap();
+    fs::remove_file(run.path("artifacts.d/now/a/one")).unwrap();
+    symlink("/etc/passwd", run.path("artifacts.d/now/a/one")).unwrap();
+    assert!(run.farm().files(&name("a")).is_err());
+    assert!(run.farm().read(&name("a"), &name("one")).is_err());
+    fs::remove_file(run.path("artifacts.d/now/a/one")).unwrap();
+    fs::hard_link(run.path("artifacts.d/now/a/two"), run.path("artifacts.d/now/a/one")).unwrap();
+    assert!(run.farm().files(&name("a")).is_err());
+}
