@@ -11,6 +11,8 @@ use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+
 use common::{Place, again, child_place, name, secret};
 
 /// The variables that a generator prints, without what bash adds by itself.
@@ -134,7 +136,7 @@ fn prompts_and_inputs_are_files() {
 }
 
 #[test]
-fn no_descriptor_and_no_terminal_is_inherited() {
+fn no_descriptor_is_inherited() {
     let place = Place::new();
     let mut secret = tempfile::tempfile().unwrap();
     secret.write_all(b"s3cret").unwrap();
@@ -142,8 +144,7 @@ fn no_descriptor_and_no_terminal_is_inherited() {
     let leaked = rustix::io::dup(&secret).unwrap();
     assert!(rustix::io::fcntl_getfd(&leaked).unwrap().is_empty());
     // Bash would add some of its own.
-    let list = place
-        .script("list", "#!/bin/sh\ncd /proc/self/fd; echo * > $out/it; cat >> $out/it; (: > /dev/tty) 2>&1 || true\n");
+    let list = place.script("list", "#!/bin/sh\ncd /proc/self/fd; echo * > $out/it; cat >> $out/it\n");
     let mut job = place.job("", &["it"]);
     job.program = list;
     let said = place.says_in(&job);
@@ -151,7 +152,25 @@ fn no_descriptor_and_no_terminal_is_inherited() {
     assert!(!open.contains(&leaked.as_raw_fd()), "{said}");
     // 10 is dash's own script; 1 is the shell's redirection.
     assert!(open.iter().all(|fd| [0, 1, 2, 3, 10].contains(fd)), "{said}");
-    assert_eq!(place.says("(: > /dev/tty) 2> /dev/null && echo terminal > $out/it || echo none > $out/it"), "none\n");
+}
+
+#[test]
+fn the_terminal_cannot_be_reached() {
+    const TEST: &str = "the_terminal_cannot_be_reached";
+    if child_place().is_some() {
+        assert!(fs::File::open("/dev/tty").is_ok(), "the caller has a terminal");
+        let place = Place::new();
+        assert_eq!(
+            place.says("(: > /dev/tty) 2> /dev/null && echo terminal > $out/it || echo none > $out/it"),
+            "none\n"
+        );
+        return;
+    }
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    unlockpt(&master).unwrap();
+    let tty = ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let mut command = again(TEST, "/".as_ref(), &["setsid", "--ctty", "--wait"]);
+    assert!(command.stdin(tty).status().unwrap().success());
 }
 
 #[test]
