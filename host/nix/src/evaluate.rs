@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use artifacts_spec::{Name, SCHEMA, Spec, Target, TargetKind};
+use artifacts_spec::{Component, Name, SCHEMA, Spec, Target, TargetKind};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -119,7 +120,7 @@ impl Flake<'_> {
     pub fn why_blocked(&self, target: &TargetRef, artifact: &str) -> Result<String, Error> {
         let what = format!("evaluating {artifact} of {target}");
         let function = self.function(target, Some(artifact));
-        match self.evaluate_json::<Value>(&what, target.output(), &function) {
+        match self.evaluate_json(&what, target.output(), &function, |_: &Value| true) {
             Ok(_) => Ok("it evaluates now; run again".to_owned()),
             Err(Error::Failed { message, .. }) => Ok(message),
             Err(error) => Err(error),
@@ -147,13 +148,27 @@ impl Flake<'_> {
     }
 
     fn evaluate_one(&self, target: &TargetRef) -> Parts {
-        let (specs, said) = self.evaluate_json::<Vec<Value>>(
-            &format!("evaluating {target}"),
-            target.output(),
-            &self.function(target, None),
-        )?;
+        let what = format!("evaluating {target}");
+        let (specs, said) =
+            self.evaluate_json(&what, target.output(), &self.function(target, None), |specs: &Vec<Value>| {
+                specs.iter().all(|spec| self.is_in_store(spec))
+            })?;
         let parts = specs.into_iter().map(|value| part(target, value));
         Ok((parts.collect::<Result<_, Error>>()?, said))
+    }
+
+    /// Whether what a spec needs of the store is still there: Nix may have collected it since.
+    fn is_in_store(&self, spec: &Value) -> bool {
+        let Ok(spec) = artifacts_spec::parse(&spec.to_string()) else { return false };
+        let generators =
+            spec.targets.iter().flat_map(|target| target.artifacts.values()).filter_map(|one| one.generator.as_ref());
+        let generators = generators.map(|generator| generator.drv.as_ref().unwrap_or(&generator.path).as_path());
+        let components = spec.backends.values().map(|backend| match &backend.component {
+            Component::Plain(text) => Path::new(text),
+            Component::Derived { drv, .. } => drv.as_path(),
+        });
+        let store = self.metadata.path.parent().unwrap_or(Path::new("/"));
+        generators.chain(components).filter(|path| path.starts_with(store)).all(Path::exists)
     }
 
     fn function(&self, target: &TargetRef, strict: Option<&str>) -> String {

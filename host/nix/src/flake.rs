@@ -5,7 +5,9 @@ use std::{fmt, thread};
 use artifacts_spec::TargetKind;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use crate::cache::Cache;
 use crate::{Error, Nix};
 
 /// What has a meaning in the query of a flake reference, of what a hash can have.
@@ -43,12 +45,16 @@ fn output(kind: TargetKind) -> &'static str {
     }
 }
 
+/// The function that lists what a set has, evaluating none of it.
+const NAMES: &str = "builtins.attrNames";
+
 /// A flake, resolved: what it is evaluated from stays the same, whatever happens in its folder meanwhile.
 #[derive(Debug)]
 pub struct Flake<'a> {
     pub(crate) nix: &'a Nix,
     pub(crate) reference: String,
     pub(crate) metadata: Metadata,
+    pub(crate) cache: Option<Cache>,
     targets: Vec<TargetRef>,
 }
 
@@ -58,8 +64,14 @@ impl Nix {
     /// # Errors
     /// When there is no such flake, or it exports no configuration at all.
     pub fn flake(&self, reference: &str) -> Result<Flake<'_>, Error> {
-        let metadata = self.metadata(reference)?;
-        let mut flake = Flake { nix: self, reference: reference.to_owned(), metadata, targets: Vec::new() };
+        let (metadata, evaluator) = thread::scope(|scope| {
+            let evaluator = self.options.cache.is_some().then(|| scope.spawn(|| self.evaluator()));
+            let metadata = self.metadata(reference);
+            (metadata, evaluator.and_then(|thread| thread.join().ok()))
+        });
+        let metadata = metadata?;
+        let cache = evaluator.transpose()?.and_then(|evaluator| Cache::new(self, &metadata, &evaluator));
+        let mut flake = Flake { nix: self, reference: reference.to_owned(), metadata, cache, targets: Vec::new() };
         flake.targets = flake.list()?;
         if flake.targets.is_empty() {
             return Err(Error::NoTargets { reference: flake.reference });
@@ -117,20 +129,32 @@ impl Flake<'_> {
 
     fn names(&self, kind: TargetKind) -> Result<Vec<TargetRef>, Error> {
         let what = format!("listing {} of `{}`", output(kind), self.reference);
-        match self.evaluate_json::<Vec<String>>(&what, output(kind), "builtins.attrNames") {
+        match self.evaluate_json(&what, output(kind), NAMES, |_: &Vec<String>| true) {
             Ok((names, _)) => Ok(names.into_iter().map(|name| TargetRef { kind, name }).collect()),
-            Err(Error::Failed { message, .. }) if is_absent(&message, output(kind)) => Ok(Vec::new()),
+            Err(Error::Failed { message, .. }) if is_absent(&message, output(kind)) => {
+                if let Some(cache) = &self.cache {
+                    cache.put(output(kind), NAMES, b"[]");
+                }
+                Ok(Vec::new())
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Applies a function to an attribute of the flake. What Nix said besides is the second part.
-    pub(crate) fn evaluate_json<T: serde::de::DeserializeOwned>(
+    /// Applies a function to an attribute of the flake. What Nix said besides is the second part. An earlier answer is
+    /// taken while it `holds`.
+    pub(crate) fn evaluate_json<T: DeserializeOwned>(
         &self,
         what: &str,
         attribute: &str,
         function: &str,
+        holds: impl Fn(&T) -> bool,
     ) -> Result<(T, String), Error> {
+        let earlier = self.cache.as_ref().and_then(|cache| cache.get(attribute, function));
+        let earlier = earlier.and_then(|answer| serde_json::from_slice(&answer).ok()).filter(holds);
+        if let Some(earlier) = earlier {
+            return Ok((earlier, String::new()));
+        }
         let mut arguments: Vec<OsString> = vec!["eval".into(), "--json".into()];
         arguments.extend(self.nix.flake_arguments());
         arguments.push(format!("{}#{attribute}", self.metadata.evaluated()).into());
@@ -141,6 +165,9 @@ impl Flake<'_> {
             bytes: answer.stdout.len(),
             source,
         })?;
+        if let Some(cache) = &self.cache {
+            cache.put(attribute, function, &answer.stdout);
+        }
         Ok((parsed, answer.stderr))
     }
 }
@@ -158,6 +185,8 @@ pub(crate) struct Metadata {
     pub path: PathBuf,
     /// The locked reference.
     pub url: String,
+    /// What each input is.
+    pub locks: serde_json::Value,
     pub original: Reference,
     pub resolved: Reference,
     pub locked: Reference,
@@ -182,13 +211,24 @@ pub(crate) struct Reference {
 
 impl Metadata {
     /// What is evaluated: exactly the source that the metadata tell of, if Nix has a reference for it.
-    fn evaluated(&self) -> String {
-        let locked = &self.locked;
-        let in_subfolder = locked.dir.as_deref().is_some_and(|dir| !dir.is_empty());
+    pub fn evaluated(&self) -> String {
         // A folder or a dirty git tree may change from one process to the next; its copy in the store does not. And a
         // folder's name can have what Nix does not quote in its own `url`.
-        let unfixed = locked.kind == "path" || locked.kind == "git" && locked.rev.is_none();
-        if unfixed && !in_subfolder { self.copy() } else { self.url.clone() }
+        if self.is_folder() && !self.in_subfolder() { self.copy() } else { self.url.clone() }
+    }
+
+    /// Whether every process that evaluates it sees the same source.
+    pub fn is_fixed(&self) -> bool {
+        !(self.is_folder() && self.in_subfolder())
+    }
+
+    fn is_folder(&self) -> bool {
+        self.locked.kind == "path" || self.locked.kind == "git" && self.locked.rev.is_none()
+    }
+
+    /// Not all versions of Nix can name a folder inside a copy in the store.
+    fn in_subfolder(&self) -> bool {
+        self.locked.dir.as_deref().is_some_and(|dir| !dir.is_empty())
     }
 
     fn copy(&self) -> String {

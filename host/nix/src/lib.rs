@@ -3,6 +3,7 @@
 //! Nix is a program beside this one, never a library. It is given the environment that the caller passes and nothing else;
 //! its exit status is looked at before its answer is parsed, since it can leave half an answer behind.
 
+mod cache;
 mod checkout;
 mod error;
 mod evaluate;

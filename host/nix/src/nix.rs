@@ -21,6 +21,8 @@ pub struct Options {
     pub system: Option<String>,
     /// Where Nix runs, and what relative flake references start from; the caller's own working directory otherwise.
     pub directory: Option<PathBuf>,
+    /// A folder of this user's own for answers that are taken again while nothing that they depend on has changed.
+    pub cache: Option<PathBuf>,
     /// When it becomes true, running processes are ended and everything returns [`Error::Cancelled`].
     pub cancel: Arc<AtomicBool>,
 }
@@ -33,6 +35,7 @@ impl Default for Options {
             jobs: NonZeroUsize::MIN,
             system: own_system(),
             directory: None,
+            cache: None,
             cancel: Arc::default(),
         }
     }
@@ -89,6 +92,17 @@ impl Nix {
         let mut command = self.command(&program);
         command.args(arguments);
         run(command, what, &self.options.cancel)
+    }
+
+    /// What else an answer may depend on: which program, its arguments, and its configuration.
+    pub(crate) fn identity(&self) -> Vec<OsString> {
+        let mut identity = vec![self.program().unwrap_or_default().into_os_string()];
+        identity.extend(self.options.arguments.iter().cloned());
+        let own = |name: &OsString| name.to_string_lossy().starts_with("NIX_");
+        for (name, value) in self.environment.iter().filter(|(name, _)| own(name)) {
+            identity.extend([name.clone(), value.clone()]);
+        }
+        identity
     }
 
     fn program(&self) -> Result<PathBuf, Error> {

@@ -10,21 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use artifacts_nix::{Error, Nix, Options};
-use common::{Bench, machine};
-
-/// A `nix` that is a shell script, besides the real one as `$nix`.
-fn fake(folder: &Path, script: &str) -> PathBuf {
-    let nix = which("nix");
-    let file = folder.join("nix");
-    fs::write(&file, format!("#!/bin/sh\nnix={}\n{script}\n", nix.display())).unwrap();
-    common::make_executable(&file);
-    file
-}
-
-fn which(program: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists()).unwrap()
-}
+use common::{Bench, fake, machine};
 
 fn with(program: PathBuf) -> Nix {
     let environment = artifacts_tests::nix::environment().unwrap();

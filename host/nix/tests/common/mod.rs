@@ -132,3 +132,17 @@ pub fn make_executable(file: &Path) {
 pub fn is_executable(file: &Path) -> bool {
     file.metadata().unwrap().permissions().mode() & 0o111 != 0
 }
+
+/// A `nix` that is a shell script, besides the real one as `$nix`.
+pub fn fake(folder: &Path, script: &str) -> PathBuf {
+    let nix = which("nix");
+    let file = folder.join("nix");
+    fs::write(&file, format!("#!/bin/sh\nnix={}\n{script}\n", nix.display())).unwrap();
+    make_executable(&file);
+    file
+}
+
+fn which(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists()).unwrap()
+}
