@@ -3,5 +3,6 @@
   imports = [
     (import ./core "darwin")
     ./backends/agenix.nix
+    ./backends/sops-nix.nix
   ];
 }

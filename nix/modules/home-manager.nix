@@ -3,6 +3,7 @@
   imports = [
     (import ./core "home-manager")
     ./backends/agenix.nix
+    ./backends/sops-nix.nix
     ./units/home-manager.nix
   ];
 }

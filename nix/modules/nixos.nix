@@ -3,6 +3,7 @@
   imports = [
     (import ./core "nixos")
     ./backends/agenix.nix
+    ./backends/sops-nix.nix
     ./units/nixos.nix
   ];
 }

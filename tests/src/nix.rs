@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 /// The repository.
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// The stand-ins, by input; each is a folder of the fixtures.
-const STUBS: [&str; 4] = ["nixpkgs", "home-manager", "agenix", "rust-overlay"];
+const STUBS: [&str; 5] = ["nixpkgs", "home-manager", "agenix", "sops-nix", "rust-overlay"];
 
-/// Folders for the inputs of a user's flake: `nixpkgs`, `home-manager`, `agenix`, `rust-overlay`, and `artifacts`, which is
+/// Folders for the inputs of a user's flake: `nixpkgs`, `home-manager`, `agenix`, `sops-nix`, `rust-overlay`, and `artifacts`, which is
 /// this project.
 #[derive(Debug, Clone)]
 pub struct Inputs {
@@ -69,6 +69,7 @@ impl Inputs {
   inputs.home-manager.url = "path:{own}/home-manager";
   inputs.home-manager.inputs.nixpkgs.follows = "nixpkgs";
   inputs.agenix.url = "path:{own}/agenix";
+  inputs.sops-nix.url = "path:{own}/sops-nix";
   inputs.artifacts.url = "path:{own}/artifacts";
   inputs.artifacts.inputs.nixpkgs.follows = "nixpkgs";
   inputs.artifacts.inputs.rust-overlay.follows = "rust-overlay";
@@ -165,16 +166,31 @@ fn nixpkgs_lib() -> Result<PathBuf> {
         ensure!(path.join("modules.nix").exists(), "NIXPKGS_LIB is {}, which is no nixpkgs lib", path.display());
         return Ok(path);
     }
-    let manifest = Path::new(TOP).join("tests/fixtures/nix/lib-source/Cargo.toml");
+    Ok(package("lib-source", "nixdoc")?.join("src/tests/fixtures"))
+}
+
+/// A checkout of nixpkgs as it was in October 2022, with `lib` and some of NixOS' modules, from a published package that has
+/// it among its tests.
+///
+/// # Errors
+/// When cargo cannot fetch it.
+pub fn nixpkgs_of_2022() -> Result<PathBuf> {
+    Ok(package("modules-source", "nixel")?.join("tests/inputs/nixpkgs"))
+}
+
+/// The folder of a package that a fixture's manifest names; it is fetched where it is not there yet.
+fn package(fixture: &str, name: &str) -> Result<PathBuf> {
+    let manifest = Path::new(TOP).join("tests/fixtures/nix").join(fixture).join("Cargo.toml");
     let metadata = cargo(&["metadata", "--locked", "--offline", "--format-version", "1"], &manifest).or_else(|_| {
         cargo(&["fetch", "--locked"], &manifest)?;
         cargo(&["metadata", "--locked", "--offline", "--format-version", "1"], &manifest)
     })?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     let packages = metadata["packages"].as_array().context("cargo lists no packages")?;
-    let package = packages.iter().find(|package| package["name"] == "nixdoc").context("cargo does not list nixdoc")?;
-    let manifest = package["manifest_path"].as_str().context("nixdoc has no path")?;
-    Ok(Path::new(manifest).with_file_name("src").join("tests/fixtures"))
+    let package = packages.iter().find(|package| package["name"] == name);
+    let manifest = package.and_then(|package| package["manifest_path"].as_str());
+    let manifest = manifest.with_context(|| format!("cargo does not list {name}"))?;
+    Ok(Path::new(manifest).parent().context("a manifest is in a folder")?.to_owned())
 }
 
 fn cargo(arguments: &[&str], manifest: &Path) -> Result<String> {

@@ -7,72 +7,28 @@
 }:
 let
   inherit (lib) mkOption types literalExpression;
-  cfg = config.artifacts.config.agenix;
-  slices = config.artifacts._lib;
+  keys = import ./keys.nix {
+    inherit lib config;
+    backend = "agenix";
+  };
+  inherit (keys) cfg slices;
 
-  mine = lib.filter (artifact: artifact.backend == "agenix") (lib.attrValues config.artifacts.store);
-  deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
+  stored = file: "${file.name}.age";
 
-  # A slash, because it is in no name: `a-b`/`c` and `a`/`b-c` stay apart.
   render =
     artifact: file:
-    lib.nameValuePair "${artifact.name}/${file.name}" (
-      {
-        file = slices.storePath artifact "${file.name}.age";
-        inherit (file) path mode;
-      }
-      // lib.optionalAttrs (file ? owner) {
-        owner = if slices.known "users" file.owner then file.owner else "root";
-        group = if slices.known "groups" file.group then file.group else "root";
-      }
-    );
-
-  hasHostKey = slices.kind != "home-manager";
-  label = artifact: lib.showOption [ "artifacts" "store" artifact.name ];
-  problem = artifact: message: {
-    inherit artifact message;
-    warning = false;
-  };
-
-  forTarget = lib.filter (artifact: deployed artifact != [ ]) mine;
-  unreadable =
-    key:
-    problem null "artifacts.config.agenix.${key}, so nothing can be encrypted for it: set it, for ${lib.concatMapStringsSep ", " label forTarget}";
-  noTargetKey =
-    lib.optional (forTarget != [ ] && hasHostKey && cfg.publicHostKey == null) (
-      unreadable "publicHostKey: the machine's public key is not set"
-    )
-    ++ lib.optional (forTarget != [ ] && !hasHostKey && cfg.publicUserKeys == [ ]) (
-      unreadable "publicUserKeys: the user's public key is not set"
-    );
-
-  noAdminKey =
-    artifact:
-    map (
-      file:
-      problem artifact.name "${label artifact}.files.${file.name}.deploy: it is false, and there is no admin who could read the file; set artifacts.config.agenix.publicUserKeys"
-    ) (lib.filter (file: file.secret && !file.deploy && cfg.publicUserKeys == [ ]) (lib.attrValues artifact.files));
+    {
+      file = slices.storePath artifact (stored file);
+      inherit (file) path mode;
+    }
+    // keys.ownership file;
 
   otherStorage = lib.optional (cfg.flakeStoreDir != null && baseNameOf cfg.flakeStoreDir != slices.storage "agenix") (
-    problem null "artifacts.config.agenix.flakeStoreDir: the folder is not named `${slices.storage "agenix"}`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name"
+    keys.problem null "artifacts.config.agenix.flakeStoreDir: the folder is not named `${slices.storage "agenix"}`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name"
   );
 in
 {
-  options.artifacts.config.agenix = {
-    publicHostKey = mkOption {
-      type = types.nullOr types.str;
-      default = null;
-      description = "The public key of the target: an age recipient or an SSH key.";
-      example = "ssh-ed25519 AAAA…";
-    };
-
-    publicUserKeys = mkOption {
-      type = types.listOf types.str;
-      default = [ ];
-      description = "The public keys of those who may read the target's files besides: admins, or the user.";
-      example = [ "age1…" ];
-    };
-
+  options.artifacts.config.agenix = keys.options // {
     identityPaths = mkOption {
       type = types.nullOr (types.listOf types.str);
       default = null;
@@ -108,7 +64,7 @@ in
 
   config = lib.mkMerge [
     {
-      artifacts.problems = noTargetKey ++ lib.concatMap noAdminKey mine ++ otherStorage;
+      artifacts.problems = keys.problems ++ otherStorage;
       artifacts.target = lib.mkMerge [
         (lib.mkIf (cfg.machineName != null) (lib.mkDefault cfg.machineName))
         (lib.mkIf (cfg.username != null) (lib.mkDefault cfg.username))
@@ -116,17 +72,11 @@ in
       artifacts.root = lib.mkIf (cfg.flakeStoreDir != null) (lib.mkDefault (dirOf cfg.flakeStoreDir));
     }
     (lib.optionalAttrs (options ? age) {
-      artifacts.rendering = lib.mkIf (mine != [ ]) {
-        agenix.neededFor = [ "services" ] ++ lib.optional hasHostKey "users";
+      artifacts.rendering = lib.mkIf (keys.mine != [ ]) {
+        agenix.neededFor = [ "services" ] ++ lib.optional keys.hasHostKey "users";
       };
-      artifacts.expected = lib.concatMap (
-        artifact:
-        map (file: {
-          inherit artifact;
-          file = "${file.name}.age";
-        }) (deployed artifact)
-      ) mine;
-      age.secrets = lib.listToAttrs (lib.concatMap (artifact: map (render artifact) (deployed artifact)) mine);
+      artifacts.expected = keys.expected stored;
+      age.secrets = keys.secrets render;
       age.identityPaths = lib.mkIf (cfg.identityPaths != null) cfg.identityPaths;
     })
   ];

@@ -30,6 +30,15 @@ let
     "/run/secrets-for-users" = "sops-nix' own folder, which it replaces at each activation";
   };
 
+  # The foreign folder that a path is in, or null. One match, since it is asked of every file.
+  foreignPattern = "(${lib.concatMapStringsSep "|" lib.escapeRegex (lib.attrNames foreign)})(/.*)?";
+  foreignOf =
+    path:
+    let
+      parts = builtins.match foreignPattern path;
+    in
+    if parts == null then null else builtins.head parts;
+
   option = path: lib.showOption ([ "artifacts" ] ++ path);
   problem =
     artifact: path: text: {
@@ -97,12 +106,12 @@ let
       ]
       ++ path;
       here = path: problem artifact (at path);
-      inside = lib.filter (folder: file.path == folder || lib.hasPrefix "${folder}/" file.path) (lib.attrNames foreign);
+      folder = foreignOf file.path;
       served = (cfg.rendering.${artifact.backend} or { neededFor = [ ]; }).neededFor;
     in
     badName artifact (at [ ]) file.name
     ++ lib.optionals (file.secret && file.deploy) (
-      map (folder: here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place") inside
+      when (folder != null) (here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place")
       ++ when (file.neededFor != "services" && !lib.elem file.neededFor served) (
         here [ "neededFor" ]
           "the backend `${artifact.backend}` does not bring files onto this target before ${file.neededFor} are made; leave it at \"services\", or use a backend that does"

@@ -1,0 +1,76 @@
+//! Beside real NixOS modules, and with a `lib` of 2022.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+use std::path::Path;
+
+use artifacts_tests::nix::{Inputs, nix, nixpkgs_of_2022};
+use serde_json::{Value, json};
+
+const EXPRESSION: &str = r#"
+  { nixpkgs, ours, agenix }:
+  let
+    lib = import (nixpkgs + "/lib");
+    real = map (name: nixpkgs + "/nixos/modules/${name}.nix") [
+      "misc/assertions" "config/users-groups" "security/pam" "security/sudo" "misc/ids" "misc/meta"
+    ];
+    evaluated = lib.evalModules { modules = real ++ [
+      (ours + "/nix/modules/nixos.nix")
+      ((import (agenix + "/flake.nix")).outputs { self = { }; }).nixosModules.default
+      { _module.check = false; _module.args.pkgs = { stdenv.hostPlatform.system = "x86_64-linux"; shadow.shellPath = "/bin/nologin"; }; }
+      ({ config, ... }: {
+        options.networking.hostName = lib.mkOption { default = "web1"; };
+        config = {
+          artifacts.default.backend = "agenix";
+          artifacts.root = /no/such/folder;
+          artifacts.config.agenix.publicHostKey = "age1host";
+          users.users.attic = { isSystemUser = true; group = "attic"; };
+          users.groups.attic = { };
+          users.users.alice = { isNormalUser = true; passwordFile = config.artifacts.store.password.files.hash.path; };
+          artifacts.store.password = {
+            files.hash.neededFor = "users";
+            files.env = { owner = "attic"; group = "attic"; };
+            files.bad.owner = "nobody2";
+            generator = builtins.toFile "g" "x";
+          };
+        };
+      })
+    ]; };
+    inherit (evaluated) config;
+    ours' = lib.filter (lib.hasPrefix "artifacts");
+  in
+  {
+    owners = lib.mapAttrs (_: secret: "${secret.owner}:${secret.group}") config.age.secrets;
+    errors = ours' (map (one: one.message) (lib.filter (one: !one.assertion) config.assertions));
+    warnings = ours' config.warnings;
+    password = config.users.users.alice.passwordFile;
+  }
+"#;
+
+fn evaluate() -> Value {
+    let inputs = Inputs::new().unwrap();
+    let path = |folder: &Path| format!("/. + {:?}", folder.display().to_string());
+    let expression = format!(
+        "({EXPRESSION}) {{ nixpkgs = {}; ours = {}; agenix = {}; }}",
+        path(&nixpkgs_of_2022().unwrap()),
+        path(&inputs.path("artifacts")),
+        path(&inputs.path("agenix")),
+    );
+    let text = nix(Path::new("/"), &["eval", "--impure", "--json", "--expr", &expression]).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn users_assertions_and_security() {
+    let found = evaluate();
+    // A user's password may come from an artifact, though owners are looked up among the users.
+    assert_eq!(found["password"], "/run/artifacts/password/hash");
+    assert_eq!(
+        found["owners"],
+        json!({ "password/hash": "root:root", "password/env": "attic:attic", "password/bad": "root:root" })
+    );
+    let [errors, warnings] = ["errors", "warnings"].map(|key| found[key].as_array().unwrap().clone());
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].as_str().unwrap().ends_with("run: artifacts generate per-machine/web1/password"));
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].as_str().unwrap().contains("`nobody2` is no user of this configuration"));
+}

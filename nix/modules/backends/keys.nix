@@ -1,0 +1,98 @@
+# What agenix and sops-nix have in common: each target has public keys, and what is deployed is encrypted to them.
+{
+  lib,
+  config,
+  backend,
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.artifacts.config.${backend};
+  slices = config.artifacts._lib;
+  option = "artifacts.config.${backend}";
+
+  problem = artifact: message: {
+    inherit artifact message;
+    warning = false;
+  };
+  label = artifact: lib.showOption [ "artifacts" "store" artifact.name ];
+
+  mine = lib.filter (artifact: artifact.backend == backend) (lib.attrValues config.artifacts.store);
+  deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
+  forTarget = lib.filter (artifact: deployed artifact != [ ]) mine;
+
+  unreadable =
+    key:
+    problem null "${option}.${key}, so nothing can be encrypted for it: set it, for ${lib.concatMapStringsSep ", " label forTarget}";
+  noTargetKey =
+    lib.optional (forTarget != [ ] && hasHostKey && cfg.publicHostKey == null) (
+      unreadable "publicHostKey: the machine's public key is not set"
+    )
+    ++ lib.optional (forTarget != [ ] && !hasHostKey && cfg.publicUserKeys == [ ]) (
+      unreadable "publicUserKeys: the user's public key is not set"
+    );
+
+  noAdminKey =
+    artifact:
+    map (
+      file:
+      problem artifact.name "${label artifact}.files.${file.name}.deploy: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
+    ) (lib.filter (file: file.secret && !file.deploy && cfg.publicUserKeys == [ ]) (lib.attrValues artifact.files));
+
+  hasHostKey = slices.kind != "home-manager";
+in
+{
+  inherit
+    cfg
+    slices
+    problem
+    label
+    mine
+    deployed
+    hasHostKey
+    ;
+
+  options = {
+    publicHostKey = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      description = "The public key of the target: an age recipient or an SSH key.";
+      example = "ssh-ed25519 AAAA…";
+    };
+
+    publicUserKeys = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      description = "The public keys of those who may read the target's files besides: admins, or the user.";
+      example = [ "age1…" ];
+    };
+  };
+
+  problems = noTargetKey ++ lib.concatMap noAdminKey mine;
+
+  # Whoever installs a file before its owner is there leaves it root's.
+  ownership =
+    file:
+    lib.optionalAttrs (file ? owner) {
+      owner = if slices.known "users" file.owner then file.owner else "root";
+      group = if slices.known "groups" file.group then file.group else "root";
+    };
+
+  # What the target's tool must find in the store: `stored` tells where in the slice a file is.
+  expected =
+    stored:
+    lib.concatMap (
+      artifact:
+      map (file: {
+        inherit artifact file;
+      }) (lib.unique (map stored (deployed artifact)))
+    ) mine;
+
+  # A slash, because it is in no name: `a-b`/`c` and `a`/`b-c` stay apart.
+  secrets =
+    render:
+    lib.listToAttrs (
+      lib.concatMap (
+        artifact: map (file: lib.nameValuePair "${artifact.name}/${file.name}" (render artifact file)) (deployed artifact)
+      ) mine
+    );
+}

@@ -1,0 +1,95 @@
+# Brings what the backend `sops-nix` stored onto the target, through sops-nix. Without sops-nix it defines nothing.
+{
+  lib,
+  config,
+  options,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  keys = import ./keys.nix {
+    inherit lib config;
+    backend = "sops-nix";
+  };
+  inherit (keys) cfg slices;
+
+  # In which file of the slice a declared file is: the backend's own layout.
+  stored = file: if cfg.format == "binary" then "${file.name}.sops" else "secrets.sops.${cfg.format}";
+
+  # sops-nix has options for owners and units on machines only, and on darwin none for units.
+  onMachine = slices.kind != "home-manager";
+  onNixos = slices.kind == "nixos";
+
+  render =
+    artifact: file:
+    {
+      sopsFile = slices.storePath artifact (stored file);
+      inherit (cfg) format;
+      # The default is a name with a slash, which would mean a nested map.
+      key = file.name;
+      inherit (file) path mode;
+    }
+    // keys.ownership file
+    // lib.optionalAttrs onMachine { neededForUsers = file.neededFor == "users"; }
+    // lib.optionalAttrs onNixos { inherit (file) restartUnits reloadUnits; };
+
+  rsa = lib.hasPrefix "ssh-rsa ";
+  useless =
+    key:
+    keys.problem null "artifacts.config.sops-nix.${key}: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient";
+  rsaOnly =
+    lib.optional (onMachine && cfg.publicHostKey != null && rsa cfg.publicHostKey) (useless "publicHostKey")
+    ++ lib.optional (!onMachine && cfg.publicUserKeys != [ ] && lib.all rsa cfg.publicUserKeys) (
+      useless "publicUserKeys"
+    );
+
+  # sops-nix installs these before there are users, and says so without naming ours.
+  early =
+    artifact:
+    map (
+      file:
+      keys.problem artifact.name "${keys.label artifact}.files.${file.name}.owner: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
+    ) (lib.filter (file: file.neededFor == "users" && (file.owner or "root" != "root" || file.group or "root" != "root")) (keys.deployed artifact));
+
+  reserved =
+    artifact:
+    map (
+      file:
+      keys.problem artifact.name "${keys.label artifact}.files.${file.name}: a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+    ) (
+      lib.filter (
+        file: cfg.format != "binary" && (lib.elem file.name [ "sops" "<<" ] || lib.hasSuffix "_unencrypted" file.name)
+      ) (keys.deployed artifact)
+    );
+in
+{
+  options.artifacts.config.sops-nix = keys.options // {
+    format = mkOption {
+      type = types.enum [
+        "binary"
+        "json"
+        "yaml"
+      ];
+      default = "binary";
+      description = ''
+        How files are stored: `binary` has a file of sops for each and takes any bytes; `json` and `yaml` have one for what
+        an artifact deploys, a key for each file, and take texts only.
+      '';
+      example = "yaml";
+    };
+  };
+
+  config = lib.mkMerge [
+    {
+      artifacts.problems =
+        keys.problems ++ rsaOnly ++ lib.concatMap (artifact: early artifact ++ reserved artifact) keys.mine;
+    }
+    (lib.optionalAttrs (options ? sops) {
+      artifacts.rendering = lib.mkIf (keys.mine != [ ]) {
+        sops-nix.neededFor = [ "services" ] ++ lib.optional onNixos "users";
+      };
+      artifacts.expected = keys.expected stored;
+      sops.secrets = keys.secrets render;
+    })
+  ];
+}
