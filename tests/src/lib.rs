@@ -1,4 +1,5 @@
 //! What the end-to-end tests share.
 
+pub mod fleet;
 pub mod nix;
 pub mod systemd;

@@ -1,0 +1,297 @@
+//! A fleet in a folder of its own, driven through the program itself.
+//!
+//! A test reads as: some machines with artifacts, a command, what came of it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// The program under test, which `cargo xtask build` makes.
+///
+/// # Errors
+/// When it is not there.
+pub fn program() -> Result<PathBuf> {
+    beside("artifacts")
+}
+
+/// A guest for tests, by name, which `cargo xtask guests` makes.
+///
+/// # Errors
+/// When it is not there.
+pub fn guest(name: &str) -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests");
+    let path = folder.join(format!("{name}.wasm")).canonicalize().context("run `cargo xtask build` first")?;
+    Ok(path)
+}
+
+fn beside(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.ancestors().nth(2).context("a test has a folder")?;
+    let path = folder.join(name);
+    ensure!(path.exists(), "{} is missing: run `cargo xtask build` first", path.display());
+    Ok(path)
+}
+
+/// A checkout with a spec, and the keys of its machines.
+pub struct Fleet {
+    folder: TempDir,
+    targets: Vec<Value>,
+    backends: Map<String, Value>,
+}
+
+/// What a run of the program came to.
+pub struct Ran {
+    /// Its exit status, or none when a signal ended it.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self}"))
+    }
+
+    /// Asserts the exit status.
+    ///
+    /// # Panics
+    /// When it is another.
+    #[track_caller]
+    pub fn ends(self, status: i32) -> Self {
+        assert_eq!(self.status, Some(status), "{self}");
+        self
+    }
+
+    /// Asserts that a text is in what was said, with line breaks taken for blanks.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        let said = format!("{} {}", self.stdout, self.stderr);
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(text), "expected `{text}` in\n{self}");
+        self
+    }
+
+    /// Asserts that a text is nowhere in what was said.
+    ///
+    /// # Panics
+    /// When it is.
+    #[track_caller]
+    pub fn never_says(self, text: &str) -> Self {
+        assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "found `{text}` in\n{self}");
+        self
+    }
+
+    /// The state of an instance, from `--json`.
+    ///
+    /// # Panics
+    /// When it is not listed.
+    pub fn state(&self, name: &str) -> String {
+        let json = self.json();
+        let rows = json["instances"].as_array().cloned().unwrap_or_default();
+        let row = rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("no {name} in {self}"));
+        let reasons = row["reasons"].as_array().cloned().unwrap_or_default();
+        let kinds: Vec<&str> = reasons.iter().filter_map(|r| r["kind"].as_str()).collect();
+        let state = row["state"].as_str().unwrap_or_default();
+        if kinds.is_empty() { state.to_owned() } else { format!("{state} ({})", kinds.join(", ")) }
+    }
+}
+
+impl std::fmt::Display for Ran {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "status {:?}\nstdout: {}\nstderr: {}", self.status, self.stdout, self.stderr)
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Fleet {
+    /// An empty one. The folder's name has a blank, as folders of people do.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn new() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("a fleet ").tempdir()?;
+        Ok(Self { folder, targets: Vec::new(), backends: Map::new() })
+    }
+
+    /// The checkout.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds a machine with a fresh age key and these artifacts.
+    ///
+    /// # Errors
+    /// When age is missing.
+    pub fn machine(self, name: &str, artifacts: &Value) -> Result<Self> {
+        self.target("nixos", name, artifacts)
+    }
+
+    /// Adds a target of any kind.
+    ///
+    /// # Errors
+    /// When age is missing.
+    pub fn target(mut self, kind: &str, name: &str, artifacts: &Value) -> Result<Self> {
+        let public = self.new_key(name)?;
+        self.targets.push(json!({
+            "kind": kind, "name": name, "config": {"agenix": {"publicHostKey": public}}, "artifacts": artifacts,
+        }));
+        Ok(self)
+    }
+
+    /// Makes an age key outside the checkout and returns its public half.
+    ///
+    /// # Errors
+    /// When age is missing.
+    pub fn new_key(&self, name: &str) -> Result<String> {
+        let file = self.key(name);
+        let _ = fs::remove_file(&file);
+        let output = Command::new("age-keygen").arg("-o").arg(&file).output().context("age-keygen")?;
+        ensure!(output.status.success(), "age-keygen: {}", String::from_utf8_lossy(&output.stderr));
+        let text = fs::read_to_string(&file)?;
+        let line = text.lines().find_map(|line| line.strip_prefix("# public key: ")).context("a public key")?;
+        Ok(line.to_owned())
+    }
+
+    fn key(&self, name: &str) -> PathBuf {
+        let folder = self.path().join(".keys");
+        let _ = fs::create_dir_all(&folder);
+        folder.join(name)
+    }
+
+    /// Sets a target's configuration of a backend.
+    ///
+    /// # Panics
+    /// When there is no such target.
+    pub fn configure(&mut self, target: &str, backend: &str, config: Value) {
+        self.of(target)["config"][backend] = config;
+    }
+
+    /// A target's declarations, to be changed.
+    ///
+    /// # Panics
+    /// When there is no such target.
+    pub fn of(&mut self, target: &str) -> &mut Value {
+        self.targets.iter_mut().find(|t| t["name"] == target).unwrap_or_else(|| panic!("no target {target}"))
+    }
+
+    /// Registers a backend.
+    pub fn backend(&mut self, name: &str, entry: Value) {
+        self.backends.insert(name.to_owned(), entry);
+    }
+
+    /// Writes an executable script into the checkout and returns it as a generator.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn generator(&self, name: &str, script: &str) -> Result<Value> {
+        let path = self.path().join(name);
+        fs::write(&path, script)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        Ok(json!({"path": path}))
+    }
+
+    /// The spec as it stands.
+    pub fn spec(&self) -> Value {
+        json!({"schema": 1, "backends": self.backends, "targets": self.targets})
+    }
+
+    /// A command of the program over this fleet, ready to be changed.
+    ///
+    /// # Errors
+    /// When the program is not there.
+    pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<Command> {
+        let spec = self.path().join("spec.json");
+        fs::write(&spec, self.spec().to_string())?;
+        let mut command = Command::new(program()?);
+        command.arg("--spec").arg(spec).args(arguments).stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Runs a command, without a terminal.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<Ran> {
+        Ok(in_session(&mut self.command(arguments)?).output()?.into())
+    }
+
+    /// Decrypts a stored file with a machine's key, by age itself.
+    ///
+    /// # Errors
+    /// When age cannot.
+    pub fn decrypt(&self, key: &str, file: &str) -> Result<Vec<u8>> {
+        let output =
+            Command::new("age").arg("-d").arg("-i").arg(self.key(key)).arg(self.path().join(file)).output()?;
+        ensure!(output.status.success(), "age: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(output.stdout)
+    }
+
+    /// Every stored file below the storage by path, without the lock and the trash.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn stored(&self) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut found = BTreeMap::new();
+        let top = self.path().join("secrets");
+        collect(&top, &top, &mut found)?;
+        Ok(found)
+    }
+}
+
+/// Without a controlling terminal, whatever the tests run in.
+fn in_session(command: &mut Command) -> Command {
+    let mut session = Command::new("setsid");
+    session.arg("--wait").arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => session.env(key, value),
+            None => session.env_remove(key),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        session.current_dir(folder);
+    }
+    session
+}
+
+fn collect(top: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        if path.file_name() == Some(OsStr::new(".artifacts")) {
+            continue;
+        }
+        if path.is_dir() && !path.is_symlink() {
+            collect(top, &path, found)?;
+        } else {
+            let name = path.strip_prefix(top)?.display().to_string();
+            found.insert(name, fs::read(&path).unwrap_or_default());
+        }
+    }
+    Ok(())
+}
