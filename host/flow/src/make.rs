@@ -2,12 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use artifacts_backend::CallFailed;
+use artifacts_backend::{Backend, CallFailed};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{Files, Secret};
+use artifacts_seam::{Checked, Files, Secret, State};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Generation, NewSlice, ReceiptState, Slice};
 
@@ -270,7 +270,19 @@ fn serialize(
     let serialized = running
         .serialize(instance.told.clone(), before, secrets, &found.readers)
         .map_err(|stopped| not_serialized(instance, stopped))?;
+    holds(running, instance, found, &serialized.files)?;
     Ok((serialized.files, serialized.sealed))
+}
+
+/// A new slice takes the old one's place only when its own backend, asked anew, calls it present for the same readers.
+fn holds(running: &mut Backend, instance: &Instance, found: &Found, files: &Files) -> Result<(), Failure> {
+    let answer = running.check(vec![(instance.told.clone(), files.clone())]).answers.pop();
+    let present = |checked: &Checked| checked.state == State::Present && checked.readers == found.readers;
+    match answer {
+        Some(Ok(checked)) if !files.is_empty() && present(&checked) => Ok(()),
+        _ => Err(failure::of(instance, "its backend stored something that it does not call present itself")
+            .help(Some("nothing was changed; report this to the backend's author"))),
+    }
 }
 
 /// What a backend says after it was given plaintext may hold it, and is kept apart.

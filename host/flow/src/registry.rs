@@ -14,6 +14,7 @@ pub struct Registry {
     base: PathBuf,
     place: Box<dyn Fn() -> Result<(Place, Folder), Failure>>,
     opened: BTreeMap<Name, Result<Opened, Failure>>,
+    on_target: bool,
 }
 
 /// A backend that is ready to be asked.
@@ -35,7 +36,14 @@ impl Registry {
         base: PathBuf,
         place: impl Fn() -> Result<(Place, Folder), Failure> + 'static,
     ) -> Self {
-        Self { declared, base, place: Box::new(place), opened: BTreeMap::new() }
+        Self { declared, base, place: Box::new(place), opened: BTreeMap::new(), on_target: false }
+    }
+
+    /// The same for the target itself, where those work that keep nothing in the storage.
+    #[must_use]
+    pub fn on_target(mut self) -> Self {
+        self.on_target = true;
+        self
     }
 
     /// All names that are declared or bundled, sorted.
@@ -103,8 +111,8 @@ impl Registry {
         };
         let limits = Limits::from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
         let (backend, home) = match component.manifest().persists {
-            Persists::Target => (None, None),
-            Persists::Storage => {
+            Persists::Target if !self.on_target => (None, None),
+            Persists::Target | Persists::Storage => {
                 let grants = effective(&component.manifest().requests, &granted);
                 let (place, home) = (self.place)()?;
                 let backend = Backend::open(&component, grants, limits, &place)
