@@ -64,6 +64,11 @@ pub(crate) fn arguments(
     isolate(&mut line, job.network, nested);
     line.add(["--json-status-fd", &channels.status.to_string(), "--block-fd", &channels.start.to_string()]);
     system(&mut line);
+    if job.random.is_some() {
+        for device in ["/dev/random", "/dev/urandom"] {
+            line.bind("--ro-bind", folder.join("random"), device);
+        }
+    }
     scratch(&mut line, job.limits.scratch);
     for path in &job.closure {
         line.bind("--ro-bind", path, path);

@@ -25,6 +25,8 @@ pub struct Job {
     pub inputs: BTreeMap<Name, BTreeMap<Name, Secret>>,
     /// `$LOG_LEVEL`.
     pub log_level: String,
+    /// What it reads from `/dev/random` and `/dev/urandom`, each time from the beginning, instead of the kernel's.
+    pub random: Option<Secret>,
     /// Whether it may use the network.
     pub network: bool,
     /// How long it may take; `None` is for ever.
@@ -45,6 +47,7 @@ impl Job {
             prompts: BTreeMap::new(),
             inputs: BTreeMap::new(),
             log_level: "info".to_owned(),
+            random: None,
             network: false,
             timeout: None,
             limits: Limits::default(),

@@ -135,6 +135,9 @@ fn fill(folder: &Folder, job: &Job) -> Result<OwnedFd, Fault> {
     for (name, text) in made_up(job) {
         artifacts_ram::write_new(&etc, name, text.as_bytes(), 0o444).map_err(|fault| named(name, fault))?;
     }
+    if let Some(stream) = &job.random {
+        folder.write("random", stream.expose(), 0o444)?;
+    }
     let write = |folder: &OwnedFd, name: &Name, value: &Secret| {
         artifacts_ram::write_new(folder, name.as_str(), value.expose(), 0o400)
             .map_err(|fault| named(name.as_str(), fault))

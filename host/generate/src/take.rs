@@ -109,7 +109,9 @@ impl Seen {
                 return;
             }
             let Ok(stat) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            self.bytes += u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+            // What it holds: a hole takes no room, and the rest of the last page is not the generator's.
+            let occupied = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+            self.bytes += occupied.min(u64::try_from(stat.st_size).unwrap_or(0));
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory
                 && let Some(inner) = name.to_str().ok().and_then(|name| artifacts_ram::open_folder(&folder, name).ok())
             {

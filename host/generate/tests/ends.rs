@@ -76,7 +76,8 @@ fn a_generator_that_breeds_is_ended() {
 fn a_cancelled_run_ends_at_once() {
     let place = Place::new();
     let marker = marker();
-    let job = place.job(&format!("trap '' TERM; sleep {marker}; sleep {marker}"), &[]);
+    let mut job = place.job(&format!("trap '' TERM; sleep {marker}; sleep {marker}"), &[]);
+    job.timeout = Some(Duration::from_secs(20));
     let cancel = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let run = scope.spawn(|| place.sandbox.run(&job, &cancel));

@@ -94,7 +94,7 @@ fn no_device_can_be_made() {
 #[test]
 fn a_file_is_held_to_its_limit() {
     let place = Place::new();
-    let mut job = place.job("head -c 1001 /dev/zero > $out/it", &["it"]);
+    let mut job = place.job("head -c 1001 /dev/zero > $out/it; sleep 0.2", &["it"]);
     job.limits = Limits { file: 1001, total: 2000, scratch: 1 << 20 };
     assert_eq!(place.run(&job).unwrap()[&name("it")].size(), 1001);
     job.limits.file = 1000;

@@ -248,7 +248,7 @@ fn a_terminal_left_raw_is_asked_at_and_left_as_it_was() {
     tcsetattr(&desk.tty, OptionalActions::Now, &raw).unwrap();
     let value = desk.asked(PromptKind::Line, |desk| {
         desk.sees("pin: ");
-        desk.types("answer\r");
+        desk.types("answer\r\n");
     });
     assert_eq!(value.unwrap(), b"answer");
     let after = tcgetattr(&desk.tty).unwrap();
@@ -282,6 +282,6 @@ fn the_way_out_gives_the_echo_back_for_good() {
     assert!(matches!(error, Err(Error::Ended { .. })));
     assert!(desk.echoes());
     // The program may come to its next question before it ends.
-    assert!(matches!(desk.asked(PromptKind::Hidden, |_| {}), Err(Error::Io(_))));
+    assert!(matches!(desk.asked(PromptKind::Hidden, |desk| desk.types("\u{4}")), Err(Error::Io(_))));
     assert!(desk.echoes());
 }
