@@ -33,16 +33,19 @@
       nixosModules = {
         default = ./nix/modules/nixos.nix;
         agenix = ./nix/modules/backends/agenix.nix;
+        sops-nix = ./nix/modules/backends/sops-nix.nix;
       };
 
       homeModules = {
         default = ./nix/modules/home-manager.nix;
         agenix = ./nix/modules/backends/agenix.nix;
+        sops-nix = ./nix/modules/backends/sops-nix.nix;
       };
 
       darwinModules = {
         default = ./nix/modules/darwin.nix;
         agenix = ./nix/modules/backends/agenix.nix;
+        sops-nix = ./nix/modules/backends/sops-nix.nix;
       };
 
       lib = import ./nix/lib;

@@ -75,10 +75,10 @@ fn the_rest_of_it() {
     let templates = own("templates", "builtins.mapAttrs (_: t: builtins.pathExists (t.path + \"/flake.nix\"))");
     assert_eq!(templates, json!({ "default": true, "backend": true }));
     for modules in ["nixosModules", "homeModules", "darwinModules"] {
-        assert_eq!(
-            own(modules, "builtins.mapAttrs (_: builtins.pathExists)"),
-            json!({ "default": true, "agenix": true })
-        );
+        let found = own(modules, "builtins.mapAttrs (_: builtins.pathExists)");
+        let found = found.as_object().unwrap();
+        assert!(found.values().all(|there| there == true), "{found:?}");
+        assert!(found.contains_key("default") && found.contains_key("agenix"), "{found:?}");
     }
 }
 
