@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use artifacts_generate::{Error, Fault, Sandbox};
+use artifacts_generate::{Error, Fault, Job, Sandbox};
 use artifacts_ram::Ram;
 use common::{Place, again, child_place, left_in, marker, processes, sandbox, secret, soon};
 
@@ -116,15 +116,16 @@ fn a_daemon_does_not_outlive_the_run() {
 fn kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps() {
     const TEST: &str = "kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps";
     if let Some(ram) = child_place() {
-        let place = Place::new();
-        let marker = std::env::var("MARKER").unwrap();
-        let job = place.job(&format!("trap '' TERM; (setsid sleep {marker} &); sleep {marker}; true"), &[]);
+        let program = std::env::var_os("PROGRAM").unwrap();
+        let job = Job::new("shared/x".parse().unwrap(), program.into());
         let _ = sandbox(&ram).run(&job, &AtomicBool::new(false));
         unreachable!("it is killed before");
     }
     let place = Place::new();
     let marker = marker();
-    let mut child = again(TEST, place.shm.path(), &[]).env("MARKER", &marker).stdout(Stdio::null()).spawn().unwrap();
+    let job = place.job(&format!("trap '' TERM; (setsid sleep {marker} &); sleep {marker}; true"), &[]);
+    let mut child =
+        again(TEST, place.shm.path(), &[]).env("PROGRAM", &job.program).stdout(Stdio::null()).spawn().unwrap();
     assert!(soon(|| processes(&marker) == 2), "it did not come up");
     child.kill().unwrap();
     child.wait().unwrap();
