@@ -109,6 +109,25 @@ impl Flake<'_> {
         &self.targets
     }
 
+    /// The configurations that can have the instances of a selector, which is an instance name or a prefix of one:
+    /// `per-machine/web1`, `per-user/alice@laptop/ssh`. `None` when any of them can: a shared artifact needs all its targets,
+    /// and so does what depends on one.
+    pub fn targets_of(&self, selector: &str) -> Option<Vec<TargetRef>> {
+        let mut parts = selector.split('/');
+        let (scope, name) = (parts.next()?, parts.next().filter(|name| !name.is_empty())?);
+        // A user inside a machine's configuration is `<user>@<machine>`, and both may have an `@`.
+        let inside =
+            |machine: &str| name.strip_suffix(machine).is_some_and(|user| user.len() > 1 && user.ends_with('@'));
+        let can_have = |target: &&TargetRef| match (scope, target.kind) {
+            ("per-machine", TargetKind::Nixos | TargetKind::Darwin) | ("per-user", TargetKind::HomeManager) => {
+                target.name == name
+            }
+            ("per-user", _) => inside(&target.name),
+            _ => false,
+        };
+        matches!(scope, "per-machine" | "per-user").then(|| self.targets.iter().filter(can_have).cloned().collect())
+    }
+
     /// The folder in the store that it is evaluated from.
     pub fn source(&self) -> &Path {
         &self.metadata.path

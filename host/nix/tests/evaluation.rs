@@ -396,6 +396,31 @@ fn only_the_targets_that_are_asked_for_are_evaluated() {
 }
 
 #[test]
+fn a_selector_names_the_targets_that_are_needed() {
+    let bench = Bench::new();
+    bench.flake(
+        r#"nixosConfigurations = { web1 = { }; "b@c" = { }; }; darwinConfigurations.mac = { };
+           homeConfigurations = { alice = { }; "alice@web1" = { }; };"#,
+    );
+    let flake = bench.flake_ref();
+    let of = |selector: &str| {
+        flake.targets_of(selector).map(|targets| targets.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(of("per-machine/web1").unwrap(), ["nixosConfigurations.web1"]);
+    assert_eq!(of("per-machine/web1/a").unwrap(), ["nixosConfigurations.web1"]);
+    assert_eq!(of("per-machine/mac/a").unwrap(), ["darwinConfigurations.mac"]);
+    assert_eq!(of("per-user/alice/ssh").unwrap(), ["homeConfigurations.alice"]);
+    let both = ["nixosConfigurations.web1", "homeConfigurations.alice@web1"];
+    assert_eq!(of("per-user/alice@web1/ssh").unwrap(), both);
+    assert_eq!(of("per-user/a@b@c/ssh").unwrap(), ["nixosConfigurations.b@c"]);
+    assert_eq!(of("per-user/@web1/ssh").unwrap(), Vec::<String>::new());
+    assert_eq!(of("per-machine/none").unwrap(), Vec::<String>::new());
+    for any in ["shared/ca", "shared", "attic", "per-machine/", "per-machine", ""] {
+        assert_eq!(of(any), None, "{any}");
+    }
+}
+
+#[test]
 fn another_input_in_place_of_the_locked_one() {
     let bench = Bench::new();
     bench.flake_with(
