@@ -10,7 +10,7 @@ use crate::wasm::{self, Toolchain};
 use crate::{project, run, setup};
 
 /// What the program carries inside.
-const BUNDLED: &[&str] = &["agenix", "dummy"];
+const BUNDLED: &[&str] = &["agenix", "dummy", "sops-nix"];
 
 /// For tests only.
 const OTHERS: &[&str] = &["bundle", "hostile", "hostile-plaintext"];

@@ -9,6 +9,7 @@ mod guests;
 mod project;
 mod run;
 mod setup;
+mod sops;
 mod stages;
 mod tally;
 mod test;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         "test" => Ok(test::run()),
         "demo" => demo::run().map(done),
         "bench" => bench::run(&rest).map(done),
-        "setup" => setup::run().map(done),
+        "setup" => setup::run().and_then(|()| sops::ready()).map(done),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -89,21 +89,21 @@ fn programs() -> Result<()> {
         return Ok(());
     }
     if !apt::may_install() {
-        bail!("{}", wanted(&missing));
+        bail!("{}", wanted(&missing, apt::is_here()));
     }
     let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
     println!("Missing: {}.", missing.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", "));
     println!("Installing with apt-get: {}", packages.join(" "));
     apt::install(&packages)?;
     let missing: Vec<&Tool> = missing.into_iter().filter(|tool| run::find(tool.program).is_none()).collect();
-    if missing.is_empty() { Ok(()) } else { bail!("{}", wanted(&missing)) }
+    if missing.is_empty() { Ok(()) } else { bail!("{}", wanted(&missing, apt::is_here())) }
 }
 
 /// The list for a person who has to get things.
-fn wanted(missing: &[&Tool]) -> String {
+fn wanted(missing: &[&Tool], debian: bool) -> String {
     let mut text = "these programs are missing:\n".to_owned();
     for tool in missing {
-        let how = if apt::is_here() { format!("apt-get install {}", tool.package) } else { tool.elsewhere.to_owned() };
+        let how = if debian { format!("apt-get install {}", tool.package) } else { tool.elsewhere.to_owned() };
         let _ = writeln!(text, "  {:<12} {:<40} {how}", tool.program, tool.what_for);
     }
     text
@@ -122,4 +122,19 @@ fn nixpkgs_lib() -> Result<()> {
     fetch.args(["fetch", "--quiet", "--locked", "--manifest-path"]).arg(&manifest);
     run::done(&mut fetch)
         .map_err(|error| error.context("nixpkgs' lib cannot be fetched; NIXPKGS_LIB may name a checkout's"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TOOLS, wanted};
+
+    #[test]
+    fn what_is_missing_is_named_with_the_way_to_get_it() {
+        let missing: Vec<_> = TOOLS.iter().filter(|tool| ["bwrap", "nix"].contains(&tool.program)).collect();
+        let debian = wanted(&missing, true);
+        assert!(debian.contains("bwrap") && debian.contains("apt-get install bubblewrap"), "{debian}");
+        let other = wanted(&missing, false);
+        assert!(other.contains("https://nixos.org/download") && other.contains("nixpkgs#bubblewrap"), "{other}");
+        assert!(!other.contains("openssl"), "{other}");
+    }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::stages::Stages;
 use crate::tally::Tally;
 use crate::wasm::Toolchain;
-use crate::{build, guests, project, run, setup};
+use crate::{build, guests, project, run, setup, sops};
 
 /// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
 /// the exit status, so that the count stays the last line.
@@ -16,7 +16,7 @@ pub fn run() -> ExitCode {
     let mut toolchain = None;
     stages.run("setup", |_| {
         toolchain = Some(setup::ready()?.wasm);
-        Ok(())
+        sops::ready()
     });
     let wasm = || toolchain.as_ref().context("there is no toolchain for guests: see setup");
     stages.run("guests", |_| guests::build(wasm()?));
@@ -72,7 +72,10 @@ fn host_tests() -> Command {
 }
 
 fn guest_tests(toolchain: &Toolchain) -> Command {
-    guests::cargo(toolchain, &["test", "--no-fail-fast"])
+    let mut cargo = guests::cargo(toolchain, &["test", "--no-fail-fast"]);
+    // Components are linked as a whole for their size; to do so for each test program would take most of this stage.
+    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    cargo
 }
 
 /// Runs tests and counts them.

