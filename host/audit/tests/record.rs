@@ -1,0 +1,110 @@
+//! Records are written, read back, filtered and summarised.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, SystemTime};
+
+use artifacts_audit::{Call, Filter, Log, Operation, Record, Result, read, summarise};
+use artifacts_seam::{Event, Usage};
+use serde_json::json;
+
+fn file(operation: &str, path: &str, error: Option<&str>) -> Event {
+    Event::File { operation: operation.into(), path: path.into(), error: error.map(Into::into), bytes: 3 }
+}
+
+fn record(operation: Operation, seconds: u64) -> Record {
+    let events = [
+        file("open-at", "a.age", None),
+        file("open-at", "b.age", None),
+        file("open-at", "../../etc/passwd", Some("not-permitted")),
+        Event::Host { call: "age.seal".into(), secret: None, error: None },
+        Event::Host { call: "secrets.bytes".into(), secret: None, error: Some("no grant".into()) },
+        Event::Cut(7),
+    ];
+    let call = Call {
+        backend: "agenix",
+        sha256: "00",
+        operation,
+        instances: vec!["shared/ca".into()],
+        grants: json!({"plaintext": false}),
+        events: &events,
+        usage: Usage { memory: 1, micros: 2, calls: 3 },
+        result: Result::Refused,
+        saw_plaintext: false,
+    };
+    Record::of(call, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+#[test]
+fn a_batch_is_counted_and_its_refusals_are_in_full() {
+    let files = record(Operation::Check, 0).worker.files;
+    let told: Vec<_> = files.iter().map(|f| (f.operation.as_str(), f.path.as_deref(), f.count, f.bytes)).collect();
+    assert_eq!(told, [("open-at", None, 2, 6), ("open-at", Some("../../etc/passwd"), 1, 3)]);
+    let files = record(Operation::Serialize, 0).worker.files;
+    assert_eq!(files.len(), 3, "one call is told with its paths: {files:?}");
+}
+
+#[test]
+fn what_was_written_is_read_back_and_filtered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state/audit.jsonl");
+    for seconds in [10, 20, 30] {
+        Log::open(&path).unwrap().append(&record(Operation::Serialize, seconds)).unwrap();
+    }
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    let all = read(&path, &Filter::default()).unwrap();
+    assert_eq!(all.records.len(), 3);
+    assert_eq!(all.records[0], record(Operation::Serialize, 10));
+    let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let some = |filter: &Filter| read(&path, filter).unwrap().records.len();
+    assert_eq!(some(&Filter { since: at(20), ..Filter::default() }), 2);
+    assert_eq!(some(&Filter { until: at(20), ..Filter::default() }), 1);
+    assert_eq!(some(&Filter { backend: Some("other".into()), ..Filter::default() }), 0);
+}
+
+#[test]
+fn a_damaged_line_costs_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    Log::open(&path).unwrap().append(&record(Operation::Check, 1)).unwrap();
+    let mut text = std::fs::read(&path).unwrap();
+    text.extend_from_slice(b"{\"schema\":1,\n\xff\xfe\n");
+    std::fs::write(&path, text).unwrap();
+    Log::open(&path).unwrap().append(&record(Operation::Check, 2)).unwrap();
+    let found = read(&path, &Filter::default()).unwrap();
+    assert_eq!((found.records.len(), found.damaged), (2, vec![2, 3]));
+    assert_eq!(read(&folder.path().join("none"), &Filter::default()).unwrap().records.len(), 0);
+}
+
+#[test]
+fn a_link_is_not_appended_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
+    let error = Log::open(&path).unwrap_err();
+    assert!(error.to_string().contains("audit.jsonl") && error.help().is_some());
+}
+
+#[test]
+fn the_summary_tells_granted_used_and_refused() {
+    let summaries = summarise(&[record(Operation::Check, 1), record(Operation::Serialize, 2)]);
+    let summary = &summaries[0];
+    assert_eq!((summary.from.as_str(), summary.to.as_str()), ("1970-01-01T00:00:01Z", "1970-01-01T00:00:02Z"));
+    assert_eq!(summary.used["age.seal"], 2);
+    assert_eq!(summary.files["open-at"], 4);
+    assert_eq!(summary.refused["open-at ../../etc/passwd: not-permitted"], 2);
+    assert_eq!(summary.refused["secrets.bytes: no grant"], 2);
+    assert_eq!(summary.failed["refused"], 2);
+    assert_eq!(summary.granted, [json!({"plaintext": false})]);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_line_makes_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        std::fs::write(&path, bytes).unwrap();
+        read(&path, &Filter::default()).unwrap();
+    }
+}
