@@ -92,6 +92,14 @@ fn a_private_input_needs_a_root_from_the_person() {
     bench.flake_with(&input, &machine("web1", &format!("{PLAIN} {{ artifacts.root = inputs.secrets; }}")), true);
     let error = checkout(&bench, &bench.reference()).unwrap_err();
     assert!(matches!(error, Error::Elsewhere { .. }), "{error}");
+    // Nix reads what is stored there.
+    let public = secrets.path().join("secrets/per-machine/web1/a/public");
+    fs::create_dir_all(&public).unwrap();
+    fs::write(public.join("f"), "seen").unwrap();
+    let modules = "{ artifacts.root = inputs.secrets; artifacts.store.a.files.f.secret = false; }";
+    fs::remove_file(bench.folder().join("flake.lock")).unwrap();
+    bench.flake_with(&input, &machine("web1", modules), true);
+    assert_eq!(bench.eval("nixosConfigurations.web1.config.artifacts.store.a.files.f.value"), "seen");
     assert!(error.help().unwrap().contains("--root DIR"));
 }
 
