@@ -224,10 +224,12 @@ let
     let
       inherit (artifacts) store;
       named = artifacts.target or name;
-      readsPublic = attempt true (
-        builtins.any (one: !one.shared && builtins.any (each: !each.secret) (attrValues one.files)) (attrValues store)
-      );
-      matters = artifacts.rendering or { } != { } || readsPublic;
+      # Shared artifacts have no target in their path.
+      own = filter (one: attempt true (!(one.shared or false))) (attrValues store);
+      readByName =
+        one:
+        (artifacts.rendering or { }) ? ${one.backend} || builtins.any (file: !file.secret) (attrValues one.files);
+      matters = builtins.any (one: attempt true (readByName one)) own;
     in
     if named != name && matters then
       throw "artifacts: ${label} takes itself for `${named}`, so it would look for its files elsewhere; set in it: artifacts.target = \"${name}\";"

@@ -176,6 +176,37 @@ fn users_standalone_and_inside_a_machine() {
 }
 
 #[test]
+fn a_mac() {
+    let bench = Bench::new();
+    let mac = machine("mac", "{ nixpkgs.hostPlatform = \"aarch64-darwin\"; artifacts.store.a.files.f = { }; }")
+        .replace("nixosConfigurations", "darwinConfigurations")
+        .replace("nixosModules", "darwinModules");
+    bench.flake(&mac);
+    let spec = bench.evaluate().spec;
+    let target = &spec.targets[0];
+    assert_eq!((target.kind, target.system.as_deref()), (TargetKind::Darwin, Some("aarch64-darwin")));
+    assert_eq!(target.artifacts[&name("a")].files[&name("f")].group.as_deref(), Some("wheel"));
+}
+
+#[test]
+fn declarations_inside_a_machine_agree_on_the_users_system() {
+    let bench = Bench::new();
+    let user = r#"({ pkgs, ... }: { artifacts.store.k = { files.f = { }; generator = pkgs.writers.writeBash "g" "true"; }; })"#;
+    bench.flake(&machine(
+        "pi",
+        &format!(
+            r#"inputs.home-manager.nixosModules.home-manager {{ nixpkgs.hostPlatform = "aarch64-linux";
+            home-manager.sharedModules = [ inputs.artifacts.homeModules.default ]; home-manager.users.bob = {user}; }}"#
+        ),
+    ));
+    let spec = bench.evaluate().spec;
+    let bob = &spec.targets[1];
+    assert_eq!((bob.name.as_str(), bob.system.as_deref()), ("bob@pi", Some("aarch64-linux")));
+    let generator = bob.artifacts[&name("k")].generator.as_ref().unwrap();
+    assert_eq!(generator.system.as_deref(), Some("x86_64-linux"), "the generator is for the admin's system");
+}
+
+#[test]
 fn shared_artifacts_and_all_fields() {
     let bench = Bench::new();
     let config = r#"
@@ -265,6 +296,10 @@ fn attribute_and_target_differ() {
         bench.flake(&machine("web1", &format!("{plain} {reader} {{ artifacts.target = \"web1\"; }}")));
         assert_eq!(bench.evaluate().failures.len(), 0);
     }
+    // Shared artifacts have no target in their path.
+    let shared = "inputs.agenix.nixosModules.default { artifacts.store.a.shared = true; artifacts.store.a.files.p.secret = false; }";
+    bench.flake(&machine("web1", &format!("{plain} {shared}")));
+    assert_eq!(bench.evaluate().failures.len(), 0);
 }
 
 #[test]
