@@ -3,6 +3,7 @@
 //! This room knows no outside thing; it hands what one room made to the next. [`survey`] tells what every instance is,
 //! [`make`] makes some of them. One instance that fails never stops the others.
 
+mod audit;
 mod facts;
 mod failure;
 mod inputs;
@@ -17,7 +18,7 @@ mod survey;
 
 pub use failure::declared;
 pub use make::{Answers, Event, Work, make};
-pub use registry::{Opened, Registry};
+pub use registry::{Accept, Opened, Registry, Rights};
 pub use rooms::Rooms;
 pub use steps::{Step, Wanted, steps};
 pub use store::Writers;

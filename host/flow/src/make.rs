@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use artifacts_audit::Log;
 use artifacts_backend::{Backend, CallFailed};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
@@ -11,6 +12,7 @@ use artifacts_seam::{Checked, Files, Secret, State};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Generation, NewSlice, ReceiptState, Slice};
 
+use crate::audit::{self, Ended};
 use crate::inputs::Fresh;
 use crate::receipt::{self, Making};
 use crate::{Found, Opened, Rooms, Step, Survey, Writers, failure, program};
@@ -224,7 +226,8 @@ impl Run<'_> {
 
         let before = own_files(writer.storage().read(name).map_err(failed)?, backend);
         let (secrets, public) = split(instance, &files);
-        let (files_now, sealed) = serialize(opened, instance, found, before, &secrets)?;
+        let storing = Storing { instance, found, backend, before, secrets };
+        let (files_now, sealed) = storing.call(opened, &mut rooms.audit, rooms.now)?;
         let making = Making {
             instance,
             found,
@@ -255,23 +258,40 @@ fn own_files(slice: Option<Slice>, backend: &Name) -> Files {
     }
 }
 
-/// The new stored files and the headers that the host sealed on the way. A backend is not asked to store nothing.
-fn serialize(
-    opened: &mut Opened,
-    instance: &Instance,
-    found: &Found,
+/// One call of `serialize`, from the slice as it lies to the files of the new one.
+struct Storing<'a> {
+    instance: &'a Instance,
+    found: &'a Found,
+    backend: &'a Name,
     before: Files,
-    secrets: &[(String, Secret)],
-) -> Result<(Files, Vec<String>), Stopped> {
-    if secrets.is_empty() {
-        return Ok((Files::new(), Vec::new()));
+    secrets: Vec<(String, Secret)>,
+}
+
+impl Storing<'_> {
+    /// The new stored files and the headers that the host sealed on the way. A backend is not asked to store nothing.
+    fn call(
+        self,
+        opened: &mut Opened,
+        audit: &mut Option<Log>,
+        now: SystemTime,
+    ) -> Result<(Files, Vec<String>), Stopped> {
+        let Self { instance, found, backend, before, secrets } = self;
+        if secrets.is_empty() {
+            return Ok((Files::new(), Vec::new()));
+        }
+        let running =
+            opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend stores nothing here"))?;
+        let ended = running.serialize(instance.told.clone(), before, &secrets, &found.readers);
+        let names = vec![instance.name.to_string()];
+        if let Some(unrecorded) = audit::note(audit, backend, opened, names, Ended::from(&ended), now) {
+            return Err(unrecorded.into());
+        }
+        let serialized = ended.map_err(|stopped| not_serialized(instance, stopped))?;
+        if let Some(running) = opened.backend.as_mut() {
+            holds(running, instance, found, &serialized.files)?;
+        }
+        Ok((serialized.files, serialized.sealed))
     }
-    let running = opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend stores nothing here"))?;
-    let serialized = running
-        .serialize(instance.told.clone(), before, secrets, &found.readers)
-        .map_err(|stopped| not_serialized(instance, stopped))?;
-    holds(running, instance, found, &serialized.files)?;
-    Ok((serialized.files, serialized.sealed))
 }
 
 /// A new slice takes the old one's place only when its own backend, asked anew, calls it present for the same readers.

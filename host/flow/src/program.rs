@@ -24,7 +24,7 @@ pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<
 }
 
 /// Whether a path is below the Nix store. Nix is asked only for what could be.
-fn in_store(path: &Path, nix: &Nix) -> bool {
+pub fn in_store(path: &Path, nix: &Nix) -> bool {
     let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
     looks_so && nix.store_dir().is_ok_and(|store| path.starts_with(store))
 }

@@ -7,14 +7,29 @@ use artifacts_ram::Folder;
 use artifacts_report::Failure;
 use artifacts_spec::{Component as Location, DEFAULT_STORAGE, Name};
 
+use crate::program;
+
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
 pub struct Registry {
     declared: BTreeMap<Name, artifacts_spec::Backend>,
     base: PathBuf,
     place: Box<dyn Fn() -> Result<(Place, Folder), Failure>>,
+    accept: Accept,
     opened: BTreeMap<Name, Result<Opened, Failure>>,
     on_target: bool,
+}
+
+/// Asks the admin, who may have answered before, whether a component may have these grants.
+pub type Accept = Box<dyn Fn(&Name, &Component, &Grants) -> Result<bool, Failure>>;
+
+/// What a backend may do, and how much it may use.
+#[derive(Debug, Clone)]
+pub struct Rights {
+    /// The effective grants.
+    pub grants: Grants,
+    /// The limits.
+    pub limits: Limits,
 }
 
 /// A backend that is ready to be asked.
@@ -36,7 +51,21 @@ impl Registry {
         base: PathBuf,
         place: impl Fn() -> Result<(Place, Folder), Failure> + 'static,
     ) -> Self {
-        Self { declared, base, place: Box::new(place), opened: BTreeMap::new(), on_target: false }
+        Self {
+            declared,
+            base,
+            place: Box::new(place),
+            accept: Box::new(|_, _, _| Ok(false)),
+            opened: BTreeMap::new(),
+            on_target: false,
+        }
+    }
+
+    /// The same with somebody to ask about the grants of components that are not bundled. Without, none is given.
+    #[must_use]
+    pub fn asking(mut self, accept: Accept) -> Self {
+        self.accept = accept;
+        self
     }
 
     /// The same for the target itself, where those work that keep nothing in the storage.
@@ -98,22 +127,14 @@ impl Registry {
     fn try_open(&self, name: &Name, nix: &Nix) -> Result<Opened, Failure> {
         let entry = self.entry(name)?;
         let component = self.component(name, &entry, nix)?;
-        check_sha256(name, &entry, &component)?;
-        let refused = |what: &str, why: String| {
-            Failure::new(name.to_string(), format!("its {what} are refused: {why}"))
-                .help(Some(format!("correct `artifacts.backends.{name}.{what}`")))
-        };
-        let granted = if entry.component == builtin(name).component {
-            // What is inside the program is trusted as the program is.
-            component.manifest().requests.clone()
-        } else {
-            Grants::from_json(&entry.grants).map_err(|e| refused("grants", e.to_string()))?
-        };
-        let limits = Limits::from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
+        check_sha256(name, &entry, &component, nix)?;
+        let Rights { grants, limits } = self.rights(name, &entry, &component)?;
+        if !is_builtin(&entry) && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
+            return Err(not_accepted(name, &component, &grants));
+        }
         let (backend, home) = match component.manifest().persists {
             Persists::Target if !self.on_target => (None, None),
             Persists::Target | Persists::Storage => {
-                let grants = effective(&component.manifest().requests, &granted);
                 let (place, home) = (self.place)()?;
                 let backend = Backend::open(&component, grants, limits, &place)
                     .map_err(|e| Failure::new(name.to_string(), e.to_string()).help(e.help()))?;
@@ -121,6 +142,31 @@ impl Registry {
             }
         };
         Ok(Opened { component, backend, storage: entry.storage, _home: home })
+    }
+
+    /// What a backend may do and use.
+    ///
+    /// # Errors
+    /// When its entry grants or limits what this host does not know, and so cannot enforce.
+    pub fn rights(
+        &self,
+        name: &Name,
+        entry: &artifacts_spec::Backend,
+        component: &Component,
+    ) -> Result<Rights, Failure> {
+        let refused = |what: &str, why: String| {
+            Failure::new(name.to_string(), format!("its {what} are refused: {why}"))
+                .help(Some(format!("correct `artifacts.backends.{name}.{what}`")))
+        };
+        let requested = &component.manifest().requests;
+        let granted = if is_builtin(entry) {
+            // What is inside the program is trusted as the program is.
+            requested.clone()
+        } else {
+            Grants::from_json(&entry.grants).map_err(|e| refused("grants", e.to_string()))?
+        };
+        let limits = Limits::from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
+        Ok(Rights { grants: effective(requested, &granted), limits })
     }
 
     /// A backend's component, read but not run.
@@ -160,15 +206,38 @@ fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failur
     nix.realise(drv).map_err(|e| failed(format!("its component cannot be built: {e}"), e.help()))
 }
 
-fn check_sha256(name: &Name, entry: &artifacts_spec::Backend, component: &Component) -> Result<(), Failure> {
-    match &entry.sha256 {
-        Some(expected) if !expected.eq_ignore_ascii_case(component.sha256()) => Err(Failure::new(
+/// What is registered is what runs. In the Nix store the path tells already; anywhere else only the hash does.
+fn check_sha256(name: &Name, entry: &artifacts_spec::Backend, component: &Component, nix: &Nix) -> Result<(), Failure> {
+    let found = component.sha256();
+    match (&entry.sha256, &entry.component) {
+        (Some(expected), _) if expected.eq_ignore_ascii_case(found) => Ok(()),
+        (Some(expected), _) => Err(Failure::new(
             name.to_string(),
-            format!("its component has SHA-256 {}, and {expected} is registered", component.sha256()),
+            format!("its component has SHA-256 {found}, and {expected} is registered"),
         )
         .help(Some(format!("look at what changed, then correct `artifacts.backends.{name}.sha256`")))),
-        _ => Ok(()),
+        (None, Location::Plain(path)) if !is_builtin(entry) && !program::in_store(Path::new(path), nix) => Err(
+            Failure::new(name.to_string(), format!("its component {path} is not in the Nix store and has no SHA-256"))
+                .help(Some(format!("look at it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))),
+        ),
+        (None, _) => Ok(()),
     }
+}
+
+fn not_accepted(name: &Name, component: &Component, grants: &Grants) -> Failure {
+    let words = serde_json::json!(grants);
+    Failure::new(
+        name.to_string(),
+        format!(
+            "its component (SHA-256 {}) is granted {words}, and nobody has accepted that on this machine",
+            component.sha256()
+        ),
+    )
+    .help(Some(format!("look at it with `artifacts backend explain {name}`, then say `--accept-grants`")))
+}
+
+fn is_builtin(entry: &artifacts_spec::Backend) -> bool {
+    matches!(&entry.component, Location::Plain(text) if text.starts_with("builtin:"))
 }
 
 fn builtin(name: &Name) -> artifacts_spec::Backend {

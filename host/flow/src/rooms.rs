@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
+use artifacts_audit::Log;
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_store::Root;
@@ -20,6 +21,8 @@ pub struct Rooms<'a> {
     pub sandbox: Option<Sandbox>,
     /// Folders before the usual ones in a generator's `PATH`, with the store paths that they need.
     pub generator_path: Vec<PathBuf>,
+    /// Where every call of a backend is recorded.
+    pub audit: Option<Log>,
     /// Set when the person wants out.
     pub cancel: &'a AtomicBool,
     /// `$LOG_LEVEL` of generators.

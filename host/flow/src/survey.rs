@@ -7,6 +7,7 @@ use artifacts_seam as seam;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Storage};
 
+use crate::audit::{self, Ended};
 use crate::facts::facts;
 use crate::failure;
 use crate::rooms::Rooms;
@@ -61,12 +62,12 @@ fn ask(rooms: &mut Rooms<'_>, survey: &mut Survey, backend: &Name, instances: &[
         Ok(opened) => opened,
         Err(why) => return survey.fail_all(instances, &why),
     };
-    let Some(running) = &mut opened.backend else {
+    if opened.backend.is_none() {
         for instance in instances {
             survey.note(&Look::without_slice(instance), Answer::of(Said::OnTarget), now);
         }
         return;
-    };
+    }
     let storage = match Storage::open(rooms.root, &opened.storage) {
         Ok(storage) => storage,
         Err(why) => {
@@ -78,7 +79,10 @@ fn ask(rooms: &mut Rooms<'_>, survey: &mut Survey, backend: &Name, instances: &[
         let looks = survey.read(&storage, batch, &generations);
         let (asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let request = asked.iter().map(|look| (look.instance.told.clone(), look.told_files())).collect();
+        let Some(running) = &mut opened.backend else { return };
         let checks = running.check(request);
+        let names = asked.iter().map(|look| look.instance.name.to_string()).collect();
+        survey.errors.extend(audit::note(&mut rooms.audit, backend, opened, names, Ended::from(&checks), rooms.now));
         *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
         for (look, answer) in asked.into_iter().zip(checks.answers) {
             let answer = Answer::from_backend(&look, answer);
