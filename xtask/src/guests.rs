@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::wasm::{self, Toolchain};
-use crate::{project, run, setup};
+use crate::{c_guest, project, run, setup};
 
 /// What the program carries inside.
 const BUNDLED: &[&str] = &["agenix", "dummy", "sops-nix"];
@@ -15,12 +15,14 @@ const BUNDLED: &[&str] = &["agenix", "dummy", "sops-nix"];
 /// For tests only.
 const OTHERS: &[&str] = &["bundle", "hostile", "hostile-plaintext"];
 
-/// Builds all of them.
+/// Builds all of them, that in C too.
 ///
 /// # Errors
 /// When one does not build.
 pub fn run() -> Result<()> {
-    build(&setup::ready()?.wasm)
+    let toolchain = setup::ready()?.wasm;
+    build(&toolchain)?;
+    c_guest::build(&toolchain)
 }
 
 /// Builds all of them into `target/plugins` and `target/guests`. The bytes depend on sources and compiler only, not on where

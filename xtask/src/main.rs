@@ -4,6 +4,7 @@
 mod apt;
 mod bench;
 mod build;
+mod c_guest;
 mod demo;
 mod guests;
 mod project;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let result = match task.as_str() {
         "build" => build::run().map(done),
         "guests" => guests::run().map(done),
+        "c-guest" => setup::ready().and_then(|ready| c_guest::build(&ready.wasm)).map(done),
         "test" => Ok(test::run()),
         "demo" => demo::run().map(done),
         "bench" => bench::run(&rest).map(done),

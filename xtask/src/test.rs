@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::stages::Stages;
 use crate::tally::Tally;
 use crate::wasm::Toolchain;
-use crate::{build, guests, project, run, setup, sops};
+use crate::{build, c_guest, guests, project, run, setup, sops};
 
 /// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
 /// the exit status, so that the count stays the last line.
@@ -20,6 +20,7 @@ pub fn run() -> ExitCode {
     });
     let wasm = || toolchain.as_ref().context("there is no toolchain for guests: see setup");
     stages.run("guests", |_| guests::build(wasm()?));
+    stages.run("guest in C", |_| c_guest::build(wasm()?));
     stages.run("host", |_| build::host());
     stages.run("formatting", |_| formatting());
     stages.run("lints of the guests", |_| lints(guest_lints()));
