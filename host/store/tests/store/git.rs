@@ -48,7 +48,9 @@ fn new_files_are_in_the_index_and_nothing_else_is_touched() {
         fs::write(checkout.path("flake.nix"), "changed").unwrap();
         fs::write(checkout.path("untracked"), "").unwrap();
         let writer = checkout.writer();
-        let odd = "shared/*[a] b";
+        let odd = "shared/*";
+        // What the odd name would match if it were a pattern.
+        put(&writer, "shared/x", &[("env.age", "x")], &[]).unwrap();
         let paths = [WEB, odd].map(|instance| put(&writer, instance, &[("env.age", "x")], &[]).unwrap().path);
         writer.add_to_git(&git_program(), &paths).unwrap();
         let mut lines: Vec<_> = status(&checkout).lines().map(|line| line.replace('"', "")).collect();
@@ -58,9 +60,11 @@ fn new_files_are_in_the_index_and_nothing_else_is_touched() {
             [
                 " A secrets/per-machine/web1/attic/env.age",
                 " A secrets/per-machine/web1/attic/receipt.json",
-                " A secrets/shared/*[a] b/env.age",
-                " A secrets/shared/*[a] b/receipt.json",
+                " A secrets/shared/*/env.age",
+                " A secrets/shared/*/receipt.json",
                 " M flake.nix",
+                "?? secrets/shared/x/env.age",
+                "?? secrets/shared/x/receipt.json",
                 "?? untracked",
             ]
         );
