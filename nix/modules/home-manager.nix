@@ -4,6 +4,7 @@
     (import ./core "home-manager")
     ./backends/agenix.nix
     ./backends/sops-nix.nix
+    ./backends/dummy.nix
     ./units/home-manager.nix
   ];
 }

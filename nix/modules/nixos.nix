@@ -4,6 +4,7 @@
     (import ./core "nixos")
     ./backends/agenix.nix
     ./backends/sops-nix.nix
+    ./backends/dummy.nix
     ./units/nixos.nix
   ];
 }

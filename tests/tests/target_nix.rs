@@ -13,7 +13,7 @@ struct Mistake {
     said: &'static str,
 }
 
-const MISTAKES: [Mistake; 7] = [
+const MISTAKES: [Mistake; 5] = [
     Mistake {
         a: r#"bindUnits = [ "atticd.service" ];"#,
         settings: "",
@@ -30,18 +30,6 @@ const MISTAKES: [Mistake; 7] = [
         a: r#"files.f.mode = "u=r";"#,
         settings: "",
         said: "artifacts: per-machine/m/a: file `f`: mode `u=r` is no octal number; write it as `0400`",
-    },
-    Mistake {
-        a: r#"files.f.neededFor = "users"; backend = "other";"#,
-        settings: "",
-        said: "artifacts: per-machine/m/a: neededFor = \"users\", but the backend `other` brings files only after users are \
-               made; use another backend, or set users by other means",
-    },
-    Mistake {
-        a: r#"files.f.neededFor = "users"; backend = "agenix";"#,
-        settings: "systemd.sysusers.enable = true;",
-        said: "artifacts: per-machine/m/a: neededFor = \"users\", but the backend `agenix` brings files only after users are \
-               made; use another backend, or set users by other means",
     },
     Mistake {
         a: r#"bindUnits = [ "x.service" ];"#,

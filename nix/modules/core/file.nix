@@ -10,6 +10,8 @@
 let
   inherit (lib) mkOption types literalExpression;
   public = "public/${name}";
+  # What is made on the target lies nowhere else.
+  onTarget = cfg.installers.${artifact.backend}.onTarget or false;
 in
 {
   options = {
@@ -23,7 +25,7 @@ in
 
     path = mkOption {
       type = types.str;
-      default = if config.secret then "${cfg.directory}/${artifact.name}/${name}" else slices.storePath artifact public;
+      default = if config.secret || onTarget then "${cfg.directory}/${artifact.name}/${name}" else slices.storePath artifact public;
       defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
       description = "Where the target finds it.";
       example = "/var/lib/attic/secrets/env";

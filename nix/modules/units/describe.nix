@@ -2,19 +2,20 @@
 {
   lib,
   config,
-  # The number or name that a file's owner (group) has on the target.
-  ownerOf ? name: name,
-  groupOf ? name: name,
 }:
 let
   cfg = config.artifacts;
   escape = import ./escape.nix { inherit lib; };
 
+  artifacts = map describe (lib.attrValues cfg.store);
+
   describe =
     artifact:
     let
       installer = cfg.installers.${artifact.backend} or { };
-      deployed = lib.filterAttrs (_: file: file.secret && file.deploy) artifact.files;
+      onTarget = installer.onTarget or false;
+      # A public file that was made elsewhere is in the store.
+      deployed = lib.filterAttrs (_: file: (file.secret || onTarget) && file.deploy) artifact.files;
     in
     {
       inherit artifact;
@@ -23,30 +24,59 @@ let
       files = deployed;
       paths = lib.mapAttrsToList (_: file: file.path) deployed;
       installers = installer.units or [ ];
-      servesUsers = installer.users or false;
-      onTarget = installer.onTarget or false;
+      inherit onTarget;
       forUsers = lib.any (file: file.neededFor == "users") (lib.attrValues deployed);
     };
 
   file =
     declared:
     {
-      inherit (declared)
-        path
-        mode
-        restartUnits
-        reloadUnits
-        ;
+      inherit (declared) path restartUnits reloadUnits;
+      mode = modeOf declared;
     }
-    // lib.optionalAttrs (declared ? owner) {
-      owner = ownerOf declared.owner;
-      group = groupOf declared.group;
+    // owned declared;
+
+  # What is public in the store is so on a machine that makes it itself.
+  modeOf = declared: if declared.secret then declared.mode else "0444";
+
+  # Whoever does not exist when files are put in place, such as a dynamic user, does not get them.
+  owned =
+    declared:
+    lib.optionalAttrs (declared ? owner) {
+      owner = if cfg._lib.known "users" declared.owner then declared.owner else "root";
+      group = if cfg._lib.known "groups" declared.group then declared.group else "root";
+    };
+
+  # What `artifacts activate` reads: this one target, with those generators in its closure that run on it.
+  needed = lib.concatMap (one: one.artifact.dependencies) (lib.filter (one: one.onTarget) artifacts);
+  plain = lib.filterAttrs (_: value: value != null);
+  declaration =
+    one:
+    {
+      inherit (one.artifact)
+        shared
+        backend
+        dependencies
+        timeout
+        network
+        ;
+      files = lib.mapAttrs (
+        _: declared:
+        {
+          inherit (declared) secret deploy;
+          mode = modeOf declared;
+        }
+        // lib.optionalAttrs (declared.deploy) { inherit (declared) path; }
+        // owned declared
+      ) one.artifact.files;
+      prompts = lib.mapAttrs (_: prompt: { inherit (prompt) type testValue; }) one.artifact.prompts;
+    }
+    // lib.optionalAttrs (one.onTarget && one.artifact.generator != null) {
+      generator.path = "${one.artifact.generator}";
     };
 in
 rec {
-  inherit escape;
-
-  artifacts = map describe (lib.attrValues cfg.store);
+  inherit escape artifacts;
 
   manifest = builtins.toJSON {
     schema = 1;
@@ -60,6 +90,38 @@ rec {
         }
       ) artifacts
     );
+  };
+
+  # The spec of what is made here.
+  spec = kind: builtins.toJSON {
+    schema = 1;
+    backends = lib.mapAttrs (
+      _: backend:
+      plain {
+        inherit (backend)
+          sha256
+          storage
+          grants
+          limits
+          ;
+        component = "${backend.component}";
+      }
+    ) (lib.filterAttrs (name: _: cfg.installers.${name}.onTarget or false) cfg.backends);
+    targets = [
+      {
+        inherit kind;
+        name = cfg.target;
+        inherit (cfg) system;
+        config = lib.mapAttrs (_: plain) (
+          lib.filterAttrs (name: _: cfg.installers.${name}.onTarget or false) cfg.config
+        );
+        artifacts = lib.listToAttrs (
+          map (one: lib.nameValuePair one.artifact.name (declaration one)) (
+            lib.filter (one: one.onTarget || lib.elem one.artifact.name needed) artifacts
+          )
+        );
+      }
+    ];
   };
 
   # The artifacts' units that each bound unit is bound to.
@@ -116,10 +178,6 @@ rec {
         {
           assertion = builtins.stringLength one.unit <= 255;
           message = "${label one}: its unit's name, ${one.unit}, is longer than the 255 bytes that systemd allows; give the artifact a shorter name";
-        }
-        {
-          assertion = one.forUsers -> one.servesUsers;
-          message = "${label one}: neededFor = \"users\", but the backend `${one.artifact.backend}` brings files only after users are made; use another backend, or set users by other means";
         }
       ]
       ++ map (unit: {

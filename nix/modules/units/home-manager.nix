@@ -3,6 +3,7 @@
   lib,
   config,
   options,
+  pkgs,
   ...
 }:
 let
@@ -42,11 +43,19 @@ let
     {
       Unit.Requires = map (other: other.unit) needed;
       Unit.After = map (other: other.unit) needed;
+      Service.Environment = [
+        "PATH=${lib.makeBinPath (lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ [ pkgs.coreutils ])}:/usr/bin:/bin"
+      ];
       Service.ExecStart = command [
         (program "artifacts")
         "--spec"
         "${folder}/target.json"
         "activate"
+        "--links"
+        cfg.directory
+      ]
+      + " --bytes %t/artifacts.d "
+      + command [
         one.artifact.instance
       ];
     };
@@ -113,6 +122,7 @@ in
         sops-nix.units = [ "sops-nix.service" ];
         dummy.onTarget = true;
       };
+      artifacts.rendering.dummy.neededFor = [ "services" ];
     }
     (lib.optionalAttrs hasSystemd {
       assertions = lib.mkIf (cfg.store != { }) (all.assertions defined);
@@ -124,6 +134,7 @@ in
         }
         // lib.optionalAttrs makesHere {
           "artifacts/bin/artifacts".source = "${cfg.programs.artifacts}/bin/artifacts";
+          "artifacts/target.json".text = all.spec "home-manager";
         }
         // lib.mapAttrs' dropIn all.bound
       );

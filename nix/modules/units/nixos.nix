@@ -3,19 +3,13 @@
   lib,
   config,
   options,
+  pkgs,
   ...
 }:
 let
   cfg = config.artifacts;
 
-  # An owner that is not declared, such as a dynamic user's, does not exist when files are put in place: root keeps them.
-  known = declared: name: if declared ? ${name} || builtins.match "[0-9]+" name != null then name else "root";
-
-  all = import ./describe.nix {
-    inherit lib config;
-    ownerOf = known config.users.users;
-    groupOf = known config.users.groups;
-  };
+  all = import ./describe.nix { inherit lib config; };
   inherit (all) artifacts escape;
 
   # Our own file, to tell our definitions from others'.
@@ -56,6 +50,7 @@ let
     in
     {
       requires = map (other: other.unit) needed;
+      path = lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ [ pkgs.coreutils ];
       after = map (other: other.unit) needed ++ lib.optionals (!one.forUsers) usersMade;
       before = lib.optionals one.forUsers usersMade;
       serviceConfig.ExecStart = command [
@@ -63,6 +58,8 @@ let
         "--spec"
         "${folder}/target.json"
         "activate"
+        "--links"
+        cfg.directory
         one.artifact.instance
       ];
     };
@@ -157,24 +154,18 @@ in
   config = lib.mkMerge [
     {
       artifacts.installers = {
-        agenix = {
-          units = [ "agenix-install-secrets.service" ];
-          # It does so where users are made by the activation script.
-          users = !(config.systemd.sysusers.enable or false || config.services.userborn.enable or false);
-        };
-        sops-nix = {
-          units = [
-            "sops-install-secrets.service"
-            "sops-install-secrets-for-users.service"
-          ];
-          users = true;
-        };
-        dummy = {
-          onTarget = true;
-          # No unit comes before an activation script.
-          users = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;
-        };
+        agenix.units = [ "agenix-install-secrets.service" ];
+        sops-nix.units = [
+          "sops-install-secrets.service"
+          "sops-install-secrets-for-users.service"
+        ];
+        dummy.onTarget = true;
       };
+      # No unit comes before an activation script, which makes users where no unit does.
+      artifacts.rendering.dummy.neededFor = [
+        "services"
+      ]
+      ++ lib.optional (config.systemd.sysusers.enable or false || config.services.userborn.enable or false) "users";
     }
     (lib.optionalAttrs hasSystemd {
       assertions = lib.mkIf (cfg.store != { }) (all.assertions defined);
@@ -186,6 +177,7 @@ in
         }
         // lib.optionalAttrs makesHere {
           "artifacts/bin/artifacts".source = "${cfg.programs.artifacts}/bin/artifacts";
+          "artifacts/target.json".text = all.spec "nixos";
         }
       );
 

@@ -33,11 +33,6 @@ in
               default = [ ];
               description = "The systemd units that put files in place, where it is not done before systemd starts.";
             };
-            users = mkOption {
-              type = types.bool;
-              default = false;
-              description = "Whether files can be there before users are made.";
-            };
             onTarget = mkOption {
               type = types.bool;
               default = false;

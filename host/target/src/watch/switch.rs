@@ -31,6 +31,16 @@ mod tests {
     use rustix::fs::{FlockOperation, flock};
 
     #[test]
+    fn who_waits_for_a_lock_does_not_hold_it() {
+        let holds = "1: FLOCK  ADVISORY  WRITE 77 00:1a:99 0 EOF\n";
+        let waits = "1: FLOCK  ADVISORY  WRITE 77 00:1a:98 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 78 00:1a:99 0 EOF\n";
+        let device = rustix::fs::makedev(0, 0x1a);
+        assert!(held(holds, device, 99));
+        assert!(!held(waits, device, 99));
+        assert!(!held(holds, device, 9));
+    }
+
+    #[test]
     fn a_lock_is_seen_while_it_is_held() {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let path = dir.path().join("lock");

@@ -1,0 +1,61 @@
+//! What a generator on the target reads of other artifacts.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::Secret;
+use artifacts_spec::{InstanceName, Name};
+
+use crate::make::{Room, failure};
+
+/// A larger file is no secret, in bytes.
+const LARGEST: u64 = 16 << 20;
+
+type Files = BTreeMap<Name, Secret>;
+
+/// The files of everything that an instance depends on.
+pub fn inputs(
+    room: &Room<'_>,
+    instances: &BTreeMap<InstanceName, Instance>,
+    instance: &Instance,
+    made_here: impl Fn(&Instance) -> bool,
+) -> Result<BTreeMap<Name, Files>, Failure> {
+    let of = |(name, dependency): (&Name, &InstanceName)| {
+        let found = instances
+            .get(dependency)
+            .ok_or_else(|| failure(instance, format!("it depends on {dependency}, which is not well declared")))?;
+        let files = if made_here(found) { from_farm(room, instance, found) } else { from_paths(instance, found) };
+        Ok((name.clone(), files?))
+    };
+    instance.dependencies.iter().map(of).collect()
+}
+
+fn from_farm(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
+    let read = |file: &Name| {
+        let bytes = room.farm.read(dependency.name.artifact(), file);
+        let mut bytes = bytes.map_err(|e| failure(instance, format!("it depends on {}: {e}", dependency.name)))?;
+        Ok((file.clone(), Secret::new(std::mem::take(&mut *bytes))))
+    };
+    dependency.files.keys().map(read).collect()
+}
+
+/// Of another backend's artifact only what it put on this target can be had.
+fn from_paths(instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
+    let read = |(name, file): (&Name, &artifacts_spec::File)| {
+        let lacks = |why: String| {
+            failure(instance, format!("it depends on {}, whose file `{name}` {why}", dependency.name))
+                .help(Some("use a backend for both that makes files on the target"))
+        };
+        let path =
+            file.path.as_ref().filter(|_| file.deploy).ok_or_else(|| lacks("is not on this target".to_owned()))?;
+        let mut bytes = Vec::new();
+        let open = File::open(path).map(|file| file.take(LARGEST));
+        open.and_then(|mut file| file.read_to_end(&mut bytes))
+            .map_err(|e| lacks(format!("cannot be read: {path}: {e}")))?;
+        Ok((name.clone(), Secret::new(bytes)))
+    };
+    dependency.files.iter().map(read).collect()
+}

@@ -1,0 +1,123 @@
+//! Values that nobody was asked for.
+
+use std::fmt::Write as _;
+
+use artifacts_plan::Instance;
+use artifacts_seam::Secret;
+use artifacts_spec::{Name, Prompt};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// What a generator finds in `/dev/urandom` when it is to make the same values everywhere.
+const STREAM: usize = 1 << 20;
+
+/// Where made-up values come from.
+pub struct Source {
+    key: Zeroizing<[u8; 32]>,
+    deterministic: bool,
+}
+
+impl Source {
+    /// Random; or, when the target's configuration of the backend has `deterministic = true`, the same on every machine and in
+    /// every boot for instances of one name. A shared instance's name has no target, so all its targets agree. Anybody can
+    /// compute such values: they protect nothing.
+    pub fn of(instance: &Instance) -> Result<Self, getrandom::Error> {
+        let mut key = Zeroizing::new([0; 32]);
+        let deterministic = instance.told.targets.iter().any(|target| deterministic(&target.config));
+        if deterministic {
+            *key = keyed(b"artifacts made-up values 1", instance.name.to_string().as_bytes());
+        } else {
+            getrandom::fill(key.as_mut_slice())?;
+        }
+        Ok(Self { key, deterministic })
+    }
+
+    /// The answer to a prompt.
+    pub fn answer(&self, name: &Name, prompt: &Prompt) -> Secret {
+        let value = prompt.test_value.clone().unwrap_or_else(|| {
+            let mut text = "made-up-".to_owned();
+            for byte in &keyed(&*self.key, format!("prompt {name}").as_bytes())[..16] {
+                // Writing to a string never fails.
+                let _ = write!(text, "{byte:02x}");
+            }
+            text
+        });
+        Secret::new(value.into_bytes())
+    }
+
+    /// What a generator reads from the random devices; `None` leaves it the kernel's.
+    pub fn stream(&self) -> Option<Secret> {
+        self.deterministic.then(|| {
+            let blocks = (0_u64..).map(|block| keyed(&*self.key, &[&b"stream "[..], &block.to_le_bytes()].concat()));
+            Secret::new(blocks.flatten().take(STREAM).collect())
+        })
+    }
+}
+
+fn deterministic(config: &str) -> bool {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
+    config["deterministic"] == serde_json::Value::Bool(true)
+}
+
+fn keyed(key: &[u8], message: &[u8]) -> [u8; 32] {
+    // HMAC takes keys of any length.
+    let mac = Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(message).finalize().into_bytes().into());
+    mac.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn instance(name: &str, config: &str) -> Instance {
+        let spec = format!(
+            r#"{{"schema":1,"targets":[{{"kind":"nixos","name":"{target}","config":{{"dummy":{config}}},"artifacts":{{
+                "a":{{"backend":"dummy","shared":{shared},"files":{{"f":{{}}}}}}}}}}]}}"#,
+            target = name.trim_start_matches('+'),
+            shared = name.starts_with('+')
+        );
+        let resolved = artifacts_plan::instances(&artifacts_spec::parse(&spec).unwrap(), None);
+        resolved.instances.into_values().next().unwrap()
+    }
+
+    fn answer(name: &str, config: &str) -> String {
+        let source = Source::of(&instance(name, config)).unwrap();
+        let prompt = Prompt { description: None, kind: artifacts_spec::PromptKind::default(), test_value: None };
+        String::from_utf8(source.answer(&Name::new("p").unwrap(), &prompt).expose().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn made_up_values_are_marked_so_and_new_each_time() {
+        let one = answer("m", "{}");
+        assert!(one.starts_with("made-up-") && one.len() == 40, "{one}");
+        assert_ne!(one, answer("m", "{}"));
+        assert_ne!(one, answer("m", r#"{"deterministic":false}"#));
+        assert!(Source::of(&instance("m", "{}")).unwrap().stream().is_none());
+    }
+
+    #[test]
+    fn deterministic_ones_depend_on_the_instances_name_alone() {
+        let yes = r#"{"deterministic":true}"#;
+        assert_eq!(answer("m", yes), answer("m", yes));
+        assert_ne!(answer("m", yes), answer("n", yes));
+        assert_eq!(answer("+m", yes), answer("+n", yes));
+        assert_ne!(answer("+m", yes), answer("m", yes));
+        let stream = |name| Source::of(&instance(name, yes)).unwrap().stream().unwrap();
+        assert_eq!(stream("+m"), stream("+n"));
+        assert_eq!(stream("m").size(), 1 << 20);
+        assert_ne!(stream("m"), stream("n"));
+    }
+
+    #[test]
+    fn a_test_value_is_taken_as_it_is() {
+        let source = Source::of(&instance("m", "{}")).unwrap();
+        let prompt = Prompt {
+            description: None,
+            kind: artifacts_spec::PromptKind::default(),
+            test_value: Some("given\n".to_owned()),
+        };
+        assert_eq!(source.answer(&Name::new("p").unwrap(), &prompt).expose(), b"given\n");
+    }
+}

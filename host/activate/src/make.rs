@@ -1,0 +1,257 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use artifacts_backend::Persists;
+use artifacts_flow::Registry;
+use artifacts_generate::{Job, Sandbox};
+use artifacts_nix::Nix;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::{CallError, Files, Secret};
+use artifacts_spec::{File, InstanceName, Name};
+use artifacts_target::accounts::Accounts;
+use artifacts_target::place::{Access, Farm};
+
+use crate::inputs::inputs;
+use crate::made_up::Source;
+
+/// Everything outside that making on the target works with.
+pub struct Room<'a> {
+    /// Where files are put.
+    pub farm: &'a Farm,
+    /// The backends, opened for the target.
+    pub registry: Registry,
+    /// Nix; it is not run.
+    pub nix: Nix,
+    /// Where generators run.
+    pub sandbox: Sandbox,
+    /// Set when the run is to end.
+    pub cancel: &'a AtomicBool,
+    /// `$LOG_LEVEL` of generators.
+    pub log_level: String,
+    /// Folders before the usual ones in a generator's `PATH`.
+    pub generator_path: Vec<PathBuf>,
+    /// The Nix store, of which a generator sees all: on the target every user does.
+    pub store: PathBuf,
+    /// Owner and group of files that declare none.
+    pub user: (u32, u32),
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It was made.
+    Made,
+    /// It was there.
+    Present,
+}
+
+/// Makes of the chosen instances those that are made on the target and are not there, dependencies first, and puts all
+/// their files into their places. What is there stays; a failure stops what depends on it and nothing else.
+///
+/// `ordered` has all instances, dependencies first.
+pub fn activate(
+    room: &mut Room<'_>,
+    instances: &BTreeMap<InstanceName, Instance>,
+    ordered: &[InstanceName],
+    chosen: &BTreeSet<InstanceName>,
+) -> BTreeMap<InstanceName, Result<Done, Failure>> {
+    let reach = reach(instances, chosen);
+    let mut results: BTreeMap<InstanceName, Result<Done, Failure>> = BTreeMap::new();
+    let mut here = BTreeSet::new();
+    for instance in ordered.iter().filter(|name| reach.contains(*name)).filter_map(|name| instances.get(name)) {
+        let result = match made_here(room, instance) {
+            Ok(false) => continue,
+            Ok(true) => {
+                here.insert(instance.name.clone());
+                let failed = instance.dependencies.values().find(|d| results.get(*d).is_some_and(Result::is_err));
+                match failed {
+                    Some(failed) => Err(failure(instance, format!("it depends on {failed}, which failed"))),
+                    None => one(room, instances, instance, &|other| here.contains(&other.name)),
+                }
+            }
+            Err(failure) => Err(failure),
+        };
+        results.insert(instance.name.clone(), result);
+    }
+    results
+}
+
+/// The chosen instances and all that they depend on.
+fn reach(instances: &BTreeMap<InstanceName, Instance>, chosen: &BTreeSet<InstanceName>) -> BTreeSet<InstanceName> {
+    let mut reach = BTreeSet::new();
+    let mut open: Vec<InstanceName> = chosen.iter().cloned().collect();
+    while let Some(name) = open.pop() {
+        if let Some(instance) = instances.get(&name)
+            && reach.insert(name)
+        {
+            open.extend(instance.dependencies.values().cloned());
+        }
+    }
+    reach
+}
+
+/// Whether an instance's backend makes it on the target. Its component is read, not run.
+fn made_here(room: &Room<'_>, instance: &Instance) -> Result<bool, Failure> {
+    let name = backend(instance)?;
+    let entry = room.registry.entry(name)?;
+    let component = room.registry.component(name, &entry, &room.nix)?;
+    Ok(component.manifest().persists == Persists::Target)
+}
+
+fn backend(instance: &Instance) -> Result<&Name, Failure> {
+    instance.backend.as_ref().ok_or_else(|| {
+        failure(instance, "it could not be evaluated: it reads a public value that is not there")
+            .help(Some("give it another way to that value on machines where nothing is stored"))
+    })
+}
+
+pub(crate) fn failure(instance: &Instance, message: impl Into<String>) -> Failure {
+    Failure::new(instance.name.to_string(), message).backend(instance.backend.as_ref().map(ToString::to_string))
+}
+
+fn one(
+    room: &mut Room<'_>,
+    instances: &BTreeMap<InstanceName, Instance>,
+    instance: &Instance,
+    made_here: &dyn Fn(&Instance) -> bool,
+) -> Result<Done, Failure> {
+    let access = accesses(instance, room.user)?;
+    let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
+    let failed = |e: artifacts_target::place::Error| failure(instance, e.to_string()).help(e.help());
+    let artifact = instance.name.artifact();
+    let complete = |room: &Room<'_>| Ok(room.farm.files(artifact).map_err(failed)? == Some(declared.clone()));
+
+    let made = if complete(room)? { None } else { Some(make(room, instances, instance, made_here)?) };
+    let lock = room.farm.lock().map_err(failed)?;
+    let mut done = Done::Present;
+    // Somebody else may have been faster: the first one's values stay.
+    if let Some(made) = made
+        && !complete(room)?
+    {
+        let files =
+            made.iter().filter_map(|(name, value)| Some((name.clone(), (value.expose(), access.get(name).copied()?))));
+        room.farm.put(&lock, artifact, &files.collect()).map_err(failed)?;
+        done = Done::Made;
+    }
+    for (name, file) in &instance.files {
+        if let Some(access) = access.get(name) {
+            room.farm.settle(&lock, artifact, name, *access).map_err(failed)?;
+        }
+        if let Some(path) = linked(file, &room.store) {
+            room.farm.link(&lock, artifact, name, path).map_err(failed)?;
+        }
+    }
+    Ok(done)
+}
+
+/// Where a link to a file is to be. A public file that was made elsewhere lies in the store.
+fn linked<'a>(file: &'a File, store: &Path) -> Option<&'a Path> {
+    file.path.as_deref().map(Path::new).filter(|path| file.deploy && !path.starts_with(store))
+}
+
+/// Who may read each file. What is not for the target is for its owner's generators alone.
+fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, Access>, Failure> {
+    let mut accounts = Accounts::default();
+    let mut of = |(name, file): (&Name, &File)| {
+        let unknown = |what: &str, text: &str| {
+            failure(instance, format!("file `{name}`: there is no {what} `{text}` here"))
+                .help(Some(format!("declare it as one of `users.{what}s`, or name another")))
+        };
+        if !file.deploy {
+            return Ok((name.clone(), Access { mode: 0o400, user: user.0, group: user.1 }));
+        }
+        let mode = file.mode.as_deref().unwrap_or("0400");
+        let bad = || failure(instance, format!("file `{name}`: mode `{mode}` is no octal number"));
+        let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(bad)?;
+        let owner = match file.owner.as_deref() {
+            Some(owner) => accounts.user(owner).ok_or_else(|| unknown("user", owner))?,
+            None => user.0,
+        };
+        let group = match file.group.as_deref() {
+            Some(group) => accounts.group(group).ok_or_else(|| unknown("group", group))?,
+            None => user.1,
+        };
+        Ok((name.clone(), Access { mode, user: owner, group }))
+    };
+    instance.files.iter().map(&mut of).collect()
+}
+
+/// Runs the generator, and has the backend write the secret files into a slice.
+fn make(
+    room: &mut Room<'_>,
+    instances: &BTreeMap<InstanceName, Instance>,
+    instance: &Instance,
+    made_here: &dyn Fn(&Instance) -> bool,
+) -> Result<BTreeMap<Name, Secret>, Failure> {
+    let source = Source::of(instance).map_err(|e| failure(instance, format!("there is no randomness: {e}")))?;
+    let job = job(room, instances, instance, &source, made_here)?;
+    let mut files = run(room, instance, &job)?;
+    if job.random.is_some() && run(room, instance, &job)? != files {
+        return Err(failure(instance, "its generator makes other values each time, and `deterministic` is set")
+            .help(Some("let it take randomness from /dev/urandom alone, or leave `deterministic` away")));
+    }
+    let secrets: Vec<(String, Secret)> =
+        instance.secret_files().filter_map(|name| Some((name.to_string(), files.remove(name)?))).collect();
+    let stored = serialize(room, instance, &secrets)?;
+    for name in instance.secret_files() {
+        let value = stored.get(name.as_str()).ok_or_else(|| {
+            failure(instance, format!("its backend wrote no file `{name}`"))
+                .help(Some("report this to the backend's author"))
+        })?;
+        files.insert(name.clone(), Secret::new(value.clone()));
+    }
+    Ok(files)
+}
+
+fn job(
+    room: &Room<'_>,
+    instances: &BTreeMap<InstanceName, Instance>,
+    instance: &Instance,
+    source: &Source,
+    made_here: &dyn Fn(&Instance) -> bool,
+) -> Result<Job, Failure> {
+    let generator = instance.generator.as_ref().ok_or_else(|| {
+        failure(instance, "it has no generator")
+            .help(Some(format!("set `artifacts.store.{}.generator`", instance.name.artifact())))
+    })?;
+    let mut job = Job::new(instance.name.clone(), generator.path.clone());
+    job.closure = vec![room.store.clone()];
+    job.path.clone_from(&room.generator_path);
+    job.expected = instance.files.keys().cloned().collect();
+    job.prompts = instance.prompts.iter().map(|(name, prompt)| (name.clone(), source.answer(name, prompt))).collect();
+    job.inputs = inputs(room, instances, instance, made_here)?;
+    job.log_level.clone_from(&room.log_level);
+    job.network = instance.network;
+    job.timeout = instance.timeout.map(Duration::from_secs);
+    job.random = source.stream();
+    Ok(job)
+}
+
+fn run(room: &Room<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name, Secret>, Failure> {
+    room.sandbox.run(job, room.cancel).map_err(|error| {
+        let message = error.to_string();
+        let bare = message.strip_prefix(&format!("{}: ", instance.name)).unwrap_or(&message);
+        failure(instance, bare).help(error.help())
+    })
+}
+
+fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<Files, Failure> {
+    if secrets.is_empty() {
+        return Ok(Files::new());
+    }
+    let opened = room.registry.open(backend(instance)?, &room.nix)?;
+    let running =
+        opened.backend.as_mut().ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
+    let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+    let serialized = running.serialize(instance.told.clone(), Files::new(), secrets, &nobody).map_err(|stopped| {
+        let (why, hint) = match stopped.error {
+            CallError::Failed(failure) => (failure.message, failure.hint),
+            CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why) => (why, None),
+        };
+        failure(instance, format!("its backend could not write it: {why}")).help(hint)
+    })?;
+    Ok(serialized.files)
+}

@@ -1,0 +1,106 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use artifacts_activate::{Done, Room, activate};
+use artifacts_backend::Place;
+use artifacts_flow::Registry;
+use artifacts_generate::Sandbox;
+use artifacts_nix::Nix;
+use artifacts_plan::{Selector, select};
+use artifacts_ram::Ram;
+use artifacts_report::Failure;
+use artifacts_spec::InstanceName;
+use artifacts_target::place::Farm;
+use clap::Args;
+
+use super::Status;
+use crate::args::Global;
+use crate::declarations::Declarations;
+use crate::environment::Environment;
+use crate::output::Output;
+use crate::signals;
+
+/// Where the modules put a machine's own spec.
+const SPEC: &str = "/etc/artifacts/target.json";
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// The folder in RAM for the files' bytes
+    #[arg(long, value_name = "DIR", default_value = "/run/artifacts.d")]
+    bytes: PathBuf,
+    /// The folder of links to them
+    #[arg(long, value_name = "DIR", default_value = "/run/artifacts")]
+    links: PathBuf,
+    /// The Nix store
+    #[arg(long, value_name = "DIR", default_value = "/nix/store")]
+    store: PathBuf,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let cancel = signals::watch()?;
+        if let Err(error) = artifacts_ram::no_core_dumps() {
+            output.warning(&error.to_string(), error.help().as_deref());
+        }
+        let environment = Environment::read();
+        let nix = Nix::new(None, Vec::new(), artifacts_nix::Options::default());
+        let declared =
+            Declarations::from_file(global.spec.as_deref().unwrap_or(Path::new(SPEC)), global.root.as_deref())?;
+        let resolved = artifacts_plan::instances(&declared.spec, Some(&Environment::system()));
+        let (ordered, looped) = artifacts_plan::order(&resolved.instances);
+        let mut failures: Vec<Failure> =
+            resolved.problems.into_iter().chain(looped).map(artifacts_flow::declared).collect();
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let all: BTreeSet<&InstanceName> = resolved.instances.keys().collect();
+        let (chosen, idle) = select(&all, &selectors);
+        failures.extend(idle.iter().map(|s| Failure::new(s.to_string(), "no instance or artifact is named so")));
+
+        let ram =
+            Ram::find(&environment.ram_candidates()).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        ram.sweep();
+        let farm = Farm::open(&self.bytes, &self.links).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let mut room = Room {
+            farm: &farm,
+            registry: registry(declared, ram.clone()),
+            nix,
+            sandbox: sandbox(&environment, &ram)?,
+            cancel: &cancel,
+            log_level: Environment::log_level(output.verbose),
+            generator_path: self.generator_path(&environment),
+            store: self.store.clone(),
+            user: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+        };
+        for (name, result) in activate(&mut room, &resolved.instances, &ordered, &chosen) {
+            match result {
+                Ok(Done::Made) => output.note(&format!("made {name}")),
+                Ok(Done::Present) => output.detail(&format!("{name} is there")),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        output.failures(&failures);
+        Ok(if failures.is_empty() { Status::DONE } else { Status::FAILED })
+    }
+
+    /// What the caller's own `PATH` has of the store: on NixOS, tools are nowhere else.
+    fn generator_path(&self, environment: &Environment) -> Vec<PathBuf> {
+        std::env::split_paths(environment.search_path()).filter(|folder| folder.starts_with(&self.store)).collect()
+    }
+}
+
+fn registry(declared: Declarations, ram: Ram) -> Registry {
+    let place = move || {
+        let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
+        let folder = ram.folder().map_err(failed)?;
+        let scratch = folder.subfolder("slice").map_err(failed)?;
+        Ok((Place::in_process(scratch), folder))
+    };
+    Registry::new(declared.spec.backends, declared.root, place).on_target()
+}
+
+fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
+    let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
+    Sandbox::new(bwrap, ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
+}

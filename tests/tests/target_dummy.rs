@@ -1,0 +1,204 @@
+//! Artifacts that are made on the target, at boot, under a real systemd: nothing of them is stored anywhere.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+use std::sync::LazyLock;
+
+use artifacts_tests::systemd::{Configuration, Machine, evaluate, program};
+
+/// A declaration as it is for real machines, with one line that makes it a test machine.
+const DECLARATION: &str = r#"
+  artifacts.default.backend = "dummy";
+  users.users.daemon = { };
+  users.groups.daemon = { };
+
+  artifacts.store.attic = {
+    files.env = { owner = "daemon"; group = "daemon"; path = "/var/lib/attic/secrets/env"; mode = "0440"; };
+    prompts.token.description = "the provider's token";
+    prompts.realm = { type = "line"; testValue = "test.example"; };
+    generator = pkgs.writers.writeBash "attic" ''
+      echo "TOKEN=$(cat $prompts/token)" > $out/env
+      echo "REALM=$(cat $prompts/realm)" >> $out/env
+    '';
+    bindUnits = [ "atticd.service" ];
+  };
+  systemd.services.atticd = {
+    wantedBy = [ "multi-user.target" ];
+    serviceConfig.Type = "exec";
+    script = "test -r /var/lib/attic/secrets/env && exec sleep infinity";
+  };
+
+  artifacts.store.cluster = {
+    shared = true;
+    files.token = { };
+    generator = pkgs.writers.writeBash "cluster" "head -c 16 /dev/urandom | base64 > $out/token";
+  };
+"#;
+
+const CHAIN: &str = r#"
+  artifacts.store.ca = {
+    files.key.deploy = false;
+    files.cert.secret = false;
+    generator = pkgs.writers.writeBash "ca" ''
+      openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=ca -days 9 -keyout $out/key -out $out/cert
+    '';
+  };
+  artifacts.store.leaf = {
+    files.key = { };
+    files.cert.secret = false;
+    dependencies = [ "ca" ];
+    generator = pkgs.writers.writeBash "leaf" ''
+      openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=leaf -keyout $out/key -out /tmp/leaf.csr
+      openssl x509 -req -in /tmp/leaf.csr -CA $in/ca/cert -CAkey $in/ca/key -CAcreateserial -days 9 -out $out/cert
+    '';
+  };
+  artifacts.store.template = {
+    files.conf.mode = "0444";
+    dependencies = [ "cluster" ];
+    generator = pkgs.writers.writeBash "template" ''
+      echo "token = $(cat $in/cluster/token)" > $out/conf
+    '';
+  };
+  artifacts.store.broken = {
+    files.f = { };
+    generator = pkgs.writers.writeBash "broken" "exit 9";
+    bindUnits = [ "unlucky.service" ];
+  };
+  systemd.services.unlucky = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
+  artifacts.store.after = {
+    files.f = { };
+    dependencies = [ "broken" ];
+    generator = pkgs.writers.writeBash "after" "echo > $out/f";
+  };
+"#;
+
+fn modules(more: &str) -> String {
+    format!(
+        r#"[ ({{ pkgs, ... }}: {{
+          artifacts.programs.artifacts-target = "{target}";
+          artifacts.programs.artifacts = "{host}";
+          {DECLARATION}
+          {more}
+        }}) ]"#,
+        target = program("artifacts-target").unwrap().display(),
+        host = program("artifacts").unwrap().display(),
+    )
+}
+
+static WEB: LazyLock<Configuration> = LazyLock::new(|| evaluate(&[("web1", &modules(CHAIN))]).unwrap().remove(0));
+
+const ATTIC: &str = "artifact-attic.service";
+
+#[test]
+fn what_is_declared_appears_at_boot_and_what_fails_fails_alone() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    for unit in [ATTIC, "artifact-cluster.service", "artifact-ca.service", "artifact-leaf.service", "atticd.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "active", "{unit}\n{}", machine.journal());
+    }
+    let seen = machine.sh("stat -L -c '%a %U %G' /var/lib/attic/secrets/env /run/artifacts/cluster/token").unwrap();
+    assert_eq!(seen, "440 daemon daemon\n400 root root");
+    let text = machine.sh("cat /var/lib/attic/secrets/env").unwrap();
+    assert!(text.starts_with("TOKEN=made-up-") && text.ends_with("REALM=test.example"), "{text}");
+    assert_eq!(machine.sh("stat -f -L -c %T /var/lib/attic/secrets/env").unwrap(), "tmpfs");
+    machine.sh("openssl verify -CAfile /run/artifacts/ca/cert /run/artifacts/leaf/cert").unwrap();
+    machine.sh("test ! -e /run/artifacts/ca/key").unwrap();
+    assert_eq!(
+        machine.sh("cat /run/artifacts/template/conf").unwrap(),
+        format!("token = {}", machine.sh("cat /run/artifacts/cluster/token").unwrap())
+    );
+    let began = |unit: &str| machine.property(unit, "InactiveExitTimestampMonotonic").unwrap().parse::<u64>().unwrap();
+    let done = |unit: &str| machine.property(unit, "ActiveEnterTimestampMonotonic").unwrap().parse::<u64>().unwrap();
+    assert!(done("artifact-ca.service") <= began("artifact-leaf.service"));
+    assert!(done(ATTIC) <= began("atticd.service"));
+
+    assert_eq!(machine.state("artifact-broken.service").unwrap(), "failed");
+    for unit in ["unlucky.service", "artifact-after.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "inactive", "{unit}");
+    }
+    let said = machine.sh("journalctl -u artifact-broken -o cat").unwrap();
+    assert!(said.contains("per-machine/web1/broken") && said.contains("status 9"), "{said}");
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_a_removed_file_is_lost_until_it_returns() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    let look = "find /run/artifacts /run/artifacts.d /var/lib/attic -printf '%p %i %m %U %T@ %C@\n' | sort";
+    let before = machine.sh(look).unwrap();
+    machine.sh(&format!("systemctl restart {ATTIC} artifact-leaf artifact-template")).unwrap();
+    machine.sh("/etc/artifacts/bin/artifacts activate attic cluster leaf template").unwrap();
+    assert_eq!(machine.sh(look).unwrap(), before);
+    machine.wait_state("atticd.service", "active").unwrap();
+
+    machine.sh("mv /run/artifacts.d/now/attic/env /run/away").unwrap();
+    machine.wait_state("atticd.service", "inactive").unwrap();
+    machine.sh("mv /run/away /run/artifacts.d/now/attic/env").unwrap();
+    machine.wait_state("atticd.service", "active").unwrap();
+    assert_eq!(machine.state(ATTIC).unwrap(), "active");
+}
+
+#[test]
+fn a_reboot_makes_new_values() {
+    let read =
+        || Machine::boot(&WEB, &[]).unwrap().sh("cat /run/artifacts/cluster/token /var/lib/attic/secrets/env").unwrap();
+    assert_ne!(read(), read());
+}
+
+#[test]
+fn deterministic_machines_agree_on_what_they_share_and_on_nothing_else() {
+    let more = r#"
+      artifacts.config.dummy.deterministic = true;
+      artifacts.store.random = {
+        files.f = { };
+        generator = pkgs.writers.writeBash "random" "cat /proc/sys/kernel/random/uuid > $out/f";
+      };
+    "#;
+    let modules = modules(more);
+    let machines = evaluate(&[("web1", &modules), ("web2", &modules)]).unwrap();
+    let read = |machine: &Configuration| {
+        let machine = Machine::boot(machine, &[]).unwrap();
+        let said = machine.sh("journalctl -u artifact-random -o cat").unwrap();
+        assert!(said.contains("makes other values each time"), "{said}");
+        (machine.sh("cat /run/artifacts/cluster/token").unwrap(), machine.sh("cat /var/lib/attic/secrets/env").unwrap())
+    };
+    let (one, two, again) = (read(&machines[0]), read(&machines[1]), read(&machines[0]));
+    assert_eq!(one, again);
+    assert_eq!(one.0, two.0);
+    assert_ne!(one.1, two.1);
+}
+
+#[test]
+fn a_hostile_folder_is_refused_by_name() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    let activate = "/etc/artifacts/bin/artifacts activate cluster";
+    for (spoil, mend) in [
+        (
+            "mv /run/artifacts /run/real; ln -s /run/real /run/artifacts",
+            "rm /run/artifacts; mv /run/real /run/artifacts",
+        ),
+        ("chown daemon /run/artifacts", "chown root /run/artifacts"),
+        ("chmod 0777 /run/artifacts", "chmod 0755 /run/artifacts"),
+    ] {
+        machine.sh(spoil).unwrap();
+        let output = machine.run(activate).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("/run/artifacts is refused"), "{spoil}: {said}");
+        machine.sh(mend).unwrap();
+    }
+    machine.sh(activate).unwrap();
+}
+
+#[test]
+fn whoever_kills_it_at_any_moment_leaves_complete_files_or_none() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    let script = "systemctl stop artifacts-watch; \
+        for delay in $(seq 0 4 200); do \
+          rm -rf /run/artifacts.d/now/template; \
+          /etc/artifacts/bin/artifacts activate template > /dev/null 2>&1 & \
+          sleep $(printf '0.%03d' $delay); kill -KILL $!; wait $!; \
+          if test -e /run/artifacts/template/conf; then \
+            test \"$(cat /run/artifacts/template/conf)\" = \"token = $(cat /run/artifacts/cluster/token)\" || exit 1; \
+          fi; \
+        done 2> /dev/null; \
+        /etc/artifacts/bin/artifacts activate template; cat /run/artifacts/template/conf; ls -A /run/artifacts.d/new /run/artifacts/template";
+    let said = machine.sh(script).unwrap();
+    assert!(said.ends_with("/run/artifacts.d/new:\n\n/run/artifacts/template:\nconf"), "{said}");
+}
