@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use artifacts_activate::{Done, Room, activate};
-use artifacts_backend::Place;
+use artifacts_backend::{Place, Worker};
 use artifacts_flow::Registry;
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
@@ -64,7 +64,7 @@ impl Options {
         let farm = Farm::open(&self.bytes, &self.links).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let mut room = Room {
             farm: &farm,
-            registry: registry(declared, ram.clone()),
+            registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox)),
             nix,
             sandbox: sandbox(&environment, &ram)?,
             cancel: &cancel,
@@ -90,12 +90,13 @@ impl Options {
     }
 }
 
-fn registry(declared: Declarations, ram: Ram) -> Registry {
+fn registry(declared: Declarations, ram: Ram, worker: Worker) -> Registry {
     let place = move || {
         let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
         let folder = ram.folder().map_err(failed)?;
-        let scratch = folder.subfolder("slice").map_err(failed)?;
-        Ok((Place::in_process(scratch), folder))
+        folder.subfolder("slice").map_err(failed)?;
+        let worker = worker.clone().fallback(folder.path().join("slice"));
+        Ok((Place::Worker(worker), folder))
     };
     Registry::new(declared.spec.backends, declared.root, place).on_target()
 }

@@ -412,7 +412,8 @@ mod tests {
         let mut m = Machine::new();
         m.set("artifact-a", Activity::Failed);
         m.set("x", Activity::Down);
-        m.units.get_mut("x.service").unwrap().wanted_by = vec!["y-wants.target".to_owned(), "multi-user.target".to_owned()];
+        m.units.get_mut("x.service").unwrap().wanted_by =
+            vec!["y-wants.target".to_owned(), "multi-user.target".to_owned()];
         let y = m.units.get_mut("y.service").unwrap();
         *y = Unit { wanted_by: vec!["multi-user.target".to_owned()], ..Unit::default() };
         m.lose("a");
