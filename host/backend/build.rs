@@ -12,11 +12,15 @@ fn main() -> io::Result<()> {
     for name in NAMES {
         let path = folder.join(format!("{name}.wasm"));
         println!("cargo::rerun-if-changed={}", path.display());
+        // Compiled by this very program's compiler, for this very component, or not taken.
+        let code = folder.join(format!("{name}.{}.cwasm", env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default()));
+        println!("cargo::rerun-if-changed={}", code.display());
+        let code = if code.is_file() { format!("Some(include_bytes!({code:?}))") } else { "None".to_owned() };
         if path.is_file() {
-            entries += &format!("    ({name:?}, include_bytes!({path:?})),\n");
+            entries += &format!("    ({name:?}, include_bytes!({path:?}), {code}),\n");
         }
     }
-    let code = format!("static COMPONENTS: &[(&str, &[u8])] = &[\n{entries}];\n");
+    let code = format!("static COMPONENTS: &[(&str, &[u8], Option<&[u8]>)] = &[\n{entries}];\n");
     fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("bundled.rs"), code)
 }
 

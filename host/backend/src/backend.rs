@@ -9,7 +9,7 @@ use artifacts_seam::{
 use crate::broker::{Broker, Phase};
 use crate::readers::verified;
 use crate::session::Session;
-use crate::{Component, Error, Grants, Limits, Persists, Readers, Scope, slice, words};
+use crate::{Component, Error, Grants, Limits, Persists, Protection, Readers, Scope, Worker, slice, words};
 
 /// One request carries at most so many instances, and about so many bytes of slices.
 const CHUNK: usize = 256;
@@ -25,6 +25,8 @@ pub enum Place {
         /// An empty 0700 folder on a RAM-backed file system, of this backend alone.
         scratch: Arc<OwnedFd>,
     },
+    /// In a process of its own, locked down.
+    Worker(Worker),
 }
 
 impl Place {
@@ -102,6 +104,11 @@ impl Backend {
         &self.grants
     }
 
+    /// Walls that its worker could not be given; each says what is weaker. None in this process.
+    pub fn missing(&self) -> &[Protection] {
+        self.session.missing()
+    }
+
     /// Readers and state of each instance, with its slice as it lies (empty when there is none). No answer is lost by another's
     /// failure.
     pub fn check(&mut self, batch: Vec<(Instance, Files)>) -> Checks {
@@ -115,7 +122,10 @@ impl Backend {
     }
 
     fn check_chunk(&mut self, chunk: Vec<(Instance, Files)>, checks: &mut Checks) {
-        let unfit: Vec<Option<CallError>> = chunk.iter().map(|(instance, slice)| self.unfit(instance, slice)).collect();
+        let unfit: Vec<Option<CallError>> = chunk
+            .iter()
+            .map(|(instance, slice)| self.kept_elsewhere().or_else(|| self.unfit(instance, slice)))
+            .collect();
         let fit: Vec<_> =
             chunk.iter().zip(&unfit).filter(|(_, unfit)| unfit.is_none()).map(|(one, _)| one.clone()).collect();
         let no_readers = Readers::new();
@@ -162,9 +172,14 @@ impl Backend {
         let request = Request::Serialize { instance, slice, items: handles.collect() };
         let mut broker = Broker::new(Phase::Serialize, &self.grants, &mut self.sealer, items, readers);
         let reply = self.session.call(request, &mut broker);
+        let neglected = broker.neglected().map(str::to_owned);
         let (sealed, saw_plaintext) = broker.finish();
         let (events, usage) = (reply.events, reply.usage);
         let files = match reply.outcome {
+            Ok(Outcome::Serialized(_)) if neglected.is_some() => Err(CallError::Broken(format!(
+                "it says that it stored `{}`, but had it neither encrypted to all its readers nor read it",
+                neglected.unwrap_or_default()
+            ))),
             // Whoever runs it has looked already; its word is not taken for it.
             Ok(Outcome::Serialized(files)) => {
                 slice::check(&files, &self.limits).map(|()| files).map_err(CallError::Broken)
@@ -178,6 +193,15 @@ impl Backend {
         }
     }
 
+    /// A backend that keeps nothing in the storage is not asked what lies there. It is asked to write on the target.
+    fn kept_elsewhere(&self) -> Option<CallError> {
+        let manifest = self.component.manifest();
+        (manifest.persists == Persists::Target).then(|| {
+            let message = format!("the backend `{}` keeps nothing in the storage", manifest.name);
+            CallError::Failed(Failure { kind: "unsupported".to_owned(), message, hint: None })
+        })
+    }
+
     /// Why the component is not even asked.
     fn unfit(&self, instance: &Instance, slice: &Files) -> Option<CallError> {
         let manifest = self.component.manifest();
@@ -185,9 +209,6 @@ impl Backend {
         let fail = |kind: &str, message: String| {
             Some(CallError::Failed(Failure { kind: kind.to_owned(), message, hint: None }))
         };
-        if manifest.persists == Persists::Target {
-            return fail("unsupported", format!("the backend `{}` keeps nothing in the storage", manifest.name));
-        }
         if !manifest.scopes.contains(&scope) {
             let words = match scope {
                 Scope::Machine => "artifacts of a machine",

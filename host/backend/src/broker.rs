@@ -29,7 +29,10 @@ pub(crate) struct Broker<'a> {
     readers: BTreeMap<&'a str, BTreeSet<&'a str>>,
     questions: usize,
     sealed: BTreeSet<String>,
-    saw_plaintext: bool,
+    /// The recipients that each secret was sealed to.
+    served: BTreeMap<SecretId, BTreeSet<&'a str>>,
+    /// The secrets whose bytes were given out.
+    read: BTreeSet<SecretId>,
 }
 
 impl<'a> Broker<'a> {
@@ -51,13 +54,29 @@ impl<'a> Broker<'a> {
             readers: readers.iter().map(recipients).collect(),
             questions: QUESTIONS + items.len() * QUESTIONS_AN_ITEM,
             sealed: BTreeSet::new(),
-            saw_plaintext: false,
+            served: BTreeMap::new(),
+            read: BTreeSet::new(),
         }
     }
 
     /// Hashes of the headers that were sealed, in hex, and whether the component saw a secret.
     pub(crate) fn finish(self) -> (Vec<String>, bool) {
-        (self.sealed.into_iter().collect(), self.saw_plaintext)
+        let saw_plaintext = !self.read.is_empty();
+        (self.sealed.into_iter().collect(), saw_plaintext)
+    }
+
+    /// A file whose secret the component cannot have stored for all its readers: it neither had it sealed to every one of them
+    /// nor read it.
+    pub(crate) fn neglected(&self) -> Option<&'a str> {
+        self.secrets
+            .iter()
+            .find(|(id, (file, _))| !self.read.contains(id) && !self.served(**id, file))
+            .map(|(_, (file, _))| *file)
+    }
+
+    fn served(&self, id: SecretId, file: &str) -> bool {
+        let readers = self.readers.get(file);
+        readers.is_some_and(|readers| self.served.get(&id).is_some_and(|served| served.is_superset(readers)))
     }
 
     fn bytes(&mut self, id: SecretId) -> Answer {
@@ -66,7 +85,7 @@ impl<'a> Broker<'a> {
         }
         match self.secrets.get(&id) {
             Some((_, secret)) => {
-                self.saw_plaintext = true;
+                self.read.insert(id);
                 Answer::Bytes((*secret).clone())
             }
             None => unknown(),
@@ -94,10 +113,18 @@ impl<'a> Broker<'a> {
         match self.sealer.seal(secret.expose(), recipients, armor) {
             Ok(sealed) => {
                 self.sealed.insert(sealed.header_sha256);
+                self.serve(value, file, recipients);
                 Answer::Sealed(sealed.file)
             }
             Err(error) => Answer::Failed(failure("config", &error)),
         }
+    }
+
+    fn serve(&mut self, value: &Value, file: Option<&str>, recipients: &[String]) {
+        let (Value::Kept(id), Some(file)) = (value, file) else { return };
+        let Some(readers) = self.readers.get(file) else { return };
+        let now = readers.iter().copied().filter(|reader| recipients.iter().any(|recipient| recipient == reader));
+        self.served.entry(*id).or_default().extend(now);
     }
 
     /// A secret of a file goes to that file's readers, one that the component made to any reader of the instance.

@@ -1,4 +1,4 @@
-use crate::Refusal;
+use crate::{Protection, Refusal};
 
 /// Why a backend cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,12 @@ pub enum Error {
         /// Those that exist.
         known: String,
     },
+    /// Its worker process.
+    #[error("the worker process for the backend cannot be used: {0}")]
+    Worker(String),
+    /// Walls are missing, and all were required.
+    #[error("the worker process cannot be locked down as required: {}", weaker(.0))]
+    Unprotected(Vec<Protection>),
     /// Its folder.
     #[error("the folder for the backend's slice cannot be used: {0}")]
     Room(std::io::Error),
@@ -31,7 +37,14 @@ impl Error {
             Self::UnknownBundled { .. } => {
                 Some("register a backend of one's own with its path in `artifacts.backends`")
             }
-            Self::Room(_) => None,
+            Self::Unprotected(_) => Some(
+                "a kernel with Landlock and with user namespaces for this user has it all; or leave `--require-sandbox` out",
+            ),
+            Self::Worker(_) | Self::Room(_) => None,
         }
     }
+}
+
+fn weaker(missing: &[Protection]) -> String {
+    missing.iter().map(|protection| protection.weaker()).collect::<Vec<_>>().join("; ")
 }

@@ -10,10 +10,13 @@ mod component;
 mod error;
 mod grants;
 mod limits;
+mod lockdown;
+mod proven;
 mod readers;
 mod session;
 mod slice;
 mod words;
+mod worker;
 
 pub use backend::{Backend, CallFailed, Checks, Place, Serialized};
 pub use bundled::{BUNDLED, bundled, bundled_component};
@@ -24,4 +27,6 @@ pub use component::{
 pub use error::Error;
 pub use grants::{GrantError, Grants, effective};
 pub use limits::Limits;
+pub use lockdown::Protection;
 pub use readers::Readers;
+pub use worker::{Worker, precompile, probe, worker_main};

@@ -31,6 +31,7 @@ pub struct Component {
     manifest: Arc<Manifest>,
     imports: Vec<String>,
     exports: Vec<String>,
+    compiled: Option<&'static [u8]>,
 }
 
 impl Component {
@@ -45,7 +46,7 @@ impl Component {
             return Err(refusal);
         }
         let manifest = Arc::new(manifest.ok_or(Refusal::NoManifest)?);
-        Ok(Self { bytes: bytes.into(), sha256, manifest, imports, exports })
+        Ok(Self { bytes: bytes.into(), sha256, manifest, imports, exports, compiled: None })
     }
 
     /// What it says of itself.
@@ -76,6 +77,19 @@ impl Component {
     /// Whether it can read secrets back.
     pub fn retrieves(&self) -> bool {
         self.exports.iter().any(|name| imports::split(name).0 == RETRIEVAL)
+    }
+
+    /// With code that [`crate::precompile`] made of it and that is part of this program. Code of another component is not taken.
+    ///
+    /// The code will run: it must come from this program's own build and from nowhere else.
+    #[must_use]
+    pub fn with_compiled(mut self, code: &'static [u8]) -> Self {
+        self.compiled = code.strip_prefix(self.sha256.as_bytes());
+        self
+    }
+
+    pub(crate) fn compiled(&self) -> Option<&'static [u8]> {
+        self.compiled
     }
 
     pub(crate) fn bytes(&self) -> &Arc<[u8]> {

@@ -1,21 +1,25 @@
 //! Calls across the seam: a request goes to a runner, its questions are answered, and its reply is judged.
 
 mod bindings;
-mod engine;
+pub(crate) mod engine;
 mod filesystem;
 mod journal;
-mod line;
+pub(crate) mod line;
 mod room;
 mod runner;
 mod state;
 mod thread;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use artifacts_seam::{Answer, Ask, CallError, Checked, Event, Files, Instance, Outcome, Reply, Request, Usage};
 
-use crate::{Component, Error, Limits, Place};
+use crate::worker::{Cache, PipeLink, Start, Worker, compile};
+use crate::{Component, Error, Limits, Place, Protection};
 use line::{Link, Report, Silence};
+pub(crate) use room::Room;
+pub(crate) use runner::{Runner, Unfit};
 
 /// What a runner gets beyond its limit of time before it is ended from outside.
 const GRACE: Duration = Duration::from_secs(2);
@@ -31,6 +35,9 @@ pub(crate) struct Session {
     limits: Limits,
     place: Place,
     link: Option<Box<dyn Link>>,
+    /// Compiled code, for workers.
+    code: Option<Arc<[u8]>>,
+    missing: Vec<Protection>,
 }
 
 /// One conversation with a runner, as far as it came.
@@ -43,17 +50,56 @@ struct Talk {
 
 impl Session {
     pub(crate) fn open(component: Component, limits: Limits, place: Place) -> Result<Self, Error> {
-        let mut session = Self { component, limits, place, link: None };
+        let mut session = Self { component, limits, place, link: None, code: None, missing: Vec::new() };
         session.link = Some(session.start()?);
         Ok(session)
     }
 
-    fn start(&self) -> Result<Box<dyn Link>, Error> {
+    /// Walls that its worker does not have.
+    pub(crate) fn missing(&self) -> &[Protection] {
+        &self.missing
+    }
+
+    fn start(&mut self) -> Result<Box<dyn Link>, Error> {
         match &self.place {
             Place::InProcess { scratch } => {
-                let room = room::Room::new(scratch.try_clone().map_err(Error::Room)?);
+                let room = Room::new(scratch.try_clone().map_err(Error::Room)?);
                 Ok(Box::new(thread::ThreadLink::start(&self.component, room, self.limits)?))
             }
+            Place::Worker(worker) => {
+                let worker = worker.clone();
+                Ok(Box::new(self.start_worker(&worker)?))
+            }
+        }
+    }
+
+    /// With the code at hand, with kept code, and where that does not load, with code that is compiled now.
+    fn start_worker(&mut self, worker: &Worker) -> Result<PipeLink, Error> {
+        let cache = worker.cache.as_deref().and_then(Cache::open);
+        let key = format!("{}-{}", self.component.sha256(), engine::VERSION);
+        let kept = || cache.as_ref().and_then(|cache| cache.get(&key)).map(Arc::from);
+        let at_hand = self.code.take().or_else(|| self.component.compiled().map(Arc::from)).or_else(kept);
+        if let Some(code) = at_hand {
+            match PipeLink::start(worker, self.limits, &code) {
+                Ok((link, missing)) => {
+                    (self.code, self.missing) = (Some(code), missing);
+                    return Ok(link);
+                }
+                Err(Start::Failed(error)) => return Err(error),
+                Err(Start::Outdated) => {}
+            }
+        }
+        let code: Arc<[u8]> = compile(worker, self.component.bytes(), false)?.into();
+        match PipeLink::start(worker, self.limits, &code) {
+            Ok((link, missing)) => {
+                if let Some(cache) = cache {
+                    cache.put(&key, &code);
+                }
+                (self.code, self.missing) = (Some(code), missing);
+                Ok(link)
+            }
+            Err(Start::Failed(error)) => Err(error),
+            Err(Start::Outdated) => Err(Error::Worker("it does not load what it compiled".to_owned())),
         }
     }
 
@@ -111,11 +157,12 @@ impl Session {
         }
     }
 
-    fn restart(&self) -> Result<Box<dyn Link>, CallError> {
+    fn restart(&mut self) -> Result<Box<dyn Link>, CallError> {
         match self.place {
             Place::InProcess { .. } => {
                 Err(CallError::Overrun("an earlier call still runs, and in this process nothing can end it".to_owned()))
             }
+            Place::Worker(_) => self.start().map_err(|error| CallError::Broken(error.to_string())),
         }
     }
 }

@@ -18,8 +18,8 @@ use super::journal::Journal;
 use super::line::{Line, Report};
 use super::room::Room;
 use super::state::{Clock, Meter, State, Stop};
+use crate::Limits;
 use crate::words::{self, escaped};
-use crate::{Limits, Refusal};
 
 /// Bytes that one call into the host may carry.
 const HOSTCALL: usize = 16 << 20;
@@ -35,6 +35,10 @@ pub(crate) struct Runner {
     line: Arc<dyn Line>,
     journal: Arc<Journal>,
 }
+
+/// Why a component's types do not fit the contract.
+#[derive(Debug)]
+pub(crate) struct Unfit(pub(crate) String);
 
 /// A component instance and the store that it lives in.
 struct Guest {
@@ -59,9 +63,9 @@ impl Runner {
         room: Room,
         limits: Limits,
         line: Arc<dyn Line>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Unfit> {
         let engine = component.engine().clone();
-        let contract = |error: wasmtime::Error| Refusal::Contract { why: escaped(&format!("{error:#}"), 1000) };
+        let contract = |error: wasmtime::Error| Unfit(escaped(&format!("{error:#}"), 1000));
         let component = linker(&engine).and_then(|linker| linker.instantiate_pre(component)).map_err(contract)?;
         let storage = storage::GuestIndices::new(&component).map_err(contract)?;
         let retrieval = retrieval::GuestIndices::new(&component).ok();

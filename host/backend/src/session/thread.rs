@@ -10,7 +10,7 @@ use artifacts_seam::{Answer, Ask, Request};
 use super::engine;
 use super::line::{Line, Link, Report, Silence};
 use super::room::Room;
-use super::runner::Runner;
+use super::runner::{Runner, Unfit};
 use crate::{Component, Limits, Refusal};
 
 /// Reports go in batches: waking the other side for each would cost more than the component does.
@@ -70,7 +70,8 @@ impl ThreadLink {
         let (answers, answered) = channel();
         let (outbox, reports) = channel();
         let line = Arc::new(ThreadLine { waiting: Mutex::default(), reports: outbox, answers: Mutex::new(answered) });
-        let runner = Runner::new(&compiled, room, limits, Arc::clone(&line) as Arc<dyn Line>)?;
+        let runner = Runner::new(&compiled, room, limits, Arc::clone(&line) as Arc<dyn Line>)
+            .map_err(|Unfit(why)| Refusal::Contract { why })?;
         let ticked = Arc::clone(&line);
         engine::tick(&engine, move || ticked.flush());
         thread::spawn(move || {

@@ -1,0 +1,273 @@
+//! A worker from the outside: two pipes, a deadline for each wait, and no more belief than a message's type gives.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use artifacts_seam::{Answer, Request};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::frame::{self, HEADER, LARGEST, LARGEST_CODE};
+use super::inside::WORD;
+use super::protocol::{BorrowedOrder, Setup, Task, Told};
+use super::{Worker, spawn};
+use crate::lockdown::Walls;
+use crate::session::line::{Link, Report, Silence};
+use crate::{Error, Limits, Protection, Refusal};
+
+/// For starting and locking down; a busy machine takes its time.
+const START: Duration = Duration::from_secs(30);
+/// For compiling; the largest known guests take a quarter of a minute.
+const COMPILE: Duration = Duration::from_secs(180);
+/// Bytes that are read at once.
+const PIECE: usize = 256 << 10;
+/// Bytes that a worker may send for one call, beyond twice its limit of output: answers and events.
+const CHATTER: usize = 256 << 20;
+
+pub(crate) struct PipeLink {
+    child: Child,
+    orders: File,
+    told: File,
+    /// What was read and not yet taken: from `begin` to `end`.
+    inbox: Zeroizing<Vec<u8>>,
+    begin: usize,
+    end: usize,
+    allowance: usize,
+    left: usize,
+}
+
+/// How a start went wrong.
+#[derive(Debug)]
+pub(crate) enum Start {
+    /// The code is of another engine: compile again.
+    Outdated,
+    /// It cannot be used.
+    Failed(Error),
+}
+
+impl From<Error> for Start {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl PipeLink {
+    /// A worker that runs this code, ready to be called.
+    pub(crate) fn start(worker: &Worker, limits: Limits, code: &[u8]) -> Result<(Self, Vec<Protection>), Start> {
+        let (mut link, missing) = Self::spawn(worker, limits, Task::Run)?;
+        link.send_code(code)?;
+        match link.told(START).map_err(|silence| broken(&silence))? {
+            Told::Ready => Ok((link, missing)),
+            Told::Outdated(_) => Err(Start::Outdated),
+            Told::Unfit(why) => Err(Start::Failed(Refusal::Contract { why }.into())),
+            _ => Err(Start::Failed(Error::Worker("it told something else".to_owned()))),
+        }
+    }
+
+    /// A worker that is locked down, and what it is missing.
+    pub(super) fn spawn(worker: &Worker, limits: Limits, task: Task) -> Result<(Self, Vec<Protection>), Error> {
+        let mut link = Self::process(worker, limits).map_err(|error| Error::Worker(error.to_string()))?;
+        let walls = Walls {
+            without: worker.without.iter().copied().collect(),
+            parent: std::process::id(),
+            fallback: worker.fallback.clone(),
+            room: task == Task::Run || task == Task::Probe,
+        };
+        let setup = frame::encode(&Setup { walls, limits, task }).map_err(|error| Error::Worker(error.to_string()))?;
+        link.send(&setup, START).map_err(|silence| broken(&silence))?;
+        let missing = match link.told(START).map_err(|silence| broken(&silence))? {
+            Told::Locked(missing) => missing,
+            Told::Unable(why) => return Err(Error::Worker(why)),
+            _ => return Err(Error::Worker("it told something else".to_owned())),
+        };
+        if worker.required && !missing.is_empty() {
+            return Err(Error::Unprotected(missing));
+        }
+        Ok((link, missing))
+    }
+
+    fn process(worker: &Worker, limits: Limits) -> io::Result<Self> {
+        let mut command = Command::new(&worker.program);
+        command.arg(WORD).env_clear().current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = spawn::spawn(command)?;
+        let gone = || io::Error::other("it has no pipes");
+        let orders = File::from(OwnedFd::from(child.stdin.take().ok_or_else(gone)?));
+        let told = File::from(OwnedFd::from(child.stdout.take().ok_or_else(gone)?));
+        rustix::io::ioctl_fionbio(&orders, true)?;
+        rustix::io::ioctl_fionbio(&told, true)?;
+        let output = usize::try_from(limits.output).unwrap_or(usize::MAX);
+        let allowance = output.saturating_mul(2).saturating_add(CHATTER);
+        let inbox = Zeroizing::new(vec![0; PIECE]);
+        Ok(Self { child, orders, told, inbox, begin: 0, end: 0, allowance, left: allowance })
+    }
+
+    /// The next message.
+    pub(super) fn told(&mut self, patience: Duration) -> Result<Told, Silence> {
+        let deadline = Instant::now() + patience;
+        let size = self.header(deadline, LARGEST)?;
+        if size <= PIECE {
+            self.fill(size, deadline)?;
+            let told = frame::decode(&self.inbox[self.begin..self.begin + size]).map_err(gone)?;
+            self.begin += size;
+            return Ok(told);
+        }
+        let bytes = self.large(size, deadline)?;
+        frame::decode(&bytes).map_err(gone)
+    }
+
+    fn code(&mut self, patience: Duration) -> Result<Vec<u8>, Silence> {
+        let deadline = Instant::now() + patience;
+        self.left = LARGEST_CODE + HEADER;
+        let size = self.header(deadline, LARGEST_CODE)?;
+        Ok(std::mem::take(&mut *self.large(size, deadline)?))
+    }
+
+    fn header(&mut self, deadline: Instant, largest: usize) -> Result<usize, Silence> {
+        self.fill(HEADER, deadline)?;
+        let mut header = [0; HEADER];
+        header.copy_from_slice(&self.inbox[self.begin..self.begin + HEADER]);
+        self.begin += HEADER;
+        let size = frame::size(header, largest).map_err(gone)?;
+        // What was announced is counted before a byte of it is given memory.
+        self.left = self.left.checked_sub(size + HEADER).ok_or_else(|| Silence::Gone("it sent too much".to_owned()))?;
+        Ok(size)
+    }
+
+    /// Has so many bytes in the inbox.
+    fn fill(&mut self, wanted: usize, deadline: Instant) -> Result<(), Silence> {
+        if self.begin + wanted > PIECE {
+            self.inbox.copy_within(self.begin..self.end, 0);
+            self.end -= self.begin;
+            self.begin = 0;
+        }
+        while self.end - self.begin < wanted {
+            self.end += receive(&mut self.told, &mut self.inbox[self.end..], deadline)?;
+        }
+        Ok(())
+    }
+
+    /// A frame that is larger than the inbox. Memory is given as bytes arrive.
+    fn large(&mut self, size: usize, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Silence> {
+        let mut bytes = Zeroizing::new(vec![0; size]);
+        let mut have = (self.end - self.begin).min(size);
+        bytes[..have].copy_from_slice(&self.inbox[self.begin..self.begin + have]);
+        self.begin += have;
+        while have < size {
+            have += receive(&mut self.told, &mut bytes[have..], deadline)?;
+        }
+        Ok(bytes)
+    }
+
+    fn send(&mut self, mut bytes: &[u8], patience: Duration) -> Result<(), Silence> {
+        let deadline = Instant::now() + patience;
+        while !bytes.is_empty() {
+            match self.orders.write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    wait(&self.orders, PollFlags::OUT, deadline)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(gone(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn send_code(&mut self, code: &[u8]) -> Result<(), Error> {
+        let header = frame::length(code.len()).map_err(|error| Error::Worker(error.to_string()))?;
+        self.send(&header, START).and_then(|()| self.send(code, START)).map_err(|silence| broken(&silence))
+    }
+}
+
+/// Compiles in a worker that never runs what it compiles.
+pub(crate) fn compile(worker: &Worker, component: &[u8], baseline: bool) -> Result<Vec<u8>, Error> {
+    let (mut link, _) = PipeLink::spawn(worker, Limits::default(), Task::Compile { baseline })?;
+    link.send_code(component)?;
+    match link.told(COMPILE).map_err(|silence| compiling(&silence))? {
+        Told::Compiled => link.code(START).map_err(|silence| broken(&silence)),
+        Told::Damaged(why) => Err(Refusal::Damaged { why }.into()),
+        _ => Err(Error::Worker("it told something else".to_owned())),
+    }
+}
+
+fn compiling(silence: &Silence) -> Error {
+    match silence {
+        Silence::Late => {
+            Refusal::Damaged { why: format!("it takes longer than {} s to compile", COMPILE.as_secs()) }.into()
+        }
+        Silence::Gone(_) => Refusal::Damaged { why: "compiling it ended the compiler".to_owned() }.into(),
+    }
+}
+
+impl Link for PipeLink {
+    fn call(&mut self, request: &Request) -> Result<(), Silence> {
+        self.left = self.allowance;
+        let order = frame::encode(&BorrowedOrder::Call(request)).map_err(gone)?;
+        self.send(&order, START)
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Result<(), Silence> {
+        let order = frame::encode(&BorrowedOrder::Answer(answer)).map_err(gone)?;
+        self.send(&order, START)
+    }
+
+    fn report(&mut self, patience: Duration) -> Result<Report, Silence> {
+        match self.told(patience)? {
+            Told::Report(report) => Ok(report),
+            _ => Err(Silence::Gone("it told something else".to_owned())),
+        }
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for PipeLink {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn receive(from: &mut File, into: &mut [u8], deadline: Instant) -> Result<usize, Silence> {
+    loop {
+        match from.read(into) {
+            Ok(0) => return Err(Silence::Gone("it ended".to_owned())),
+            Ok(read) => return Ok(read),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(from, PollFlags::IN, deadline)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(gone(error)),
+        }
+    }
+}
+
+fn wait(pipe: &File, ready: PollFlags, deadline: Instant) -> Result<(), Silence> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Silence::Late);
+    }
+    let left = Timespec::try_from(left).map_err(|_| Silence::Late)?;
+    match poll(&mut [PollFd::new(pipe, ready)], Some(&left)) {
+        Ok(0) => Err(Silence::Late),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(gone(error.into())),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn gone(error: io::Error) -> Silence {
+    Silence::Gone(error.to_string())
+}
+
+fn broken(silence: &Silence) -> Error {
+    Error::Worker(match silence {
+        Silence::Late => "it did not answer in time".to_owned(),
+        Silence::Gone(how) => how.clone(),
+    })
+}

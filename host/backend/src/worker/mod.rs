@@ -1,0 +1,92 @@
+//! Runners in processes of their own: started, spoken with and ended by the host, and locked down from the inside.
+
+mod cache;
+mod frame;
+mod inside;
+mod link;
+mod probe;
+mod protocol;
+mod spawn;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+pub(crate) use inside::Locked;
+pub use inside::worker_main;
+pub(crate) use link::{PipeLink, Start, compile};
+pub use probe::probe;
+
+use crate::{Component, Error, Protection};
+pub(crate) use cache::Cache;
+
+/// How workers are made.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    pub(crate) program: PathBuf,
+    pub(crate) fallback: Option<PathBuf>,
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) required: bool,
+    pub(crate) without: BTreeSet<Protection>,
+}
+
+impl Default for Worker {
+    /// The program itself again, which has to call [`worker_main`] first.
+    fn default() -> Self {
+        Self {
+            program: "/proc/self/exe".into(),
+            fallback: None,
+            cache: None,
+            required: false,
+            without: BTreeSet::new(),
+        }
+    }
+}
+
+/// Compiles a component for any processor of this architecture, in a worker that never runs it: what
+/// [`Component::with_compiled`] takes.
+///
+/// # Errors
+/// When it cannot be compiled.
+pub fn precompile(component: &Component, worker: &Worker) -> Result<Vec<u8>, Error> {
+    let mut code = component.sha256().as_bytes().to_vec();
+    code.extend(compile(worker, component.bytes(), true)?);
+    Ok(code)
+}
+
+impl Worker {
+    /// Another program that calls [`worker_main`].
+    #[must_use]
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// An empty 0700 folder on a RAM-backed file system, of one backend alone, for where a worker cannot have a tmpfs of its own.
+    #[must_use]
+    pub fn fallback(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.fallback = Some(folder.into());
+        self
+    }
+
+    /// A folder for compiled code. It is made when it is not there, and used only when it is 0700 and this user's.
+    #[must_use]
+    pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache = Some(folder.into());
+        self
+    }
+
+    /// Whether a missing protection is an error.
+    #[must_use]
+    pub fn required(mut self, required: bool) -> Self {
+        self.required = required;
+        self
+    }
+
+    /// Leaves a protection out: for tests that show that it is noticed.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without(mut self, protection: Protection) -> Self {
+        self.without.insert(protection);
+        self
+    }
+}

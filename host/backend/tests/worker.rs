@@ -1,0 +1,322 @@
+//! The worker: it gives what the runner in process gives, and its walls hold; a wall that is missing is noticed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use artifacts_backend::{Backend, Component, Error, Grants, Place, Protection, Worker, probe};
+use artifacts_seam::{CallError, Event, Files, State};
+use common::{
+    behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, readers, secrets, unsealed,
+};
+use tempfile::TempDir;
+
+fn worker() -> Worker {
+    Worker::default().program(env!("CARGO_BIN_EXE_artifacts-precompile"))
+}
+
+fn open(component: &Component, worker: Worker) -> Backend {
+    let grants = artifacts_backend::effective(&component.manifest().requests, &everything());
+    Backend::open(component, grants, limits(), &Place::Worker(worker)).unwrap()
+}
+
+fn hostile() -> Backend {
+    open(&Component::read(guest("hostile")).unwrap(), worker())
+}
+
+fn check(backend: &mut Backend, mode: &str) -> Result<artifacts_seam::Checked, CallError> {
+    let config = behaving(&[&key().public], &[("check", mode)]);
+    check_one(backend, &instance("a", &["one"], &config), files(&[("one.age", "x")]))
+}
+
+/// The worker processes of this test process that run this component.
+fn workers() -> Vec<PathBuf> {
+    let parent = format!("PPid:\t{}\n", std::process::id());
+    let of_us = |path: &Path| fs::read_to_string(path.join("status")).is_ok_and(|status| status.contains(&parent));
+    let list = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    list.filter(|path| of_us(path)).collect()
+}
+
+#[test]
+fn it_stores_as_the_runner_in_process_does() {
+    let mut backend = open(&Component::read(plugin("agenix")).unwrap(), worker().required(true));
+    assert_eq!(backend.missing(), []);
+    let host = key();
+    let instance = instance("attic", &["env"], &serde_json::json!({"publicHostKey": host.public}));
+    let absent = check_one(&mut backend, &instance, Files::new()).unwrap();
+    assert_eq!(absent.state, State::Absent);
+    let stored =
+        backend.serialize(instance.clone(), Files::new(), &secrets(&[("env", "A=1\n")]), &absent.readers).unwrap();
+    assert_eq!(unsealed(&stored.files["env.age"], &host), b"A=1\n");
+    assert!(present(&check_one(&mut backend, &instance, stored.files)));
+}
+
+#[test]
+fn a_secret_that_the_component_may_see_reaches_it() {
+    let mut backend = open(&Component::read(guest("hostile-plaintext")).unwrap(), worker());
+    let key = key();
+    let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", "store-plain")]));
+    let plain = "x".repeat(1 << 20);
+    let stored = backend
+        .serialize(instance.clone(), Files::new(), &secrets(&[("one", &plain)]), &readers(&instance, &[&key.public]))
+        .unwrap();
+    assert_eq!(stored.files["one.age"], plain.as_bytes());
+    assert!(stored.saw_plaintext);
+}
+
+#[test]
+fn the_walls_hold() {
+    let (missing, done) = probe(&worker()).unwrap();
+    assert_eq!(missing, []);
+    assert!(done.is_empty(), "{done:?}");
+}
+
+#[test]
+fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
+    let fallback = TempDir::new_in("/dev/shm").unwrap();
+    for (protection, word) in [
+        (Protection::Tmpfs, "filling memory"),
+        (Protection::Landlock, "opening /etc/passwd, on another thread"),
+        (Protection::Seccomp, "making a socket"),
+        (Protection::NoCoreDumps, "dumping its memory"),
+        (Protection::DiesWithParent, "living on"),
+    ] {
+        let worker = worker().fallback(fallback.path()).without(protection);
+        let (missing, done) = probe(&worker).unwrap();
+        assert_eq!(missing, [protection]);
+        assert!(done.iter().any(|what| what.contains(word)), "{protection:?}: {done:?}");
+        let component = Component::read(guest("hostile")).unwrap();
+        let opened = open(&component, worker.clone());
+        assert_eq!(opened.missing(), [protection]);
+        let place = Place::Worker(worker.required(true));
+        match Backend::open(&component, Grants::default(), limits(), &place) {
+            Err(error @ Error::Unprotected(_)) => {
+                assert!(error.to_string().contains(protection.weaker()), "{error}");
+                assert!(error.help().is_some());
+            }
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("{protection:?} was required and missing"),
+        }
+    }
+}
+
+#[test]
+fn without_a_room_of_any_kind_there_is_no_worker() {
+    assert!(probe(&worker().without(Protection::Tmpfs)).is_err());
+}
+
+#[test]
+fn what_hangs_is_ended_and_costs_only_itself() {
+    let mut backend = hostile();
+    let config = |mode: &str| behaving(&[&key().public], &[("check", mode)]);
+    let batch = ["", "sleep", "", "spin", "trap", ""]
+        .map(|mode| (instance("a", &["one"], &config(mode)), files(&[("one.age", "x")])));
+    let begun = Instant::now();
+    let checks = backend.check(batch.into());
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    let [first, sleep, third, spin, trap, last] = checks.answers.as_slice() else { panic!() };
+    assert!(present(first) && present(third) && present(last), "{:?}", checks.answers);
+    assert!(matches!(sleep, Err(CallError::Overrun(_))), "{sleep:?}");
+    assert!(matches!(spin, Err(CallError::Overrun(_))), "{spin:?}");
+    assert!(matches!(trap, Err(CallError::Broken(_))), "{trap:?}");
+    // What it did before it was ended is known.
+    assert!(checks.events.iter().filter(|event| matches!(event, Event::Instance(_))).count() >= 6);
+}
+
+#[test]
+fn nothing_outside_is_reached_and_the_quota_holds() {
+    let mut backend = hostile();
+    for mode in ["read-outside", "list-outside", "stat-outside", "write-outside", "environment", "stdin", "write-slice"]
+    {
+        assert!(present(&check(&mut backend, mode)), "{mode}");
+    }
+    let key = key();
+    for mode in ["fill", "many-files"] {
+        let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", mode)]));
+        let readers = readers(&instance, &[&key.public]);
+        let failed = backend.serialize(instance, Files::new(), &secrets(&[("one", "1")]), &readers).unwrap_err();
+        assert!(
+            matches!(&failed.error, CallError::Failed(failure) if failure.kind == "internal"),
+            "{mode}: {:?}",
+            failed.error
+        );
+        assert!(present(&check(&mut backend, "")), "{mode}");
+    }
+}
+
+#[test]
+fn a_worker_has_nothing_of_its_parent() {
+    // A descriptor that a careless program left open for its children.
+    let left_open = fs::File::open("/etc/passwd").unwrap();
+    rustix::io::fcntl_setfd(&left_open, rustix::io::FdFlags::empty()).unwrap();
+    let mut backend = hostile();
+    assert!(present(&check(&mut backend, "")));
+    for worker in workers() {
+        let status = fs::read_to_string(worker.join("status")).unwrap();
+        assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
+        assert!(status.contains("Seccomp:\t2\n"), "{status}");
+        // Its memory and its descriptors are nobody's to look at but root's.
+        if let Ok(list) = fs::read_dir(worker.join("fd")) {
+            for entry in list.flatten() {
+                let target = fs::read_link(entry.path()).unwrap_or_default();
+                let target = target.to_string_lossy();
+                let fine = ["pipe:", "anon_inode:", "/dev/null", "/"];
+                assert!(fine.iter().any(|fine| target.starts_with(fine)) && !target.contains("passwd"), "{target}");
+            }
+        }
+        if let Ok(environment) = fs::read(worker.join("environ")) {
+            assert!(environment.is_empty(), "{}", String::from_utf8_lossy(&environment));
+        }
+    }
+}
+
+#[test]
+fn a_worker_ends_with_its_backend() {
+    let program = env!("CARGO_BIN_EXE_artifacts-precompile");
+    let count = || {
+        let output =
+            Command::new("ps").args(["--ppid", &std::process::id().to_string(), "-o", "args="]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.starts_with(program)).count()
+    };
+    // Other tests have theirs at the same time: so in a process of its own.
+    if std::env::var_os("ARTIFACTS_TEST_ALONE").is_none() {
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_worker_ends_with_its_backend"])
+            .env("ARTIFACTS_TEST_ALONE", "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let backend = hostile();
+    assert_eq!(count(), 1);
+    drop(backend);
+    assert_eq!(count(), 0);
+}
+
+#[test]
+fn after_the_walls_are_up_no_path_is_opened_but_its_own() {
+    let trace = TempDir::new().unwrap();
+    let log = trace.path().join("trace");
+    let program = trace.path().join("traced");
+    let script = format!(
+        "#!/bin/sh\nexec strace -f -qq -e trace=%file,%network,%process,landlock_restrict_self -o {} {} \"$@\"\n",
+        log.display(),
+        env!("CARGO_BIN_EXE_artifacts-precompile")
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    // strace stands between, so that the parent is another than the one named.
+    let worker =
+        Worker::default().program(&program).without(Protection::DiesWithParent).without(Protection::NoCoreDumps);
+    let cache = TempDir::new().unwrap();
+    fs::set_permissions(cache.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let component = Component::read(guest("hostile")).unwrap();
+    drop(open(&component, self::worker().cache(cache.path())));
+    let mut backend = open(&component, worker.cache(cache.path()));
+    assert!(present(&check(&mut backend, "read-outside")));
+    let key = key();
+    let one = instance("a", &["one"], &behaving(&[&key.public], &[]));
+    backend.serialize(one.clone(), Files::new(), &secrets(&[("one", "1")]), &readers(&one, &[&key.public])).unwrap();
+    drop(backend);
+    let trace = fs::read_to_string(&log).unwrap();
+    let (before, after) = trace.split_once("landlock_restrict_self").expect("no trace of Landlock");
+    assert!(before.contains("execve"), "{before}");
+    let mut seen = 0;
+    for line in after.lines().skip(1) {
+        let Some((call, rest)) = line.split_once('(') else { continue };
+        let call = call.rsplit(' ').next().unwrap();
+        let refused = line.contains("= -1");
+        match call {
+            "openat" | "openat2" | "newfstatat" | "statx" | "unlinkat" | "mkdirat" | "readlinkat" | "linkat"
+            | "renameat" | "symlinkat" => {
+                // Relative to a descriptor, with one plain name; or refused.
+                let name = rest.split('"').nth(1).unwrap_or_default();
+                let below = !rest.starts_with("AT_FDCWD") && !name.starts_with('/') && !name.contains("..");
+                assert!(below || refused, "{line}");
+                seen += usize::from(below);
+            }
+            "clone" | "clone3" | "exit" | "exit_group" => {}
+            _ => assert!(refused || line.contains("+++") || line.contains("resumed"), "{line}"),
+        }
+    }
+    assert!(seen > 10, "{trace}");
+}
+
+#[test]
+fn compiled_code_is_kept_and_a_spoiled_entry_is_not_run() {
+    let cache = TempDir::new().unwrap();
+    let folder = cache.path().join("code");
+    let component = Component::read(guest("hostile")).unwrap();
+    let open = || open(&component, worker().cache(&folder));
+    let entry = || {
+        let list: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(list.len(), 1, "{list:?}");
+        list[0].clone()
+    };
+    assert!(present(&check(&mut open(), "")));
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    let kept = fs::read(entry()).unwrap();
+
+    let begun = Instant::now();
+    drop(open());
+    println!("with kept code: {:?}", begun.elapsed());
+
+    // The code of another component under this one's key, with a digest that fits it.
+    let other = Component::read(plugin("agenix")).unwrap();
+    let elsewhere = cache.path().join("other");
+    drop(self::open(&other, worker().cache(&elsewhere)));
+    let foreign = fs::read(fs::read_dir(&elsewhere).unwrap().next().unwrap().unwrap().path()).unwrap();
+    let mut flipped = kept.clone();
+    flipped[100_000] ^= 1;
+    for spoiled in [foreign, flipped, kept[..kept.len() / 2].to_vec(), Vec::new(), b"\x7fELF".to_vec()] {
+        fs::write(entry(), &spoiled).unwrap();
+        assert!(present(&check(&mut open(), "")));
+        assert_eq!(fs::read(entry()).unwrap().len(), kept.len());
+        assert_ne!(fs::read(entry()).unwrap(), spoiled);
+    }
+
+    // An entry that others may write, one that is a link, and a folder that others may write are not used.
+    let path = entry();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(present(&check(&mut open(), "")));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let aside = cache.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    symlink(&aside, &path).unwrap();
+    assert!(present(&check(&mut open(), "")));
+    assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::write(&path, b"planted").unwrap();
+    assert!(present(&check(&mut open(), "")));
+    assert_eq!(fs::read(&path).unwrap(), b"planted");
+}
+
+#[test]
+fn code_for_any_processor_is_loaded() {
+    let component = Component::read(guest("hostile")).unwrap();
+    let code = artifacts_backend::precompile(&component, &worker()).unwrap();
+    assert!(code.len() > component.size());
+    let mut backend = open(&component.with_compiled(code.leak()), worker());
+    assert!(present(&check(&mut backend, "")));
+    // Code of another component is not taken for it.
+    let other = Component::read(plugin("agenix")).unwrap();
+    let code = artifacts_backend::precompile(&other, &worker()).unwrap();
+    let component = Component::read(guest("hostile")).unwrap();
+    assert!(present(&check(&mut open(&component.with_compiled(code.leak()), worker()), "")));
+}
+
+#[test]
+fn a_program_that_is_no_worker_is_an_error() {
+    let component = Component::read(guest("hostile")).unwrap();
+    for program in ["/bin/true", "/bin/cat", "/nowhere"] {
+        let place = Place::Worker(Worker::default().program(program));
+        let error = Backend::open(&component, Grants::default(), limits(), &place).err().unwrap();
+        assert!(matches!(error, Error::Worker(_)), "{program}: {error}");
+    }
+}
