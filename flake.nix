@@ -28,16 +28,35 @@
 
       pkgsFor = system: nixpkgs.legacyPackages.${system}.extend rust-overlay.overlays.default;
       built = system: (pkgsFor system).callPackage ./nix/packages { };
+
+      # The programs that a target runs are this project's own. The key has it count once, however often it is imported.
+      withPrograms = kind: module: {
+        key = "artifacts/${kind}";
+        imports = [
+          module
+          (
+            { pkgs, ... }:
+            {
+              artifacts.programs = lib.mapAttrs (_: lib.mkDefault) {
+                inherit (self.packages.${pkgs.stdenv.hostPlatform.system} or { artifacts = null; artifacts-target = null; })
+                  artifacts
+                  artifacts-target
+                  ;
+              };
+            }
+          )
+        ];
+      };
     in
     {
       nixosModules = {
-        default = ./nix/modules/nixos.nix;
+        default = withPrograms "nixos" ./nix/modules/nixos.nix;
         agenix = ./nix/modules/backends/agenix.nix;
         sops-nix = ./nix/modules/backends/sops-nix.nix;
       };
 
       homeModules = {
-        default = ./nix/modules/home-manager.nix;
+        default = withPrograms "home-manager" ./nix/modules/home-manager.nix;
         agenix = ./nix/modules/backends/agenix.nix;
         sops-nix = ./nix/modules/backends/sops-nix.nix;
       };

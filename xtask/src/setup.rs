@@ -54,6 +54,18 @@ const TOOLS: &[Tool] = &[
         what_for: "makes the keys of test machines",
         elsewhere: "nix profile install nixpkgs#openssh",
     },
+    Tool {
+        program: "systemd-analyze",
+        package: "systemd",
+        what_for: "runs the units of artifacts, in namespaces and a root of its own",
+        elsewhere: "a Linux that boots with systemd",
+    },
+    Tool {
+        program: "nsenter",
+        package: "util-linux",
+        what_for: "makes and enters those namespaces",
+        elsewhere: "nix profile install nixpkgs#util-linux",
+    },
 ];
 
 /// What the setup found.

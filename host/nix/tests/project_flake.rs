@@ -75,7 +75,10 @@ fn the_rest_of_it() {
     let templates = own("templates", "builtins.mapAttrs (_: t: builtins.pathExists (t.path + \"/flake.nix\"))");
     assert_eq!(templates, json!({ "default": true, "backend": true }));
     for modules in ["nixosModules", "homeModules", "darwinModules"] {
-        let found = own(modules, "builtins.mapAttrs (_: builtins.pathExists)");
+        let found = own(
+            modules,
+            "builtins.mapAttrs (_: module: builtins.pathExists (if builtins.isAttrs module then builtins.head module.imports else module))",
+        );
         let found = found.as_object().unwrap();
         assert!(found.values().all(|there| there == true), "{found:?}");
         assert!(found.contains_key("default") && found.contains_key("agenix"), "{found:?}");
