@@ -31,7 +31,8 @@ pub fn done(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs to the end and gives what it wrote to standard output, without the final newline.
+/// Runs to the end and gives what it wrote to standard output, without the final newline. Its other words go where ours go,
+/// unless told otherwise.
 ///
 /// # Errors
 /// When it cannot start, fails, or writes no UTF-8.
