@@ -1,5 +1,6 @@
 //! Puts the bundled backends' components into the program, as far as they are built.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
@@ -15,12 +16,12 @@ fn main() -> io::Result<()> {
         // Compiled by this very program's compiler, for this very component, or not taken.
         let code = folder.join(format!("{name}.{}.cwasm", env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default()));
         println!("cargo::rerun-if-changed={}", code.display());
-        let code = if code.is_file() { format!("Some(include_bytes!({code:?}))") } else { "None".to_owned() };
+        let code = if code.is_file() { format!("Some({})", included(&code)) } else { "None".to_owned() };
         if path.is_file() {
-            entries += &format!("    ({name:?}, include_bytes!({path:?}), {code}),\n");
+            let _ = writeln!(entries, "    ({name:?}, {}, {code}),", included(&path));
         }
     }
-    let code = format!("static COMPONENTS: &[(&str, &[u8], Option<&[u8]>)] = &[\n{entries}];\n");
+    let code = format!("static COMPONENTS: &[Bundled] = &[\n{entries}];\n");
     fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("bundled.rs"), code)
 }
 
@@ -29,4 +30,8 @@ fn folder() -> PathBuf {
         Some(folder) => folder.into(),
         None => PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../target/plugins"),
     }
+}
+
+fn included(path: &std::path::Path) -> String {
+    format!("include_bytes!({:?})", path.to_string_lossy())
 }

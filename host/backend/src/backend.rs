@@ -116,12 +116,12 @@ impl Backend {
             Checks { answers: Vec::with_capacity(batch.len()), events: Vec::new(), usage: Usage::default() };
         let mut rest = batch.into_iter().peekable();
         while rest.peek().is_some() {
-            self.check_chunk(chunk(&mut rest), &mut checks);
+            self.check_chunk(&chunk(&mut rest), &mut checks);
         }
         checks
     }
 
-    fn check_chunk(&mut self, chunk: Vec<(Instance, Files)>, checks: &mut Checks) {
+    fn check_chunk(&mut self, chunk: &[(Instance, Files)], checks: &mut Checks) {
         let unfit: Vec<Option<CallError>> = chunk
             .iter()
             .map(|(instance, slice)| self.kept_elsewhere().or_else(|| self.unfit(instance, slice)))
@@ -154,6 +154,7 @@ impl Backend {
     ///
     /// # Errors
     /// When the component fails, breaks the contract, or gives back what cannot be a slice.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn serialize(
         &mut self,
         instance: Instance,

@@ -2,6 +2,9 @@
 
 use crate::{Component, Error};
 
+/// Name, component, and its code where the program was made with it.
+type Bundled = (&'static str, &'static [u8], Option<&'static [u8]>);
+
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
 /// Names of the backends that a complete program has inside.

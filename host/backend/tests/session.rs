@@ -1,5 +1,5 @@
 //! Components that work, fail, lie and attack: what a call gives, and that one call's trouble stays its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, clippy::result_large_err)]
 
 mod common;
 
@@ -316,7 +316,7 @@ fn a_stale_state_keeps_its_reasons_within_bounds() {
                 assert!(reasons.len() <= 100 && reasons.iter().all(|(kind, text)| kind.len() + text.len() < 10_000));
             }
             answer => {
-                assert!(matches!(answer, Err(CallError::Broken(_) | CallError::Overrun(_))), "{mode}: {answer:?}")
+                assert!(matches!(answer, Err(CallError::Broken(_) | CallError::Overrun(_))), "{mode}: {answer:?}");
             }
         }
     }

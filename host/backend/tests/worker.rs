@@ -118,7 +118,7 @@ fn what_hangs_is_ended_and_costs_only_itself() {
         .map(|mode| (instance("a", &["one"], &config(mode)), files(&[("one.age", "x")])));
     let begun = Instant::now();
     let checks = backend.check(batch.into());
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(begun.elapsed() < Duration::from_mins(1));
     let [first, sleep, third, spin, trap, last] = checks.answers.as_slice() else { panic!() };
     assert!(present(first) && present(third) && present(last), "{:?}", checks.answers);
     assert!(matches!(sleep, Err(CallError::Overrun(_))), "{sleep:?}");

@@ -167,7 +167,7 @@ fn schema(bytes: &[u8]) -> Result<(), ManifestError> {
     }
     let version: Version = serde_json::from_slice(bytes)
         .map_err(|error| ManifestError::Json { place: ".".to_owned(), why: plain(&error) })?;
-    if version.schema == Value::from(SCHEMA) { Ok(()) } else { Err(ManifestError::Schema(plain(&version.schema))) }
+    if version.schema.as_u64() == Some(SCHEMA) { Ok(()) } else { Err(ManifestError::Schema(plain(&version.schema))) }
 }
 
 /// One line that a terminal can show.

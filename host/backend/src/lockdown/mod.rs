@@ -103,13 +103,11 @@ impl Half {
         if self.missing.contains(&protection) {
             return None;
         }
-        match raise() {
-            Ok(raised) => Some(raised),
-            Err(_) => {
-                self.missing.push(protection);
-                None
-            }
+        let raised = raise().ok();
+        if raised.is_none() {
+            self.missing.push(protection);
         }
+        raised
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, apply_filter_all_threads};
 
 /// Memory, threads, time, the pipes, and files below a folder that is open. Everything else is "operation not permitted": sockets,
-/// other programs, other processes, mounts, keys, io_uring.
+/// other programs, other processes, mounts, keys, `io_uring`.
 const ALLOWED: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_clock_getres,

@@ -75,7 +75,7 @@ fn make(path: &Path) -> io::Result<()> {
 fn own(stat: &Stat, kind: FileType) -> bool {
     FileType::from_raw_mode(stat.st_mode) == kind
         && stat.st_uid == rustix::process::geteuid().as_raw()
-        && stat.st_mode & 0o077 == 0
+        && Mode::from_raw_mode(stat.st_mode) & (Mode::RWXG | Mode::RWXO) == Mode::empty()
 }
 
 fn digest(key: &str, code: &[u8]) -> [u8; DIGEST] {

@@ -22,7 +22,7 @@ use crate::{Error, Limits, Protection, Refusal};
 /// For starting and locking down; a busy machine takes its time.
 const START: Duration = Duration::from_secs(30);
 /// For compiling; the largest known guests take a quarter of a minute.
-const COMPILE: Duration = Duration::from_secs(180);
+const COMPILE: Duration = Duration::from_mins(3);
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
 /// Bytes that a worker may send for one call, beyond twice its limit of output: answers and events.
