@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 /// The program under test, which `cargo xtask build` makes.
@@ -42,6 +43,7 @@ fn beside(name: &str) -> Result<PathBuf> {
 /// A checkout with a spec, and the keys of its machines.
 pub struct Fleet {
     folder: TempDir,
+    home: TempDir,
     targets: Vec<Value>,
     backends: Map<String, Value>,
 }
@@ -135,7 +137,17 @@ impl Fleet {
     /// When there is no place for it.
     pub fn new() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("a fleet ").tempdir()?;
-        Ok(Self { folder, targets: Vec::new(), backends: Map::new() })
+        Ok(Self { folder, home: tempfile::tempdir()?, targets: Vec::new(), backends: Map::new() })
+    }
+
+    /// The record of what backends did.
+    pub fn audit_log(&self) -> PathBuf {
+        self.home.path().join("state/artifacts/audit.jsonl")
+    }
+
+    /// The folder that remembers what was accepted.
+    pub fn accepted(&self) -> PathBuf {
+        self.home.path().join("state/artifacts/accepted")
     }
 
     /// The checkout.
@@ -199,8 +211,12 @@ impl Fleet {
         self.targets.iter_mut().find(|t| t["name"] == target).unwrap_or_else(|| panic!("no target {target}"))
     }
 
-    /// Registers a backend.
-    pub fn backend(&mut self, name: &str, entry: Value) {
+    /// Registers a backend, with the SHA-256 of its component where the entry has none.
+    pub fn backend(&mut self, name: &str, mut entry: Value) {
+        let bytes = entry["component"].as_str().and_then(|path| fs::read(path).ok());
+        if let (Some(bytes), None) = (bytes, entry.get("sha256")) {
+            entry["sha256"] = json!(format!("{:x}", Sha256::digest(bytes)));
+        }
         self.backends.insert(name.to_owned(), entry);
     }
 
@@ -229,6 +245,10 @@ impl Fleet {
         fs::write(&spec, self.spec().to_string())?;
         let mut command = Command::new(program()?);
         command.arg("--spec").arg(spec).args(arguments).stdin(Stdio::null());
+        // A home of its own, but code that is compiled once for all tests.
+        let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-cache");
+        command.env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path().join("state"));
+        command.env("XDG_CACHE_HOME", cache);
         Ok(command)
     }
 
@@ -245,8 +265,7 @@ impl Fleet {
     /// # Errors
     /// When age cannot.
     pub fn decrypt(&self, key: &str, file: &str) -> Result<Vec<u8>> {
-        let output =
-            Command::new("age").arg("-d").arg("-i").arg(self.key(key)).arg(self.path().join(file)).output()?;
+        let output = Command::new("age").arg("-d").arg("-i").arg(self.key(key)).arg(self.path().join(file)).output()?;
         ensure!(output.status.success(), "age: {}", String::from_utf8_lossy(&output.stderr));
         Ok(output.stdout)
     }

@@ -41,9 +41,11 @@ fn machines_users_and_shared_ones_each_have_their_place_and_their_readers() -> R
     let generator = fleet.generator("make", MAKE)?;
     let mut shared = artifact(&generator);
     shared["shared"] = json!(true);
-    let fleet = fleet
-        .machine("web1", &json!({"own": artifact(&generator), "token": shared}))?
-        .target("home-manager", "alice@laptop", &json!({"own": artifact(&generator), "token": shared}))?;
+    let fleet = fleet.machine("web1", &json!({"own": artifact(&generator), "token": shared}))?.target(
+        "home-manager",
+        "alice@laptop",
+        &json!({"own": artifact(&generator), "token": shared}),
+    )?;
     let ran = fleet.run(["--json", "generate"])?.ends(0);
     for name in ["per-machine/web1/own", "per-user/alice@laptop/own", "shared/token"] {
         assert_eq!(ran.state(name), "present");
@@ -168,14 +170,18 @@ fn a_failing_or_lying_backend_makes_nothing_and_overwrites_nothing() -> Result<(
         fleet.configure("web1", "hostile", config);
     };
     // Nothing is there yet, and nothing comes of a check that gives no answer, or one that cannot be true.
-    for mode in ["trap", "spin", "memory", "exit", "exit-well", "panic", "fail", "recurse", "present", "stale", "fail-huge"] {
+    for mode in
+        ["trap", "spin", "memory", "exit", "exit-well", "panic", "fail", "recurse", "present", "stale", "fail-huge"]
+    {
         behave(&mut fleet, "check", mode);
         let ran = fleet.run(["--json", "generate"])?.ends(1);
         assert_eq!(ran.state("per-machine/web1/a"), "error", "{mode}: {ran}");
         assert!(fleet.stored()?.is_empty(), "{mode}");
     }
     // A serialize that fails, or leaves out what it was given, stores nothing.
-    for mode in ["trap", "spin", "fail", "exit-well", "nothing", "first-then-fail", "leave-symlink", "leave-folder", "bytes"] {
+    for mode in
+        ["trap", "spin", "fail", "exit-well", "nothing", "first-then-fail", "leave-symlink", "leave-folder", "bytes"]
+    {
         behave(&mut fleet, "serialize", mode);
         fleet.run(["generate"])?.ends(1);
         assert!(fleet.stored()?.is_empty(), "{mode}");
@@ -228,6 +234,8 @@ fn what_is_no_backend_is_refused_in_words() -> Result<()> {
     fleet.run(["generate"])?.ends(1).says("/nowhere.wasm cannot be read");
     fleet.backend("mine", json!({"component": guest("hostile")?, "grants": {"network": true}}));
     fleet.run(["generate"])?.ends(1).says("unknown grant `network`");
+    fleet.backend("mine", json!({"component": guest("hostile")?, "sha256": null}));
+    fleet.run(["generate"])?.ends(1).says("not in the Nix store and has no SHA-256");
     assert!(fleet.stored()?.is_empty());
     Ok(())
 }

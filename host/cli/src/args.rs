@@ -21,6 +21,7 @@ pub struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Global {
     /// The flake with the declarations
     #[arg(long, global = true, value_name = "REF", default_value = ".", conflicts_with = "spec")]
@@ -31,6 +32,18 @@ pub struct Global {
     /// The checkout that holds the storages, when it is not the flake's own
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// More backends, as TOML: a table a backend, as `artifacts.backends` has it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub backends: Option<PathBuf>,
+    /// Accept what the registry grants to backends that are not bundled
+    #[arg(long, global = true)]
+    pub accept_grants: bool,
+    /// Fail where a backend cannot be given every wall, instead of warning
+    #[arg(long, global = true)]
+    pub require_sandbox: bool,
+    /// Where every call of a backend is recorded [default: below `$XDG_STATE_HOME`]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
     /// Use another flake for an input, as `nix` does
     #[arg(long, global = true, num_args = 2, value_names = ["NAME", "REF"], action = clap::ArgAction::Append)]
     pub override_input: Vec<String>,
@@ -62,6 +75,10 @@ pub enum Command {
     Status(commands::status::Options),
     /// Make what is absent
     Generate(commands::generate::Options),
+    /// On the target: make the artifacts that are made there
+    Activate(commands::activate::Options),
+    /// Show what backends did
+    Audit(commands::audit::Options),
     /// Look at backends
     #[command(subcommand)]
     Backend(commands::backend::Command),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use artifacts_nix::{Nix, Problem};
 use artifacts_report::Failure;
-use artifacts_spec::Spec;
+use artifacts_spec::{Component, Spec};
 
 use crate::args::Global;
 
@@ -25,28 +25,60 @@ pub struct Declarations {
 
 impl Declarations {
     pub fn load(global: &Global, nix: &Nix) -> Result<Self, Failure> {
-        match &global.spec {
-            Some(file) => from_file(file, global.root.as_deref()),
-            None => from_flake(global, nix),
+        let mut declarations = match &global.spec {
+            Some(file) => Self::from_file(file, global.root.as_deref())?,
+            None => from_flake(global, nix)?,
+        };
+        if let Some(file) = &global.backends {
+            register(&mut declarations.spec, file)?;
         }
+        Ok(declarations)
+    }
+
+    /// Reads a spec from a file.
+    pub fn from_file(file: &Path, root: Option<&Path>) -> Result<Self, Failure> {
+        let name = file.display().to_string();
+        let text = read(file).map_err(|e| {
+            Failure::new(name.clone(), format!("the spec cannot be read: {e}"))
+                .help(Some("name a file with a spec, or `-`"))
+        })?;
+        let spec = artifacts_spec::parse(&text).map_err(|e| {
+            Failure::new(name, e.to_string()).help(Some("`artifacts schema` prints the JSON Schema of the spec"))
+        })?;
+        let folder = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
+        Ok(Self { spec, root, failures: Vec::new(), warnings: Vec::new() })
     }
 }
 
-fn from_file(file: &Path, root: Option<&Path>) -> Result<Declarations, Failure> {
+/// Adds the backends of a TOML file; paths of components in it begin at its folder. Two entries of one name must be one.
+fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let name = file.display().to_string();
-    let text = read(file).map_err(|e| {
-        Failure::new(name.clone(), format!("the spec cannot be read: {e}"))
-            .help(Some("name a file with a spec, or `-`"))
-    })?;
-    let spec = artifacts_spec::parse(&text).map_err(|e| {
-        Failure::new(name, e.to_string()).help(Some("`artifacts schema` prints the JSON Schema of the spec"))
-    })?;
-    let folder = match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
+    let refused = |why: String| {
+        Failure::new(name.clone(), why).help(Some("a table a backend: component, sha256, storage, grants, limits"))
     };
-    let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
-    Ok(Declarations { spec, root, failures: Vec::new(), warnings: Vec::new() })
+    let text = read(file).map_err(|e| refused(format!("the registry cannot be read: {e}")))?;
+    let value: serde_json::Value =
+        toml::from_str(&text).map_err(|e| refused(format!("the registry is not TOML: {e}")))?;
+    let added = artifacts_spec::parse_backends(&value.to_string()).map_err(|e| refused(e.to_string()))?;
+    let folder = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+    for (backend, mut entry) in added {
+        if let Component::Plain(path) = &mut entry.component
+            && !path.starts_with("builtin:")
+        {
+            *path = folder.join(&*path).display().to_string();
+        }
+        match spec.backends.get(&backend) {
+            Some(declared) if *declared != entry => {
+                return Err(refused(format!("backend `{backend}` is declared differently in Nix")));
+            }
+            _ => spec.backends.insert(backend, entry),
+        };
+    }
+    Ok(())
 }
 
 fn read(file: &Path) -> std::io::Result<String> {

@@ -36,6 +36,29 @@ impl Environment {
             .collect()
     }
 
+    /// Where this user's programs keep what outlives a run: `artifacts` below `$XDG_STATE_HOME`.
+    pub fn state(&self) -> Option<PathBuf> {
+        self.folder("XDG_STATE_HOME", ".local/state")
+    }
+
+    /// Where this user's programs keep what can be made again: `artifacts` below `$XDG_CACHE_HOME`. None for root with
+    /// somebody else's home, as `sudo` leaves it.
+    pub fn cache(&self) -> Option<PathBuf> {
+        self.folder("XDG_CACHE_HOME", ".cache").filter(|_| self.home_is_mine())
+    }
+
+    fn folder(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+        let set = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+        let usual = || Some(PathBuf::from(self.get("HOME")?).join(below_home)).filter(|path| path.is_absolute());
+        set.or_else(usual).map(|folder| folder.join("artifacts"))
+    }
+
+    fn home_is_mine(&self) -> bool {
+        let me = rustix::process::geteuid().as_raw();
+        let owner = self.get("HOME").and_then(|home| rustix::fs::stat(home).ok()).map(|found| found.st_uid);
+        owner == Some(me)
+    }
+
     /// `$LOG_LEVEL` as generators see it.
     pub fn log_level(verbose: bool) -> String {
         if verbose { "debug" } else { "info" }.to_owned()

@@ -13,6 +13,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // Started again as the process that a component runs in, this program is nothing else.
+    artifacts_backend::worker_main();
     let cli = args::Cli::parse();
     let output = output::Output::new(cli.global.json, cli.global.verbose);
     match commands::run(&cli, &output) {

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use artifacts_backend::Place;
-use artifacts_flow::{Registry, Rooms, Survey};
+use artifacts_audit::Log;
+use artifacts_backend::{Place, Worker};
+use artifacts_flow::{Accept, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Selector};
@@ -16,6 +17,8 @@ use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row};
 use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::Root;
+use artifacts_trust::Trust;
+use serde_json::json;
 
 use crate::args::Global;
 use crate::declarations::Declarations;
@@ -37,6 +40,10 @@ pub struct Run {
     errors: Vec<(Option<InstanceName>, Failure)>,
     now: SystemTime,
     verbose: bool,
+    trust: Trust,
+    accept_grants: bool,
+    audit_log: PathBuf,
+    worker: Worker,
 }
 
 /// What the selectors mean.
@@ -69,7 +76,6 @@ impl Run {
         let faulty: BTreeSet<&InstanceName> = errors.iter().filter_map(|(name, _)| name.as_ref()).collect();
         let instances = resolved.instances.into_iter().filter(|(name, _)| !faulty.contains(name)).collect();
         Ok(Self {
-            environment,
             cancel,
             ram,
             instances,
@@ -80,6 +86,11 @@ impl Run {
             errors,
             now: SystemTime::now(),
             verbose: output.verbose,
+            trust: trust(&environment)?,
+            accept_grants: global.accept_grants,
+            audit_log: audit_log(global, &environment)?,
+            worker: worker(global, &environment),
+            environment,
         })
     }
 
@@ -117,23 +128,34 @@ impl Run {
     }
 
     /// Opens the rooms, without a sandbox for generators.
-    pub fn rooms(&self) -> Rooms<'_> {
+    pub fn rooms(&self) -> Result<Rooms<'_>, Failure> {
         let ram = self.ram.clone();
+        let worker = self.worker.clone();
         let place = move || {
             let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
             let folder = ram.folder().map_err(failed)?;
-            let scratch = folder.subfolder("slice").map_err(failed)?;
-            Ok((Place::in_process(scratch), folder))
+            folder.subfolder("slice").map_err(failed)?;
+            let worker = worker.clone().fallback(folder.path().join("slice"));
+            Ok((Place::Worker(worker), folder))
         };
-        Rooms {
+        let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), place);
+        Ok(Rooms {
             root: &self.root,
-            registry: Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), place),
+            registry: registry.asking(accept(self.trust.clone(), self.accept_grants)),
+            audit: Some(open_log(&self.audit_log)?),
             nix: self.nix.clone(),
             sandbox: None,
             generator_path: Vec::new(),
             cancel: &self.cancel,
             log_level: Environment::log_level(self.verbose),
             now: self.now,
+        })
+    }
+
+    /// Warns of every wall that a worker could not be given.
+    pub fn warn_of_missing_walls(rooms: &Rooms<'_>, output: &Output) {
+        for wall in rooms.registry.missing() {
+            output.warning(wall.weaker(), Some("`--require-sandbox` makes this an error"));
         }
     }
 
@@ -166,6 +188,51 @@ impl Run {
         };
         Report { instances: self.instances(&chosen.names).filter_map(row).collect(), errors: chosen.errors.clone() }
     }
+}
+
+/// Where every call of a backend is recorded: as the person says, or below this user's state.
+pub fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
+    match (&global.audit_log, environment.state()) {
+        (Some(file), _) => Ok(file.clone()),
+        (None, Some(state)) => Ok(state.join("audit.jsonl")),
+        (None, None) => Err(Failure::new("audit", "there is no place for the record of what backends do")
+            .help(Some("set HOME or XDG_STATE_HOME, or name a file with `--audit-log FILE`"))),
+    }
+}
+
+/// How the processes are made that components run in.
+fn worker(global: &Global, environment: &Environment) -> Worker {
+    let worker = Worker::default().required(global.require_sandbox);
+    match environment.cache() {
+        Some(cache) => worker.cache(cache.join("compiled")),
+        None => worker,
+    }
+}
+
+fn open_log(path: &Path) -> Result<Log, Failure> {
+    Log::open(path).map_err(|e| Failure::new("audit", e.to_string()).help(e.help()))
+}
+
+fn trust(environment: &Environment) -> Result<Trust, Failure> {
+    let state = environment.state().ok_or_else(|| {
+        Failure::new("", "there is no place to remember what was accepted").help(Some("set HOME or XDG_STATE_HOME"))
+    })?;
+    Ok(Trust::new(state.join("accepted")))
+}
+
+/// A component's grants count once the admin has accepted them for its very bytes.
+fn accept(trust: Trust, all: bool) -> Accept {
+    Box::new(move |_, component, grants| {
+        let what = json!({"component": component.sha256(), "grants": grants});
+        let failed = |e: artifacts_trust::Error| Failure::new("", e.to_string()).help(e.help());
+        if trust.accepted(&what).map_err(failed)? {
+            return Ok(true);
+        }
+        if all {
+            trust.accept(&what).map_err(failed)?;
+        }
+        Ok(all)
+    })
 }
 
 fn ram(environment: &Environment) -> Result<Ram, Failure> {

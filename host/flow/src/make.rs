@@ -286,7 +286,7 @@ impl Storing<'_> {
         if let Some(unrecorded) = audit::note(audit, backend, opened, names, Ended::from(&ended), now) {
             return Err(unrecorded.into());
         }
-        let serialized = ended.map_err(|stopped| not_serialized(instance, stopped))?;
+        let serialized = ended.map_err(|stopped| not_serialized(instance, &stopped))?;
         if let Some(running) = opened.backend.as_mut() {
             holds(running, instance, found, &serialized.files)?;
         }
@@ -306,7 +306,7 @@ fn holds(running: &mut Backend, instance: &Instance, found: &Found, files: &File
 }
 
 /// What a backend says after it was given plaintext may hold it, and is kept apart.
-fn not_serialized(instance: &Instance, stopped: CallFailed) -> Stopped {
+fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Stopped {
     let (why, help) = failure::words(&stopped.error);
     if stopped.saw_plaintext {
         let hidden = "its backend failed after it was given plaintext; its words may hold a secret and are not shown";

@@ -1,7 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{BUNDLED, Backend, Component, Grants, Limits, Persists, Place, bundled_component, effective};
+use artifacts_backend::{
+    BUNDLED, Backend, Component, Grants, Limits, Persists, Place, Protection, bundled_component, effective,
+};
 use artifacts_nix::Nix;
 use artifacts_ram::Folder;
 use artifacts_report::Failure;
@@ -73,6 +75,12 @@ impl Registry {
     pub fn on_target(mut self) -> Self {
         self.on_target = true;
         self
+    }
+
+    /// Walls that some worker could not be given.
+    pub fn missing(&self) -> BTreeSet<Protection> {
+        let running = self.opened.values().flatten().filter_map(|opened| opened.backend.as_ref());
+        running.flat_map(|backend| backend.missing().iter().copied()).collect()
     }
 
     /// All names that are declared or bundled, sorted.

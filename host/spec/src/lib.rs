@@ -11,7 +11,7 @@ mod types;
 
 pub use instance::InstanceName;
 pub use name::{Name, NameError};
-pub use parse::{Error, parse, parse_target};
+pub use parse::{Error, parse, parse_backends, parse_target};
 pub use schema::schema;
 pub use types::{
     Artifact, Backend, Component, DEFAULT_STORAGE, File, Generator, Prompt, PromptKind, SCHEMA, Spec, Target,

@@ -1,8 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{Name, SCHEMA, Spec, Target};
+use crate::{Backend, Name, SCHEMA, Spec, Target};
 
 /// Why a spec is refused.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +59,14 @@ pub fn parse(text: &str) -> Result<Spec, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn parse_target(text: &str) -> Result<Target, Error> {
+    typed(text)
+}
+
+/// Reads a registry of backends by name, as it stands in a spec.
+///
+/// # Errors
+/// See [`Error`].
+pub fn parse_backends(text: &str) -> Result<BTreeMap<Name, Backend>, Error> {
     typed(text)
 }
 

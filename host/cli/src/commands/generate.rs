@@ -56,17 +56,23 @@ impl Options {
         }
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let chosen = run.choose(&selectors);
-        let mut rooms = run.rooms();
-        // Locked before anything is looked at: what is found holds until it is replaced.
+        let mut rooms = run.rooms()?;
         let reach = run.with_dependencies(&chosen.names);
-        let mut writers = if self.dry_run {
-            Writers::default()
-        } else {
-            Writers::lock(&rooms, run.instances(&reach), &store_options(global, &run))
-        };
-        let survey = artifacts_flow::survey(&mut rooms, run.instances(&reach));
         let wanted = Wanted { stale: self.stale, regenerate: self.regenerate };
-        let steps = artifacts_flow::steps(&run.instances, &run.ordered, &chosen.names, &survey, wanted);
+        let look = |rooms: &mut artifacts_flow::Rooms<'_>| {
+            let survey = artifacts_flow::survey(rooms, run.instances(&reach));
+            let steps = artifacts_flow::steps(&run.instances, &run.ordered, &chosen.names, &survey, wanted);
+            (survey, steps)
+        };
+        let (mut survey, mut steps) = look(&mut rooms);
+        let mut writers = Writers::default();
+        // Nothing is written, not even a lock, when there is nothing to do. Otherwise it is looked at again under the lock:
+        // what is found then holds until it is replaced.
+        if !self.dry_run && !steps.is_empty() {
+            writers = Writers::lock(&rooms, run.instances(&reach), &store_options(global, &run));
+            (survey, steps) = look(&mut rooms);
+        }
+        Run::warn_of_missing_walls(&rooms, output);
 
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors.iter().cloned());

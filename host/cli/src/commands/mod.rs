@@ -1,5 +1,7 @@
 //! One file a command, each thin.
 
+pub mod activate;
+pub mod audit;
 pub mod backend;
 pub mod completions;
 pub mod generate;
@@ -20,6 +22,8 @@ pub struct Status(u8);
 
 impl Status {
     pub const DONE: Self = Self(0);
+    /// Something failed.
+    pub const FAILED: Self = Self(1);
     /// Wrong usage.
     pub const USAGE: Self = Self(2);
 }
@@ -40,6 +44,8 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
     match &cli.command {
         Command::Status(options) => options.run(&cli.global, output),
         Command::Generate(options) => options.run(&cli.global, output),
+        Command::Activate(options) => options.run(&cli.global, output),
+        Command::Audit(options) => options.run(&cli.global, output),
         Command::Backend(command) => command.run(&cli.global, output),
         Command::Schema(options) => options.run(output),
         Command::Completions(options) => options.run(),

@@ -19,8 +19,9 @@ impl Options {
         let run = Run::begin(global, output)?;
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let chosen = run.choose(&selectors);
-        let mut rooms = run.rooms();
+        let mut rooms = run.rooms()?;
         let survey = artifacts_flow::survey(&mut rooms, run.instances(&chosen.names));
+        Run::warn_of_missing_walls(&rooms, output);
         for (backend, calls) in &survey.calls {
             output.detail(&format!("{backend}: {calls} calls"));
         }

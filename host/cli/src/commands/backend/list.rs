@@ -21,7 +21,7 @@ struct Row {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let run = Run::begin(global, output)?;
-        let rooms = run.rooms();
+        let rooms = run.rooms()?;
         let rows: Vec<Row> = rooms.registry.names().iter().filter_map(|name| row(&rooms, name)).collect();
         if output.json() {
             let backends: Vec<_> = rows

@@ -1,5 +1,7 @@
 //! Commands that look at backends.
 
+pub mod annotate;
+pub mod explain;
 pub mod inspect;
 pub mod list;
 
@@ -12,6 +14,10 @@ use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a manifest into a component
+    Annotate(annotate::Options),
+    /// Show what a backend may do and use, and where each of it comes from
+    Explain(explain::Options),
     /// List the registered and the bundled backends
     List(list::Options),
     /// Show what a component is and wants, without running it
@@ -21,6 +27,8 @@ pub enum Command {
 impl Command {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         match self {
+            Self::Annotate(options) => options.run(output),
+            Self::Explain(options) => options.run(global, output),
             Self::List(options) => options.run(global, output),
             Self::Inspect(options) => options.run(output),
         }

@@ -1,0 +1,157 @@
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use artifacts_audit::{Filter, Record, Summary, read, summarise};
+use artifacts_plan::Selector;
+use artifacts_report::{Failure, escaped};
+use artifacts_spec::InstanceName;
+use clap::Args;
+use serde_json::json;
+
+use super::Status;
+use crate::args::Global;
+use crate::environment::Environment;
+use crate::output::Output;
+use crate::rooms::audit_log;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Only of this backend
+    #[arg(long, value_name = "NAME")]
+    backend: Option<String>,
+    /// Only from this moment on, as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<SystemTime>,
+    /// Only before this moment
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<SystemTime>,
+    /// Every record instead of a summary
+    #[arg(long)]
+    all: bool,
+}
+
+fn time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339_weak(text).map_err(|e| format!("{e}; expected a time as 2026-01-31T12:00:00Z"))
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let path = audit_log(global, &Environment::read())?;
+        let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
+        let found = read(&path, &filter).map_err(|e| Failure::new("audit", e.to_string()).help(e.help()))?;
+        for line in &found.damaged {
+            output.warning(&format!("line {line} of {} is no record", path.display()), None);
+        }
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let records: Vec<Record> = found.records.into_iter().filter(|record| about(record, &selectors)).collect();
+        let summaries = summarise(&records);
+        if output.json() {
+            let value = if self.all {
+                json!({"schema": 1, "records": records})
+            } else {
+                json!({"schema": 1, "backends": summaries})
+            };
+            output.line(&value.to_string());
+        } else if self.all {
+            for record in &records {
+                output.line(&in_full(record));
+            }
+        } else {
+            for summary in &summaries {
+                output.line(&in_short(summary));
+            }
+            if summaries.is_empty() {
+                output.note(&format!("nothing is recorded in {}", path.display()));
+            }
+        }
+        Ok(Status::DONE)
+    }
+}
+
+fn about(record: &Record, selectors: &[Selector]) -> bool {
+    let names = || record.host.instances.iter().filter_map(|name| name.parse::<InstanceName>().ok());
+    selectors.is_empty() || names().any(|name| selectors.iter().any(|selector| selector.matches(&name)))
+}
+
+/// A component's story in a few lines: what it was allowed, what it used, what it was refused.
+fn in_short(summary: &Summary) -> String {
+    let mut text = format!("{} ({}…)\n", escaped(&summary.backend), summary.sha256.get(..12).unwrap_or_default());
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "  {name:<10} {}", escaped(&value));
+        }
+    };
+    line("time", format!("{} to {}", summary.from, summary.to));
+    line("granted", words(summary.granted.iter().map(ToString::to_string)));
+    let operations = summary.operations.iter().map(|(operation, count)| format!("{count} {}", word(operation)));
+    line("calls", format!("{} of {} instances", words(operations), summary.instances.len()));
+    line("used", counts(&summary.used));
+    line(
+        "plaintext",
+        if summary.saw_plaintext == 0 {
+            "never given".into()
+        } else {
+            format!("given in {} calls", summary.saw_plaintext)
+        },
+    );
+    line("files", counts(&summary.files));
+    line("failed", counts(&summary.failed));
+    if summary.refused.is_empty() {
+        line("refused", "nothing".to_owned());
+    }
+    for (what, count) in &summary.refused {
+        line("refused", format!("{what} ({count} times)"));
+    }
+    text.trim_end().to_owned()
+}
+
+fn in_full(record: &Record) -> String {
+    let host = &record.host;
+    let mut text = format!(
+        "{} {} {} {} {}",
+        record.time,
+        escaped(&host.backend),
+        word(&host.operation),
+        word(&host.result),
+        escaped(&words(host.instances.iter().cloned()))
+    );
+    for call in &host.calls {
+        let _ = write!(text, "\n  host    {} x{}{}", escaped(&call.call), call.count, error(call.error.as_deref()));
+    }
+    for file in &record.worker.files {
+        let path = file.path.as_deref().unwrap_or("*");
+        let _ = write!(
+            text,
+            "\n  worker  {} {} x{} {} bytes{}",
+            escaped(&file.operation),
+            escaped(path),
+            file.count,
+            file.bytes,
+            error(file.error.as_deref())
+        );
+    }
+    text
+}
+
+fn error(why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| format!(" REFUSED: {}", escaped(why)))
+}
+
+fn word<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+fn counts(counts: &std::collections::BTreeMap<String, u64>) -> String {
+    words(counts.iter().map(|(what, count)| format!("{what} {count}")))
+}
+
+fn words(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,38 @@
+use std::path::PathBuf;
+
+use artifacts_backend::{Manifest, annotate};
+use artifacts_report::Failure;
+use clap::Args;
+
+use crate::commands::Status;
+use crate::output::Output;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// A component; it is changed in place
+    file: PathBuf,
+    /// The manifest, as JSON
+    #[arg(long, value_name = "FILE")]
+    manifest: PathBuf,
+    /// Write the result here, and leave the component as it is
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Options {
+    pub fn run(&self, output: &Output) -> Result<Status, Failure> {
+        let manifest = Manifest::parse(&read(&self.manifest)?)
+            .map_err(|e| Failure::new(self.manifest.display().to_string(), format!("no manifest: {e}")))?;
+        let annotated = annotate(&read(&self.file)?, &manifest)
+            .map_err(|e| Failure::new(self.file.display().to_string(), e.to_string()).help(e.help()))?;
+        let to = self.output.as_ref().unwrap_or(&self.file);
+        std::fs::write(to, annotated)
+            .map_err(|e| Failure::new(to.display().to_string(), format!("it cannot be written: {e}")))?;
+        output.note(&format!("{} is annotated as {} {}", to.display(), manifest.name, manifest.version));
+        Ok(Status::DONE)
+    }
+}
+
+fn read(file: &PathBuf) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|e| Failure::new(file.display().to_string(), format!("it cannot be read: {e}")))
+}
