@@ -1,10 +1,20 @@
-//! Sealing with age: parsed recipients, files, and the hash by which a sealed header is known again.
+//! Sealing and opening with age: parsed recipients, a person's identities, files, and the hash by which a sealed header is
+//! known again.
 
 mod error;
 mod header;
+mod identity;
+mod locked;
+mod open;
+mod person;
+mod plugin;
 mod recipient;
 mod seal;
 
 pub use error::Error;
 pub use header::header_sha256;
+pub use identity::IdentityError;
+pub use open::{OpenError, Opener};
+pub use person::{Nobody, Person};
+pub use plugin::Plugins;
 pub use seal::{Sealed, Sealer, seal};

@@ -1,0 +1,204 @@
+use std::io::Read;
+use std::sync::Arc;
+
+use age::armor::ArmoredReader;
+use age::{DecryptError, Decryptor};
+use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
+use age_core::secrecy::ExposeSecret;
+use artifacts_seam::Secret;
+use zeroize::Zeroizing;
+
+use crate::Person;
+use crate::identity::{self, Found, IdentityError, Key};
+use crate::locked::Locked;
+use crate::plugin::{self, PluginIdentity, Plugins};
+
+/// Why a file was not opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// None of the identities is a reader.
+    #[error("no identity opens it{}", told(.closed, .plugins))]
+    NoIdentity {
+        /// Files that could not be tried, for want of their passphrase.
+        closed: Vec<String>,
+        /// What plugins said.
+        plugins: Vec<String>,
+    },
+    /// No age file, or a damaged one.
+    #[error("the age file is damaged: {0}")]
+    Corrupt(String),
+}
+
+impl OpenError {
+    /// The failure's kind in the contract with backends.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NoIdentity { .. } => "no-identity",
+            Self::Corrupt(_) => "corrupt",
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::NoIdentity { closed, .. } if !closed.is_empty() => "give the passphrase, or another identity with -i",
+            Self::NoIdentity { .. } => "name the private key of one of its readers with -i",
+            Self::Corrupt(_) => "take the file from the last good commit, or make the secret anew",
+        }
+    }
+}
+
+fn told(closed: &[String], plugins: &[String]) -> String {
+    let mut text = String::new();
+    if !closed.is_empty() {
+        text = format!("; not tried for want of a passphrase: {}", closed.join(", "));
+    }
+    for said in plugins {
+        text.push_str("; ");
+        text.push_str(said);
+    }
+    text
+}
+
+/// Opens age files with a person's identities: first those that need nobody, then those under a passphrase, then plugins.
+pub struct Opener {
+    person: Arc<dyn Person>,
+    plugins: Plugins,
+    keys: Vec<Key>,
+    locked: Vec<Locked>,
+    of_plugins: Vec<PluginIdentity>,
+}
+
+impl Opener {
+    /// Without an identity yet.
+    pub fn new(person: Arc<dyn Person>, plugins: Plugins) -> Self {
+        Self { person, plugins, keys: Vec::new(), locked: Vec::new(), of_plugins: Vec::new() }
+    }
+
+    /// Takes a file of identities in: an ssh private key, or age identities, each plain or under a passphrase, which is not
+    /// asked for before a file needs it. `name` is for messages.
+    ///
+    /// # Errors
+    /// When it holds none, or one of a plugin that is not allowed.
+    pub fn add(&mut self, name: &str, content: &Secret) -> Result<(), IdentityError> {
+        match identity::read(name, content)? {
+            Found::Keys { keys, plugins } => {
+                if let Some(refused) = plugins.iter().find(|identity| !self.plugins.allowed.contains(&identity.plugin))
+                {
+                    return Err(IdentityError::Plugin { name: name.to_owned(), plugin: refused.plugin.clone() });
+                }
+                self.keys.extend(keys);
+                self.of_plugins.extend(plugins);
+            }
+            Found::LockedSsh(key) => {
+                let locked = Locked::ssh(name, key, Arc::clone(&self.person));
+                self.locked.push(locked.map_err(|why| IdentityError::None { name: name.to_owned(), why })?);
+            }
+            Found::LockedFile(content) => self.locked.push(Locked::file(name, content, Arc::clone(&self.person))),
+        }
+        Ok(())
+    }
+
+    /// Whether there is no identity at all.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.locked.is_empty() && self.of_plugins.is_empty()
+    }
+
+    /// Opens one file, binary or armored. For many, [`Opener::open_many`] asks plugins once.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(&self, file: &[u8]) -> Result<Secret, OpenError> {
+        self.open_many(&[file]).pop().unwrap_or_else(|| Err(OpenError::Corrupt("nothing came of it".to_owned())))
+    }
+
+    /// Opens many files, in their order. A plugin is run once for all that no other identity opens.
+    pub fn open_many(&self, files: &[&[u8]]) -> Vec<Result<Secret, OpenError>> {
+        let mut opened: Vec<Result<Opened, OpenError>> = files.iter().map(|file| self.without_plugins(file)).collect();
+        let mut said = Vec::new();
+        for plugin in plugin::names(&self.of_plugins) {
+            let asked: Vec<&mut Opened> =
+                opened.iter_mut().filter_map(|one| one.as_mut().ok()).filter(|one| one.key.is_none()).collect();
+            if asked.is_empty() {
+                break;
+            }
+            said.extend(self.ask(plugin, asked));
+        }
+        opened.into_iter().zip(files).map(|(one, file)| self.finish(one?, file, &said)).collect()
+    }
+
+    fn without_plugins(&self, file: &[u8]) -> Result<Opened, OpenError> {
+        let stanzas = stanzas(file)?;
+        let keys = self.keys.iter().map(|key| &**key as &dyn age::Identity);
+        let locked = self.locked.iter().map(|locked| locked as &dyn age::Identity);
+        // One that fails on a stanza may have met an altered one, or another's with the same tag: the next may do.
+        let found = keys.chain(locked).find_map(|identity| identity.unwrap_stanzas(&stanzas)?.ok());
+        let key = found.map(|key| Zeroizing::new(*key.expose_secret()));
+        Ok(Opened { stanzas, key })
+    }
+
+    fn ask(&self, plugin: &str, asked: Vec<&mut Opened>) -> Option<String> {
+        let stanzas: Vec<&[Stanza]> = asked.iter().map(|one| one.stanzas.as_slice()).collect();
+        let identities: Vec<&str> =
+            self.of_plugins.iter().filter(|one| one.plugin == plugin).map(|one| one.text.as_str()).collect();
+        match plugin::unwrap(plugin, &self.plugins, &identities, &stanzas, &*self.person) {
+            Ok(answer) => {
+                for (one, key) in asked.into_iter().zip(answer.keys) {
+                    one.key = key;
+                }
+                (!answer.errors.is_empty()).then(|| format!("age-plugin-{plugin}: {}", answer.errors.join(", ")))
+            }
+            Err(error) => Some(format!("age-plugin-{plugin}: {error}")),
+        }
+    }
+
+    fn finish(&self, opened: Opened, file: &[u8], said: &[String]) -> Result<Secret, OpenError> {
+        let Some(key) = opened.key else {
+            let closed = self.locked.iter().filter_map(|locked| locked.closed().map(str::to_owned)).collect();
+            return Err(OpenError::NoIdentity { closed, plugins: said.to_vec() });
+        };
+        let known = Known(key);
+        let mut plain = Zeroizing::new(Vec::with_capacity(file.len()));
+        let decryptor = Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|error| corrupt(&error))?;
+        let mut reader = decryptor.decrypt(std::iter::once(&known as _)).map_err(|error| corrupt(&error))?;
+        reader.read_to_end(&mut plain).map_err(|error| OpenError::Corrupt(error.to_string()))?;
+        Ok(Secret::new(std::mem::take(&mut *plain)))
+    }
+}
+
+/// A file on its way: its header, and the key once somebody knew it.
+struct Opened {
+    stanzas: Vec<Stanza>,
+    key: Option<Zeroizing<[u8; FILE_KEY_BYTES]>>,
+}
+
+fn corrupt(error: &DecryptError) -> OpenError {
+    OpenError::Corrupt(error.to_string().lines().next().unwrap_or_default().to_owned())
+}
+
+/// The header's stanzas: what age's reader offers to an identity.
+fn stanzas(file: &[u8]) -> Result<Vec<Stanza>, OpenError> {
+    struct Listener(std::cell::RefCell<Vec<Stanza>>);
+    impl age::Identity for Listener {
+        fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+            let Stanza { tag, args, body } = stanza;
+            self.0.borrow_mut().push(Stanza { tag: tag.clone(), args: args.clone(), body: body.clone() });
+            None
+        }
+    }
+    let listener = Listener(std::cell::RefCell::default());
+    let decryptor = Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|error| corrupt(&error))?;
+    match decryptor.decrypt(std::iter::once(&listener as _)) {
+        Ok(_) | Err(DecryptError::NoMatchingKeys) => Ok(listener.0.into_inner()),
+        Err(error) => Err(corrupt(&error)),
+    }
+}
+
+/// The file key itself as an identity.
+struct Known(Zeroizing<[u8; FILE_KEY_BYTES]>);
+
+impl age::Identity for Known {
+    fn unwrap_stanza(&self, _: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        Some(Ok(FileKey::init_with_mut(|key| *key = *self.0)))
+    }
+}

@@ -1,0 +1,267 @@
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use age_core::format::{FILE_KEY_BYTES, Stanza};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
+use zeroize::Zeroizing;
+
+use crate::Person;
+
+/// Far more than a plugin has to say in one line.
+const LONGEST_LINE: u64 = 1 << 16;
+/// Of one message.
+const LONGEST_BODY: usize = 1 << 20;
+/// age wraps bodies at this many characters.
+const COLUMNS: usize = 64;
+
+/// Which plugins may be run, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Plugins {
+    /// Their names, `yubikey` for `age-plugin-yubikey`.
+    pub allowed: BTreeSet<String>,
+    /// Folders where their programs are looked for, in order.
+    pub folders: Vec<PathBuf>,
+    /// All that they see of the environment.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+impl Plugins {
+    fn program(&self, name: &str) -> Option<PathBuf> {
+        let file = format!("age-plugin-{name}");
+        self.folders.iter().map(|folder| folder.join(&file)).find(|program| program.is_file())
+    }
+}
+
+/// An identity that a plugin understands.
+pub(crate) struct PluginIdentity {
+    pub plugin: String,
+    pub text: Zeroizing<String>,
+}
+
+/// Reads `AGE-PLUGIN-NAME-1…`.
+pub(crate) fn parse(line: &str) -> Option<PluginIdentity> {
+    let (hrp, _) = bech32::decode(line).ok()?;
+    let name = hrp.to_lowercase();
+    let name = name.strip_prefix("age-plugin-")?.strip_suffix('-')?;
+    let clean = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'.');
+    let plain = !name.is_empty() && !name.starts_with('.') && name.bytes().all(clean);
+    plain.then(|| PluginIdentity { plugin: name.to_owned(), text: Zeroizing::new(line.to_owned()) })
+}
+
+/// The plugins of these identities, each once, in order.
+pub(crate) fn names(identities: &[PluginIdentity]) -> Vec<&str> {
+    let mut seen = BTreeSet::new();
+    identities.iter().map(|identity| identity.plugin.as_str()).filter(|name| seen.insert(*name)).collect()
+}
+
+/// What a plugin made of several files.
+pub(crate) struct Answer {
+    /// The file keys, in the files' order.
+    pub keys: Vec<Option<Zeroizing<[u8; FILE_KEY_BYTES]>>>,
+    /// What it could not do, in its own words, escaped.
+    pub errors: Vec<String>,
+}
+
+/// Asks one plugin for the keys of several files in one session, so that it may ask for a PIN or a touch once. There is no
+/// time limit: it may wait for a person. It sees nothing of the environment but what it is given.
+pub(crate) fn unwrap(
+    name: &str,
+    plugins: &Plugins,
+    identities: &[&str],
+    files: &[&[Stanza]],
+    person: &dyn Person,
+) -> Result<Answer, String> {
+    if !plugins.allowed.contains(name) {
+        return Err("it is not allowed".to_owned());
+    }
+    let program = plugins.program(name).ok_or("its program is not there")?;
+    let mut session = Session::start(program, plugins).map_err(|error| error.to_string())?;
+    let answer = session.run(identities, files, person).map_err(|error| error.to_string());
+    session.end();
+    answer
+}
+
+/// A running plugin.
+struct Session {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Session {
+    fn start(program: PathBuf, plugins: &Plugins) -> std::io::Result<Self> {
+        let mut child = Command::new(program)
+            .arg("--age-plugin=identity-v1")
+            .env_clear()
+            .envs(plugins.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let none = || std::io::Error::other("it has no standard streams");
+        let (input, output) = (child.stdin.take(), child.stdout.take().ok_or_else(none)?);
+        Ok(Self { child, input, output: BufReader::new(output) })
+    }
+
+    /// Closing its input lets a plugin end by itself; one that does not is ended.
+    fn end(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn run(&mut self, identities: &[&str], files: &[&[Stanza]], person: &dyn Person) -> std::io::Result<Answer> {
+        for identity in identities {
+            self.send("add-identity", &[identity], b"")?;
+        }
+        for (index, stanzas) in files.iter().enumerate() {
+            for stanza in *stanzas {
+                let index = index.to_string();
+                let words: Vec<&str> =
+                    [index.as_str(), &stanza.tag].into_iter().chain(stanza.args.iter().map(String::as_str)).collect();
+                self.send("recipient-stanza", &words, &stanza.body)?;
+            }
+        }
+        self.send("done", &[], b"")?;
+        let mut answer = Answer { keys: files.iter().map(|_| None).collect(), errors: Vec::new() };
+        loop {
+            let message = self.receive()?;
+            if message.words.first().is_some_and(|word| word == "done") {
+                return Ok(answer);
+            }
+            self.reply(&message, &mut answer, person)?;
+        }
+    }
+
+    fn reply(&mut self, message: &Message, answer: &mut Answer, person: &dyn Person) -> std::io::Result<()> {
+        let words: Vec<&str> = message.words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["msg", ..] => {
+                person.message(&message.text());
+                self.send("ok", &[], b"")
+            }
+            ["confirm", labels @ ..] => {
+                let label =
+                    |index: usize| labels.get(index).and_then(|text| BASE64.decode(text).ok()).map(|text| shown(&text));
+                let yes = label(0).unwrap_or_else(|| "yes".to_owned());
+                match person.confirm(&message.text(), &yes, label(1).as_deref()) {
+                    Some(true) => self.send("ok", &["yes"], b""),
+                    Some(false) => self.send("ok", &["no"], b""),
+                    None => self.send("fail", &[], b""),
+                }
+            }
+            ["request-public", ..] => match person.text(&message.text()) {
+                Some(text) => self.send("ok", &[], text.as_bytes()),
+                None => self.send("fail", &[], b""),
+            },
+            ["request-secret", ..] => match person.passphrase(&message.text()) {
+                Some(secret) => self.send("ok", &[], secret.expose()),
+                None => self.send("fail", &[], b""),
+            },
+            ["file-key", index] => {
+                let slot = index.parse().ok().and_then(|index: usize| answer.keys.get_mut(index));
+                let key = <[u8; FILE_KEY_BYTES]>::try_from(message.body.as_slice());
+                match (slot, key) {
+                    (Some(slot @ None), Ok(key)) => {
+                        *slot = Some(Zeroizing::new(key));
+                        self.send("ok", &[], b"")
+                    }
+                    _ => self.send("fail", &[], b""),
+                }
+            }
+            ["error", ..] => {
+                answer.errors.push(message.text());
+                self.send("ok", &[], b"")
+            }
+            _ => self.send("unsupported", &[], b""),
+        }
+    }
+
+    /// A message in age's form: a line of words, then the body in base64, whose last line is shorter than the others.
+    fn send(&mut self, command: &str, words: &[&str], body: &[u8]) -> std::io::Result<()> {
+        let mut text = Zeroizing::new(format!("-> {command}"));
+        for word in words {
+            text.push(' ');
+            text.push_str(word);
+        }
+        text.push('\n');
+        let encoded = Zeroizing::new(BASE64.encode(body));
+        let mut rest = encoded.as_str();
+        while rest.len() >= COLUMNS {
+            let (line, after) = rest.split_at(COLUMNS);
+            text.push_str(line);
+            text.push('\n');
+            rest = after;
+        }
+        text.push_str(rest);
+        text.push('\n');
+        let input = self.input.as_mut().ok_or_else(|| std::io::Error::other("it was ended"))?;
+        input.write_all(text.as_bytes())?;
+        input.flush()
+    }
+
+    fn receive(&mut self) -> std::io::Result<Message> {
+        let head = self.line()?;
+        let words =
+            head.strip_prefix("-> ").ok_or_else(|| std::io::Error::other("it does not speak age's plugin protocol"))?;
+        let words = words.split(' ').map(str::to_owned).collect();
+        let mut encoded = Zeroizing::new(String::new());
+        loop {
+            let line = self.line()?;
+            encoded.push_str(&line);
+            if line.len() < COLUMNS {
+                break;
+            }
+            if encoded.len() > LONGEST_BODY {
+                return Err(std::io::Error::other("it says too much at once"));
+            }
+        }
+        let body = BASE64.decode(encoded.as_bytes()).map_err(|_| std::io::Error::other("it sent a damaged message"))?;
+        Ok(Message { words, body: Zeroizing::new(body) })
+    }
+
+    fn line(&mut self) -> std::io::Result<Zeroizing<String>> {
+        let mut line = Zeroizing::new(String::new());
+        (&mut self.output).take(LONGEST_LINE).read_line(&mut line)?;
+        if line.pop() != Some('\n') {
+            return Err(std::io::Error::other("it ended before it was done"));
+        }
+        Ok(line)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What a plugin says.
+struct Message {
+    words: Vec<String>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Message {
+    fn text(&self) -> String {
+        shown(&self.body)
+    }
+}
+
+/// Safe on a terminal, and not longer than a person reads.
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .take(500)
+        .flat_map(|char| {
+            if char.is_control() { char.escape_default().collect::<String>() } else { char.to_string() }
+                .chars()
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}

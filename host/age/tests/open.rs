@@ -1,0 +1,330 @@
+//! Opening: every kind of identity, passphrases once, plugins once.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use age_core::format::{FileKey, Stanza};
+use age_core::secrecy::{ExposeSecret, SecretString};
+use artifacts_age::{IdentityError, Nobody, OpenError, Opener, Person, Plugins, seal};
+use artifacts_seam::Secret;
+
+/// An ssh host key, and the age recipient that ssh-to-age makes of it.
+const HOST: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIAAAAIg3nzlwN585\ncAAAAAtzc2gtZWQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIA\nAAAECjtiRqnFYLpbKlepqcd5KYJKaOKV4pBvm66QnDZijTDMOByeNaA/w7w4r1em1TKMk9\nWDtHiEqmbzfE4LGtIEMgAAAABGhvc3QB\n-----END OPENSSH PRIVATE KEY-----\n";
+const CONVERTED: &str = "age14wyex08057f74ppvtjl5uatpqh36eld8n6a7yld0cdecm9pvkqxqyymewx";
+
+/// Somebody who knows one passphrase, counted.
+#[derive(Default)]
+struct Admin {
+    passphrase: Option<&'static str>,
+    asked: AtomicUsize,
+    read: Mutex<Vec<String>>,
+}
+
+impl Admin {
+    fn who_knows(passphrase: &'static str) -> Arc<Self> {
+        Arc::new(Self { passphrase: Some(passphrase), ..Self::default() })
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Person for Admin {
+    fn passphrase(&self, _: &str) -> Option<Secret> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Some(Secret::new(self.passphrase?.as_bytes().to_vec()))
+    }
+
+    fn message(&self, text: &str) {
+        self.read.lock().unwrap().push(text.to_owned());
+    }
+
+    fn confirm(&self, _: &str, _: &str, _: Option<&str>) -> Option<bool> {
+        Some(true)
+    }
+
+    fn text(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.as_bytes().to_vec())
+}
+
+fn sealed(recipient: &str) -> Vec<u8> {
+    seal(&secret("hunter2"), &[recipient.trim().to_owned()], true).unwrap()
+}
+
+fn opener(person: Arc<dyn Person>, identities: &[&str]) -> Opener {
+    let mut opener = Opener::new(person, Plugins::default());
+    for (index, identity) in identities.iter().enumerate() {
+        opener.add(&format!("identity {index}"), &secret(identity)).unwrap();
+    }
+    opener
+}
+
+/// An ssh key, private and public.
+fn ssh(kind: &str, passphrase: &str) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-t", kind, "-N", passphrase, "-C", "", "-f"]).arg(&file);
+    if kind == "rsa" {
+        keygen.args(["-b", "2048"]);
+    }
+    assert!(keygen.status().expect("ssh-keygen is needed").success());
+    (fs::read_to_string(&file).unwrap(), fs::read_to_string(file.with_extension("pub")).unwrap())
+}
+
+fn age_pair() -> (String, String) {
+    let key = age::x25519::Identity::generate();
+    (key.to_string().expose_secret().to_owned(), key.to_public().to_string())
+}
+
+fn no_identity(result: Result<Secret, OpenError>) -> (Vec<String>, Vec<String>) {
+    match result {
+        Err(OpenError::NoIdentity { closed, plugins }) => (closed, plugins),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_kind_of_key_opens_what_is_sealed_to_it_and_nothing_else() {
+    let mut pairs = vec![ssh("ed25519", ""), ssh("rsa", ""), age_pair()];
+    pairs.push((HOST.to_owned(), CONVERTED.to_owned()));
+    for (index, (private, public)) in pairs.iter().enumerate() {
+        let file = sealed(public);
+        let with_comment = format!("# created by age-keygen\n\n{private}\n");
+        let private = if private.starts_with("AGE") { &with_comment } else { private };
+        assert_eq!(opener(Arc::new(Nobody), &[private]).open(&file).unwrap(), secret("hunter2"), "{index}");
+        let (other, _) = age_pair();
+        no_identity(opener(Arc::new(Nobody), &[&other]).open(&file));
+    }
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once() {
+    for kind in ["ed25519", "rsa"] {
+        let (private, public) = ssh(kind, "correct horse");
+        let admin = Admin::who_knows("correct horse");
+        let opener = opener(admin.clone(), &[&private]);
+        assert_eq!(admin.asked(), 0, "not before a file needs it");
+        for _ in 0..3 {
+            assert_eq!(opener.open(&sealed(&public)).unwrap(), secret("hunter2"));
+        }
+        assert_eq!(admin.asked(), 1, "{kind}");
+    }
+}
+
+#[test]
+fn a_passphrase_is_not_asked_for_what_another_key_opens_or_this_one_cannot() {
+    let (private, _) = ssh("rsa", "x");
+    let (other, public) = age_pair();
+    let admin = Admin::who_knows("x");
+    opener(admin.clone(), &[&private, &other]).open(&sealed(&public)).unwrap();
+    let (closed, _) = no_identity(opener(admin.clone(), &[&private]).open(&sealed(&public)));
+    assert_eq!((admin.asked(), closed), (0, vec!["identity 0".to_owned()]));
+}
+
+#[test]
+fn a_wrong_passphrase_may_be_corrected_and_a_missing_one_is_told() {
+    let (private, public) = ssh("ed25519", "right");
+    let admin = Admin::who_knows("wrong");
+    let wrong = opener(admin.clone(), &[&private]);
+    for _ in 0..2 {
+        let (closed, _) = no_identity(wrong.open(&sealed(&public)));
+        assert_eq!(closed, ["identity 0"]);
+    }
+    assert_eq!(admin.asked(), 3, "three tries a run, not a file");
+    let error = opener(Arc::new(Nobody), &[&private]).open(&sealed(&public)).unwrap_err();
+    assert_eq!(error.kind(), "no-identity");
+    assert!(error.to_string().contains("passphrase: identity 0"), "{error}");
+}
+
+#[test]
+fn identities_in_an_age_file_under_a_passphrase() {
+    let (private, public) = age_pair();
+    let encryptor = age::Encryptor::with_user_passphrase(SecretString::from("pass".to_owned()));
+    let mut file = Vec::new();
+    let armor = age::armor::ArmoredWriter::wrap_output(&mut file, age::armor::Format::AsciiArmor).unwrap();
+    let mut writer = encryptor.wrap_output(armor).unwrap();
+    writer.write_all(private.as_bytes()).unwrap();
+    writer.finish().unwrap().finish().unwrap();
+    let admin = Admin::who_knows("pass");
+    let opener = opener(admin.clone(), &[std::str::from_utf8(&file).unwrap()]);
+    opener.open(&sealed(&public)).unwrap();
+    opener.open(&sealed(&public)).unwrap();
+    assert_eq!(admin.asked(), 1);
+}
+
+#[test]
+fn what_is_no_identity_says_why_and_shows_nothing_of_it() {
+    let mut opener = Opener::new(Arc::new(Nobody), Plugins::default());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("k");
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&file).status().unwrap();
+    assert!(made.success());
+    let ecdsa = fs::read_to_string(&file).unwrap();
+    let (_, public) = ssh("ed25519", "");
+    let cut = &HOST[..HOST.len() / 2];
+    for (text, word) in [
+        ("", "empty"),
+        ("# only a comment\n", "empty"),
+        ("hunter2hunter2", "line 1"),
+        ("AGE-SECRET-KEY-1QQQQ", "line 1"),
+        (&public, "public key"),
+        (&ecdsa, "of a kind that age cannot use"),
+        (cut, "holds no identity"),
+    ] {
+        let error = opener.add("key.txt", &secret(text)).unwrap_err();
+        let message = error.to_string();
+        assert!(message.starts_with("key.txt ") && message.contains(word), "{message}");
+        assert!(!message.contains("hunter2") && !message.contains("QQQQ") && !error.help().is_empty());
+    }
+    assert!(opener.add("key.txt", &Secret::new(vec![0xff])).is_err());
+    assert!(opener.is_empty());
+}
+
+#[test]
+fn a_damaged_file_is_not_a_missing_identity() {
+    let (private, public) = age_pair();
+    let opener = opener(Arc::new(Nobody), &[&private]);
+    let file = seal(&secret("hunter2"), &[public], false).unwrap();
+    let mut body = file.clone();
+    *body.last_mut().unwrap() ^= 1;
+    for damaged in [b"".as_slice(), b"hello", &file[..40], &file[..file.len() - 1], &body] {
+        let error = opener.open(damaged).unwrap_err();
+        assert_eq!(error.kind(), "corrupt", "{error}");
+    }
+    let mac = file.windows(4).position(|at| at == b"--- ").unwrap() + 6;
+    let mut header = file;
+    header[mac] = if header[mac] == b'A' { b'B' } else { b'A' };
+    assert_eq!(opener.open(&header).unwrap_err().kind(), "corrupt");
+}
+
+/// A recipient whose files only the plugin `tester` opens; the key lies in the open.
+struct Tester;
+
+impl age::Recipient for Tester {
+    fn wrap_file_key(&self, key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
+        let body = key.expose_secret().to_vec();
+        Ok((vec![Stanza { tag: "tester".into(), args: vec!["x".into()], body }], HashSet::new()))
+    }
+}
+
+fn for_tester(text: &str) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut writer =
+        age::Encryptor::with_recipients(std::iter::once(&Tester as _)).unwrap().wrap_output(&mut file).unwrap();
+    writer.write_all(text.as_bytes()).unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+fn plugin_identity() -> String {
+    bech32::encode_upper::<bech32::Bech32>(bech32::Hrp::parse("age-plugin-tester-").unwrap(), b"id").unwrap()
+}
+
+/// Builds a plugin that counts its runs, keeps its environment, asks for a touch and unwraps what is for it.
+fn build_plugin(folder: &Path, then: &str) {
+    let program = folder.join("age-plugin-tester");
+    let here = folder.display();
+    let script = format!(
+        "#!/bin/bash\necho run >> '{here}/runs'\nenv > '{here}/environment'\nkeys=()\n\
+         while IFS= read -r line; do set -- $line; body=; while IFS= read -r part; do body+=$part; [ ${{#part}} -lt 64 ] && break; done; case \"$2 $4\" in\n\
+         'recipient-stanza tester') keys+=(\"$3 $body\");; 'done ') break;; esac; done\n\
+         {then}\n\
+         printf -- '-> msg\\n%s\\n' \"$(printf 'touch\\033[31m it' | base64 | tr -d =)\"; read -r; read -r\n\
+         for key in \"${{keys[@]}}\"; do printf -- '-> file-key %s\\n%s\\n' ${{key% *}} \"${{key#* }}\"; read -r; read -r; done\n\
+         printf -- '-> done\\n\\n'\n"
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn plugins(folder: &Path) -> Plugins {
+    Plugins {
+        allowed: BTreeSet::from(["tester".to_owned()]),
+        folders: vec![folder.to_owned()],
+        environment: vec![("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())],
+    }
+}
+
+#[test]
+fn a_plugin_is_run_once_for_many_files_and_sees_only_its_own_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    build_plugin(folder.path(), "");
+    let admin = Admin::who_knows("x");
+    let mut opener = Opener::new(admin.clone(), plugins(folder.path()));
+    opener.add("card", &secret(&plugin_identity())).unwrap();
+    let (private, public) = age_pair();
+    opener.add("own", &secret(&private)).unwrap();
+
+    let files = [for_tester("one"), sealed(&public), for_tester("two")];
+    let slices: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    let results: Vec<Secret> = opener.open_many(&slices).into_iter().map(Result::unwrap).collect();
+    assert_eq!(results, [secret("one"), secret("hunter2"), secret("two")]);
+    assert_eq!(fs::read_to_string(folder.path().join("runs")).unwrap(), "run\n");
+    assert_eq!(*admin.read.lock().unwrap(), ["touch\\u{1b}[31m it"], "what it says is safe on a terminal");
+
+    let seen = fs::read_to_string(folder.path().join("environment")).unwrap();
+    let names: BTreeSet<&str> = seen.lines().filter_map(|line| line.split('=').next()).collect();
+    assert!(names.is_superset(&BTreeSet::from(["ONLY", "PATH"])));
+    assert!(names.is_subset(&BTreeSet::from(["ONLY", "PATH", "PWD", "SHLVL", "_"])), "{seen}");
+
+    opener.open(&sealed(&public)).unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join("runs")).unwrap(), "run\n", "not run when it is not needed");
+}
+
+#[test]
+fn a_plugin_that_is_not_allowed_or_not_there_is_not_run() {
+    let folder = tempfile::tempdir().unwrap();
+    build_plugin(folder.path(), "");
+    let mut refused = Opener::new(Arc::new(Nobody), Plugins { allowed: BTreeSet::new(), ..plugins(folder.path()) });
+    let error = refused.add("card", &secret(&plugin_identity())).unwrap_err();
+    assert_eq!(error, IdentityError::Plugin { name: "card".into(), plugin: "tester".into() });
+    let mut missing = Opener::new(Arc::new(Nobody), Plugins { folders: Vec::new(), ..plugins(folder.path()) });
+    missing.add("card", &secret(&plugin_identity())).unwrap();
+    let (_, plugins) = no_identity(missing.open(&for_tester("x")));
+    assert_eq!(plugins, ["age-plugin-tester: its program is not there"]);
+    assert!(!folder.path().join("runs").exists());
+}
+
+#[test]
+fn a_plugin_that_fails_or_lies_opens_nothing() {
+    let wrong_key = "printf -- '-> file-key 0\\n%s\\n' \"$(printf 0123456789abcdef | base64 | tr -d =)\"; read -r; read -r; keys=()";
+    for (then, kind, word) in [
+        ("exit 1", "no-identity", "ended before it was done"),
+        ("echo hello", "no-identity", "does not speak"),
+        (
+            "printf -- '-> error internal\\n%s\\n' \"$(printf 'no card' | base64 | tr -d =)\"; read -r; read -r; keys=()",
+            "no-identity",
+            "no card",
+        ),
+        ("keys=()", "no-identity", "no identity opens it"),
+        (
+            "printf -- '-> file-key 7\\nAAAAAAAAAAAAAAAAAAAAAA\\n'; read -r; read -r; keys=()",
+            "no-identity",
+            "no identity opens it",
+        ),
+        ("printf -- '-> file-key 0\\nAAAA\\n'; read -r; read -r; keys=()", "no-identity", "no identity opens it"),
+        (wrong_key, "corrupt", "damaged"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        build_plugin(folder.path(), then);
+        let mut opener = Opener::new(Arc::new(Nobody), plugins(folder.path()));
+        opener.add("card", &secret(&plugin_identity())).unwrap();
+        let error = opener.open(&for_tester("x")).unwrap_err();
+        assert_eq!(error.kind(), kind, "{then}: {error}");
+        assert!(error.to_string().contains(word), "{then}: {error}");
+    }
+}
