@@ -1,0 +1,172 @@
+//! The backend sops-nix and a backend in C through the program itself, and the real sops on what they made.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Result, ensure};
+use artifacts_tests::fleet::{Fleet, guest};
+use serde_json::{Value, json};
+
+/// Bytes that are no text, and an empty file.
+const MAKE: &str =
+    "#!/bin/bash\nprintf 'made %s\\377\\n\\n' \"$RANDOM$RANDOM\" > \"$out/secret\"\n: > \"$out/empty\"\n";
+const TEXTS: &str = "#!/bin/bash\nprintf 'made %s\\n' \"$RANDOM$RANDOM\" > \"$out/secret\"\n: > \"$out/empty\"\n";
+
+fn artifact(backend: &str, generator: &Value) -> Value {
+    json!({"backend": backend, "files": {"secret": {}, "empty": {}}, "generator": generator})
+}
+
+/// A machine whose key both backends know.
+fn machine(fleet: Fleet, artifacts: &Value) -> Result<Fleet> {
+    let mut fleet = fleet.machine("web1", artifacts)?;
+    let key = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": key}));
+    Ok(fleet)
+}
+
+fn one(backend: &str) -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", MAKE)?;
+    machine(fleet, &json!({"a": artifact(backend, &generator)}))
+}
+
+/// The real sops with one of the fleet's keys.
+fn sops(fleet: &Fleet, key: &str, arguments: &[&str]) -> Result<Output> {
+    let program = std::env::var_os("ARTIFACTS_TEST_SOPS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-tools/sops"), PathBuf::from);
+    ensure!(program.exists(), "{} is missing: run `cargo xtask setup` first", program.display());
+    let output = Command::new(program.canonicalize()?)
+        .arg("--disable-version-check")
+        .args(arguments)
+        .current_dir(fleet.path())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", fleet.path())
+        .env("SOPS_AGE_KEY_FILE", fleet.path().join(".keys").join(key))
+        .output()?;
+    Ok(output)
+}
+
+fn decrypted(fleet: &Fleet, key: &str, file: &str) -> Result<Vec<u8>> {
+    let output = sops(fleet, key, &["decrypt", file])?;
+    ensure!(output.status.success(), "sops: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
+#[test]
+fn what_is_made_is_what_sops_decrypts_and_nobody_else() -> Result<()> {
+    let fleet = one("sops-nix")?;
+    fleet.run(["generate"])?.ends(0).says("made per-machine/web1/a");
+    let secret = decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?;
+    assert!(secret.starts_with(b"made ") && secret.ends_with(b"\xff\n\n"), "{secret:?}");
+    assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/empty.sops")?, b"");
+    fleet.new_key("stranger")?;
+    assert!(decrypted(&fleet, "stranger", "secrets/per-machine/web1/a/secret.sops").is_err());
+    let before = fleet.stored()?;
+    fleet.run(["generate"])?.ends(0);
+    assert_eq!(fleet.stored()?, before, "the second run writes nothing");
+    Ok(())
+}
+
+#[test]
+fn structured_files_hold_all_that_is_deployed() -> Result<()> {
+    for form in ["json", "yaml"] {
+        let fleet = Fleet::new()?;
+        let generator = fleet.generator("make", TEXTS)?;
+        let mut fleet = machine(fleet, &json!({"a": artifact("sops-nix", &generator)}))?;
+        fleet.of("web1")["config"]["sops-nix"]["format"] = json!(form);
+        fleet.run(["generate"])?.ends(0);
+        let file = format!("secrets/per-machine/web1/a/secrets.sops.{form}");
+        let output = sops(&fleet, "web1", &["decrypt", "--output-type", "json", &file])?;
+        let values: Value = serde_json::from_slice(&output.stdout)?;
+        assert_eq!(values["empty"], "");
+        assert!(values["secret"].as_str().unwrap().starts_with("made "), "{values}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_sops_nix_could_not_read_is_not_stored() -> Result<()> {
+    let mut fleet = one("sops-nix")?;
+    fleet.of("web1")["config"]["sops-nix"]["format"] = json!("yaml");
+    fleet.run(["generate"])?.ends(1);
+    assert!(fleet.stored()?.is_empty());
+    fleet.of("web1")["artifacts"]["a"]["files"] = json!({"sops": {}});
+    fleet.run(["generate"])?.ends(1).says("`sops` of `a` cannot be a key of a yaml file");
+    Ok(())
+}
+
+#[test]
+fn both_backends_on_one_machine_in_one_run() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", MAKE)?;
+    let both = json!({"one": artifact("agenix", &generator), "two": artifact("sops-nix", &generator)});
+    let fleet = machine(fleet, &both)?;
+    fleet.run(["generate"])?.ends(0);
+    assert!(fleet.decrypt("web1", "secrets/per-machine/web1/one/secret.age")?.starts_with(b"made "));
+    assert!(decrypted(&fleet, "web1", "secrets/per-machine/web1/two/secret.sops")?.starts_with(b"made "));
+    Ok(())
+}
+
+#[test]
+fn a_moved_artifact_leaves_nothing_of_the_old_backend() -> Result<()> {
+    let mut fleet = one("agenix")?;
+    fleet.run(["generate"])?.ends(0);
+    for (backend, ending) in [("sops-nix", "sops"), ("agenix", "age")] {
+        fleet.of("web1")["artifacts"]["a"]["backend"] = json!(backend);
+        assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (format)");
+        fleet.run(["generate", "--stale"])?.ends(0);
+        let names: Vec<String> = fleet.stored()?.into_keys().collect();
+        let expected = [format!("empty.{ending}"), "receipt.json".to_owned(), format!("secret.{ending}")];
+        assert_eq!(names, expected.map(|name| format!("per-machine/web1/a/{name}")));
+        assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/web1/a"), "present");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_edited_with_sops_is_stale_until_it_is_adopted() -> Result<()> {
+    let fleet = one("sops-nix")?;
+    fleet.run(["generate"])?.ends(0);
+    let file = "secrets/per-machine/web1/a/secret.sops";
+    let rotated =
+        sops(&fleet, "web1", &["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", file])?;
+    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (receipt)");
+    Ok(())
+}
+
+#[test]
+fn a_slice_that_is_broken_is_stale_and_says_where() -> Result<()> {
+    let fleet = one("sops-nix")?;
+    fleet.run(["generate"])?.ends(0);
+    let file = fleet.path().join("secrets/per-machine/web1/a/secret.sops");
+    let whole = fs::read(&file)?;
+    fs::write(&file, &whole[..whole.len() / 2])?;
+    fleet.run(["status"])?.ends(3).says("`secret.sops`: the file is cut short");
+    Ok(())
+}
+
+#[test]
+fn a_backend_in_c_stores_what_age_reads() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", MAKE)?;
+    let mut fleet = machine(fleet, &json!({"a": artifact("in-c", &generator)}))?;
+    let component = guest("in-c")?;
+    let sha256 = Command::new("sha256sum").arg(&component).output()?.stdout;
+    let sha256 = String::from_utf8(sha256)?.split_whitespace().next().unwrap_or_default().to_owned();
+    fleet.backend("in-c", json!({"component": component, "sha256": sha256}));
+    let key = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
+    fleet.configure("web1", "in-c", json!({"recipients": [key]}));
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "absent");
+    fleet.run(["generate"])?.ends(0);
+    assert!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?.ends_with(b"\xff\n\n"));
+    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/web1/a"), "present");
+    fs::write(fleet.path().join("secrets/per-machine/web1/a/more.age"), "")?;
+    fleet.run(["status"])?.ends(3).says("`more.age` is there and not declared");
+    fleet.configure("web1", "in-c", json!({}));
+    fleet.run(["status"])?.ends(1).says("no target names a recipient");
+    Ok(())
+}
