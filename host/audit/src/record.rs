@@ -116,7 +116,8 @@ pub struct Reported {
 pub struct FileCall {
     /// As WASI names it.
     pub operation: String,
-    /// Below `/slice`; none where several paths are counted together.
+    /// Below `/slice`; none where several paths are counted together, or the guest was given a plaintext, which the
+    /// path could hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// How many.
@@ -164,12 +165,12 @@ impl Record {
                 operation: call.operation,
                 instances: call.instances,
                 grants: call.grants,
-                calls: host_calls(call.events),
+                calls: host_calls(call.events, call.saw_plaintext),
                 result: call.result,
                 saw_plaintext: call.saw_plaintext,
             },
             worker: Reported {
-                files: file_calls(call.events, batch),
+                files: file_calls(call.events, batch, call.saw_plaintext),
                 cut: call.events.iter().map(|event| if let Event::Cut(count) = event { *count } else { 0 }).sum(),
                 memory: call.usage.memory,
                 micros: call.usage.micros,
@@ -179,14 +180,18 @@ impl Record {
     }
 }
 
-fn host_calls(events: &[Event]) -> Vec<HostCall> {
+/// What a backend that was given a plaintext chose to say, a path or a recipient, may hold it, and is left out.
+const UNSAID: &str = "its words are left out, since it was given a plaintext";
+
+fn host_calls(events: &[Event], saw_plaintext: bool) -> Vec<HostCall> {
+    let said = |why: &String| if saw_plaintext { UNSAID.to_owned() } else { why.clone() };
     let mut well: BTreeMap<&str, u64> = BTreeMap::new();
     let mut refused = Vec::new();
     for event in events {
         match event {
             Event::Host { call, error: None, .. } => *well.entry(call).or_default() += 1,
             Event::Host { call, error, .. } => {
-                refused.push(HostCall { call: call.clone(), count: 1, error: error.clone() });
+                refused.push(HostCall { call: call.clone(), count: 1, error: error.as_ref().map(said) });
             }
             _ => {}
         }
@@ -195,18 +200,19 @@ fn host_calls(events: &[Event]) -> Vec<HostCall> {
     well.chain(refused).collect()
 }
 
-fn file_calls(events: &[Event], batch: bool) -> Vec<FileCall> {
+fn file_calls(events: &[Event], batch: bool, saw_plaintext: bool) -> Vec<FileCall> {
+    let with_paths = !batch && !saw_plaintext;
     let mut well: BTreeMap<(&str, Option<&str>), (u64, u64)> = BTreeMap::new();
     let mut refused = Vec::new();
     for event in events {
         match event {
             Event::File { operation, path, error: None, bytes } => {
-                let sum = well.entry((operation, (!batch).then_some(path.as_str()))).or_default();
+                let sum = well.entry((operation, with_paths.then_some(path.as_str()))).or_default();
                 *sum = (sum.0 + 1, sum.1 + bytes);
             }
             Event::File { operation, path, error, bytes } => refused.push(FileCall {
                 operation: operation.clone(),
-                path: Some(path.clone()),
+                path: (!saw_plaintext).then(|| path.clone()),
                 count: 1,
                 bytes: *bytes,
                 error: error.clone(),

@@ -45,6 +45,29 @@ fn a_batch_is_counted_and_its_refusals_are_in_full() {
 }
 
 #[test]
+fn what_a_backend_chose_to_say_is_left_out_once_it_was_given_a_plaintext() {
+    let events = [
+        file("open-at", "hunter2", None),
+        file("open-at", "../hunter2", Some("not-permitted")),
+        Event::Host { call: "age.seal".into(), secret: None, error: Some("to `hunter2`".into()) },
+    ];
+    let call = |saw_plaintext| Call {
+        backend: "mine",
+        sha256: "00",
+        operation: Operation::Serialize,
+        instances: vec![],
+        grants: json!({}),
+        events: &events,
+        usage: Usage::default(),
+        result: Result::Done,
+        saw_plaintext,
+    };
+    let text = |saw| serde_json::to_string(&Record::of(call(saw), SystemTime::UNIX_EPOCH)).unwrap();
+    assert!(!text(true).contains("hunter2") && text(true).contains("not-permitted"));
+    assert!(text(false).contains("hunter2"));
+}
+
+#[test]
 fn what_was_written_is_read_back_and_filtered() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state/audit.jsonl");
