@@ -38,7 +38,9 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
     ];
     let flags = remaps.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
     run::done(
-        cargo(toolchain, &["build", "--target", wasm::TARGET])
+        cargo("build")
+            .args(["--target", wasm::TARGET])
+            .env("RUSTC", &toolchain.rustc)
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
     )?;
@@ -47,14 +49,10 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
 }
 
 /// cargo in the guests' workspace: the same lock, profile and folder for every use.
-pub fn cargo(toolchain: &Toolchain, arguments: &[&str]) -> Command {
+pub fn cargo(task: &str) -> Command {
     let mut cargo = run::cargo();
-    cargo
-        .args(arguments)
-        .args(["--release", "--locked", "--workspace", "--target-dir"])
-        .arg(folder())
-        .current_dir(project::plugins())
-        .env("RUSTC", &toolchain.rustc);
+    cargo.args([task, "--release", "--locked", "--workspace", "--target-dir"]).arg(folder());
+    cargo.current_dir(project::plugins());
     cargo
 }
 

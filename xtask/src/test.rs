@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 
 use crate::stages::Stages;
 use crate::tally::Tally;
-use crate::wasm::Toolchain;
 use crate::{build, c_guest, guests, project, run, setup, sops};
 
 /// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
@@ -26,7 +25,7 @@ pub fn run() -> ExitCode {
     stages.run("lints of the guests", |_| lints(guest_lints()));
     stages.run("lints of the host", |_| lints(host_lints()));
     stages.run("documentation", |_| documentation());
-    stages.run("tests of the guests", |tally| counted(&mut guest_tests(wasm()?), tally));
+    stages.run("tests of the guests", |tally| counted(&mut guest_tests(), tally));
     stages.run("tests of the host", |tally| counted(&mut host_tests(), tally));
     if stages.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -42,13 +41,10 @@ fn host_lints() -> Command {
     cargo
 }
 
-/// With the usual compiler, since the private one has no clippy: the machine's own target shows the same lints.
+/// For the machine's own target with the usual compiler: a private one has no clippy, and the lints are the same.
 fn guest_lints() -> Command {
-    let mut cargo = run::cargo();
-    cargo
-        .args(["clippy", "--release", "--locked", "--workspace", "--all-targets", "--target-dir"])
-        .arg(guests::folder())
-        .current_dir(project::plugins());
+    let mut cargo = guests::cargo("clippy");
+    cargo.arg("--all-targets");
     cargo
 }
 
@@ -60,7 +56,17 @@ fn lints(mut cargo: Command) -> Result<()> {
 fn documentation() -> Result<()> {
     run::done(
         run::cargo()
-            .args(["doc", "--release", "--locked", "--workspace", "--no-deps", "--lib", "--bins", "--examples"])
+            .args([
+                "doc",
+                "--release",
+                "--locked",
+                "--workspace",
+                "--no-deps",
+                "--lib",
+                "--bin",
+                "artifacts",
+                "--examples",
+            ])
             .current_dir(project::root())
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
@@ -72,10 +78,9 @@ fn host_tests() -> Command {
     cargo
 }
 
-fn guest_tests(toolchain: &Toolchain) -> Command {
-    let mut cargo = guests::cargo(toolchain, &["test", "--no-fail-fast"]);
-    // Components are linked as a whole for their size; to do so for each test program would take most of this stage.
-    cargo.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+fn guest_tests() -> Command {
+    let mut cargo = guests::cargo("test");
+    cargo.arg("--no-fail-fast");
     cargo
 }
 
