@@ -1,6 +1,7 @@
 //! A fleet in a folder of its own, driven through the program itself.
 //!
 //! A test reads as: some machines with artifacts, a command, what came of it.
+#![allow(clippy::return_self_not_must_use, reason = "an assertion is worth its call alone")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

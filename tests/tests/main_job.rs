@@ -130,21 +130,16 @@ fn prompts_are_answered_from_a_file_or_listed() -> Result<()> {
     let generator = fleet.generator("echo", "#!/bin/bash\ncp \"$prompts/the word\" $out/secret\n")?;
     let mut asks = artifact(&generator);
     asks["prompts"] = json!({"the word": {"description": "say it"}});
-    let fleet = fleet.machine("web1", &json!({"a": asks, "b": artifact(&fleet_make()?)}))?;
+    let fleet = fleet.machine("web1", &json!({"a": asks, "fails": artifact(&json!({"path": "/bin/false"}))}))?;
     fleet.run(["generate", "--no-input"])?.ends(1).says("per-machine/web1/a").says("the word");
     assert!(fleet.stored()?.is_empty(), "all is asked before anything is made");
     let answers = fleet.path().join("answers.toml");
     fs::write(&answers, "[\"per-machine/web1/a\"]\n\"the word\" = \"xyzzy\"\n")?;
-    fleet.run(["generate", "--answers", answers.to_str().unwrap()])?.never_says("xyzzy");
+    fleet.run(["generate", "--answers", answers.to_str().unwrap()])?.ends(1).never_says("xyzzy");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?, b"xyzzy");
     fs::write(&answers, "[\"per-machine/web1/a\"]\n\"teh word\" = \"xyzzy\"\n")?;
     fleet.run(["generate", "--answers", answers.to_str().unwrap()])?.ends(1).says("teh word").never_says("xyzzy");
     Ok(())
-}
-
-/// A generator that exists and fails: `b` above is to be selected away or fail alone.
-fn fleet_make() -> Result<Value> {
-    Ok(json!({"path": "/bin/false"}))
 }
 
 #[test]

@@ -96,6 +96,7 @@ impl From<Name> for String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
     use super::*;
 
     #[test]
