@@ -18,17 +18,18 @@ const ALLOWED: f64 = 3.0;
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let fixture = Fixture::new(bench, 1, 1)?;
     fixture.status()?;
-    let nothing = median(|| run::command("true"))?;
-    let version = median(|| {
+    let (mut nothing, mut version, mut status) = (Vec::new(), Vec::new(), Vec::new());
+    // In turns, so that a busy machine is busy for all of them.
+    for _ in 0..ROUNDS {
+        nothing.push(milliseconds(run::command("true"))?);
         let mut command = run::command(&bench.program);
         command.arg("--version");
-        command
-    })?;
-    let status = median(|| {
+        version.push(milliseconds(command)?);
         let mut command = fixture.artifacts();
         command.arg("status");
-        command
-    })?;
+        status.push(milliseconds(command)?);
+    }
+    let (nothing, version, status) = (clock::median(nothing)?, clock::median(version)?, clock::median(status)?);
     Ok(vec![
         Row {
             what: "`artifacts --version`",
@@ -47,12 +48,8 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     ])
 }
 
-/// Milliseconds of a whole process.
-fn median(command: impl Fn() -> Command) -> Result<f64> {
-    let rounds = (0..ROUNDS).map(|_| {
-        let mut command = command();
-        command.stdout(Stdio::null());
-        Ok(clock::wall(|| run::done(&mut command))?.as_secs_f64() * 1e3)
-    });
-    clock::median(rounds.collect::<Result<_>>()?)
+/// Of a whole process.
+fn milliseconds(mut command: Command) -> Result<f64> {
+    command.stdout(Stdio::null());
+    Ok(clock::wall(|| run::done(&mut command))?.as_secs_f64() * 1e3)
 }
