@@ -39,7 +39,7 @@ const MISTAKES: [Mistake; 5] = [
     },
     Mistake {
         a: r#"backend = "dummy";"#,
-        settings: "",
+        settings: "artifacts.programs.artifacts = lib.mkForce null;",
         said: "artifacts: a backend makes files on the target, which needs the program; set artifacts.programs.artifacts, or \
                use the overlay",
     },
