@@ -10,7 +10,7 @@ use crate::wasm::{self, Toolchain};
 use crate::{c_guest, project, run, setup};
 
 /// What the program carries inside.
-const BUNDLED: &[&str] = &["agenix", "dummy", "sops-nix"];
+pub const BUNDLED: &[&str] = &["agenix", "dummy", "sops-nix"];
 
 /// For tests only.
 const OTHERS: &[&str] = &["bundle", "hostile", "hostile-plaintext"];
@@ -44,7 +44,7 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
             .env_remove("RUSTFLAGS")
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
     )?;
-    collect(BUNDLED, &project::root().join("target/plugins"))?;
+    collect(BUNDLED, &project::plugins_built())?;
     collect(OTHERS, &project::root().join("target/guests"))
 }
 

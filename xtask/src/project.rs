@@ -18,6 +18,11 @@ pub fn plugins() -> PathBuf {
     root().join("plugins")
 }
 
+/// The bundled backends as the program takes them in: components, and code compiled of them.
+pub fn plugins_built() -> PathBuf {
+    root().join("target/plugins")
+}
+
 /// The complete program.
 pub fn program() -> PathBuf {
     target().join("release/artifacts")

@@ -20,7 +20,7 @@ pub fn run() -> ExitCode {
     let wasm = || toolchain.as_ref().context("there is no toolchain for guests: see setup");
     stages.run("guests", |_| guests::build(wasm()?));
     stages.run("guest in C", |_| c_guest::build(wasm()?));
-    stages.run("host", |_| build::host());
+    stages.run("host", |_| build::complete());
     stages.run("formatting", |_| formatting());
     stages.run("lints of the guests", |_| lints(guest_lints()));
     stages.run("lints of the host", |_| lints(host_lints()));
