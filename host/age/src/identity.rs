@@ -1,6 +1,8 @@
 use std::str::FromStr;
 
 use age::x25519;
+use age_core::format::{FILE_KEY_BYTES, Stanza};
+use age_core::secrecy::ExposeSecret as _;
 use artifacts_seam::Secret;
 use bech32::Hrp;
 use sha2::{Digest, Sha512};
@@ -10,7 +12,30 @@ use zeroize::Zeroizing;
 use crate::plugin::{self, PluginIdentity};
 
 /// What opens files without asking anybody.
-pub(crate) type Key = Box<dyn age::Identity + Send + Sync>;
+pub(crate) struct Key {
+    /// For the record: `age`, `ssh-ed25519` or `ssh-rsa`.
+    pub kind: &'static str,
+    identity: Box<dyn age::Identity + Send + Sync>,
+}
+
+impl Key {
+    fn new(kind: &'static str, identity: impl age::Identity + Send + Sync + 'static) -> Self {
+        Self { kind, identity: Box::new(identity) }
+    }
+
+    /// The file key, if this key opens one of the stanzas. One that fails on a stanza may have met an altered one, or another's
+    /// with the same tag: the next key may do.
+    pub fn unwrap(&self, stanzas: &[Stanza]) -> Option<Unwrapped> {
+        let key = self.identity.unwrap_stanzas(stanzas)?.ok()?;
+        Some(Unwrapped { key: Zeroizing::new(*key.expose_secret()), identity: self.kind.to_owned() })
+    }
+}
+
+/// The key of one file, and what kind of identity opened it.
+pub(crate) struct Unwrapped {
+    pub key: Zeroizing<[u8; FILE_KEY_BYTES]>,
+    pub identity: String,
+}
 
 /// Why a file of identities cannot be used. Nothing of its content is shown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,11 +139,9 @@ fn ssh(name: &str, key: PrivateKey) -> Result<Found, IdentityError> {
 pub(crate) fn unlocked(key: &PrivateKey) -> Result<Vec<Key>, String> {
     let pem = key.to_openssh(LineEnding::LF).map_err(|error| error.to_string())?;
     let own = age::ssh::Identity::from_buffer(pem.as_bytes(), None).map_err(|error| error.to_string())?;
-    let mut keys: Vec<Key> = vec![Box::new(own)];
-    if let Some(pair) = key.key_data().ed25519() {
-        keys.push(Box::new(converted(pair.private.as_ref())?));
-    }
-    Ok(keys)
+    let Some(pair) = key.key_data().ed25519() else { return Ok(vec![Key::new("ssh-rsa", own)]) };
+    let kind = "ssh-ed25519";
+    Ok(vec![Key::new(kind, own), Key::new(kind, converted(pair.private.as_ref())?)])
 }
 
 /// The age identity of an ed25519 seed: the scalar that the signing key is made of.
@@ -132,7 +155,7 @@ fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
 /// The form that ssh-keygen wrote before 2014; age's own reader knows it.
 fn old_rsa(text: &str) -> Result<Key, &'static str> {
     match age::ssh::Identity::from_buffer(text.as_bytes(), None) {
-        Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(Box::new(key)),
+        Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(Key::new("ssh-rsa", key)),
         Ok(_) => Err("it is encrypted in an old, weak form; rewrite it with `ssh-keygen -p -f FILE`"),
         Err(_) => Err("it is damaged"),
     }
@@ -149,7 +172,7 @@ pub(crate) fn lines(name: &str, text: &str) -> Result<Found, IdentityError> {
             continue;
         }
         if let Ok(key) = line.parse::<x25519::Identity>() {
-            keys.push(Box::new(key));
+            keys.push(Key::new("age", key));
         } else if let Some(identity) = plugin::parse(line) {
             plugins.push(identity);
         } else {

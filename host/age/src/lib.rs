@@ -4,6 +4,7 @@
 mod error;
 mod header;
 mod identity;
+mod keyring;
 mod locked;
 mod open;
 mod person;
@@ -14,7 +15,8 @@ mod seal;
 pub use error::Error;
 pub use header::header_sha256;
 pub use identity::IdentityError;
-pub use open::{OpenError, Opener};
+pub use keyring::Keyring;
+pub use open::{OpenError, Opened, Opener};
 pub use person::{Nobody, Person};
 pub use plugin::Plugins;
 pub use seal::{Sealed, Sealer, seal};

@@ -1,10 +1,9 @@
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use age::DecryptError;
 use age::armor::ArmoredReader;
 use age::scrypt;
-use age_core::format::{FileKey, Stanza};
+use age_core::format::Stanza;
 use age_core::secrecy::SecretString;
 use artifacts_seam::Secret;
 use base64::Engine;
@@ -13,7 +12,7 @@ use sha2::{Digest, Sha256};
 use ssh_key::{Algorithm, PrivateKey};
 
 use crate::Person;
-use crate::identity::{self, Found, Key};
+use crate::identity::{self, Found, Key, Unwrapped};
 
 /// How often a wrong passphrase may be corrected.
 const TRIES: usize = 3;
@@ -70,6 +69,18 @@ impl Locked {
         stanzas.iter().any(|stanza| own(stanza) || (converts && stanza.tag == "X25519"))
     }
 
+    /// The file key, if what is under the passphrase opens one of the stanzas.
+    pub fn unwrap(&self, stanzas: &[Stanza]) -> Option<Unwrapped> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::Closed) && self.fits(stanzas) {
+            *state = self.unlock();
+        }
+        match &*state {
+            State::Open(keys) => keys.iter().find_map(|key| key.unwrap(stanzas)),
+            State::Closed | State::Refused => None,
+        }
+    }
+
     fn unlock(&self) -> State {
         let mut what = format!("Passphrase of {}", self.name);
         for _ in 0..TRIES {
@@ -102,23 +113,6 @@ impl What {
                     Found::LockedSsh(_) | Found::LockedFile(_) => None,
                 }
             }
-        }
-    }
-}
-
-impl age::Identity for Locked {
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
-        self.unwrap_stanzas(std::slice::from_ref(stanza))
-    }
-
-    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::Closed) && self.fits(stanzas) {
-            *state = self.unlock();
-        }
-        match &*state {
-            State::Open(keys) => keys.iter().find_map(|key| key.unwrap_stanzas(stanzas)),
-            State::Closed | State::Refused => None,
         }
     }
 }

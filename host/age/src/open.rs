@@ -4,12 +4,11 @@ use std::sync::Arc;
 use age::armor::ArmoredReader;
 use age::{DecryptError, Decryptor};
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
-use age_core::secrecy::ExposeSecret;
 use artifacts_seam::Secret;
 use zeroize::Zeroizing;
 
 use crate::Person;
-use crate::identity::{self, Found, IdentityError, Key};
+use crate::identity::{self, Found, IdentityError, Key, Unwrapped};
 use crate::locked::Locked;
 use crate::plugin::{self, PluginIdentity, Plugins};
 
@@ -24,6 +23,9 @@ pub enum OpenError {
         /// What plugins said.
         plugins: Vec<String>,
     },
+    /// There is nothing to try.
+    #[error("there is no private key to open it with")]
+    NoIdentities,
     /// No age file, or a damaged one.
     #[error("the age file is damaged: {0}")]
     Corrupt(String),
@@ -33,7 +35,7 @@ impl OpenError {
     /// The failure's kind in the contract with backends.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::NoIdentity { .. } => "no-identity",
+            Self::NoIdentity { .. } | Self::NoIdentities => "no-identity",
             Self::Corrupt(_) => "corrupt",
         }
     }
@@ -42,7 +44,7 @@ impl OpenError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::NoIdentity { closed, .. } if !closed.is_empty() => "give the passphrase, or another identity with -i",
-            Self::NoIdentity { .. } => "name the private key of one of its readers with -i",
+            Self::NoIdentity { .. } | Self::NoIdentities => "name the private key of one of its readers with -i",
             Self::Corrupt(_) => "take the file from the last good commit, or make the secret anew",
         }
     }
@@ -114,37 +116,49 @@ impl Opener {
 
     /// Opens many files, in their order. A plugin is run once for all that no other identity opens.
     pub fn open_many(&self, files: &[&[u8]]) -> Vec<Result<Secret, OpenError>> {
-        let mut opened: Vec<Result<Opened, OpenError>> = files.iter().map(|file| self.without_plugins(file)).collect();
+        self.open_all(files).into_iter().map(|opened| opened.map(|opened| opened.secret)).collect()
+    }
+
+    /// The same, with what opened each.
+    pub(crate) fn open_all(&self, files: &[&[u8]]) -> Vec<Result<Opened, OpenError>> {
+        let mut begun: Vec<Result<Begun, OpenError>> = files.iter().map(|file| self.begin(file)).collect();
         let mut said = Vec::new();
         for plugin in plugin::names(&self.of_plugins) {
-            let asked: Vec<&mut Opened> =
-                opened.iter_mut().filter_map(|one| one.as_mut().ok()).filter(|one| one.key.is_none()).collect();
+            let asked: Vec<&mut Begun> =
+                begun.iter_mut().filter_map(|one| one.as_mut().ok()).filter(|one| one.unwrapped.is_none()).collect();
             if asked.is_empty() {
                 break;
             }
             said.extend(self.ask(plugin, asked));
         }
-        opened.into_iter().zip(files).map(|(one, file)| self.finish(one?, file, &said)).collect()
+        begun.into_iter().zip(files).map(|(one, file)| self.finish(one?, file, &said)).collect()
     }
 
-    fn without_plugins(&self, file: &[u8]) -> Result<Opened, OpenError> {
+    /// One file, with what needs no plugin.
+    pub(crate) fn open_without_plugins(&self, file: &[u8]) -> Result<Opened, OpenError> {
+        self.finish(self.begin(file)?, file, &[])
+    }
+
+    /// Whether a file that was not opened may yet be, by a plugin.
+    pub(crate) fn has_plugins(&self) -> bool {
+        !self.of_plugins.is_empty()
+    }
+
+    fn begin(&self, file: &[u8]) -> Result<Begun, OpenError> {
         let stanzas = stanzas(file)?;
-        let keys = self.keys.iter().map(|key| &**key as &dyn age::Identity);
-        let locked = self.locked.iter().map(|locked| locked as &dyn age::Identity);
-        // One that fails on a stanza may have met an altered one, or another's with the same tag: the next may do.
-        let found = keys.chain(locked).find_map(|identity| identity.unwrap_stanzas(&stanzas)?.ok());
-        let key = found.map(|key| Zeroizing::new(*key.expose_secret()));
-        Ok(Opened { stanzas, key })
+        let by_key = self.keys.iter().find_map(|key| key.unwrap(&stanzas));
+        let unwrapped = by_key.or_else(|| self.locked.iter().find_map(|locked| locked.unwrap(&stanzas)));
+        Ok(Begun { stanzas, unwrapped })
     }
 
-    fn ask(&self, plugin: &str, asked: Vec<&mut Opened>) -> Option<String> {
+    fn ask(&self, plugin: &str, asked: Vec<&mut Begun>) -> Option<String> {
         let stanzas: Vec<&[Stanza]> = asked.iter().map(|one| one.stanzas.as_slice()).collect();
         let identities: Vec<&str> =
             self.of_plugins.iter().filter(|one| one.plugin == plugin).map(|one| one.text.as_str()).collect();
         match plugin::unwrap(plugin, &self.plugins, &identities, &stanzas, &*self.person) {
             Ok(answer) => {
                 for (one, key) in asked.into_iter().zip(answer.keys) {
-                    one.key = key;
+                    one.unwrapped = key.map(|key| Unwrapped { key, identity: format!("plugin {plugin}") });
                 }
                 (!answer.errors.is_empty()).then(|| format!("age-plugin-{plugin}: {}", answer.errors.join(", ")))
             }
@@ -152,8 +166,11 @@ impl Opener {
         }
     }
 
-    fn finish(&self, opened: Opened, file: &[u8], said: &[String]) -> Result<Secret, OpenError> {
-        let Some(key) = opened.key else {
+    fn finish(&self, begun: Begun, file: &[u8], said: &[String]) -> Result<Opened, OpenError> {
+        let Some(Unwrapped { key, identity }) = begun.unwrapped else {
+            if self.is_empty() {
+                return Err(OpenError::NoIdentities);
+            }
             let closed = self.locked.iter().filter_map(|locked| locked.closed().map(str::to_owned)).collect();
             return Err(OpenError::NoIdentity { closed, plugins: said.to_vec() });
         };
@@ -162,14 +179,23 @@ impl Opener {
         let decryptor = Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|error| corrupt(&error))?;
         let mut reader = decryptor.decrypt(std::iter::once(&known as _)).map_err(|error| corrupt(&error))?;
         reader.read_to_end(&mut plain).map_err(|error| OpenError::Corrupt(error.to_string()))?;
-        Ok(Secret::new(std::mem::take(&mut *plain)))
+        Ok(Opened { secret: Secret::new(std::mem::take(&mut *plain)), identity })
     }
 }
 
+/// A file that was opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// What was in it.
+    pub secret: Secret,
+    /// The kind of identity that opened it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
+    pub identity: String,
+}
+
 /// A file on its way: its header, and the key once somebody knew it.
-struct Opened {
+struct Begun {
     stanzas: Vec<Stanza>,
-    key: Option<Zeroizing<[u8; FILE_KEY_BYTES]>>,
+    unwrapped: Option<Unwrapped>,
 }
 
 fn corrupt(error: &DecryptError) -> OpenError {

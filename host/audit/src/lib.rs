@@ -9,5 +9,5 @@ mod record;
 mod summary;
 
 pub use log::{Error, Filter, Log, Read, read};
-pub use record::{Call, FileCall, HostCall, Operation, Record, Reported, Result, Seen};
+pub use record::{Call, FileCall, HostCall, Opening, Operation, Record, Reported, Result, Seen};
 pub use summary::{Summary, summarise};

@@ -36,10 +36,31 @@ pub struct Seen {
     pub grants: Value,
     /// What it asked of the host, by call; refusals each on their own.
     pub calls: Vec<HostCall>,
+    /// The age files that a person's private keys opened for it, and those that it was refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub openings: Vec<Opening>,
     /// How it ended.
     pub result: Result,
     /// Whether a plaintext was given out.
     pub saw_plaintext: bool,
+}
+
+/// An age file that was opened, or was to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// SHA-256 of its header, as in the receipt. None where there is no header, or where a backend that was given a plaintext
+    /// chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
+    /// The stored file that it is, as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The kind of identity that opened it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// Why it was not opened: `denied`, `no-identity` or `corrupt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What was asked of a backend.
@@ -150,6 +171,8 @@ pub struct Call<'a> {
     pub result: Result,
     /// Whether a plaintext was given out.
     pub saw_plaintext: bool,
+    /// What was opened with a person's private keys.
+    pub openings: Vec<Opening>,
 }
 
 impl Record {
@@ -166,6 +189,7 @@ impl Record {
                 instances: call.instances,
                 grants: call.grants,
                 calls: host_calls(call.events, call.saw_plaintext),
+                openings: call.openings,
                 result: call.result,
                 saw_plaintext: call.saw_plaintext,
             },

@@ -26,6 +26,8 @@ pub struct Summary {
     pub used: BTreeMap<String, u64>,
     /// Records in which it was given a plaintext.
     pub saw_plaintext: u64,
+    /// Age files that were opened with a person's private keys, by kind of key.
+    pub opened: BTreeMap<String, u64>,
     /// File-system calls that went well, as the worker reported.
     pub files: BTreeMap<String, u64>,
     /// Whatever it tried and was refused: what, why, and how often.
@@ -64,6 +66,9 @@ impl Summary {
                 None => *self.used.entry(call.call.clone()).or_default() += call.count,
                 Some(why) => *self.refused.entry(format!("{}: {why}", call.call)).or_default() += call.count,
             }
+        }
+        for identity in host.openings.iter().filter_map(|opening| opening.identity.as_ref()) {
+            *self.opened.entry(identity.clone()).or_default() += 1;
         }
         for file in &record.worker.files {
             match &file.error {

@@ -31,6 +31,7 @@ fn record(operation: Operation, seconds: u64) -> Record {
         usage: Usage { memory: 1, micros: 2, calls: 3 },
         result: Result::Refused,
         saw_plaintext: false,
+        openings: Vec::new(),
     };
     Record::of(call, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
@@ -61,6 +62,7 @@ fn what_a_backend_chose_to_say_is_left_out_once_it_was_given_a_plaintext() {
         usage: Usage::default(),
         result: Result::Done,
         saw_plaintext,
+        openings: Vec::new(),
     };
     let text = |saw| serde_json::to_string(&Record::of(call(saw), SystemTime::UNIX_EPOCH)).unwrap();
     assert!(!text(true).contains("hunter2") && text(true).contains("not-permitted"));

@@ -9,7 +9,7 @@ use artifacts_seam::{
 use crate::broker::{Broker, Phase};
 use crate::readers::verified;
 use crate::session::Session;
-use crate::{Component, Error, Grants, Limits, Persists, Protection, Readers, Scope, Worker, slice, words};
+use crate::{Component, Error, Grants, Limits, Opening, Persists, Protection, Readers, Scope, Worker, slice, words};
 
 /// One request carries at most so many instances, and about so many bytes of slices.
 const CHUNK: usize = 256;
@@ -38,11 +38,11 @@ impl Place {
 
 /// A component, ready to be called, with what it may do.
 pub struct Backend {
-    component: Component,
-    grants: Grants,
+    pub(crate) component: Component,
+    pub(crate) grants: Grants,
     limits: Limits,
-    session: Session,
-    sealer: Sealer,
+    pub(crate) session: Session,
+    pub(crate) sealer: Sealer,
 }
 
 /// The answers for a batch.
@@ -82,6 +82,15 @@ pub struct CallFailed {
     pub usage: Usage,
     /// Whether the component was given a plaintext: its words, the error's among them, may hold it.
     pub saw_plaintext: bool,
+    /// What it had opened, or asked to.
+    pub openings: Vec<Opening>,
+}
+
+impl From<CallError> for CallFailed {
+    /// A call that was not even made.
+    fn from(error: CallError) -> Self {
+        Self { error, events: Vec::new(), usage: Usage::default(), saw_plaintext: false, openings: Vec::new() }
+    }
 }
 
 impl Backend {
@@ -163,7 +172,7 @@ impl Backend {
         readers: &Readers,
     ) -> Result<Serialized, CallFailed> {
         if let Some(error) = self.unfit(&instance, &slice) {
-            return Err(CallFailed { error, events: Vec::new(), usage: Usage::default(), saw_plaintext: false });
+            return Err(error.into());
         }
         let handles = (0..).map(SecretId).zip(items).map(|(secret, (name, value))| Item {
             name: name.clone(),
@@ -190,12 +199,12 @@ impl Backend {
         };
         match files {
             Ok(files) => Ok(Serialized { files, sealed, events, usage, saw_plaintext }),
-            Err(error) => Err(CallFailed { error, events, usage, saw_plaintext }),
+            Err(error) => Err(CallFailed { error, events, usage, saw_plaintext, openings: Vec::new() }),
         }
     }
 
     /// A backend that keeps nothing in the storage is not asked what lies there. It is asked to write on the target.
-    fn kept_elsewhere(&self) -> Option<CallError> {
+    pub(crate) fn kept_elsewhere(&self) -> Option<CallError> {
         let manifest = self.component.manifest();
         (manifest.persists == Persists::Target).then(|| {
             let message = format!("the backend `{}` keeps nothing in the storage", manifest.name);
@@ -204,7 +213,7 @@ impl Backend {
     }
 
     /// Why the component is not even asked.
-    fn unfit(&self, instance: &Instance, slice: &Files) -> Option<CallError> {
+    pub(crate) fn unfit(&self, instance: &Instance, slice: &Files) -> Option<CallError> {
         let manifest = self.component.manifest();
         let scope = scope(instance);
         let fail = |kind: &str, message: String| {

@@ -5,23 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_age::Sealer;
 use artifacts_seam::{Answer, Ask, Failure, Secret, SecretId, Value};
 
+use crate::opening::Gate;
 use crate::session::Host;
 use crate::words::escaped;
-use crate::{Grants, Readers};
+use crate::{Grants, Opening, Readers};
 
 /// Questions that one call may ask, besides some for each item.
 const QUESTIONS: usize = 1024;
 const QUESTIONS_AN_ITEM: usize = 16;
 
 /// What the component is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum Phase<'a> {
     Check,
     Serialize,
+    /// With what it may have opened.
+    Retrieve(Gate<'a>),
 }
 
 pub(crate) struct Broker<'a> {
-    phase: Phase,
+    phase: Phase<'a>,
     grants: &'a Grants,
     sealer: &'a mut Sealer,
     /// The file that each secret is for, and its bytes.
@@ -37,7 +39,7 @@ pub(crate) struct Broker<'a> {
 
 impl<'a> Broker<'a> {
     pub(crate) fn new(
-        phase: Phase,
+        phase: Phase<'a>,
         grants: &'a Grants,
         sealer: &'a mut Sealer,
         items: &'a [(String, Secret)],
@@ -46,13 +48,14 @@ impl<'a> Broker<'a> {
         let numbered = (0..).map(SecretId).zip(items.iter().map(|(name, secret)| (name.as_str(), secret)));
         let recipients =
             |(name, list): &'a (String, Vec<String>)| (name.as_str(), list.iter().map(String::as_str).collect());
+        let openable = if let Phase::Retrieve(gate) = &phase { gate.size() } else { 0 };
         Self {
             phase,
             grants,
             sealer,
             secrets: numbered.collect(),
             readers: readers.iter().map(recipients).collect(),
-            questions: QUESTIONS + items.len() * QUESTIONS_AN_ITEM,
+            questions: QUESTIONS + (items.len() + openable) * QUESTIONS_AN_ITEM,
             sealed: BTreeSet::new(),
             served: BTreeMap::new(),
             read: BTreeSet::new(),
@@ -83,17 +86,48 @@ impl<'a> Broker<'a> {
         if !self.grants.plaintext {
             return Answer::Denied("it asked for the bytes of a secret without the grant `plaintext`".to_owned());
         }
-        match self.secrets.get(&id) {
-            Some((_, secret)) => {
+        let opened = if let Phase::Retrieve(gate) = &self.phase { gate.opened(id) } else { None };
+        match self.secrets.get(&id).map(|(_, secret)| *secret).or(opened) {
+            Some(secret) => {
                 self.read.insert(id);
-                Answer::Bytes((*secret).clone())
+                Answer::Bytes(secret.clone())
             }
             None => unknown(),
         }
     }
 
+    fn open(&mut self, file: &[u8]) -> Answer {
+        let saw_plaintext = !self.read.is_empty();
+        match &mut self.phase {
+            Phase::Retrieve(gate) => gate.open(file, self.grants, saw_plaintext),
+            Phase::Check | Phase::Serialize => {
+                Answer::Denied("it asked the host to decrypt outside of `retrieve`".to_owned())
+            }
+        }
+    }
+
+    /// A plaintext that the component gives back: one that the host opened for it, or, with the grant `plaintext`, one that it
+    /// decrypted itself. Without that grant it has stored none that the host does not open.
+    pub(crate) fn given_back(&self, name: &str, value: Value) -> Result<Secret, String> {
+        let Phase::Retrieve(gate) = &self.phase else { return Err("it was asked for nothing".to_owned()) };
+        match value {
+            Value::Kept(id) => {
+                gate.opened(id).cloned().ok_or_else(|| format!("it gave a handle for `{name}` that it does not have"))
+            }
+            Value::Made(secret) if self.grants.plaintext => Ok(secret),
+            Value::Made(_) => Err(format!("it made up `{name}` without the grant `plaintext`")),
+        }
+    }
+
+    /// Everything that it had opened or asked to, and whether the component saw a secret.
+    pub(crate) fn finish_retrieval(self) -> (Vec<Opening>, bool) {
+        let saw_plaintext = !self.read.is_empty();
+        let openings = if let Phase::Retrieve(gate) = self.phase { gate.finish() } else { Vec::new() };
+        (openings, saw_plaintext)
+    }
+
     fn seal(&mut self, value: &Value, recipients: &[String], armor: bool) -> Answer {
-        if self.phase != Phase::Serialize {
+        if !matches!(self.phase, Phase::Serialize) {
             return Answer::Denied("it asked the host to encrypt outside of `serialize`".to_owned());
         }
         let (file, secret) = match value {
@@ -145,7 +179,7 @@ impl Host for Broker<'_> {
         match ask {
             Ask::SecretBytes(id) => self.bytes(id),
             Ask::Seal { value, recipients, armor } => self.seal(&value, &recipients, armor),
-            Ask::Open { .. } => Answer::Denied("it asked the host to decrypt, which is not possible yet".to_owned()),
+            Ask::Open { file } => self.open(&file),
         }
     }
 }

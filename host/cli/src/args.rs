@@ -32,6 +32,17 @@ pub struct Global {
     /// The checkout that holds the storages, when it is not the flake's own
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// A private key to read secrets back with, or a file of them; may be given again [default: `$ARTIFACTS_IDENTITY`, else
+    /// `~/.ssh/id_ed25519`, `~/.ssh/id_rsa` and `$XDG_CONFIG_HOME/sops/age/keys.txt`]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// An age plugin that may be run for a private key that needs it, `yubikey` for `age-plugin-yubikey`; may be given again
+    /// [default: `$ARTIFACTS_AGE_PLUGINS`, separated by commas]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub age_plugin: Vec<String>,
+    /// Ask nothing; fail where something would have been asked
+    #[arg(long, global = true)]
+    pub no_input: bool,
     /// More backends, as TOML: a table a backend, as `artifacts.backends` has it
     #[arg(long, global = true, value_name = "FILE")]
     pub backends: Option<PathBuf>,
@@ -75,6 +86,8 @@ pub enum Command {
     Status(commands::status::Options),
     /// Make what is absent
     Generate(commands::generate::Options),
+    /// Print one file to standard output, as it was stored
+    Get(commands::get::Options),
     /// On the target: make the artifacts that are made there
     Activate(commands::activate::Options),
     /// Show what backends did

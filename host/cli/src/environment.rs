@@ -47,10 +47,20 @@ impl Environment {
         self.folder("XDG_CACHE_HOME", ".cache").filter(|_| self.home_is_mine())
     }
 
+    /// What this user's programs look for below `$XDG_CONFIG_HOME`.
+    pub fn config(&self, path: &str) -> Option<PathBuf> {
+        let set = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+        set.or_else(|| self.home(".config")).map(|folder| folder.join(path))
+    }
+
+    /// Something in the home folder.
+    pub fn home(&self, path: &str) -> Option<PathBuf> {
+        Some(PathBuf::from(self.get("HOME")?).join(path)).filter(|path| path.is_absolute())
+    }
+
     fn folder(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
         let set = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-        let usual = || Some(PathBuf::from(self.get("HOME")?).join(below_home)).filter(|path| path.is_absolute());
-        set.or_else(usual).map(|folder| folder.join("artifacts"))
+        set.or_else(|| self.home(below_home)).map(|folder| folder.join("artifacts"))
     }
 
     fn home_is_mine(&self) -> bool {

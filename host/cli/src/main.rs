@@ -4,7 +4,10 @@ mod args;
 mod commands;
 mod declarations;
 mod environment;
+mod file;
+mod identities;
 mod output;
+mod person;
 mod rooms;
 mod signals;
 

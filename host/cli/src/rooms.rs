@@ -23,6 +23,7 @@ use serde_json::json;
 use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
+use crate::identities;
 use crate::output::Output;
 use crate::signals;
 
@@ -44,6 +45,7 @@ pub struct Run {
     accept_grants: bool,
     audit_log: PathBuf,
     worker: Worker,
+    keys: identities::Source,
 }
 
 /// What the selectors mean.
@@ -51,6 +53,13 @@ pub struct Chosen {
     pub names: BTreeSet<InstanceName>,
     /// Everything that is wrong with the declarations of these, and selectors that mean nothing.
     errors: Vec<Failure>,
+}
+
+impl Chosen {
+    /// Why there is nothing of that name: what is wrong with it, or with what could not be evaluated.
+    pub fn faults(self) -> Vec<Failure> {
+        self.errors
+    }
 }
 
 impl Run {
@@ -90,6 +99,7 @@ impl Run {
             accept_grants: global.accept_grants,
             audit_log: audit_log(global, &environment)?,
             worker: worker(global, &environment),
+            keys: identities::Source::new(global, &environment, *output),
             environment,
         })
     }
@@ -142,6 +152,7 @@ impl Run {
         Ok(Rooms {
             root: &self.root,
             registry: registry.asking(accept(self.trust.clone(), self.accept_grants)),
+            keys: self.keys.keys(),
             audit: Some(open_log(&self.audit_log)?),
             nix: self.nix.clone(),
             sandbox: None,

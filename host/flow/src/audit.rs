@@ -1,5 +1,5 @@
-use artifacts_audit::{Call, Log, Operation, Record, Result};
-use artifacts_backend::{CallFailed, Checks, Serialized};
+use artifacts_audit::{Call, Log, Opening, Operation, Record, Result};
+use artifacts_backend::{CallFailed, Checks, Retrieved, Serialized};
 use artifacts_report::Failure;
 use artifacts_seam::{Event, Usage};
 use artifacts_spec::Name;
@@ -14,13 +14,21 @@ pub struct Ended<'a> {
     usage: Usage,
     result: Result,
     saw_plaintext: bool,
+    openings: &'a [artifacts_backend::Opening],
 }
 
 impl<'a> From<&'a Checks> for Ended<'a> {
     fn from(checks: &'a Checks) -> Self {
         let unanswered = checks.answers.iter().filter(|answer| answer.is_err()).count() as u64;
         let result = if unanswered == 0 { Result::Done } else { Result::Partly(unanswered) };
-        Self { operation: Operation::Check, events: &checks.events, usage: checks.usage, result, saw_plaintext: false }
+        Self {
+            operation: Operation::Check,
+            events: &checks.events,
+            usage: checks.usage,
+            result,
+            saw_plaintext: false,
+            openings: &[],
+        }
     }
 }
 
@@ -30,7 +38,26 @@ impl<'a> From<&'a std::result::Result<Serialized, CallFailed>> for Ended<'a> {
             Ok(done) => (&done.events, done.usage, Result::Done, done.saw_plaintext),
             Err(failed) => (&failed.events, failed.usage, Result::from(&failed.error), failed.saw_plaintext),
         };
-        Self { operation: Operation::Serialize, events, usage, result, saw_plaintext }
+        Self { operation: Operation::Serialize, events, usage, result, saw_plaintext, openings: &[] }
+    }
+}
+
+impl<'a> From<&'a std::result::Result<Retrieved, CallFailed>> for Ended<'a> {
+    fn from(ended: &'a std::result::Result<Retrieved, CallFailed>) -> Self {
+        let operation = Operation::Retrieve;
+        match ended {
+            Ok(Retrieved { events, usage, saw_plaintext, openings, .. }) => {
+                Self { operation, events, usage: *usage, result: Result::Done, saw_plaintext: *saw_plaintext, openings }
+            }
+            Err(CallFailed { error, events, usage, saw_plaintext, openings }) => Self {
+                operation,
+                events,
+                usage: *usage,
+                result: Result::from(error),
+                saw_plaintext: *saw_plaintext,
+                openings,
+            },
+        }
     }
 }
 
@@ -55,7 +82,13 @@ pub fn note(
         usage: ended.usage,
         result: ended.result,
         saw_plaintext: ended.saw_plaintext,
+        openings: ended.openings.iter().map(opening).collect(),
     };
     let failed = log.append(&Record::of(call, now)).err()?;
     Some(Failure::new("audit", failed.to_string()).help(failed.help()))
+}
+
+fn opening(opening: &artifacts_backend::Opening) -> Opening {
+    let artifacts_backend::Opening { header, file, identity, error } = opening.clone();
+    Opening { header, file, identity, error: error.map(str::to_owned) }
 }

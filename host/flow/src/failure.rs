@@ -7,6 +7,10 @@ pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
     Failure::new(instance.name.to_string(), message).backend(instance.backend.as_ref().map(ToString::to_string))
 }
 
+/// In place of what a backend says once it was given plaintext.
+pub const UNSHOWN: &str =
+    "its backend failed after it was given plaintext; its words may hold a secret and are not shown";
+
 /// What a call that gave no result means to a person.
 pub fn words(error: &CallError) -> (String, Option<String>) {
     match error {

@@ -309,8 +309,7 @@ fn holds(running: &mut Backend, instance: &Instance, found: &Found, files: &File
 fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Stopped {
     let (why, help) = failure::words(&stopped.error);
     if stopped.saw_plaintext {
-        let hidden = "its backend failed after it was given plaintext; its words may hold a secret and are not shown";
-        Stopped { failure: failure::of(instance, hidden), output: Some(Secret::new(why.into_bytes())) }
+        Stopped { failure: failure::of(instance, failure::UNSHOWN), output: Some(Secret::new(why.into_bytes())) }
     } else {
         failure::of(instance, why).help(help).into()
     }

@@ -42,6 +42,8 @@ pub struct Opened {
     pub backend: Option<Backend>,
     /// The folder below the root that holds its slices.
     pub storage: String,
+    /// Whether it is inside the program, and trusted as the program is.
+    pub bundled: bool,
     /// Where it works, for as long as it is open.
     _home: Option<Folder>,
 }
@@ -149,7 +151,8 @@ impl Registry {
                 (Some(backend), Some(home))
             }
         };
-        Ok(Opened { component, backend, storage: entry.storage, _home: home })
+        let bundled = is_builtin(&entry);
+        Ok(Opened { component, backend, storage: entry.storage, bundled, _home: home })
     }
 
     /// What a backend may do and use.

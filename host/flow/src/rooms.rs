@@ -7,7 +7,7 @@ use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_store::Root;
 
-use crate::Registry;
+use crate::{Keys, Registry};
 
 /// Everything outside that a run works with, each in its one room's keeping.
 pub struct Rooms<'a> {
@@ -21,6 +21,8 @@ pub struct Rooms<'a> {
     pub sandbox: Option<Sandbox>,
     /// Folders before the usual ones in a generator's `PATH`, with the store paths that they need.
     pub generator_path: Vec<PathBuf>,
+    /// A person's private keys, for what is read back.
+    pub keys: Keys,
     /// Where every call of a backend is recorded.
     pub audit: Option<Log>,
     /// Set when the person wants out.

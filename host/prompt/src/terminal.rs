@@ -83,6 +83,14 @@ impl Terminal {
 
     /// Adds a line, with its newline, to `value`. True when the input ended.
     fn line(&mut self, question: &Question, value: &mut Zeroizing<Vec<u8>>) -> Result<bool, Error> {
+        self.take_line(value)?.ok_or_else(|| {
+            let (instance, prompt) = (question.instance.clone(), question.prompt.clone());
+            Error::TooLong { instance, prompt, limit: LONGEST - 1 }
+        })
+    }
+
+    /// The same; none when the line is longer than a terminal passes on.
+    fn take_line(&mut self, value: &mut Zeroizing<Vec<u8>>) -> Result<Option<bool>, Error> {
         let mut part = Zeroizing::new(vec![0; LONGEST + 1]);
         let start = value.len();
         loop {
@@ -95,13 +103,37 @@ impl Terminal {
             if length >= LONGEST {
                 // The rest is no answer to the next question.
                 tcflush(&self.tty, QueueSelector::IFlush)?;
-                let (instance, prompt) = (question.instance.clone(), question.prompt.clone());
-                return Err(Error::TooLong { instance, prompt, limit: LONGEST - 1 });
+                return Ok(None);
             }
             if size == 0 || value.last() == Some(&b'\n') {
-                return Ok(size == 0);
+                return Ok(Some(size == 0));
             }
         }
+    }
+
+    /// Shows a message on a line of its own.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub fn message(&mut self, text: &str) -> Result<(), Error> {
+        self.say(&format!("{}\n", escape(text)))
+    }
+
+    /// Asks for one line that belongs to no prompt, hidden or not. None when the input ends, or the line is longer than a
+    /// terminal passes on.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    pub fn ask_line(&mut self, what: &str, hidden: bool) -> Result<Option<Secret>, Error> {
+        let _mode = Mode::set(&self.tty, hidden)?;
+        self.say(&format!("{}: ", escape(what)))?;
+        let mut value = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+        let ended = self.take_line(&mut value)?;
+        if value.pop_if(|last| *last == b'\n').is_none() && value.is_empty() {
+            self.say("\n")?;
+            return Ok(None);
+        }
+        Ok(ended.map(|_| Secret::new(std::mem::take(&mut *value))))
     }
 
     fn say(&mut self, text: &str) -> Result<(), Error> {

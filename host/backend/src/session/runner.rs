@@ -158,13 +158,16 @@ impl Runner {
         count: &mut Count,
     ) -> Result<Vec<(String, artifacts_seam::Value)>, CallError> {
         let retrieval = self.retrieval.as_ref().ok_or_else(|| {
-            CallError::Broken(
-                "it does not export artifacts:backend/retrieval, so it cannot read secrets back".to_owned(),
-            )
+            CallError::Failed(artifacts_seam::Failure {
+                kind: "unsupported".to_owned(),
+                message: "it cannot read secrets back: it does not export artifacts:backend/retrieval".to_owned(),
+                hint: None,
+            })
         })?;
         self.begin(&instance, slice)?;
         let mut guest = self.instantiate(FsPerms::ReadOnly)?;
         let instance = types::Instance::from(instance);
+        guest.store.data_mut().expect_items(names.len());
         let exports = retrieval.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
         let items = guest
             .call(count, &self.journal, |store| exports.call_retrieve(store, &instance, names))?

@@ -97,6 +97,7 @@ fn in_short(summary: &Summary) -> String {
             format!("given in {} calls", summary.saw_plaintext)
         },
     );
+    line("opened", counts(&summary.opened));
     line("files", counts(&summary.files));
     line("failed", counts(&summary.failed));
     if summary.refused.is_empty() {
@@ -120,6 +121,18 @@ fn in_full(record: &Record) -> String {
     );
     for call in &host.calls {
         let _ = write!(text, "\n  host    {} x{}{}", escaped(&call.call), call.count, error(call.error.as_deref()));
+    }
+    for opening in &host.openings {
+        let header = opening.header.as_deref().and_then(|header| header.get(..12)).unwrap_or("?");
+        let file = opening.file.as_deref().unwrap_or("a part of a file");
+        let how = opening.identity.as_ref().map(|identity| format!(" with {identity}")).unwrap_or_default();
+        let _ = write!(
+            text,
+            "\n  opened  {} ({header}…){}{}",
+            escaped(file),
+            escaped(&how),
+            error(opening.error.as_deref())
+        );
     }
     for file in &record.worker.files {
         let path = file.path.as_deref().unwrap_or("*");

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifacts_flow::{Event, Step, Wanted, Work, Writers};
 use artifacts_plan::{Selector, State};
-use artifacts_prompt::{Answers, Format, Question, Terminal};
+use artifacts_prompt::{Answers, Format, Question};
 use artifacts_report::{Done, Failure, Report};
 use artifacts_spec::InstanceName;
 use artifacts_store::{Durability, Git, Options as StoreOptions};
@@ -16,6 +15,7 @@ use clap::Args;
 use super::Status;
 use crate::args::Global;
 use crate::output::Output;
+use crate::person;
 use crate::rooms::Run;
 
 #[derive(Debug, Args)]
@@ -36,9 +36,6 @@ pub struct Options {
     /// Answers to prompts: TOML or JSON, instance, prompt, value
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// Ask nothing; fail with the list of what would have been asked
-    #[arg(long)]
-    no_input: bool,
     /// How many generators may run at once
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
@@ -84,7 +81,7 @@ impl Options {
         report.errors.extend(refused);
         if !steps.is_empty() {
             rooms.sandbox = Some(run.sandbox()?);
-            let answered = self.ask(&run, &steps, answers.as_ref())?;
+            let answered = ask(&run, &steps, answers.as_ref(), global.no_input)?;
             let work =
                 Work { instances: &run.instances, survey: &survey, steps: &steps, answers: &answered, jobs: self.jobs };
             let made = self.make(&mut rooms, &work, &mut writers, output, &mut report);
@@ -92,23 +89,6 @@ impl Options {
             tell_git(&run, &writers, output);
         }
         Ok(output.report(&report))
-    }
-
-    /// All questions of all that is made, before anything is made.
-    fn ask(&self, run: &Run, steps: &[Step], answers: Option<&Answers>) -> Result<artifacts_flow::Answers, Failure> {
-        let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
-        let questions: Vec<Question> = instances
-            .flat_map(|instance| {
-                instance.prompts.iter().map(|(name, prompt)| Question {
-                    instance: instance.name.clone(),
-                    prompt: name.clone(),
-                    description: prompt.description.clone(),
-                    kind: prompt.kind,
-                })
-            })
-            .collect();
-        let mut terminal = if self.no_input || questions.is_empty() { None } else { terminal() };
-        artifacts_prompt::ask_all(&questions, answers, terminal.as_mut()).map_err(|e| prompt_failure(&e))
     }
 
     /// Makes the work; failures go into the report. Returns what was made.
@@ -155,6 +135,28 @@ impl Options {
             ));
         }
     }
+}
+
+/// All questions of all that is made, before anything is made.
+fn ask(
+    run: &Run,
+    steps: &[Step],
+    answers: Option<&Answers>,
+    no_input: bool,
+) -> Result<artifacts_flow::Answers, Failure> {
+    let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
+    let questions: Vec<Question> = instances
+        .flat_map(|instance| {
+            instance.prompts.iter().map(|(name, prompt)| Question {
+                instance: instance.name.clone(),
+                prompt: name.clone(),
+                description: prompt.description.clone(),
+                kind: prompt.kind,
+            })
+        })
+        .collect();
+    let mut terminal = if no_input || questions.is_empty() { None } else { person::terminal() };
+    artifacts_prompt::ask_all(&questions, answers, terminal.as_mut()).map_err(|e| prompt_failure(&e))
 }
 
 fn tell_git(run: &Run, writers: &Writers, output: &Output) {
@@ -211,10 +213,4 @@ fn read_answers(path: &Path) -> Result<Answers, Failure> {
     let text = std::fs::read_to_string(path).map_err(failed)?;
     let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
     Answers::parse(&text, format).map_err(|e| Failure::new(path.display().to_string(), e.to_string()).help(e.help()))
-}
-
-/// The terminal that a person sits at, whatever the standard streams are.
-fn terminal() -> Option<Terminal> {
-    let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
-    Terminal::new(tty).ok()
 }

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backend;
 pub mod completions;
 pub mod generate;
+pub mod get;
 pub mod man;
 pub mod schema;
 pub mod status;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
     match &cli.command {
         Command::Status(options) => options.run(&cli.global, output),
         Command::Generate(options) => options.run(&cli.global, output),
+        Command::Get(options) => options.run(&cli.global, output),
         Command::Activate(options) => options.run(&cli.global, output),
         Command::Audit(options) => options.run(&cli.global, output),
         Command::Backend(command) => command.run(&cli.global, output),

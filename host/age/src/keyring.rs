@@ -1,0 +1,51 @@
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use crate::{OpenError, Opened, Opener};
+
+type Hash = [u8; 32];
+
+/// Opens files as they are asked for, one by one. What only a plugin might open is left over, and asked for in one session for
+/// all: a plugin that wants a touch wants one.
+pub struct Keyring {
+    opener: Opener,
+    left: BTreeMap<Hash, Vec<u8>>,
+    /// What plugins made of what was left.
+    answered: BTreeMap<Hash, Result<Opened, OpenError>>,
+}
+
+impl Keyring {
+    /// With these identities.
+    pub fn new(opener: Opener) -> Self {
+        Self { opener, left: BTreeMap::new(), answered: BTreeMap::new() }
+    }
+
+    /// Opens a file, binary or armored. One that is left over for a plugin fails, and may be asked for again after
+    /// [`Keyring::ask_plugins`].
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(&mut self, file: &[u8]) -> Result<Opened, OpenError> {
+        let hash: Hash = Sha256::digest(file).into();
+        if let Some(answer) = self.answered.get(&hash) {
+            return answer.clone();
+        }
+        let opened = self.opener.open_without_plugins(file);
+        if matches!(opened, Err(OpenError::NoIdentity { .. })) && self.opener.has_plugins() {
+            self.left.insert(hash, file.to_vec());
+        }
+        opened
+    }
+
+    /// Asks the plugins for all that is left over, each plugin once. Whether anything was opened, so that it is worth asking
+    /// again.
+    pub fn ask_plugins(&mut self) -> bool {
+        let left = std::mem::take(&mut self.left);
+        let files: Vec<&[u8]> = left.values().map(Vec::as_slice).collect();
+        let answers = if files.is_empty() { Vec::new() } else { self.opener.open_all(&files) };
+        let any = answers.iter().any(Result::is_ok);
+        self.answered.extend(left.into_keys().zip(answers));
+        any
+    }
+}

@@ -1,0 +1,84 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_age::Keyring;
+use artifacts_seam::{CallError, Event, Files, Instance, Outcome, Request, Secret, Usage, Value};
+
+use crate::broker::{Broker, Phase};
+use crate::opening::Gate;
+use crate::words::escaped;
+use crate::{Backend, CallFailed, Opening, Readers};
+
+/// Secrets that were read back.
+#[derive(Debug)]
+pub struct Retrieved {
+    /// By name: exactly what was asked for.
+    pub secrets: BTreeMap<String, Secret>,
+    /// What was opened for it, as the host saw it.
+    pub openings: Vec<Opening>,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// What it took.
+    pub usage: Usage,
+    /// Whether the component was given a plaintext: its words may hold it.
+    pub saw_plaintext: bool,
+}
+
+impl Backend {
+    /// Reads the named files back. `sealed` has the headers that the host sealed for this very instance, from the receipt of
+    /// this very slice: nothing else is opened. Where the failure's kind is `no-identity`, it may do after
+    /// [`Keyring::ask_plugins`].
+    ///
+    /// # Errors
+    /// When the component fails, breaks the contract, or asks for what it may not have.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    pub fn retrieve(
+        &mut self,
+        instance: Instance,
+        slice: &Files,
+        names: &[String],
+        sealed: &BTreeSet<String>,
+        keys: &mut Keyring,
+    ) -> Result<Retrieved, CallFailed> {
+        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, slice)) {
+            return Err(error.into());
+        }
+        let request = Request::Retrieve { instance, slice: slice.clone(), names: names.to_vec() };
+        let gate = Gate::new(slice, sealed, keys);
+        let no_readers = Readers::new();
+        let mut broker = Broker::new(Phase::Retrieve(gate), &self.grants, &mut self.sealer, &[], &no_readers);
+        let reply = self.session.call(request, &mut broker);
+        let secrets = match reply.outcome {
+            Ok(Outcome::Retrieved(items)) => taken(&broker, items, names).map_err(CallError::Broken),
+            Ok(_) => Err(CallError::Broken("it gave the outcome of another call".to_owned())),
+            Err(error) => Err(error),
+        };
+        let (openings, saw_plaintext) = broker.finish_retrieval();
+        let (events, usage) = (reply.events, reply.usage);
+        match secrets {
+            Ok(secrets) => Ok(Retrieved { secrets, openings, events, usage, saw_plaintext }),
+            Err(error) => Err(CallFailed { error, events, usage, saw_plaintext, openings }),
+        }
+    }
+}
+
+/// Exactly what was asked for, each once.
+fn taken(
+    broker: &Broker<'_>,
+    items: Vec<(String, Value)>,
+    names: &[String],
+) -> Result<BTreeMap<String, Secret>, String> {
+    let mut secrets = BTreeMap::new();
+    for (name, value) in items {
+        if !names.contains(&name) {
+            return Err(format!("it gave `{}`, which nobody asked for", escaped(&name, 200)));
+        }
+        let secret = broker.given_back(&name, value)?;
+        if secrets.insert(name.clone(), secret).is_some() {
+            return Err(format!("it gave `{name}` twice"));
+        }
+    }
+    match names.iter().find(|name| !secrets.contains_key(*name)) {
+        Some(missing) => Err(format!("it did not give `{missing}`")),
+        None => Ok(secrets),
+    }
+}

@@ -1,0 +1,57 @@
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+
+use artifacts_report::{Failure, Report};
+use artifacts_seam::Secret;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use clap::Args;
+use serde_json::json;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    #[command(flatten)]
+    file: crate::file::File,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::begin(global, output)?;
+        let (instance, file) = match self.file.resolve(&run) {
+            Ok(meant) => meant,
+            Err(errors) => return Ok(output.report(&Report { instances: Vec::new(), errors })),
+        };
+        let mut rooms = run.rooms()?;
+        let mut read = artifacts_flow::retrieve(&mut rooms, &[(instance, vec![file.clone()])]);
+        Run::warn_of_missing_walls(&rooms, output);
+        let missing = || Failure::new(instance.name.to_string(), format!("`{file}` did not come back"));
+        let value = read.remove(&instance.name).ok_or_else(missing)??.files.remove(&file).ok_or_else(missing)?;
+        if output.json() {
+            let (encoding, text) = match std::str::from_utf8(value.expose()) {
+                Ok(text) => ("utf-8", text.to_owned()),
+                Err(_) => ("base64", BASE64.encode(value.expose())),
+            };
+            let line = json!({
+                "schema": 1, "instance": instance.name.to_string(), "file": file.as_str(), "encoding": encoding, "value": text,
+                "errors": [],
+            });
+            output.line(&line.to_string());
+        } else {
+            write(&value).map_err(|e| {
+                Failure::new(instance.name.to_string(), format!("`{file}` cannot be written to standard output: {e}"))
+            })?;
+        }
+        Ok(Status::DONE)
+    }
+}
+
+/// The bytes and nothing else, past every buffer that is not wiped.
+fn write(value: &Secret) -> std::io::Result<()> {
+    File::from(std::io::stdout().as_fd().try_clone_to_owned()?).write_all(value.expose())
+}

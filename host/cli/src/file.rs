@@ -1,0 +1,51 @@
+//! One file of one instance, as a person names it.
+
+use artifacts_plan::{Instance, Selector};
+use artifacts_report::Failure;
+use artifacts_spec::Name;
+use clap::Args;
+
+use crate::rooms::Run;
+
+/// `INSTANCE FILE`, or `INSTANCE/FILE`.
+#[derive(Debug, Args)]
+pub struct File {
+    /// An instance or an artifact that has but one, or INSTANCE/FILE
+    #[arg(value_name = "INSTANCE")]
+    instance: String,
+    /// One of its files
+    #[arg(value_name = "FILE")]
+    file: Option<String>,
+}
+
+impl File {
+    /// What the person means.
+    pub fn resolve<'a>(&self, run: &'a Run) -> Result<(&'a Instance, Name), Vec<Failure>> {
+        let (instance, file) = match (&self.file, self.instance.rsplit_once('/')) {
+            (Some(file), _) => (self.instance.as_str(), file.as_str()),
+            (None, Some((instance, file))) => (instance, file),
+            (None, None) => {
+                let fault = Failure::new(self.instance.clone(), "no file is named");
+                return Err(vec![fault.help(Some("say INSTANCE FILE, or INSTANCE/FILE"))]);
+            }
+        };
+        let chosen = run.choose(&[Selector::new(instance)]);
+        let (first, second) = {
+            let mut found = chosen.names.iter().filter_map(|name| run.instances.get(name));
+            (found.next(), found.next())
+        };
+        match (first, second) {
+            (Some(_), Some(_)) => {
+                let names: Vec<String> = chosen.names.iter().map(ToString::to_string).collect();
+                let fault = Failure::new(instance, format!("that means more than one instance: {}", names.join(", ")));
+                Err(vec![fault.help(Some("name one of them"))])
+            }
+            (Some(one), None) => one.files.get_key_value(file).map(|(name, _)| (one, name.clone())).ok_or_else(|| {
+                let known: Vec<&str> = one.files.keys().map(Name::as_str).collect();
+                let fault = Failure::new(one.name.to_string(), format!("it has no file `{file}`"));
+                vec![fault.help(Some(format!("it has {}", known.join(", "))))]
+            }),
+            (None, _) => Err(chosen.faults()),
+        }
+    }
+}

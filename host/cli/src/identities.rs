@@ -1,0 +1,105 @@
+//! Where a person's private keys are.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use artifacts_age::{Opener, Plugins};
+use artifacts_flow::Keys;
+use artifacts_report::Failure;
+use artifacts_seam::Secret;
+
+use crate::args::Global;
+use crate::environment::Environment;
+use crate::output::Output;
+use crate::person::person;
+
+/// The largest file of identities that is read, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// All that age plugins see of the environment.
+const FOR_PLUGINS: [&str; 4] = ["PATH", "HOME", "LANG", "XDG_RUNTIME_DIR"];
+
+/// What the person said about private keys. Nothing is read before a secret is to be opened.
+#[derive(Clone)]
+pub struct Source {
+    /// Files that were named: each must be there.
+    named: Vec<PathBuf>,
+    /// Where keys usually are.
+    usual: Vec<PathBuf>,
+    plugins: Plugins,
+    no_input: bool,
+    output: Output,
+}
+
+impl Source {
+    pub fn new(global: &Global, environment: &Environment, output: Output) -> Self {
+        let mut named = global.identity.clone();
+        if named.is_empty() {
+            named.extend(environment.get("ARTIFACTS_IDENTITY").map(PathBuf::from));
+        }
+        let usual = [
+            environment.home(".ssh/id_ed25519"),
+            environment.home(".ssh/id_rsa"),
+            environment.config("sops/age/keys.txt"),
+        ];
+        let usual = if named.is_empty() { usual.into_iter().flatten().collect() } else { Vec::new() };
+        Self { named, usual, plugins: plugins(global, environment), no_input: global.no_input, output }
+    }
+
+    /// The keys, read when they are needed.
+    pub fn keys(&self) -> Keys {
+        let source = self.clone();
+        Keys::new(move || source.opener())
+    }
+
+    fn opener(&self) -> Result<Opener, Failure> {
+        let mut opener = Opener::new(person(self.no_input), self.plugins.clone());
+        for file in &self.named {
+            add(&mut opener, file)?;
+        }
+        // One that cannot be used is no reason not to try the next.
+        for file in self.usual.iter().filter(|file| file.exists()) {
+            if let Err(failure) = add(&mut opener, file) {
+                self.output.warning(&format!("{}: {}", failure.subject, failure.message), failure.help.as_deref());
+            }
+        }
+        Ok(opener)
+    }
+}
+
+fn add(opener: &mut Opener, file: &Path) -> Result<(), Failure> {
+    let name = file.display().to_string();
+    let content = read(file).map_err(|e| {
+        Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
+            .help(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
+    })?;
+    opener.add(&name, &content).map_err(|e| Failure::new("", e.to_string()).help(Some(e.help())))
+}
+
+fn read(file: &Path) -> std::io::Result<Secret> {
+    let file = std::fs::File::open(file)?;
+    // Room for all that is read, so that no copy is left behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(LARGEST).unwrap_or_default() + 1);
+    let result = file.take(LARGEST + 1).read_to_end(&mut bytes);
+    let content = Secret::new(bytes);
+    if result? as u64 > LARGEST {
+        return Err(std::io::Error::other("it is larger than any file of private keys"));
+    }
+    Ok(content)
+}
+
+fn plugins(global: &Global, environment: &Environment) -> Plugins {
+    let mut allowed = global.age_plugin.clone();
+    if allowed.is_empty()
+        && let Some(names) = environment.get("ARTIFACTS_AGE_PLUGINS").and_then(std::ffi::OsStr::to_str)
+    {
+        allowed.extend(names.split(',').map(|name| name.trim().to_owned()));
+    }
+    let see = |name: &str| Some((OsString::from(name), environment.get(name)?.to_owned()));
+    Plugins {
+        allowed: allowed.into_iter().collect(),
+        folders: std::env::split_paths(environment.search_path()).filter(|folder| folder.is_absolute()).collect(),
+        environment: FOR_PLUGINS.into_iter().filter_map(see).collect(),
+    }
+}

@@ -1,0 +1,185 @@
+//! Secrets back from their slices: what was stored, opened with a person's keys, in memory only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::{CallError, Secret};
+use artifacts_spec::{InstanceName, Name};
+use artifacts_store::{Fingerprint, ReceiptState, Slice, Storage};
+
+use crate::audit::{self, Ended};
+use crate::{Rooms, failure};
+
+/// Files of one instance, as they were stored.
+#[derive(Debug)]
+pub struct Read {
+    /// The files that were wanted, public ones too.
+    pub files: BTreeMap<Name, Secret>,
+    /// The slice that they come from: whoever replaces it compares.
+    pub fingerprint: Fingerprint,
+}
+
+/// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
+/// opened; the private keys are read only when a secret file is wanted.
+pub fn retrieve(
+    rooms: &mut Rooms<'_>,
+    wanted: &[(&Instance, Vec<Name>)],
+) -> BTreeMap<InstanceName, Result<Read, Failure>> {
+    let mut done = BTreeMap::new();
+    let mut open = Vec::new();
+    for (instance, files) in wanted {
+        match Reading::begin(rooms, instance, files) {
+            Ok(reading) if reading.secrets.is_empty() => {
+                done.insert(instance.name.clone(), Ok(reading.read));
+            }
+            Ok(reading) => open.push(reading),
+            Err(failure) => {
+                done.insert(instance.name.clone(), Err(failure));
+            }
+        }
+    }
+    // What plugins may open is gathered in one round and given out in the next. A backend that gives up at the first file that is
+    // not opened takes a round for each.
+    while !open.is_empty() {
+        let mut waiting = Vec::new();
+        for mut reading in open {
+            match reading.call(rooms) {
+                Ok(()) => {
+                    done.insert(reading.instance.name.clone(), Ok(reading.read));
+                }
+                Err(Closed { failure, no_identity: true }) => waiting.push((reading, failure)),
+                Err(Closed { failure, .. }) => {
+                    done.insert(reading.instance.name.clone(), Err(failure));
+                }
+            }
+        }
+        let again = !waiting.is_empty() && rooms.keys.ring().is_ok_and(artifacts_age::Keyring::ask_plugins);
+        open = Vec::new();
+        for (reading, failure) in waiting {
+            if again {
+                open.push(reading);
+            } else {
+                done.insert(reading.instance.name.clone(), Err(failure));
+            }
+        }
+    }
+    done
+}
+
+/// One instance on its way.
+struct Reading<'a> {
+    instance: &'a Instance,
+    backend: &'a Name,
+    slice: Slice,
+    /// The secret files that are wanted.
+    secrets: Vec<String>,
+    /// Headers that the host sealed in this slice.
+    sealed: BTreeSet<String>,
+    read: Read,
+}
+
+/// Why nothing was read.
+struct Closed {
+    failure: Failure,
+    no_identity: bool,
+}
+
+impl From<Failure> for Closed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, no_identity: false }
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Looks at the slice, and takes the public files.
+    fn begin(rooms: &mut Rooms<'_>, instance: &'a Instance, wanted: &[Name]) -> Result<Self, Failure> {
+        let fail = |message: String| failure::of(instance, message);
+        let backend = instance.backend.as_ref().filter(|_| !instance.blocked);
+        let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
+        if let Some(stranger) = wanted.iter().find(|name| !instance.files.contains_key(*name)) {
+            let known: Vec<&str> = instance.files.keys().map(Name::as_str).collect();
+            return Err(fail(format!("it has no file `{stranger}`; it has {}", known.join(", "))));
+        }
+        let opened = rooms.registry.open(backend, &rooms.nix)?;
+        if opened.backend.is_none() {
+            return Err(fail("it is made on the target and stored nowhere else".to_owned()));
+        }
+        let failed = |error: artifacts_store::Error| fail(error.to_string()).help(error.help());
+        let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
+        let slice = slice.map_err(failed)?.ok_or_else(|| {
+            fail("it is not made yet".to_owned()).help(Some(format!("`artifacts generate {}`", instance.name)))
+        })?;
+        let sealed = sealed(instance, backend, &slice)?;
+        let (public, secrets): (Vec<&Name>, Vec<&Name>) =
+            wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
+        let mut files = BTreeMap::new();
+        for name in public {
+            let bytes = slice.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
+            files.insert(name.clone(), Secret::new(bytes.clone()));
+        }
+        let secrets = secrets.into_iter().map(ToString::to_string).collect();
+        let read = Read { files, fingerprint: slice.fingerprint() };
+        Ok(Self { instance, backend, slice, secrets, sealed, read })
+    }
+
+    /// Has the backend read the secret files.
+    fn call(&mut self, rooms: &mut Rooms<'_>) -> Result<(), Closed> {
+        let Self { instance, backend, slice, secrets, sealed, read } = self;
+        let opened = rooms.registry.open(backend, &rooms.nix)?;
+        let keys = rooms.keys.ring()?;
+        let running = opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend is not here"))?;
+        let ended = running.retrieve(instance.told.clone(), &slice.files, secrets, sealed, keys);
+        let names = vec![instance.name.to_string()];
+        if let Some(unrecorded) = audit::note(&mut rooms.audit, backend, opened, names, Ended::from(&ended), rooms.now)
+        {
+            return Err(unrecorded.into());
+        }
+        let retrieved = ended.map_err(|stopped| {
+            let no_identity = matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "no-identity");
+            let failure = match &stopped.error {
+                _ if stopped.saw_plaintext && !opened.bundled => failure::of(instance, failure::UNSHOWN),
+                CallError::Failed(said) if no_identity => {
+                    failure::of(instance, said.message.clone()).help(said.hint.clone())
+                }
+                error => {
+                    let (why, help) = failure::words(error);
+                    failure::of(instance, why).help(help)
+                }
+            };
+            Closed { failure, no_identity }
+        })?;
+        for (name, secret) in retrieved.secrets {
+            let name = Name::new(name).map_err(|error| failure::of(instance, error.to_string()))?;
+            read.files.insert(name, secret);
+        }
+        Ok(())
+    }
+}
+
+/// The headers that the host sealed in a slice: only where its receipt tells every byte of it.
+fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet<String>, Failure> {
+    let differences = slice.differences();
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &differences)) };
+    if !differences.is_empty() {
+        return Err(changed(instance, &differences));
+    }
+    if receipt.backend.name != *backend {
+        let stored = &receipt.backend.name;
+        return Err(failure::of(
+            instance,
+            format!("it was stored by the backend `{stored}`, and `{backend}` is declared"),
+        )
+        .help(Some(format!(
+            "declare `{stored}` again to read it, or make it anew: `artifacts generate --stale {}`",
+            instance.name
+        ))));
+    }
+    Ok(receipt.sealed.iter().map(ToString::to_string).collect())
+}
+
+fn changed(instance: &Instance, differences: &[artifacts_store::Difference]) -> Failure {
+    let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    failure::of(instance, format!("it does not lie as the host stored it: {}", list.join(", ")))
+        .help(Some(format!("see what changed (`git log -p`); if it is well, `artifacts adopt {}`", instance.name)))
+}
