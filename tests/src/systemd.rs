@@ -317,6 +317,16 @@ impl Machine {
         }
     }
 
+    /// Waits until a unit said something: the journal may have it later than systemd has what came of it.
+    ///
+    /// # Errors
+    /// When it does not in time, with what it did say.
+    pub fn wait_said(&self, unit: &str, text: &str) -> Result<()> {
+        let text = text.replace('\'', r"'\''");
+        let script = format!("journalctl -u '{unit}' -o cat | grep -qF -e '{text}'");
+        self.wait(&format!("{unit} to say something"), &script)
+    }
+
     /// Waits until a unit is in a state.
     ///
     /// # Errors
@@ -409,7 +419,11 @@ pub fn program(name: &str) -> Result<PathBuf> {
     ensure!(built.exists(), "{} is not built: run `cargo xtask build`", built.display());
     fs::create_dir_all(package.join("bin"))?;
     let link = package.join("bin").join(name);
-    let _ = symlink(&built, &link);
-    ensure!(fs::read_link(&link)? == built, "{} is not a link to {}", link.display(), built.display());
+    // Several tests may do this at once, and cargo's folder may have been moved here with a link from before.
+    if !fs::read_link(&link).is_ok_and(|to| to == built) {
+        let staging = tempfile::tempdir_in(&package)?;
+        symlink(&built, staging.path().join(name))?;
+        fs::rename(staging.path().join(name), &link)?;
+    }
     Ok(package)
 }

@@ -114,8 +114,9 @@ fn what_is_declared_appears_at_boot_and_what_fails_fails_alone() {
     for unit in ["unlucky.service", "artifact-after.service"] {
         assert_eq!(machine.state(unit).unwrap(), "inactive", "{unit}");
     }
-    let said = machine.sh("journalctl -u artifact-broken -o cat").unwrap();
-    assert!(said.contains("per-machine/web1/broken") && said.contains("status 9"), "{said}");
+    for text in ["per-machine/web1/broken", "status 9"] {
+        machine.wait_said("artifact-broken", text).unwrap();
+    }
 }
 
 #[test]
@@ -155,8 +156,7 @@ fn deterministic_machines_agree_on_what_they_share_and_on_nothing_else() {
     let machines = evaluate(&[("web1", &modules), ("web2", &modules)]).unwrap();
     let read = |machine: &Configuration| {
         let machine = Machine::boot(machine, &[]).unwrap();
-        let said = machine.sh("journalctl -u artifact-random -o cat | tr -s ' \\n' ' '").unwrap();
-        assert!(said.contains("makes other values each time"), "{said}");
+        machine.wait_said("artifact-random", "makes other values each time").unwrap();
         (machine.sh("cat /run/artifacts/cluster/token").unwrap(), machine.sh("cat /var/lib/attic/secrets/env").unwrap())
     };
     let (one, two, again) = (read(&machines[0]), read(&machines[1]), read(&machines[0]));

@@ -23,6 +23,14 @@ impl Output {
         Self { json, verbose, style: Style { width } }
     }
 
+    /// The same for a command that mostly speaks to a journal, which has a line for each of ours.
+    pub fn unwrapped(mut self) -> Self {
+        if !self.watched() {
+            self.style.width = usize::MAX;
+        }
+        self
+    }
+
     /// Ends a command: its report, and the exit status that follows from it.
     pub fn report(&self, report: &Report) -> Status {
         if self.json {

@@ -129,6 +129,9 @@ rec {
     lib.concatMap (one: map (name: { ${name} = one.unit; }) one.artifact.bindUnits) artifacts
   );
 
+  # Units that put files in place which are made elsewhere: those that make them here may take long.
+  watched = lib.unique (lib.concatMap (one: one.installers) artifacts);
+
   # Whether something is made here.
   onTarget = lib.any (one: one.onTarget) artifacts;
 

@@ -76,6 +76,8 @@ let
 
   watcher = {
     Unit.Description = "Watcher of artifacts";
+    # What it sees first counts as known: a content that replaces the first one must not come before that.
+    Unit.After = all.watched;
     Unit.X-Restart-Triggers = [ "${cfg.programs.artifacts-target}" ];
     Service = {
       Type = "notify";

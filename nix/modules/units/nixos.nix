@@ -84,6 +84,8 @@ let
   watcher = {
     description = "Watcher of artifacts";
     wantedBy = [ "multi-user.target" ];
+    # What it sees first counts as known: a content that replaces the first one must not come before that.
+    after = all.watched;
     path = [ config.systemd.package ];
     stopIfChanged = false;
     restartTriggers = [ "${cfg.programs.artifacts-target}" ];

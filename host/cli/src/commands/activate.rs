@@ -41,6 +41,7 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let output = &output.unwrapped();
         let cancel = signals::watch()?;
         if let Err(error) = artifacts_ram::no_core_dumps() {
             output.warning(&error.to_string(), error.help().as_deref());
