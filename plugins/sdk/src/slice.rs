@@ -1,4 +1,5 @@
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
@@ -41,6 +42,26 @@ impl Slice {
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
         match std::fs::read(self.path(name)?) {
             Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fault("read", name, &error)),
+        }
+    }
+
+    /// Whether a stored file begins with these bytes, without reading the rest; `None` when it is not there.
+    ///
+    /// # Errors
+    /// As [`Slice::read`].
+    pub fn begins_with(&self, name: &str, bytes: &[u8]) -> Result<Option<bool>, Failure> {
+        let begins = |mut file: File| {
+            let mut first = vec![0; bytes.len()];
+            match file.read_exact(&mut first) {
+                Ok(()) => Ok(first == bytes),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        match File::open(self.path(name)?).and_then(begins) {
+            Ok(begins) => Ok(Some(begins)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fault("read", name, &error)),
         }
@@ -104,6 +125,10 @@ mod tests {
         slice.write("a", b"1").unwrap();
         assert_eq!(slice.names().unwrap(), ["a", "b"]);
         assert_eq!(slice.read("a").unwrap().as_deref(), Some(b"1".as_slice()));
+        for (begin, expected) in [("", true), ("1", true), ("2", false), ("12", false)] {
+            assert_eq!(slice.begins_with("a", begin.as_bytes()).unwrap(), Some(expected), "{begin:?}");
+        }
+        assert_eq!(slice.begins_with("c", b"").unwrap(), None);
         slice.keep_only(["b", "c"]).unwrap();
         assert_eq!(slice.names().unwrap(), ["b"]);
         slice.remove("b").unwrap();
@@ -118,6 +143,7 @@ mod tests {
         for name in ["", ".", "..", "/etc/passwd", "../a", "a/b", "a/", "a/.", "a\\b", "a\0"] {
             assert!(slice.write(name, b"x").is_err(), "{name:?}");
             assert!(slice.read(name).is_err(), "{name:?}");
+            assert!(slice.begins_with(name, b"").is_err(), "{name:?}");
             assert!(slice.remove(name).is_err(), "{name:?}");
         }
     }
