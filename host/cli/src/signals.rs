@@ -11,8 +11,8 @@ use signal_hook::iterator::Signals;
 /// How long a run may take to end by itself.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Watches for signals from now on. The flag is set at the first one; a run that has not ended soon after, or is
-/// asking a person, is ended.
+/// Watches for signals from now on. The flag is set at the first one; a run that is asking a person is ended at once, and one
+/// that has not ended by itself soon after.
 pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
     let cancel = Arc::new(AtomicBool::new(false));
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
@@ -20,9 +20,12 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
     let flag = Arc::clone(&cancel);
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
-            artifacts_prompt::restore();
+            let asking = artifacts_prompt::restore();
             flag.store(true, Ordering::Relaxed);
-            std::thread::sleep(PATIENCE);
+            // Who waits for an answer has nothing else under way.
+            if !asking {
+                std::thread::sleep(PATIENCE);
+            }
             artifacts_ram::remove_all();
             std::process::exit(128 + signal);
         }

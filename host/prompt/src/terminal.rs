@@ -183,18 +183,19 @@ fn changed() -> MutexGuard<'static, Changed> {
 }
 
 /// Gives the terminal its echo back, and keeps further questions from taking it away. For the way out after a signal; call it
-/// from an ordinary thread, not from the handler itself.
-pub fn restore() {
+/// from an ordinary thread, not from the handler itself. Whether a question was open.
+pub fn restore() -> bool {
     let mut changed = changed();
     changed.ending = true;
-    undo(&mut changed);
+    undo(&mut changed)
 }
 
-fn undo(changed: &mut Changed) {
-    if let Some((tty, before)) = changed.before.take() {
-        // Nothing is left to be done about a terminal that is gone.
-        let _ = tcsetattr(&tty, OptionalActions::Now, &before);
-    }
+/// Whether there was anything to undo.
+fn undo(changed: &mut Changed) -> bool {
+    let Some((tty, before)) = changed.before.take() else { return false };
+    // Nothing is left to be done about a terminal that is gone.
+    let _ = tcsetattr(&tty, OptionalActions::Now, &before);
+    true
 }
 
 /// Line by line, with or without echo, until it is dropped.
@@ -222,6 +223,6 @@ impl Mode {
 
 impl Drop for Mode {
     fn drop(&mut self) {
-        undo(&mut changed());
+        let _ = undo(&mut changed());
     }
 }

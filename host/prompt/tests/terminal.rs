@@ -275,7 +275,8 @@ fn the_way_out_gives_the_echo_back_for_good() {
     let error = desk.asked(PromptKind::Hidden, |desk| {
         desk.sees("pin: ");
         assert!(!desk.echoes());
-        restore();
+        assert!(restore(), "a question is open");
+        assert!(!restore());
         assert!(desk.echoes());
         desk.types("\u{4}");
     });
