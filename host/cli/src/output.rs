@@ -71,6 +71,13 @@ impl Output {
         }
     }
 
+    /// How far it is: for whoever watches.
+    pub fn progress(&self, text: &str) {
+        if self.verbose || self.watched() {
+            self.note(text);
+        }
+    }
+
     /// A warning, with what to do.
     pub fn warning(&self, text: &str, help: Option<&str>) {
         let yellow = "\u{1b}[33;1mwarning:\u{1b}[0m";

@@ -103,11 +103,10 @@ impl Options {
         let mut made = BTreeSet::new();
         let total = work.steps.len();
         let mut tell = |event: &Event<'_>| match event {
-            Event::Begun(name) if output.watched() => output.note(&format!("making {name}")),
-            Event::Begun(_) => {}
+            Event::Begun(name) => output.progress(&format!("making {name}")),
             Event::Made(name) => {
                 made.insert((*name).clone());
-                output.note(&format!("made {name} ({} of {total})", made.len()));
+                output.progress(&format!("made {name} ({} of {total})", made.len()));
             }
             Event::Failed { name, output: said, .. } => {
                 if let Some(said) = said {
