@@ -105,14 +105,23 @@ rec {
       inherit meta;
     };
 
-  backends = runCommand "artifacts-backends-${version}" { } ''
+  # Components and code of them for any processor of this architecture, so that no start of the program compiles them.
+  backends = runCommand "artifacts-backends-${version}" { nativeBuildInputs = [ precompile ]; } ''
     mkdir $out
-    ${lib.concatMapStrings (name: "ln -s ${backend name}/${name}.wasm $out/\n") [
-      "agenix"
-      "dummy"
-      "sops-nix"
-    ]}
+    for component in ${
+      lib.concatMapStringsSep " " (name: "${backend name}/${name}.wasm") [
+        "agenix"
+        "dummy"
+        "sops-nix"
+      ]
+    }; do
+      ln -s "$component" $out/
+      artifacts-precompile "$component" "$out/$(basename "$component" .wasm).$(uname -m).cwasm"
+    done
   '';
+
+  # The program's own compiler, without any backend inside.
+  precompile = program "artifacts-backend" { };
 
   # The command, with the bundled backends inside.
   artifacts = program "artifacts" {
