@@ -3,13 +3,17 @@
 //! One file an acceptance, in a folder of the user alone. Its name is the SHA-256 of what was accepted and its content is
 //! that very text, so that a person can read it, and remove it to take it back.
 
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+mod private;
+mod readers;
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+
+use private::Private;
+
+pub use readers::{Agreed, ByFile, Readers};
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +38,14 @@ pub enum Error {
         /// Its mode.
         mode: u32,
     },
+    /// It is not what this program writes.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl Error {
@@ -42,18 +54,19 @@ impl Error {
         match self {
             Self::File { .. } => Some("make the folder writable for this user, or set XDG_STATE_HOME"),
             Self::Open { .. } => Some("look at what is in there, then `chmod 700` it"),
+            Self::Damaged { .. } => Some("look at it; without it, every reader counts as seen for the first time"),
         }
     }
 }
 
 /// A folder of acceptances.
 #[derive(Debug, Clone)]
-pub struct Trust(PathBuf);
+pub struct Trust(Private);
 
 impl Trust {
     /// The memory in a folder; it is made when something is accepted first.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+        Self(Private::new(folder))
     }
 
     /// Whether exactly this was accepted.
@@ -62,15 +75,7 @@ impl Trust {
     /// When it cannot be told, or others could have written it.
     pub fn accepted(&self, what: &impl Serialize) -> Result<bool, Error> {
         let (name, text) = named(what);
-        let path = self.0.join(name);
-        match fs::read(&path) {
-            Ok(found) => {
-                self.private()?;
-                Ok(found == text)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(Error::File { path, what: "read", source }),
-        }
+        Ok(self.0.read(&name)?.is_some_and(|found| found == text))
     }
 
     /// Remembers that this was accepted.
@@ -78,28 +83,8 @@ impl Trust {
     /// # Errors
     /// When it cannot be written, or others could write there too.
     pub fn accept(&self, what: &impl Serialize) -> Result<(), Error> {
-        let failed = |path: &Path, source| Error::File { path: path.to_owned(), what: "written", source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(|e| failed(&self.0, e))?;
-        self.private()?;
         let (name, text) = named(what);
-        let path = self.0.join(name);
-        let mut file = tempfile::NamedTempFile::new_in(&self.0).map_err(|e| failed(&path, e))?;
-        file.write_all(&text).and_then(|()| file.as_file().sync_all()).map_err(|e| failed(&path, e))?;
-        file.persist(&path).map_err(|e| failed(&path, e.error))?;
-        Ok(())
-    }
-
-    fn private(&self) -> Result<(), Error> {
-        let found = fs::symlink_metadata(&self.0).map_err(|source| Error::File {
-            path: self.0.clone(),
-            what: "looked at",
-            source,
-        })?;
-        let mode = found.permissions().mode() & 0o777;
-        if mode & 0o022 != 0 || !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
-            return Err(Error::Open { path: self.0.clone(), mode });
-        }
-        Ok(())
+        self.0.write(&name, &text)
     }
 }
 
@@ -113,6 +98,9 @@ fn named(what: &impl Serialize) -> (String, Vec<u8>) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use serde_json::json;
 
     use super::*;
