@@ -59,6 +59,27 @@ impl Terminal {
         Ok(value)
     }
 
+    /// Asks something that is answered with yes or no. Whatever is no clear yes is no.
+    ///
+    /// # Errors
+    /// When the terminal cannot be read.
+    pub fn confirm(&mut self, question: &str) -> Result<bool, Error> {
+        let _mode = Mode::set(&self.tty, false)?;
+        self.say(&format!("{} [y/N] ", escape(question)))?;
+        let mut answer = Vec::new();
+        let mut part = [0; 256];
+        while answer.len() <= LONGEST && !answer.contains(&b'\n') {
+            match self.tty.read(&mut part) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) => break,
+                Ok(size) => answer.extend_from_slice(&part[..size]),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let answer = String::from_utf8_lossy(&answer).trim().to_lowercase();
+        Ok(matches!(answer.as_str(), "y" | "yes"))
+    }
+
     /// Reads one value.
     fn read(&mut self, question: &Question, which: &str) -> Result<Secret, Error> {
         let lines = matches!(question.kind, PromptKind::Multiline | PromptKind::MultilineHidden);

@@ -286,3 +286,18 @@ fn the_way_out_gives_the_echo_back_for_good() {
     assert!(matches!(desk.asked(PromptKind::Hidden, |desk| desk.types("\u{4}")), Err(Error::Io(_))));
     assert!(desk.echoes());
 }
+
+#[test]
+fn only_a_clear_yes_is_yes() {
+    for (keys, expected) in
+        [("y\n", true), ("YES\n", true), ("\n", false), ("no\n", false), ("yikes\n", false), ("\u{4}", false)]
+    {
+        let mut desk = Desk::new();
+        let mut terminal = desk.terminal();
+        let asking = std::thread::spawn(move || terminal.confirm("Remove it all?"));
+        desk.sees("Remove it all? [y/N] ");
+        desk.types(keys);
+        assert_eq!(asking.join().unwrap().unwrap(), expected, "{keys:?}");
+        assert!(desk.echoes());
+    }
+}
