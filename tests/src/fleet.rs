@@ -151,6 +151,11 @@ impl Fleet {
         self.home.path().join("state/artifacts/accepted")
     }
 
+    /// The folder that remembers the readers that were agreed to.
+    pub fn agreed_readers(&self) -> PathBuf {
+        self.home.path().join("state/artifacts/readers")
+    }
+
     /// The checkout.
     pub fn path(&self) -> &Path {
         self.folder.path()

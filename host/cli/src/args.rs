@@ -50,6 +50,9 @@ pub struct Global {
     /// Accept what the registry grants to backends that are not bundled
     #[arg(long, global = true)]
     pub accept_grants: bool,
+    /// Agree to readers that are not those agreed to before
+    #[arg(long, global = true)]
+    pub accept_readers: bool,
     /// Fail where a backend cannot be given every wall, instead of warning
     #[arg(long, global = true)]
     pub require_sandbox: bool,
@@ -93,6 +96,11 @@ pub enum Command {
     Activate(commands::activate::Options),
     /// Show what backends did
     Audit(commands::audit::Options),
+    /// Remove what no declaration owns
+    #[command(visible_alias = "collect-garbage")]
+    Prune(commands::prune::Options),
+    /// Show what depends on what
+    Graph(commands::graph::Options),
     /// Look at backends
     #[command(subcommand)]
     Backend(commands::backend::Command),

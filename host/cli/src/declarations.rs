@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use artifacts_nix::{Nix, Problem};
+use artifacts_plan::TargetName;
 use artifacts_report::Failure;
 use artifacts_spec::{Component, Spec};
 
@@ -19,6 +20,8 @@ pub struct Declarations {
     pub root: PathBuf,
     /// Targets that did not evaluate, and faults of the declarations that Nix found.
     pub failures: Vec<Failure>,
+    /// Targets that did not evaluate: what they declare is not known.
+    pub unevaluated: Vec<TargetName>,
     /// What Nix warns of.
     pub warnings: Vec<Failure>,
 }
@@ -50,7 +53,7 @@ impl Declarations {
             _ => PathBuf::from("."),
         };
         let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
-        Ok(Self { spec, root, failures: Vec::new(), warnings: Vec::new() })
+        Ok(Self { spec, root, failures: Vec::new(), unevaluated: Vec::new(), warnings: Vec::new() })
     }
 }
 
@@ -100,13 +103,14 @@ fn from_flake(global: &Global, nix: &Nix) -> Result<Declarations, Failure> {
         .iter()
         .map(|f| Failure::new(format!("{} {}", f.kind.as_str(), f.name), f.error.to_string()).help(f.error.help()));
     let (warnings, faults): (Vec<&Problem>, Vec<&Problem>) = evaluation.problems.iter().partition(|p| p.warning);
+    let names = evaluation.failures.iter().map(|f| (f.kind, f.name.clone())).collect();
     let failures = unevaluated.chain(faults.into_iter().map(problem)).collect();
     let warnings = warnings.into_iter().map(problem).collect();
     let root = match &global.root {
         Some(root) => root.clone(),
         None => flake.checkout(evaluation.spec.root.as_deref()).map_err(failed)?,
     };
-    Ok(Declarations { spec: evaluation.spec, root, failures, warnings })
+    Ok(Declarations { spec: evaluation.spec, root, failures, unevaluated: names, warnings })
 }
 
 fn problem(problem: &Problem) -> Failure {

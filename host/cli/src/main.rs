@@ -2,7 +2,9 @@
 
 mod args;
 mod commands;
+mod consent;
 mod declarations;
+mod dry_run;
 mod environment;
 mod file;
 mod identities;
@@ -10,6 +12,8 @@ mod output;
 mod person;
 mod rooms;
 mod signals;
+mod terminal;
+mod writing;
 
 use std::process::ExitCode;
 

@@ -50,7 +50,7 @@ impl Output {
 
     /// Ends a command that could not begin.
     pub fn failure(&self, failure: Failure) -> Status {
-        self.report(&Report { instances: Vec::new(), errors: vec![failure] })
+        self.report(&Report { errors: vec![failure], ..Report::default() })
     }
 
     /// A line of a command's own answer.
@@ -62,6 +62,11 @@ impl Output {
     /// A message to a person, on standard error.
     pub fn note(&self, text: &str) {
         let _ = writeln!(anstream::stderr(), "{}", artifacts_report::escaped(text));
+    }
+
+    /// Words that were made fit for a terminal, and painted, before; to standard error.
+    pub fn painted(&self, text: &str) {
+        let _ = write!(anstream::stderr(), "{text}");
     }
 
     /// A message that only the curious want.

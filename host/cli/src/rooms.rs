@@ -12,12 +12,12 @@ use artifacts_backend::{Place, Worker};
 use artifacts_flow::{Accept, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
-use artifacts_plan::{Instance, Selector};
+use artifacts_plan::{Instance, Owners, Selector, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row};
 use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::Root;
-use artifacts_trust::Trust;
+use artifacts_trust::{Readers, Trust};
 use serde_json::json;
 
 use crate::args::Global;
@@ -39,6 +39,7 @@ pub struct Run {
     root: Root,
     nix: Nix,
     errors: Vec<(Option<InstanceName>, Failure)>,
+    unevaluated: Vec<TargetName>,
     now: SystemTime,
     verbose: bool,
     trust: Trust,
@@ -52,7 +53,7 @@ pub struct Run {
 pub struct Chosen {
     pub names: BTreeSet<InstanceName>,
     /// Everything that is wrong with the declarations of these, and selectors that mean nothing.
-    errors: Vec<Failure>,
+    pub errors: Vec<Failure>,
 }
 
 impl Chosen {
@@ -93,6 +94,7 @@ impl Run {
             root,
             nix,
             errors,
+            unevaluated: declarations.unevaluated,
             now: SystemTime::now(),
             verbose: output.verbose,
             trust: trust(&environment)?,
@@ -163,6 +165,27 @@ impl Run {
         })
     }
 
+    /// Whose slices are whose. With nothing declared at all, something is more likely wrong than everything an orphan.
+    pub fn owners(&self) -> Result<Owners, Failure> {
+        if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
+            return Err(Failure::new("", "no target is declared, so every slice would be without an owner")
+                .help(Some("look at what is evaluated; to give up the storage, remove its folder")));
+        }
+        Ok(Owners::new(&self.spec, self.unevaluated.clone()))
+    }
+
+    /// Everything that is wrong with the declarations.
+    pub fn failures(&self) -> Vec<Failure> {
+        self.errors.iter().map(|(_, failure)| failure.clone()).collect()
+    }
+
+    /// The readers that were agreed to in this checkout.
+    pub fn readers(&self) -> Result<Readers, Failure> {
+        let state = state(&self.environment)?;
+        let failed = |e: artifacts_trust::Error| Failure::new("readers", e.to_string()).help(e.help());
+        Readers::open(state.join("readers"), self.root.path()).map_err(failed)
+    }
+
     /// Warns of every wall that a worker could not be given.
     pub fn warn_of_missing_walls(rooms: &Rooms<'_>, output: &Output) {
         for wall in rooms.registry.missing() {
@@ -195,9 +218,11 @@ impl Run {
                 backend: instance.backend.as_ref().map(ToString::to_string),
                 state: found.state.clone(),
                 done: None,
+                notes: Vec::new(),
             })
         };
-        Report { instances: self.instances(&chosen.names).filter_map(row).collect(), errors: chosen.errors.clone() }
+        let instances = self.instances(&chosen.names).filter_map(row).collect();
+        Report { instances, errors: chosen.errors.clone(), ..Report::default() }
     }
 }
 
@@ -224,11 +249,14 @@ fn open_log(path: &Path) -> Result<Log, Failure> {
     Log::open(path).map_err(|e| Failure::new("audit", e.to_string()).help(e.help()))
 }
 
-fn trust(environment: &Environment) -> Result<Trust, Failure> {
-    let state = environment.state().ok_or_else(|| {
+fn state(environment: &Environment) -> Result<PathBuf, Failure> {
+    environment.state().ok_or_else(|| {
         Failure::new("", "there is no place to remember what was accepted").help(Some("set HOME or XDG_STATE_HOME"))
-    })?;
-    Ok(Trust::new(state.join("accepted")))
+    })
+}
+
+fn trust(environment: &Environment) -> Result<Trust, Failure> {
+    Ok(Trust::new(state(environment)?.join("accepted")))
 }
 
 /// A component's grants count once the admin has accepted them for its very bytes.

@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 
-use artifacts_plan::Facts;
+use artifacts_plan::{Facts, Instance, Reason};
 use artifacts_spec::InstanceName;
 use artifacts_store::{Generation, Receipt, ReceiptState, Slice};
 
 use crate::rooms::seconds;
 
 /// What the host finds of a slice, without asking its backend. `generations` has those of what it may depend on.
-pub fn facts(slice: &Slice, generations: &BTreeMap<InstanceName, Generation>) -> Facts {
+pub fn facts(instance: &Instance, slice: &Slice, generations: &BTreeMap<InstanceName, Generation>) -> Facts {
     let differs = Facts {
         receipt: slice.differences().iter().map(ToString::to_string).collect(),
         public: slice.public.keys().cloned().collect(),
@@ -19,7 +19,7 @@ pub fn facts(slice: &Slice, generations: &BTreeMap<InstanceName, Generation>) ->
         readers: readers(receipt),
         validation: receipt.validation.map(|hash| hash.to_string()),
         expires: receipt.expires.map(|time| seconds(time.system())),
-        outdated: outdated(receipt, generations),
+        outdated: outdated(instance, receipt, generations),
         ..differs
     }
 }
@@ -28,8 +28,15 @@ fn readers(receipt: &Receipt) -> BTreeMap<String, Vec<String>> {
     receipt.readers.iter().map(|(file, readers)| (file.to_string(), readers.iter().cloned().collect())).collect()
 }
 
-/// Dependencies that were made again since this slice was.
-fn outdated(receipt: &Receipt, generations: &BTreeMap<InstanceName, Generation>) -> Vec<String> {
-    let changed = |(name, was): &(&InstanceName, &Generation)| generations.get(*name).is_some_and(|is| is != *was);
-    receipt.dependencies.iter().filter(changed).map(|(name, _)| name.to_string()).collect()
+/// Dependencies that are not, as they lie, what went into this slice. One that does not lie there tells of itself.
+fn outdated(instance: &Instance, receipt: &Receipt, generations: &BTreeMap<InstanceName, Generation>) -> Vec<String> {
+    let why = |name: &InstanceName| {
+        let is = generations.get(name)?;
+        match receipt.dependencies.get(name) {
+            Some(was) if was == is => None,
+            Some(_) => Some(Reason::made_again(name).message),
+            None => Some(format!("it was made without {name}")),
+        }
+    };
+    instance.dependencies.values().filter_map(why).collect()
 }

@@ -1,6 +1,7 @@
 use artifacts_plan::{Instance, Problem};
 use artifacts_report::Failure;
 use artifacts_seam::CallError;
+use artifacts_spec::InstanceName;
 
 /// A failure of one instance, with its backend.
 pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
@@ -10,6 +11,11 @@ pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
 /// In place of what a backend says once it was given plaintext.
 pub const UNSHOWN: &str =
     "its backend failed after it was given plaintext; its words may hold a secret and are not shown";
+
+/// A failure of what depends on another one that failed.
+pub fn behind(instance: &Instance, dependency: &InstanceName) -> Failure {
+    of(instance, format!("it depends on {dependency}, which failed")).help(Some(format!("mend {dependency} first")))
+}
 
 /// What a call that gave no result means to a person.
 pub fn words(error: &CallError) -> (String, Option<String>) {

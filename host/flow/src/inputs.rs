@@ -1,31 +1,53 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
 
-use crate::failure;
+use crate::{Rooms, Step, failure, retrieve};
 
-/// The files of what this run made, kept while something still to be made depends on them.
+type Files = BTreeMap<Name, Secret>;
+
+/// What generators find in `$in`: files of what was stored before, and of what this run makes.
 #[derive(Default)]
-pub struct Fresh(BTreeMap<InstanceName, BTreeMap<Name, Secret>>);
+pub struct Inputs(BTreeMap<InstanceName, Result<Files, Failure>>);
 
-impl Fresh {
-    pub fn keep(&mut self, name: InstanceName, files: BTreeMap<Name, Secret>) {
-        self.0.insert(name, files);
+impl Inputs {
+    /// Reads back whatever these steps depend on and do not make themselves. It is done before anybody is asked for anything.
+    pub fn stored(rooms: &mut Rooms<'_>, instances: &BTreeMap<InstanceName, Instance>, steps: &[Step]) -> Self {
+        let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
+        let making = made.iter().filter_map(|name| instances.get(name));
+        let needed: BTreeSet<&InstanceName> =
+            making.flat_map(|instance| instance.dependencies.values()).filter(|name| !made.contains(name)).collect();
+        let needed = needed.into_iter().filter_map(|name| instances.get(name));
+        let wanted: Vec<_> = needed.map(|one| (one, one.files.keys().cloned().collect())).collect();
+        let read = retrieve(rooms, &wanted);
+        Self(read.into_iter().map(|(name, read)| (name, read.map(|read| read.files))).collect())
+    }
+
+    /// Why an instance cannot be made: a dependency was not read.
+    pub fn fault(&self, instance: &Instance) -> Option<Failure> {
+        instance.dependencies.values().find_map(|name| {
+            let why = self.0.get(name)?.as_ref().err()?;
+            let message = format!("it depends on {name}, which cannot be read: {}", why.message);
+            Some(failure::of(instance, message).help(why.help.clone()))
+        })
+    }
+
+    /// Keeps what was made for what depends on it.
+    pub(crate) fn keep(&mut self, name: InstanceName, files: Files) {
+        self.0.insert(name, Ok(files));
     }
 
     /// What an instance's generator finds in `$in`.
-    pub fn inputs(&self, instance: &Instance) -> Result<BTreeMap<Name, BTreeMap<Name, Secret>>, Failure> {
+    pub(crate) fn of(&self, instance: &Instance) -> Result<BTreeMap<Name, Files>, Failure> {
         let mut inputs = BTreeMap::new();
         for (name, dependency) in &instance.dependencies {
             let files = self.0.get(dependency).ok_or_else(|| {
-                let why = format!("it depends on {dependency}, which was not made in this run, and stored secrets cannot be read back yet");
-                let help = format!("make both in one run: `artifacts generate --regenerate {dependency} {}`", instance.name);
-                failure::of(instance, why).help(Some(help))
+                failure::of(instance, format!("it depends on {dependency}, which was neither made nor read"))
             })?;
-            inputs.insert(name.clone(), files.clone());
+            inputs.insert(name.clone(), files.clone()?);
         }
         Ok(inputs)
     }

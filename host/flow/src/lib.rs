@@ -4,12 +4,14 @@
 //! [`make`] makes some of them. One instance that fails never stops the others.
 
 mod audit;
+mod consent;
 mod facts;
 mod failure;
 mod inputs;
 mod keys;
 mod make;
 mod program;
+mod prune;
 mod receipt;
 mod registry;
 mod retrieve;
@@ -18,12 +20,15 @@ mod steps;
 mod store;
 mod survey;
 
+pub use consent::{Asked, Consent};
 pub use failure::declared;
+pub use inputs::Inputs;
 pub use keys::Keys;
 pub use make::{Answers, Event, Work, make};
+pub use prune::{Orphan, Orphans, orphans, prune};
 pub use registry::{Accept, Opened, Registry, Rights};
 pub use retrieve::{Read, retrieve};
 pub use rooms::Rooms;
-pub use steps::{Step, Wanted, steps};
+pub use steps::{Step, Wanted, admit, steps};
 pub use store::Writers;
 pub use survey::{Found, Survey, survey};

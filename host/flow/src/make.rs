@@ -10,19 +10,23 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{Checked, Files, Secret, State};
 use artifacts_spec::{InstanceName, Name};
-use artifacts_store::{Generation, NewSlice, ReceiptState, Slice};
+use artifacts_store::{Generation, NewSlice, ReceiptState, Slice, Storage};
 
 use crate::audit::{self, Ended};
-use crate::inputs::Fresh;
 use crate::receipt::{self, Making};
-use crate::{Found, Opened, Rooms, Step, Survey, Writers, failure, program};
+use crate::{Consent, Found, Inputs, Opened, Rooms, Step, Survey, Writers, failure, program};
 
 /// What happens while instances are made.
 pub enum Event<'a> {
     /// Its generator began.
     Begun(&'a InstanceName),
-    /// It is stored; the generation is this making's.
-    Made(&'a InstanceName),
+    /// It is stored.
+    Made {
+        /// Which.
+        name: &'a InstanceName,
+        /// What changed in its public files, as a diff; empty when nothing did or nothing lay there.
+        public: &'a str,
+    },
     /// It failed, and nothing of it was changed.
     Failed {
         /// Which.
@@ -61,6 +65,8 @@ pub struct Work<'a> {
     pub steps: &'a [Step],
     /// The answers to their questions.
     pub answers: &'a Answers,
+    /// Whom it may be encrypted to.
+    pub consent: &'a Consent,
     /// How many generators may run at once.
     pub jobs: usize,
 }
@@ -70,6 +76,7 @@ pub struct Work<'a> {
 pub fn make(
     rooms: &mut Rooms<'_>,
     work: &Work<'_>,
+    inputs: Inputs,
     writers: &mut Writers,
     tell: &mut dyn FnMut(&Event<'_>),
 ) -> Vec<Failure> {
@@ -77,7 +84,7 @@ pub fn make(
         work,
         wanted: work.steps.iter().map(|step| step.name.clone()).collect(),
         waiting: work.steps.iter().map(|step| step.name.clone()).collect(),
-        fresh: Fresh::default(),
+        inputs,
         generations: BTreeMap::new(),
         failed: BTreeSet::new(),
         failures: Vec::new(),
@@ -113,7 +120,7 @@ pub fn make(
             running -= 1;
             let stored = made.and_then(|files| run.store(&name, files, rooms, writers));
             match stored {
-                Ok(()) => tell(&Event::Made(&name)),
+                Ok(public) => tell(&Event::Made { name: &name, public: &public }),
                 Err(stopped) => run.fail(&name, stopped, tell),
             }
         }
@@ -147,7 +154,7 @@ struct Run<'a> {
     work: &'a Work<'a>,
     wanted: BTreeSet<InstanceName>,
     waiting: Vec<InstanceName>,
-    fresh: Fresh,
+    inputs: Inputs,
     generations: BTreeMap<InstanceName, Generation>,
     failed: BTreeSet<InstanceName>,
     failures: Vec<Failure>,
@@ -170,8 +177,7 @@ impl Run<'_> {
     fn job(&self, name: &InstanceName, rooms: &Rooms<'_>) -> Result<Job, Failure> {
         let (instance, _) = self.known(name)?;
         if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
-            return Err(failure::of(instance, format!("it depends on {failed}, which failed"))
-                .help(Some(format!("mend {failed} first"))));
+            return Err(failure::behind(instance, failed));
         }
         let generator = instance.generator.as_ref().ok_or_else(|| {
             failure::of(instance, "it has no generator")
@@ -179,7 +185,7 @@ impl Run<'_> {
         })?;
         let mut job = Job::new(name.clone(), generator.path.clone());
         job.expected = instance.files.keys().cloned().collect();
-        job.inputs = self.fresh.inputs(instance)?;
+        job.inputs = self.inputs.of(instance)?;
         job.log_level.clone_from(&rooms.log_level);
         job.path.clone_from(&rooms.generator_path);
         job.network = instance.network;
@@ -208,15 +214,18 @@ impl Run<'_> {
         self.failures.push(stopped.failure);
     }
 
-    /// Has the backend write the secret files into a private copy of the slice, and exchanges the slice.
+    /// Has the backend write the secret files into a private copy of the slice, and exchanges the slice. Returns what changed
+    /// in public files.
     fn store(
         &mut self,
         name: &InstanceName,
         files: BTreeMap<Name, Secret>,
         rooms: &mut Rooms<'_>,
         writers: &mut Writers,
-    ) -> Result<(), Stopped> {
+    ) -> Result<String, Stopped> {
         let (instance, found) = self.known(name)?;
+        self.work.consent.covers(instance, found)?;
+        self.unchanged(instance, rooms)?;
         let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
         let opened = rooms.registry.open(backend, &rooms.nix)?;
         let writer = writers
@@ -224,15 +233,17 @@ impl Run<'_> {
             .ok_or_else(|| failure::of(instance, format!("storage {} is not locked", opened.storage)))?;
         let failed = |e: artifacts_store::Error| failure::of(instance, e.to_string()).help(e.help());
 
-        let before = own_files(writer.storage().read(name).map_err(failed)?, backend);
+        let slice = writer.storage().read(name).map_err(failed)?;
         let (secrets, public) = split(instance, &files);
+        let changes = slice.as_ref().map(|slice| public_changes(&slice.public, &public)).unwrap_or_default();
+        let before = own_files(slice, backend);
         let storing = Storing { instance, found, backend, before, secrets };
         let (files_now, sealed) = storing.call(opened, &mut rooms.audit, rooms.now)?;
         let making = Making {
             instance,
             found,
             backend: receipt::backend_id(instance, backend, &opened.component)?,
-            dependencies: &self.generations,
+            dependencies: &self.dependencies(instance),
             sealed: &sealed,
             now: rooms.now,
         };
@@ -242,9 +253,44 @@ impl Run<'_> {
         let committed = writer.commit(new).map_err(failed)?;
         writers.wrote(committed.path);
         self.generations.insert(name.clone(), generation);
-        self.fresh.keep(name.clone(), files);
+        self.inputs.keep(name.clone(), files);
+        Ok(changes)
+    }
+
+    /// Which making of each dependency goes into an instance: this run's, or the one that lies there.
+    fn dependencies(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
+        let stored = |name: &InstanceName| Some(self.work.survey.found.get(name)?.receipt.as_ref()?.generation);
+        let generation = |name: &InstanceName| self.generations.get(name).copied().or_else(|| stored(name));
+        instance.dependencies.values().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
+    }
+
+    /// Every dependency lies there as it went into the instance: nobody replaced it since.
+    fn unchanged(&self, instance: &Instance, rooms: &Rooms<'_>) -> Result<(), Failure> {
+        for (name, generation) in self.dependencies(instance) {
+            let backend = self.work.instances.get(&name).and_then(|d| d.backend.as_ref());
+            let storage = backend.and_then(|backend| rooms.registry.storage(backend).ok());
+            let storage = storage.and_then(|storage| Storage::open(rooms.root, &storage).ok());
+            let slice = storage.and_then(|storage| storage.read(&name).ok().flatten());
+            let same = slice.is_some_and(|slice| {
+                matches!(&slice.receipt, ReceiptState::Valid(receipt) if receipt.generation == generation)
+                    && slice.differences().is_empty()
+            });
+            if !same {
+                let why = format!("{name}, which it depends on, changed while it was made");
+                return Err(failure::of(instance, why).help(Some("nothing was changed; run again")));
+            }
+        }
         Ok(())
     }
+}
+
+fn public_changes(before: &Files, after: &Files) -> String {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let diff = |name: &&String| {
+        let of = |files: &'_ Files| files.get(*name).cloned();
+        artifacts_report::diff(&format!("public/{name}"), of(before).as_deref(), of(after).as_deref())
+    };
+    names.iter().map(diff).collect()
 }
 
 /// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_plan::{Instance, State};
+use artifacts_report::Failure;
 use artifacts_spec::InstanceName;
 
-use crate::Survey;
+use crate::{Survey, failure};
 
 /// What the person wants made, beyond what is absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,7 +25,8 @@ pub struct Step {
 }
 
 /// What is to be made, dependencies first. `ordered` has all instances in that order; `chosen` those that the person
-/// named. An absent dependency of something that is made is made too.
+/// named. An absent dependency of something that is made is made too; and what is made of something that is made again is,
+/// among the chosen, made again when what is stale is wanted.
 pub fn steps(
     instances: &BTreeMap<InstanceName, Instance>,
     ordered: &[InstanceName],
@@ -32,20 +34,57 @@ pub fn steps(
     survey: &Survey,
     wanted: Wanted,
 ) -> Vec<Step> {
-    let mut needed: BTreeSet<&InstanceName> = BTreeSet::new();
-    // From the last to the first: who depends on something stands behind it.
-    let mut steps: Vec<Step> = Vec::new();
-    for name in ordered.iter().rev() {
-        let Some(state) = survey.found.get(name).map(|found| &found.state) else { continue };
-        let asked_for = chosen.contains(name) && wants(state, wanted);
-        let missing = needed.contains(name) && *state == State::Absent;
-        if asked_for || missing {
-            needed.extend(instances.get(name).into_iter().flat_map(|i| i.dependencies.values()));
-            steps.push(Step { name: name.clone(), again: *state != State::Absent });
+    let state = |name: &InstanceName| survey.found.get(name).map(|found| &found.state);
+    let dependencies = |name: &InstanceName| instances.get(name).into_iter().flat_map(|i| i.dependencies.values());
+    let mut making: BTreeSet<&InstanceName> = BTreeSet::new();
+    loop {
+        let before = making.len();
+        for name in ordered {
+            let Some(state) = state(name) else { continue };
+            let outdated = wanted.stale && stored(state) && dependencies(name).any(|d| making.contains(d));
+            if chosen.contains(name) && (wants(state, wanted) || outdated) {
+                making.insert(name);
+            }
+        }
+        // From the last to the first: who depends on something stands behind it.
+        for name in ordered.iter().rev().filter(|name| making.contains(name)).collect::<Vec<_>>() {
+            making.extend(dependencies(name).filter(|d| state(d) == Some(&State::Absent)));
+        }
+        // An absent dependency may itself be one that others were made of.
+        if making.len() == before {
+            break;
         }
     }
-    steps.reverse();
-    steps
+    let step = |name: &InstanceName| Some(Step { name: name.clone(), again: *state(name)? != State::Absent });
+    ordered.iter().filter(|name| making.contains(name)).filter_map(step).collect()
+}
+
+fn stored(state: &State) -> bool {
+    matches!(state, State::Present | State::Stale(_))
+}
+
+/// The steps in which there is no fault, and the faults of the others. What depends on a step that is left out is left out,
+/// too.
+pub fn admit(
+    steps: Vec<Step>,
+    instances: &BTreeMap<InstanceName, Instance>,
+    mut fault: impl FnMut(&Instance) -> Option<Failure>,
+) -> (Vec<Step>, Vec<Failure>) {
+    let mut out = BTreeSet::new();
+    let mut faults = Vec::new();
+    let mut admitted = Vec::new();
+    for step in steps {
+        let Some(instance) = instances.get(&step.name) else { continue };
+        let behind = instance.dependencies.values().find(|d| out.contains(*d)).map(|d| failure::behind(instance, d));
+        match behind.or_else(|| fault(instance)) {
+            Some(fault) => {
+                faults.push(fault);
+                out.insert(step.name);
+            }
+            None => admitted.push(step),
+        }
+    }
+    (admitted, faults)
 }
 
 /// Only absence leads to generation by itself; what cannot be told is never touched.

@@ -2,10 +2,9 @@ use std::collections::BTreeMap;
 
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_spec::InstanceName;
 use artifacts_store::{Git, Options, Storage, Warning, Writer};
 
-use crate::{Registry, Rooms, Step, failure};
+use crate::{Registry, Rooms, failure};
 
 /// The storages of a run, each locked for it, or why it is not.
 #[derive(Default)]
@@ -25,29 +24,16 @@ impl Writers {
         writers
     }
 
-    /// The steps whose storage is locked, and a failure for each other one: nobody is asked for what cannot be stored.
-    pub fn admit(
-        &self,
-        steps: Vec<Step>,
-        instances: &BTreeMap<InstanceName, Instance>,
-        registry: &Registry,
-    ) -> (Vec<Step>, Vec<Failure>) {
-        let mut refused = Vec::new();
-        let admitted = steps
-            .into_iter()
-            .filter(|step| {
-                let Some(instance) = instances.get(&step.name) else { return false };
-                let storage = storage_of(instance, registry);
-                match storage.and_then(|storage| self.by_storage.get(&storage)) {
-                    Some(Err(why)) => {
-                        refused.push(failure::of(instance, why.message.clone()).help(why.help.clone()));
-                        false
-                    }
-                    _ => true,
-                }
-            })
-            .collect();
-        (admitted, refused)
+    /// Why an instance cannot be stored: nobody is asked for it then.
+    pub fn fault(&self, instance: &Instance, registry: &Registry) -> Option<Failure> {
+        let why = self.by_storage.get(&storage_of(instance, registry)?)?.as_ref().err()?;
+        Some(failure::of(instance, why.message.clone()).help(why.help.clone()))
+    }
+
+    /// A storage, locked now if it is not yet.
+    pub(crate) fn writer(&mut self, rooms: &Rooms<'_>, storage: &str, options: &Options) -> Result<&Writer, Failure> {
+        let locked = self.by_storage.entry(storage.to_owned()).or_insert_with_key(|name| lock(rooms, name, options));
+        locked.as_ref().map_err(Clone::clone)
     }
 
     pub(crate) fn of(&self, storage: &str) -> Option<&Writer> {

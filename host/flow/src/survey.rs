@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_backend::Readers;
-use artifacts_plan::{Facts, Instance, Said, State, state};
+use artifacts_plan::{Facts, Instance, Reason, Said, State, state};
 use artifacts_report::Failure;
 use artifacts_seam as seam;
 use artifacts_spec::{InstanceName, Name};
@@ -40,23 +40,35 @@ pub struct Found {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Looks at instances: reads their slices, asks their backends, and decides. Writes nothing and needs no key.
-pub fn survey<'a>(rooms: &mut Rooms<'_>, instances: impl Iterator<Item = &'a Instance>) -> Survey {
+/// Looks at the chosen of all instances: reads their slices, asks their backends, and decides. Writes nothing and needs no
+/// key.
+pub fn survey(
+    rooms: &mut Rooms<'_>,
+    all: &BTreeMap<InstanceName, Instance>,
+    chosen: &BTreeSet<InstanceName>,
+) -> Survey {
     let mut survey = Survey::default();
     let mut by_backend: BTreeMap<&Name, Vec<&Instance>> = BTreeMap::new();
-    for instance in instances {
+    let generations = generations(rooms, all, chosen);
+    for instance in chosen.iter().filter_map(|name| all.get(name)) {
         match &instance.backend {
             Some(backend) if !instance.blocked => by_backend.entry(backend).or_default().push(instance),
             _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), rooms.seconds()),
         }
     }
     for (backend, instances) in by_backend {
-        ask(rooms, &mut survey, backend, &instances);
+        ask(rooms, &mut survey, backend, &instances, &generations);
     }
     survey
 }
 
-fn ask(rooms: &mut Rooms<'_>, survey: &mut Survey, backend: &Name, instances: &[&Instance]) {
+fn ask(
+    rooms: &mut Rooms<'_>,
+    survey: &mut Survey,
+    backend: &Name,
+    instances: &[&Instance],
+    generations: &BTreeMap<InstanceName, Generation>,
+) {
     let now = rooms.seconds();
     let opened = match rooms.registry.open(backend, &rooms.nix) {
         Ok(opened) => opened,
@@ -74,9 +86,8 @@ fn ask(rooms: &mut Rooms<'_>, survey: &mut Survey, backend: &Name, instances: &[
             return survey.fail_all(instances, &Failure::new("", why.to_string()).help(why.help()));
         }
     };
-    let generations = generations(&storage, instances);
     for batch in instances.chunks(BATCH) {
-        let looks = survey.read(&storage, batch, &generations);
+        let looks = survey.read(&storage, batch, generations);
         let (asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let request = asked.iter().map(|look| (look.instance.told.clone(), look.told_files())).collect();
         let Some(running) = &mut opened.backend else { return };
@@ -158,16 +169,20 @@ impl Answer {
     }
 }
 
-/// The generations of what these instances depend on, as they lie.
-fn generations(storage: &Storage, instances: &[&Instance]) -> BTreeMap<InstanceName, Generation> {
-    let wanted: BTreeSet<&InstanceName> = instances.iter().flat_map(|i| i.dependencies.values()).collect();
-    wanted
-        .into_iter()
-        .filter_map(|name| {
-            let slice = storage.read(name).ok().flatten()?;
-            Some((name.clone(), valid_receipt(&slice)?.generation))
-        })
-        .collect()
+/// The generations of what the chosen depend on, as they lie, each in its own backend's storage.
+fn generations(
+    rooms: &Rooms<'_>,
+    all: &BTreeMap<InstanceName, Instance>,
+    chosen: &BTreeSet<InstanceName>,
+) -> BTreeMap<InstanceName, Generation> {
+    let dependents = chosen.iter().filter_map(|name| all.get(name));
+    let wanted: BTreeSet<&InstanceName> = dependents.flat_map(|instance| instance.dependencies.values()).collect();
+    let generation = |name: &InstanceName| {
+        let storage = rooms.registry.storage(all.get(name)?.backend.as_ref()?).ok()?;
+        let slice = Storage::open(rooms.root, &storage).ok()?.read(name).ok()??;
+        Some(valid_receipt(&slice)?.generation)
+    };
+    wanted.into_iter().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
 }
 
 fn valid_receipt(slice: &Slice) -> Option<Receipt> {
@@ -178,6 +193,28 @@ fn valid_receipt(slice: &Slice) -> Option<Receipt> {
 }
 
 impl Survey {
+    /// What these are after some were made: present, and whatever else was made from them before is stale.
+    pub fn made(&mut self, made: &BTreeSet<InstanceName>, all: &BTreeMap<InstanceName, Instance>) {
+        for (name, found) in &mut self.found {
+            let Some(instance) = all.get(name) else { continue };
+            if made.contains(name) {
+                found.state = State::Present;
+                continue;
+            }
+            let again = instance.dependencies.values().filter(|d| made.contains(*d)).map(Reason::made_again);
+            let again: BTreeSet<Reason> = again.collect();
+            match &mut found.state {
+                State::Present if !again.is_empty() => found.state = State::Stale(again.into_iter().collect()),
+                State::Stale(reasons) => {
+                    reasons.extend(again);
+                    reasons.sort();
+                    reasons.dedup();
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Reads the slices of a batch; one that cannot be read is an error of its own and is not asked about.
     fn read<'a>(
         &mut self,
@@ -189,7 +226,7 @@ impl Survey {
         for instance in batch {
             match storage.read(&instance.name) {
                 Ok(slice) => {
-                    let facts = slice.as_ref().map(|slice| facts(slice, generations));
+                    let facts = slice.as_ref().map(|slice| facts(instance, slice, generations));
                     looks.push(Look { instance, slice, facts });
                 }
                 Err(why) => self.fail(instance, &why.to_string(), why.help().map(String::from)),

@@ -4,15 +4,19 @@
 //! is from what its backend said and what the host found; [`order`] puts instances behind what they depend on;
 //! [`Selector`] picks some of them.
 
+mod draw;
 mod instance;
 mod order;
+mod owners;
 mod problem;
 mod resolve;
 mod select;
 mod state;
 
+pub use draw::{dot, mermaid};
 pub use instance::{Instance, Reader};
 pub use order::order;
+pub use owners::{Owner, Owners, TargetName};
 pub use problem::Problem;
 pub use resolve::{Resolved, instances};
 pub use select::{Selector, select};

@@ -35,7 +35,8 @@ pub fn order(instances: &BTreeMap<InstanceName, Instance>) -> (Vec<InstanceName>
     (ordered, problems)
 }
 
-fn graph(instances: &BTreeMap<InstanceName, Instance>) -> DiGraph<InstanceName, ()> {
+/// An edge from each instance to what it depends on.
+pub(crate) fn graph(instances: &BTreeMap<InstanceName, Instance>) -> DiGraph<InstanceName, ()> {
     let mut graph = DiGraph::new();
     let nodes: BTreeMap<&InstanceName, NodeIndex> =
         instances.keys().map(|name| (name, graph.add_node(name.clone()))).collect();

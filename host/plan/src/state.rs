@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use artifacts_seam as seam;
+use artifacts_spec::InstanceName;
 use sha2::{Digest as _, Sha256};
 
 use crate::Instance;
@@ -55,6 +56,11 @@ pub struct Reason {
 }
 
 impl Reason {
+    /// A dependency was made again after this instance.
+    pub fn made_again(dependency: &InstanceName) -> Self {
+        Self::new("dependency", format!("{dependency} was made again since"))
+    }
+
     fn new(kind: &'static str, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
@@ -75,7 +81,7 @@ pub struct Facts {
     pub public: Vec<String>,
     /// When it expires, in seconds since 1970.
     pub expires: Option<u64>,
-    /// Whether a dependency was made again since: their names.
+    /// Dependencies that it was not made from as they are now, a sentence each.
     pub outdated: Vec<String>,
 }
 
@@ -155,8 +161,7 @@ fn stored(
         if let Some(at) = facts.expires.filter(|at| *at <= now) {
             reasons.push(Reason::new("expired", format!("it expired {} ago", span(now - at))));
         }
-        let again = facts.outdated.iter().map(|name| Reason::new("dependency", format!("{name} was made again since")));
-        reasons.extend(again);
+        reasons.extend(facts.outdated.iter().map(|why| Reason::new("dependency", why.clone())));
     }
     if reasons.is_empty() {
         State::Present

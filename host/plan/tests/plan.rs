@@ -238,7 +238,7 @@ fn each_difference_is_a_reason() {
     assert_eq!(is(&|f| f.expires = Some(1001)), Vec::<&str>::new());
     assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["format"]);
     assert_eq!(is(&|f| f.public.push("old.pub".into())), ["files"]);
-    assert_eq!(is(&|f| f.outdated.push("shared/ca".into())), ["dependency"]);
+    assert_eq!(is(&|f| f.outdated.push("shared/ca was made again since".into())), ["dependency"]);
 }
 
 #[test]
@@ -253,4 +253,17 @@ fn blocked_and_on_target_ask_nobody() {
     assert_eq!(state(&instance, &Said::OnTarget, None, 0), State::OnTarget);
     instance.blocked = true;
     assert_eq!(state(&instance, &Said::Failed("not asked".into()), None, 0), State::Blocked);
+}
+
+#[test]
+fn what_depends_on_what_can_be_drawn() {
+    let artifacts = json!({"ca \"x\"": shared(&json!({})), "leaf": artifact(&json!({"dependencies": ["ca \"x\""]}))});
+    let resolved = resolve(&[("web1", artifacts)]);
+    let names = resolved.instances.keys().cloned().collect();
+    let drawn = artifacts_plan::dot(&resolved.instances, &names);
+    assert!(drawn.starts_with("digraph {") && drawn.contains("0 -> 1"), "{drawn}");
+    assert!(drawn.contains(r#"label = "shared/ca \"x\"""#), "{drawn}");
+    let drawn = artifacts_plan::mermaid(&resolved.instances, &names);
+    assert!(drawn.starts_with("graph LR\n") && drawn.contains("n0 --> n1"), "{drawn}");
+    assert!(drawn.contains("[\"shared/ca #34;x#34;\"]"), "{drawn}");
 }

@@ -1,16 +1,23 @@
 use artifacts_plan::State;
 use serde_json::{Value, json};
 
-use crate::{Failure, Report, Row};
+use crate::{Failure, ReaderChange, Removed, Report, Row};
 
 impl Report {
     /// The one object that `--json` prints.
     pub fn json(&self) -> Value {
-        json!({
+        let mut value = json!({
             "schema": 1,
             "instances": self.instances.iter().map(row).collect::<Vec<_>>(),
-            "errors": self.errors.iter().map(failure).collect::<Vec<_>>(),
-        })
+            "errors": self.errors.iter().map(Failure::json).collect::<Vec<_>>(),
+        });
+        if !self.readers.is_empty() {
+            value["readers"] = self.readers.iter().map(ReaderChange::json).collect();
+        }
+        if !self.removed.is_empty() {
+            value["removed"] = self.removed.iter().map(Removed::json).collect();
+        }
+        value
     }
 }
 
@@ -29,14 +36,20 @@ fn row(row: &Row) -> Value {
     if let Some(done) = row.done {
         value["done"] = json!(done.as_str());
     }
+    if !row.notes.is_empty() {
+        value["notes"] = json!(row.notes);
+    }
     value
 }
 
-fn failure(failure: &Failure) -> Value {
-    json!({
-        "subject": failure.subject,
-        "backend": failure.backend,
-        "message": failure.message,
-        "help": failure.help,
-    })
+impl Failure {
+    /// As `--json` has it.
+    pub fn json(&self) -> Value {
+        json!({
+            "subject": self.subject,
+            "backend": self.backend,
+            "message": self.message,
+            "help": self.help,
+        })
+    }
 }

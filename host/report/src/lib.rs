@@ -1,12 +1,18 @@
 //! What a person reads, and the JSON that programs read. Renders; never prints.
 
+mod diff;
 mod escape;
 mod json;
+mod readers;
+mod removed;
 mod text;
 
 use artifacts_plan::State;
 
+pub use diff::diff;
 pub use escape::escaped;
+pub use readers::{ReaderChange, reader_changes};
+pub use removed::{Removed, removed};
 pub use text::Style;
 
 /// What a command found or did.
@@ -16,6 +22,10 @@ pub struct Report {
     pub instances: Vec<Row>,
     /// Everything that failed.
     pub errors: Vec<Failure>,
+    /// Readers that change, or would.
+    pub readers: Vec<ReaderChange>,
+    /// Slices without an owner.
+    pub removed: Vec<Removed>,
 }
 
 /// One instance.
@@ -29,6 +39,8 @@ pub struct Row {
     pub state: State,
     /// What was done to it, if anything.
     pub done: Option<Done>,
+    /// What lies there or would, a line each: files, readers, sizes. No secret.
+    pub notes: Vec<String>,
 }
 
 /// What was done to an instance.
@@ -42,6 +54,10 @@ pub enum Done {
     WouldMake,
     /// It would be made again.
     WouldMakeAgain,
+    /// It was moved to the trash.
+    Removed,
+    /// It would be moved to the trash.
+    WouldRemove,
 }
 
 impl Done {
@@ -51,6 +67,8 @@ impl Done {
             Self::MadeAgain => "made again",
             Self::WouldMake => "would be made",
             Self::WouldMakeAgain => "would be made again",
+            Self::Removed => "removed",
+            Self::WouldRemove => "would be removed",
         }
     }
 }

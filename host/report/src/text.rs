@@ -80,9 +80,8 @@ fn word(row: &Row) -> &'static str {
 fn paint(row: &Row) -> Paint {
     let color = match (&row.state, row.done) {
         (State::Error(_), _) => AnsiColor::Red,
-        (_, Some(Done::WouldMake | Done::WouldMakeAgain)) | (State::Absent | State::Stale(_) | State::Blocked, _) => {
-            AnsiColor::Yellow
-        }
+        (_, Some(Done::WouldMake | Done::WouldMakeAgain | Done::WouldRemove))
+        | (State::Absent | State::Stale(_) | State::Blocked, _) => AnsiColor::Yellow,
         _ => AnsiColor::Green,
     };
     color.on_default()
@@ -97,5 +96,8 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
     for reason in row.state.reasons() {
         let what = format!("{}: {}", reason.kind, escaped(&reason.message));
         let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&what, state_width + 2, style));
+    }
+    for note in &row.notes {
+        let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped(note), state_width + 2, style));
     }
 }

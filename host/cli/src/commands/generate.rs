@@ -1,22 +1,19 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifacts_flow::{Event, Step, Wanted, Work, Writers};
+use artifacts_flow::{Event, Inputs, Step, Survey, Wanted, Work, Writers};
 use artifacts_plan::{Selector, State};
 use artifacts_prompt::{Answers, Format, Question};
-use artifacts_report::{Done, Failure, Report};
+use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_spec::InstanceName;
-use artifacts_store::{Durability, Git, Options as StoreOptions};
 use clap::Args;
 
 use super::Status;
 use crate::args::Global;
 use crate::output::Output;
-use crate::person;
 use crate::rooms::Run;
+use crate::{consent, dry_run, person, writing};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -57,7 +54,7 @@ impl Options {
         let reach = run.with_dependencies(&chosen.names);
         let wanted = Wanted { stale: self.stale, regenerate: self.regenerate };
         let look = |rooms: &mut artifacts_flow::Rooms<'_>| {
-            let survey = artifacts_flow::survey(rooms, run.instances(&reach));
+            let survey = artifacts_flow::survey(rooms, &run.instances, &reach);
             let steps = artifacts_flow::steps(&run.instances, &run.ordered, &chosen.names, &survey, wanted);
             (survey, steps)
         };
@@ -66,27 +63,50 @@ impl Options {
         // Nothing is written, not even a lock, when there is nothing to do. Otherwise it is looked at again under the lock:
         // what is found then holds until it is replaced.
         if !self.dry_run && !steps.is_empty() {
-            writers = Writers::lock(&rooms, run.instances(&reach), &store_options(global, &run));
+            writers = Writers::lock(&rooms, run.instances(&reach), &writing::options(global, &run));
             (survey, steps) = look(&mut rooms);
         }
         Run::warn_of_missing_walls(&rooms, output);
 
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors.iter().cloned());
+        let of_steps = |steps: &[Step]| steps.iter().map(|step| step.name.clone()).collect::<BTreeSet<_>>();
         if self.dry_run {
+            let would = of_steps(&steps);
+            report.readers = consent::changes(&run, run.instances(&would), &survey)?;
+            dry_run::describe(&mut report, &run, &survey, &would);
             mark(&mut report, &steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
+            if !output.json() {
+                output.painted(&reader_changes(&report.readers));
+            }
             return Ok(output.report(&report));
         }
-        let (steps, refused) = writers.admit(steps, &run.instances, &rooms.registry);
+        let (steps, refused) =
+            artifacts_flow::admit(steps, &run.instances, |instance| writers.fault(instance, &rooms.registry));
+        report.errors.extend(refused);
+        let sought = of_steps(&steps);
+        let (consent, readers) = consent::settle(&run, global, output, run.instances(&sought), &survey)?;
+        report.readers = readers;
+        let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| consent.fault(instance));
+        report.errors.extend(refused);
+        let inputs = Inputs::stored(&mut rooms, &run.instances, &steps);
+        let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| inputs.fault(instance));
         report.errors.extend(refused);
         if !steps.is_empty() {
             rooms.sandbox = Some(run.sandbox()?);
             let answered = ask(&run, &steps, answers.as_ref(), global.no_input)?;
-            let work =
-                Work { instances: &run.instances, survey: &survey, steps: &steps, answers: &answered, jobs: self.jobs };
-            let made = self.make(&mut rooms, &work, &mut writers, output, &mut report);
-            mark_made(&mut report, &steps, &made);
-            tell_git(&run, &writers, output);
+            let work = Work {
+                instances: &run.instances,
+                survey: &survey,
+                steps: &steps,
+                answers: &answered,
+                consent: &consent,
+                jobs: self.jobs,
+            };
+            let made = self.make(&mut rooms, &work, inputs, &mut writers, output, &mut report);
+            survey.made(&made, &run.instances);
+            mark_made(&mut report, &steps, &made, &survey);
+            writing::tell_git(&run, &writers, output);
         }
         Ok(output.report(&report))
     }
@@ -96,6 +116,7 @@ impl Options {
         &self,
         rooms: &mut artifacts_flow::Rooms<'_>,
         work: &Work<'_>,
+        inputs: Inputs,
         writers: &mut Writers,
         output: &Output,
         report: &mut Report,
@@ -104,9 +125,10 @@ impl Options {
         let total = work.steps.len();
         let mut tell = |event: &Event<'_>| match event {
             Event::Begun(name) => output.progress(&format!("making {name}")),
-            Event::Made(name) => {
+            Event::Made { name, public } => {
                 made.insert((*name).clone());
                 output.progress(&format!("made {name} ({} of {total})", made.len()));
+                output.painted(public);
             }
             Event::Failed { name, output: said, .. } => {
                 if let Some(said) = said {
@@ -114,7 +136,7 @@ impl Options {
                 }
             }
         };
-        report.errors.extend(artifacts_flow::make(rooms, work, writers, &mut tell));
+        report.errors.extend(artifacts_flow::make(rooms, work, inputs, writers, &mut tell));
         made
     }
 
@@ -158,31 +180,6 @@ fn ask(
     artifacts_prompt::ask_all(&questions, answers, terminal.as_mut()).map_err(|e| prompt_failure(&e))
 }
 
-fn tell_git(run: &Run, writers: &Writers, output: &Output) {
-    let variables = run.environment.variables().iter().cloned().collect();
-    if let Err(warning) = writers.add_to_git(&Git { program: "git".into(), env: variables }) {
-        output.warning(&warning.to_string(), Some(warning.help()));
-    }
-}
-
-fn store_options(global: &Global, run: &Run) -> StoreOptions {
-    let mut options = StoreOptions::at(run.now());
-    if global.no_sync {
-        options.durability = Durability::NoSync;
-    }
-    if let Some(at) = global.crash_at {
-        let count = AtomicU64::new(0);
-        options.hooks.step = Arc::new(move |_| {
-            if count.fetch_add(1, Ordering::Relaxed) + 1 == at {
-                let me = rustix::process::getpid();
-                let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
-            }
-            Ok(())
-        });
-    }
-    options
-}
-
 fn mark(report: &mut Report, steps: &[Step], done: &dyn Fn(&Step) -> Done) {
     for step in steps {
         let name = step.name.to_string();
@@ -192,11 +189,15 @@ fn mark(report: &mut Report, steps: &[Step], done: &dyn Fn(&Step) -> Done) {
     }
 }
 
-fn mark_made(report: &mut Report, steps: &[Step], made: &BTreeSet<InstanceName>) {
-    let made: Vec<Step> = steps.iter().filter(|step| made.contains(&step.name)).cloned().collect();
-    mark(report, &made, &|step| if step.again { Done::MadeAgain } else { Done::Made });
-    for row in report.instances.iter_mut().filter(|row| row.done.is_some()) {
-        row.state = State::Present;
+fn mark_made(report: &mut Report, steps: &[Step], made: &BTreeSet<InstanceName>, survey: &Survey) {
+    let steps: Vec<Step> = steps.iter().filter(|step| made.contains(&step.name)).cloned().collect();
+    mark(report, &steps, &|step| if step.again { Done::MadeAgain } else { Done::Made });
+    let states = survey.found.iter().map(|(name, found)| (name.to_string(), &found.state));
+    let states: BTreeMap<String, &State> = states.collect();
+    for row in &mut report.instances {
+        if let Some(state) = states.get(&row.name) {
+            row.state = (*state).clone();
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Options {
         let run = Run::begin(global, output)?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
-            Err(errors) => return Ok(output.report(&Report { instances: Vec::new(), errors })),
+            Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
         let mut rooms = run.rooms()?;
         let mut read = artifacts_flow::retrieve(&mut rooms, &[(instance, vec![file.clone()])]);

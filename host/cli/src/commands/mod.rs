@@ -6,7 +6,9 @@ pub mod backend;
 pub mod completions;
 pub mod generate;
 pub mod get;
+pub mod graph;
 pub mod man;
+pub mod prune;
 pub mod schema;
 pub mod status;
 
@@ -46,6 +48,8 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
         Command::Status(options) => options.run(&cli.global, output),
         Command::Generate(options) => options.run(&cli.global, output),
         Command::Get(options) => options.run(&cli.global, output),
+        Command::Prune(options) => options.run(&cli.global, output),
+        Command::Graph(options) => options.run(&cli.global, output),
         Command::Activate(options) => options.run(&cli.global, output),
         Command::Audit(options) => options.run(&cli.global, output),
         Command::Backend(command) => command.run(&cli.global, output),

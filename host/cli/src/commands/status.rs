@@ -20,7 +20,7 @@ impl Options {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let chosen = run.choose(&selectors);
         let mut rooms = run.rooms()?;
-        let survey = artifacts_flow::survey(&mut rooms, run.instances(&chosen.names));
+        let survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
         Run::warn_of_missing_walls(&rooms, output);
         for (backend, calls) in &survey.calls {
             output.detail(&format!("{backend}: {calls} calls"));

@@ -1,0 +1,53 @@
+use artifacts_plan::{Selector, dot, mermaid};
+use artifacts_report::Failure;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Only these and what they depend on: an instance, a prefix that ends at a slash, or an artifact
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// The language
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Format {
+    /// Graphviz
+    #[default]
+    Dot,
+    Mermaid,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::begin(global, output)?;
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let chosen = run.choose(&selectors);
+        let names = run.with_dependencies(&chosen.names);
+        if output.json() {
+            let row = |instance: &artifacts_plan::Instance| {
+                let dependencies: Vec<String> = instance.dependencies.values().map(ToString::to_string).collect();
+                json!({"name": instance.name.to_string(), "dependencies": dependencies})
+            };
+            let instances: Vec<_> = run.instances(&names).map(row).collect();
+            let errors: Vec<_> = chosen.errors.iter().map(Failure::json).collect();
+            output.line(&json!({"schema": 1, "instances": instances, "errors": errors}).to_string());
+        } else {
+            let text = match self.format {
+                Format::Dot => dot(&run.instances, &names),
+                Format::Mermaid => mermaid(&run.instances, &names),
+            };
+            output.line(text.trim_end());
+        }
+        output.failures(&chosen.errors);
+        Ok(if chosen.errors.is_empty() { Status::DONE } else { Status::FAILED })
+    }
+}

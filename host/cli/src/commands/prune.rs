@@ -1,0 +1,87 @@
+use artifacts_flow::{Orphan, orphans, prune};
+use artifacts_plan::Selector;
+use artifacts_report::{Done, Failure, Removed, Report, removed};
+use clap::Args;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+use crate::{terminal, writing};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Only slices of these: an instance, a prefix that ends at a slash, or an artifact
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::begin(global, output)?;
+        let rooms = run.rooms()?;
+        let owners = run.owners()?;
+        let mut found = orphans(&rooms, &owners)?;
+        for odd in &found.odd {
+            output.warning(&format!("{odd}; it is left alone"), None);
+        }
+        if !found.kept.is_empty() {
+            let count = found.kept.len();
+            output.note(&format!("{count} slices are kept: a target that did not evaluate may own them"));
+        }
+        let mut report = Report { errors: run.failures(), ..Report::default() };
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let idle = selectors.iter().filter(|s| !found.found.iter().any(|orphan| s.matches(&orphan.name)));
+        report.errors.extend(idle.map(|s| Failure::new(s.to_string(), "no slice without an owner is named so")));
+        if !selectors.is_empty() {
+            found.found.retain(|orphan| selectors.iter().any(|s| s.matches(&orphan.name)));
+        }
+        if self.dry_run || found.found.is_empty() {
+            report.removed = rows(&found.found, Done::WouldRemove);
+            return Ok(finish(output, &report));
+        }
+        if !self.agreed(global, output, &found.found)? {
+            output.note("nothing was removed");
+            return Ok(finish(output, &report));
+        }
+        let (moved, failures) = prune(&rooms, &found.found, &writing::options(global, &run));
+        report.errors.extend(failures);
+        report.removed = rows(&moved, Done::Removed);
+        Ok(finish(output, &report))
+    }
+
+    fn agreed(&self, global: &Global, output: &Output, found: &[Orphan]) -> Result<bool, Failure> {
+        if self.yes {
+            return Ok(true);
+        }
+        output.painted(&removed(&rows(found, Done::WouldRemove)));
+        terminal::confirm(global, "Move these to the trash?")?.ok_or_else(|| {
+            Failure::new("", format!("{} slices would be removed, and there is nobody to ask", found.len()))
+                .help(Some("`--dry-run` shows them; `--yes` removes them without asking"))
+        })
+    }
+}
+
+fn finish(output: &Output, report: &Report) -> Status {
+    if !output.json() {
+        output.line(removed(&report.removed).trim_end());
+    }
+    output.report(report)
+}
+
+fn rows(found: &[Orphan], done: Done) -> Vec<Removed> {
+    let row = |orphan: &Orphan| Removed {
+        name: orphan.name.to_string(),
+        storage: orphan.storage.clone(),
+        backend: orphan.backend.clone(),
+        size: orphan.size,
+        done,
+    };
+    found.iter().map(row).collect()
+}

@@ -1,0 +1,57 @@
+//! What nobody owns, and what may have an owner that cannot be told.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use artifacts_plan::{Owner, Owners};
+use artifacts_spec::TargetKind::{HomeManager, Nixos};
+use artifacts_spec::{InstanceName, TargetKind};
+use serde_json::json;
+
+fn owners(unknown: &[(TargetKind, &str)]) -> Owners {
+    let artifact = |shared: bool| json!({"backend": "agenix", "shared": shared, "files": {"f": {}}});
+    let spec = json!({"schema": 1, "targets": [
+        {"kind": "nixos", "name": "web1", "artifacts": {"own": artifact(false), "all": artifact(true), "waits": {"blocked": true}}},
+        {"kind": "home-manager", "name": "alice", "artifacts": {"own": artifact(false)}},
+    ]});
+    let spec = artifacts_spec::parse(&spec.to_string()).unwrap();
+    Owners::new(&spec, unknown.iter().map(|(kind, name)| (*kind, (*name).to_owned())).collect())
+}
+
+fn owner(owners: &Owners, name: &str) -> Option<Owner> {
+    owners.of(&name.parse::<InstanceName>().unwrap())
+}
+
+#[test]
+fn what_is_declared_is_owned_and_nothing_else() {
+    let owners = owners(&[]);
+    for name in ["per-machine/web1/own", "shared/all", "per-user/alice/own"] {
+        assert_eq!(owner(&owners, name), Some(Owner::Declared), "{name}");
+    }
+    for name in ["per-machine/web1/all", "shared/own", "per-user/web1/own", "per-machine/web2/own"] {
+        assert_eq!(owner(&owners, name), None, "{name}");
+    }
+}
+
+#[test]
+fn what_is_blocked_does_not_say_whether_it_is_shared_and_owns_both() {
+    let owners = owners(&[]);
+    assert_eq!(owner(&owners, "per-machine/web1/waits"), Some(Owner::Declared));
+    assert_eq!(owner(&owners, "shared/waits"), Some(Owner::Declared));
+}
+
+#[test]
+fn a_target_that_did_not_evaluate_may_own_its_own_its_users_and_whatever_is_shared() {
+    let machine = owners(&[(Nixos, "web2")]);
+    for name in ["per-machine/web2/x", "per-user/bob@web2/x", "shared/x"] {
+        assert!(matches!(owner(&machine, name), Some(Owner::Unknown(_))), "{name}");
+    }
+    for name in ["per-machine/web3/x", "per-user/bob@web3/x", "per-user/web2/x"] {
+        assert_eq!(owner(&machine, name), None, "{name}");
+    }
+    let user = owners(&[(HomeManager, "bob")]);
+    for name in ["per-user/bob/x", "shared/x"] {
+        assert!(matches!(owner(&user, name), Some(Owner::Unknown(_))), "{name}");
+    }
+    for name in ["per-user/carol/x", "per-machine/bob/x"] {
+        assert_eq!(owner(&user, name), None, "{name}");
+    }
+}

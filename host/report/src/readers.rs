@@ -1,0 +1,90 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use anstyle::AnsiColor;
+use serde_json::{Value, json};
+
+use crate::escaped;
+
+/// Whom a file was encrypted to, and whom it would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderChange {
+    /// The instance's name.
+    pub instance: String,
+    /// The file.
+    pub file: String,
+    /// The readers that were agreed to.
+    pub before: BTreeSet<String>,
+    /// Those that it would have.
+    pub after: BTreeSet<String>,
+}
+
+/// So many instances that change alike are named.
+const NAMED: usize = 10;
+
+/// Changes of readers, those that are alike shown once, each reader whole: an abbreviated key is no key.
+pub fn reader_changes(changes: &[ReaderChange]) -> String {
+    let mut alike: BTreeMap<(&BTreeSet<String>, &BTreeSet<String>), BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+    for change in changes {
+        let instances = alike.entry((&change.before, &change.after)).or_default();
+        instances.entry(&change.instance).or_default().push(&change.file);
+    }
+    let mut text = String::new();
+    for ((before, after), instances) in alike {
+        let _ = writeln!(text, "readers change:");
+        for (instance, files) in instances.iter().take(NAMED) {
+            let _ = writeln!(text, "    {}: {}", escaped(instance), escaped(&files.join(", ")));
+        }
+        if let Some(more) = instances.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            let _ = writeln!(text, "    and {more} more instances");
+        }
+        let (green, red) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default());
+        for reader in before.union(after) {
+            let shown = escaped(reader);
+            let _ = match (before.contains(reader), after.contains(reader)) {
+                (true, true) => writeln!(text, "    {shown}"),
+                (false, _) => writeln!(text, "  {green}+ {shown}{green:#}"),
+                (_, false) => writeln!(text, "  {red}- {shown}{red:#}"),
+            };
+        }
+    }
+    text
+}
+
+impl ReaderChange {
+    /// As `--json` has it.
+    pub fn json(&self) -> Value {
+        json!({"instance": self.instance, "file": self.file, "before": self.before, "after": self.after})
+    }
+
+    /// `1 joined, 2 left`.
+    pub fn count(&self) -> String {
+        let joined = self.after.difference(&self.before).count();
+        let left = self.before.difference(&self.after).count();
+        format!("{joined} joined, {left} left")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(words: &[&str]) -> BTreeSet<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_changes_alike_is_shown_once_with_everybody_before_and_after() {
+        let change = |instance: usize| ReaderChange {
+            instance: format!("shared/{instance:02}"),
+            file: "f".to_owned(),
+            before: set(&["a", "b"]),
+            after: set(&["b", "c\u{1b}[2J"]),
+        };
+        let text = reader_changes(&(0..12).map(change).collect::<Vec<_>>());
+        assert_eq!(text.matches("readers change:").count(), 1);
+        assert!(text.contains("shared/09: f\n    and 2 more instances\n"), "{text}");
+        assert!(text.contains("- a") && text.contains("    b\n") && text.contains("+ c\\u{1b}[2J"), "{text}");
+        assert_eq!(change(0).count(), "1 joined, 1 left");
+    }
+}

@@ -1,0 +1,51 @@
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::{Done, escaped};
+
+/// A slice without an owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Its name.
+    pub name: String,
+    /// The storage that it lies in.
+    pub storage: String,
+    /// Who stored it, if that is known.
+    pub backend: Option<String>,
+    /// Files and bytes, if they can be told.
+    pub size: Option<(usize, u64)>,
+    /// What was done to it.
+    pub done: Done,
+}
+
+impl Removed {
+    /// As `--json` has it.
+    pub fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "storage": self.storage,
+            "backend": self.backend,
+            "files": self.size.map(|(files, _)| files),
+            "bytes": self.size.map(|(_, bytes)| bytes),
+            "done": self.done.as_str(),
+        })
+    }
+}
+
+/// A line each, and one that counts them.
+pub fn removed(slices: &[Removed]) -> String {
+    let mut text = String::new();
+    for slice in slices {
+        let size = slice.size.map_or_else(String::new, |(files, bytes)| format!("  {files} files, {bytes} bytes"));
+        let (storage, name) = (escaped(&slice.storage), escaped(&slice.name));
+        let _ = writeln!(text, "{}  {storage}/{name}{size}", slice.done.as_str());
+    }
+    let done: Vec<&str> = slices.iter().map(|slice| slice.done.as_str()).take(1).collect();
+    let noun = if slices.len() == 1 { "slice" } else { "slices" };
+    let _ = match done.first() {
+        Some(done) => writeln!(text, "{} {noun} {done}", slices.len()),
+        None => writeln!(text, "every slice has an owner"),
+    };
+    text
+}

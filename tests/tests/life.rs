@@ -1,0 +1,331 @@
+//! The life of a secret: who reads it, what it is made from, and how it goes.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+use artifacts_tests::fleet::{Fleet, Ran, program};
+use serde_json::{Value, json};
+
+const MAKE: &str = "#!/bin/bash\nprintf 'made %s' \"$RANDOM$RANDOM$RANDOM\" > \"$out/secret\"\n";
+
+fn artifact(generator: &Value) -> Value {
+    json!({"backend": "agenix", "files": {"secret": {}}, "generator": generator})
+}
+
+fn with(mut artifact: Value, more: &Value) -> Value {
+    for (key, value) in more.as_object().unwrap() {
+        artifact[key] = value.clone();
+    }
+    artifact
+}
+
+/// One machine with one artifact `a`, made.
+fn one() -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", MAKE)?;
+    let fleet = fleet.machine("web1", &json!({"a": artifact(&generator)}))?;
+    fleet.run(["generate"])?.ends(0);
+    Ok(fleet)
+}
+
+fn add_admin(fleet: &mut Fleet, name: &str) -> Result<String> {
+    let admin = fleet.new_key(name)?;
+    let keys = &mut fleet.of("web1")["config"]["agenix"]["publicUserKeys"];
+    let mut all = keys.as_array().cloned().unwrap_or_default();
+    all.push(json!(admin));
+    *keys = json!(all);
+    Ok(admin)
+}
+
+#[test]
+fn a_new_reader_is_shown_and_nothing_is_sealed_to_it_before_somebody_agrees() -> Result<()> {
+    let mut fleet = one()?;
+    let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
+    let evil = add_admin(&mut fleet, "evil")?;
+    let before = fleet.stored()?;
+    let ran = fleet.run(["generate", "--stale"])?.ends(1).says("--accept-readers");
+    let ran = ran.says(&format!("+ {evil}")).says(&host).says("1 joined, 0 left");
+    assert!(!ran.stderr.contains(&format!("+ {host}")));
+    assert_eq!(fleet.stored()?, before);
+    // A dry run shows it, changes nothing and agrees to nothing.
+    fleet.run(["generate", "--stale", "--dry-run"])?.ends(3).says(&format!("+ {evil}"));
+    fleet.run(["generate", "--stale"])?.ends(1);
+    fleet.run(["generate", "--stale", "--accept-readers"])?.ends(0);
+    assert!(fleet.decrypt("evil", "secrets/per-machine/web1/a/secret.age")?.starts_with(b"made "));
+    // What was agreed to once is not asked about again.
+    fleet.run(["generate", "--regenerate"])?.ends(0).never_says("readers change");
+    Ok(())
+}
+
+#[test]
+fn a_reader_slipped_in_with_a_rewritten_receipt_shows_all_the_same() -> Result<()> {
+    let mut fleet = one()?;
+    let evil = add_admin(&mut fleet, "evil")?;
+    let path = fleet.path().join("secrets/per-machine/web1/a/receipt.json");
+    let mut receipt: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
+    receipt["readers"]["secret"].as_array_mut().unwrap().push(json!(evil));
+    let readers = receipt["readers"]["secret"].as_array_mut().unwrap();
+    readers.sort_by_key(ToString::to_string);
+    fs::write(&path, serde_json::to_vec_pretty(&receipt)?)?;
+    assert_eq!(fleet.run(["--json", "status"])?.state("per-machine/web1/a"), "present");
+    fleet.run(["generate", "--regenerate"])?.ends(1).says("--accept-readers").says(&format!("+ {evil}"));
+    Ok(())
+}
+
+#[test]
+fn a_new_artifact_of_a_known_machine_gets_no_reader_that_is_not_known() -> Result<()> {
+    let mut fleet = one()?;
+    let b = fleet.of("web1")["artifacts"]["a"].clone();
+    fleet.of("web1")["artifacts"]["b"] = b;
+    fleet.run(["generate"])?.ends(0).never_says("readers change");
+    let evil = add_admin(&mut fleet, "evil")?;
+    let c = fleet.of("web1")["artifacts"]["a"].clone();
+    fleet.of("web1")["artifacts"]["c"] = c;
+    fleet.run(["generate", "c"])?.ends(1).says("--accept-readers").says(&format!("+ {evil}"));
+    assert!(!fleet.path().join("secrets/per-machine/web1/c").exists());
+    Ok(())
+}
+
+#[test]
+fn a_machine_seen_for_the_first_time_is_taken_at_its_word_and_a_stored_slice_at_its_receipt_s() -> Result<()> {
+    let fleet = one()?;
+    let generator = fleet.generator("make", MAKE)?;
+    let mut fleet = fleet.machine("web2", &json!({"a": artifact(&generator)}))?;
+    fleet.run(["generate"])?.ends(0).never_says("readers change");
+    // On another admin's machine nothing is remembered, and the receipt is what there is.
+    fs::remove_dir_all(fleet.agreed_readers())?;
+    fleet.run(["generate", "--regenerate", "per-machine/web2/"])?.ends(0);
+    fs::remove_dir_all(fleet.agreed_readers())?;
+    let evil = add_admin(&mut fleet, "evil")?;
+    fleet.run(["generate", "--stale"])?.ends(1).says(&format!("+ {evil}"));
+    Ok(())
+}
+
+#[test]
+fn a_reader_who_leaves_and_a_file_that_is_deployed_now_are_changes_too() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    let generator = fleet.generator("make", MAKE)?;
+    fleet = fleet
+        .machine("web1", &json!({"a": with(artifact(&generator), &json!({"files": {"secret": {"deploy": false}}}))}))?;
+    let admin = add_admin(&mut fleet, "admin")?;
+    fleet.run(["generate"])?.ends(0);
+    fleet.of("web1")["artifacts"]["a"]["files"]["secret"]["deploy"] = json!(true);
+    fleet.run(["generate", "--stale"])?.ends(1).says("1 joined, 0 left");
+    fleet.of("web1")["artifacts"]["a"]["files"]["secret"]["deploy"] = json!(false);
+    add_admin(&mut fleet, "second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().remove(0);
+    fleet.run(["generate", "--stale"])?.ends(1).says("1 joined, 1 left").says(&format!("- {admin}"));
+    Ok(())
+}
+
+#[test]
+fn a_memory_that_others_can_write_or_that_is_damaged_seals_nothing() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fleet = one()?;
+    let before = fleet.stored()?;
+    let folder = fleet.agreed_readers();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
+    fleet.run(["generate", "--regenerate", "--accept-readers"])?.ends(1).says("can be written by others");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(&folder)? {
+        fs::write(entry?.path(), "[]")?;
+    }
+    fleet.run(["generate", "--regenerate", "--accept-readers"])?.ends(1).says("is damaged");
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+/// `leaf` of two machines is made from the shared `ca`, `bundle` from `leaf`.
+fn chain() -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let make = fleet.generator("make", MAKE)?;
+    let from = |fleet: &Fleet, name: &str| {
+        fleet.generator(
+            &format!("from-{name}"),
+            &format!("#!/bin/bash\n(cat $in/{name}/secret; echo \" and $RANDOM\") > $out/secret\n"),
+        )
+    };
+    let ca = with(artifact(&make), &json!({"shared": true}));
+    let leaf = with(artifact(&from(&fleet, "ca")?), &json!({"dependencies": ["ca"]}));
+    let bundle = with(artifact(&from(&fleet, "leaf")?), &json!({"dependencies": ["leaf"]}));
+    fleet
+        .machine("web1", &json!({"ca": ca, "leaf": leaf, "bundle": bundle}))?
+        .machine("web2", &json!({"ca": ca, "leaf": leaf}))
+}
+
+#[test]
+fn what_was_made_from_something_that_is_made_again_is_stale_in_this_run_and_the_next() -> Result<()> {
+    let fleet = chain()?;
+    fleet.run(["generate"])?.ends(0);
+    let ran = fleet.run(["--json", "generate", "--regenerate", "per-machine/web1/leaf", "shared/ca"])?.ends(0);
+    assert_eq!(ran.state("per-machine/web1/leaf"), "present");
+    let ran = fleet.run(["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("per-machine/web1/leaf"), "present");
+    assert_eq!(ran.state("per-machine/web1/bundle"), "stale (dependency)");
+    assert_eq!(ran.state("per-machine/web2/leaf"), "stale (dependency)");
+    ran.says("per-machine/web1/leaf was made again since");
+    Ok(())
+}
+
+#[test]
+fn a_run_tells_what_it_made_stale() -> Result<()> {
+    let fleet = chain()?;
+    fleet.run(["generate"])?.ends(0);
+    fs::remove_dir_all(fleet.path().join("secrets/shared/ca"))?;
+    let ran = fleet.run(["--json", "generate"])?.ends(3);
+    assert_eq!(ran.state("shared/ca"), "present");
+    assert_eq!(ran.state("per-machine/web1/leaf"), "stale (dependency)");
+    Ok(())
+}
+
+#[test]
+fn stale_ones_are_made_again_in_order_down_the_chain() -> Result<()> {
+    let fleet = chain()?;
+    fleet.run(["generate"])?.ends(0);
+    fs::remove_dir_all(fleet.path().join("secrets/shared/ca"))?;
+    let dry = fleet.run(["generate", "--stale", "--dry-run"])?.ends(3);
+    assert_eq!(dry.stdout.matches("would be made again  ").count(), 3, "{dry}");
+    let ran = fleet.run(["generate", "--stale"])?.ends(0);
+    let at = |text: &str| ran.stderr.find(text).unwrap_or_else(|| panic!("no {text} in {ran}"));
+    assert!(at("made shared/ca") < at("made per-machine/web1/leaf"));
+    assert!(at("made per-machine/web1/leaf") < at("made per-machine/web1/bundle"));
+    fleet.run(["status"])?.ends(0);
+    let ca = fleet.decrypt("web1", "secrets/shared/ca/secret.age")?;
+    let bundle = fleet.decrypt("web1", "secrets/per-machine/web1/bundle/secret.age")?;
+    assert!(bundle.starts_with(&ca), "what this run made went into what depends on it");
+    Ok(())
+}
+
+#[test]
+fn a_dependency_that_was_not_there_then_makes_stale_and_a_cycle_is_shown() -> Result<()> {
+    let mut fleet = one()?;
+    let b = fleet.of("web1")["artifacts"]["a"].clone();
+    fleet.of("web1")["artifacts"]["b"] = b;
+    fleet.run(["generate"])?.ends(0);
+    fleet.of("web1")["artifacts"]["a"]["dependencies"] = json!(["b"]);
+    let ran = fleet.run(["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("per-machine/web1/a"), "stale (dependency)");
+    ran.says("it was made without per-machine/web1/b");
+    fleet.of("web1")["artifacts"]["b"]["dependencies"] = json!(["a"]);
+    let before = fleet.stored()?;
+    for command in ["status", "generate", "graph"] {
+        fleet.run([command])?.ends(1).says("per-machine/web1/a -> per-machine/web1/b -> per-machine/web1/a");
+    }
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn a_dependency_that_is_replaced_while_something_is_made_from_it_is_noticed() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let pair = fleet.generator("pair", "#!/bin/bash\necho shown > $out/pub\n")?;
+    // It waits for a word, so that the other file changes while it runs and at no other time.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let script = format!("#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/{port}\nread -u 3\ncat $in/pair/pub > $out/secret\n");
+    let waits = fleet.generator("waits", &script)?;
+    let pair = json!({"backend": "agenix", "shared": true, "files": {"pub": {"secret": false}}, "generator": pair});
+    let waits = with(artifact(&waits), &json!({"dependencies": ["pair"], "network": true}));
+    let fleet = fleet.machine("web1", &json!({"pair": pair, "a": waits}))?;
+    let mut command = fleet.command(["generate"])?;
+    let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let (mut waiting, _) = listener.accept()?;
+    fs::write(fleet.path().join("secrets/shared/pair/public/pub"), "another\n")?;
+    waiting.write_all(b"go\n")?;
+    let ran: Ran = child.wait_with_output()?.into();
+    ran.ends(1).says("shared/pair, which it depends on, changed while it was made");
+    assert!(!fleet.path().join("secrets/per-machine/web1/a").exists());
+    Ok(())
+}
+
+#[test]
+fn changes_of_public_files_are_shown_line_by_line() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    let first = fleet.generator("pair", "#!/bin/bash\necho hidden > $out/key\nprintf 'same\\nold\\n' > $out/pub\n")?;
+    let pair = json!({"backend": "agenix", "files": {"key": {}, "pub": {"secret": false}}, "generator": first});
+    fleet = fleet.machine("web1", &json!({"pair": pair}))?;
+    fleet.run(["generate"])?.ends(0).never_says("+ old");
+    fleet.generator("pair", "#!/bin/bash\necho hidden > $out/key\nprintf 'same\\nnew\\n' > $out/pub\n")?;
+    fleet
+        .run(["generate", "--regenerate"])?
+        .ends(0)
+        .says("- old")
+        .says("+ new")
+        .never_says("hidden")
+        .never_says("same");
+    Ok(())
+}
+
+#[test]
+fn a_dry_run_tells_files_readers_and_sizes_and_no_secret() -> Result<()> {
+    let fleet = one()?;
+    let before = fleet.stored()?;
+    let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("made 1");
+    ran.says("would be made again per-machine/web1/a")
+        .says("secret: secret, 1 reader")
+        .says("replaces 1 stored files of");
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<()> {
+    let mut fleet = one()?;
+    let generator = fleet.generator("make", MAKE)?;
+    let pair = fleet.generator("pair", "#!/bin/bash\necho shown > $out/pub\n")?;
+    fleet.of("web1")["artifacts"]["pair"] =
+        json!({"backend": "agenix", "files": {"pub": {"secret": false}}, "generator": pair});
+    let mut fleet = fleet.machine("old", &json!({"a": artifact(&generator), "b": artifact(&generator)}))?;
+    fleet.run(["generate"])?.ends(0);
+    fleet.run(["prune"])?.ends(0).says("every slice has an owner");
+    let artifacts = fleet.of("old")["artifacts"].take();
+    fleet.of("old")["artifacts"] = json!({"b": artifacts["b"]});
+    let before = fleet.stored()?;
+    fleet
+        .run(["prune", "--dry-run"])?
+        .ends(0)
+        .says("would be removed secrets/per-machine/old/a")
+        .says("1 slice would be removed");
+    fleet.run(["prune"])?.ends(1).says("--yes");
+    assert_eq!(fleet.stored()?, before);
+    let ran = fleet.run(["--json", "prune", "--yes"])?.ends(0);
+    assert_eq!(ran.json()["removed"][0]["name"], "per-machine/old/a");
+    let after = fleet.stored()?;
+    assert!(after.keys().all(|name| before.contains_key(name)));
+    assert_eq!(after.len(), before.len() - 2, "the file and the receipt of one slice");
+    let trash = fs::read_dir(fleet.path().join("secrets/.artifacts/trash"))?.count();
+    assert_eq!(trash, 1);
+    fleet.run(["collect-garbage"])?.ends(0).says("every slice has an owner");
+    fleet.run(["prune", "nothing"])?.ends(1).says("no slice without an owner is named so");
+    Ok(())
+}
+
+#[test]
+fn with_nothing_declared_nothing_is_pruned() -> Result<()> {
+    let fleet = one()?;
+    let before = fleet.stored()?;
+    let empty = fleet.path().join("empty.json");
+    fs::write(&empty, r#"{"schema": 1, "targets": []}"#)?;
+    let mut command = fleet.command(["prune", "--yes"])?;
+    let arguments: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).skip(2).collect();
+    command = Command::new(program()?);
+    command.arg("--spec").arg(&empty).args(arguments);
+    command.env("HOME", fleet.path()).env("XDG_STATE_HOME", fleet.path().join(".state"));
+    let ran: Ran = command.output()?.into();
+    ran.ends(1).says("no target is declared");
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn the_graph_is_drawn_in_two_languages_and_as_json() -> Result<()> {
+    let fleet = chain()?;
+    fleet.run(["graph"])?.ends(0).says("digraph {").says("label = \"per-machine/web1/bundle\"");
+    fleet.run(["graph", "--format", "mermaid", "bundle"])?.ends(0).says("graph LR").never_says("web2");
+    let json = fleet.run(["--json", "graph", "per-machine/web2/"])?.ends(0).json();
+    assert_eq!(json["instances"][0], json!({"name": "per-machine/web2/leaf", "dependencies": ["shared/ca"]}));
+    Ok(())
+}
