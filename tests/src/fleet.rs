@@ -186,7 +186,7 @@ impl Fleet {
     /// # Errors
     /// When age is missing.
     pub fn new_key(&self, name: &str) -> Result<String> {
-        let file = self.key(name);
+        let file = self.key_file(name);
         let _ = fs::remove_file(&file);
         let output = Command::new("age-keygen").arg("-o").arg(&file).output().context("age-keygen")?;
         ensure!(output.status.success(), "age-keygen: {}", String::from_utf8_lossy(&output.stderr));
@@ -195,7 +195,8 @@ impl Fleet {
         Ok(line.to_owned())
     }
 
-    fn key(&self, name: &str) -> PathBuf {
+    /// The private half of a key, as a file.
+    pub fn key_file(&self, name: &str) -> PathBuf {
         let folder = self.path().join(".keys");
         let _ = fs::create_dir_all(&folder);
         folder.join(name)
@@ -271,7 +272,8 @@ impl Fleet {
     /// # Errors
     /// When age cannot.
     pub fn decrypt(&self, key: &str, file: &str) -> Result<Vec<u8>> {
-        let output = Command::new("age").arg("-d").arg("-i").arg(self.key(key)).arg(self.path().join(file)).output()?;
+        let output =
+            Command::new("age").arg("-d").arg("-i").arg(self.key_file(key)).arg(self.path().join(file)).output()?;
         ensure!(output.status.success(), "age: {}", String::from_utf8_lossy(&output.stderr));
         Ok(output.stdout)
     }

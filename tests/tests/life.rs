@@ -329,3 +329,63 @@ fn the_graph_is_drawn_in_two_languages_and_as_json() -> Result<()> {
     assert_eq!(json["instances"][0], json!({"name": "per-machine/web2/leaf", "dependencies": ["shared/ca"]}));
     Ok(())
 }
+
+#[test]
+fn what_an_earlier_run_stored_is_read_back_for_what_depends_on_it() -> Result<()> {
+    let mut fleet = chain()?;
+    let admin = fleet.new_key("admin")?;
+    for machine in ["web1", "web2"] {
+        fleet.of(machine)["config"]["agenix"]["publicUserKeys"] = json!([admin]);
+    }
+    fleet.run(["generate", "shared/ca"])?.ends(0);
+    let key = fleet.key_file("admin");
+    let key = key.to_str().unwrap();
+    // Without a key it fails before anything is made, and says what it lacks.
+    fleet.run(["generate"])?.ends(1).says("it depends on shared/ca, which cannot be read").says("-i");
+    assert!(!fleet.path().join("secrets/per-machine").exists());
+    fleet.run(["-i", key, "generate"])?.ends(0);
+    let ca = fleet.decrypt("admin", "secrets/shared/ca/secret.age")?;
+    let leaf = fleet.decrypt("web2", "secrets/per-machine/web2/leaf/secret.age")?;
+    assert!(leaf.starts_with(&ca));
+    // The generation of what was read is in the receipt.
+    fleet.run(["status"])?.ends(0);
+    fleet.run(["generate", "--regenerate", "shared/ca"])?.ends(0);
+    let ran = fleet.run(["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("per-machine/web2/leaf"), "stale (dependency)");
+    fleet.run(["-i", key, "generate", "--stale"])?.ends(0);
+    fleet.run(["status"])?.ends(0);
+    Ok(())
+}
+
+#[test]
+fn a_dependency_that_is_public_needs_no_key_and_one_that_is_made_on_the_target_cannot_be_had() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let pair = fleet.generator("pair", "#!/bin/bash\necho shown > $out/pub\n")?;
+    let copies = fleet.generator("copies", "#!/bin/bash\ncat $in/*/* > $out/secret\n")?;
+    let make = fleet.generator("make", MAKE)?;
+    let public = json!({"backend": "agenix", "files": {"pub": {"secret": false}}, "generator": pair});
+    let from = |name: &str| with(artifact(&copies), &json!({"dependencies": [name]}));
+    let dummy = with(artifact(&make), &json!({"backend": "dummy"}));
+    let artifacts = json!({"public": public, "a": from("public"), "dummy": dummy, "b": from("dummy")});
+    let fleet = fleet.machine("web1", &artifacts)?;
+    fleet.run(["generate", "public"])?.ends(0);
+    let ran = fleet.run(["generate"])?.ends(1);
+    ran.says(
+        "it depends on per-machine/web1/dummy, which cannot be read: it is made on the target and stored nowhere else",
+    );
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?, b"shown\n");
+    Ok(())
+}
+
+#[test]
+fn what_depends_on_something_that_is_left_out_is_left_out() -> Result<()> {
+    let mut fleet = chain()?;
+    fleet.run(["generate"])?.ends(0);
+    let before = fleet.stored()?;
+    let evil = fleet.new_key("evil")?;
+    fleet.of("web2")["config"]["agenix"]["publicUserKeys"] = json!([evil]);
+    let ran = fleet.run(["generate", "--regenerate"])?.ends(1);
+    ran.says("it depends on shared/ca, which failed").says("--accept-readers");
+    assert_eq!(fleet.stored()?, before, "nothing is made from the old one meanwhile");
+    Ok(())
+}
