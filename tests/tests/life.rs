@@ -188,7 +188,7 @@ fn stale_ones_are_made_again_in_order_down_the_chain() -> Result<()> {
     fs::remove_dir_all(fleet.path().join("secrets/shared/ca"))?;
     let dry = fleet.run(["generate", "--stale", "--dry-run"])?.ends(3);
     assert_eq!(dry.stdout.matches("would be made again  ").count(), 3, "{dry}");
-    let ran = fleet.run(["generate", "--stale"])?.ends(0);
+    let ran = fleet.run(["-v", "generate", "--stale"])?.ends(0);
     let at = |text: &str| ran.stderr.find(text).unwrap_or_else(|| panic!("no {text} in {ran}"));
     assert!(at("made shared/ca") < at("made per-machine/web1/leaf"));
     assert!(at("made per-machine/web1/leaf") < at("made per-machine/web1/bundle"));
