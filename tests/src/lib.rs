@@ -1,5 +1,6 @@
 //! What the end-to-end tests share.
 
+pub mod checkout;
 pub mod fleet;
 pub mod nix;
 pub mod systemd;

@@ -55,6 +55,12 @@ const TOOLS: &[Tool] = &[
         elsewhere: "nix profile install nixpkgs#openssh",
     },
     Tool {
+        program: "wg",
+        package: "wireguard-tools",
+        what_for: "a generator of an example uses it",
+        elsewhere: "nix profile install nixpkgs#wireguard-tools",
+    },
+    Tool {
         program: "systemd-analyze",
         package: "systemd",
         what_for: "runs the units of artifacts, in namespaces and a root of its own",

@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -65,9 +66,12 @@ pub struct Global {
     /// One more argument for `nix eval`
     #[arg(long, global = true, value_name = "ARG", allow_hyphen_values = true)]
     pub nix_arg: Vec<String>,
-    /// How many targets to evaluate at once
+    /// How many targets to evaluate at once [default: what processors and memory allow]
     #[arg(long, global = true, value_name = "N")]
-    pub eval_jobs: Option<usize>,
+    pub eval_jobs: Option<NonZeroUsize>,
+    /// Evaluate anew what was evaluated before and is unchanged
+    #[arg(long, global = true)]
+    pub no_eval_cache: bool,
     /// One JSON object on standard output
     #[arg(long, global = true)]
     pub json: bool,

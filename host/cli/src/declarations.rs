@@ -1,12 +1,13 @@
 //! Where the spec comes from: a flake that Nix evaluates, or a file.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_nix::{Nix, Problem};
-use artifacts_plan::TargetName;
+use artifacts_nix::{Evaluation, Flake, Nix, Problem, TargetRef};
+use artifacts_plan::{Selector, TargetName};
 use artifacts_report::Failure;
-use artifacts_spec::{Component, Spec};
+use artifacts_spec::{Component, InstanceName, Spec};
 
 use crate::args::Global;
 
@@ -27,10 +28,11 @@ pub struct Declarations {
 }
 
 impl Declarations {
-    pub fn load(global: &Global, nix: &Nix) -> Result<Self, Failure> {
+    /// The declarations of what the selectors name, and of all that this depends on; of more where that is no more work.
+    pub fn load(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Self, Failure> {
         let mut declarations = match &global.spec {
             Some(file) => Self::from_file(file, global.root.as_deref())?,
-            None => from_flake(global, nix)?,
+            None => from_flake(global, nix, selectors)?,
         };
         if let Some(file) = &global.backends {
             register(&mut declarations.spec, file)?;
@@ -94,10 +96,10 @@ fn read(file: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn from_flake(global: &Global, nix: &Nix) -> Result<Declarations, Failure> {
+fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Declarations, Failure> {
     let failed = |e: artifacts_nix::Error| Failure::new(global.flake.clone(), e.to_string()).help(e.help());
     let flake = nix.flake(&global.flake).map_err(failed)?;
-    let evaluation = flake.evaluate(flake.targets()).map_err(failed)?;
+    let evaluation = evaluate(&flake, selectors).map_err(failed)?;
     let unevaluated = evaluation
         .failures
         .iter()
@@ -111,6 +113,27 @@ fn from_flake(global: &Global, nix: &Nix) -> Result<Declarations, Failure> {
         None => flake.checkout(evaluation.spec.root.as_deref()).map_err(failed)?,
     };
     Ok(Declarations { spec: evaluation.spec, root, failures, unevaluated: names, warnings })
+}
+
+/// Evaluates no more targets than the selectors need.
+fn evaluate(flake: &Flake<'_>, selectors: &[Selector]) -> Result<Evaluation, artifacts_nix::Error> {
+    let named: Option<Vec<_>> = selectors.iter().map(|selector| flake.targets_of(&selector.to_string())).collect();
+    let named: BTreeSet<TargetRef> = named.unwrap_or_default().into_iter().flatten().collect();
+    if !named.is_empty() {
+        let evaluation = flake.evaluate(&Vec::from_iter(named))?;
+        if !reach_shared(&evaluation.spec, selectors) {
+            return Ok(evaluation);
+        }
+    }
+    flake.evaluate(flake.targets())
+}
+
+/// Whether something shared is among what the selectors need: its readers are then all targets that declare it.
+fn reach_shared(spec: &Spec, selectors: &[Selector]) -> bool {
+    let instances = artifacts_plan::instances(spec, None).instances;
+    let (chosen, _) = artifacts_plan::select(&instances.keys().collect(), selectors);
+    let reach = artifacts_plan::reach(&instances, &chosen);
+    reach.iter().any(|name| matches!(name, InstanceName::Shared { .. }))
 }
 
 fn problem(problem: &Problem) -> Failure {

@@ -1,7 +1,11 @@
 //! The one place that reads the caller's environment.
 
 use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+
+/// Memory that the evaluation of a large target takes, in bytes.
+const OF_ONE_EVALUATION: u64 = 1 << 30;
 
 /// What the environment says.
 pub struct Environment {
@@ -69,6 +73,14 @@ impl Environment {
         owner == Some(me)
     }
 
+    /// How many targets to evaluate at once: one a processor, as far as each has the memory that a large one takes.
+    pub fn evaluations_at_once() -> NonZeroUsize {
+        let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let memory = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_memory(&text));
+        let room = memory.and_then(|bytes| NonZeroUsize::new(usize::try_from(bytes / OF_ONE_EVALUATION).ok()?));
+        processors.min(room.unwrap_or(NonZeroUsize::MIN))
+    }
+
     /// `$LOG_LEVEL` as generators see it.
     pub fn log_level(verbose: bool) -> String {
         if verbose { "debug" } else { "info" }.to_owned()
@@ -77,5 +89,23 @@ impl Environment {
     /// This machine's Nix system.
     pub fn system() -> String {
         format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
+    }
+}
+
+/// In bytes, as the kernel's own table has it in kibibytes.
+fn available_memory(table: &str) -> Option<u64> {
+    let line = table.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_off_the_kernels_table() {
+        let table = "MemTotal:       24626084 kB\nMemAvailable:   23500000 kB\n";
+        assert_eq!(available_memory(table), Some(23_500_000 * 1024));
+        assert_eq!(available_memory("MemTotal: 1 kB\n"), None);
     }
 }

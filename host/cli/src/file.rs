@@ -19,6 +19,11 @@ pub struct File {
 }
 
 impl File {
+    /// What is to be evaluated for it.
+    pub fn selector(&self) -> Selector {
+        Selector::new(self.instance.as_str())
+    }
+
     /// What the person means.
     pub fn resolve<'a>(&self, run: &'a Run) -> Result<(&'a Instance, Name), Vec<Failure>> {
         let (instance, file) = match (&self.file, self.instance.rsplit_once('/')) {

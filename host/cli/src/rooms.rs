@@ -1,7 +1,6 @@
 //! A run: its declarations resolved, its selectors understood, its rooms opened.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -64,7 +63,13 @@ impl Chosen {
 }
 
 impl Run {
+    /// Begins with everything that is declared.
     pub fn begin(global: &Global, output: &Output) -> Result<Self, Failure> {
+        Self::of(global, output, &[])
+    }
+
+    /// Begins with what the selectors name and what that depends on; others may be there, too.
+    pub fn of(global: &Global, output: &Output, selectors: &[Selector]) -> Result<Self, Failure> {
         let cancel = signals::watch()?;
         if let Err(error) = artifacts_ram::no_core_dumps() {
             output.warning(&error.to_string(), error.help().as_deref());
@@ -72,7 +77,7 @@ impl Run {
         let environment = Environment::read();
         let ram = ram(&environment)?;
         let nix = nix(global, &environment, &cancel);
-        let declarations = Declarations::load(global, &nix)?;
+        let declarations = Declarations::load(global, &nix, selectors)?;
         for warning in &declarations.warnings {
             output.warning(&format!("{}: {}", warning.subject, warning.message), warning.help.as_deref());
         }
@@ -127,16 +132,7 @@ impl Run {
 
     /// These, and everything that they depend on.
     pub fn with_dependencies(&self, names: &BTreeSet<InstanceName>) -> BTreeSet<InstanceName> {
-        let mut reach = BTreeSet::new();
-        let mut open: Vec<&InstanceName> = names.iter().collect();
-        while let Some(name) = open.pop() {
-            if let Some(instance) = self.instances.get(name)
-                && reach.insert(name.clone())
-            {
-                open.extend(instance.dependencies.values());
-            }
-        }
-        reach
+        artifacts_plan::reach(&self.instances, names)
     }
 
     /// Opens the rooms, without a sandbox for generators.
@@ -283,15 +279,15 @@ fn ram(environment: &Environment) -> Result<Ram, Failure> {
 
 fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>) -> Nix {
     let overrides = global.override_input.chunks_exact(2);
-    let mut options = artifacts_nix::Options {
+    let cache = environment.cache().filter(|_| !global.no_eval_cache);
+    let options = artifacts_nix::Options {
         arguments: global.nix_arg.iter().map(Into::into).collect(),
         override_inputs: overrides.map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
         system: Some(Environment::system()),
+        jobs: global.eval_jobs.unwrap_or_else(Environment::evaluations_at_once),
+        cache: cache.map(|cache| cache.join("evaluations")),
         cancel: Arc::clone(cancel),
         ..artifacts_nix::Options::default()
     };
-    if let Some(jobs) = global.eval_jobs.and_then(NonZeroUsize::new) {
-        options.jobs = jobs;
-    }
     Nix::new(None, environment.variables().to_vec(), options)
 }

@@ -1,3 +1,4 @@
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
@@ -52,7 +53,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(nix: &Nix, metadata: &Metadata, evaluator: &Evaluator) -> Option<Self> {
-        let folder = nix.options.cache.clone()?;
+        let folder = nix.options.cache.clone().filter(|folder| is_own(folder))?;
         let sound = evaluator.pure
             && nix.options.override_inputs.is_empty()
             && metadata.is_fixed()
@@ -93,7 +94,6 @@ impl Cache {
 
     /// A reader sees the whole answer or none.
     fn write(&self, file: &Path, answer: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
         self.forget_old()?;
         let mut temporary = tempfile::NamedTempFile::new_in(&self.folder)?;
         io::Write::write_all(&mut temporary, answer)?;
@@ -112,6 +112,19 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+/// Makes the folder if need be. Whoever could write there could tell what is built and run.
+fn is_own(folder: &Path) -> bool {
+    let me = rustix::process::geteuid().as_raw();
+    // Whose home it is: root makes no folder in somebody else's.
+    let above = folder.ancestors().find_map(|folder| fs::symlink_metadata(folder).ok());
+    if above.is_none_or(|above| above.uid() != me) {
+        return false;
+    }
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let found = made.and_then(|()| fs::symlink_metadata(folder));
+    found.is_ok_and(|found| found.is_dir() && found.uid() == me && found.mode() & 0o077 == 0)
 }
 
 /// Its length first, so that no two lists of parts look alike.

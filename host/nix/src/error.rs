@@ -131,6 +131,9 @@ impl Error {
             Self::Missing { .. } => {
                 "install Nix (https://nixos.org/download; on Debian and Ubuntu: apt install nix-bin), or pass --spec FILE, which needs none for evaluation"
             }
+            Self::Failed { message, .. } if message.contains("' is not a valid URL") => {
+                "this version of Nix takes no blank in the path of a git checkout: move it, or use a newer Nix"
+            }
             Self::Failed { .. } | Self::Spec { .. } => {
                 "correct the configuration; `--nix-arg --show-trace` tells where it comes from"
             }

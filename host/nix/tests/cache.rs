@@ -5,6 +5,7 @@ mod common;
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use artifacts_nix::{Evaluation, Nix, Options};
@@ -244,4 +245,19 @@ fn entries_of_long_ago_are_removed() {
     counted.bench.flake(&machine("web1", &CONFIG.replace("first", "second")));
     counted.evaluate();
     assert!(!old.exists());
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_not_used() {
+    let counted = Counted::warm(CONFIG);
+    let folder = counted.options.cache.as_ref().unwrap();
+    assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
+    fs::set_permissions(folder, PermissionsExt::from_mode(0o770)).unwrap();
+    assert_eq!(counted.evaluations(), 1);
+    fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
+    assert_eq!(counted.evaluations(), 0);
+    let real = folder.with_file_name("real");
+    fs::rename(folder, &real).unwrap();
+    std::os::unix::fs::symlink(&real, folder).unwrap();
+    assert_eq!(counted.evaluations(), 1, "nor one that a link leads to");
 }

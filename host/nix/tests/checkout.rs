@@ -84,6 +84,17 @@ fn a_path_with_blanks() {
 }
 
 #[test]
+fn a_git_checkout_with_blanks_works_or_says_that_this_nix_cannot() {
+    let bench = Bench::named("my flake");
+    bench.flake(&machine("web1", PLAIN));
+    bench.commit();
+    match bench.nix().flake(&bench.reference()) {
+        Ok(flake) => assert_eq!(flake.targets().len(), 1),
+        Err(error) => assert!(error.help().unwrap().contains("no blank in the path of a git checkout"), "{error}"),
+    }
+}
+
+#[test]
 fn a_private_input_needs_a_root_from_the_person() {
     let bench = Bench::new();
     let secrets = tempfile::tempdir().unwrap();

@@ -19,5 +19,5 @@ pub use order::order;
 pub use owners::{Owner, Owners, TargetName};
 pub use problem::Problem;
 pub use resolve::{Resolved, instances};
-pub use select::{Selector, select};
+pub use select::{Selector, reach, select};
 pub use state::{Facts, Reason, Said, State, state, validation_hash};

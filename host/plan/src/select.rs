@@ -1,6 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_spec::InstanceName;
+
+use crate::Instance;
 
 /// What a person names on the command line: an instance, a prefix of instances that ends at a slash, or an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,4 +33,18 @@ pub fn select(names: &BTreeSet<&InstanceName>, selectors: &[Selector]) -> (BTree
     let chosen = names.iter().filter(|name| meant(name)).map(|name| (*name).clone()).collect();
     let idle = selectors.iter().filter(|s| !names.iter().any(|name| s.matches(name))).cloned().collect();
     (chosen, idle)
+}
+
+/// These instances, and everything that they depend on.
+pub fn reach(instances: &BTreeMap<InstanceName, Instance>, names: &BTreeSet<InstanceName>) -> BTreeSet<InstanceName> {
+    let mut reached = BTreeSet::new();
+    let mut open: Vec<&InstanceName> = names.iter().collect();
+    while let Some(name) = open.pop() {
+        if let Some(instance) = instances.get(name)
+            && reached.insert(name.clone())
+        {
+            open.extend(instance.dependencies.values());
+        }
+    }
+    reached
 }

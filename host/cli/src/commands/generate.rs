@@ -44,11 +44,12 @@ pub struct Options {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
-        let run = Run::begin(global, output)?;
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        // An answers file may answer for everything that is declared.
+        let run = Run::of(global, output, if answers.is_some() { &[] } else { &selectors })?;
         if let Some(answers) = &answers {
             answers.check_used(run.all_prompts()).map_err(|e| prompt_failure(&e))?;
         }
-        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let chosen = run.choose(&selectors);
         let mut rooms = run.rooms()?;
         let reach = run.with_dependencies(&chosen.names);

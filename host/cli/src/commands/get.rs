@@ -22,7 +22,7 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::begin(global, output)?;
+        let run = Run::of(global, output, &[self.file.selector()])?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),

@@ -16,8 +16,8 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::begin(global, output)?;
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let run = Run::of(global, output, &selectors)?;
         let chosen = run.choose(&selectors);
         let mut rooms = run.rooms()?;
         let survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);

@@ -1,0 +1,182 @@
+//! A flake in a git checkout of its own, driven through the program itself, under a real Nix.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::fleet::{self, Ran};
+use crate::nix::{self, Inputs};
+
+/// See the module.
+pub struct Checkout {
+    temporary: tempfile::TempDir,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Checkout {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn new() -> Result<Self> {
+        let temporary = tempfile::tempdir()?;
+        let home = temporary.path().join("home");
+        for folder in ["checkout", "home", "tools", "keys", "calls"] {
+            fs::create_dir(temporary.path().join(folder))?;
+        }
+        // The real nix, whose calls are told of.
+        let real = find("nix")?;
+        let calls = temporary.path().join("calls");
+        let script =
+            format!("#!/bin/sh\nprintf %s \"$*\" > '{}'/$$\nexec '{}' \"$@\"\n", calls.display(), real.display());
+        let nix = temporary.path().join("tools/nix");
+        fs::write(&nix, script)?;
+        fs::set_permissions(&nix, fs::Permissions::from_mode(0o755))?;
+        let mut environment = nix::environment()?;
+        environment.retain(|(name, _)| name != "PATH" && name != "HOME");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path =
+            std::env::join_paths([temporary.path().join("tools")].into_iter().chain(std::env::split_paths(&path)))?;
+        environment.extend([("PATH".into(), path), ("HOME".into(), home.clone().into_os_string())]);
+        Ok(Self { temporary, environment })
+    }
+
+    /// The checkout.
+    pub fn path(&self) -> PathBuf {
+        self.temporary.path().join("checkout")
+    }
+
+    /// The person's home.
+    pub fn home(&self) -> PathBuf {
+        self.temporary.path().join("home")
+    }
+
+    /// Writes a file of the checkout.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, file: &str, content: &str) -> Result<()> {
+        let path = self.path().join(file);
+        fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+        Ok(fs::write(path, content)?)
+    }
+
+    /// Writes a flake of these outputs, which see `inputs` and `nixpkgs`, locks and commits it.
+    ///
+    /// # Errors
+    /// When Nix cannot lock it.
+    pub fn flake(&self, outputs: &str) -> Result<()> {
+        Inputs::new()?.flake(&self.path(), &format!("inputs: let inherit (inputs) nixpkgs; in {{ {outputs} }}"))?;
+        self.commit()
+    }
+
+    /// Copies an example, gives it fresh age keys of these names in `keys.nix`, locks and commits it.
+    ///
+    /// # Errors
+    /// When Nix cannot lock it.
+    pub fn example(&self, name: &str, keys: &[&str]) -> Result<()> {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nix/examples").join(name);
+        for entry in fs::read_dir(&from)? {
+            let entry = entry?;
+            fs::copy(entry.path(), self.path().join(entry.file_name()))?;
+        }
+        let lines: Result<String> = keys.iter().map(|key| Ok(format!("{key} = \"{}\"; ", self.key(key)?))).collect();
+        self.write("keys.nix", &format!("{{ {}}}\n", lines?))?;
+        Inputs::new()?.lock(&self.path())?;
+        self.commit()
+    }
+
+    /// Makes an age key and gives its public half.
+    ///
+    /// # Errors
+    /// When age is missing.
+    pub fn key(&self, name: &str) -> Result<String> {
+        let file = self.key_file(name);
+        let output = Command::new("age-keygen").arg("-o").arg(&file).output().context("age-keygen")?;
+        ensure!(output.status.success(), "age-keygen: {}", String::from_utf8_lossy(&output.stderr));
+        let text = fs::read_to_string(&file)?;
+        let public = text.lines().find_map(|line| line.strip_prefix("# public key: ")).context("a public key")?;
+        Ok(public.to_owned())
+    }
+
+    /// Where a key lies.
+    pub fn key_file(&self, name: &str) -> PathBuf {
+        self.temporary.path().join("keys").join(name)
+    }
+
+    /// Commits all.
+    ///
+    /// # Errors
+    /// When git cannot.
+    pub fn commit(&self) -> Result<()> {
+        if !self.path().join(".git").exists() {
+            nix::git(&self.path(), &["init", "-q"])?;
+        }
+        nix::git(&self.path(), &["add", "-A"])?;
+        nix::git(&self.path(), &["commit", "-q", "--allow-empty", "-m", "x"]).map(drop)
+    }
+
+    /// A command of the program in the checkout, ready to be changed.
+    ///
+    /// # Errors
+    /// When the program is not there.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(fleet::program()?);
+        command.args(arguments).current_dir(self.path());
+        command.env_clear().envs(self.environment.iter().cloned());
+        Ok(command)
+    }
+
+    /// Runs a command, without a terminal.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(&self, arguments: &[&str]) -> Result<Ran> {
+        let mut command = fleet::in_session(&mut self.command(arguments)?);
+        Ok(command.env_clear().envs(self.environment.iter().cloned()).output()?.into())
+    }
+
+    /// What was evaluated since the last time this was asked, as `output.attribute`, sorted.
+    ///
+    /// # Errors
+    /// When it was not written down.
+    pub fn evaluated(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for call in fs::read_dir(self.temporary.path().join("calls"))? {
+            let call = call?.path();
+            found.extend(target(&fs::read_to_string(&call)?));
+            fs::remove_file(call)?;
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Decrypts a stored file with a key, by age itself.
+    ///
+    /// # Errors
+    /// When age cannot.
+    pub fn decrypt(&self, key: &str, file: &str) -> Result<String> {
+        let output =
+            Command::new("age").arg("-d").arg("-i").arg(self.key_file(key)).arg(self.path().join(file)).output()?;
+        ensure!(output.status.success(), "age: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+/// The target that a call of Nix evaluates.
+fn target(call: &str) -> Option<String> {
+    let (_, rest) = call.rsplit_once("{ kind = \"")?;
+    let (kind, rest) = rest.split_once("\"; name = \"")?;
+    let (name, _) = rest.split_once("\";")?;
+    Some(format!("{kind} {name}"))
+}
+
+fn find(program: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists());
+    found.with_context(|| format!("{program} is not in PATH"))
+}
