@@ -1,6 +1,7 @@
 //! What the end-to-end tests share.
 
 pub mod checkout;
+pub mod desk;
 pub mod fleet;
 pub mod nix;
 pub mod systemd;

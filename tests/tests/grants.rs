@@ -4,6 +4,7 @@
 use std::fs;
 
 use anyhow::Result;
+use artifacts_tests::desk::Desk;
 use artifacts_tests::fleet::{Fleet, guest};
 use serde_json::json;
 
@@ -65,8 +66,93 @@ fn words_of_a_backend_that_saw_a_secret_are_shown_only_when_asked_for() -> Resul
         ran.never_says("hunter2");
         assert!(!fs::read_to_string(fleet.audit_log())?.contains("hunter2"), "{mode}");
     }
-    let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "fail-secret")?;
-    fleet.run(["--accept-grants", "generate", "--show-output"])?.ends(1).says("hunter2");
+    for (mode, status) in [("fail-secret", 1), ("panic-secret", 1), ("log-secret", 0)] {
+        let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), mode)?;
+        // Asked for, but by a script; at a terminal, but not asked for; asked for, but as JSON.
+        let ran = fleet.run(["--accept-grants", "generate", "--show-output", "--regenerate"])?;
+        ran.ends(status).says("they may hold a secret").never_says("hunter2");
+        for arguments in [["generate", "--regenerate", "-v"], ["--json", "generate", "--regenerate"]] {
+            let (ended, shown) = Desk::start(&fleet.command(arguments)?)?.ends()?;
+            assert_eq!(ended, Some(status), "{shown}");
+            assert!(!shown.contains("hunter2"), "{mode}: {shown}");
+        }
+        let asked = ["generate", "--regenerate", "--show-output", "--json"];
+        let (_, shown) = Desk::start(&fleet.command(asked)?)?.ends()?;
+        assert!(!shown.contains("hunter2"), "{mode}: {shown}");
+        let asked = ["generate", "--regenerate", "--show-output"];
+        let (ended, shown) = Desk::start(&fleet.command(asked)?)?.ends()?;
+        assert_eq!(ended, Some(status), "{shown}");
+        assert!(shown.contains("mine") && shown.contains("hunter2"), "{mode}: {shown}");
+        assert!(!fs::read_to_string(fleet.audit_log())?.contains("hunter2"), "{mode}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_backend_says_is_shown_as_its_own() -> Result<()> {
+    let mut fleet = fleet("hostile", &json!({}), "")?;
+    let recipient = fleet.new_key("mine")?;
+    let behave = |fleet: &mut Fleet, mode: &str| {
+        let config = json!({"recipients": [recipient], "check": mode, "text": "the reason of it"});
+        fleet.configure("web1", "mine", config);
+    };
+    behave(&mut fleet, "log-control");
+    let ran =
+        fleet.run(["status"])?.says("mine says (warning, per-machine/web1/a): \\u{1b}[2J").never_says("\u{1b}[2J");
+    assert_eq!(ran.stderr.matches("mine says").count(), 1, "{ran}");
+    assert!(!fleet.run(["--json", "status"])?.stdout.contains("owned"));
+    behave(&mut fleet, "log-flood");
+    fleet.run(["status"])?.never_says("mine says");
+    fleet.run(["-v", "status"])?.says("mine says (info, per-machine/web1/a): again");
+    behave(&mut fleet, "print-control");
+    fleet.run(["-vv", "status"])?.never_says("mine printed");
+    behave(&mut fleet, "panic");
+    fleet.run(["status"])?.ends(1).says("mine printed (per-machine/web1/a): the reason of it");
+    Ok(())
+}
+
+#[test]
+fn the_admin_is_asked_at_a_terminal() -> Result<()> {
+    let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
+    let sha256 = fleet.run(["--json", "backend", "explain", "mine"])?.ends(0).json()["sha256"].clone();
+    let ask = |answer: &str| -> Result<(Option<i32>, String)> {
+        let mut desk = Desk::start(&fleet.command(["generate"])?)?;
+        desk.sees("`mine` is not part of this program")?.sees(sha256.as_str().unwrap())?.sees("see every secret")?;
+        desk.sees("[y/N]")?.types(answer)?;
+        desk.ends()
+    };
+    for answer in ["n\n", "\n", "yn\n", "\u{4}"] {
+        let (status, shown) = ask(answer)?;
+        assert_eq!(status, Some(1), "{answer:?}: {shown}");
+        assert!(shown.contains("nobody has accepted"), "{shown}");
+    }
+    assert!(fleet.stored()?.is_empty());
+    fleet.run(["backend", "explain", "mine"])?.ends(0).says("accepted no");
+    let (status, shown) = ask("y\n")?;
+    assert_eq!(status, Some(0), "{shown}");
+    fleet.run(["status"])?.ends(0);
+    fleet.run(["backend", "explain", "mine"])?.ends(0).says("accepted yes");
+    Ok(())
+}
+
+#[test]
+fn a_backend_inside_the_program_is_explained_too() -> Result<()> {
+    let mut fleet = fleet("hostile", &json!({}), "")?;
+    fleet
+        .run(["backend", "explain", "sops-nix"])?
+        .ends(0)
+        .says("component builtin:sops-nix version")
+        .says("registered no: known by its own name")
+        .says("plaintext yes requested yes, granted as part of this program")
+        .says("identities no requested no, granted as part of this program")
+        .says("limit memory");
+    let explained = fleet.run(["--json", "backend", "explain", "agenix"])?.ends(0).json();
+    assert_eq!(explained["sources"]["plaintext"], "bundled");
+    assert_eq!((&explained["bundled"], &explained["declared"]), (&json!(true), &json!(false)));
+    assert_eq!(explained["effective"], explained["requested"]);
+    fleet.backend("tight", json!({"component": "builtin:sops-nix", "limits": {"time": 3}, "storage": "elsewhere"}));
+    fleet.run(["backend", "explain", "tight"])?.ends(0).says("registered yes").says("limit time 3 registered");
+    fleet.run(["backend", "explain", "none"])?.ends(1).says("there is no backend `none`");
     Ok(())
 }
 

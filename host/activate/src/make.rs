@@ -1,15 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use artifacts_backend::Persists;
-use artifacts_flow::Registry;
+use artifacts_flow::{Audit, Ended, Registry, note};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, Files, Secret};
+use artifacts_seam::{Files, Secret};
 use artifacts_spec::{File, InstanceName, Name};
 use artifacts_target::accounts::Accounts;
 use artifacts_target::place::{Access, Farm};
@@ -23,6 +23,10 @@ pub struct Room<'a> {
     pub farm: &'a Farm,
     /// The backends, opened for the target.
     pub registry: Registry,
+    /// Who is told of every call of a backend.
+    pub audit: Audit,
+    /// Now.
+    pub now: SystemTime,
     /// Nix; it is not run.
     pub nix: Nix,
     /// Where generators run.
@@ -242,16 +246,16 @@ fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secre
     if secrets.is_empty() {
         return Ok(Files::new());
     }
-    let opened = room.registry.open(backend(instance)?, &room.nix)?;
+    let name = backend(instance)?;
+    let opened = room.registry.open(name, &room.nix)?;
     let running =
         opened.backend.as_mut().ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let serialized = running.serialize(instance.told.clone(), Files::new(), secrets, &nobody).map_err(|stopped| {
-        let (why, hint) = match stopped.error {
-            CallError::Failed(failure) => (failure.message, failure.hint),
-            CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why) => (why, None),
-        };
-        failure(instance, format!("its backend could not write it: {why}")).help(hint)
-    })?;
+    let ended = running.serialize(instance.told.clone(), Files::new(), secrets, &nobody);
+    let names = vec![instance.name.to_string()];
+    if let Some(unrecorded) = note(&mut room.audit, name, opened, names, Ended::from(&ended), room.now) {
+        return Err(unrecorded);
+    }
+    let serialized = ended.map_err(|stopped| artifacts_flow::not_serialized(instance, &stopped))?;
     Ok(serialized.files)
 }

@@ -119,9 +119,10 @@ pub struct HostCall {
 /// What the worker said.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reported {
-    /// The guest's file-system calls. Of a batch the ones that went well are counted by operation; refusals are in full.
+    /// The guest's file-system calls, alike ones counted. Of a batch the ones that went well are counted by operation;
+    /// refusals are in full.
     pub files: Vec<FileCall>,
-    /// Events that were counted and not kept.
+    /// Messages and calls that went well, as many as were counted and not kept.
     #[serde(default)]
     pub cut: u64,
     /// Peak linear memory, in bytes.
@@ -135,6 +136,9 @@ pub struct Reported {
 /// File-system calls of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileCall {
+    /// Of a batch, the instance that it was refused for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// As WASI names it.
     pub operation: String,
     /// Below `/slice`; none where several paths are counted together, or the guest was given a plaintext, which the
@@ -224,32 +228,34 @@ fn host_calls(events: &[Event], saw_plaintext: bool) -> Vec<HostCall> {
     well.chain(refused).collect()
 }
 
+/// What makes file-system calls alike: error, instance, operation and path.
+type Alike<'a> = (Option<&'a str>, Option<&'a str>, &'a str, Option<&'a str>);
+
+/// One line for all that are alike: what went well first, then each refusal.
 fn file_calls(events: &[Event], batch: bool, saw_plaintext: bool) -> Vec<FileCall> {
-    let with_paths = !batch && !saw_plaintext;
-    let mut well: BTreeMap<(&str, Option<&str>), (u64, u64)> = BTreeMap::new();
-    let mut refused = Vec::new();
+    let mut sums: BTreeMap<Alike<'_>, (u64, u64)> = BTreeMap::new();
+    let mut asked_about = None;
     for event in events {
         match event {
-            Event::File { operation, path, error: None, bytes } => {
-                let sum = well.entry((operation, with_paths.then_some(path.as_str()))).or_default();
-                *sum = (sum.0 + 1, sum.1 + bytes);
+            Event::Instance(name) => asked_about = Some(name.as_str()),
+            Event::File { operation, path, error, count, bytes } => {
+                let told = error.is_some() || !batch;
+                let instance = asked_about.filter(|_| batch && error.is_some());
+                let path = (told && !saw_plaintext).then_some(path.as_str());
+                let sum = sums.entry((error.as_deref(), instance, operation, path)).or_default();
+                *sum = (sum.0 + count, sum.1 + bytes);
             }
-            Event::File { operation, path, error, bytes } => refused.push(FileCall {
-                operation: operation.clone(),
-                path: (!saw_plaintext).then(|| path.clone()),
-                count: 1,
-                bytes: *bytes,
-                error: error.clone(),
-            }),
             _ => {}
         }
     }
-    let well = well.into_iter().map(|((operation, path), (count, bytes))| FileCall {
-        operation: operation.to_owned(),
-        path: path.map(str::to_owned),
-        count,
-        bytes,
-        error: None,
-    });
-    well.chain(refused).collect()
+    sums.into_iter()
+        .map(|((error, instance, operation, path), (count, bytes))| FileCall {
+            instance: instance.map(str::to_owned),
+            operation: operation.to_owned(),
+            path: path.map(str::to_owned),
+            count,
+            bytes,
+            error: error.map(str::to_owned),
+        })
+        .collect()
 }

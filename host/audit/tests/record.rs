@@ -9,7 +9,7 @@ use artifacts_seam::{Event, Usage};
 use serde_json::json;
 
 fn file(operation: &str, path: &str, error: Option<&str>) -> Event {
-    Event::File { operation: operation.into(), path: path.into(), error: error.map(Into::into), bytes: 3 }
+    Event::File { operation: operation.into(), path: path.into(), error: error.map(Into::into), count: 1, bytes: 3 }
 }
 
 fn record(operation: Operation, seconds: u64) -> Record {
@@ -43,6 +43,39 @@ fn a_batch_is_counted_and_its_refusals_are_in_full() {
     assert_eq!(told, [("open-at", None, 2, 6), ("open-at", Some("../../etc/passwd"), 1, 3)]);
     let files = record(Operation::Serialize, 0).worker.files;
     assert_eq!(files.len(), 3, "one call is told with its paths: {files:?}");
+}
+
+#[test]
+fn refusals_that_are_alike_are_one_line_and_different_ones_are_never_cut() {
+    let mut events: Vec<Event> = (0..20_000).map(|n| file("open-at", &format!("../{n}"), Some("access"))).collect();
+    let again = |path: &str, count| Event::File {
+        operation: "open-at".into(),
+        path: path.into(),
+        error: Some("access".into()),
+        count,
+        bytes: 0,
+    };
+    events.insert(0, Event::Instance("shared/one".into()));
+    events.push(again("../7", 1_000_000));
+    events.push(Event::Instance("shared/two".into()));
+    events.push(again("../7", 1));
+    let call = Call {
+        backend: "mine",
+        sha256: "00",
+        operation: Operation::Check,
+        instances: vec![],
+        grants: json!({}),
+        events: &events,
+        usage: Usage::default(),
+        result: Result::Done,
+        saw_plaintext: false,
+        openings: vec![],
+    };
+    let files = Record::of(call, SystemTime::UNIX_EPOCH).worker.files;
+    assert_eq!(files.len(), 20_001);
+    let seventh: Vec<_> = files.iter().filter(|file| file.path.as_deref() == Some("../7")).collect();
+    let told: Vec<_> = seventh.iter().map(|file| (file.instance.as_deref().unwrap(), file.count)).collect();
+    assert_eq!(told, [("shared/one", 1_000_001), ("shared/two", 1)]);
 }
 
 #[test]

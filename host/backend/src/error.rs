@@ -38,7 +38,7 @@ impl Error {
                 Some("register a backend of one's own with its path in `artifacts.backends`")
             }
             Self::Unprotected(_) => Some(
-                "a kernel with Landlock and with user namespaces for this user has it all; or leave `--require-sandbox` out",
+                "Linux 6.12 or newer, with Landlock and with user namespaces for this user, has it all; or leave `--require-sandbox` out",
             ),
             Self::Worker(_) | Self::Room(_) => None,
         }

@@ -358,6 +358,46 @@ fn words_are_capped_and_escaped() {
 }
 
 #[test]
+fn refusals_are_told_in_full_and_ended_where_they_cannot_be() {
+    let mut opened = hostile();
+    let mut probe = |times: &str| {
+        let mut config = behaving(&[&key().public], &[("check", "probe")]);
+        config["text"] = times.into();
+        let of = |name| (instance(name, &["one"], &config), Files::new());
+        opened.backend.check(vec![of("a"), of("b")])
+    };
+    // Each twice, and far more than is told of what goes well.
+    let checks = probe("10000");
+    assert!(checks.answers.iter().all(Result::is_ok), "{:?}", checks.answers);
+    let mut seen = std::collections::BTreeMap::new();
+    for event in &checks.events {
+        if let Event::File { path, error: Some(_), count, .. } = event {
+            *seen.entry(path.as_str()).or_insert(0) += count;
+        }
+    }
+    assert!((0..10_000).all(|number| seen.get(format!("../{number}").as_str()) == Some(&4)), "{}", seen.len());
+    let checks = probe("100000");
+    for answer in &checks.answers {
+        assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains("refused")), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_a_folder_holds_is_recorded_when_it_is_read() {
+    let mut opened = hostile();
+    let config = behaving(&[&key().public], &[("check", "list")]);
+    let slice = files(&[("one.age", "x"), ("two.age", "y")]);
+    let checks = opened.backend.check(vec![(instance("a", &["one"], &config), slice)]);
+    for name in ["one.age", "two.age"] {
+        let entry = |event: &Event| {
+            matches!(event, Event::File { operation, path, error: None, .. }
+                if operation == "read-directory-entry" && path == name)
+        };
+        assert!(checks.events.iter().any(entry), "{name}: {:?}", checks.events);
+    }
+}
+
+#[test]
 fn output_is_told_of_failures_only() {
     let mut opened = hostile();
     let outputs = |mode: &str, opened: &mut Opened| -> Vec<String> {
@@ -400,7 +440,7 @@ fn every_file_system_call_is_recorded_refusals_too() {
     assert!(
         stored.events.iter().any(|event| matches!(
             event,
-            Event::File { operation, path, error: None, bytes } if operation == "write" && path == "one.age" && *bytes == size
+            Event::File { operation, path, error: None, bytes, .. } if operation == "write" && path == "one.age" && *bytes == size
         )),
         "{:?}",
         stored.events

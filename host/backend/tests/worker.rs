@@ -94,6 +94,7 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
     for (protection, word) in [
         (Protection::Tmpfs, "filling memory"),
         (Protection::Landlock, "opening /etc/passwd, on another thread"),
+        (Protection::NewerLandlock, "past Landlock"),
         (Protection::Seccomp, "making a socket"),
         (Protection::NoCoreDumps, "dumping its memory"),
         (Protection::DiesWithParent, "living on"),
@@ -157,6 +158,8 @@ fn nothing_outside_is_reached_and_the_quota_holds() {
             "{mode}: {:?}",
             failed.error
         );
+        let full = |event: &Event| matches!(event, Event::File { error: Some(why), .. } if why == "insufficient-space");
+        assert!(failed.events.iter().any(full), "{mode}: {:?}", failed.events);
         assert!(present(&check(&mut backend, "")), "{mode}");
     }
 }
@@ -255,6 +258,33 @@ fn after_the_walls_are_up_no_path_is_opened_but_its_own() {
         }
     }
     assert!(seen > 10, "{trace}");
+}
+
+/// A component that is as it should be but for one huge function that nobody calls.
+fn bomb(operations: usize) -> Vec<u8> {
+    let sums = "local.get 0 i32.add ".repeat(operations);
+    let module = wat::parse_str(format!("(module (func (param i32) (result i32) local.get 0 {sums}))")).unwrap();
+    let mut bytes = guest("hostile");
+    bytes.push(1);
+    // Its length, in groups of seven bits.
+    let [low, middle, high, top] = [0, 7, 14, 21].map(|bits| u8::try_from(module.len() >> bits & 0x7f).unwrap());
+    bytes.extend([low | 0x80, middle | 0x80, high | 0x80, top]);
+    bytes.extend(module);
+    bytes
+}
+
+#[test]
+fn what_takes_too_much_to_compile_is_a_clear_error() {
+    let open = |operations: usize, worker: Worker| {
+        let component = Component::read(bomb(operations)).unwrap();
+        Backend::open(&component, Grants::default(), limits(), &Place::Worker(worker)).map(drop)
+    };
+    let minute = Duration::from_mins(1);
+    open(1, worker().compiling(1 << 30, minute)).unwrap();
+    let error = open(1_500_000, worker().compiling(512 << 20, minute)).unwrap_err().to_string();
+    assert!(error.contains("more than 512 MiB of memory"), "{error}");
+    let error = open(1_500_000, worker().compiling(4 << 30, Duration::from_millis(200))).unwrap_err().to_string();
+    assert!(error.contains("longer than 200ms to compile"), "{error}");
 }
 
 #[test]

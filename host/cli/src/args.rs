@@ -75,9 +75,12 @@ pub struct Global {
     /// One JSON object on standard output
     #[arg(long, global = true)]
     pub json: bool,
-    /// Tell more
-    #[arg(short, long, global = true)]
-    pub verbose: bool,
+    /// Tell more; twice, all that backends say
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Show what a failed generator said, and at a terminal what a backend said; it may hold a secret
+    #[arg(long, global = true)]
+    pub show_output: bool,
     /// Kill this program at the N-th step of a commit; for tests of crash safety
     #[arg(long, global = true, hide = true, value_name = "N")]
     pub crash_at: Option<u64>,

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod confirm;
 mod consent;
 mod declarations;
 mod dry_run;
@@ -13,6 +14,7 @@ mod person;
 mod rooms;
 mod signals;
 mod terminal;
+mod words;
 mod writing;
 
 use std::process::ExitCode;
@@ -23,7 +25,7 @@ fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
     artifacts_backend::worker_main();
     let cli = args::Cli::parse();
-    let output = output::Output::new(cli.global.json, cli.global.verbose);
+    let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
     match commands::run(&cli, &output) {
         Ok(status) => status.into(),
         Err(failure) => output.failure(failure).into(),

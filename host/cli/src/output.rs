@@ -11,6 +11,10 @@ use crate::commands::Status;
 pub struct Output {
     json: bool,
     pub verbose: bool,
+    /// How often the person asked for more.
+    pub verbosity: u8,
+    /// Whether the person asked for words that may hold a secret.
+    pub secrets_too: bool,
     style: Style,
 }
 
@@ -18,9 +22,9 @@ pub struct Output {
 const WIDTH: usize = 100;
 
 impl Output {
-    pub fn new(json: bool, verbose: bool) -> Self {
+    pub fn new(json: bool, verbosity: u8, secrets_too: bool) -> Self {
         let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH));
-        Self { json, verbose, style: Style { width } }
+        Self { json, verbose: verbosity > 0, verbosity, secrets_too, style: Style { width } }
     }
 
     /// The same for a command that mostly speaks to a journal, which has a line for each of ours.

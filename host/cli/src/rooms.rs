@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use artifacts_audit::Log;
-use artifacts_backend::{Place, Worker};
-use artifacts_flow::{Accept, Registry, Rooms, Survey};
+use artifacts_backend::{Component, Grants, Place, Worker};
+use artifacts_flow::{Accept, Audit, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, TargetName};
@@ -22,9 +22,8 @@ use serde_json::json;
 use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
-use crate::identities;
 use crate::output::Output;
-use crate::signals;
+use crate::{confirm, identities, signals, words};
 
 /// Everything that a command over instances begins with.
 pub struct Run {
@@ -40,9 +39,10 @@ pub struct Run {
     errors: Vec<(Option<InstanceName>, Failure)>,
     unevaluated: Vec<TargetName>,
     now: SystemTime,
-    verbose: bool,
+    output: Output,
     trust: Trust,
     accept_grants: bool,
+    no_input: bool,
     audit_log: PathBuf,
     worker: Worker,
     keys: identities::Source,
@@ -101,9 +101,10 @@ impl Run {
             errors,
             unevaluated: declarations.unevaluated,
             now: SystemTime::now(),
-            verbose: output.verbose,
+            output: *output,
             trust: trust(&environment)?,
             accept_grants: global.accept_grants,
+            no_input: global.no_input,
             audit_log: audit_log(global, &environment)?,
             worker: worker(global, &environment),
             keys: identities::Source::new(global, &environment, *output),
@@ -149,14 +150,14 @@ impl Run {
         let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), place);
         Ok(Rooms {
             root: &self.root,
-            registry: registry.asking(accept(self.trust.clone(), self.accept_grants)),
+            registry: registry.asking(accept(self.trust.clone(), self.accept_grants, self.no_input)),
             keys: self.keys.keys(),
-            audit: Some(open_log(&self.audit_log)?),
+            audit: Audit { log: Some(open_log(&self.audit_log)?), hear: Some(words::listener(self.output)) },
             nix: self.nix.clone(),
             sandbox: None,
             generator_path: Vec::new(),
             cancel: &self.cancel,
-            log_level: Environment::log_level(self.verbose),
+            log_level: Environment::log_level(self.output.verbose),
             now: self.now,
         })
     }
@@ -180,6 +181,11 @@ impl Run {
         let state = state(&self.environment)?;
         let failed = |e: artifacts_trust::Error| Failure::new("readers", e.to_string()).help(e.help());
         Readers::open(state.join("readers"), self.root.path()).map_err(failed)
+    }
+
+    /// Whether the admin has accepted these grants for this very component.
+    pub fn accepted(&self, component: &Component, grants: &Grants) -> Result<bool, Failure> {
+        self.trust.accepted(&acceptance(component, grants)).map_err(|e| distrust(&e))
     }
 
     /// Warns of every wall that a worker could not be given.
@@ -241,7 +247,8 @@ fn worker(global: &Global, environment: &Environment) -> Worker {
     }
 }
 
-fn open_log(path: &Path) -> Result<Log, Failure> {
+/// The record in that file.
+pub fn open_log(path: &Path) -> Result<Log, Failure> {
     Log::open(path).map_err(|e| Failure::new("audit", e.to_string()).help(e.help()))
 }
 
@@ -255,19 +262,27 @@ fn trust(environment: &Environment) -> Result<Trust, Failure> {
     Ok(Trust::new(state(environment)?.join("accepted")))
 }
 
-/// A component's grants count once the admin has accepted them for its very bytes.
-fn accept(trust: Trust, all: bool) -> Accept {
-    Box::new(move |_, component, grants| {
-        let what = json!({"component": component.sha256(), "grants": grants});
-        let failed = |e: artifacts_trust::Error| Failure::new("", e.to_string()).help(e.help());
-        if trust.accepted(&what).map_err(failed)? {
+/// A component's grants count once the admin has accepted them for its very bytes: beforehand, or asked at the terminal.
+fn accept(trust: Trust, all: bool, no_input: bool) -> Accept {
+    Box::new(move |name, component, grants| {
+        let what = acceptance(component, grants);
+        if trust.accepted(&what).map_err(|e| distrust(&e))? {
             return Ok(true);
         }
-        if all {
-            trust.accept(&what).map_err(failed)?;
+        let accepted = all || !no_input && confirm::grants(name, component, grants);
+        if accepted {
+            trust.accept(&what).map_err(|e| distrust(&e))?;
         }
-        Ok(all)
+        Ok(accepted)
     })
+}
+
+fn acceptance(component: &Component, grants: &Grants) -> serde_json::Value {
+    json!({"component": component.sha256(), "grants": grants})
+}
+
+fn distrust(error: &artifacts_trust::Error) -> Failure {
+    Failure::new("", error.to_string()).help(error.help())
 }
 
 fn ram(environment: &Environment) -> Result<Ram, Failure> {

@@ -1,3 +1,4 @@
+use artifacts_backend::CallFailed;
 use artifacts_plan::{Instance, Problem};
 use artifacts_report::Failure;
 use artifacts_seam::CallError;
@@ -34,6 +35,15 @@ pub fn words(error: &CallError) -> (String, Option<String>) {
             Some("nothing was changed; raise the limit in `artifacts.backends` if this is meant".to_owned()),
         ),
     }
+}
+
+/// A call of `serialize` that gave nothing. What a backend says after it was given plaintext may hold it, and only who listens hears it.
+pub fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Failure {
+    if stopped.saw_plaintext {
+        return of(instance, UNSHOWN).help(Some("nothing was changed; `--show-output` shows its words at a terminal"));
+    }
+    let (why, help) = words(&stopped.error);
+    of(instance, why).help(help)
 }
 
 /// A problem of the declarations.

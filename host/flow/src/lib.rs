@@ -20,8 +20,9 @@ mod steps;
 mod store;
 mod survey;
 
+pub use audit::{Audit, Ended, Hear, Words, note};
 pub use consent::{Asked, Consent};
-pub use failure::declared;
+pub use failure::{declared, not_serialized};
 pub use inputs::Inputs;
 pub use keys::Keys;
 pub use make::{Answers, Event, Work, make};

@@ -2,8 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use artifacts_audit::Log;
-use artifacts_backend::{Backend, CallFailed};
+use artifacts_backend::Checks;
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
@@ -12,7 +11,7 @@ use artifacts_seam::{Checked, Files, Secret, State};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Generation, NewSlice, ReceiptState, Slice, Storage};
 
-use crate::audit::{self, Ended};
+use crate::audit::{self, Audit, Ended};
 use crate::receipt::{self, Making};
 use crate::{Consent, Found, Inputs, Opened, Rooms, Step, Survey, Writers, failure, program};
 
@@ -33,7 +32,7 @@ pub enum Event<'a> {
         name: &'a InstanceName,
         /// Why, and what to do.
         failure: &'a Failure,
-        /// What its generator or its backend said; it may hold a secret.
+        /// What its generator said; it may hold a secret.
         output: Option<&'a Secret>,
     },
 }
@@ -315,12 +314,7 @@ struct Storing<'a> {
 
 impl Storing<'_> {
     /// The new stored files and the headers that the host sealed on the way. A backend is not asked to store nothing.
-    fn call(
-        self,
-        opened: &mut Opened,
-        audit: &mut Option<Log>,
-        now: SystemTime,
-    ) -> Result<(Files, Vec<String>), Stopped> {
+    fn call(self, opened: &mut Opened, audit: &mut Audit, now: SystemTime) -> Result<(Files, Vec<String>), Stopped> {
         let Self { instance, found, backend, before, secrets } = self;
         if secrets.is_empty() {
             return Ok((Files::new(), Vec::new()));
@@ -332,32 +326,27 @@ impl Storing<'_> {
         if let Some(unrecorded) = audit::note(audit, backend, opened, names, Ended::from(&ended), now) {
             return Err(unrecorded.into());
         }
-        let serialized = ended.map_err(|stopped| not_serialized(instance, &stopped))?;
-        if let Some(running) = opened.backend.as_mut() {
-            holds(running, instance, found, &serialized.files)?;
+        let serialized = ended.map_err(|stopped| failure::not_serialized(instance, &stopped))?;
+        let Some(running) = opened.backend.as_mut() else { return Ok((serialized.files, serialized.sealed)) };
+        let checks = running.check(vec![(instance.told.clone(), serialized.files.clone())]);
+        let ended = Ended::from(&checks).after_plaintext(serialized.saw_plaintext);
+        let names = vec![instance.name.to_string()];
+        if let Some(unrecorded) = audit::note(audit, backend, opened, names, ended, now) {
+            return Err(unrecorded.into());
         }
+        holds(checks, instance, found, &serialized.files)?;
         Ok((serialized.files, serialized.sealed))
     }
 }
 
 /// A new slice takes the old one's place only when its own backend, asked anew, calls it present for the same readers.
-fn holds(running: &mut Backend, instance: &Instance, found: &Found, files: &Files) -> Result<(), Failure> {
-    let answer = running.check(vec![(instance.told.clone(), files.clone())]).answers.pop();
+fn holds(mut checks: Checks, instance: &Instance, found: &Found, files: &Files) -> Result<(), Failure> {
+    let answer = checks.answers.pop();
     let present = |checked: &Checked| checked.state == State::Present && checked.readers == found.readers;
     match answer {
         Some(Ok(checked)) if !files.is_empty() && present(&checked) => Ok(()),
         _ => Err(failure::of(instance, "its backend stored something that it does not call present itself")
             .help(Some("nothing was changed; report this to the backend's author"))),
-    }
-}
-
-/// What a backend says after it was given plaintext may hold it, and is kept apart.
-fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Stopped {
-    let (why, help) = failure::words(&stopped.error);
-    if stopped.saw_plaintext {
-        Stopped { failure: failure::of(instance, failure::UNSHOWN), output: Some(Secret::new(why.into_bytes())) }
-    } else {
-        failure::of(instance, why).help(help).into()
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Rights {
     pub grants: Grants,
     /// The limits.
     pub limits: Limits,
+    /// Whether it is trusted as the program is, since it is inside of it: it gets what it requests.
+    pub bundled: bool,
 }
 
 /// A backend that is ready to be asked.
@@ -94,6 +96,11 @@ impl Registry {
         names
     }
 
+    /// Whether a backend is declared, and not only known by a bundled one's name.
+    pub fn is_declared(&self, name: &Name) -> bool {
+        self.declared.contains_key(name)
+    }
+
     /// A backend's entry: declared, or the bundled one's.
     ///
     /// # Errors
@@ -138,8 +145,8 @@ impl Registry {
         let entry = self.entry(name)?;
         let component = self.component(name, &entry, nix)?;
         check_sha256(name, &entry, &component, nix)?;
-        let Rights { grants, limits } = self.rights(name, &entry, &component)?;
-        if !is_builtin(&entry) && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
+        let Rights { grants, limits, bundled } = self.rights(name, &entry, &component)?;
+        if !bundled && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
             return Err(not_accepted(name, &component, &grants));
         }
         let (backend, home) = match component.manifest().persists {
@@ -170,14 +177,14 @@ impl Registry {
                 .help(Some(format!("correct `artifacts.backends.{name}.{what}`")))
         };
         let requested = &component.manifest().requests;
-        let granted = if is_builtin(entry) {
-            // What is inside the program is trusted as the program is.
+        let bundled = is_builtin(entry);
+        let granted = if bundled {
             requested.clone()
         } else {
             Grants::from_json(&entry.grants).map_err(|e| refused("grants", e.to_string()))?
         };
         let limits = Limits::from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
-        Ok(Rights { grants: effective(requested, &granted), limits })
+        Ok(Rights { grants: effective(requested, &granted), limits, bundled })
     }
 
     /// A backend's component, read but not run.

@@ -2,12 +2,11 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use artifacts_audit::Log;
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_store::Root;
 
-use crate::{Keys, Registry};
+use crate::{Audit, Keys, Registry};
 
 /// Everything outside that a run works with, each in its one room's keeping.
 pub struct Rooms<'a> {
@@ -23,8 +22,8 @@ pub struct Rooms<'a> {
     pub generator_path: Vec<PathBuf>,
     /// A person's private keys, for what is read back.
     pub keys: Keys,
-    /// Where every call of a backend is recorded.
-    pub audit: Option<Log>,
+    /// Who is told of every call of a backend.
+    pub audit: Audit,
     /// Set when the person wants out.
     pub cancel: &'a AtomicBool,
     /// `$LOG_LEVEL` of generators.

@@ -36,6 +36,25 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// The imported function that asks this: `secrets.bytes`, `age.seal`, `age.open`.
+    pub fn call(&self) -> &'static str {
+        match self {
+            Self::SecretBytes(_) => "secrets.bytes",
+            Self::Seal { .. } => "age.seal",
+            Self::Open { .. } => "age.open",
+        }
+    }
+
+    /// The secret in the host's keeping that it is about, if it is about one.
+    pub fn secret(&self) -> Option<SecretId> {
+        match self {
+            Self::SecretBytes(id) | Self::Seal { value: Value::Kept(id), .. } => Some(*id),
+            Self::Seal { .. } | Self::Open { .. } => None,
+        }
+    }
+}
+
 /// The host's answer to an [`Ask`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
@@ -54,6 +73,17 @@ pub enum Answer {
     Failed(Failure),
     /// Not allowed; the call ends here.
     Denied(String),
+}
+
+impl Answer {
+    /// Why there is nothing: in a word when it failed, in a sentence when it was refused.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Failed(failure) => Some(&failure.kind),
+            Self::Denied(why) => Some(why),
+            _ => None,
+        }
+    }
 }
 
 /// How grave a message is.

@@ -82,7 +82,7 @@ pub enum Event {
         /// Escaped and cut.
         message: String,
     },
-    /// A file-system call.
+    /// A file-system call, or several that are alike.
     File {
         /// Name of the operation, as WASI has it.
         operation: String,
@@ -90,16 +90,18 @@ pub enum Event {
         path: String,
         /// `None` when it went well, otherwise the error code.
         error: Option<String>,
+        /// How many.
+        count: u64,
         /// Bytes read or written.
         bytes: u64,
     },
-    /// A call to the host.
+    /// A call to the host, as the host saw it.
     Host {
         /// `secrets.bytes`, `age.seal`, …
         call: String,
         /// The secret it was about, if any.
         secret: Option<SecretId>,
-        /// `None` when it went well.
+        /// `None` when it went well, otherwise why not.
         error: Option<String>,
     },
     /// What the component wrote to its standard streams; kept for failures.

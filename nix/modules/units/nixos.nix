@@ -53,10 +53,15 @@ let
       path = lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ [ pkgs.coreutils ];
       after = map (other: other.unit) needed ++ lib.optionals (!one.forUsers) usersMade;
       before = lib.optionals one.forUsers usersMade;
+      # What the backends did is recorded there.
+      serviceConfig.LogsDirectory = "artifacts";
+      serviceConfig.LogsDirectoryMode = "0700";
       serviceConfig.ExecStart = command [
         (program "artifacts")
         "--spec"
         "${folder}/target.json"
+        "--audit-log"
+        "/var/log/artifacts/audit.jsonl"
         "activate"
         "--links"
         cfg.directory

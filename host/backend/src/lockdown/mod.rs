@@ -16,6 +16,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use serde::{Deserialize, Serialize};
 
 use crate::Limits;
+use landlock::Strength;
 
 /// A wall around a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,8 +24,10 @@ use crate::Limits;
 pub enum Protection {
     /// A file system in memory of its own, with a quota, that no other process has a path to.
     Tmpfs,
-    /// Landlock: no other file can be opened, no port used.
+    /// Landlock: no other file can be opened.
     Landlock,
+    /// Landlock as newer kernels have it: no port, no device and no other process can be reached either.
+    NewerLandlock,
     /// A filter that leaves few system calls: no network, no other program, no look at other processes.
     Seccomp,
     /// No dump of its memory, and no debugger of the same user.
@@ -35,7 +38,8 @@ pub enum Protection {
 
 impl Protection {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Tmpfs, Self::Landlock, Self::Seccomp, Self::NoCoreDumps, Self::DiesWithParent];
+    pub const ALL: [Self; 6] =
+        [Self::Tmpfs, Self::Landlock, Self::NewerLandlock, Self::Seccomp, Self::NoCoreDumps, Self::DiesWithParent];
 
     /// What is weaker without it, as a sentence.
     pub fn weaker(self) -> &'static str {
@@ -44,6 +48,9 @@ impl Protection {
                 "slices being worked on lie in a folder that this user's other programs can open, and have no quota"
             }
             Self::Landlock => "a component that breaks out of WebAssembly could open this user's files",
+            Self::NewerLandlock => {
+                "this kernel is older than Linux 6.12: of the two walls before the network, devices and other processes, only the filter of system calls stands"
+            }
             Self::Seccomp => "a component that breaks out of WebAssembly could use the network and run programs",
             Self::NoCoreDumps => {
                 "a crash could write secrets to a core dump, and other programs of this user could read them"
@@ -64,6 +71,8 @@ pub(crate) struct Walls {
     pub(crate) fallback: Option<std::path::PathBuf>,
     /// Whether it needs a room.
     pub(crate) room: bool,
+    /// Private memory that it may have, in bytes.
+    pub(crate) memory: u64,
 }
 
 /// The first half, while there is one thread.
@@ -84,12 +93,17 @@ pub(crate) fn before_threads(walls: &Walls, limits: &Limits) -> io::Result<Half>
             None => folder(walls.fallback.as_deref())?,
         });
     }
-    // Every kernel has this one, and the next two need it.
+    // Every kernel has these, and Landlock and the filter need the second.
+    rustix::process::setrlimit(Resource::Data, Rlimit { current: Some(walls.memory), maximum: Some(walls.memory) })?;
     rustix::thread::set_no_new_privs(true)?;
     half.put_up(Protection::NoCoreDumps, no_core_dumps);
     half.put_up(Protection::DiesWithParent, || dies_with(walls.parent));
     let room = half.room.as_ref().map(OwnedFd::try_clone).transpose()?;
-    half.put_up(Protection::Landlock, || landlock::only(room));
+    let newer = !half.missing.contains(&Protection::NewerLandlock);
+    let wanted = if newer { Strength::Whole } else { Strength::Part };
+    if half.put_up(Protection::Landlock, || landlock::only(room, wanted)) == Some(Strength::Part) && newer {
+        half.missing.push(Protection::NewerLandlock);
+    }
     Ok(half)
 }
 

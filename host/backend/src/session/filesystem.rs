@@ -13,8 +13,10 @@ use wasmtime_wasi::p2::bindings::sync::filesystem::types::{
 };
 use wasmtime_wasi::p2::bindings::sync::filesystem::{preopens, types};
 use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, FsError, FsResult, InputStream, OutputStream, Pollable, StreamResult,
+    DynInputStream, DynOutputStream, FsError, FsResult, InputStream, OutputStream, Pollable, StreamError, StreamResult,
 };
+
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as Failed;
 
 use super::journal::Journal;
 use super::state::State;
@@ -48,20 +50,95 @@ pub(crate) fn watched(state: &mut State) -> Watched<'_> {
 
 type Handle = Resource<Descriptor>;
 
+const TRAP: &str = "trap";
+/// Every operation and every error that there is, as they are told. A runner that tells of another is not what it was.
+const OPERATIONS: &[&str] = &[
+    "advise",
+    "append",
+    "create-directory-at",
+    "get-flags",
+    "get-type",
+    "is-same-object",
+    "link-at",
+    "metadata-hash",
+    "metadata-hash-at",
+    "open-at",
+    "open-at for writing",
+    "read",
+    "read-directory",
+    "read-directory-entry",
+    "readlink-at",
+    "remove-directory-at",
+    "rename-at",
+    "set-size",
+    "set-times",
+    "set-times-at",
+    "stat",
+    "stat-at",
+    "symlink-at",
+    "sync",
+    "sync-data",
+    "unlink-file-at",
+    "write",
+];
+const ERRORS: &[&str] = &[
+    TRAP,
+    "access",
+    "would-block",
+    "already",
+    "bad-descriptor",
+    "busy",
+    "deadlock",
+    "quota",
+    "exist",
+    "file-too-large",
+    "illegal-byte-sequence",
+    "in-progress",
+    "interrupted",
+    "invalid",
+    "io",
+    "is-directory",
+    "loop",
+    "too-many-links",
+    "message-size",
+    "name-too-long",
+    "no-device",
+    "no-entry",
+    "no-lock",
+    "insufficient-memory",
+    "insufficient-space",
+    "not-directory",
+    "not-empty",
+    "not-recoverable",
+    "unsupported",
+    "no-tty",
+    "no-such-device",
+    "overflow",
+    "not-permitted",
+    "pipe",
+    "read-only",
+    "invalid-seek",
+    "text-file-busy",
+    "cross-device",
+];
+
+/// Whether there is such a call, with such an error.
+pub(crate) fn exists(operation: &str, error: Option<&str>) -> bool {
+    OPERATIONS.contains(&operation) && error.is_none_or(|error| ERRORS.contains(&error))
+}
+
 impl Watched<'_> {
     fn path(&self, handle: &Handle) -> String {
         self.paths.get(&handle.rep()).cloned().unwrap_or_default()
     }
 
     fn path_at(&self, handle: &Handle, path: &str) -> String {
-        match self.paths.get(&handle.rep()) {
-            Some(folder) if folder != "." => format!("{folder}/{path}"),
-            _ => path.to_owned(),
-        }
+        below(self.paths.get(&handle.rep()), path)
     }
 
-    fn note<T>(&self, operation: &str, path: String, bytes: u64, result: FsResult<T>) -> FsResult<T> {
-        self.journal.file(operation, path, result.as_ref().err().map(error_name), bytes);
+    fn note<T>(&self, operation: &'static str, path: String, bytes: u64, result: FsResult<T>) -> FsResult<T> {
+        let error = result.as_ref().err().map(error_name);
+        self.journal.file(operation, path, error, bytes).map_err(FsError::trap)?;
         result
     }
 
@@ -70,8 +147,15 @@ impl Watched<'_> {
     }
 }
 
+fn below(folder: Option<&String>, path: &str) -> String {
+    match folder {
+        Some(folder) if folder != "." => format!("{folder}/{path}"),
+        _ => path.to_owned(),
+    }
+}
+
 fn error_name(error: &FsError) -> String {
-    error.downcast_ref().map_or("trap", |code| code.name()).to_owned()
+    error.downcast_ref().map_or(TRAP, |code| code.name()).to_owned()
 }
 
 impl preopens::Host for Watched<'_> {
@@ -118,7 +202,6 @@ impl HostDescriptor for Watched<'_> {
         get_type(handle) -> DescriptorType;
         set_size(handle, size: Filesize) -> ();
         set_times(handle, accessed: NewTimestamp, modified: NewTimestamp) -> ();
-        read_directory(handle) -> Resource<DirectoryEntryStream>;
         sync(handle) -> ();
         stat(handle) -> DescriptorStat;
         metadata_hash(handle) -> MetadataHashValue;
@@ -150,6 +233,15 @@ impl HostDescriptor for Watched<'_> {
         let writes = flags.intersects(DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY)
             || open.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
         self.note(if writes { "open_at for writing" } else { "open_at" }, shown, 0, result)
+    }
+
+    fn read_directory(&mut self, handle: Handle) -> FsResult<Resource<DirectoryEntryStream>> {
+        let path = self.path(&handle);
+        let result = self.inner.read_directory(handle);
+        if let Ok(entries) = &result {
+            self.paths.insert(entries.rep(), path.clone());
+        }
+        self.note("read_directory", path, 0, result)
     }
 
     fn link_at(
@@ -194,8 +286,8 @@ impl HostDescriptor for Watched<'_> {
     fn read_via_stream(&mut self, handle: Handle, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let path = self.path(&handle);
         let stream = self.inner.read_via_stream(handle, offset);
-        self.note_failure("read", &path, &stream);
-        let inner = self.table().delete(stream?)?;
+        let stream = self.note_failure("read", &path, stream)?;
+        let inner = self.table().delete(stream)?;
         let counted: DynInputStream = Box::new(Counted::new(inner, "read", path, self.journal));
         Ok(self.table().push(counted)?)
     }
@@ -215,7 +307,7 @@ impl HostDescriptor for Watched<'_> {
     fn is_same_object(&mut self, one: Handle, other: Handle) -> wasmtime::Result<bool> {
         let shown = format!("{} = {}", self.path(&one), self.path(&other));
         let result = self.inner.is_same_object(one, other);
-        self.journal.file("is_same_object", shown, None, 0);
+        self.journal.file("is_same_object", shown, None, 0)?;
         result
     }
 
@@ -226,10 +318,8 @@ impl HostDescriptor for Watched<'_> {
 }
 
 impl Watched<'_> {
-    fn note_failure<T>(&self, operation: &str, path: &str, result: &FsResult<T>) {
-        if let Err(error) = result {
-            self.journal.file(operation, path.to_owned(), Some(error_name(error)), 0);
-        }
+    fn note_failure<T>(&self, operation: &'static str, path: &str, result: FsResult<T>) -> FsResult<T> {
+        if result.is_ok() { result } else { self.note(operation, path.to_owned(), 0, result) }
     }
 
     fn counted_output(
@@ -238,8 +328,8 @@ impl Watched<'_> {
         path: String,
         stream: FsResult<Resource<DynOutputStream>>,
     ) -> FsResult<Resource<DynOutputStream>> {
-        self.note_failure(operation, &path, &stream);
-        let inner = self.table().delete(stream?)?;
+        let stream = self.note_failure(operation, &path, stream)?;
+        let inner = self.table().delete(stream)?;
         let counted: DynOutputStream = Box::new(Counted::new(inner, operation, path, self.journal));
         Ok(self.table().push(counted)?)
     }
@@ -247,10 +337,18 @@ impl Watched<'_> {
 
 impl HostDirectoryEntryStream for Watched<'_> {
     fn read_directory_entry(&mut self, stream: Resource<DirectoryEntryStream>) -> FsResult<Option<DirectoryEntry>> {
-        self.inner.read_directory_entry(stream)
+        let folder = stream.rep();
+        let result = self.inner.read_directory_entry(stream);
+        let path = match &result {
+            Ok(None) => return result,
+            Ok(Some(entry)) => below(self.paths.get(&folder), &entry.name),
+            Err(_) => self.paths.get(&folder).cloned().unwrap_or_default(),
+        };
+        self.note("read_directory_entry", path, 0, result)
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
+        self.paths.remove(&stream.rep());
         HostDirectoryEntryStream::drop(&mut self.inner, stream)
     }
 }
@@ -274,10 +372,23 @@ impl<S> Counted<S> {
     }
 }
 
+impl<S> Counted<S> {
+    /// Records what was refused.
+    fn judged<T>(&self, result: StreamResult<T>) -> StreamResult<T> {
+        if let Err(StreamError::LastOperationFailed(error)) = &result {
+            let code = error.downcast_ref::<std::io::Error>().map_or(Failed::Io, Failed::from);
+            let refused = self.journal.file(self.operation, self.path.clone(), Some(code.name().to_owned()), 0);
+            refused.map_err(|stop| StreamError::Trap(stop.into()))?;
+        }
+        result
+    }
+}
+
 impl<S> Drop for Counted<S> {
     fn drop(&mut self) {
         let bytes = self.bytes.load(Ordering::Relaxed);
-        self.journal.file(self.operation, std::mem::take(&mut self.path), None, bytes);
+        // What went well is told or counted, and ends nothing.
+        let _ = self.journal.file(self.operation, std::mem::take(&mut self.path), None, bytes);
     }
 }
 
@@ -291,13 +402,15 @@ impl Pollable for Counted<DynInputStream> {
 #[async_trait::async_trait]
 impl InputStream for Counted<DynInputStream> {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        let bytes = self.inner.read(size)?;
+        let bytes = self.inner.read(size);
+        let bytes = self.judged(bytes)?;
         self.count(bytes.len());
         Ok(bytes)
     }
 
     async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
-        let bytes = self.inner.blocking_read(size).await?;
+        let bytes = self.inner.blocking_read(size).await;
+        let bytes = self.judged(bytes)?;
         self.count(bytes.len());
         Ok(bytes)
     }
@@ -318,20 +431,24 @@ impl Pollable for Counted<DynOutputStream> {
 impl OutputStream for Counted<DynOutputStream> {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.count(bytes.len());
-        self.inner.write(bytes)
+        let result = self.inner.write(bytes);
+        self.judged(result)
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.count(bytes.len());
-        self.inner.blocking_write_and_flush(bytes).await
+        let result = self.inner.blocking_write_and_flush(bytes).await;
+        self.judged(result)
     }
 
     fn flush(&mut self) -> StreamResult<()> {
-        self.inner.flush()
+        let result = self.inner.flush();
+        self.judged(result)
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        self.inner.check_write()
+        let result = self.inner.check_write();
+        self.judged(result)
     }
 
     async fn cancel(&mut self) {

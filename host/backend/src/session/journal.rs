@@ -1,78 +1,191 @@
 //! What a component did, told to the host as it happens, so that ending the component loses nothing.
+//!
+//! File-system calls that are alike are told once and then counted. What went well is told up to a number of different calls
+//! and counted beyond; what was refused is told in full, and a component that is refused more than can be told is ended.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use artifacts_seam::{Event, Level, SecretId};
+use artifacts_seam::{Event, Level};
+use sha2::{Digest as _, Sha256};
 
 use super::line::{Line, Report};
+use super::state::Stop;
 use crate::words::{MESSAGE, escaped};
 
-/// Events of one call of an exported function; the rest is counted.
-pub(crate) const EVENTS: usize = 4096;
+/// Different file-system calls that went well, of one call of an exported function; the rest is counted.
+const WELL: usize = 4096;
+/// Different file-system calls that were refused, of one call of an exported function; one more ends it.
+pub(crate) const REFUSALS: usize = 16_384;
+/// Bytes of the paths of these.
+const REFUSED_PATHS: usize = 4 << 20;
+/// Messages of one call; the rest is counted.
+const MESSAGES: usize = 4096;
 /// Bytes of messages of one call; the rest is counted.
 const WORDS: usize = 64 << 10;
-/// The longest path that is told, in bytes.
-const PATH: usize = 1024;
+/// The longest path that is told as it is, in bytes; no longer one can be opened.
+const PATH: usize = 4096;
 
 pub(crate) struct Journal {
     line: Arc<dyn Line>,
-    events: AtomicUsize,
-    words: AtomicUsize,
-    cut: AtomicU64,
+    told: Mutex<Told>,
+}
+
+/// What one call of an exported function did so far.
+#[derive(Default)]
+struct Told {
+    calls: BTreeMap<FileCall, Repeats>,
+    well: usize,
+    refused: usize,
+    refused_paths: usize,
+    messages: usize,
+    words: usize,
+    cut: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct FileCall {
+    operation: &'static str,
+    path: String,
+    error: Option<String>,
+}
+
+/// How often a call was repeated.
+#[derive(Default)]
+struct Repeats {
+    together: u64,
+    untold: u64,
+    untold_bytes: u64,
 }
 
 impl Journal {
     pub(crate) fn new(line: Arc<dyn Line>) -> Self {
-        Self { line, events: AtomicUsize::new(0), words: AtomicUsize::new(0), cut: AtomicU64::new(0) }
+        Self { line, told: Mutex::default() }
     }
 
     /// A new call begins.
     pub(crate) fn begin(&self, instance: &str) {
         self.end();
-        self.events.store(0, Ordering::Relaxed);
-        self.words.store(0, Ordering::Relaxed);
         self.line.report(Report::Event(Event::Instance(instance.to_owned())));
     }
 
-    /// A call ends: says how much was cut.
+    /// A call ends: says what was repeated, and how much was cut.
     pub(crate) fn end(&self) {
-        let cut = self.cut.swap(0, Ordering::Relaxed);
-        if cut > 0 {
-            self.line.report(Report::Event(Event::Cut(cut)));
+        let told = std::mem::take(&mut *self.told());
+        for (call, mut repeats) in told.calls {
+            self.tell(&call, &mut repeats);
+        }
+        if told.cut > 0 {
+            self.line.report(Report::Event(Event::Cut(told.cut)));
         }
     }
 
-    pub(crate) fn file(&self, operation: &str, path: String, error: Option<String>, bytes: u64) {
-        let path = if path.len() <= PATH && !path.chars().any(char::is_control) { path } else { escaped(&path, PATH) };
-        self.event(Event::File { operation: operation.replace('_', "-"), path, error, bytes });
-    }
-
-    pub(crate) fn host(&self, call: &str, secret: Option<SecretId>, error: Option<String>) {
-        self.event(Event::Host { call: call.to_owned(), secret, error });
+    /// # Errors
+    /// When it was refused more than can be told.
+    pub(crate) fn file(
+        &self,
+        operation: &'static str,
+        path: String,
+        error: Option<String>,
+        bytes: u64,
+    ) -> Result<(), Stop> {
+        let call = FileCall { operation, path: shown(path), error };
+        let mut told = self.told();
+        if !told.calls.contains_key(&call) {
+            match told.room_for(&call) {
+                Room::Is => {}
+                Room::IsNot => {
+                    told.cut += 1;
+                    return Ok(());
+                }
+                Room::Last => {
+                    self.tell(&call, &mut Repeats { together: 1, untold: 1, untold_bytes: bytes });
+                    return Err(Stop::Overrun(too_many_refusals()));
+                }
+            }
+        }
+        let mut repeats = told.calls.remove(&call).unwrap_or_default();
+        repeats.together += 1;
+        repeats.untold += 1;
+        repeats.untold_bytes += bytes;
+        // A component that is ended from outside leaves at most half of the repetitions untold.
+        if repeats.together.is_power_of_two() {
+            self.tell(&call, &mut repeats);
+        }
+        told.calls.insert(call, repeats);
+        Ok(())
     }
 
     pub(crate) fn log(&self, level: Level, message: &str) {
         let message = escaped(message, MESSAGE);
-        if self.words.fetch_add(message.len(), Ordering::Relaxed) + message.len() > WORDS {
-            self.cut.fetch_add(1, Ordering::Relaxed);
+        let mut told = self.told();
+        told.messages += 1;
+        told.words += message.len();
+        if told.messages > MESSAGES || told.words > WORDS {
+            told.cut += 1;
         } else {
-            self.event(Event::Log { level, message });
+            self.line.report(Report::Event(Event::Log { level, message }));
         }
     }
 
     /// What was written to the standard streams, when it matters.
     pub(crate) fn output(&self, text: &str) {
         if !text.is_empty() {
-            self.line.report(Report::Event(Event::Output(escaped(text, WORDS))));
+            let lines: Vec<String> = text.lines().map(|line| escaped(line, WORDS)).collect();
+            self.line.report(Report::Event(Event::Output(lines.join("\n"))));
         }
     }
 
-    fn event(&self, event: Event) {
-        if self.events.fetch_add(1, Ordering::Relaxed) < EVENTS {
-            self.line.report(Report::Event(event));
-        } else {
-            self.cut.fetch_add(1, Ordering::Relaxed);
+    fn tell(&self, call: &FileCall, repeats: &mut Repeats) {
+        if repeats.untold == 0 {
+            return;
         }
+        self.line.report(Report::Event(Event::File {
+            operation: call.operation.replace('_', "-"),
+            path: call.path.clone(),
+            error: call.error.clone(),
+            count: std::mem::take(&mut repeats.untold),
+            bytes: std::mem::take(&mut repeats.untold_bytes),
+        }));
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether one more different call can be told.
+enum Room {
+    Is,
+    IsNot,
+    /// This one, and then no more.
+    Last,
+}
+
+impl Told {
+    fn room_for(&mut self, call: &FileCall) -> Room {
+        if call.error.is_none() {
+            self.well += 1;
+            return if self.well <= WELL { Room::Is } else { Room::IsNot };
+        }
+        self.refused += 1;
+        self.refused_paths += call.path.len();
+        if self.refused > REFUSALS || self.refused_paths > REFUSED_PATHS { Room::Last } else { Room::Is }
+    }
+}
+
+pub(crate) fn too_many_refusals() -> String {
+    "it was refused more different file-system calls than can be recorded".to_owned()
+}
+
+/// A path that is too long to be any is told by its beginning, its length and its digest.
+fn shown(path: String) -> String {
+    if path.len() > PATH {
+        let digest = Sha256::digest(path.as_bytes());
+        format!("{} ({} bytes, SHA-256 {digest:x})", escaped(&path, 256), path.len())
+    } else if path.chars().any(char::is_control) {
+        escaped(&path, usize::MAX)
+    } else {
+        path
     }
 }

@@ -2,6 +2,7 @@
 
 mod bindings;
 pub(crate) mod engine;
+mod evidence;
 mod filesystem;
 mod journal;
 pub(crate) mod line;
@@ -13,10 +14,11 @@ mod thread;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifacts_seam::{Answer, Ask, CallError, Checked, Event, Files, Instance, Outcome, Reply, Request, Usage};
+use artifacts_seam::{Answer, Ask, CallError, Checked, Files, Instance, Outcome, Reply, Request, Usage};
 
 use crate::worker::{Cache, PipeLink, Start, Worker, compile};
 use crate::{Component, Error, Limits, Place, Protection};
+use evidence::{Evidence, Fault};
 use line::{Link, Report, Silence};
 pub(crate) use room::Room;
 pub(crate) use runner::{Runner, Unfit};
@@ -44,7 +46,7 @@ pub(crate) struct Session {
 #[derive(Default)]
 struct Talk {
     answers: Vec<Result<Checked, CallError>>,
-    events: Vec<Event>,
+    evidence: Evidence,
     usage: Usage,
 }
 
@@ -110,7 +112,7 @@ impl Session {
             request => {
                 let mut talk = Talk::default();
                 let outcome = self.converse(&request, host, &mut talk);
-                Reply { outcome, events: talk.events, usage: talk.usage }
+                Reply { outcome, events: talk.evidence.events, usage: talk.usage }
             }
         }
     }
@@ -119,8 +121,14 @@ impl Session {
     fn check(&mut self, mut batch: Vec<(Instance, Files)>, host: &mut dyn Host) -> Reply {
         let mut whole = Talk::default();
         while !batch.is_empty() {
+            if whole.evidence.is_full() {
+                let overrun = || Err(CallError::Overrun(journal::too_many_refusals()));
+                whole.answers.extend(batch.iter().map(|_| overrun()));
+                break;
+            }
             let request = Request::Check(batch);
             let mut talk = Talk::default();
+            talk.evidence.after(&whole.evidence);
             let outcome = self.converse(&request, host, &mut talk);
             let Request::Check(asked) = request else { unreachable!("it was just made") };
             let missing = talk.answers.len() < asked.len();
@@ -133,7 +141,7 @@ impl Session {
             }
             batch = asked.into_iter().skip(answered).collect();
         }
-        Reply { outcome: Ok(Outcome::Checked(whole.answers)), events: whole.events, usage: whole.usage }
+        Reply { outcome: Ok(Outcome::Checked(whole.answers)), events: whole.evidence.events, usage: whole.usage }
     }
 
     fn converse(&mut self, request: &Request, host: &mut dyn Host, talk: &mut Talk) -> Result<Outcome, CallError> {
@@ -147,11 +155,16 @@ impl Session {
                 self.link = Some(link);
                 outcome
             }
-            Err(silence) => {
+            Err(fault) => {
                 link.end();
-                Err(match silence {
-                    Silence::Late => CallError::Overrun(format!("it took longer than {} s", self.limits.time)),
-                    Silence::Gone(how) => CallError::Broken(format!("its process came to an end: {how}")),
+                Err(match fault {
+                    Fault::Silence(Silence::Late) => {
+                        CallError::Overrun(format!("it took longer than {} s", self.limits.time))
+                    }
+                    Fault::Refused => CallError::Overrun(journal::too_many_refusals()),
+                    Fault::Silence(Silence::Gone(how)) => {
+                        CallError::Broken(format!("its process came to an end: {how}"))
+                    }
                 })
             }
         }
@@ -170,7 +183,7 @@ impl Session {
 impl Talk {
     fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
-        self.events.extend(other.events);
+        self.evidence.add(other.evidence);
         self.usage.memory = self.usage.memory.max(other.usage.memory);
         self.usage.micros += other.usage.micros;
         self.usage.calls += other.usage.calls;
@@ -183,16 +196,14 @@ impl Talk {
         request: &Request,
         host: &mut dyn Host,
         patience: Duration,
-    ) -> Result<Result<Outcome, CallError>, Silence> {
+    ) -> Result<Result<Outcome, CallError>, Fault> {
         let instances = if let Request::Check(batch) = request { batch.len() } else { 1 };
-        let most_events = (journal::EVENTS + 16) * instances;
-        let nonsense = |what: &str| Silence::Gone(format!("it reported {what}"));
+        let nonsense = |what: &str| Fault::from(Silence::Gone(format!("it reported {what}")));
         link.call(request)?;
         let mut deadline = Instant::now() + patience;
         loop {
             match link.report(deadline.saturating_duration_since(Instant::now()))? {
-                Report::Event(_) if self.events.len() >= most_events => return Err(nonsense("too many events")),
-                Report::Event(event) => self.events.push(event),
+                Report::Event(event) => self.evidence.told(event)?,
                 Report::Checked(_) if !matches!(request, Request::Check(_)) || self.answers.len() >= instances => {
                     return Err(nonsense("an answer that nobody asked for"));
                 }
@@ -202,7 +213,9 @@ impl Talk {
                 }
                 Report::Ask(ask) => {
                     let asked = Instant::now();
+                    let (call, secret) = (ask.call(), ask.secret());
                     let answer = host.answer(ask);
+                    self.evidence.asked(call, secret, &answer, instances)?;
                     link.answer(&answer)?;
                     deadline += asked.elapsed();
                 }

@@ -79,16 +79,10 @@ impl State {
         Ok(self.table.delete(handle)?.value)
     }
 
-    fn ask(&mut self, call: &str, about: Option<SecretId>, ask: Ask) -> wasmtime::Result<Answer> {
+    fn ask(&mut self, ask: Ask) -> wasmtime::Result<Answer> {
         let asked = Instant::now();
         let answer = self.line.ask(ask);
         self.clock.waited += asked.elapsed();
-        let error = match &answer {
-            Answer::Failed(failure) => Some(failure.kind.clone()),
-            Answer::Denied(_) => Some("denied".to_owned()),
-            _ => None,
-        };
-        self.journal.host(call, about, error);
         match answer {
             Answer::Denied(why) => Err(Stop::Refused(why).into()),
             answer => Ok(answer),
@@ -99,13 +93,6 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-fn kept(value: &Value) -> Option<SecretId> {
-    match value {
-        Value::Kept(id) => Some(*id),
-        Value::Made(_) => None,
     }
 }
 
@@ -131,7 +118,7 @@ impl secrets::HostSecret for State {
     fn bytes(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<Vec<u8>> {
         match self.table.get(&handle)?.value.clone() {
             Value::Made(secret) => Ok(secret.expose().to_vec()),
-            Value::Kept(id) => match self.ask("secrets.bytes", Some(id), Ask::SecretBytes(id))? {
+            Value::Kept(id) => match self.ask(Ask::SecretBytes(id))? {
                 Answer::Bytes(secret) => Ok(secret.expose().to_vec()),
                 _ => Err(nonsense("secrets.bytes")),
             },
@@ -152,7 +139,7 @@ impl age::Host for State {
         armor: bool,
     ) -> wasmtime::Result<Result<Vec<u8>, types::Failure>> {
         let value = self.table.get(&handle)?.value.clone();
-        match self.ask("age.seal", kept(&value), Ask::Seal { value, recipients, armor })? {
+        match self.ask(Ask::Seal { value, recipients, armor })? {
             Answer::Sealed(file) => Ok(Ok(file)),
             Answer::Failed(failure) => Ok(Err(failure.into())),
             _ => Err(nonsense("age.seal")),
@@ -160,7 +147,7 @@ impl age::Host for State {
     }
 
     fn open(&mut self, file: Vec<u8>) -> wasmtime::Result<Result<Resource<Plaintext>, types::Failure>> {
-        match self.ask("age.open", None, Ask::Open { file })? {
+        match self.ask(Ask::Open { file })? {
             Answer::Opened { secret, size } => Ok(Ok(self.hand_over(secret, size)?)),
             Answer::Failed(failure) => Ok(Err(failure.into())),
             _ => Err(nonsense("age.open")),

@@ -14,15 +14,15 @@ use zeroize::Zeroizing;
 use super::frame::{self, HEADER, LARGEST, LARGEST_CODE};
 use super::inside::WORD;
 use super::protocol::{BorrowedOrder, Setup, Task, Told};
-use super::{Worker, spawn};
+use super::{Compiling, Worker, spawn};
 use crate::lockdown::Walls;
 use crate::session::line::{Link, Report, Silence};
 use crate::{Error, Limits, Protection, Refusal};
 
 /// For starting and locking down; a busy machine takes its time.
 const START: Duration = Duration::from_secs(30);
-/// For compiling; the largest known guests take a quarter of a minute.
-const COMPILE: Duration = Duration::from_mins(3);
+/// Private memory that a worker may have besides what its component may: for code, requests, answers and threads, in bytes.
+const OWN_MEMORY: u64 = 2 << 30;
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
 /// Bytes that a worker may send for one call, beyond twice its limit of output: answers and events.
@@ -76,6 +76,10 @@ impl PipeLink {
             parent: std::process::id(),
             fallback: worker.fallback.clone(),
             room: task == Task::Run || task == Task::Probe,
+            memory: match task {
+                Task::Compile { .. } => worker.compiling.memory,
+                Task::Run | Task::Probe => limits.memory + 2 * limits.output + OWN_MEMORY,
+            },
         };
         let setup = frame::encode(&Setup { walls, limits, task }).map_err(|error| Error::Worker(error.to_string()))?;
         link.send(&setup, START).map_err(|silence| broken(&silence))?;
@@ -188,20 +192,21 @@ impl PipeLink {
 pub(crate) fn compile(worker: &Worker, component: &[u8], baseline: bool) -> Result<Vec<u8>, Error> {
     let (mut link, _) = PipeLink::spawn(worker, Limits::default(), Task::Compile { baseline })?;
     link.send_code(component)?;
-    match link.told(COMPILE).map_err(|silence| compiling(&silence))? {
+    match link.told(worker.compiling.time).map_err(|silence| compiling(&silence, worker.compiling))? {
         Told::Compiled => link.code(START).map_err(|silence| broken(&silence)),
         Told::Damaged(why) => Err(Refusal::Damaged { why }.into()),
         _ => Err(Error::Worker("it told something else".to_owned())),
     }
 }
 
-fn compiling(silence: &Silence) -> Error {
-    match silence {
-        Silence::Late => {
-            Refusal::Damaged { why: format!("it takes longer than {} s to compile", COMPILE.as_secs()) }.into()
+fn compiling(silence: &Silence, Compiling { memory, time }: Compiling) -> Error {
+    let why = match silence {
+        Silence::Late => format!("it takes longer than {time:?} to compile"),
+        Silence::Gone(_) => {
+            format!("compiling it takes more than {} MiB of memory, or ends the compiler", memory >> 20)
         }
-        Silence::Gone(_) => Refusal::Damaged { why: "compiling it ended the compiler".to_owned() }.into(),
-    }
+    };
+    Refusal::Damaged { why }.into()
 }
 
 impl Link for PipeLink {

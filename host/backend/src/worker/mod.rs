@@ -10,6 +10,7 @@ mod spawn;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub(crate) use inside::Locked;
 pub use inside::worker_main;
@@ -27,6 +28,15 @@ pub struct Worker {
     pub(crate) cache: Option<PathBuf>,
     pub(crate) required: bool,
     pub(crate) without: BTreeSet<Protection>,
+    pub(crate) compiling: Compiling,
+}
+
+/// What compiling one component may take. The largest known guests take half a GiB and a quarter of a minute.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compiling {
+    /// Private memory, in bytes.
+    pub(crate) memory: u64,
+    pub(crate) time: Duration,
 }
 
 impl Default for Worker {
@@ -38,6 +48,7 @@ impl Default for Worker {
             cache: None,
             required: false,
             without: BTreeSet::new(),
+            compiling: Compiling { memory: 4 << 30, time: Duration::from_mins(3) },
         }
     }
 }
@@ -79,6 +90,14 @@ impl Worker {
     #[must_use]
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
+        self
+    }
+
+    /// What compiling may take, in bytes and time, instead of 4 GiB and three minutes: for tests that run into it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn compiling(mut self, memory: u64, time: Duration) -> Self {
+        self.compiling = Compiling { memory, time };
         self
     }
 

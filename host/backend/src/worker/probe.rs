@@ -27,7 +27,7 @@ pub fn probe(worker: &Worker) -> Result<(Vec<Protection>, Vec<String>), Error> {
     }
 }
 
-/// What this process is open to, as long as it may still look at itself.
+/// What this process is open to, as long as it may still look at itself. Landlock stands already, the filter does not.
 pub(super) fn before(room: Option<&OwnedFd>) -> Vec<String> {
     use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit, parent_process_death_signal};
     let space = room.and_then(|room| rustix::fs::fstatvfs(room).ok());
@@ -36,6 +36,8 @@ pub(super) fn before(room: Option<&OwnedFd>) -> Vec<String> {
         ("gaining privileges", !rustix::thread::no_new_privs().unwrap_or(false)),
         ("dumping its memory", dumpable || getrlimit(Resource::Core).current != Some(0)),
         ("filling memory by its room", space.is_none_or(|space| space.f_blocks * space.f_frsize > 1 << 30)),
+        ("taking all memory", getrlimit(Resource::Data).current.is_none()),
+        ("opening a TCP port past Landlock", TcpListener::bind("127.0.0.1:0").is_ok()),
         ("living on without its parent", !matches!(parent_process_death_signal(), Ok(Some(_)))),
     ]
     .into_iter()

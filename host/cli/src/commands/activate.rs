@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use artifacts_activate::{Done, Room, activate};
 use artifacts_backend::{Place, Worker};
-use artifacts_flow::Registry;
+use artifacts_flow::{Audit, Registry};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Selector, select};
@@ -18,8 +19,11 @@ use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::output::Output;
-use crate::signals;
+use crate::rooms::open_log;
+use crate::{rooms, signals, words};
 
+/// Where calls of backends are recorded when root makes artifacts and nobody says where.
+const LOG: &str = "/var/log/artifacts/audit.jsonl";
 /// Where the modules put a machine's own spec.
 const SPEC: &str = "/etc/artifacts/target.json";
 
@@ -65,6 +69,11 @@ impl Options {
         let farm = Farm::open(&self.bytes, &self.links).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let mut room = Room {
             farm: &farm,
+            audit: Audit {
+                log: Some(open_log(&audit_log(global, &environment)?)?),
+                hear: Some(words::listener(*output)),
+            },
+            now: SystemTime::now(),
             registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox)),
             nix,
             sandbox: sandbox(&environment, &ram)?,
@@ -91,6 +100,16 @@ impl Options {
     }
 }
 
+/// As the person says; else in the system's logs, or below this user's state.
+fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
+    match &global.audit_log {
+        None if rustix::process::geteuid().is_root() => Ok(LOG.into()),
+        _ => rooms::audit_log(global, environment),
+    }
+}
+
+/// The backends that the target's own configuration registers. Whoever could change that is root here, or is the user, so its
+/// grants count as they are.
 fn registry(declared: Declarations, ram: Ram, worker: Worker) -> Registry {
     let place = move || {
         let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
@@ -99,7 +118,7 @@ fn registry(declared: Declarations, ram: Ram, worker: Worker) -> Registry {
         let worker = worker.clone().fallback(folder.path().join("slice"));
         Ok((Place::Worker(worker), folder))
     };
-    Registry::new(declared.spec.backends, declared.root, place).on_target()
+    Registry::new(declared.spec.backends, declared.root, place).asking(Box::new(|_, _, _| Ok(true))).on_target()
 }
 
 fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {

@@ -136,9 +136,10 @@ fn in_full(record: &Record) -> String {
     }
     for file in &record.worker.files {
         let path = file.path.as_deref().unwrap_or("*");
+        let about = file.instance.as_deref().map_or_else(String::new, |name| format!(" for {}", escaped(name)));
         let _ = write!(
             text,
-            "\n  worker  {} {} x{} {} bytes{}",
+            "\n  worker  {} {}{about} x{} {} bytes{}",
             escaped(&file.operation),
             escaped(path),
             file.count,

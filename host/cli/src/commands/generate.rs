@@ -16,7 +16,6 @@ use crate::rooms::Run;
 use crate::{consent, dry_run, person, writing};
 
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
     #[arg(value_name = "SELECTOR")]
@@ -36,9 +35,6 @@ pub struct Options {
     /// How many generators may run at once
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
-    /// Show what a failed generator or backend said; it may hold a secret
-    #[arg(long)]
-    show_output: bool,
 }
 
 impl Options {
@@ -141,12 +137,12 @@ impl Options {
         made
     }
 
-    /// What a generator or a backend said may hold a secret: it is shown to the person who asks for it, and nowhere else.
+    /// What a generator said may hold a secret: it is shown to the person who asks for it, and nowhere else.
     fn show(&self, name: &InstanceName, said: &[u8], output: &Output) {
         if said.is_empty() {
             return;
         }
-        if self.show_output {
+        if output.secrets_too {
             output.note(&format!("what was said while {name} was made:"));
             let mut stderr = std::io::stderr();
             let _ = writeln!(stderr, "{}", artifacts_report::escaped(&String::from_utf8_lossy(said)));

@@ -37,6 +37,8 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
         "log-control" => log(Level::Warn, CONTROL),
         "print-flood" => print(&"line\n".repeat(2 << 20)),
         "print-control" => print(CONTROL),
+        "probe" => probe(&plan.text),
+        "list" => drop(std::fs::read_dir("/slice")?.collect::<Result<Vec<_>, _>>()?),
         "many-secrets" => {
             let kept: Vec<Secret> = (0..1_000_000).map(|_| Secret::new(b"x")).collect();
             black_box(&kept);
@@ -47,6 +49,15 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
         _ => return escape::run(plan),
     }
     Ok(())
+}
+
+/// So many places outside, each twice.
+fn probe(places: &str) {
+    for place in 0..places.parse().unwrap_or(0) {
+        for _ in 0..2 {
+            let _ = std::fs::File::open(format!("/slice/../{place}"));
+        }
+    }
 }
 
 fn recurse(depth: u64) -> u64 {

@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use artifacts_backend::Grants;
-use artifacts_report::Failure;
-use artifacts_spec::Name;
+use artifacts_backend::{Component, Grants};
+use artifacts_flow::Rights;
+use artifacts_report::{Failure, escaped};
+use artifacts_spec::{Component as Location, Name};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::args::Global;
 use crate::commands::Status;
@@ -24,32 +26,105 @@ impl Options {
         let entry = rooms.registry.entry(&self.name)?;
         let component = rooms.registry.component(&self.name, &entry, &rooms.nix)?;
         let rights = rooms.registry.rights(&self.name, &entry, &component)?;
-        let registered = Value::Object(entry.grants.clone());
-        let requested = &component.manifest().requests;
-        let limits = json!(rights.limits);
+        let explained = Explained {
+            name: &self.name,
+            declared: rooms.registry.is_declared(&self.name),
+            // Nobody has to accept what is inside the program, or nothing.
+            accepted: if rights.bundled || rights.grants.is_empty() {
+                None
+            } else {
+                Some(run.accepted(&component, &rights.grants)?)
+            },
+            entry,
+            component,
+            rights,
+        };
         if output.json() {
-            let value = json!({
-                "schema": 1, "name": self.name.as_str(), "sha256": component.sha256(), "storage": entry.storage,
-                "requested": requested, "registered": registered, "effective": rights.grants, "limits": limits,
-                "registeredLimits": entry.limits,
-            });
-            output.line(&value.to_string());
-            return Ok(Status::DONE);
-        }
-        output.line(&format!("backend    {}", self.name));
-        output.line(&format!("sha256     {}", component.sha256()));
-        output.line(&format!("storage    {}", entry.storage));
-        for (grant, effective) in listed(&rights.grants) {
-            let asked = &listed(requested)[grant];
-            let given =
-                registered.get(grant).map_or_else(|| "not registered".to_owned(), |v| format!("registered {v}"));
-            output.line(&format!("{grant:<20} {effective:<8} requested {asked}, {given}"));
-        }
-        for (limit, value) in limits.as_object().into_iter().flatten() {
-            let from = if entry.limits.contains_key(limit) { "registered" } else { "the default" };
-            output.line(&format!("limit {limit:<14} {value:<8} {from}"));
+            output.line(&explained.json().to_string());
+        } else {
+            output.line(explained.text().trim_end());
         }
         Ok(Status::DONE)
+    }
+}
+
+/// What a backend may do and use, and why.
+struct Explained<'a> {
+    name: &'a Name,
+    declared: bool,
+    entry: artifacts_spec::Backend,
+    component: Component,
+    rights: Rights,
+    /// Whether the admin accepted its grants, where somebody has to.
+    accepted: Option<bool>,
+}
+
+impl Explained<'_> {
+    fn json(&self) -> Value {
+        let Rights { grants, limits, bundled } = &self.rights;
+        let sources = listed(grants).into_keys().map(|grant| (grant.to_owned(), json!(self.source(grant))));
+        json!({
+            "schema": 1, "name": self.name.as_str(), "version": self.component.manifest().version,
+            "sha256": self.component.sha256(), "component": self.location(), "bundled": bundled,
+            "declared": self.declared, "storage": self.entry.storage,
+            "requested": self.component.manifest().requests, "registered": self.entry.grants,
+            "effective": grants, "sources": sources.collect::<Map<String, Value>>(), "accepted": self.accepted,
+            "limits": limits, "registeredLimits": self.entry.limits,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(text, "{name:<17} {}", escaped(value));
+        };
+        line("backend", self.name.as_str());
+        let inside = if self.rights.bundled { ", inside this program" } else { "" };
+        line("component", &format!("{} version {}{inside}", self.location(), self.component.manifest().version));
+        line("sha256", self.component.sha256());
+        line("registered", if self.declared { "yes" } else { "no: known by its own name" });
+        line("storage", &self.entry.storage);
+        let requested = listed(&self.component.manifest().requests);
+        for (grant, effective) in listed(&self.rights.grants) {
+            let asked = &requested[grant];
+            line(grant, &format!("{effective:<8} requested {asked}, {}", self.granted(grant)));
+        }
+        match self.accepted {
+            None => {}
+            Some(true) => line("accepted", "yes, on this machine, for exactly this component"),
+            Some(false) => line("accepted", "no: it runs once these grants are accepted on this machine"),
+        }
+        for (limit, value) in json!(self.rights.limits).as_object().into_iter().flatten() {
+            let from = if self.entry.limits.contains_key(limit) { "registered" } else { "the default" };
+            line(&format!("limit {limit}"), &format!("{value:<8} {from}"));
+        }
+        text
+    }
+
+    fn granted(&self, grant: &str) -> String {
+        let registered = self.entry.grants.get(grant);
+        match (self.source(grant), registered) {
+            ("bundled", None) => "granted as part of this program".to_owned(),
+            ("bundled", Some(value)) => format!("granted as part of this program; the registered {value} says nothing"),
+            (_, Some(value)) => format!("registered {value}"),
+            (_, None) => "not registered".to_owned(),
+        }
+    }
+
+    /// Who decides on a grant.
+    fn source(&self, grant: &str) -> &'static str {
+        match (self.rights.bundled, self.entry.grants.contains_key(grant)) {
+            (true, _) => "bundled",
+            (false, true) => "registered",
+            (false, false) => "default",
+        }
+    }
+
+    fn location(&self) -> String {
+        match &self.entry.component {
+            Location::Plain(text) => text.clone(),
+            Location::Derived { path, .. } => path.display().to_string(),
+        }
     }
 }
 

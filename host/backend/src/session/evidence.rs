@@ -1,0 +1,142 @@
+//! What is known of a call: what the host saw, and what the runner told, which is not believed more than it takes.
+
+use artifacts_seam::{Answer, Event, SecretId};
+
+use super::line::Silence;
+use super::{filesystem, journal};
+
+/// Events of one request.
+const EVENTS: usize = 1 << 20;
+/// Events of one request about what was refused. One call of an exported function may leave as many as it is allowed, each
+/// told a few times over.
+const REFUSALS: usize = 8 * journal::REFUSALS;
+/// Bytes of the paths of these.
+const REFUSED_PATHS: usize = 16 << 20;
+
+/// Why a runner is not listened to any longer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It says nothing more, or nonsense.
+    Silence(Silence),
+    /// More was refused than can be recorded.
+    Refused,
+}
+
+impl From<Silence> for Fault {
+    fn from(silence: Silence) -> Self {
+        Self::Silence(silence)
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Evidence {
+    pub(super) events: Vec<Event>,
+    /// Of this and of the conversations before it.
+    refused: usize,
+    refused_paths: usize,
+    denied: usize,
+}
+
+impl Evidence {
+    /// Goes on where another one ended.
+    pub(super) fn after(&mut self, other: &Self) {
+        (self.refused, self.refused_paths) = (other.refused, other.refused_paths);
+    }
+
+    /// Takes over what another one that went on after this has.
+    pub(super) fn add(&mut self, other: Self) {
+        self.events.extend(other.events);
+        (self.refused, self.refused_paths) = (other.refused, other.refused_paths);
+    }
+
+    /// Whether no more refusals can be taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.refused > REFUSALS || self.refused_paths > REFUSED_PATHS
+    }
+
+    /// Something that the runner told.
+    ///
+    /// # Errors
+    /// When it is nonsense, or too much. What is over the bound is kept all the same, so that nothing is lost.
+    pub(super) fn told(&mut self, event: Event) -> Result<(), Fault> {
+        let nonsense = |what: &str| Err(Silence::Gone(format!("it reported {what}")).into());
+        match &event {
+            _ if self.events.len() >= EVENTS => return nonsense("too many events"),
+            Event::Host { .. } => return nonsense("what only the host can know"),
+            Event::File { operation, error, .. } if !filesystem::exists(operation, error.as_deref()) => {
+                return nonsense("a file-system call that does not exist");
+            }
+            Event::File { path, error: Some(_), .. } => {
+                self.refused += 1;
+                self.refused_paths += path.len();
+            }
+            _ => {}
+        }
+        self.events.push(event);
+        if self.is_full() { Err(Fault::Refused) } else { Ok(()) }
+    }
+
+    /// A question, as the host saw it.
+    ///
+    /// # Errors
+    /// When it goes on asking after it was denied: a component is ended by that, once an instance.
+    pub(super) fn asked(
+        &mut self,
+        call: &str,
+        secret: Option<SecretId>,
+        answer: &Answer,
+        instances: usize,
+    ) -> Result<(), Fault> {
+        self.events.push(Event::Host { call: call.to_owned(), secret, error: answer.error().map(str::to_owned) });
+        self.denied += usize::from(matches!(answer, Answer::Denied(_)));
+        if self.denied > instances {
+            Err(Silence::Gone("it went on after it was refused".to_owned()).into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &str) -> Event {
+        let (operation, error) = ("open-at".to_owned(), Some("not-permitted".to_owned()));
+        Event::File { operation, path: path.to_owned(), error, count: 1, bytes: 0 }
+    }
+
+    #[test]
+    fn a_runner_that_lies_is_not_listened_to() {
+        let mut evidence = Evidence::default();
+        assert!(evidence.told(refused("a")).is_ok());
+        let host = Event::Host { call: "age.seal".to_owned(), secret: None, error: None };
+        assert!(matches!(evidence.told(host), Err(Fault::Silence(_))));
+        for (operation, error) in [("hunter2", None), ("read", Some("hunter2"))] {
+            let (operation, error) = (operation.to_owned(), error.map(str::to_owned));
+            let event = Event::File { operation, path: String::new(), error, count: 1, bytes: 0 };
+            assert!(matches!(evidence.told(event), Err(Fault::Silence(_))));
+        }
+        assert_eq!(evidence.events.len(), 1);
+        let denied = Answer::Denied("no".to_owned());
+        assert!(evidence.asked("age.open", None, &denied, 1).is_ok());
+        assert!(matches!(evidence.asked("age.open", None, &denied, 1), Err(Fault::Silence(_))));
+    }
+
+    #[test]
+    fn no_refusal_is_lost_before_the_end() {
+        let mut evidence = Evidence::default();
+        for number in 0..REFUSALS {
+            assert!(evidence.told(refused(&number.to_string())).is_ok());
+        }
+        assert!(matches!(evidence.told(refused("one more")), Err(Fault::Refused)));
+        assert_eq!(evidence.events.len(), REFUSALS + 1);
+        let mut next = Evidence::default();
+        next.after(&evidence);
+        assert!(next.is_full());
+        let mut long = Evidence::default();
+        let path = "x".repeat(4096);
+        assert!((0..REFUSED_PATHS / 4096).all(|_| long.told(refused(&path)).is_ok()));
+        assert!(matches!(long.told(refused("x")), Err(Fault::Refused)));
+    }
+}

@@ -1,0 +1,147 @@
+//! What backends say, for a person: their words are marked as theirs, cut, and never taken for this program's.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use artifacts_flow::{Hear, Words};
+use artifacts_seam::{CallError, Event, Level};
+use artifacts_spec::Name;
+
+use crate::output::Output;
+
+/// Lines of one call that are shown; the rest is counted.
+const LINES: usize = 20;
+/// Characters of a line that are shown.
+const WIDTH: usize = 500;
+
+/// Shows what backends say. What a backend says after it was given a plaintext is shown to a person at a terminal who asked
+/// for it, and otherwise only counted.
+pub fn listener(output: Output) -> Hear {
+    let secrets = output.secrets_too && output.watched() && !output.json();
+    // Checks are made several times a run, and say the same each time.
+    let shown: RefCell<BTreeSet<String>> = RefCell::default();
+    Box::new(move |words| {
+        let lines = lines(words, output.verbosity);
+        if words.saw_plaintext && !secrets {
+            if !lines.is_empty() {
+                output.note(&format!(
+                    "{} lines that {} said are left out, since they may hold a secret; `--show-output` shows them at a terminal",
+                    lines.len(),
+                    words.backend
+                ));
+            }
+            return;
+        }
+        for line in fresh(words.backend, lines, &mut shown.borrow_mut()) {
+            output.note(&line);
+        }
+    })
+}
+
+/// The lines that were not shown before, as many as a person reads.
+fn fresh(backend: &Name, lines: Vec<String>, shown: &mut BTreeSet<String>) -> Vec<String> {
+    let mut fresh: Vec<String> = lines.into_iter().filter(|line| shown.insert(line.clone())).collect();
+    let more = fresh.len().saturating_sub(LINES);
+    if more > 0 {
+        fresh.truncate(LINES);
+        fresh.push(format!("{backend} said {more} lines more"));
+    }
+    fresh
+}
+
+/// Errors and warnings; what is for the curious and for authors only when they ask.
+fn lines(words: &Words<'_>, verbosity: u8) -> Vec<String> {
+    let backend = words.backend;
+    let mut about = "";
+    let mut lines = Vec::new();
+    for event in words.events {
+        match event {
+            Event::Instance(name) => about = name,
+            Event::Log { level, message } if loud(*level) <= verbosity => {
+                lines.push(line(&format!("{backend} says ({}, {about}): {message}", word(*level))));
+            }
+            Event::Output(text) => {
+                let printed = text.lines().map(|text| line(&format!("{backend} printed ({about}): {text}")));
+                lines.extend(printed);
+            }
+            _ => {}
+        }
+    }
+    if let Some(error) = words.failure {
+        let (CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why)) = error else {
+            let CallError::Failed(failure) = error else { return lines };
+            lines.push(line(&format!("{backend} failed ({about}): {}", failure.message)));
+            return lines;
+        };
+        lines.push(line(&format!("{backend} failed ({about}): {why}")));
+    }
+    lines
+}
+
+/// How much a person has to want to hear it.
+fn loud(level: Level) -> u8 {
+    match level {
+        Level::Error | Level::Warn => 0,
+        Level::Info => 1,
+        Level::Debug => 2,
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    }
+}
+
+/// One line, however many were smuggled in.
+fn line(text: &str) -> String {
+    let mut shown: String = text.replace('\n', "\\n").chars().take(WIDTH).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn said(verbosity: u8, events: &[Event]) -> Vec<String> {
+        let backend = artifacts_spec::Name::new("mine").unwrap();
+        lines(&Words { backend: &backend, events, failure: None, saw_plaintext: false }, verbosity)
+    }
+
+    #[test]
+    fn the_curious_hear_more() {
+        let of = |level| Event::Log { level, message: "x".to_owned() };
+        let events = [of(Level::Debug), of(Level::Info), of(Level::Warn), of(Level::Error)];
+        assert_eq!(said(0, &events), ["mine says (warning, ): x", "mine says (error, ): x"]);
+        assert_eq!(said(1, &events).len(), 3);
+        assert_eq!(said(2, &events).len(), 4);
+    }
+
+    #[test]
+    fn nothing_is_shown_twice_and_not_everything() {
+        let backend = Name::new("mine").unwrap();
+        let mut shown = BTreeSet::new();
+        let lines = || (0..50).map(|number| number.to_string()).collect();
+        let first = fresh(&backend, lines(), &mut shown);
+        assert_eq!((first.len(), first[LINES].as_str()), (LINES + 1, "mine said 30 lines more"));
+        assert!(fresh(&backend, lines(), &mut shown).is_empty());
+    }
+
+    #[test]
+    fn a_line_stays_one_and_is_the_backends() {
+        let message = format!("a\nerror: all is lost{}", "x".repeat(10_000));
+        let events = [Event::Instance("shared/ca".to_owned()), Event::Log { level: Level::Warn, message }];
+        let lines = said(0, &events);
+        assert!(lines[0].starts_with("mine says (warning, shared/ca): a\\nerror:") && !lines[0].contains('\n'));
+        assert!(lines[0].chars().count() == WIDTH + 1);
+        let printed = said(0, &[Event::Output("one\ntwo".to_owned())]);
+        assert_eq!(printed, ["mine printed (): one", "mine printed (): two"]);
+    }
+}
