@@ -33,4 +33,6 @@ pub use lockdown::Protection;
 pub use opening::Opening;
 pub use readers::Readers;
 pub use retrieve::Retrieved;
+#[doc(hidden)]
+pub use worker::take_anything;
 pub use worker::{Worker, precompile, probe, worker_main};

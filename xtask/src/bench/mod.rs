@@ -7,6 +7,7 @@ mod many;
 mod row;
 mod seal;
 mod start;
+mod walls;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,8 +21,13 @@ use row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// What is measured, by name.
-const MEASURES: [(&str, Measure); 4] =
-    [("many", many::measure), ("seal", seal::measure), ("commit", commit::measure), ("start", start::measure)];
+const MEASURES: [(&str, Measure); 5] = [
+    ("many", many::measure),
+    ("seal", seal::measure),
+    ("commit", commit::measure),
+    ("start", start::measure),
+    ("walls", walls::measure),
+];
 
 /// Measures all rows, or those that are named, and prints the table. A missed row is printed as missed, and no error.
 ///

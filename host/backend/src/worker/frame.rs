@@ -53,11 +53,63 @@ pub(crate) fn read(input: &mut impl Read, largest: usize) -> io::Result<Option<Z
     Ok(Some(bytes))
 }
 
+/// Takes bytes for whatever may come through a pipe, as both ends do: no bytes may do harm. For fuzzing.
+#[doc(hidden)]
+pub fn take_anything(bytes: &[u8]) {
+    use super::protocol::{OwnedOrder, Setup, Told};
+    let mut input = bytes;
+    while let Ok(Some(frame)) = read(&mut input, 1 << 20) {
+        let _ = decode::<Told>(&frame);
+        let _ = decode::<OwnedOrder>(&frame);
+        let _ = decode::<Setup>(&frame);
+    }
+    let _ = decode::<Told>(bytes);
+    let _ = decode::<OwnedOrder>(bytes);
+    let _ = decode::<Setup>(bytes);
+}
+
 /// A frame's message.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
     match postcard::take_from_bytes(bytes) {
         Ok((message, [])) => Ok(message),
         Ok(_) => Err(io::Error::other("bytes after a message")),
         Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::super::protocol::Told;
+    use super::*;
+    use crate::Protection;
+
+    proptest! {
+        #[test]
+        fn no_bytes_do_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            take_anything(&bytes);
+        }
+
+        #[test]
+        fn a_frame_with_a_changed_byte_is_a_message_or_none(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let told = Told::Locked(Protection::ALL.to_vec());
+            let mut frame = encode(&told).unwrap().to_vec();
+            frame.extend(encode(&Told::Damaged("x".repeat(50))).unwrap().iter());
+            let place = place.index(frame.len());
+            frame[place] = byte;
+            take_anything(&frame);
+        }
+    }
+
+    #[test]
+    fn what_is_announced_and_too_large_is_not_waited_for() {
+        let mut huge: &[u8] = &[0xff; 8];
+        assert!(read(&mut huge, LARGEST).is_err());
+        let mut short: &[u8] = &[9, 0, 0, 0, 1];
+        assert!(read(&mut short, LARGEST).is_err());
+        let mut nothing: &[u8] = &[];
+        assert!(read(&mut nothing, LARGEST).unwrap().is_none());
     }
 }

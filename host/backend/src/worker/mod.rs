@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[doc(hidden)]
+pub use frame::take_anything;
 pub(crate) use inside::Locked;
 pub use inside::worker_main;
 pub(crate) use link::{PipeLink, Start, compile};

@@ -1,0 +1,11 @@
+//! Any bytes as a manifest: refused, or read and written as the same.
+#![no_main]
+
+use artifacts_backend::Manifest;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(manifest) = Manifest::parse(bytes) {
+        assert_eq!(Manifest::parse(manifest.to_json().as_bytes()).as_ref(), Ok(&manifest));
+    }
+});

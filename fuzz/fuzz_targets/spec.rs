@@ -1,0 +1,10 @@
+//! Any text as a spec, as a target's own, and as a registry.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let _ = artifacts_spec::parse(text);
+    let _ = artifacts_spec::parse_target(text);
+    let _ = artifacts_spec::parse_backends(text);
+});
