@@ -5,7 +5,6 @@ use std::io::IsTerminal as _;
 
 use artifacts_backend::{Component, Grants};
 use artifacts_report::escaped;
-use artifacts_seam::Secret;
 use artifacts_spec::Name;
 
 use crate::person;
