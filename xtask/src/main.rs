@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask TASK`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod aarch64;
 mod apt;
 mod bench;
 mod build;
@@ -26,6 +27,7 @@ cargo xtask TASK
   test     everything that is checked; the last line counts
   demo     the main job from a flake to files that age decrypts
   bench    the figures; `bench ROW…` measures some rows only
+  aarch64  the worker's tests on the other architecture, emulated; takes an hour, and is no part of `test`
   setup    only what the others need: installs it where that is possible, says what is missing elsewhere";
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "test" => Ok(test::run()),
         "demo" => demo::run().map(done),
         "bench" => bench::run(&rest).map(done),
+        "aarch64" => aarch64::run().map(done),
         "setup" => setup::run().and_then(|()| sops::ready()).map(done),
         _ => {
             eprintln!("{USAGE}");

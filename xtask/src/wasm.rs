@@ -36,12 +36,12 @@ impl Toolchain {
 /// When there is none and none can be made: says how one is got.
 pub fn toolchain() -> Result<Toolchain> {
     let usual = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
-    if has_target(&usual) {
+    if has_target(&usual, TARGET) {
         return Ok(Toolchain { rustc: usual });
     }
     let home = private_home();
     let rustc = home.join("bin/rustc");
-    if !(has_target(&rustc) && home.join("ok").exists()) {
+    if !(has_target(&rustc, TARGET) && home.join("ok").exists()) {
         if !apt::is_here() {
             bail!(
                 "this Rust cannot build for {TARGET}. Get the target:\n  with rustup:  rustup target add {TARGET}\n  \
@@ -58,8 +58,9 @@ pub fn toolchain() -> Result<Toolchain> {
     Ok(Toolchain { rustc })
 }
 
-fn has_target(rustc: &Path) -> bool {
-    let libdir = run::command(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
+/// Whether a compiler has a target's std.
+pub fn has_target(rustc: &Path, target: &str) -> bool {
+    let libdir = run::command(rustc).args(["--print", "target-libdir", "--target", target]).output();
     let Ok(libdir) = libdir else { return false };
     let folder = PathBuf::from(String::from_utf8_lossy(&libdir.stdout).trim());
     let Ok(entries) = fs::read_dir(folder) else { return false };
@@ -70,11 +71,16 @@ fn has_target(rustc: &Path) -> bool {
     })
 }
 
-/// `$XDG_CACHE_HOME/artifacts/wasm-sdk`, so that a fresh checkout need not make it again.
-fn private_home() -> PathBuf {
+/// Where the private toolchain is, once it was made.
+pub fn private_home() -> PathBuf {
+    cache_home().join("wasm-sdk")
+}
+
+/// `$XDG_CACHE_HOME/artifacts`, so that a fresh checkout need not make again what is in there.
+pub fn cache_home() -> PathBuf {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    cache.unwrap_or_else(project::target).join("artifacts/wasm-sdk")
+    cache.unwrap_or_else(project::target).join("artifacts")
 }
 
 /// Makes the private toolchain beside its place and moves it there, so that an interrupted run leaves none.

@@ -30,10 +30,14 @@ pub struct Opened {
 }
 
 pub fn open(component: &Component, granted: &Grants) -> Opened {
+    open_within(limits(), component, granted)
+}
+
+pub fn open_within(limits: Limits, component: &Component, granted: &Grants) -> Opened {
     let scratch = TempDir::new_in("/dev/shm").unwrap();
     let place = Place::in_process(File::open(scratch.path()).unwrap().into());
     let grants = effective(&component.manifest().requests, granted);
-    Opened { backend: Backend::open(component, grants, limits(), &place).unwrap(), _scratch: scratch }
+    Opened { backend: Backend::open(component, grants, limits, &place).unwrap(), _scratch: scratch }
 }
 
 pub fn everything() -> Grants {
