@@ -6,6 +6,7 @@
     home-manager.url = "github:nix-community/home-manager";
     home-manager.inputs.nixpkgs.follows = "nixpkgs";
     agenix.url = "github:ryantm/agenix";
+    sops-nix.url = "github:Mic92/sops-nix";
     artifacts.url = "git+https://example.org/artifacts";
     artifacts.inputs.nixpkgs.follows = "nixpkgs";
   };
@@ -15,11 +16,17 @@
       nixpkgs,
       home-manager,
       agenix,
+      sops-nix,
       artifacts,
       ...
     }:
     let
       keys = import ./keys.nix;
+
+      readers = name: {
+        publicHostKey = keys.${name};
+        publicUserKeys = [ keys.admin ];
+      };
 
       machine =
         name:
@@ -27,12 +34,13 @@
           modules = [
             artifacts.nixosModules.default
             agenix.nixosModules.default
+            sops-nix.nixosModules.default
             ./machine.nix
             {
               networking.hostName = name;
-              artifacts.config.agenix = {
-                publicHostKey = keys.${name};
-                publicUserKeys = [ keys.admin ];
+              artifacts.config = {
+                agenix = readers name;
+                sops-nix = readers name;
               };
             }
           ];

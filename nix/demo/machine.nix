@@ -31,6 +31,12 @@
       EOF
     '';
   };
+  artifacts.store.attic.backend = "sops-nix";
+  users.users.atticd = {
+    isSystemUser = true;
+    group = "atticd";
+  };
+  users.groups.atticd = { };
   services.atticd.environmentFile = config.artifacts.store.attic.files.env.path;
 
   # One for both machines.

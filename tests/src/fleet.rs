@@ -161,6 +161,11 @@ impl Fleet {
         self.folder.path()
     }
 
+    /// The person's home.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Adds a machine with a fresh age key and these artifacts.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ impl Inputs {
     /// When Nix cannot lock it.
     pub fn lock(&self, folder: &Path) -> Result<()> {
         let mut arguments = vec!["flake".to_owned(), "lock".to_owned()];
-        for input in ["nixpkgs", "home-manager", "agenix", "artifacts", "artifacts/rust-overlay"] {
+        for input in ["nixpkgs", "home-manager", "agenix", "sops-nix", "artifacts", "artifacts/rust-overlay"] {
             let path = self.path(input.rsplit('/').next().unwrap_or(input));
             arguments.extend(["--override-input".to_owned(), input.to_owned(), format!("path:{}", path.display())]);
         }

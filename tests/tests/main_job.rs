@@ -236,6 +236,40 @@ fn what_is_no_backend_is_refused_in_words() -> Result<()> {
 }
 
 #[test]
+fn what_is_no_backend_leaves_alone_what_is_present() -> Result<()> {
+    let mut fleet = one()?;
+    let recipient = fleet.new_key("hostile")?;
+    let path = fleet.path().join("mine.wasm");
+    fs::copy(guest("hostile")?, &path)?;
+    fleet.of("web1")["artifacts"]["a"]["backend"] = json!("mine");
+    fleet.configure("web1", "mine", json!({"recipients": [recipient]}));
+    fleet.backend("mine", json!({"component": path}));
+    fleet.run(["generate"])?.ends(0);
+    let before = fleet.stored()?;
+    assert!(!before.is_empty());
+    for bytes in [&b"\0asm\x01\0\0\0"[..], b"#!/bin/sh\n", b"", b"\x7fELF\x02\x01\x01"] {
+        fs::write(&path, bytes)?;
+        fleet.backend("mine", json!({"component": path}));
+        for flags in [&["generate"][..], &["generate", "--stale"], &["generate", "--regenerate"]] {
+            fleet.run(flags)?.ends(1);
+            assert_eq!(fleet.stored()?, before, "{bytes:?} {flags:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_registry_and_the_schema_are_printed() -> Result<()> {
+    let fleet = one()?;
+    let ran = fleet.run(["backend", "list"])?.ends(0);
+    for name in ["agenix", "dummy", "sops-nix"] {
+        assert!(ran.stdout.contains(name), "{ran}");
+    }
+    assert_eq!(fleet.run(["schema"])?.ends(0).json()["title"], "artifacts spec");
+    Ok(())
+}
+
+#[test]
 fn a_bad_spec_is_refused_whole() -> Result<()> {
     let fleet = one()?;
     let file = fleet.path().join("bad.json");

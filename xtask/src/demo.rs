@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use artifacts_tests::nix::{Inputs, environment, git};
 
-use crate::{build, run};
+use crate::{build, project, run, sops};
 
 /// What a person would type at the prompts, one for each machine.
 const ANSWERS: [(&str, &str); 2] = [("web1", "correct horse battery staple"), ("web2", "Tr0ub4dor & 3 ✓")];
@@ -18,12 +18,20 @@ const ANSWERS: [(&str, &str); 2] = [("web1", "correct horse battery staple"), ("
 /// Builds the program and takes it through the main job.
 ///
 /// # Errors
-/// When a step fails, age reads something else than was stored, the second run writes, or the checkout is left dirty.
+/// When a step fails, age or sops reads something else than was stored, the second run writes, or the checkout is left dirty.
 pub fn run() -> Result<()> {
-    let program = build::run()?;
-    let demo = Demo::new(program)?;
-    demo.show()?;
-    println!("\nAll of it holds: what age decrypts is what was made, and a second run had nothing left to do.");
+    build::run()?;
+    sops::ready()?;
+    show()
+}
+
+/// Takes the program as it was built through the main job.
+///
+/// # Errors
+/// As [`run`].
+pub fn show() -> Result<()> {
+    Demo::new(project::program())?.show()?;
+    println!("\nAll of it holds: what age and sops decrypt is what was made, and a second run had nothing left to do.");
     Ok(())
 }
 
@@ -73,8 +81,8 @@ impl Demo {
 
         println!("\nWhat the checkout has now:");
         self.only_secrets_are_new()?;
-        println!("\nEach machine's own key opens what is its own, with age's own program:");
-        self.age_agrees()?;
+        println!("\nEach machine's own key opens what is its own, with age's and sops' own programs:");
+        self.they_agree()?;
 
         println!("\nAgain, with nothing to ask and nothing to do:");
         let before = self.snapshot()?;
@@ -88,11 +96,15 @@ impl Demo {
     /// Runs the program in the checkout and shows it.
     fn artifacts(&self, arguments: &[&str], expected: i32) -> Result<()> {
         println!("$ artifacts {}", arguments.join(" "));
-        let mut command = run::command(&self.program);
-        command.args(arguments).current_dir(self.checkout()).env_clear().envs(self.environment.iter().cloned());
-        let status = command.status().context("the program cannot be run")?;
+        let status = self.program(arguments).status().context("the program cannot be run")?;
         ensure!(status.code() == Some(expected), "expected exit status {expected}, found {status}");
         Ok(())
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = run::command(&self.program);
+        command.args(arguments).current_dir(self.checkout()).env_clear().envs(self.environment.iter().cloned());
+        command
     }
 
     /// Every path that git sees as new or changed is a secret's.
@@ -107,20 +119,24 @@ impl Demo {
         Ok(())
     }
 
-    /// Decrypts all with Debian's age, and sees that nobody else's key does.
-    fn age_agrees(&self) -> Result<()> {
+    /// Decrypts all with Debian's age and with sops, and sees that nobody else's key does.
+    fn they_agree(&self) -> Result<()> {
         for (machine, answer) in ANSWERS {
             let file = format!("per-machine/{machine}/test/secret.age");
             let secret = self.decrypt(machine, &file)?.context("the machine's own key does not open it")?;
             ensure!(secret == answer, "{file}: age gives other bytes than were typed");
             println!("  {file} is what was typed");
-            let env = format!("per-machine/{machine}/attic/env.age");
-            let env_text = self.decrypt(machine, &env)?.context("the machine's own key does not open it")?;
+            let instance = format!("per-machine/{machine}/attic");
+            let env = self.get(machine, &instance, "env")?.context("the machine's own key does not open it")?;
             ensure!(
-                env_text.starts_with("ATTIC_SERVER_TOKEN_RS256_SECRET_BASE64=LS0tLS1CRUdJTi"),
-                "{env}: age gives no key of openssl's"
+                env == self.sops(&format!("{instance}/env.sops"))?,
+                "{instance}: sops gives other bytes than `get`"
             );
-            println!("  {env} is an RSA key");
+            ensure!(
+                env.starts_with("ATTIC_SERVER_TOKEN_RS256_SECRET_BASE64=LS0tLS1CRUdJTi"),
+                "{instance}: `env` is no key of openssl's"
+            );
+            println!("  {instance}/env.sops is an RSA key, for sops with the admin's key as for `artifacts get`");
         }
         let tokens = ["web1", "web2"].map(|machine| self.decrypt(machine, "shared/cluster/token.age"));
         let [Some(one), Some(two)] = tokens.map(|token| token.ok().flatten()) else {
@@ -131,6 +147,9 @@ impl Demo {
         ensure!(self.decrypt("alice", "per-user/alice/mail/password.age")?.is_some(), "alice cannot read her password");
         println!("  per-user/alice/mail/password.age is alice's");
         ensure!(self.decrypt("admin", "per-machine/web1/test/secret.age")?.is_some(), "the admin cannot read web1's");
+        let instance = "per-machine/web1/attic";
+        ensure!(self.get("web2", instance, "env")?.is_none(), "{instance} opens with the key of web2");
+        println!("  {instance}/env.sops stays closed to web2");
         for (stranger, file) in [
             ("web2", "per-machine/web1/test/secret.age"),
             ("alice", "shared/cluster/token.age"),
@@ -142,10 +161,29 @@ impl Demo {
         Ok(())
     }
 
+    /// What sops makes of a stored file with the admin's key.
+    fn sops(&self, file: &str) -> Result<String> {
+        let mut sops = run::command(sops::program());
+        sops.args(["--disable-version-check", "decrypt"]).arg(self.stored(file)?).env_clear();
+        let output = sops.env("SOPS_AGE_KEY_FILE", self.key("admin")).output().context("sops cannot be run")?;
+        ensure!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// What the program itself reads back with a machine's key, or nothing when the key does not open it.
+    fn get(&self, key: &str, instance: &str, file: &str) -> Result<Option<String>> {
+        let mut command = self.program(&["get", instance, file, "-i"]);
+        let output = command.arg(self.key(key)).output().context("the program cannot be run")?;
+        match output.status.code() {
+            Some(0) => Ok(Some(String::from_utf8(output.stdout)?)),
+            Some(1) if String::from_utf8_lossy(&output.stderr).contains("private key") => Ok(None),
+            _ => bail!("`artifacts get {instance} {file}`: {}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
     /// A stored file's plaintext, or nothing when the key does not open it.
     fn decrypt(&self, key: &str, file: &str) -> Result<Option<String>> {
-        let path = self.checkout().join("secrets").join(file);
-        ensure!(path.is_file(), "{file} was not stored");
+        let path = self.stored(file)?;
         let mut age = Command::new("age");
         let output =
             age.arg("--decrypt").arg("-i").arg(self.key(key)).arg(&path).output().context("age cannot be run")?;
@@ -157,6 +195,13 @@ impl Demo {
         let mut snapshot = Snapshot::new();
         look(&self.checkout(), &mut snapshot)?;
         Ok(snapshot)
+    }
+
+    /// A stored file.
+    fn stored(&self, file: &str) -> Result<PathBuf> {
+        let path = self.checkout().join("secrets").join(file);
+        ensure!(path.is_file(), "{file} was not stored");
+        Ok(path)
     }
 
     fn checkout(&self) -> PathBuf {

@@ -78,6 +78,24 @@ const TOOLS: &[Tool] = &[
         what_for: "makes and enters those namespaces",
         elsewhere: "nix profile install nixpkgs#util-linux",
     },
+    Tool {
+        program: "strace",
+        package: "strace",
+        what_for: "shows what a worker opens",
+        elsewhere: "nix profile install nixpkgs#strace",
+    },
+    Tool {
+        program: "pgrep",
+        package: "procps",
+        what_for: "finds the processes that a test ends",
+        elsewhere: "nix profile install nixpkgs#procps",
+    },
+    Tool {
+        program: "perl",
+        package: "perl",
+        what_for: "a generator of the tests is written in it",
+        elsewhere: "nix profile install nixpkgs#perl",
+    },
 ];
 
 /// What the setup found.

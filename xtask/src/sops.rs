@@ -14,8 +14,8 @@ const VERSION: &str = "3.11.0";
 /// # Errors
 /// When it cannot be had; says what is missing.
 pub fn ready() -> Result<()> {
-    let folder = project::root().join("target/test-tools");
-    let program = folder.join("sops");
+    let folder = folder();
+    let program = program();
     if version(&program).is_some_and(|version| version.contains(VERSION)) {
         return Ok(());
     }
@@ -36,6 +36,15 @@ pub fn ready() -> Result<()> {
         Some(_) => Ok(()),
         None => bail!("{} does not run here", program.display()),
     }
+}
+
+/// The program.
+pub fn program() -> PathBuf {
+    folder().join("sops")
+}
+
+fn folder() -> PathBuf {
+    project::root().join("target/test-tools")
 }
 
 fn version(program: &Path) -> Option<String> {

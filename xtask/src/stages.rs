@@ -39,8 +39,9 @@ impl Stages {
         well
     }
 
-    /// Prints the table, and last of all the sum. Whether all went well.
-    pub fn finish(&self) -> bool {
+    /// Prints the table, and last of all the sum. Whether all went well; where `all` has to run, a skipped test is none that
+    /// went well.
+    pub fn finish(&self, all: bool) -> bool {
         let mut sum = Tally::default();
         println!("\n{:<24} {:>9}   result", "stage", "time");
         for stage in &self.0 {
@@ -54,7 +55,7 @@ impl Stages {
         }
         println!("{:<24} {:>9}", "together", minutes(self.0.iter().map(|stage| stage.time).sum()));
         println!("{sum}");
-        sum.failed == 0
+        sum.failed == 0 && (sum.skipped == 0 || !all)
     }
 }
 
@@ -82,9 +83,20 @@ mod tests {
             tally.passed += 1;
             Ok(())
         }));
-        assert!(!stages.finish());
+        assert!(!stages.finish(false));
         let mut sum = Tally::default();
         stages.0.iter().for_each(|stage| sum += stage.tally);
         assert_eq!(sum, Tally { passed: 4, failed: 3, skipped: 0 });
+    }
+
+    #[test]
+    fn a_skipped_test_is_a_failure_where_all_has_to_run() {
+        let mut stages = Stages::default();
+        stages.run("skips", |tally| {
+            *tally += Tally { passed: 3, failed: 0, skipped: 1 };
+            Ok(())
+        });
+        assert!(stages.finish(false));
+        assert!(!stages.finish(true));
     }
 }

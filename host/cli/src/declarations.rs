@@ -25,6 +25,8 @@ pub struct Declarations {
     pub unevaluated: Vec<TargetName>,
     /// What Nix warns of.
     pub warnings: Vec<Failure>,
+    /// What Nix said besides: traces, and warnings of its own.
+    pub messages: Vec<String>,
 }
 
 impl Declarations {
@@ -55,7 +57,14 @@ impl Declarations {
             _ => PathBuf::from("."),
         };
         let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
-        Ok(Self { spec, root, failures: Vec::new(), unevaluated: Vec::new(), warnings: Vec::new() })
+        Ok(Self {
+            spec,
+            root,
+            failures: Vec::new(),
+            unevaluated: Vec::new(),
+            warnings: Vec::new(),
+            messages: Vec::new(),
+        })
     }
 }
 
@@ -112,7 +121,14 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
         Some(root) => root.clone(),
         None => flake.checkout(evaluation.spec.root.as_deref()).map_err(failed)?,
     };
-    Ok(Declarations { spec: evaluation.spec, root, failures, unevaluated: names, warnings })
+    Ok(Declarations {
+        spec: evaluation.spec,
+        root,
+        failures,
+        unevaluated: names,
+        warnings,
+        messages: evaluation.messages,
+    })
 }
 
 /// Evaluates no more targets than the selectors need.

@@ -89,11 +89,7 @@ impl Output {
 
     /// A warning, with what to do.
     pub fn warning(&self, text: &str, help: Option<&str>) {
-        let yellow = "\u{1b}[33;1mwarning:\u{1b}[0m";
-        let _ = writeln!(anstream::stderr(), "{yellow} {}", artifacts_report::escaped(text));
-        if let Some(help) = help {
-            let _ = writeln!(anstream::stderr(), "  help: {}", artifacts_report::escaped(help));
-        }
+        let _ = write!(anstream::stderr(), "{}", artifacts_report::warning(text, help, self.style));
     }
 
     pub fn json(&self) -> bool {

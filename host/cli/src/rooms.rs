@@ -78,6 +78,7 @@ impl Run {
         let ram = ram(&environment)?;
         let nix = nix(global, &environment, &cancel);
         let declarations = Declarations::load(global, &nix, selectors)?;
+        declarations.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
         for warning in &declarations.warnings {
             output.warning(&format!("{}: {}", warning.subject, warning.message), warning.help.as_deref());
         }

@@ -34,11 +34,11 @@ fn the_demos_spec_is_what_it_was() {
     let store = bench.nix().store_dir().unwrap().display().to_string();
     let made = without_hashes(&spec, &store) + "\n";
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/demo.json");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("BLESS").is_some() {
         std::fs::write(&file, &made).unwrap();
     }
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(kept == made, "{} differs; run this test with UPDATE_GOLDEN=1 and look at the difference", file.display());
+    assert!(kept == made, "{} differs; run this test with BLESS=1 and look at the difference", file.display());
 }
 
 fn without_hashes(text: &str, store: &str) -> String {

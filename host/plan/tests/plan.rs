@@ -70,6 +70,7 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
         ("validation", json!({"validation": 1})),
         ("generator", json!({"generator": {"path": "/nix/store/h"}})),
         ("generator", json!({"generator": null})),
+        ("dependencies", json!({"dependencies": ["t2"]})),
     ] {
         let message = only_problem(&resolve(&[
             ("a", json!({"t": shared(&json!({"prompts": {"p": {}}}))})),

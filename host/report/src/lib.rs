@@ -13,7 +13,7 @@ pub use diff::diff;
 pub use escape::escaped;
 pub use readers::{ReaderChange, reader_changes};
 pub use removed::{Removed, removed};
-pub use text::Style;
+pub use text::{Style, warning};
 
 /// What a command found or did.
 #[derive(Debug, Clone, Default)]

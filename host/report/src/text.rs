@@ -43,19 +43,28 @@ impl Report {
 impl Failure {
     /// Its message and help, wrapped.
     pub fn text(&self, style: Style) -> String {
-        let red = AnsiColor::Red.on_default().bold();
         let subject = match (&self.subject, &self.backend) {
             (subject, _) if subject.is_empty() => String::new(),
             (subject, Some(backend)) => format!("{} ({}): ", escaped(subject), escaped(backend)),
             (subject, None) => format!("{}: ", escaped(subject)),
         };
-        let mut text =
-            format!("{red}error:{red:#} {}\n", wrapped(&format!("{subject}{}", escaped(&self.message)), 7, style));
-        if let Some(help) = &self.help {
-            let _ = writeln!(text, "  help: {}", wrapped(&escaped(help), 8, style));
-        }
-        text
+        let sentence = format!("{subject}{}", escaped(&self.message));
+        message("error:", AnsiColor::Red, &sentence, self.help.as_deref(), style)
     }
+}
+
+/// A warning and what to do, wrapped.
+pub fn warning(text: &str, help: Option<&str>, style: Style) -> String {
+    message("warning:", AnsiColor::Yellow, &escaped(text), help, style)
+}
+
+fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, style: Style) -> String {
+    let color = color.on_default().bold();
+    let mut text = format!("{color}{label}{color:#} {}\n", wrapped(sentence, label.len() + 1, style));
+    if let Some(help) = help {
+        let _ = writeln!(text, "  help: {}", wrapped(&escaped(help), 8, style));
+    }
+    text
 }
 
 /// Wraps all but the first line's indentation; a word is never broken, so that commands and paths can be copied.
