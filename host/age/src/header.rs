@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 
 use age::armor::ArmoredReader;
@@ -33,4 +34,26 @@ pub fn header_sha256(file: &[u8]) -> Result<String, Error> {
         }
     }
     Ok(format!("{:x}", hash.finalize()))
+}
+
+const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+const END: &[u8] = b"-----END AGE ENCRYPTED FILE-----";
+
+/// [`header_sha256`] of every age file in these bytes: they are one, or hold armored ones in a text, where each line may be
+/// indented and a line break may be written as `\n`, as JSON and YAML do.
+pub fn headers(bytes: &[u8]) -> BTreeSet<String> {
+    let whole = header_sha256(bytes).ok();
+    whole.map_or_else(|| armored(bytes).filter_map(|block| header_sha256(&block).ok()).collect(), |hash| [hash].into())
+}
+
+/// The armored blocks in a text, with plain line breaks.
+fn armored(mut rest: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let find = |text: &[u8], mark: &[u8]| text.windows(mark.len()).position(|part| part == mark);
+    std::iter::from_fn(move || {
+        rest = &rest[find(rest, BEGIN)?..];
+        let end = find(rest, END)? + END.len();
+        let text = String::from_utf8_lossy(&rest[..end]).replace("\\r", "").replace("\\n", "\n");
+        rest = &rest[end..];
+        Some(text.lines().flat_map(|line| [line.trim(), "\n"]).collect::<String>().into_bytes())
+    })
 }

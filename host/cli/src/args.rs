@@ -99,6 +99,14 @@ pub enum Command {
     Generate(commands::generate::Options),
     /// Print one file to standard output, as it was stored
     Get(commands::get::Options),
+    /// Store one file from standard input
+    Set(commands::set::Options),
+    /// Change one file in an editor, on a file system in RAM
+    Edit(commands::edit::Options),
+    /// Encrypt anew what has other readers now
+    Rekey(commands::rekey::Options),
+    /// Lay out what an installer brings to a new machine
+    Export(commands::export::Options),
     /// On the target: make the artifacts that are made there
     Activate(commands::activate::Options),
     /// Show what backends did

@@ -12,8 +12,10 @@ mod identities;
 mod output;
 mod person;
 mod rooms;
+mod setting;
 mod signals;
 mod terminal;
+mod tree;
 mod words;
 mod writing;
 

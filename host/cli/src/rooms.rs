@@ -172,6 +172,15 @@ impl Run {
         Ok(Owners::new(&self.spec, self.unevaluated.clone()))
     }
 
+    /// Why it cannot be told who reads an instance: it is shared, and a target that did not evaluate may be a reader. What is
+    /// stored for it now must not be taken from it.
+    pub fn unknown_readers(&self, instance: &Instance) -> Option<Failure> {
+        let (kind, target) = self.unevaluated.first()?;
+        let InstanceName::Shared { .. } = instance.name else { return None };
+        let why = format!("who reads it cannot be told: {} {target} did not evaluate", kind.as_str());
+        Some(Failure::new(instance.name.to_string(), why).help(Some("mend that target's configuration first")))
+    }
+
     /// Everything that is wrong with the declarations.
     pub fn failures(&self) -> Vec<Failure> {
         self.errors.iter().map(|(_, failure)| failure.clone()).collect()
@@ -214,6 +223,11 @@ impl Run {
 
     /// The rows of these instances as they were found, and what was wrong with their declarations.
     pub fn report(&self, chosen: &Chosen, survey: &Survey) -> Report {
+        Report { errors: chosen.errors.clone(), ..self.rows(self.instances(&chosen.names), survey) }
+    }
+
+    /// The rows of these instances as they were found.
+    pub fn rows<'a>(&self, instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Report {
         let row = |instance: &Instance| {
             let found = survey.found.get(&instance.name)?;
             Some(Row {
@@ -224,8 +238,17 @@ impl Run {
                 notes: Vec::new(),
             })
         };
-        let instances = self.instances(&chosen.names).filter_map(row).collect();
-        Report { instances, errors: chosen.errors.clone(), ..Report::default() }
+        Report { instances: instances.filter_map(row).collect(), ..Report::default() }
+    }
+
+    /// What an instance's new content makes stale, as a note.
+    pub fn made_from(&self, name: &InstanceName) -> Vec<String> {
+        let from = self.instances.values().filter(|one| one.dependencies.values().any(|d| d == name));
+        let from: Vec<String> = from.map(|one| one.name.to_string()).collect();
+        if from.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("made from it: {}; `artifacts generate --stale` makes that again", from.join(", "))]
     }
 }
 

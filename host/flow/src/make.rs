@@ -1,19 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use artifacts_backend::Checks;
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{Checked, Files, Secret, State};
+use artifacts_seam::{Files, Secret};
 use artifacts_spec::{InstanceName, Name};
-use artifacts_store::{Generation, NewSlice, ReceiptState, Slice, Storage};
+use artifacts_store::{Generation, ReceiptState, Storage};
 
-use crate::audit::{self, Audit, Ended};
-use crate::receipt::{self, Making};
-use crate::{Consent, Found, Inputs, Opened, Rooms, Step, Survey, Writers, failure, program};
+use crate::receipt::Making;
+use crate::storing::{Stopped, Storing, public_changes};
+use crate::{Consent, Found, Inputs, Rooms, Step, Survey, Writers, failure, program};
 
 /// What happens while instances are made.
 pub enum Event<'a> {
@@ -41,18 +40,6 @@ pub enum Event<'a> {
 pub type Answers = BTreeMap<(InstanceName, Name), Secret>;
 
 type Generated = Result<BTreeMap<Name, Secret>, Stopped>;
-
-/// A failure, with what the generator printed.
-struct Stopped {
-    failure: Failure,
-    output: Option<Secret>,
-}
-
-impl From<Failure> for Stopped {
-    fn from(failure: Failure) -> Self {
-        Self { failure, output: None }
-    }
-}
 
 /// What is to be made, and of what.
 pub struct Work<'a> {
@@ -141,6 +128,7 @@ fn generate(
     sandbox.run(&job, cancel).map_err(|error| Stopped {
         failure: failure::of(instance, bare(&error.to_string(), instance)).help(error.help()),
         output: error.output().cloned(),
+        needs_all: false,
     })
 }
 
@@ -223,34 +211,23 @@ impl Run<'_> {
         writers: &mut Writers,
     ) -> Result<String, Stopped> {
         let (instance, found) = self.known(name)?;
-        self.work.consent.covers(instance, found)?;
         self.unchanged(instance, rooms)?;
-        let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
-        let opened = rooms.registry.open(backend, &rooms.nix)?;
-        let writer = writers
-            .of(&opened.storage)
-            .ok_or_else(|| failure::of(instance, format!("storage {} is not locked", opened.storage)))?;
-        let failed = |e: artifacts_store::Error| failure::of(instance, e.to_string()).help(e.help());
-
-        let slice = writer.storage().read(name).map_err(failed)?;
+        let storing = Storing { instance, found, consent: self.work.consent };
+        let slice = storing.slice(rooms, writers)?;
         let (secrets, public) = split(instance, &files);
         let changes = slice.as_ref().map(|slice| public_changes(&slice.public, &public)).unwrap_or_default();
-        let before = own_files(slice, backend);
-        let storing = Storing { instance, found, backend, before, secrets };
-        let (files_now, sealed) = storing.call(opened, &mut rooms.audit, rooms.now)?;
+        let stored = storing.serialize(rooms, slice, &secrets)?;
         let making = Making {
             instance,
             found,
-            backend: receipt::backend_id(instance, backend, &opened.component)?,
+            backend: stored.backend,
             dependencies: &self.dependencies(instance),
-            sealed: &sealed,
+            sealed: &stored.sealed,
             now: rooms.now,
         };
         let receipt = making.receipt()?;
         let generation = receipt.generation;
-        let new = NewSlice { files: files_now, public, receipt, replaces: found.fingerprint };
-        let committed = writer.commit(new).map_err(failed)?;
-        writers.wrote(committed.path);
+        storing.commit(rooms, writers, stored.files, public, receipt)?;
         self.generations.insert(name.clone(), generation);
         self.inputs.keep(name.clone(), files);
         Ok(changes)
@@ -280,73 +257,6 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn public_changes(before: &Files, after: &Files) -> String {
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let diff = |name: &&String| {
-        let of = |files: &'_ Files| files.get(*name).cloned();
-        artifacts_report::diff(&format!("public/{name}"), of(before).as_deref(), of(after).as_deref())
-    };
-    names.iter().map(diff).collect()
-}
-
-/// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
-fn own_files(slice: Option<Slice>, backend: &Name) -> Files {
-    match slice {
-        Some(slice) => match &slice.receipt {
-            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => Files::new(),
-            _ => slice.files,
-        },
-        None => Files::new(),
-    }
-}
-
-/// One call of `serialize`, from the slice as it lies to the files of the new one.
-struct Storing<'a> {
-    instance: &'a Instance,
-    found: &'a Found,
-    backend: &'a Name,
-    before: Files,
-    secrets: Vec<(String, Secret)>,
-}
-
-impl Storing<'_> {
-    /// The new stored files and the headers that the host sealed on the way. A backend is not asked to store nothing.
-    fn call(self, opened: &mut Opened, audit: &mut Audit, now: SystemTime) -> Result<(Files, Vec<String>), Stopped> {
-        let Self { instance, found, backend, before, secrets } = self;
-        if secrets.is_empty() {
-            return Ok((Files::new(), Vec::new()));
-        }
-        let running =
-            opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend stores nothing here"))?;
-        let ended = running.serialize(instance.told.clone(), before, &secrets, &found.readers);
-        let names = vec![instance.name.to_string()];
-        if let Some(unrecorded) = audit::note(audit, backend, opened, names, Ended::from(&ended), now) {
-            return Err(unrecorded.into());
-        }
-        let serialized = ended.map_err(|stopped| failure::not_serialized(instance, &stopped))?;
-        let Some(running) = opened.backend.as_mut() else { return Ok((serialized.files, serialized.sealed)) };
-        let checks = running.check(vec![(instance.told.clone(), serialized.files.clone())]);
-        let ended = Ended::from(&checks).after_plaintext(serialized.saw_plaintext);
-        let names = vec![instance.name.to_string()];
-        if let Some(unrecorded) = audit::note(audit, backend, opened, names, ended, now) {
-            return Err(unrecorded.into());
-        }
-        holds(checks, instance, found, &serialized.files)?;
-        Ok((serialized.files, serialized.sealed))
-    }
-}
-
-/// A new slice takes the old one's place only when its own backend, asked anew, calls it present for the same readers.
-fn holds(mut checks: Checks, instance: &Instance, found: &Found, files: &Files) -> Result<(), Failure> {
-    let answer = checks.answers.pop();
-    let present = |checked: &Checked| checked.state == State::Present && checked.readers == found.readers;
-    match answer {
-        Some(Ok(checked)) if !files.is_empty() && present(&checked) => Ok(()),
-        _ => Err(failure::of(instance, "its backend stored something that it does not call present itself")
-            .help(Some("nothing was changed; report this to the backend's author"))),
     }
 }
 

@@ -26,27 +26,57 @@ impl Making<'_> {
     pub fn receipt(self) -> Result<Receipt, Failure> {
         let instance = self.instance;
         let made = Time::from(self.now);
-        let generation = Generation::random()
-            .map_err(|e| failure::of(instance, format!("the system has no random numbers: {e}")))?;
+        let generation = generation(instance)?;
         let dependency = |d: &InstanceName| Some((d.clone(), *self.dependencies.get(d)?));
         Ok(Receipt {
             schema: artifacts_store::Schema,
             instance: instance.name.clone(),
             backend: self.backend,
             made,
-            expires: instance.max_age.map(|seconds| made + Duration::from_secs(seconds)),
+            expires: expiry(instance, made),
             generation,
             dependencies: instance.dependencies.values().filter_map(dependency).collect(),
             validation: artifacts_plan::validation_hash(&instance.validation)
                 .map(|hex| sha256(instance, &hex))
                 .transpose()?,
-            targets: instance.targets.iter().map(|t| TargetId { kind: t.kind, name: t.name.clone() }).collect(),
+            targets: targets(instance),
             readers: readers(instance, self.found)?,
             files: BTreeMap::new(),
             public: BTreeMap::new(),
-            sealed: self.sealed.iter().map(|hex| sha256(instance, hex)).collect::<Result<_, _>>()?,
+            sealed: hashes(instance, self.sealed)?,
         })
     }
+}
+
+/// The receipt of a slice whose files were written anew and whose secrets are the same: only who stored it and who reads it
+/// change. `sealed` are the headers of all files.
+pub fn rewritten(
+    old: &Receipt,
+    instance: &Instance,
+    found: &Found,
+    backend: BackendId,
+    sealed: BTreeSet<Sha256>,
+) -> Result<Receipt, Failure> {
+    Ok(Receipt { backend, targets: targets(instance), readers: readers(instance, found)?, sealed, ..old.clone() })
+}
+
+/// When a making at this time expires.
+pub fn expiry(instance: &Instance, made: Time) -> Option<Time> {
+    instance.max_age.map(|seconds| made + Duration::from_secs(seconds))
+}
+
+/// Hashes from hex.
+pub fn hashes(instance: &Instance, hex: &[String]) -> Result<BTreeSet<Sha256>, Failure> {
+    hex.iter().map(|hex| sha256(instance, hex)).collect()
+}
+
+/// A random generation.
+pub fn generation(instance: &Instance) -> Result<Generation, Failure> {
+    Generation::random().map_err(|e| failure::of(instance, format!("the system has no random numbers: {e}")))
+}
+
+fn targets(instance: &Instance) -> BTreeSet<TargetId> {
+    instance.targets.iter().map(|t| TargetId { kind: t.kind, name: t.name.clone() }).collect()
 }
 
 /// Which component stores it.

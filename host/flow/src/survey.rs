@@ -193,6 +193,11 @@ fn valid_receipt(slice: &Slice) -> Option<Receipt> {
 }
 
 impl Survey {
+    /// The state of each by name, as a report has it.
+    pub fn states(&self) -> BTreeMap<String, State> {
+        self.found.iter().map(|(name, found)| (name.to_string(), found.state.clone())).collect()
+    }
+
     /// What these are after some were made: present, and whatever else was made from them before is stale.
     pub fn made(&mut self, made: &BTreeSet<InstanceName>, all: &BTreeMap<InstanceName, Instance>) {
         for (name, found) in &mut self.found {

@@ -17,6 +17,10 @@ impl Report {
         if !self.removed.is_empty() {
             value["removed"] = self.removed.iter().map(Removed::json).collect();
         }
+        if let Some((opened, written)) = self.counts {
+            value["opened"] = json!(opened);
+            value["written"] = json!(written);
+        }
         value
     }
 }

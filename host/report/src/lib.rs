@@ -7,6 +7,8 @@ mod readers;
 mod removed;
 mod text;
 
+use std::collections::BTreeMap;
+
 use artifacts_plan::State;
 
 pub use diff::diff;
@@ -26,6 +28,8 @@ pub struct Report {
     pub readers: Vec<ReaderChange>,
     /// Slices without an owner.
     pub removed: Vec<Removed>,
+    /// How many instances were opened and how many written, where that counts.
+    pub counts: Option<(u64, u64)>,
 }
 
 /// One instance.
@@ -54,6 +58,14 @@ pub enum Done {
     WouldMake,
     /// It would be made again.
     WouldMakeAgain,
+    /// It is encrypted anew.
+    Rekeyed,
+    /// It would be encrypted anew.
+    WouldRekey,
+    /// A file of it was given by a person.
+    Set,
+    /// A file of it would be stored.
+    WouldSet,
     /// It was moved to the trash.
     Removed,
     /// It would be moved to the trash.
@@ -67,6 +79,10 @@ impl Done {
             Self::MadeAgain => "made again",
             Self::WouldMake => "would be made",
             Self::WouldMakeAgain => "would be made again",
+            Self::Rekeyed => "rekeyed",
+            Self::WouldRekey => "would be rekeyed",
+            Self::Set => "set",
+            Self::WouldSet => "would be set",
             Self::Removed => "removed",
             Self::WouldRemove => "would be removed",
         }
@@ -108,6 +124,15 @@ impl Failure {
 }
 
 impl Report {
+    /// Takes over what instances have become.
+    pub fn update(&mut self, states: &BTreeMap<String, State>) {
+        for row in &mut self.instances {
+            if let Some(state) = states.get(&row.name) {
+                row.state = state.clone();
+            }
+        }
+    }
+
     /// 1 when something failed, else 3 when work is left, else 0.
     pub fn exit_status(&self) -> u8 {
         let left = |row: &Row| matches!(row.state, State::Absent | State::Stale(_) | State::Blocked);

@@ -25,6 +25,9 @@ impl Report {
         if !self.instances.is_empty() {
             let _ = writeln!(text, "{}", self.count());
         }
+        if let Some((opened, written)) = self.counts {
+            let _ = writeln!(text, "{opened} opened, {written} written");
+        }
         text
     }
 
@@ -89,7 +92,7 @@ fn word(row: &Row) -> &'static str {
 fn paint(row: &Row) -> Paint {
     let color = match (&row.state, row.done) {
         (State::Error(_), _) => AnsiColor::Red,
-        (_, Some(Done::WouldMake | Done::WouldMakeAgain | Done::WouldRemove))
+        (_, Some(Done::WouldMake | Done::WouldMakeAgain | Done::WouldRekey | Done::WouldSet | Done::WouldRemove))
         | (State::Absent | State::Stale(_) | State::Blocked, _) => AnsiColor::Yellow,
         _ => AnsiColor::Green,
     };

@@ -1,9 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use artifacts_flow::{Event, Inputs, Step, Survey, Wanted, Work, Writers};
-use artifacts_plan::{Selector, State};
+use artifacts_plan::Selector;
 use artifacts_prompt::{Answers, Format, Question};
 use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_spec::InstanceName;
@@ -78,11 +78,14 @@ impl Options {
             }
             return Ok(output.report(&report));
         }
-        let (steps, refused) =
-            artifacts_flow::admit(steps, &run.instances, |instance| writers.fault(instance, &rooms.registry));
+        let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| {
+            let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
+            let unknown = run.unknown_readers(instance).filter(|_| lies);
+            unknown.or_else(|| writers.fault(instance, &rooms.registry))
+        });
         report.errors.extend(refused);
         let sought = of_steps(&steps);
-        let (consent, readers) = consent::settle(&run, global, output, run.instances(&sought), &survey)?;
+        let (consent, readers) = consent::settle(&run, global, output, run.instances(&sought), &survey, &[])?;
         report.readers = readers;
         let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| consent.fault(instance));
         report.errors.extend(refused);
@@ -189,13 +192,7 @@ fn mark(report: &mut Report, steps: &[Step], done: &dyn Fn(&Step) -> Done) {
 fn mark_made(report: &mut Report, steps: &[Step], made: &BTreeSet<InstanceName>, survey: &Survey) {
     let steps: Vec<Step> = steps.iter().filter(|step| made.contains(&step.name)).cloned().collect();
     mark(report, &steps, &|step| if step.again { Done::MadeAgain } else { Done::Made });
-    let states = survey.found.iter().map(|(name, found)| (name.to_string(), &found.state));
-    let states: BTreeMap<String, &State> = states.collect();
-    for row in &mut report.instances {
-        if let Some(state) = states.get(&row.name) {
-            row.state = (*state).clone();
-        }
-    }
+    report.update(&survey.states());
 }
 
 fn prompt_failure(error: &artifacts_prompt::Error) -> Failure {

@@ -4,12 +4,16 @@ pub mod activate;
 pub mod audit;
 pub mod backend;
 pub mod completions;
+pub mod edit;
+pub mod export;
 pub mod generate;
 pub mod get;
 pub mod graph;
 pub mod man;
 pub mod prune;
+pub mod rekey;
 pub mod schema;
+pub mod set;
 pub mod status;
 
 use std::process::ExitCode;
@@ -48,6 +52,10 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
         Command::Status(options) => options.run(&cli.global, output),
         Command::Generate(options) => options.run(&cli.global, output),
         Command::Get(options) => options.run(&cli.global, output),
+        Command::Set(options) => options.run(&cli.global, output),
+        Command::Edit(options) => options.run(&cli.global, output),
+        Command::Rekey(options) => options.run(&cli.global, output),
+        Command::Export(options) => options.run(&cli.global, output),
         Command::Prune(options) => options.run(&cli.global, output),
         Command::Graph(options) => options.run(&cli.global, output),
         Command::Activate(options) => options.run(&cli.global, output),

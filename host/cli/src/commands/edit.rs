@@ -1,0 +1,120 @@
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal as _;
+use std::process::Command;
+
+use artifacts_plan::State;
+use artifacts_ram::Folder;
+use artifacts_report::{Failure, Report};
+use artifacts_seam::Secret;
+use artifacts_spec::Name;
+use clap::Args;
+
+use super::Status;
+use crate::args::Global;
+use crate::environment::Environment;
+use crate::output::Output;
+use crate::rooms::Run;
+use crate::setting::{Setting, look};
+
+/// The largest value that comes back, in bytes.
+const LARGEST: u64 = 16 << 20;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    #[command(flatten)]
+    file: crate::file::File,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::of(global, output, &[self.file.selector()])?;
+        let (instance, file) = match self.file.resolve(&run) {
+            Ok(meant) => meant,
+            Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
+        };
+        let failed = |why: String| Failure::new(instance.name.to_string(), why);
+        let editor = editor(&run.environment, global)?;
+        let mut rooms = run.rooms()?;
+        let survey = look(&run, &mut rooms, instance)?;
+        let absent = survey.found.values().any(|found| found.state == State::Absent);
+        let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file)?;
+        let before = if absent {
+            Secret::new(Vec::new())
+        } else {
+            let mut read = artifacts_flow::retrieve(&mut rooms, &[(instance, vec![file.clone()])]);
+            let missing = || failed(format!("`{file}` did not come back"));
+            read.remove(&instance.name).ok_or_else(missing)??.files.remove(&file).ok_or_else(missing)?
+        };
+        let after = {
+            let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
+            let folder = run.ram.folder().map_err(ram)?;
+            folder.write(file.as_str(), before.expose(), 0o600).map_err(ram)?;
+            edit(&editor, &folder, &file).map_err(&failed)?;
+            Secret::new(folder.read(file.as_str(), LARGEST).map_err(ram)?.to_vec())
+        };
+        match changed(&before, after) {
+            Some(value) => {
+                let report = setting.finish(&mut rooms, value)?;
+                Ok(output.report(&report))
+            }
+            None => {
+                output.note("unchanged; nothing was written");
+                Ok(output.report(&run.rows(std::iter::once(instance), &survey)))
+            }
+        }
+    }
+}
+
+/// What the person likes to edit with.
+fn editor(environment: &Environment, global: &Global) -> Result<OsString, Failure> {
+    let said = environment.get("VISUAL").or_else(|| environment.get("EDITOR"));
+    let here = std::io::stdin().is_terminal() && !global.no_input;
+    match said {
+        Some(editor) => Ok(editor.to_owned()),
+        None if here => Ok("vi".into()),
+        None => Err(Failure::new("", "there is no terminal to edit at, and $EDITOR is not set")
+            .help(Some("`artifacts set INSTANCE FILE` takes the value from standard input"))),
+    }
+}
+
+/// Runs the editor, which may be a command with arguments, on the file in RAM. Its own temporary files belong there, too.
+fn edit(editor: &OsStr, folder: &Folder, file: &Name) -> Result<(), String> {
+    let mut script = editor.to_owned();
+    script.push(" \"$1\"");
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(script)
+        .arg("sh")
+        .arg(folder.path().join(file.as_str()))
+        .env("TMPDIR", folder.path())
+        .status()
+        .map_err(|e| format!("the editor cannot be started: {e}; nothing was changed"))?;
+    if status.success() { Ok(()) } else { Err(format!("the editor ended with {status}; nothing was changed")) }
+}
+
+/// The new value; none when it is the old one. The newline that editors put at the end of a file that had none is not meant.
+fn changed(before: &Secret, after: Secret) -> Option<Secret> {
+    let (old, new) = (before.expose(), after.expose());
+    let meant = match new.strip_suffix(b"\n") {
+        Some(bare) if !old.is_empty() && !old.ends_with(b"\n") => bare,
+        _ => new,
+    };
+    (meant != old).then(|| Secret::new(meant.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newline_of_the_editor_is_not_meant() {
+        let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+        let changed = |old, new| changed(&secret(old), secret(new));
+        assert_eq!(changed("a", "a\n"), None);
+        assert_eq!(changed("a\n", "a\n"), None);
+        assert_eq!(changed("a", "b\n"), Some(secret("b")));
+        assert_eq!(changed("a\n", "b\n"), Some(secret("b\n")));
+        assert_eq!(changed("", "b\n"), Some(secret("b\n")));
+        assert_eq!(changed("a\n", "a"), Some(secret("a")));
+    }
+}

@@ -1,0 +1,134 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::Secret;
+use artifacts_spec::{File, InstanceName, Name};
+use clap::Args;
+use serde_json::json;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+use crate::tree::Tree;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The machine or user
+    #[arg(value_name = "TARGET")]
+    target: String,
+    /// A folder that is not there yet, or empty, on a file system in RAM
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Show what would be written, and open and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A file on its way to the new machine.
+struct Piece<'a> {
+    instance: &'a Instance,
+    file: &'a Name,
+    path: &'a str,
+    mode: u32,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::begin(global, output)?;
+        let failed = |why: String| Failure::new(self.target.clone(), why);
+        let pieces = self.pieces(&run)?;
+        let paths: BTreeSet<&str> = pieces.iter().map(|piece| piece.path).collect();
+        if paths.len() < pieces.len() {
+            return Err(failed("two files have one path".to_owned()).help(Some("give each its own `path`")));
+        }
+        if self.dry_run {
+            return Ok(tell(output, &pieces, None));
+        }
+        let tree = Tree::begin(&self.folder)?;
+        let mut rooms = run.rooms()?;
+        let mut wanted: BTreeMap<&InstanceName, (&Instance, Vec<Name>)> = BTreeMap::new();
+        for piece in &pieces {
+            let files = &mut wanted.entry(&piece.instance.name).or_insert((piece.instance, Vec::new())).1;
+            files.push(piece.file.clone());
+        }
+        let mut values: BTreeMap<InstanceName, BTreeMap<Name, Secret>> = BTreeMap::new();
+        for (name, read) in artifacts_flow::retrieve(&mut rooms, &wanted.into_values().collect::<Vec<_>>()) {
+            values.insert(name, read?.files);
+        }
+        Run::warn_of_missing_walls(&rooms, output);
+        let mut sizes = Vec::new();
+        for piece in &pieces {
+            let value = values.get(&piece.instance.name).and_then(|files| files.get(piece.file));
+            let value = value.ok_or_else(|| failed(format!("`{}` did not come back", piece.file)))?;
+            tree.write(Path::new(piece.path), value.expose(), piece.mode)
+                .map_err(|why| failed(format!("{} cannot be written: {why}", piece.path)))?;
+            sizes.push(value.size());
+        }
+        tree.appear().map_err(|why| failed(format!("{} cannot be made: {why}", self.folder.display())))?;
+        Ok(tell(output, &pieces, Some(&sizes)))
+    }
+
+    /// Of the target's own artifacts, the secret files that no backend brings there and that have a place of their own.
+    fn pieces<'a>(&self, run: &'a Run) -> Result<Vec<Piece<'a>>, Failure> {
+        let failed = |why: String| Failure::new(self.target.clone(), why);
+        let target = |instance: &&Instance| match &instance.name {
+            InstanceName::Machine { target, .. } | InstanceName::User { target, .. } => target.as_str() == self.target,
+            InstanceName::Shared { .. } => false,
+        };
+        let own: Vec<&Instance> = run.instances.values().filter(target).collect();
+        let kinds: BTreeSet<&str> =
+            own.iter().flat_map(|one| &one.targets).map(|target| target.kind.as_str()).collect();
+        if kinds.len() > 1 {
+            let kinds: Vec<&str> = kinds.into_iter().collect();
+            return Err(failed(format!("there is more than one target of this name: {}", kinds.join(", "))));
+        }
+        let mut pieces = Vec::new();
+        for instance in &own {
+            for (name, file) in &instance.files {
+                let Some(path) = installed(instance, name, file) else { continue };
+                let mode = file.mode.as_deref().unwrap_or("0400");
+                let mode = u32::from_str_radix(mode, 8).map_err(|_| {
+                    failed(format!("{}/{name} has the mode `{mode}`, which is no number", instance.name))
+                })?;
+                pieces.push(Piece { instance, file: name, path, mode: mode & 0o777 });
+            }
+        }
+        if pieces.is_empty() {
+            let why = if own.is_empty() { "it has no artifact of its own" } else { "it has no file for an installer" };
+            return Err(failed(why.to_owned()).help(Some(
+                "an installer brings what is `deploy = false` and has a `path` of its own, such as a host's private key",
+            )));
+        }
+        Ok(pieces)
+    }
+}
+
+/// Where an installer puts a file. The usual place is one that backends fill.
+fn installed<'a>(instance: &Instance, name: &Name, file: &'a File) -> Option<&'a str> {
+    let usual = format!("/artifacts/{}/{name}", instance.name.artifact());
+    file.path.as_deref().filter(|path| file.secret && !file.deploy && path.starts_with('/') && !path.ends_with(&usual))
+}
+
+fn tell(output: &Output, pieces: &[Piece<'_>], sizes: Option<&[u64]>) -> Status {
+    let size = |at: usize| sizes.and_then(|sizes| sizes.get(at)).copied();
+    if output.json() {
+        let row = |(at, piece): (usize, &Piece<'_>)| {
+            json!({
+                "path": piece.path, "instance": piece.instance.name.to_string(), "file": piece.file.as_str(),
+                "mode": format!("{:04o}", piece.mode), "size": size(at),
+            })
+        };
+        let files: Vec<_> = pieces.iter().enumerate().map(row).collect();
+        output.line(&json!({"schema": 1, "files": files, "errors": []}).to_string());
+    } else {
+        for (at, piece) in pieces.iter().enumerate() {
+            let what = size(at).map_or_else(|| "would be written".to_owned(), |size| format!("{size} bytes"));
+            let line = format!("{} {:04o} {}/{} {what}", piece.path, piece.mode, piece.instance.name, piece.file);
+            output.line(&artifacts_report::escaped(&line));
+        }
+    }
+    Status::DONE
+}

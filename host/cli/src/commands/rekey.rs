@@ -1,0 +1,91 @@
+use std::collections::BTreeSet;
+
+use artifacts_flow::{Survey, Writers, stored_readers, wants_rekey};
+use artifacts_plan::Selector;
+use artifacts_report::{Done, Failure, Report, reader_changes};
+use artifacts_spec::InstanceName;
+use clap::Args;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::{Chosen, Run};
+use crate::{consent, dry_run, writing};
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Encrypt everything anew that is stored, not only what has other readers now
+    #[arg(long)]
+    all: bool,
+    /// Show what would be encrypted anew and to whom, and open and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let run = Run::of(global, output, &selectors)?;
+        let chosen = run.choose(&selectors);
+        let mut rooms = run.rooms()?;
+        let mut survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+        let mut names = self.wanted(&chosen, &survey);
+        let mut writers = Writers::default();
+        // Nothing is written, not even a lock, when there is nothing to do.
+        if !self.dry_run && !names.is_empty() {
+            writers = Writers::lock(&rooms, run.instances(&names), &writing::options(global, &run));
+            survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+            names = self.wanted(&chosen, &survey);
+        }
+        Run::warn_of_missing_walls(&rooms, output);
+        let changes = stored_readers(run.instances(&names), &survey);
+        if !output.json() {
+            output.painted(&reader_changes(&changes));
+        }
+        let mut report = run.report(&chosen, &survey);
+        report.errors.extend(survey.errors.iter().cloned());
+        if self.dry_run {
+            report.readers = changes;
+            dry_run::describe(&mut report, &run, &survey, &names);
+            mark(&mut report, &names, Done::WouldRekey);
+            return Ok(output.report(&report));
+        }
+        let (consent, _) = consent::settle(&run, global, output, run.instances(&names), &survey, &changes)?;
+        report.readers = changes;
+        names.retain(|name| {
+            let fault = run.instances.get(name).and_then(|instance| {
+                let fault = run.unknown_readers(instance).or_else(|| writers.fault(instance, &rooms.registry));
+                fault.or_else(|| consent.fault(instance))
+            });
+            let fit = fault.is_none();
+            report.errors.extend(fault);
+            fit
+        });
+        let mut tell = |name: &InstanceName| output.progress(&format!("rekeyed {name}"));
+        let done =
+            artifacts_flow::rekey(&mut rooms, &run.instances, &survey, &names, &consent, &mut writers, &mut tell);
+        survey.rekeyed(&done.done);
+        writing::tell_git(&run, &writers, output);
+        report.errors.extend(done.failures);
+        report.counts = Some((done.opened, done.written));
+        report.update(&survey.states());
+        mark(&mut report, &done.done, Done::Rekeyed);
+        Ok(output.report(&report))
+    }
+
+    fn wanted(&self, chosen: &Chosen, survey: &Survey) -> BTreeSet<InstanceName> {
+        let wants =
+            |name: &&InstanceName| survey.found.get(*name).is_some_and(|found| wants_rekey(&found.state, self.all));
+        chosen.names.iter().filter(wants).cloned().collect()
+    }
+}
+
+fn mark(report: &mut Report, names: &BTreeSet<InstanceName>, done: Done) {
+    let names: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
+    for row in report.instances.iter_mut().filter(|row| names.contains(&row.name)) {
+        row.done = Some(done);
+    }
+}

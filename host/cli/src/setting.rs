@@ -1,0 +1,92 @@
+//! A file that a person gives: everything is asked and locked before the value is.
+
+use std::collections::BTreeSet;
+
+use artifacts_flow::{Consent, Found, Rooms, Survey, Writers, unsettable};
+use artifacts_plan::Instance;
+use artifacts_report::{Done, Failure, Report};
+use artifacts_seam::Secret;
+use artifacts_spec::{InstanceName, Name};
+
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+use crate::{consent, writing};
+
+/// One instance, found, locked and agreed to.
+pub struct Setting<'a> {
+    run: &'a Run,
+    output: &'a Output,
+    pub instance: &'a Instance,
+    file: &'a Name,
+    survey: Survey,
+    writers: Writers,
+    consent: Consent,
+}
+
+/// What an instance is now, when one of its files can be set.
+pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Survey, Failure> {
+    let survey = artifacts_flow::survey(rooms, &run.instances, &only(instance));
+    let found =
+        survey.found.get(&instance.name).ok_or_else(|| Failure::new(instance.name.to_string(), "it is not there"))?;
+    match unsettable(instance, found) {
+        Some(fault) => Err(survey.errors.into_iter().next().unwrap_or(fault)),
+        None => Ok(survey),
+    }
+}
+
+fn only(instance: &Instance) -> BTreeSet<InstanceName> {
+    BTreeSet::from([instance.name.clone()])
+}
+
+impl<'a> Setting<'a> {
+    pub fn begin(
+        run: &'a Run,
+        rooms: &mut Rooms<'_>,
+        global: &Global,
+        output: &'a Output,
+        instance: &'a Instance,
+        file: &'a Name,
+    ) -> Result<Self, Failure> {
+        look(run, rooms, instance)?;
+        let writers = Writers::lock(rooms, std::iter::once(instance), &writing::options(global, run));
+        if let Some(fault) = writers.fault(instance, &rooms.registry) {
+            return Err(fault);
+        }
+        let survey = look(run, rooms, instance)?;
+        Run::warn_of_missing_walls(rooms, output);
+        // A public file is encrypted to nobody.
+        let sealed = instance.files.get(file).is_some_and(|file| file.secret);
+        let sought =
+            std::iter::once(instance).filter(|_| sealed || survey.found.values().all(|found| found.receipt.is_none()));
+        if let Some(fault) = run.unknown_readers(instance).filter(|_| sealed) {
+            return Err(fault);
+        }
+        let (consent, _) = consent::settle(run, global, output, sought, &survey, &[])?;
+        if let Some(fault) = consent.fault(instance) {
+            return Err(fault);
+        }
+        Ok(Self { run, output, instance, file, survey, writers, consent })
+    }
+
+    /// Stores the value and tells what became of it.
+    pub fn finish(mut self, rooms: &mut Rooms<'_>, value: Secret) -> Result<Report, Failure> {
+        let found: &Found = self
+            .survey
+            .found
+            .get(&self.instance.name)
+            .ok_or_else(|| Failure::new(self.instance.name.to_string(), "it is not there"))?;
+        let changes =
+            artifacts_flow::set(rooms, self.instance, found, &self.consent, &mut self.writers, self.file, value)?;
+        self.output.painted(&changes);
+        writing::tell_git(self.run, &self.writers, self.output);
+        let survey = artifacts_flow::survey(rooms, &self.run.instances, &only(self.instance));
+        let mut report = self.run.rows(std::iter::once(self.instance), &survey);
+        report.errors.extend(survey.errors);
+        for row in &mut report.instances {
+            row.done = Some(Done::Set);
+            row.notes = self.run.made_from(&self.instance.name);
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,79 @@
+//! A tree of files in RAM that appears whole or not at all.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use artifacts_ram::{Folder, Ram, make_folder, open_folder, write_new};
+use artifacts_report::Failure;
+use rustix::fs::{Mode, fchmod};
+
+/// Where it grows before it appears.
+const GROWING: &str = "tree";
+
+pub struct Tree {
+    growing: Folder,
+    root: OwnedFd,
+    place: PathBuf,
+}
+
+impl Tree {
+    /// A tree that shall appear at `place`, where nothing lies or an empty folder.
+    pub fn begin(place: &Path) -> Result<Self, Failure> {
+        let failed = |why: String| Failure::new(place.display().to_string(), why);
+        let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
+        if std::fs::symlink_metadata(place).is_ok() && !empty(place) {
+            return Err(failed("it is there already, and not an empty folder".to_owned()).help(Some("name a new one")));
+        }
+        let above = match place.parent() {
+            Some(above) if !above.as_os_str().is_empty() => above.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let found = Ram::find(&[above]).map_err(|e| {
+            failed(format!("private keys are not written there: {e}"))
+                .help(Some("name a folder on a file system in RAM, such as one below $XDG_RUNTIME_DIR or /dev/shm"))
+        })?;
+        let growing = found.folder().map_err(ram)?;
+        let root = growing.subfolder(GROWING).map_err(ram)?;
+        // An installer gives the machine's own folders the modes that it finds here.
+        readable(&root).map_err(|e| failed(e.to_string()))?;
+        Ok(Self { growing, root, place: place.to_owned() })
+    }
+
+    /// Writes a file that the new machine shall have at this absolute path.
+    pub fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
+        let mut names = Vec::new();
+        for part in path.components() {
+            match part {
+                Component::RootDir => {}
+                Component::Normal(name) => names.push(name.to_str().ok_or("its path is no text")?),
+                _ => return Err("its path leads upwards".to_owned()),
+            }
+        }
+        let (file, folders) = names.split_last().ok_or("its path names no file")?;
+        let mut here = self.root.as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
+        for folder in folders {
+            here = match make_folder(&here, folder) {
+                Ok(made) => {
+                    readable(&made).map_err(|e| e.to_string())?;
+                    made
+                }
+                // Most likely it is there, made for another file.
+                Err(_) => open_folder(&here, folder).map_err(|e| e.to_string())?,
+            };
+        }
+        write_new(&here, file, bytes, mode).map_err(|e| e.to_string())
+    }
+
+    /// Lets it appear.
+    pub fn appear(self) -> Result<(), String> {
+        std::fs::rename(self.growing.path().join(GROWING), &self.place).map_err(|e| e.to_string())
+    }
+}
+
+fn empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+fn readable(folder: &OwnedFd) -> std::io::Result<()> {
+    Ok(fchmod(folder, Mode::from_raw_mode(0o755))?)
+}

@@ -1,0 +1,123 @@
+//! Encrypting anew to whom is declared now: the secrets stay as they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use artifacts_plan::{Instance, Reason, State};
+use artifacts_report::{Failure, ReaderChange};
+use artifacts_spec::InstanceName;
+
+use crate::storing::Storing;
+use crate::{Consent, Found, Read, Rooms, Survey, Writers, failure, receipt, retrieve};
+
+/// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
+const AT_ONCE: usize = 1000;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Rekeyed {
+    /// The instances that are encrypted anew.
+    pub done: BTreeSet<InstanceName>,
+    /// How many instances were opened.
+    pub opened: u64,
+    /// How many were written.
+    pub written: u64,
+    /// What failed, and is as it was.
+    pub failures: Vec<Failure>,
+}
+
+/// Whether an instance is to be encrypted anew: its readers changed, or it is stored and all are wanted. Of one that does not
+/// lie as it was stored nobody knows the readers; it is wanted, and will fail, so that nobody takes it for done.
+pub fn wants_rekey(state: &State, all: bool) -> bool {
+    let readers = |reason: &Reason| matches!(reason.kind, "readers" | "receipt");
+    match state {
+        State::Stale(reasons) => all || reasons.iter().any(readers),
+        State::Present => all,
+        _ => false,
+    }
+}
+
+/// Who read each file by the receipt, and who will.
+pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<ReaderChange> {
+    let mut changes = Vec::new();
+    for instance in instances {
+        let Some(found) = survey.found.get(&instance.name) else { continue };
+        let Some(receipt) = &found.receipt else { continue };
+        for (file, after) in &found.readers {
+            let after: BTreeSet<String> = after.iter().cloned().collect();
+            let before =
+                receipt.readers.iter().find(|(name, _)| name.as_str() == file).map(|(_, readers)| readers.clone());
+            let Some(before) = before.filter(|before| *before != after) else { continue };
+            changes.push(ReaderChange { instance: instance.name.to_string(), file: file.clone(), before, after });
+        }
+    }
+    changes
+}
+
+/// Opens each instance and writes it anew, one by one: an end at any moment leaves each as it was or as it shall be, and the
+/// next run does the others. A failure stops no other.
+pub fn rekey(
+    rooms: &mut Rooms<'_>,
+    instances: &BTreeMap<InstanceName, Instance>,
+    survey: &Survey,
+    names: &BTreeSet<InstanceName>,
+    consent: &Consent,
+    writers: &mut Writers,
+    tell: &mut dyn FnMut(&InstanceName),
+) -> Rekeyed {
+    let mut rekeyed = Rekeyed::default();
+    let work: Vec<(&Instance, &Found)> =
+        names.iter().filter_map(|name| instances.get(name).zip(survey.found.get(name))).collect();
+    for some in work.chunks(AT_ONCE) {
+        let wanted: Vec<_> = some.iter().map(|(one, _)| (*one, one.secret_files().cloned().collect())).collect();
+        let mut read = retrieve(rooms, &wanted);
+        for (instance, found) in some {
+            if rooms.cancel.load(Ordering::Relaxed) {
+                rekeyed.failures.push(failure::of(instance, "it was not reached before the run was ended"));
+                continue;
+            }
+            let missing = || Err(failure::of(instance, "it was not read"));
+            let ended = read.remove(&instance.name).unwrap_or_else(missing).and_then(|read| {
+                rekeyed.opened += 1;
+                one(rooms, Storing { instance, found, consent }, read, writers)
+            });
+            match ended {
+                Ok(()) => {
+                    rekeyed.written += 1;
+                    rekeyed.done.insert(instance.name.clone());
+                    tell(&instance.name);
+                }
+                Err(failure) => rekeyed.failures.push(failure),
+            }
+        }
+    }
+    rekeyed
+}
+
+fn one(rooms: &mut Rooms<'_>, storing: Storing<'_>, read: Read, writers: &mut Writers) -> Result<(), Failure> {
+    let Storing { instance, found, .. } = storing;
+    let slice = storing.slice(rooms, writers)?.filter(|slice| slice.fingerprint() == read.fingerprint);
+    let (slice, old) = slice.zip(found.receipt.as_ref()).ok_or_else(|| {
+        failure::of(instance, "it changed while it was read").help(Some("nothing was changed; run again"))
+    })?;
+    let public = slice.public.clone();
+    let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
+    let stored = storing.serialize(rooms, Some(slice), &secrets).map_err(|stopped| stopped.failure)?;
+    let sealed = receipt::hashes(instance, &stored.sealed)?;
+    let receipt = receipt::rewritten(old, instance, found, stored.backend, sealed)?;
+    storing.commit(rooms, writers, stored.files, public, receipt)
+}
+
+impl Survey {
+    /// What these are after they were encrypted anew: whatever else made them stale still does.
+    pub fn rekeyed(&mut self, done: &BTreeSet<InstanceName>) {
+        for (_, found) in self.found.iter_mut().filter(|(name, _)| done.contains(*name)) {
+            if let State::Stale(reasons) = &mut found.state {
+                reasons.retain(|reason| reason.kind != "readers");
+                if reasons.is_empty() {
+                    found.state = State::Present;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! One file: given, edited, exported.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+use artifacts_tests::fleet::{Fleet, Ran};
+use serde_json::{Value, json};
+
+const MAKE: &str =
+    "#!/bin/bash\nprintf 'first of one' > $out/one\nprintf 'first of two' > $out/two\nprintf 'shown\\n' > $out/pub\n";
+
+/// `web1` and an admin; `pair` has two secret files and a public one, `from` is made from it.
+fn fleet(backend: &str) -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let make = fleet.generator("make", MAKE)?;
+    let copy = fleet.generator("copy", "#!/bin/bash\ncat $in/pair/one > $out/secret\n")?;
+    let admin = fleet.new_key("admin")?;
+    let pair =
+        json!({"backend": backend, "files": {"one": {}, "two": {}, "pub": {"secret": false}}, "generator": make});
+    let from = json!({"backend": "agenix", "files": {"secret": {}}, "dependencies": ["pair"], "generator": copy});
+    let mut fleet = fleet.machine("web1", &json!({"pair": pair, "from": from}))?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
+    Ok(fleet)
+}
+
+fn made() -> Result<Fleet> {
+    let fleet = fleet("agenix")?;
+    fleet.run(["generate"])?.ends(0);
+    Ok(fleet)
+}
+
+/// Runs a command with a standard input.
+fn given(fleet: &Fleet, arguments: &[&str], value: &[u8]) -> Result<Ran> {
+    let mut child =
+        fleet.command(arguments)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let _ = child.stdin.take().unwrap().write_all(value);
+    Ok(child.wait_with_output()?.into())
+}
+
+const ONE: &str = "secrets/per-machine/web1/pair/one.age";
+const TWO: &str = "secrets/per-machine/web1/pair/two.age";
+
+#[test]
+fn a_file_is_set_without_a_key_and_its_neighbour_stays_byte_for_byte() -> Result<()> {
+    let fleet = made()?;
+    let before = fleet.stored()?;
+    let ran = given(&fleet, &["set", "pair", "one"], b"second\0of one\n")?.ends(0).never_says("second");
+    ran.says("made from it: per-machine/web1/from");
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"second\0of one\n");
+    let after = fleet.stored()?;
+    assert_eq!(after["per-machine/web1/pair/two.age"], before["per-machine/web1/pair/two.age"]);
+    assert_eq!(after["per-machine/web1/pair/public/pub"], b"shown\n");
+    let ran = fleet.run(["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("per-machine/web1/pair"), "present");
+    assert_eq!(ran.state("per-machine/web1/from"), "stale (dependency)");
+    // Both can still be read: the header of the one that stayed is still known.
+    let key = fleet.key_file("admin");
+    for (file, value) in [("one", "second\0of one\n"), ("two", "first of two")] {
+        let ran = fleet.run(["-i", key.to_str().unwrap(), "get", "pair", file])?.ends(0);
+        assert_eq!(ran.stdout, value);
+    }
+    Ok(())
+}
+
+#[test]
+fn with_other_readers_the_others_are_read_and_it_says_why() -> Result<()> {
+    let mut fleet = made()?;
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    let before = fleet.stored()?;
+    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("--accept-readers");
+    let ran = given(&fleet, &["--accept-readers", "set", "pair", "one"], b"x")?.ends(1);
+    ran.says("its readers changed, so all of its files are encrypted anew, and the others cannot be read").says("-i");
+    assert_eq!(fleet.stored()?, before);
+    let key = fleet.key_file("admin");
+    given(&fleet, &["-i", key.to_str().unwrap(), "set", "pair", "one"], b"x")?.ends(0);
+    assert_eq!(fleet.decrypt("second", ONE)?, b"x");
+    assert_eq!(fleet.decrypt("second", TWO)?, b"first of two");
+    Ok(())
+}
+
+#[test]
+fn a_public_file_is_set_for_nobody_and_shown_as_a_diff() -> Result<()> {
+    let mut fleet = made()?;
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    given(&fleet, &["set", "pair", "pub"], b"other\n")?.ends(3).says("- shown").says("+ other");
+    // Whom the secret files are encrypted to is still told as it is.
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/pair"), "stale (readers)");
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
+    Ok(())
+}
+
+#[test]
+fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> Result<()> {
+    let mut fleet = fleet("agenix")?;
+    fleet.run(["set", "pair", "three"])?.ends(1).says("it has no file `three`");
+    fleet.run(["set", "nothing", "one"])?.ends(1).says("no instance or artifact is named so");
+    fleet.run(["set", "pair", "one"])?.ends(1).says("it is not made yet").says("generate per-machine/web1/pair");
+    // One that is all of its artifact is made by it.
+    fleet.of("web1")["artifacts"]["from"]["dependencies"] = json!([]);
+    given(&fleet, &["set", "from", "secret"], b"by hand")?.ends(0);
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
+    given(&fleet, &["set", "from", "secret"], b"")?.ends(1).says("standard input is empty");
+    given(&fleet, &["set", "--dry-run", "from", "secret"], b"")?.ends(0).says("would be set");
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
+    fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("dummy");
+    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("it is made on the target");
+    fs::write(fleet.path().join("secrets/per-machine/web1/from/secret.age"), "x")?;
+    given(&fleet, &["set", "from", "secret"], b"x")?.ends(1).says("adopt");
+    Ok(())
+}
+
+/// Runs `edit` with a script as the editor.
+fn edit(fleet: &Fleet, script: &str, file: &str) -> Result<Ran> {
+    let editor = fleet.path().join("editor");
+    fs::write(&editor, format!("#!/bin/bash\n{script}\n"))?;
+    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755))?;
+    let key = fleet.key_file("admin");
+    let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", file])?;
+    command.env_remove("VISUAL").env("EDITOR", format!("'{}' --wait", editor.display()));
+    Ok(command.output()?.into())
+}
+
+#[test]
+fn a_file_is_edited_in_ram_and_an_unchanged_one_is_not_written() -> Result<()> {
+    let fleet = made()?;
+    let seen = fleet.path().join("seen");
+    let script = format!(
+        "shift; stat -f -c %T \"$1\" > '{0}'; stat -c %a \"$1\" >> '{0}'; echo \"$1\" >> '{0}'; sed -i s/first/second/ \"$1\"",
+        seen.display()
+    );
+    edit(&fleet, &script, "one")?.ends(0).never_says("second of one");
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"second of one");
+    let seen = fs::read_to_string(seen)?;
+    let [kind, mode, path] = seen.lines().collect::<Vec<_>>()[..] else { panic!("{seen}") };
+    assert_eq!((kind, mode), ("tmpfs", "600"));
+    assert!(!std::path::Path::new(path).exists(), "it is gone afterwards");
+    let before = fleet.stored()?;
+    edit(&fleet, "true", "one")?.says("unchanged; nothing was written");
+    edit(&fleet, "shift; echo >> \"$1\"", "one")?.says("unchanged; nothing was written");
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn an_editor_that_fails_or_is_killed_writes_nothing_and_leaves_nothing() -> Result<()> {
+    let fleet = made()?;
+    let before = fleet.stored()?;
+    let path = fleet.path().join("path");
+    let note = format!("shift; echo spoiled > \"$1\"; echo backup > \"$1~\"; echo \"$1\" > '{}'; ", path.display());
+    for end in ["exit 1", "kill -9 $$", "rm \"$1\"", "rm \"$1\"; ln -s /etc/passwd \"$1\"", "rm \"$1\"; mkfifo \"$1\""]
+    {
+        edit(&fleet, &format!("{note}{end}"), "one")?.ends(1).never_says("spoiled");
+        assert_eq!(fleet.stored()?, before, "{end}");
+        let folder = std::path::PathBuf::from(fs::read_to_string(&path)?.trim());
+        assert!(!folder.parent().unwrap().exists(), "{end}");
+    }
+    let mut command = fleet.command(["edit", "pair", "one"])?;
+    command.env_remove("VISUAL").env_remove("EDITOR");
+    let ran: Ran = command.output()?.into();
+    ran.ends(1).says("there is no terminal to edit at");
+    Ok(())
+}
+
+#[test]
+fn an_installer_finds_the_host_s_private_key_in_its_place_and_nothing_else() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let admin = fleet.new_key("admin")?;
+    let host = fleet.generator(
+        "host",
+        "#!/bin/bash\nssh-keygen -q -t ed25519 -N '' -C root@new -f $out/key && mv $out/key.pub $out/pub\n",
+    )?;
+    let plain = fleet.generator("plain", "#!/bin/bash\necho secret > $out/secret\n")?;
+    let key = json!({"deploy": false, "path": "/etc/ssh/ssh_host_ed25519_key", "mode": "0600"});
+    let usual = json!({"deploy": false, "path": "/run/artifacts/ca/secret"});
+    let artifacts = json!({
+        "host": {"backend": "agenix", "files": {"key": key, "pub": {"secret": false}}, "generator": host},
+        "ca": {"backend": "agenix", "files": {"secret": usual}, "generator": plain},
+        "app": {"backend": "agenix", "files": {"secret": {"path": "/var/lib/app"}}, "generator": plain},
+    });
+    let mut fleet = fleet.machine("new", &artifacts)?;
+    fleet.of("new")["config"]["agenix"] = json!({"publicUserKeys": [admin]});
+    // First the key alone; its public half is then the machine's, and the rest is made for it.
+    fleet.run(["generate", "host"])?.ends(0);
+    let public = fs::read_to_string(fleet.path().join("secrets/per-machine/new/host/public/pub"))?;
+    fleet.of("new")["config"]["agenix"]["publicHostKey"] = json!(public.trim());
+    let identity = fleet.key_file("admin");
+    let identity = identity.to_str().unwrap();
+    fleet.run(["--accept-readers", "-i", identity, "generate"])?.ends(0);
+    let ram = tempfile::tempdir_in("/dev/shm")?;
+    let place = ram.path().join("extra");
+    let place = place.to_str().unwrap();
+    fleet.run(["export", "--dry-run", "new", place])?.ends(0).says("/etc/ssh/ssh_host_ed25519_key 0600");
+    let ran = fleet.run(["-i", identity, "--json", "export", "new", place])?.ends(0);
+    assert_eq!(ran.json()["files"].as_array().unwrap().len(), 1, "{ran}");
+    let laid = ram.path().join("extra/etc/ssh/ssh_host_ed25519_key");
+    assert_eq!(fs::metadata(&laid)?.permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(ram.path().join("extra/etc"))?.permissions().mode() & 0o777, 0o755);
+    let output = Command::new("age")
+        .arg("-d")
+        .arg("-i")
+        .arg(&laid)
+        .arg(fleet.path().join("secrets/per-machine/new/app/secret.age"))
+        .output()?;
+    assert_eq!(output.stdout, b"secret\n", "the machine reads with it what is deployed to it");
+    // Nothing is overwritten, nothing goes to a disk, nothing leads upwards.
+    fleet.run(["-i", identity, "export", "new", place])?.ends(1).says("it is there already");
+    let disk = fleet.path().join("extra");
+    let on_disk = fleet.run(["-i", identity, "export", "new", disk.to_str().unwrap()])?;
+    if on_disk.status != Some(0) {
+        on_disk.ends(1).says("not RAM-backed");
+        assert!(!disk.exists());
+    }
+    fleet.of("new")["artifacts"]["host"]["files"]["key"]["path"] = json!("/etc/../../key");
+    let other = ram.path().join("other");
+    fleet.run(["-i", identity, "export", "new", other.to_str().unwrap()])?.ends(1).says("leads upwards");
+    assert!(!other.exists());
+    assert_eq!(fs::read_dir(ram.path())?.count(), 1, "nothing is left");
+    fleet.run(["export", "nobody", "/dev/shm/x"])?.ends(1).says("it has no artifact of its own");
+    let _: Value = fleet.spec();
+    Ok(())
+}

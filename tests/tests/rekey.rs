@@ -1,0 +1,185 @@
+//! Encrypting anew to whom is declared now.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::process::Stdio;
+
+use anyhow::Result;
+use artifacts_tests::fleet::Fleet;
+use serde_json::{Value, json};
+
+const MAKE: &str = "#!/bin/bash\nfor f in one two; do printf 'made %s' \"$RANDOM$RANDOM$RANDOM\" > \"$out/$f\"; done\n";
+
+fn artifact(generator: &Value, shared: bool) -> Value {
+    json!({"backend": "agenix", "shared": shared, "files": {"one": {}, "two": {}}, "generator": generator})
+}
+
+/// So many artifacts of `web1` with an admin, and one that it shares with `web2`; all made.
+fn fleet(count: usize) -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let make = fleet.generator("make", MAKE)?;
+    let admin = fleet.new_key("admin")?;
+    let own: serde_json::Map<String, Value> =
+        (0..count).map(|number| (format!("a{number:03}"), artifact(&make, false))).collect();
+    let mut all = Value::Object(own);
+    all["shared"] = artifact(&make, true);
+    let mut fleet = fleet
+        .machine("web1", &all)?
+        .machine("web2", &json!({"a": artifact(&make, false), "shared": artifact(&make, true)}))?;
+    for machine in ["web1", "web2"] {
+        fleet.of(machine)["config"]["agenix"]["publicUserKeys"] = json!([admin]);
+    }
+    fleet.run(["generate", "--jobs", "4"])?.ends(0);
+    Ok(fleet)
+}
+
+fn rekey(fleet: &Fleet, more: &[&str]) -> Result<artifacts_tests::fleet::Ran> {
+    let key = fleet.key_file("admin");
+    let mut arguments = vec!["-i", key.to_str().unwrap(), "rekey"];
+    arguments.extend(more);
+    fleet.run(arguments)
+}
+
+#[test]
+fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> Result<()> {
+    let mut fleet = fleet(3)?;
+    let before = fleet.stored()?;
+    let plain = fleet.decrypt("admin", "secrets/per-machine/web2/a/one.age")?;
+    rekey(&fleet, &[])?.ends(0).says("0 opened, 0 written");
+    assert_eq!(fleet.stored()?, before);
+    let second = fleet.new_key("second")?;
+    fleet.of("web2")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    // Readers before and after are shown; nothing is written before somebody agrees.
+    let ran = rekey(&fleet, &["--dry-run"])?.ends(3).says(&format!("+ {second}")).says("would be rekeyed");
+    ran.never_says("per-machine/web1/a000: one");
+    let ran = rekey(&fleet, &[])?.ends(1).says("--accept-readers").says("0 opened, 0 written");
+    ran.says(&format!("+ {second}"));
+    assert_eq!(fleet.stored()?, before);
+    // `web2`'s own, and the shared one: two of five.
+    let ran = rekey(&fleet, &["--accept-readers", "--json"])?.ends(0);
+    assert_eq!((ran.json()["opened"].clone(), ran.json()["written"].clone()), (json!(2), json!(2)));
+    let after = fleet.stored()?;
+    let changed: Vec<&String> = before.keys().filter(|name| before[*name] != after[*name]).collect();
+    assert!(changed.iter().all(|name| name.starts_with("per-machine/web2/a/") || name.starts_with("shared/shared/")));
+    assert_eq!(changed.len(), 6, "two files and a receipt of each: {changed:?}");
+    assert_eq!(fleet.decrypt("second", "secrets/per-machine/web2/a/one.age")?, plain);
+    assert_eq!(fleet.decrypt("web2", "secrets/per-machine/web2/a/one.age")?, plain);
+    fleet.run(["status"])?.ends(0);
+    rekey(&fleet, &["--all"])?.ends(0).says("5 opened, 5 written");
+    assert_eq!(fleet.decrypt("web2", "secrets/per-machine/web2/a/one.age")?, plain);
+    Ok(())
+}
+
+#[test]
+fn a_machine_joins_a_shared_artifact_and_another_leaves_it() -> Result<()> {
+    let mut fleet = fleet(0)?;
+    let shared = "secrets/shared/shared/two.age";
+    let plain = fleet.decrypt("web2", shared)?;
+    let web2 = fleet.of("web2")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
+    fleet.of("web2")["artifacts"].as_object_mut().unwrap().remove("shared");
+    let declared = fleet.of("web1")["artifacts"]["shared"].clone();
+    let mut fleet = fleet.machine("web3", &json!({"shared": declared}))?;
+    let admins = fleet.of("web1")["config"]["agenix"]["publicUserKeys"].clone();
+    fleet.of("web3")["config"]["agenix"]["publicUserKeys"] = admins;
+    let web3 = fleet.of("web3")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("shared/shared"), "stale (readers)");
+    rekey(&fleet, &["--accept-readers"])?.ends(0).says(&format!("- {web2}")).says(&format!("+ {web3}"));
+    assert_eq!(fleet.decrypt("web3", shared)?, plain);
+    assert_eq!(fleet.decrypt("web1", shared)?, plain);
+    let refused = fleet.decrypt("web2", shared).unwrap_err().to_string();
+    assert!(refused.contains("no identity matched"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_opened_is_named_and_stops_no_other() -> Result<()> {
+    let mut fleet = fleet(3)?;
+    let slice = fleet.path().join("secrets/per-machine/web1/a001/one.age");
+    let text = fs::read_to_string(&slice)?;
+    let admin2 = fleet.new_key("admin2")?;
+    for machine in ["web1", "web2"] {
+        fleet.of(machine)["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(admin2));
+    }
+    // Of a slice that was tampered with nothing is opened, and a key that opens some instances does those.
+    fs::write(&slice, text.replacen('A', "B", 1))?;
+    let ran = rekey(&fleet, &["--accept-readers"])?.ends(1).says("`one.age` was changed after it was stored");
+    ran.says("4 opened, 4 written");
+    fs::write(&slice, &text)?;
+    let wrong = fleet.new_key("wrong")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(wrong));
+    let before = fleet.stored()?;
+    let key = fleet.key_file("web2");
+    let ran = fleet.run(["-i", key.to_str().unwrap(), "rekey", "--accept-readers"])?.ends(1);
+    ran.says("no identity opens it").says("1 opened, 1 written");
+    let after = fleet.stored()?;
+    assert!(before.iter().all(|(name, bytes)| after[name] == *bytes || name.starts_with("shared/")));
+    fleet.run(["-i", "/nowhere", "rekey"])?.ends(1).says("/nowhere").says("cannot be read");
+    fleet.run(["rekey"])?.ends(1).says("-i");
+    rekey(&fleet, &[])?.ends(0).says("3 opened, 3 written");
+    Ok(())
+}
+
+#[test]
+fn one_that_is_ended_half_way_is_finished_by_the_next() -> Result<()> {
+    let mut fleet = fleet(99)?;
+    let second = fleet.new_key("second")?;
+    for machine in ["web1", "web2"] {
+        fleet.of(machine)["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    }
+    let plain = fleet.decrypt("admin", "secrets/per-machine/web1/a098/one.age")?;
+    let stale = |fleet: &Fleet| -> Result<usize> {
+        let json = fleet.run(["--json", "status"])?.json();
+        let rows = json["instances"].as_array().cloned().unwrap_or_default();
+        assert!(rows.iter().all(|row| row["state"] == "present" || row["state"] == "stale"), "{rows:?}");
+        Ok(rows.iter().filter(|row| row["state"] == "stale").count())
+    };
+    assert_eq!(stale(&fleet)?, 101);
+    // Killed at some step of some commit; each instance is as it was or as it shall be.
+    let ran = rekey(&fleet, &["--accept-readers", "--crash-at", "300"])?;
+    assert_eq!(ran.status, None, "{ran}");
+    let left = stale(&fleet)?;
+    assert!(left > 0 && left < 101, "{left} are left");
+    // What was agreed to is remembered.
+    let ran = rekey(&fleet, &["--json"])?.ends(0);
+    assert_eq!((ran.json()["opened"].clone(), ran.json()["written"].clone()), (json!(left), json!(left)));
+    assert_eq!(stale(&fleet)?, 0);
+    assert_eq!(fleet.decrypt("second", "secrets/per-machine/web1/a098/one.age")?, plain);
+    Ok(())
+}
+
+#[test]
+fn two_at_once_do_not_meet() -> Result<()> {
+    let mut fleet = fleet(30)?;
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    let key = fleet.key_file("admin");
+    let arguments = ["-i", key.to_str().unwrap(), "rekey", "--accept-readers"];
+    let mut commands = [fleet.command(arguments)?, fleet.command(arguments)?];
+    let children: Vec<_> = commands
+        .iter_mut()
+        .map(|command| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn())
+        .collect::<Result<_, _>>()?;
+    for child in children {
+        let ran: artifacts_tests::fleet::Ran = child.wait_with_output()?.into();
+        assert!(ran.status == Some(0) || ran.stderr.contains("another run"), "{ran}");
+    }
+    rekey(&fleet, &[])?.ends(0);
+    fleet.run(["status"])?.ends(0);
+    assert!(fleet.decrypt("second", "secrets/per-machine/web1/a029/two.age")?.starts_with(b"made "));
+    Ok(())
+}
+
+#[test]
+fn a_storage_that_cannot_be_written_loses_nothing() -> Result<()> {
+    let mut fleet = fleet(1)?;
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    let before = fleet.stored()?;
+    // Root writes to read-only folders, but not into a file.
+    fs::remove_dir_all(fleet.path().join("secrets/.artifacts"))?;
+    fs::write(fleet.path().join("secrets/.artifacts"), "")?;
+    rekey(&fleet, &["--accept-readers"])?.ends(1).says("secrets/.artifacts");
+    fs::remove_file(fleet.path().join("secrets/.artifacts"))?;
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
