@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use artifacts_backend::{CallFailed, Checks};
+use artifacts_backend::Checks;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, Checked, Files, Secret, State};
