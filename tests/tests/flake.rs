@@ -1,0 +1,111 @@
+//! The main job from a flake: real Nix, a derivation that is realised, and age on what was stored.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::Result;
+use artifacts_tests::checkout::Checkout;
+
+/// A machine with one artifact; `settings` are more of its module.
+fn machine(name: &str, key: &str, settings: &str) -> String {
+    format!(
+        r#"nixosConfigurations.{name} = nixpkgs.lib.nixosSystem {{ modules = [
+          inputs.artifacts.nixosModules.default inputs.agenix.nixosModules.default
+          ({{ pkgs, ... }}: {{
+            nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "{name}"; artifacts.root = ./.;
+            artifacts.default.backend = "agenix";
+            artifacts.config.agenix.publicHostKey = "{key}";
+            artifacts.store.own = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "g" "echo made for $machine > $out/f"; }};
+            {settings}
+          }})
+        ]; }};"#
+    )
+}
+
+#[test]
+fn what_a_flake_declares_is_made_and_age_reads_it() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    checkout.flake(&machine("web1", &key, ""))?;
+    checkout.run(&["status"])?.ends(3).says("absent per-machine/web1/own");
+    checkout.run(&["generate"])?.ends(0).says("made per-machine/web1/own");
+    assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
+    checkout.run(&["generate"])?.ends(0).says("present per-machine/web1/own");
+    Ok(())
+}
+
+#[test]
+fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    let broken = machine("web2", &key, "environment = throw \"this one is broken\";");
+    checkout.flake(&(machine("web1", &key, "") + &broken))?;
+    checkout.run(&["generate"])?.ends(1).says("web2").says("this one is broken").says("made per-machine/web1/own");
+    assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
+    Ok(())
+}
+
+#[test]
+fn what_nix_says_besides_is_passed_on() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    checkout.flake(&machine("web1", &key, "artifacts.store.own.description = builtins.trace \"look here\" \"x\";"))?;
+    let ran = checkout.run(&["--json", "status"])?.ends(3);
+    assert!(ran.stderr.contains("look here"), "{ran}");
+    assert!(ran.json()["instances"].is_array());
+    Ok(())
+}
+
+#[test]
+fn a_flake_without_artifacts_says_so() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.flake("packages = { };")?;
+    checkout.run(&["generate"])?.ends(1).says("nixosConfigurations");
+    assert!(!checkout.path().join("secrets").exists());
+    Ok(())
+}
+
+/// Puts another program in front of the real Nix; it finds that as `$REAL`.
+fn with_nix(checkout: &Checkout, script: &str) -> Result<artifacts_tests::fleet::Ran> {
+    let tools = tempfile::tempdir()?;
+    let nix = tools.path().join("nix");
+    fs::write(&nix, script.replace("$REAL", &real_nix()))?;
+    fs::set_permissions(&nix, fs::Permissions::from_mode(0o755))?;
+    let mut command = checkout.command(&["--no-eval-cache", "generate"])?;
+    let path = std::env::var("PATH")?;
+    Ok(command.env("PATH", format!("{}:{path}", tools.path().display())).output()?.into())
+}
+
+fn real_nix() -> String {
+    let path = std::env::var("PATH").unwrap();
+    let found = path.split(':').map(|folder| format!("{folder}/nix")).find(|nix| Path::new(nix).exists());
+    found.unwrap()
+}
+
+#[test]
+fn half_an_answer_is_never_taken() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    checkout.flake(&machine("web1", &key, ""))?;
+    let halved = "#!/bin/bash\nset -o pipefail\nfor word; do [ \"$word\" = eval ] && eval=1; done\n\
+                  [ \"$eval\" ] || exec $REAL \"$@\"\n$REAL \"$@\" > \"$TMPDIR/x.$$\" || exit\n\
+                  head -c $(($(stat -c %s \"$TMPDIR/x.$$\") / 2)) \"$TMPDIR/x.$$\"\n";
+    let ran = with_nix(&checkout, &halved.replace("$TMPDIR", &checkout.home().display().to_string()))?.ends(1);
+    assert!(ran.stderr.contains("Nix") || ran.stderr.contains("nix"), "{ran}");
+    assert!(!checkout.path().join("secrets").exists());
+    Ok(())
+}
+
+#[test]
+fn without_nix_it_says_what_is_missing() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    checkout.flake(&machine("web1", &key, ""))?;
+    let empty = tempfile::tempdir()?;
+    let ran = checkout.command(&["status"])?.env("PATH", empty.path()).output()?;
+    let ran = artifacts_tests::fleet::Ran::from(ran).ends(1).says("nix");
+    assert!(ran.stderr.contains("help:"), "{ran}");
+    Ok(())
+}
