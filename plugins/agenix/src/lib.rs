@@ -39,7 +39,9 @@ impl Retrieve for Agenix {
             let file = slice.read(&stored)?.ok_or_else(|| Failure::corrupt(format!("`{stored}` is not there")))?;
             Ok(Item { name: name.clone(), value: open(&file)? })
         };
-        names.iter().map(item).collect()
+        // All are asked for before one that fails counts: what needs a plugin is then opened in one go.
+        let items: Vec<Result<Item, Failure>> = names.iter().map(item).collect();
+        items.into_iter().collect()
     }
 }
 

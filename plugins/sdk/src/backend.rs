@@ -35,7 +35,8 @@ pub trait Backend {
 
 /// A backend that can read back what it stored. Optional.
 pub trait Retrieve: Backend {
-    /// The named files only. The slice is read-only here.
+    /// The named files only. The slice is read-only here. What is not opened may be by an age plugin, which the host asks
+    /// once for all that was asked for, and then calls again: so ask for everything before giving up.
     ///
     /// # Errors
     /// [`Failure::corrupt`] when a file does not lie there or is damaged; whatever [`open`] gives.
@@ -52,10 +53,10 @@ pub fn seal(value: &Secret, recipients: &[String], armor: bool) -> Result<Vec<u8
 }
 
 /// Has the host decrypt an age file that it sealed for this very instance. Only while retrieving, with the grant
-/// `identities`.
+/// `identities`: anything else ends the call.
 ///
 /// # Errors
-/// Of kind `no-identity` when none opens it, `denied` when it is not the host's own.
+/// Of kind `no-identity` when none opens it, `corrupt` when it is damaged.
 pub fn open(file: &[u8]) -> Result<Secret, Failure> {
     age::open(file)
 }

@@ -17,14 +17,14 @@ pub fn retrieve(
     if let Some(stranger) = names.iter().find(|name| layout.of_file(name).is_none()) {
         return Err(Failure::internal(format!("`{stranger}` is not declared")));
     }
+    let wanted = |stored: &&Stored| names.iter().any(|name| stored.files.contains(name));
+    // All are asked for before one that fails counts: what needs a plugin is then opened in one go.
+    let held: Vec<_> =
+        layout.stored().iter().filter(wanted).map(|stored| (stored, read(stored, slice, &mut open))).collect();
     let mut values = Vec::with_capacity(names.len());
-    for stored in layout.stored() {
-        let wanted: Vec<&String> = names.iter().filter(|name| stored.files.contains(name)).collect();
-        if wanted.is_empty() {
-            continue;
-        }
-        let held = read(stored, slice, &mut open)?;
-        for name in wanted {
+    for (stored, held) in held {
+        let held = held?;
+        for name in names.iter().filter(|name| stored.files.contains(name)) {
             let value = held.iter().find(|value| value.key == stored.key(name));
             let value = value.ok_or_else(|| Failure::corrupt(format!("`{}` has no `{name}`", stored.name)))?;
             values.push(Value { key: name.clone(), bytes: value.bytes.clone() });

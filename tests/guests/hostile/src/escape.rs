@@ -61,6 +61,10 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
             Ok(_) => Err(failure("escaped", "sealed")),
             Err(_) => Ok(()),
         },
+        "open" => match age::open(plan.text.as_bytes()) {
+            Ok(_) => Err(failure("escaped", "opened")),
+            Err(_) => Ok(()),
+        },
         "fill" => fill(),
         "many-files" => many_files(),
         "many-handles" => many_handles(),

@@ -1,7 +1,7 @@
 //! A backend that misbehaves as its configuration says, for the tests of the host.
 //!
 //! `artifacts.config.hostile` of the first target: `recipients`, and by name of an operation (`readers`, `check`,
-//! `serialize`) what it does instead of behaving well; `text` is for those that need one. A behaviour of `anywhere.rs` or
+//! `serialize`, `retrieve`) what it does instead of behaving well; `text` is for those that need one. A behaviour of `anywhere.rs` or
 //! `escape.rs` may be named for every operation, the others for their own. One that got where it should not says so with a
 //! failure of kind `escaped`; one that was held off goes on and behaves well. Unknown names panic.
 
@@ -9,11 +9,12 @@ mod anywhere;
 mod check;
 mod escape;
 mod readers;
+mod retrieve;
 mod serialize;
 
 #[allow(missing_docs, unsafe_code, clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../../wit", world: "backend" });
+    wit_bindgen::generate!({ path: "../../../wit", world: "backend-with-retrieval" });
 
     #[cfg(target_arch = "wasm32")]
     mod component {
@@ -23,6 +24,7 @@ mod bindings {
 }
 
 use bindings::artifacts::backend::types::{Failure, Instance};
+use bindings::exports::artifacts::backend::retrieval;
 use bindings::exports::artifacts::backend::storage::{Guest, Item, State};
 
 /// The backend.
@@ -49,6 +51,13 @@ impl Guest for Hostile {
     fn serialize(instance: Instance, items: Vec<Item>) -> Result<(), Failure> {
         let plan = Plan::of(&instance, "serialize")?;
         serialize::run(&plan, &instance, &items)
+    }
+}
+
+impl retrieval::Guest for Hostile {
+    fn retrieve(instance: Instance, names: Vec<String>) -> Result<Vec<Item>, Failure> {
+        let plan = Plan::of(&instance, "retrieve")?;
+        retrieve::run(&plan, &instance, &names)
     }
 }
 
