@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use age::secrecy::ExposeSecret;
-use artifacts_age::{Error, Sealer, header_sha256, seal};
+use artifacts_age::{Error, Sealer, header_sha256, headers, seal};
 use artifacts_seam::Secret;
 use proptest::prelude::*;
 
@@ -126,4 +126,25 @@ proptest! {
         let file = seal(&Secret::new(plain.clone()), &[public], true).unwrap();
         prop_assert_eq!(open(&file, &identity), plain);
     }
+}
+
+#[test]
+fn the_headers_of_age_files_are_found_whole_and_inside_of_texts() {
+    let files: Vec<String> = (0..2)
+        .map(|_| String::from_utf8(seal(&Secret::new(b"x".to_vec()), &[key().1], true).unwrap()).unwrap())
+        .collect();
+    let both: Vec<String> = files.iter().map(|file| header_sha256(file.as_bytes()).unwrap()).collect();
+    let binary = seal(&Secret::new(b"x".to_vec()), &[key().1], false).unwrap();
+    assert_eq!(headers(&binary), [header_sha256(&binary).unwrap()].into());
+    assert_eq!(headers(files[0].as_bytes()), [both[0].clone()].into());
+    let json = format!("{{\"one\": {:?}, \"two\": {:?}}}", files[0], files[1].replace('\n', "\r\n"));
+    let yaml =
+        format!("a: |\n    {}\nb: 1\nc: |\n  {}", files[0].replace('\n', "\n    "), files[1].replace('\n', "\n  "));
+    for text in [json, yaml] {
+        assert_eq!(headers(text.as_bytes()), both.iter().cloned().collect(), "{text}");
+    }
+    // What is damaged has none, and hides no other.
+    let damaged = format!("{}\n{}", files[0].replacen("YWdl", "YWxl", 1), files[1]);
+    assert_eq!(headers(damaged.as_bytes()), [both[1].clone()].into());
+    assert!(headers(b"-----BEGIN AGE ENCRYPTED FILE----- and no end").is_empty());
 }

@@ -11,10 +11,10 @@ use artifacts_backend::{Backend, CallFailed, Component, Grants, Place, Retrieved
 use artifacts_seam::{CallError, Event, Files, Instance, Secret};
 use common::{Key, Opened, behaving, everything, guest, instance, key, limits, open, plugin, readers, secrets};
 
-fn with_identities(bytes: Vec<u8>) -> Component {
-    let mut manifest = Component::read(bytes.clone()).unwrap().manifest().clone();
+fn with_identities(bytes: &[u8]) -> Component {
+    let mut manifest = Component::read(bytes.to_owned()).unwrap().manifest().clone();
     manifest.requests.identities = true;
-    Component::read(annotate(&bytes, &manifest).unwrap()).unwrap()
+    Component::read(annotate(bytes, &manifest).unwrap()).unwrap()
 }
 
 fn keyring(key: &Key) -> Keyring {
@@ -22,6 +22,12 @@ fn keyring(key: &Key) -> Keyring {
     let mut opener = Opener::new(Arc::new(Nobody), Plugins::default());
     opener.add("the admin's", &Secret::new(text.into_bytes())).unwrap();
     Keyring::new(opener)
+}
+
+/// An armored age file that no instance has.
+fn sealed_for(reader: &Key, text: &str) -> String {
+    let value = Secret::new(text.as_bytes().to_vec());
+    String::from_utf8(artifacts_age::seal(&value, std::slice::from_ref(&reader.public), true).unwrap()).unwrap()
 }
 
 /// A stored slice and the headers in it.
@@ -53,7 +59,7 @@ impl Stored {
 }
 
 fn hostile() -> Opened {
-    open(&with_identities(guest("hostile")), &everything())
+    open(&with_identities(&guest("hostile")), &everything())
 }
 
 fn stored(backend: &mut Backend) -> Stored {
@@ -106,8 +112,7 @@ fn a_stanza_of_another_instance_is_not_opened() {
     let backend = &mut opened.backend;
     let mut mine = stored(backend);
     // The other one is sealed to the same admin, whose key would open it.
-    let theirs = artifacts_age::seal(&Secret::new(b"theirs".to_vec()), &[mine.admin.public.clone()], true).unwrap();
-    let theirs = String::from_utf8(theirs).unwrap();
+    let theirs = sealed_for(&mine.admin, "theirs");
     let header = header_sha256(theirs.as_bytes()).unwrap();
     // Shipped with the component or its configuration.
     let failed = refused(mine.retrieve(backend, "open-shipped", &theirs));
@@ -144,7 +149,7 @@ fn a_stanza_of_an_earlier_making_is_not_opened() {
 #[test]
 fn nothing_is_opened_without_the_grant() {
     // Granted and not requested, requested and not granted.
-    let asks = with_identities(guest("hostile"));
+    let asks = with_identities(&guest("hostile"));
     for (component, granted) in [(Component::read(guest("hostile")).unwrap(), everything()), (asks, Grants::default())]
     {
         let mut opened = open(&component, &granted);
@@ -158,8 +163,7 @@ fn nothing_is_opened_without_the_grant() {
 fn nothing_is_opened_but_while_retrieving() {
     let mut opened = hostile();
     let mine = stored(&mut opened.backend);
-    let own = artifacts_age::seal(&Secret::new(b"x".to_vec()), &[mine.admin.public.clone()], true).unwrap();
-    let own = String::from_utf8(own).unwrap();
+    let own = sealed_for(&mine.admin, "x");
     for operation in ["readers", "check", "serialize"] {
         let mut config = behaving(&[&mine.admin.public], &[(operation, "open")]);
         config["text"] = own.as_str().into();
@@ -210,19 +214,19 @@ fn exactly_what_was_asked_for_comes_back() {
 
 #[test]
 fn a_header_that_could_hold_a_plaintext_is_not_recorded() {
-    let mut opened = open(&with_identities(guest("hostile-plaintext")), &everything());
+    let mut opened = open(&with_identities(&guest("hostile-plaintext")), &everything());
     let mut mine = stored(&mut opened.backend);
     let failed = mine.retrieve(&mut opened.backend, "bytes", "").unwrap_err();
     assert!(failed.saw_plaintext);
-    let own = artifacts_age::seal(&Secret::new(b"x".to_vec()), &[mine.admin.public.clone()], true).unwrap();
-    let failed = refused(mine.retrieve(&mut opened.backend, "bytes-then-open", std::str::from_utf8(&own).unwrap()));
+    let own = sealed_for(&mine.admin, "x");
+    let failed = refused(mine.retrieve(&mut opened.backend, "bytes-then-open", &own));
     assert!(failed.openings[0].header.is_some());
     assert_eq!(failed.openings[1].header, None);
 }
 
 #[test]
 fn a_component_that_does_not_read_back_says_so() {
-    let mut opened = open(&Component::read(guest("in-c")).unwrap(), &Grants::default());
+    let mut opened = open(&Component::read(guest("bundle")).unwrap(), &everything());
     let instance = instance("a", &["one"], &serde_json::json!({"recipients": [key().public]}));
     let mut keys = keyring(&key());
     let result = opened.backend.retrieve(instance, &Files::new(), &["one".to_owned()], &BTreeSet::new(), &mut keys);

@@ -107,6 +107,8 @@ pub enum Command {
     Rekey(commands::rekey::Options),
     /// Lay out what an installer brings to a new machine
     Export(commands::export::Options),
+    /// Accept slices as they lie: write receipts for what the host did not store
+    Adopt(commands::adopt::Options),
     /// On the target: make the artifacts that are made there
     Activate(commands::activate::Options),
     /// Show what backends did

@@ -3,6 +3,7 @@
 //! This room knows no outside thing; it hands what one room made to the next. [`survey`] tells what every instance is,
 //! [`make`] makes some of them. One instance that fails never stops the others.
 
+mod adopt;
 mod audit;
 mod consent;
 mod facts;
@@ -24,6 +25,7 @@ mod storing;
 mod survey;
 
 pub use audit::{Audit, Ended, Hear, Words, note};
+pub use adopt::{Adoption, adopt, adoptions};
 pub use consent::{Asked, Consent};
 pub use failure::{declared, not_serialized};
 pub use inputs::Inputs;

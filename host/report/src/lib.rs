@@ -70,6 +70,10 @@ pub enum Done {
     Removed,
     /// It would be moved to the trash.
     WouldRemove,
+    /// It was accepted as it lies.
+    Adopted,
+    /// It would be accepted as it lies.
+    WouldAdopt,
 }
 
 impl Done {
@@ -85,6 +89,8 @@ impl Done {
             Self::WouldSet => "would be set",
             Self::Removed => "removed",
             Self::WouldRemove => "would be removed",
+            Self::Adopted => "adopted",
+            Self::WouldAdopt => "would be adopted",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One file a command, each thin.
 
 pub mod activate;
+pub mod adopt;
 pub mod audit;
 pub mod backend;
 pub mod completions;
@@ -58,6 +59,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
         Command::Export(options) => options.run(&cli.global, output),
         Command::Prune(options) => options.run(&cli.global, output),
         Command::Graph(options) => options.run(&cli.global, output),
+        Command::Adopt(options) => options.run(&cli.global, output),
         Command::Activate(options) => options.run(&cli.global, output),
         Command::Audit(options) => options.run(&cli.global, output),
         Command::Backend(command) => command.run(&cli.global, output),

@@ -1,0 +1,74 @@
+use artifacts_flow::{Adoption, Writers};
+use artifacts_plan::Selector;
+use artifacts_report::{Done, Failure};
+use clap::Args;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+use crate::writing;
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Show what would be accepted, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::begin(global, output)?;
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let chosen = run.choose(&selectors);
+        let reach = run.with_dependencies(&chosen.names);
+        let mut rooms = run.rooms()?;
+        let look = |rooms: &mut artifacts_flow::Rooms<'_>| {
+            let survey = artifacts_flow::survey(rooms, run.instances(&reach));
+            let (adoptions, refused) = artifacts_flow::adoptions(rooms, &survey, run.instances(&chosen.names));
+            (survey, adoptions, refused)
+        };
+        let (mut survey, mut adoptions, mut errors) = look(&mut rooms);
+        let mut done = Done::WouldAdopt;
+        let mut names = adoptions.iter().map(|adoption| adoption.name.clone()).collect();
+        if !self.dry_run && !adoptions.is_empty() {
+            // Again under the lock: what is shown is what is accepted.
+            let mut writers = Writers::lock(&rooms, run.instances(&reach), &writing::options(global, &run));
+            (_, adoptions, errors) = look(&mut rooms);
+            show(&adoptions, output);
+            let (adopted, failed) = artifacts_flow::adopt(&rooms, &mut writers, &run.instances, adoptions);
+            writing::tell_git(&run, &writers, output);
+            errors.extend(failed);
+            (done, names) = (Done::Adopted, adopted);
+            survey = artifacts_flow::survey(&mut rooms, run.instances(&reach));
+        } else {
+            show(&adoptions, output);
+        }
+        Run::warn_of_missing_walls(&rooms, output);
+        let mut report = run.report(&chosen, &survey);
+        report.errors.extend(survey.errors);
+        report.errors.extend(errors);
+        for row in &mut report.instances {
+            let meant = names.iter().any(|name| name.to_string() == row.name);
+            row.done = meant.then_some(done);
+        }
+        Ok(output.report(&report))
+    }
+}
+
+/// What the person accepts.
+fn show(adoptions: &[Adoption], output: &Output) {
+    for Adoption { name, differences, headers, new_headers, .. } in adoptions {
+        let keys = match (headers.len(), new_headers) {
+            (0, _) => "no age file in it".to_owned(),
+            (1, 0) => "the age file in it is known".to_owned(),
+            (1, _) => "the age file in it is new, and is opened for it from now on".to_owned(),
+            (all, 0) => format!("the {all} age files in it are known"),
+            (all, new) => format!("of {all} age files in it {new} are new, and are opened for it from now on"),
+        };
+        output.note(&format!("{name}: {}; {keys}", differences.join(", ")));
+    }
+}

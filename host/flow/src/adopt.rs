@@ -1,0 +1,227 @@
+//! Slices accepted as they lie: a new receipt for bytes that the host did not store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_plan::{Instance, State};
+use artifacts_report::Failure;
+use artifacts_spec::{InstanceName, Name};
+use artifacts_store::{Generation, NewSlice, Receipt, ReceiptState, Slice, Storage};
+
+use crate::receipt::{self, Making};
+use crate::{Found, Rooms, Survey, Writers, failure};
+
+/// What is accepted with a slice.
+#[derive(Debug, Clone)]
+pub struct Adoption {
+    /// Whose it is.
+    pub name: InstanceName,
+    /// In what it is not as its receipt says.
+    pub differences: Vec<String>,
+    /// The age files in it: from now on they are opened for this instance.
+    pub headers: BTreeSet<String>,
+    /// Those of them that its receipt did not know.
+    pub new_headers: usize,
+    slice: NewSlice,
+}
+
+/// What can be adopted of these instances, and what cannot and why. Of what a survey found, that is whatever is stale because
+/// of its receipt. It opens nothing and writes nothing.
+///
+/// Refused is what its backend does not call sound; and a slice with an age file that is another instance's as well, or may be
+/// since a slice cannot be read: its own readers would come to read it.
+pub fn adoptions<'a>(
+    rooms: &mut Rooms<'_>,
+    survey: &Survey,
+    instances: impl Iterator<Item = &'a Instance>,
+) -> (Vec<Adoption>, Vec<Failure>) {
+    let (mut adoptions, mut failures) = (Vec::new(), Vec::new());
+    let mut owners = None;
+    for instance in instances {
+        let Some(found) = survey.found.get(&instance.name).filter(|found| is_stale(found, "receipt")) else { continue };
+        let owners = owners.get_or_insert_with(|| Owners::of(rooms));
+        match adoption(rooms, survey, instance, found, owners) {
+            Ok(adoption) => adoptions.push(adoption),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    (adoptions, failures)
+}
+
+/// Writes the receipts. Returns what was adopted, and what could not be.
+pub fn adopt(
+    rooms: &Rooms<'_>,
+    writers: &mut Writers,
+    instances: &BTreeMap<InstanceName, Instance>,
+    adoptions: Vec<Adoption>,
+) -> (BTreeSet<InstanceName>, Vec<Failure>) {
+    let (mut adopted, mut failures) = (BTreeSet::new(), Vec::new());
+    for Adoption { name, slice, .. } in adoptions {
+        let fail = |message: String, help: Option<String>| Failure::new(name.to_string(), message).help(help);
+        let backend = instances.get(&name).and_then(|instance| instance.backend.as_ref());
+        let storage = backend.and_then(|backend| rooms.registry.storage(backend).ok()).unwrap_or_default();
+        let committed = match writers.writer(&storage) {
+            Ok(writer) => {
+                writer.commit(slice).map_err(|error| fail(error.to_string(), error.help().map(str::to_owned)))
+            }
+            Err(failure) => Err(fail(failure.message.clone(), failure.help.clone())),
+        };
+        match committed {
+            Ok(committed) => {
+                writers.wrote(committed.path);
+                adopted.insert(name);
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    (adopted, failures)
+}
+
+fn is_stale(found: &Found, kind: &str) -> bool {
+    matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == kind))
+}
+
+fn adoption(
+    rooms: &mut Rooms<'_>,
+    survey: &Survey,
+    instance: &Instance,
+    found: &Found,
+    owners: &Owners,
+) -> Result<Adoption, Failure> {
+    let broken = found.state.reasons().iter().filter(|reason| ["files", "format"].contains(&reason.kind));
+    let broken: Vec<&str> = broken.map(|reason| reason.message.as_str()).collect();
+    if !broken.is_empty() {
+        return Err(failure::of(instance, format!("it cannot be adopted: {}", broken.join(", "))).help(Some(format!(
+            "take it from the last good commit, or make it anew: `artifacts generate --stale {}`",
+            instance.name
+        ))));
+    }
+    let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+    let opened = rooms.registry.open(backend, &rooms.nix)?;
+    let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
+    let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
+    let slice = slice.map_err(failed)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
+    if Some(slice.fingerprint()) != found.fingerprint {
+        return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
+    }
+    let headers = headers(&slice);
+    owners.check(instance, &headers)?;
+
+    let sealed: Vec<String> = headers.iter().cloned().collect();
+    let making = Making {
+        instance,
+        found,
+        backend: receipt::backend_id(instance, backend, &opened.component)?,
+        dependencies: &generations(survey, instance),
+        sealed: &sealed,
+        now: rooms.now,
+    };
+    let before = before(&slice, backend);
+    let known: BTreeSet<String> = before.iter().flat_map(|receipt| &receipt.sealed).map(ToString::to_string).collect();
+    let receipt = continued(making.receipt()?, before);
+    Ok(Adoption {
+        name: instance.name.clone(),
+        differences: slice.differences().iter().map(ToString::to_string).collect(),
+        new_headers: headers.difference(&known).count(),
+        headers,
+        slice: NewSlice { replaces: Some(slice.fingerprint()), files: slice.files, public: slice.public, receipt },
+    })
+}
+
+/// The receipt that lies there, if it is this instance's and this backend's.
+fn before<'a>(slice: &'a Slice, backend: &Name) -> Option<&'a Receipt> {
+    match &slice.receipt {
+        ReceiptState::Valid(receipt) if receipt.instance == slice.name && receipt.backend.name == *backend => {
+            Some(receipt)
+        }
+        _ => None,
+    }
+}
+
+/// What the old receipt says of the readers, of `validation`, of the dependencies and of the expiry stays: that bytes are
+/// accepted as they lie makes them neither younger nor readable for others.
+fn continued(new: Receipt, before: Option<&Receipt>) -> Receipt {
+    let Some(before) = before else { return new };
+    let mut readers = new.readers;
+    for (file, recipients) in &mut readers {
+        if let Some(were) = before.readers.get(file) {
+            recipients.clone_from(were);
+        }
+    }
+    Receipt {
+        readers,
+        made: before.made,
+        expires: before.expires,
+        validation: before.validation,
+        dependencies: before.dependencies.clone(),
+        ..new
+    }
+}
+
+fn generations(survey: &Survey, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
+    let generation = |name: &InstanceName| Some((name.clone(), survey.found.get(name)?.receipt.as_ref()?.generation));
+    instance.dependencies.values().filter_map(generation).collect()
+}
+
+fn headers(slice: &Slice) -> BTreeSet<String> {
+    slice.files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect()
+}
+
+/// Whose the age files are that lie in the storages.
+struct Owners {
+    by_header: BTreeMap<String, BTreeSet<InstanceName>>,
+    /// What could not be read, and why.
+    unread: Vec<String>,
+}
+
+impl Owners {
+    fn of(rooms: &Rooms<'_>) -> Self {
+        let storages: BTreeSet<String> =
+            rooms.registry.names().iter().filter_map(|name| rooms.registry.storage(name).ok()).collect();
+        let mut owners = Self { by_header: BTreeMap::new(), unread: Vec::new() };
+        for storage in storages {
+            if let Err(error) = owners.add(rooms, &storage) {
+                owners.unread.push(error.to_string());
+            }
+        }
+        owners
+    }
+
+    fn add(&mut self, rooms: &Rooms<'_>, storage: &str) -> Result<(), artifacts_store::Error> {
+        let storage = Storage::open(rooms.root, storage)?;
+        for name in storage.list()?.slices {
+            let slice = match storage.read(&name) {
+                Ok(Some(slice)) => slice,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.unread.push(error.to_string());
+                    continue;
+                }
+            };
+            let told: Vec<String> = match &slice.receipt {
+                ReceiptState::Valid(receipt) => receipt.sealed.iter().map(ToString::to_string).collect(),
+                ReceiptState::Missing | ReceiptState::Malformed(_) => Vec::new(),
+            };
+            for header in headers(&slice).into_iter().chain(told) {
+                self.by_header.entry(header).or_default().insert(name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, instance: &Instance, headers: &BTreeSet<String>) -> Result<(), Failure> {
+        let owners = headers.iter().filter_map(|header| self.by_header.get(header)).flatten();
+        let others: BTreeSet<String> = owners.filter(|name| **name != instance.name).map(ToString::to_string).collect();
+        if !others.is_empty() {
+            let others = others.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(failure::of(instance, format!("it holds what was sealed for {others}"))
+                .help(Some("somebody copied it there; take the slice from the last good commit")));
+        }
+        match self.unread.first() {
+            Some(why) => {
+                Err(failure::of(instance, format!("whether it holds what is another's cannot be told: {why}"))
+                    .help(Some("mend that first")))
+            }
+            None => Ok(()),
+        }
+    }
+}
