@@ -269,7 +269,15 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<Ran> {
-        Ok(in_session(&mut self.command(arguments)?).output()?.into())
+        Ok(self.output(arguments)?.into())
+    }
+
+    /// The same, with what was said as bytes.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn output<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<Output> {
+        Ok(in_session(&mut self.command(arguments)?).output()?)
     }
 
     /// Decrypts a stored file with a machine's key, by age itself.

@@ -4,4 +4,5 @@ pub mod checkout;
 pub mod desk;
 pub mod fleet;
 pub mod nix;
+pub mod sops;
 pub mod systemd;

@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use artifacts_tests::fleet::{Fleet, guest};
 use serde_json::{Value, json};
 
@@ -32,27 +31,12 @@ fn one(backend: &str) -> Result<Fleet> {
     machine(fleet, &json!({"a": artifact(backend, &generator)}))
 }
 
-/// The real sops with one of the fleet's keys.
 fn sops(fleet: &Fleet, key: &str, arguments: &[&str]) -> Result<Output> {
-    let program = std::env::var_os("ARTIFACTS_TEST_SOPS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-tools/sops"), PathBuf::from);
-    ensure!(program.exists(), "{} is missing: run `cargo xtask setup` first", program.display());
-    let output = Command::new(program.canonicalize()?)
-        .arg("--disable-version-check")
-        .args(arguments)
-        .current_dir(fleet.path())
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin")
-        .env("HOME", fleet.path())
-        .env("SOPS_AGE_KEY_FILE", fleet.path().join(".keys").join(key))
-        .output()?;
-    Ok(output)
+    artifacts_tests::sops::sops(fleet, &fleet.key_file(key), arguments)
 }
 
 fn decrypted(fleet: &Fleet, key: &str, file: &str) -> Result<Vec<u8>> {
-    let output = sops(fleet, key, &["decrypt", file])?;
-    ensure!(output.status.success(), "sops: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(output.stdout)
+    artifacts_tests::sops::decrypted(fleet, &fleet.key_file(key), file)
 }
 
 #[test]

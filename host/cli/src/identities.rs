@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_age::{Opener, Plugins};
+use artifacts_age::{IdentityError, Opener, Plugins};
 use artifacts_flow::Keys;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
@@ -74,7 +74,13 @@ fn add(opener: &mut Opener, file: &Path) -> Result<(), Failure> {
         Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
             .help(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
     })?;
-    opener.add(&name, &content).map_err(|e| Failure::new("", e.to_string()).help(Some(e.help())))
+    opener.add(&name, &content).map_err(|error| {
+        let help = match &error {
+            IdentityError::Plugin { plugin, .. } => format!("if you trust the program, say `--age-plugin {plugin}`"),
+            other => other.help().to_owned(),
+        };
+        Failure::new("", error.to_string()).help(Some(help))
+    })
 }
 
 fn read(file: &Path) -> std::io::Result<Secret> {

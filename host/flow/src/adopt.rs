@@ -56,24 +56,29 @@ pub fn adopt(
 ) -> (BTreeSet<InstanceName>, Vec<Failure>) {
     let (mut adopted, mut failures) = (BTreeSet::new(), Vec::new());
     for Adoption { name, slice, .. } in adoptions {
-        let fail = |message: String, help: Option<String>| Failure::new(name.to_string(), message).help(help);
-        let backend = instances.get(&name).and_then(|instance| instance.backend.as_ref());
-        let storage = backend.and_then(|backend| rooms.registry.storage(backend).ok()).unwrap_or_default();
-        let committed = match writers.writer(&storage) {
-            Ok(writer) => {
-                writer.commit(slice).map_err(|error| fail(error.to_string(), error.help().map(str::to_owned)))
-            }
-            Err(failure) => Err(fail(failure.message.clone(), failure.help.clone())),
-        };
+        let committed = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "it is not declared"));
+        let committed = committed.and_then(|instance| commit(rooms, writers, instance, slice));
         match committed {
             Ok(committed) => {
-                writers.wrote(committed.path);
+                writers.wrote(committed);
                 adopted.insert(name);
             }
             Err(failure) => failures.push(failure),
         }
     }
     (adopted, failures)
+}
+
+/// Returns the slice's path, for git.
+fn commit(rooms: &Rooms<'_>, writers: &Writers, instance: &Instance, slice: NewSlice) -> Result<String, Failure> {
+    if let Some(why) = writers.fault(instance, &rooms.registry) {
+        return Err(why);
+    }
+    let storage = instance.backend.as_ref().and_then(|backend| rooms.registry.storage(backend).ok());
+    let writer = storage.and_then(|storage| writers.of(&storage));
+    let writer = writer.ok_or_else(|| failure::of(instance, "its storage is not locked"))?;
+    let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
+    Ok(writer.commit(slice).map_err(failed)?.path)
 }
 
 fn is_stale(found: &Found, kind: &str) -> bool {

@@ -24,8 +24,8 @@ mod store;
 mod storing;
 mod survey;
 
-pub use audit::{Audit, Ended, Hear, Words, note};
 pub use adopt::{Adoption, adopt, adoptions};
+pub use audit::{Audit, Ended, Hear, Words, note};
 pub use consent::{Asked, Consent};
 pub use failure::{declared, not_serialized};
 pub use inputs::Inputs;

@@ -40,12 +40,6 @@ impl Writers {
         self.by_storage.get(storage)?.as_ref().ok()
     }
 
-    /// The same, or why it is not locked.
-    pub(crate) fn writer(&self, storage: &str) -> Result<&Writer, Failure> {
-        let unlocked = || Failure::new(format!("storage {storage}"), "it is not locked");
-        self.by_storage.get(storage).ok_or_else(unlocked)?.as_ref().map_err(Clone::clone)
-    }
-
     pub(crate) fn wrote(&mut self, path: String) {
         self.paths.push(path);
     }

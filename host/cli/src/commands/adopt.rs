@@ -27,7 +27,7 @@ impl Options {
         let reach = run.with_dependencies(&chosen.names);
         let mut rooms = run.rooms()?;
         let look = |rooms: &mut artifacts_flow::Rooms<'_>| {
-            let survey = artifacts_flow::survey(rooms, run.instances(&reach));
+            let survey = artifacts_flow::survey(rooms, &run.instances, &reach);
             let (adoptions, refused) = artifacts_flow::adoptions(rooms, &survey, run.instances(&chosen.names));
             (survey, adoptions, refused)
         };
@@ -36,14 +36,14 @@ impl Options {
         let mut names = adoptions.iter().map(|adoption| adoption.name.clone()).collect();
         if !self.dry_run && !adoptions.is_empty() {
             // Again under the lock: what is shown is what is accepted.
-            let mut writers = Writers::lock(&rooms, run.instances(&reach), &writing::options(global, &run));
+            let mut writers = Writers::lock(&rooms, run.instances(&chosen.names), &writing::options(global, &run));
             (_, adoptions, errors) = look(&mut rooms);
             show(&adoptions, output);
             let (adopted, failed) = artifacts_flow::adopt(&rooms, &mut writers, &run.instances, adoptions);
             writing::tell_git(&run, &writers, output);
             errors.extend(failed);
             (done, names) = (Done::Adopted, adopted);
-            survey = artifacts_flow::survey(&mut rooms, run.instances(&reach));
+            survey = artifacts_flow::survey(&mut rooms, &run.instances, &reach);
         } else {
             show(&adoptions, output);
         }

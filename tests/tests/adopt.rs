@@ -1,0 +1,125 @@
+//! Slices accepted as they lie, and what is not accepted.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use artifacts_tests::fleet::Fleet;
+use artifacts_tests::sops::{edited, sops};
+use serde_json::json;
+
+const MAKE: &str = "#!/bin/bash\nprintf made > \"$out/secret\"\nprintf made > \"$out/second\"\n";
+const EDITED: &str = "secrets/per-machine/web1/s/secret.sops";
+
+/// A machine with an artifact in each backend, made.
+fn made() -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", MAKE)?;
+    let artifact =
+        |backend: &str| json!({"backend": backend, "files": {"secret": {}, "second": {}}, "generator": generator});
+    let both = json!({"a": artifact("agenix"), "s": artifact("sops-nix"), "other": artifact("sops-nix")});
+    let mut fleet = fleet.machine("web1", &both)?;
+    let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": host}));
+    fleet.run(["generate"])?.ends(0);
+    Ok(fleet)
+}
+
+fn state(fleet: &Fleet, artifact: &str) -> Result<String> {
+    Ok(fleet.run(["--json", "status"])?.state(&format!("per-machine/web1/{artifact}")))
+}
+
+fn get(fleet: &Fleet, artifact: &str, file: &str) -> Result<artifacts_tests::fleet::Ran> {
+    let key = fleet.key_file("web1");
+    fleet.run(["-i", key.to_str().unwrap(), "get", artifact, file])
+}
+
+fn slice(fleet: &Fleet, artifact: &str) -> PathBuf {
+    fleet.path().join("secrets/per-machine/web1").join(artifact)
+}
+
+#[test]
+fn what_was_edited_with_sops_is_stale_until_it_is_adopted() -> Result<()> {
+    let fleet = made()?;
+    edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
+    assert_eq!(state(&fleet, "s")?, "stale (receipt)");
+    get(&fleet, "s", "secret")?.ends(1).says("`secret.sops` was changed after it was stored").says("artifacts adopt");
+    get(&fleet, "s", "second")?.ends(1).never_says("made");
+    let before = fleet.stored()?;
+    let words = "per-machine/web1/s: `secret.sops` was changed after it was stored; the 2 age files in it are known";
+    fleet.run(["adopt", "--dry-run"])?.ends(3).says("would be adopted per-machine/web1/s").says(words);
+    assert_eq!(fleet.stored()?, before, "a dry run writes nothing");
+    fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/s").says("2 present").says(words);
+    assert_eq!(state(&fleet, "s")?, "present");
+    assert_eq!(get(&fleet, "s", "secret")?.ends(0).stdout, "edited by hand");
+    assert_eq!(get(&fleet, "s", "second")?.ends(0).stdout, "made");
+    let changed: Vec<String> =
+        fleet.stored()?.into_iter().filter(|one| before.get(&one.0) != Some(&one.1)).map(|one| one.0).collect();
+    assert_eq!(changed, ["per-machine/web1/s/receipt.json"]);
+    // Again there is nothing to adopt, and nothing is written.
+    let before = fleet.stored()?;
+    fleet.run(["adopt"])?.ends(0);
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn a_new_data_key_is_opened_once_it_was_adopted() -> Result<()> {
+    let fleet = made()?;
+    let words = ["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", EDITED];
+    assert!(sops(&fleet, &fleet.key_file("web1"), &words)?.status.success());
+    fleet.run(["adopt", "s"])?.ends(0).says("of 2 age files in it 1 are new, and are opened for it from now on");
+    assert_eq!(get(&fleet, "s", "secret")?.ends(0).stdout, "made");
+    // So is a slice that never had a receipt, such as one of another program.
+    fs::remove_file(slice(&fleet, "a").join("receipt.json"))?;
+    assert_eq!(state(&fleet, "a")?, "stale (receipt)");
+    fleet.run(["adopt", "a"])?.ends(0).says("it has no receipt.json");
+    assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
+    Ok(())
+}
+
+#[test]
+fn what_was_sealed_for_another_is_not_adopted() -> Result<()> {
+    for (from, to) in [("s/secret.sops", "other/secret.sops"), ("a/secret.age", "a2/secret.age")] {
+        for hidden in [false, true] {
+            let mut fleet = made()?;
+            fleet.of("web1")["artifacts"]["a2"] = fleet.of("web1")["artifacts"]["a"].clone();
+            fleet.run(["generate"])?.ends(0);
+            let (owner, victim) = (from.split_once('/').unwrap().0, to.split_once('/').unwrap().0);
+            let root = fleet.path().join("secrets/per-machine/web1");
+            fs::copy(root.join(from), root.join(to))?;
+            if hidden {
+                // Whoever can plant it can take the owner's receipt away.
+                fs::remove_file(root.join(owner).join("receipt.json"))?;
+            }
+            let before = fleet.stored()?;
+            let words = format!("it holds what was sealed for per-machine/web1/{owner}");
+            fleet.run(["adopt", victim])?.ends(1).says(&words);
+            assert_eq!(fleet.stored()?, before);
+            get(&fleet, victim, "secret")?.ends(1);
+        }
+    }
+    // What cannot be read could be anybody's.
+    let fleet = made()?;
+    edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
+    std::os::unix::fs::symlink("/etc/passwd", slice(&fleet, "a").join("link"))?;
+    fleet.run(["adopt", "s"])?.ends(1).says("whether it holds what is another's cannot be told");
+    Ok(())
+}
+
+#[test]
+fn what_is_broken_is_not_adopted() -> Result<()> {
+    let fleet = made()?;
+    let file = slice(&fleet, "s").join("secret.sops");
+    let whole = fs::read_to_string(&file)?;
+    fs::write(&file, &whole[..whole.len() / 2])?;
+    fleet.run(["adopt", "s"])?.ends(1).says("it cannot be adopted: `secret.sops`: the file is cut short");
+    fs::remove_file(&file)?;
+    fleet.run(["adopt", "s"])?.ends(1).says("`secret.sops` is declared and not there");
+    // What shows only with the key: adopted, and then not read.
+    fs::write(&file, whole.replacen("data:", "data:AAAA", 1))?;
+    fleet.run(["adopt", "s"])?.ends(0);
+    get(&fleet, "s", "secret")?.ends(1).says("`secret.sops`").never_says("made");
+    Ok(())
+}

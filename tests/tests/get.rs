@@ -1,0 +1,372 @@
+//! Secrets back through the program itself: with every kind of private key, and without.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use artifacts_tests::fleet::{Fleet, guest};
+use artifacts_tests::sops::decrypted;
+use serde_json::{Value, json};
+
+/// Bytes that are no text, with newlines at the end.
+const MAKE: &str = "#!/bin/bash\nprintf 'the secret \\377\\n\\n' > \"$out/secret\"\n: > \"$out/empty\"\nprintf 'to see\\n' > \"$out/seen\"\n";
+const SECRET: &[u8] = b"the secret \xff\n\n";
+
+/// A machine with an artifact in each backend, whose admins have these keys.
+fn fleet(admins: &[String]) -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", MAKE)?;
+    let files = json!({"secret": {}, "empty": {}, "seen": {"secret": false}});
+    let artifact = |backend: &str| json!({"backend": backend, "files": files, "generator": generator});
+    let both = json!({"a": artifact("agenix"), "s": artifact("sops-nix")});
+    let mut fleet = fleet.machine("web1", &both)?;
+    let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
+    for backend in ["agenix", "sops-nix"] {
+        fleet.configure("web1", backend, json!({"publicHostKey": host, "publicUserKeys": admins}));
+    }
+    Ok(fleet)
+}
+
+/// An ssh key, and its public half.
+fn ssh_key(folder: &Path, kind: &str, passphrase: &str) -> Result<(PathBuf, String)> {
+    let file = folder.join(format!("id_{kind}"));
+    let mut keygen = Command::new("ssh-keygen");
+    keygen.args(["-q", "-t", kind, "-C", "admin", "-N", passphrase, "-f"]).arg(&file);
+    if kind == "rsa" {
+        keygen.args(["-b", "2048"]);
+    }
+    ensure!(keygen.status().context("ssh-keygen")?.success());
+    let public = fs::read_to_string(file.with_extension("pub"))?.trim().to_owned();
+    Ok((file, public))
+}
+
+fn got(fleet: &Fleet, arguments: &[&str]) -> Result<Vec<u8>> {
+    let output = fleet.output(arguments)?;
+    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
+#[test]
+fn every_kind_of_key_reads_the_very_bytes() -> Result<()> {
+    let keys = tempfile::tempdir()?;
+    let (ed25519, ed25519_public) = ssh_key(keys.path(), "ed25519", "")?;
+    let (rsa, rsa_public) = ssh_key(keys.path(), "rsa", "")?;
+    let mut fleet = fleet(&[ed25519_public, rsa_public])?;
+    let users = fleet.of("web1")["config"]["sops-nix"]["publicUserKeys"].clone();
+    fleet.of("web1")["config"]["sops-nix"]["publicUserKeys"] = json!([users[0]]);
+    fleet.run(["generate"])?.ends(0);
+    let age = fleet.key_file("web1");
+    for (artifact, key) in [("a", &ed25519), ("a", &rsa), ("a", &age), ("s", &ed25519), ("s", &age)] {
+        let key = key.to_str().unwrap();
+        assert_eq!(got(&fleet, &["-i", key, "get", artifact, "secret"])?, SECRET);
+        assert_eq!(got(&fleet, &["get", &format!("per-machine/web1/{artifact}/empty"), "--identity", key])?, b"");
+    }
+    // One of several may be the right one; that of the environment counts where none is named.
+    let (wrong, right) = (rsa.to_str().unwrap(), ed25519.to_str().unwrap());
+    assert_eq!(got(&fleet, &["-i", wrong, "-i", right, "get", "s", "secret"])?, SECRET);
+    let mut command = fleet.command(["get", "s", "secret"])?;
+    assert_eq!(command.env("ARTIFACTS_IDENTITY", right).output()?.stdout, SECRET);
+    let mut command = fleet.command(["-i", wrong, "get", "s", "secret"])?;
+    assert!(!command.env("ARTIFACTS_IDENTITY", right).output()?.status.success());
+    // Then the usual places: those that are not there are no matter.
+    let home = tempfile::tempdir()?;
+    for (place, key) in [(".ssh/id_ed25519", &ed25519), (".config/sops/age/keys.txt", &age)] {
+        let place = home.path().join(place);
+        fs::create_dir_all(place.parent().unwrap())?;
+        fs::copy(key, &place)?;
+        let mut command = fleet.command(["get", "s", "secret"])?;
+        command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
+        assert_eq!(command.output()?.stdout, SECRET, "{}", place.display());
+        fs::remove_file(place)?;
+    }
+    let ran = fleet.run(["-i", right, "--json", "get", "a", "secret"])?.ends(0).json();
+    let expected = json!({"schema": 1, "instance": "per-machine/web1/a", "file": "secret", "encoding": "base64",
+        "value": "dGhlIHNlY3JldCD/Cgo=", "errors": []});
+    assert_eq!(ran, expected);
+    Ok(())
+}
+
+#[test]
+fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
+    let fleet = fleet(&[])?;
+    fleet.run(["get", "a", "secret"])?.ends(1).says("it is not made yet").says("`artifacts generate");
+    fleet.run(["generate"])?.ends(0);
+    fleet.new_key("stranger")?;
+    let stranger = fleet.key_file("stranger");
+    let stranger = stranger.to_str().unwrap();
+    for artifact in ["a", "s"] {
+        let get = |more: &[&str]| fleet.run([more, &["get", artifact, "secret"]].concat());
+        get(&[])?.ends(1).says("there is no private key to open it with").says("-i").never_says("the secret");
+        get(&["-i", stranger])?.ends(1).says("no identity opens it").never_says("the secret");
+        get(&["-i", "not/there"])?.ends(1).says("not/there: the private key cannot be read");
+        get(&["-i", "/dev/null"])?.ends(1).says("/dev/null holds no identity");
+    }
+    // A public file needs no key: none is even looked for.
+    fleet.run(["-i", "not/there", "get", "a", "seen"])?.ends(0).says("to see");
+    for (arguments, words) in [
+        (&["get", "a", "other"][..], "it has no file `other` help: it has empty, secret, seen"),
+        (&["get", "b", "secret"], "b: no instance or artifact is named so"),
+        (&["get", "a"], "no file is named"),
+    ] {
+        fleet.run(arguments)?.ends(1).says(words);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_opened_and_with_what_is_on_record() -> Result<()> {
+    let fleet = fleet(&[])?;
+    fleet.run(["generate"])?.ends(0);
+    let key = fleet.key_file("web1");
+    for artifact in ["a", "s"] {
+        fleet.run(["-i", key.to_str().unwrap(), "get", artifact, "secret"])?.ends(0);
+        fleet.run(["get", artifact, "secret"])?.ends(1);
+    }
+    let records = fleet.run(["audit", "--json", "--all"])?.json();
+    let records: Vec<&Value> =
+        records["records"].as_array().unwrap().iter().filter(|r| r["host"]["operation"] == "retrieve").collect();
+    assert_eq!(records.len(), 4);
+    for (record, stored) in records.iter().zip([Some("secret.age"), Some("secret.age"), None, None]) {
+        let opening = &record["host"]["openings"][0];
+        assert_eq!(opening["file"].as_str(), stored);
+        let artifact = record["host"]["instances"][0].as_str().unwrap();
+        let receipt = fs::read_to_string(fleet.path().join("secrets").join(artifact).join("receipt.json"))?;
+        let receipt: Value = serde_json::from_str(&receipt)?;
+        assert!(receipt["sealed"].as_array().unwrap().contains(&opening["header"]), "{record}");
+    }
+    let told = |at: usize, what: &str| records[at]["host"]["openings"][0][what].as_str().map(str::to_owned);
+    assert_eq!((told(0, "identity").as_deref(), told(0, "error")), (Some("age"), None));
+    assert_eq!((told(1, "identity"), told(1, "error").as_deref()), (None, Some("no-identity")));
+    assert_eq!(
+        (&records[0]["host"]["saw_plaintext"], &records[2]["host"]["saw_plaintext"]),
+        (&json!(false), &json!(true))
+    );
+    assert!(!fs::read_to_string(fleet.audit_log())?.contains("the secret"));
+    fleet.run(["audit"])?.ends(0).says("opened age 1");
+    Ok(())
+}
+
+/// Runs a command at a terminal of its own where each question is answered with one of these. Returns what the terminal showed,
+/// and standard output.
+fn at_terminal(fleet: &Fleet, arguments: &[&str], answers: &[&str]) -> Result<(String, Vec<u8>)> {
+    let command = fleet.command(arguments)?;
+    let quoted = |text: &std::ffi::OsStr| format!("'{}'", text.display());
+    let words: Vec<String> = std::iter::once(command.get_program()).chain(command.get_args()).map(quoted).collect();
+    let out = fleet.path().join("out");
+    let line = format!("{} > {}", words.join(" "), quoted(out.as_os_str()));
+    let mut script = Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    for (key, value) in command.get_envs() {
+        script.env(key, value.unwrap_or_default());
+    }
+    let mut child = script.spawn().context("script, of util-linux")?;
+    let mut keyboard = child.stdin.take().context("a keyboard")?;
+    let mut screen = child.stdout.take().context("a screen")?;
+    let (mut shown, mut answers, mut part) = (String::new(), answers.iter(), [0; 4096]);
+    loop {
+        let size = screen.read(&mut part)?;
+        if size == 0 {
+            break;
+        }
+        shown.push_str(&String::from_utf8_lossy(&part[..size]));
+        if shown.ends_with(": ")
+            && let Some(answer) = answers.next()
+        {
+            keyboard.write_all(format!("{answer}\n").as_bytes())?;
+        }
+    }
+    child.wait()?;
+    drop(keyboard);
+    Ok((shown, fs::read(out)?))
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result<()> {
+    let keys = tempfile::tempdir()?;
+    let (key, public) = ssh_key(keys.path(), "ed25519", "correct horse")?;
+    let mut fleet = fleet(&[public])?;
+    let generator = fleet.generator("both", "#!/bin/bash\ncat \"$in/a/secret\" \"$in/s/secret\" > \"$out/sum\"\n")?;
+    let both = json!({"backend": "agenix", "files": {"sum": {}}, "dependencies": ["a", "s"], "generator": generator});
+    fleet.of("web1")["artifacts"]["both"] = both;
+    let key = key.to_str().unwrap();
+    fleet.run(["generate", "a", "s"])?.ends(0);
+    // Both dependencies are read back, with one question.
+    let (shown, _) = at_terminal(&fleet, &["-i", key, "generate"], &["correct horse"])?;
+    assert_eq!(shown.matches("Passphrase of").count(), 1, "{shown}");
+    assert!(!shown.contains("correct horse"), "{shown}");
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/both/sum.age")?, [SECRET, SECRET].concat());
+    let (shown, out) = at_terminal(&fleet, &["-i", key, "get", "s", "secret"], &["wrong", "correct horse"])?;
+    assert_eq!(out, SECRET, "{shown}");
+    assert!(shown.contains("That was another one."), "{shown}");
+    // Nobody is there, or is to be asked.
+    let words = format!("not tried for want of a passphrase: {key}");
+    fleet.run(["-i", key, "get", "s", "secret"])?.ends(1).says(&words);
+    let (shown, out) = at_terminal(&fleet, &["--no-input", "-i", key, "get", "s", "secret"], &[])?;
+    assert!(shown.contains("for want") && !shown.contains("Passphrase of") && out.is_empty(), "{shown}");
+    Ok(())
+}
+
+/// An age plugin that opens what is sealed to it once it was touched, and counts how often. It keeps its environment.
+const PLUGIN: &str = r#"#!/bin/bash
+here=$(dirname "$0"); echo touched >> "$here/touches"; env > "$here/environment"; keys=()
+while IFS= read -r line; do set -- $line; body=
+  while IFS= read -r part; do body+=$part; [ ${#part} -lt 64 ] && break; done
+  case "$2 $4" in 'recipient-stanza tester') keys+=("$3 $body");; 'done ') break;; esac
+done
+for key in "${keys[@]}"; do printf -- '-> file-key %s\n%s\n' ${key% *} "${key#* }"; read -r; read -r; done
+printf -- '-> done\n\n'
+"#;
+
+struct Tester;
+
+impl age::Recipient for Tester {
+    fn wrap_file_key(
+        &self,
+        key: &age_core::format::FileKey,
+    ) -> Result<(Vec<age_core::format::Stanza>, std::collections::HashSet<String>), age::EncryptError> {
+        let body = age_core::secrecy::ExposeSecret::expose_secret(key).to_vec();
+        let stanza = age_core::format::Stanza { tag: "tester".into(), args: vec!["x".into()], body };
+        Ok((vec![stanza], std::collections::HashSet::new()))
+    }
+}
+
+fn for_the_plugin(text: &str) -> Result<Vec<u8>> {
+    let mut file = Vec::new();
+    let encryptor = age::Encryptor::with_recipients(std::iter::once(&Tester as _))?;
+    let armor = age::armor::ArmoredWriter::wrap_output(&mut file, age::armor::Format::AsciiArmor)?;
+    let mut writer = encryptor.wrap_output(armor)?;
+    writer.write_all(text.as_bytes())?;
+    writer.finish()?.finish()?;
+    Ok(file)
+}
+
+#[test]
+fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
+    let mut fleet = fleet(&[])?;
+    let artifact = fleet.of("web1")["artifacts"]["a"].clone();
+    let sum = fleet.generator("sum", "#!/bin/bash\ncat \"$in\"/{a,b}/{secret,empty} > \"$out/sum\"\n")?;
+    fleet.of("web1")["artifacts"]["b"] = artifact;
+    fleet.of("web1")["artifacts"]["sum"] =
+        json!({"backend": "agenix", "files": {"sum": {}}, "dependencies": ["a", "b"], "generator": sum});
+    fleet.run(["generate", "a", "b"])?.ends(0);
+    for (artifact, file) in [("a", "secret"), ("a", "empty"), ("b", "secret"), ("b", "empty")] {
+        let place = fleet.path().join(format!("secrets/per-machine/web1/{artifact}/{file}.age"));
+        fs::write(place, for_the_plugin(&format!("{artifact} {file}\n"))?)?;
+    }
+    fleet.run(["adopt", "a", "b"])?.ends(0);
+
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("age-plugin-tester");
+    fs::write(&program, PLUGIN)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    let card = folder.path().join("card");
+    let name = bech32::Hrp::parse("age-plugin-tester-")?;
+    fs::write(&card, bech32::encode_upper::<bech32::Bech32>(name, b"id")?)?;
+    let card = card.to_str().unwrap();
+    let with_plugin = |arguments: &[&str]| -> Result<std::process::Output> {
+        let mut command = fleet.command(arguments)?;
+        command.env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH")?));
+        Ok(command.env("A_TOKEN", "of the caller").output()?)
+    };
+    let touches = || fs::read_to_string(folder.path().join("touches")).unwrap_or_default().lines().count();
+
+    let refused = with_plugin(&["-i", card, "get", "a", "secret"])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("--age-plugin tester"), "{said}");
+    assert_eq!(touches(), 0, "a plugin that nobody allowed is not run");
+
+    let made = with_plugin(&["-i", card, "--age-plugin", "tester", "generate", "sum"])?;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert_eq!(touches(), 1, "one touch for four files of two instances");
+    assert_eq!(
+        fleet.decrypt("web1", "secrets/per-machine/web1/sum/sum.age")?,
+        b"a secret\na empty\nb secret\nb empty\n"
+    );
+    assert!(!fs::read_to_string(folder.path().join("environment"))?.contains("A_TOKEN"));
+    fleet.run(["audit"])?.ends(0).says("opened plugin tester 4");
+    let got = with_plugin(&["-i", card, "--age-plugin", "tester", "get", "a", "secret"])?;
+    assert_eq!((got.stdout.as_slice(), touches()), (&b"a secret\n"[..], 2));
+    Ok(())
+}
+
+/// An ssh host key, its public half, and the age key that `ssh-to-age -private-key` makes of it.
+const HOST: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIAAAAIg3nzlwN585\ncAAAAAtzc2gtZWQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIA\nAAAECjtiRqnFYLpbKlepqcd5KYJKaOKV4pBvm66QnDZijTDMOByeNaA/w7w4r1em1TKMk9\nWDtHiEqmbzfE4LGtIEMgAAAABGhvc3QB\n-----END OPENSSH PRIVATE KEY-----\n";
+const HOST_PUBLIC: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMOByeNaA/w7w4r1em1TKMk9WDtHiEqmbzfE4LGtIEMg root@web1";
+const HOST_AS_AGE: &str = "AGE-SECRET-KEY-1FGYN68TDW2VCG655P5URHQXXGJE8X988QZW65TD3D7L4YVUU4UUQP7JPDS\n";
+
+#[test]
+fn a_machine_with_only_its_ssh_host_key_decrypts_with_sops() -> Result<()> {
+    let mut fleet = fleet(&[])?;
+    for backend in ["agenix", "sops-nix"] {
+        fleet.configure("web1", backend, json!({"publicHostKey": HOST_PUBLIC}));
+    }
+    fleet.run(["generate"])?.ends(0);
+    let keys = tempfile::tempdir()?;
+    let (host, converted) = (keys.path().join("host"), keys.path().join("converted"));
+    fs::write(&host, HOST)?;
+    fs::write(&converted, HOST_AS_AGE)?;
+    let file = "secrets/per-machine/web1/s/secret.sops";
+    assert_eq!(decrypted(&fleet, &converted, file)?, SECRET);
+    for artifact in ["a", "s"] {
+        assert_eq!(got(&fleet, &["-i", host.to_str().unwrap(), "get", artifact, "secret"])?, SECRET);
+    }
+    // `web1` here is a key that is no reader any more.
+    assert!(decrypted(&fleet, &fleet.key_file("web1"), file).is_err());
+    Ok(())
+}
+
+#[test]
+fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
+    let mut fleet = fleet(&[])?;
+    fleet.run(["generate", "a"])?.ends(0);
+    let theirs = fs::read_to_string(fleet.path().join("secrets/per-machine/web1/a/secret.age"))?;
+    // It asks for the grant, and gets it.
+    let component = fleet.path().join("hostile.wasm");
+    let bytes = fs::read(guest("hostile")?)?;
+    fs::write(&component, bytes)?;
+    let manifest = fleet.path().join("manifest.json");
+    fs::write(
+        &manifest,
+        json!({"schema": 1, "name": "hostile", "version": "0.1.0", "description": "d", "persists": "storage",
+        "scopes": ["machine"], "requests": {"identities": true}, "config": {"type": "object"}, "examples": []})
+        .to_string(),
+    )?;
+    let words = ["backend", "annotate", component.to_str().unwrap(), "--manifest", manifest.to_str().unwrap()];
+    fleet.run(words)?.ends(0);
+    fleet.backend("hostile", json!({"component": component, "grants": {"identities": true}}));
+    fleet.of("web1")["artifacts"]["a2"] = fleet.of("web1")["artifacts"]["a"].clone();
+    fleet.of("web1")["artifacts"]["a2"]["backend"] = json!("hostile");
+    let recipient = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
+    let config = |mode: &str, text: &str| json!({"recipients": [recipient], "retrieve": mode, "text": text});
+    fleet.configure("web1", "hostile", config("", ""));
+    fleet.run(["--accept-grants", "generate", "a2"])?.ends(0);
+    let key = fleet.key_file("web1");
+    let get = ["-i", key.to_str().unwrap(), "get", "a2", "secret"];
+    assert_eq!(got(&fleet, &get)?, SECRET, "what is its own is opened");
+
+    fleet.configure("web1", "hostile", config("open-shipped", &theirs));
+    fleet.run(get)?.ends(1).says("it asked the host to decrypt what was not sealed for this instance");
+    // Planted into the slice by somebody else, it is not even called.
+    let own = fleet.path().join("secrets/per-machine/web1/a2/secret.age");
+    let mine = fs::read(&own)?;
+    fleet.configure("web1", "hostile", config("", ""));
+    fs::write(&own, &theirs)?;
+    fleet.run(get)?.ends(1).says("`secret.age` was changed after it was stored").says("artifacts adopt");
+    fleet.run(["adopt", "a2"])?.ends(1).says("it holds what was sealed for per-machine/web1/a");
+    // From an earlier making.
+    fs::write(&own, &mine)?;
+    let slice = own.parent().unwrap();
+    let earlier = fs::read(&own)?;
+    fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
+    fleet.configure("web1", "hostile", config("open-shipped", &String::from_utf8(earlier)?));
+    fleet.run(get)?.ends(1).says("it asked the host to decrypt what was not sealed for this instance");
+    // And without a receipt nothing is.
+    fs::remove_file(slice.join("receipt.json"))?;
+    fleet.run(get)?.ends(1).says("it has no receipt.json");
+    fleet.run(["audit", "a2"])?.ends(0).says("refused age.open");
+    Ok(())
+}
