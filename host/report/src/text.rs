@@ -92,7 +92,17 @@ fn word(row: &Row) -> &'static str {
 fn paint(row: &Row) -> Paint {
     let color = match (&row.state, row.done) {
         (State::Error(_), _) => AnsiColor::Red,
-        (_, Some(Done::WouldMake | Done::WouldMakeAgain | Done::WouldRekey | Done::WouldSet | Done::WouldRemove | Done::WouldAdopt))
+        (
+            _,
+            Some(
+                Done::WouldMake
+                | Done::WouldMakeAgain
+                | Done::WouldRekey
+                | Done::WouldSet
+                | Done::WouldRemove
+                | Done::WouldAdopt,
+            ),
+        )
         | (State::Absent | State::Stale(_) | State::Blocked, _) => AnsiColor::Yellow,
         _ => AnsiColor::Green,
     };
