@@ -109,6 +109,8 @@ pub enum Command {
     Export(commands::export::Options),
     /// Accept slices as they lie: write receipts for what the host did not store
     Adopt(commands::adopt::Options),
+    /// Print a `.sops.yaml` that agrees with the declarations; it belongs into the folder of `artifacts.root`
+    SopsConfig(commands::sops_config::Options),
     /// On the target: make the artifacts that are made there
     Activate(commands::activate::Options),
     /// Show what backends did

@@ -7,6 +7,7 @@ use artifacts_report::Failure;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Generation, NewSlice, Receipt, ReceiptState, Slice, Storage};
 
+use crate::owners::{self, Owners};
 use crate::receipt::{self, Making};
 use crate::{Found, Rooms, Survey, Writers, failure};
 
@@ -108,8 +109,9 @@ fn adoption(
     if Some(slice.fingerprint()) != found.fingerprint {
         return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
     }
-    let headers = headers(&slice);
+    let headers = owners::headers(&slice);
     owners.check(instance, &headers)?;
+    owners.check_unread(instance)?;
 
     let sealed: Vec<String> = headers.iter().cloned().collect();
     let making = Making {
@@ -165,68 +167,4 @@ fn continued(new: Receipt, before: Option<&Receipt>) -> Receipt {
 fn generations(survey: &Survey, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
     let generation = |name: &InstanceName| Some((name.clone(), survey.found.get(name)?.receipt.as_ref()?.generation));
     instance.dependencies.values().filter_map(generation).collect()
-}
-
-fn headers(slice: &Slice) -> BTreeSet<String> {
-    slice.files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect()
-}
-
-/// Whose the age files are that lie in the storages.
-struct Owners {
-    by_header: BTreeMap<String, BTreeSet<InstanceName>>,
-    /// What could not be read, and why.
-    unread: Vec<String>,
-}
-
-impl Owners {
-    fn of(rooms: &Rooms<'_>) -> Self {
-        let storages: BTreeSet<String> =
-            rooms.registry.names().iter().filter_map(|name| rooms.registry.storage(name).ok()).collect();
-        let mut owners = Self { by_header: BTreeMap::new(), unread: Vec::new() };
-        for storage in storages {
-            if let Err(error) = owners.add(rooms, &storage) {
-                owners.unread.push(error.to_string());
-            }
-        }
-        owners
-    }
-
-    fn add(&mut self, rooms: &Rooms<'_>, storage: &str) -> Result<(), artifacts_store::Error> {
-        let storage = Storage::open(rooms.root, storage)?;
-        for name in storage.list()?.slices {
-            let slice = match storage.read(&name) {
-                Ok(Some(slice)) => slice,
-                Ok(None) => continue,
-                Err(error) => {
-                    self.unread.push(error.to_string());
-                    continue;
-                }
-            };
-            let told: Vec<String> = match &slice.receipt {
-                ReceiptState::Valid(receipt) => receipt.sealed.iter().map(ToString::to_string).collect(),
-                ReceiptState::Missing | ReceiptState::Malformed(_) => Vec::new(),
-            };
-            for header in headers(&slice).into_iter().chain(told) {
-                self.by_header.entry(header).or_default().insert(name.clone());
-            }
-        }
-        Ok(())
-    }
-
-    fn check(&self, instance: &Instance, headers: &BTreeSet<String>) -> Result<(), Failure> {
-        let owners = headers.iter().filter_map(|header| self.by_header.get(header)).flatten();
-        let others: BTreeSet<String> = owners.filter(|name| **name != instance.name).map(ToString::to_string).collect();
-        if !others.is_empty() {
-            let others = others.into_iter().collect::<Vec<_>>().join(", ");
-            return Err(failure::of(instance, format!("it holds what was sealed for {others}"))
-                .help(Some("somebody copied it there; take the slice from the last good commit")));
-        }
-        match self.unread.first() {
-            Some(why) => {
-                Err(failure::of(instance, format!("whether it holds what is another's cannot be told: {why}"))
-                    .help(Some("mend that first")))
-            }
-            None => Ok(()),
-        }
-    }
 }

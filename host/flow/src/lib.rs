@@ -11,6 +11,7 @@ mod failure;
 mod inputs;
 mod keys;
 mod make;
+mod owners;
 mod program;
 mod prune;
 mod receipt;

@@ -9,6 +9,7 @@ use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Fingerprint, ReceiptState, Slice, Storage};
 
 use crate::audit::{self, Ended};
+use crate::owners::Owners;
 use crate::{Rooms, failure};
 
 /// Files of one instance, as they were stored.
@@ -21,15 +22,22 @@ pub struct Read {
 }
 
 /// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
-/// opened; the private keys are read only when a secret file is wanted.
+/// opened, nor what is another instance's as well: a receipt is a claim of whoever can write to the repository. The private keys are read only when a secret file is wanted.
 pub fn retrieve(
     rooms: &mut Rooms<'_>,
     wanted: &[(&Instance, Vec<Name>)],
 ) -> BTreeMap<InstanceName, Result<Read, Failure>> {
     let mut done = BTreeMap::new();
     let mut open = Vec::new();
+    let mut owners = None;
     for (instance, files) in wanted {
-        match Reading::begin(rooms, instance, files) {
+        let begun = Reading::begin(rooms, instance, files).and_then(|reading| {
+            if !reading.secrets.is_empty() {
+                owners.get_or_insert_with(|| Owners::of(rooms)).check(instance, &reading.sealed)?;
+            }
+            Ok(reading)
+        });
+        match begun {
             Ok(reading) if reading.secrets.is_empty() => {
                 done.insert(instance.name.clone(), Ok(reading.read));
             }

@@ -15,6 +15,7 @@ pub mod prune;
 pub mod rekey;
 pub mod schema;
 pub mod set;
+pub mod sops_config;
 pub mod status;
 
 use std::process::ExitCode;
@@ -60,6 +61,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
         Command::Prune(options) => options.run(&cli.global, output),
         Command::Graph(options) => options.run(&cli.global, output),
         Command::Adopt(options) => options.run(&cli.global, output),
+        Command::SopsConfig(options) => options.run(&cli.global, output),
         Command::Activate(options) => options.run(&cli.global, output),
         Command::Audit(options) => options.run(&cli.global, output),
         Command::Backend(command) => command.run(&cli.global, output),

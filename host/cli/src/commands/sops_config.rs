@@ -1,0 +1,103 @@
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use artifacts_flow::{Found, Rooms};
+use artifacts_plan::{Instance, Selector};
+use artifacts_report::Failure;
+use clap::Args;
+use serde_json::json;
+
+use super::Status;
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::Run;
+
+/// What the bundled backend that writes files of sops calls itself.
+const SOPS_NIX: &str = "sops-nix";
+
+#[derive(Debug, Args)]
+pub struct Options {
+    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+}
+
+/// Who reads the files at a path.
+struct Rule {
+    path_regex: String,
+    age: Vec<String>,
+}
+
+impl Options {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+        let run = Run::begin(global, output)?;
+        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let chosen = run.choose(&selectors);
+        let mut rooms = run.rooms()?;
+        let survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+        Run::warn_of_missing_walls(&rooms, output);
+        let mut rules = Vec::new();
+        for instance in run.instances(&chosen.names) {
+            if let Some((storage, found)) = storage(&mut rooms, instance).zip(survey.found.get(&instance.name)) {
+                rules.extend(of(instance, &storage, found));
+            }
+        }
+        let errors: Vec<Failure> = chosen.faults().into_iter().chain(survey.errors).collect();
+        if output.json() {
+            let rule = |rule: &Rule| json!({"path_regex": rule.path_regex, "age": rule.age});
+            let rules: Vec<_> = rules.iter().map(rule).collect();
+            let errors: Vec<_> = errors.iter().map(Failure::json).collect();
+            output.line(&json!({"schema": 1, "creation_rules": rules, "errors": errors}).to_string());
+        } else {
+            output.line(yaml(&rules).trim_end());
+        }
+        output.failures(&errors);
+        Ok(if errors.is_empty() { Status::DONE } else { Status::FAILED })
+    }
+}
+
+/// Where the files of sops are, if the instance has some.
+fn storage(rooms: &mut Rooms<'_>, instance: &Instance) -> Option<String> {
+    let opened = rooms.registry.open(instance.backend.as_ref()?, &rooms.nix).ok()?;
+    (opened.component.manifest().name == SOPS_NIX).then(|| opened.storage.clone())
+}
+
+/// A rule for what is deployed, structured files among it, after one for each file with readers of its own: the first that
+/// fits counts.
+fn of(instance: &Instance, storage: &str, found: &Found) -> Vec<Rule> {
+    let folder = escaped(&format!("{storage}/{}", instance.name));
+    let deployed: BTreeSet<&str> =
+        instance.told.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
+    let shared = found.readers.iter().find(|(file, _)| deployed.contains(file.as_str())).or(found.readers.first());
+    let Some((_, shared)) = shared else { return Vec::new() };
+    let own = found.readers.iter().filter(|(_, readers)| readers != shared);
+    let own = own.map(|(file, readers)| Rule {
+        path_regex: format!("^{folder}/{}\\.sops$", escaped(file)),
+        age: readers.clone(),
+    });
+    let rest = Rule { path_regex: format!("^{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$"), age: shared.clone() };
+    own.chain([rest]).collect()
+}
+
+/// Nothing in it means anything but itself.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut regex, char| {
+        if r"\.+*?()|[]{}^$".contains(char) {
+            regex.push('\\');
+        }
+        regex.push(char);
+        regex
+    })
+}
+
+fn yaml(rules: &[Rule]) -> String {
+    if rules.is_empty() {
+        return "creation_rules: []\n".to_owned();
+    }
+    let mut text = "creation_rules:\n".to_owned();
+    for rule in rules {
+        let regex = rule.path_regex.replace('\'', "''");
+        let _ = writeln!(text, "  - path_regex: '{regex}'\n    age: >-\n      {}", rule.age.join(",\n      "));
+    }
+    text
+}
