@@ -35,3 +35,12 @@ pub(crate) fn load(engine: &Engine, code: &[u8], _: &super::worker::Locked) -> w
     // runs where it may do anything: `Locked` exists only in a process that gave up everything but its own tmpfs.
     unsafe { Component::deserialize(engine, code) }
 }
+
+/// Whether another process can be started, without running a program in it.
+pub(crate) fn can_fork() -> bool {
+    // SAFETY: the child, which has this one thread alone, calls nothing but `_exit`, which may be called there.
+    match unsafe { libc::fork() } {
+        0 => unsafe { libc::_exit(0) },
+        child => child > 0,
+    }
+}

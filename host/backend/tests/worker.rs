@@ -111,6 +111,7 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
         (Protection::Landlock, "opening /etc/passwd, on another thread"),
         (Protection::NewerLandlock, "past Landlock"),
         (Protection::Seccomp, "making a socket"),
+        (Protection::Seccomp, "starting a process"),
         (Protection::NoCoreDumps, "dumping its memory"),
         (Protection::DiesWithParent, "living on"),
     ] {

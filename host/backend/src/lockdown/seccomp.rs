@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, apply_filter_all_threads};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter_all_threads,
+};
 
 /// Memory, threads, time, the pipes, and files below a folder that is open. Everything else is "operation not permitted": sockets,
 /// other programs, other processes, mounts, keys, `io_uring`.
@@ -10,7 +13,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
-    libc::SYS_clone,
     libc::SYS_clone3,
     libc::SYS_close,
     libc::SYS_dup,
@@ -79,13 +81,31 @@ const OLDER: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_poll];
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[i64] = &[];
 
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
 /// From here on every thread of this process is held to the list.
 pub(super) fn filter() -> io::Result<()> {
-    let rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
-    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    // What `clone3` is to make lies in memory, where a filter cannot look: it does not exist here, and libraries fall back.
+    put_up([(libc::SYS_clone3, Vec::new())].into(), SeccompAction::Allow, errno(libc::ENOSYS))?;
+    let mut rules: Rules = ALLOWED.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
+    rules.insert(libc::SYS_clone, vec![threads_only().map_err(io::Error::other)?]);
+    put_up(rules, errno(libc::EPERM), SeccompAction::Allow)
+}
+
+/// A thread ends with its process; another process would live on when this one is ended.
+fn threads_only() -> Result<SeccompRule, seccompiler::BackendError> {
+    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), thread)?])
+}
+
+fn put_up(rules: Rules, otherwise: SeccompAction, listed: SeccompAction) -> io::Result<()> {
     let architecture = std::env::consts::ARCH.try_into().map_err(io::Error::other)?;
-    let program: BpfProgram = SeccompFilter::new(rules, refused, SeccompAction::Allow, architecture)
+    let program: BpfProgram = SeccompFilter::new(rules, otherwise, listed, architecture)
         .and_then(TryInto::try_into)
         .map_err(io::Error::other)?;
     apply_filter_all_threads(&program).map_err(io::Error::other)
+}
+
+fn errno(number: i32) -> SeccompAction {
+    SeccompAction::Errno(number.unsigned_abs())
 }

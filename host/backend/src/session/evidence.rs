@@ -54,6 +54,11 @@ impl Evidence {
         self.refused > REFUSALS || self.refused_paths > REFUSED_PATHS
     }
 
+    /// Whether the host refused something that it was asked for: a component is ended by that.
+    pub(super) fn was_denied(&self) -> bool {
+        self.denied > 0
+    }
+
     /// Something that the runner told.
     ///
     /// # Errors
@@ -119,7 +124,9 @@ mod tests {
         }
         assert_eq!(evidence.events.len(), 1);
         let denied = Answer::Denied("no".to_owned());
+        assert!(!evidence.was_denied());
         assert!(evidence.asked("age.open", None, &denied, 1).is_ok());
+        assert!(evidence.was_denied());
         assert!(matches!(evidence.asked("age.open", None, &denied, 1), Err(Fault::Silence(_))));
     }
 

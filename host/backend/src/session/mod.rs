@@ -215,13 +215,17 @@ impl Talk {
                     let asked = Instant::now();
                     let (call, secret) = (ask.call(), ask.secret());
                     let answer = host.answer(ask);
+                    // The host's own time does not count; how long the runner takes to hear the answer does.
+                    deadline += asked.elapsed();
                     self.evidence.asked(call, secret, &answer, instances)?;
                     link.answer(&answer)?;
-                    deadline += asked.elapsed();
                 }
                 Report::Done(outcome, usage) => {
                     self.usage = usage;
                     return match (&outcome, request) {
+                        (Ok(Outcome::Serialized(_) | Outcome::Retrieved(_)), _) if self.evidence.was_denied() => {
+                            Err(nonsense("success after it was refused"))
+                        }
                         (Err(_), _)
                         | (Ok(Outcome::Checked(_)), Request::Check(_))
                         | (Ok(Outcome::Serialized(_)), Request::Serialize { .. })

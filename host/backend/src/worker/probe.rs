@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::link::PipeLink;
 use super::protocol::{Task, Told};
 use crate::session::line::Silence;
-use crate::{Error, Limits, Protection, Worker};
+use crate::{Error, Limits, Protection, Worker, proven};
 
 /// Starts a worker that tries its walls from the inside. Gives the protections that are missing, and what could be done that
 /// should not be possible; both are empty where all is well.
@@ -79,6 +79,7 @@ fn attempts() -> Vec<(&'static str, bool)> {
         ),
         ("opening a TCP port", TcpListener::bind("127.0.0.1:0").is_ok()),
         ("making a socket", UnixDatagram::unbound().is_ok()),
+        ("starting a process", proven::can_fork()),
         ("running a program", Command::new("/bin/true").env_clear().status().is_ok()),
     ]
 }
