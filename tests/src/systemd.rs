@@ -299,6 +299,19 @@ impl Machine {
         Ok(printed)
     }
 
+    /// Has systemd verify every unit of the configuration that it was booted with.
+    ///
+    /// # Errors
+    /// With what systemd says of them.
+    pub fn verify(&self, configuration: &Configuration) -> Result<()> {
+        let names: Vec<String> =
+            configuration.units().iter().map(|name| format!("'/etc/systemd/system/{name}'")).collect();
+        let output = self.run(&format!("systemd-analyze verify --man=no {}", names.join(" ")))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success() && said.trim().is_empty(), "{}: {said}", output.status);
+        Ok(())
+    }
+
     /// Waits until a shell script goes well.
     ///
     /// # Errors

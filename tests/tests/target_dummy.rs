@@ -137,10 +137,22 @@ fn a_second_run_changes_nothing_and_a_removed_file_is_lost_until_it_returns() {
 }
 
 #[test]
-fn a_reboot_makes_new_values() {
-    let read =
-        || Machine::boot(&WEB, &[]).unwrap().sh("cat /run/artifacts/cluster/token /var/lib/attic/secrets/env").unwrap();
+fn a_reboot_makes_new_values_since_nothing_is_kept_on_a_disk() {
+    let read = || {
+        let machine = Machine::boot(&WEB, &[]).unwrap();
+        let kinds = "find -L /run/artifacts /var/lib/attic -type f -exec stat -f -L -c %T {} + | sort -u";
+        assert_eq!(machine.sh(kinds).unwrap(), "tmpfs");
+        let values = machine.sh("cat /run/artifacts/cluster/token /var/lib/attic/secrets/env").unwrap();
+        let token = values.lines().next().unwrap();
+        assert_eq!(machine.sh(&format!("grep -rlsF '{token}' /etc /var/lib /var/log || true")).unwrap(), "");
+        values
+    };
     assert_ne!(read(), read());
+}
+
+#[test]
+fn systemd_accepts_every_unit() {
+    Machine::boot(&WEB, &[]).unwrap().verify(&WEB).unwrap();
 }
 
 #[test]

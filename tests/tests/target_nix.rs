@@ -88,6 +88,26 @@ fn what_is_right_is_accepted_and_bound() {
 }
 
 #[test]
+fn what_a_path_is_on_is_mounted_before() {
+    let machine = evaluate(&[("m", &module(r#"files.f.path = "/srv/a b/f";"#, ""))]).unwrap().remove(0);
+    let text = machine.unit("artifact-a.service").unwrap();
+    assert!(text.lines().any(|line| line == r#"RequiresMountsFor="/srv/a b/f""#), "{text}");
+}
+
+#[test]
+fn the_program_on_the_target_has_no_wasmtime() {
+    let of = |package: &str| {
+        let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        tree.args(["tree", "--locked", "--offline", "--edges", "normal", "--prefix", "none", "--package", package]);
+        let output = tree.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(of("artifacts").contains("wasmtime v"));
+    assert!(!of("artifacts-target").contains("wasmtime"));
+}
+
+#[test]
 fn without_artifacts_there_are_no_units() {
     let machine = evaluate(&[("m", "[ { artifacts.programs.artifacts-target = \"/p\"; } ]")]).unwrap().remove(0);
     let units = machine.units();
