@@ -101,6 +101,15 @@ fn what_is_declared_appears_at_boot_and_what_fails_fails_alone() {
     assert_eq!(machine.sh("stat -f -L -c %T /var/lib/attic/secrets/env").unwrap(), "tmpfs");
     machine.sh("openssl verify -CAfile /run/artifacts/ca/cert /run/artifacts/leaf/cert").unwrap();
     machine.sh("test ! -e /run/artifacts/ca/key").unwrap();
+    // Each call of the backend is on record there, and no value.
+    let record = machine.sh("cat /var/log/artifacts/audit.jsonl").unwrap();
+    assert!(record.contains("\"serialize\"") && record.contains("per-machine/web1/attic"), "{record}");
+    let token = machine.sh("cat /run/artifacts/cluster/token").unwrap();
+    assert!(!record.contains("made-up-") && !record.contains(&token), "{record}");
+    assert_eq!(
+        machine.sh("stat -c %a%U /var/log/artifacts /var/log/artifacts/audit.jsonl").unwrap(),
+        "700root\n600root"
+    );
     assert_eq!(
         machine.sh("cat /run/artifacts/template/conf").unwrap(),
         format!("token = {}", machine.sh("cat /run/artifacts/cluster/token").unwrap())

@@ -87,10 +87,11 @@ fn one_instance_of_a_batch_costs_no_other() {
         .collect();
     let checks = opened.backend.check(batch);
     assert_eq!(checks.answers.len(), modes.len());
+    let took = format!("longer than {} s", limits().time);
     for (mode, answer) in modes.iter().zip(&checks.answers) {
         match *mode {
             "" | "present" => assert!(present(answer), "{mode}: {answer:?}"),
-            "spin" => assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains("2 s")), "{answer:?}"),
+            "spin" => assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains(&took)), "{answer:?}"),
             "memory" => assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains("memory")), "{answer:?}"),
             "fail" => assert!(matches!(answer, Err(CallError::Failed(_))), "{answer:?}"),
             _ => assert!(matches!(answer, Err(CallError::Broken(_))), "{mode}: {answer:?}"),
@@ -360,7 +361,7 @@ fn words_are_capped_and_escaped() {
 #[test]
 fn refusals_are_told_in_full_and_ended_where_they_cannot_be() {
     // So much takes its time on a busy machine.
-    let patient = Limits { time: 60, ..limits() };
+    let patient = Limits { time: 30 * limits().time, ..limits() };
     let mut opened = open_within(patient, &Component::read(guest("hostile")).unwrap(), &Grants::default());
     let mut probe = |times: &str| {
         let mut config = behaving(&[&key().public], &[("check", "probe")]);
@@ -460,7 +461,7 @@ fn a_hanging_call_holds_nobody() {
     let begun = Instant::now();
     let answer = check(&mut opened, &[("check", "sleep")], "");
     assert!(matches!(answer, Err(CallError::Overrun(_))), "{answer:?}");
-    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(begun.elapsed() < Duration::from_secs(10 * limits().time));
 }
 
 #[test]

@@ -19,6 +19,7 @@ export PATH=/bin:/usr/bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mkdir -p /dev/shm; mount -t tmpfs shm /dev/shm; mount -t tmpfs tmp /tmp
 cat /proc/version
+export ARTIFACTS_TEST_SLOWNESS=15
 cd \"$FOLDER\"
 for test in $TESTS; do /tests/$test --test-threads 1 2>&1; echo \"ended $test $?\"; done
 poweroff -f

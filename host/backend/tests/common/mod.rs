@@ -18,9 +18,10 @@ pub fn plugin(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask build` makes it", path.display()))
 }
 
-/// Short enough for tests, long enough for a busy machine.
+/// Short enough for tests, long enough for a busy machine; an emulated one says how many times slower it is.
 pub fn limits() -> Limits {
-    Limits { time: 2, memory: 128 << 20, output: 8 << 20, files: 100 }
+    let slowness = std::env::var("ARTIFACTS_TEST_SLOWNESS").map_or(1, |times| times.parse().unwrap());
+    Limits { time: 2 * slowness, memory: 128 << 20, output: 8 << 20, files: 100 }
 }
 
 /// A backend and the folder that it runs in.
