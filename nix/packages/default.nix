@@ -6,7 +6,9 @@
   makeWrapper,
   runCommand,
   writeText,
+  bash,
   bubblewrap,
+  coreutils,
   git,
 }:
 let
@@ -127,14 +129,21 @@ rec {
   artifacts = program "artifacts" {
     env.ARTIFACTS_PLUGINS = "${backends}";
     nativeBuildInputs = [ makeWrapper ];
-    # Nix itself is the user's own.
+    # Nix itself is the user's own. Generators find a shell and the usual tools here, since NixOS has them nowhere else.
     postInstall = ''
-      wrapProgram $out/bin/artifacts --prefix PATH : ${
-        lib.makeBinPath [
-          bubblewrap
-          git
-        ]
-      }
+      wrapProgram $out/bin/artifacts \
+        --prefix PATH : ${
+          lib.makeBinPath [
+            bubblewrap
+            git
+          ]
+        } \
+        --set-default ARTIFACTS_GENERATOR_PATH ${
+          lib.makeBinPath [
+            bash
+            coreutils
+          ]
+        }
     '';
   };
 

@@ -82,7 +82,7 @@ fn what_is_named_is_evaluated_and_no_more() -> Result<()> {
         checkout.run(&["--no-eval-cache", "status", selector])?.ends(3);
         assert_eq!(checkout.evaluated()?, BOTH, "{selector}");
     }
-    checkout.run(&["generate", "per-machine/web2/leaf"])?.ends(0).says("made shared/ca");
+    checkout.run(&["generate", "per-machine/web2/leaf"])?.ends(0);
     let receipt = fs::read_to_string(checkout.path().join("secrets/shared/ca/receipt.json"))?;
     assert!(receipt.contains("web1") && receipt.contains("web2"), "{receipt}");
     checkout.run(&["status", "per-machine/web3/own"])?.ends(1).says("no instance or artifact is named so");
@@ -99,5 +99,95 @@ fn a_broken_machine_is_no_matter_to_those_that_are_named() -> Result<()> {
     )?;
     checkout.run(&["generate", "per-machine/web1/own"])?.ends(0);
     checkout.run(&["status"])?.ends(1).says("no name").says("per-machine/web1/own");
+    Ok(())
+}
+
+/// What Nix says of one of the example's machines.
+fn peer_key(checkout: &Checkout, machine: &str) -> Result<String> {
+    let attribute = format!(".#nixosConfigurations.{machine}.config.networking.wireguard.interfaces.wg0.peers");
+    let peers = artifacts_tests::nix::nix(&checkout.path(), &["eval", "--json", &attribute])?;
+    let peers: serde_json::Value = serde_json::from_str(&peers)?;
+    Ok(peers[0]["publicKey"].as_str().unwrap_or_default().to_owned())
+}
+
+fn wg_pubkey(private: &str) -> Result<String> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let mut wg = Command::new("wg").arg("pubkey").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    wg.stdin.take().unwrap().write_all(private.as_bytes())?;
+    Ok(String::from_utf8(wg.wait_with_output()?.stdout)?.trim().to_owned())
+}
+
+#[test]
+fn what_waits_for_a_public_value_is_made_in_the_same_run() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.example("wireguard", &["hub", "leaf", "admin"])?;
+    let ran = checkout.run(&["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("per-machine/hub/wireguard"), "absent");
+    assert_eq!(ran.state("per-machine/hub/tunnel"), "blocked");
+    let waits = "it waits: per-machine/leaf/wireguard: `public` is not there yet; run: artifacts generate \
+                 per-machine/leaf/wireguard";
+    checkout.run(&["status"])?.ends(3).says(waits);
+    checkout.evaluated()?;
+
+    // Alone, it cannot be made: its value is another machine's.
+    checkout.run(&["generate", "per-machine/hub/tunnel"])?.ends(3).says(waits);
+    assert!(!checkout.path().join("secrets").exists());
+    checkout.evaluated()?;
+
+    checkout.run(&["generate", "--no-input"])?.ends(0).says("4 instances: 4 made");
+    assert_eq!(checkout.evaluated()?, ["nixos hub", "nixos leaf"], "once more, with the new keys");
+    for (own, other) in [("hub", "leaf"), ("leaf", "hub")] {
+        let private = checkout.decrypt(own, &format!("secrets/per-machine/{own}/wireguard/private.age"))?;
+        let public = checkout.path().join(format!("secrets/per-machine/{own}/wireguard/public/public"));
+        let public = fs::read_to_string(public)?.trim().to_owned();
+        assert_eq!(wg_pubkey(&private)?, public);
+        assert_eq!(peer_key(&checkout, other)?, public);
+        let tunnel = checkout.decrypt(other, &format!("secrets/per-machine/{other}/tunnel/wg0.conf.age"))?;
+        assert!(tunnel.contains(&format!("PublicKey = {public}\n")) && !tunnel.contains(private.trim()), "{tunnel}");
+    }
+
+    checkout.commit()?;
+    checkout.run(&["generate", "--no-input"])?.ends(0).says("4 present");
+    assert_eq!(artifacts_tests::nix::git(&checkout.path(), &["status", "--porcelain"])?, "");
+    Ok(())
+}
+
+#[test]
+fn what_failed_is_not_tried_again_in_the_same_run() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.example("wireguard", &["hub", "leaf", "admin"])?;
+    let text = fs::read_to_string(checkout.path().join("machine.nix"))?;
+    let failing = "${wg} genkey > $out/private\n        if test $machine = leaf; then exit 3; fi";
+    checkout.write("machine.nix", &text.replace("${wg} genkey > $out/private", failing))?;
+    let ran = checkout.run(&["--json", "generate", "--no-input"])?.ends(1);
+    assert_eq!(ran.state("per-machine/hub/wireguard"), "present");
+    assert_eq!(ran.state("per-machine/leaf/wireguard"), "absent");
+    assert_eq!(ran.state("per-machine/hub/tunnel"), "blocked");
+    let json = ran.json();
+    let messages: Vec<&str> =
+        json["errors"].as_array().into_iter().flatten().filter_map(|error| error["message"].as_str()).collect();
+    assert_eq!(messages.iter().filter(|message| message.contains("status 3")).count(), 1, "{messages:?}");
+    assert!(messages.iter().any(|message| message.contains("it was not made before in this run")), "{messages:?}");
+    Ok(())
+}
+
+#[test]
+fn a_generator_finds_the_programs_that_the_package_names() -> Result<()> {
+    let checkout = fleet()?;
+    let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
+    checkout.write("flake.nix", &text.replace("echo x > $out/f", "tool > $out/f"))?;
+    let tool = "inputs: { tool = inputs.nixpkgs.legacyPackages.x86_64-linux.writers.writeBashBin \"tool\" \"echo made by it\"; }";
+    let folder = tempfile::tempdir()?;
+    artifacts_tests::nix::Inputs::new()?.flake(folder.path(), tool)?;
+    let built = artifacts_tests::nix::nix(folder.path(), &["build", "--no-link", "--json", ".#tool"])?;
+    let built: serde_json::Value = serde_json::from_str(&built)?;
+    let bin = format!("{}/bin", built[0]["outputs"]["out"].as_str().unwrap_or_default());
+
+    let selector = ["generate", "per-machine/web1/own"];
+    checkout.run(&selector)?.ends(1).says("status 127");
+    let ran = checkout.command(&selector)?.env("ARTIFACTS_GENERATOR_PATH", format!("not/absolute:{bin}")).output()?;
+    artifacts_tests::fleet::Ran::from(ran).ends(0);
+    assert_eq!(checkout.decrypt("admin", "secrets/per-machine/web1/own/f.age")?, "made by it\n");
     Ok(())
 }

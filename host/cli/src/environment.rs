@@ -73,6 +73,13 @@ impl Environment {
         owner == Some(me)
     }
 
+    /// Folders that generators find programs in, before the usual ones. NixOS has nothing in those: there, the package names
+    /// what a generator may expect.
+    pub fn generator_path(&self) -> Vec<PathBuf> {
+        let folders = self.get("ARTIFACTS_GENERATOR_PATH").map(std::env::split_paths);
+        folders.into_iter().flatten().filter(|folder| folder.is_absolute()).collect()
+    }
+
     /// How many targets to evaluate at once: one a processor, as far as each has the memory that a large one takes.
     pub fn evaluations_at_once() -> NonZeroUsize {
         let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

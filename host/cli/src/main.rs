@@ -1,6 +1,7 @@
 //! The program `artifacts`: arguments in, one command run, an exit status out.
 
 mod args;
+mod blocked;
 mod commands;
 mod confirm;
 mod consent;

@@ -27,25 +27,30 @@ use crate::{confirm, identities, signals, words};
 
 /// Everything that a command over instances begins with.
 pub struct Run {
-    pub environment: Environment,
-    pub cancel: Arc<AtomicBool>,
-    pub ram: Ram,
+    begun: Begun,
     pub instances: BTreeMap<InstanceName, Instance>,
     /// Instances, dependencies first.
     pub ordered: Vec<InstanceName>,
     spec: Spec,
     root: Root,
-    nix: Nix,
     errors: Vec<(Option<InstanceName>, Failure)>,
     unevaluated: Vec<TargetName>,
     now: SystemTime,
-    output: Output,
     trust: Trust,
     accept_grants: bool,
     no_input: bool,
     audit_log: PathBuf,
     worker: Worker,
+}
+
+/// What stays as it is when the declarations are evaluated again.
+struct Begun {
+    cancel: Arc<AtomicBool>,
+    environment: Environment,
+    ram: Ram,
+    nix: Nix,
     keys: identities::Source,
+    output: Output,
 }
 
 /// What the selectors mean.
@@ -77,11 +82,22 @@ impl Run {
         let environment = Environment::read();
         let ram = ram(&environment)?;
         let nix = nix(global, &environment, &cancel);
-        let declarations = Declarations::load(global, &nix, selectors)?;
+        let keys = identities::Source::new(global, &environment, *output);
+        let mut declarations = Declarations::load(global, &nix, selectors)?;
         declarations.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
-        for warning in &declarations.warnings {
+        for warning in std::mem::take(&mut declarations.warnings) {
             output.warning(&format!("{}: {}", warning.subject, warning.message), warning.help.as_deref());
         }
+        Self::open(global, declarations, Begun { cancel, environment, ram, nix, keys, output: *output })
+    }
+
+    /// Begins again with what is declared now.
+    pub fn again(self, global: &Global, selectors: &[Selector]) -> Result<Self, Failure> {
+        let declarations = Declarations::load(global, &self.begun.nix, selectors)?;
+        Self::open(global, declarations, self.begun)
+    }
+
+    fn open(global: &Global, declarations: Declarations, begun: Begun) -> Result<Self, Failure> {
         let root = Root::open(&declarations.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let resolved = artifacts_plan::instances(&declarations.spec, Some(&Environment::system()));
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
@@ -92,24 +108,19 @@ impl Run {
         let faulty: BTreeSet<&InstanceName> = errors.iter().filter_map(|(name, _)| name.as_ref()).collect();
         let instances = resolved.instances.into_iter().filter(|(name, _)| !faulty.contains(name)).collect();
         Ok(Self {
-            cancel,
-            ram,
             instances,
             ordered,
             spec: declarations.spec,
             root,
-            nix,
             errors,
             unevaluated: declarations.unevaluated,
             now: SystemTime::now(),
-            output: *output,
-            trust: trust(&environment)?,
+            trust: trust(&begun.environment)?,
             accept_grants: global.accept_grants,
             no_input: global.no_input,
-            audit_log: audit_log(global, &environment)?,
-            worker: worker(global, &environment),
-            keys: identities::Source::new(global, &environment, *output),
-            environment,
+            audit_log: audit_log(global, &begun.environment)?,
+            worker: worker(global, &begun.environment),
+            begun,
         })
     }
 
@@ -137,9 +148,34 @@ impl Run {
         artifacts_plan::reach(&self.instances, names)
     }
 
+    /// What the caller's environment says.
+    pub fn environment(&self) -> &Environment {
+        &self.begun.environment
+    }
+
+    /// Where plaintext may lie.
+    pub fn ram(&self) -> &Ram {
+        &self.begun.ram
+    }
+
+    /// Nix, as it was begun with.
+    pub fn nix(&self) -> &Nix {
+        &self.begun.nix
+    }
+
+    /// The declarations.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Whether a target did not evaluate.
+    pub fn is_in_part(&self) -> bool {
+        !self.unevaluated.is_empty()
+    }
+
     /// Opens the rooms, without a sandbox for generators.
     pub fn rooms(&self) -> Result<Rooms<'_>, Failure> {
-        let ram = self.ram.clone();
+        let ram = self.begun.ram.clone();
         let worker = self.worker.clone();
         let place = move || {
             let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
@@ -152,13 +188,13 @@ impl Run {
         Ok(Rooms {
             root: &self.root,
             registry: registry.asking(accept(self.trust.clone(), self.accept_grants, self.no_input)),
-            keys: self.keys.keys(),
-            audit: Audit { log: Some(open_log(&self.audit_log)?), hear: Some(words::listener(self.output)) },
-            nix: self.nix.clone(),
+            keys: self.begun.keys.keys(),
+            audit: Audit { log: Some(open_log(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
+            nix: self.begun.nix.clone(),
             sandbox: None,
-            generator_path: Vec::new(),
-            cancel: &self.cancel,
-            log_level: Environment::log_level(self.output.verbose),
+            generator_path: self.begun.environment.generator_path(),
+            cancel: &self.begun.cancel,
+            log_level: Environment::log_level(self.begun.output.verbose),
             now: self.now,
         })
     }
@@ -188,7 +224,7 @@ impl Run {
 
     /// The readers that were agreed to in this checkout.
     pub fn readers(&self) -> Result<Readers, Failure> {
-        let state = state(&self.environment)?;
+        let state = state(&self.begun.environment)?;
         let failed = |e: artifacts_trust::Error| Failure::new("readers", e.to_string()).help(e.help());
         Readers::open(state.join("readers"), self.root.path()).map_err(failed)
     }
@@ -207,8 +243,9 @@ impl Run {
 
     /// A sandbox for generators.
     pub fn sandbox(&self) -> Result<Sandbox, Failure> {
-        let bwrap = Sandbox::find(self.environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
-        Sandbox::new(bwrap, &self.ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
+        let bwrap =
+            Sandbox::find(self.begun.environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
+        Sandbox::new(bwrap, &self.begun.ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
     }
 
     /// The moment of the run.

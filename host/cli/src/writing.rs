@@ -12,7 +12,7 @@ use crate::rooms::Run;
 
 /// Tells git of the new files; that it fails is a warning.
 pub fn tell_git(run: &Run, writers: &Writers, output: &Output) {
-    let variables = run.environment.variables().iter().cloned().collect();
+    let variables = run.environment().variables().iter().cloned().collect();
     if let Err(warning) = writers.add_to_git(&Git { program: "git".into(), env: variables }) {
         output.warning(&warning.to_string(), Some(warning.help()));
     }

@@ -14,16 +14,19 @@ type Files = BTreeMap<Name, Secret>;
 pub struct Inputs(BTreeMap<InstanceName, Result<Files, Failure>>);
 
 impl Inputs {
-    /// Reads back whatever these steps depend on and do not make themselves. It is done before anybody is asked for anything.
-    pub fn stored(rooms: &mut Rooms<'_>, instances: &BTreeMap<InstanceName, Instance>, steps: &[Step]) -> Self {
+    /// Reads back whatever these steps depend on, do not make themselves, and this run did not make before. It is done before
+    /// anybody is asked for anything.
+    pub fn read(&mut self, rooms: &mut Rooms<'_>, instances: &BTreeMap<InstanceName, Instance>, steps: &[Step]) {
         let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
         let making = made.iter().filter_map(|name| instances.get(name));
-        let needed: BTreeSet<&InstanceName> =
-            making.flat_map(|instance| instance.dependencies.values()).filter(|name| !made.contains(name)).collect();
+        let needed: BTreeSet<&InstanceName> = making
+            .flat_map(|instance| instance.dependencies.values())
+            .filter(|name| !made.contains(name) && !self.0.contains_key(name))
+            .collect();
         let needed = needed.into_iter().filter_map(|name| instances.get(name));
         let wanted: Vec<_> = needed.map(|one| (one, one.files.keys().cloned().collect())).collect();
         let read = retrieve(rooms, &wanted);
-        Self(read.into_iter().map(|(name, read)| (name, read.map(|read| read.files))).collect())
+        self.0.extend(read.into_iter().map(|(name, read)| (name, read.map(|read| read.files))));
     }
 
     /// Why an instance cannot be made: a dependency was not read.

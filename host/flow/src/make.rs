@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -62,7 +63,7 @@ pub struct Work<'a> {
 pub fn make(
     rooms: &mut Rooms<'_>,
     work: &Work<'_>,
-    inputs: Inputs,
+    inputs: &mut Inputs,
     writers: &mut Writers,
     tell: &mut dyn FnMut(&Event<'_>),
 ) -> Vec<Failure> {
@@ -71,6 +72,7 @@ pub fn make(
         wanted: work.steps.iter().map(|step| step.name.clone()).collect(),
         waiting: work.steps.iter().map(|step| step.name.clone()).collect(),
         inputs,
+        tools: program::closure(&rooms.generator_path, &rooms.nix),
         generations: BTreeMap::new(),
         failed: BTreeSet::new(),
         failures: Vec::new(),
@@ -123,7 +125,9 @@ fn generate(
 ) -> Generated {
     let sandbox = sandbox.ok_or_else(|| failure::of(instance, "there is no sandbox to run its generator in"))?;
     if let Some(generator) = &instance.generator {
-        job.closure = program::prepare(instance, generator, nix)?;
+        job.closure.extend(program::prepare(instance, generator, nix)?);
+        job.closure.sort();
+        job.closure.dedup();
     }
     sandbox.run(&job, cancel).map_err(|error| Stopped {
         failure: failure::of(instance, bare(&error.to_string(), instance)).help(error.help()),
@@ -141,7 +145,9 @@ struct Run<'a> {
     work: &'a Work<'a>,
     wanted: BTreeSet<InstanceName>,
     waiting: Vec<InstanceName>,
-    inputs: Inputs,
+    inputs: &'a mut Inputs,
+    /// What the programs need that every generator finds.
+    tools: Result<Vec<PathBuf>, Failure>,
     generations: BTreeMap<InstanceName, Generation>,
     failed: BTreeSet<InstanceName>,
     failures: Vec<Failure>,
@@ -175,6 +181,7 @@ impl Run<'_> {
         job.inputs = self.inputs.of(instance)?;
         job.log_level.clone_from(&rooms.log_level);
         job.path.clone_from(&rooms.generator_path);
+        job.closure = self.tools.clone()?;
         job.network = instance.network;
         job.timeout = instance.timeout.map(Duration::from_secs);
         for prompt in instance.prompts.keys() {

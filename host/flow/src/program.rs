@@ -23,6 +23,16 @@ pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<
     Ok(Vec::new())
 }
 
+/// What programs in these folders need, of the Nix store.
+pub fn closure(folders: &[PathBuf], nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
+    let mut needed = Vec::new();
+    for folder in folders.iter().filter(|folder| in_store(folder, nix)) {
+        let failed = |e: artifacts_nix::Error| Failure::new(folder.display().to_string(), e.to_string()).help(e.help());
+        needed.extend(nix.closure(folder).map_err(failed)?);
+    }
+    Ok(needed)
+}
+
 /// Whether a path is below the Nix store. Nix is asked only for what could be.
 pub fn in_store(path: &Path, nix: &Nix) -> bool {
     let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));

@@ -33,7 +33,7 @@ impl Options {
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
         let failed = |why: String| Failure::new(instance.name.to_string(), why);
-        let editor = editor(&run.environment, global)?;
+        let editor = editor(run.environment(), global)?;
         let mut rooms = run.rooms()?;
         let survey = look(&run, &mut rooms, instance)?;
         let absent = survey.found.values().any(|found| found.state == State::Absent);
@@ -47,7 +47,7 @@ impl Options {
         };
         let after = {
             let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
-            let folder = run.ram.folder().map_err(ram)?;
+            let folder = run.ram().folder().map_err(ram)?;
             folder.write(file.as_str(), before.expose(), 0o600).map_err(ram)?;
             edit(&editor, &folder, &file).map_err(&failed)?;
             Secret::new(folder.read(file.as_str(), LARGEST).map_err(ram)?.to_vec())

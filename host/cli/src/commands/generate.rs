@@ -3,17 +3,17 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use artifacts_flow::{Event, Inputs, Step, Survey, Wanted, Work, Writers};
-use artifacts_plan::Selector;
+use artifacts_plan::{Instance, Selector, State};
 use artifacts_prompt::{Answers, Format, Question};
-use artifacts_report::{Done, Failure, Report, reader_changes};
+use artifacts_report::{Done, Failure, Report, Row, reader_changes};
 use artifacts_spec::InstanceName;
 use clap::Args;
 
 use super::Status;
 use crate::args::Global;
 use crate::output::Output;
-use crate::rooms::Run;
-use crate::{consent, dry_run, person, writing};
+use crate::rooms::{Chosen, Run};
+use crate::{blocked, consent, dry_run, person, writing};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -42,14 +42,103 @@ impl Options {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         // An answers file may answer for everything that is declared.
-        let run = Run::of(global, output, if answers.is_some() { &[] } else { &selectors })?;
-        if let Some(answers) = &answers {
+        let evaluated: &[Selector] = if answers.is_some() { &[] } else { &selectors };
+        let mut run = Run::of(global, output, evaluated)?;
+        let mut whole = Whole { answers, ..Whole::default() };
+        let declared = loop {
+            let mut chosen = run.choose(&selectors);
+            chosen.names.retain(|name| !whole.settled.contains(name));
+            let declared = std::mem::take(&mut chosen.errors);
+            let pass = Pass { options: self, run: &run, global, output };
+            match pass.go(&chosen, &mut whole) {
+                Ok(Made::NewValues) if whole.is_blocked() || run.is_in_part() => {}
+                Ok(_) => {
+                    blocked::explain(&run, global, &mut whole.report);
+                    break declared;
+                }
+                Err(failure) if whole.report.instances.is_empty() => return Err(failure),
+                Err(failure) => {
+                    whole.report.errors.push(failure);
+                    break declared;
+                }
+            }
+            // What reads a public value that was not there can be evaluated now.
+            output.progress("public files were made: evaluating again");
+            match run.again(global, evaluated) {
+                Ok(next) => run = next,
+                Err(failure) => {
+                    whole.report.errors.push(failure);
+                    break declared;
+                }
+            }
+        };
+        whole.report.errors.splice(0..0, declared);
+        Ok(output.report(&whole.report))
+    }
+}
+
+/// What came of a pass.
+#[derive(Debug, PartialEq, Eq)]
+enum Made {
+    /// Public files, which Nix can read from now on.
+    NewValues,
+    /// Nothing that an evaluation depends on.
+    NoValues,
+}
+
+/// All passes together.
+#[derive(Default)]
+struct Whole {
+    answers: Option<Answers>,
+    report: Report,
+    /// Whose turn is over.
+    settled: BTreeSet<InstanceName>,
+    failed: BTreeSet<InstanceName>,
+    /// What was read and made so far, for what depends on it.
+    inputs: Inputs,
+}
+
+impl Whole {
+    fn is_blocked(&self) -> bool {
+        self.report.instances.iter().any(|row| row.state == State::Blocked)
+    }
+
+    /// What failed once in a run is not tried again, even where something that could be evaluated only later depends on it.
+    fn fault(&self, instance: &Instance) -> Option<Failure> {
+        let again = || Failure::new(instance.name.to_string(), "it was not made before in this run");
+        self.failed.contains(&instance.name).then(again)
+    }
+
+    /// Takes a pass' report in. A row of what was blocked before makes place for what became of it.
+    fn take(&mut self, report: Report) {
+        let new = |row: &Row| !report.instances.iter().any(|new| new.name == row.name);
+        self.report.instances.retain(new);
+        self.report.instances.extend(report.instances);
+        self.report.instances.sort_by(|one, other| one.name.cmp(&other.name));
+        self.report.errors.extend(report.errors);
+        self.report.readers.extend(report.readers);
+    }
+}
+
+/// One time through everything that could be evaluated.
+struct Pass<'a> {
+    options: &'a Options,
+    run: &'a Run,
+    global: &'a Global,
+    output: &'a Output,
+}
+
+impl Pass<'_> {
+    fn go(&self, chosen: &Chosen, whole: &mut Whole) -> Result<Made, Failure> {
+        let Self { options, run, global, output } = *self;
+        // The questions of what is blocked are not known yet.
+        let known = !run.is_in_part() && !run.instances.values().any(|instance| instance.blocked);
+        if let Some(answers) = whole.answers.as_ref().filter(|_| known) {
             answers.check_used(run.all_prompts()).map_err(|e| prompt_failure(&e))?;
         }
-        let chosen = run.choose(&selectors);
         let mut rooms = run.rooms()?;
         let reach = run.with_dependencies(&chosen.names);
-        let wanted = Wanted { stale: self.stale, regenerate: self.regenerate };
+        let wanted = Wanted { stale: options.stale, regenerate: options.regenerate };
         let look = |rooms: &mut artifacts_flow::Rooms<'_>| {
             let survey = artifacts_flow::survey(rooms, &run.instances, &reach);
             let steps = artifacts_flow::steps(&run.instances, &run.ordered, &chosen.names, &survey, wanted);
@@ -59,56 +148,63 @@ impl Options {
         let mut writers = Writers::default();
         // Nothing is written, not even a lock, when there is nothing to do. Otherwise it is looked at again under the lock:
         // what is found then holds until it is replaced.
-        if !self.dry_run && !steps.is_empty() {
-            writers = Writers::lock(&rooms, run.instances(&reach), &writing::options(global, &run));
+        if !options.dry_run && !steps.is_empty() {
+            writers = Writers::lock(&rooms, run.instances(&reach), &writing::options(global, run));
             (survey, steps) = look(&mut rooms);
         }
         Run::warn_of_missing_walls(&rooms, output);
 
-        let mut report = run.report(&chosen, &survey);
+        let mut report = run.report(chosen, &survey);
         report.errors.extend(survey.errors.iter().cloned());
         let of_steps = |steps: &[Step]| steps.iter().map(|step| step.name.clone()).collect::<BTreeSet<_>>();
-        if self.dry_run {
+        if options.dry_run {
             let would = of_steps(&steps);
-            report.readers = consent::changes(&run, run.instances(&would), &survey)?;
-            dry_run::describe(&mut report, &run, &survey, &would);
+            report.readers = consent::changes(run, run.instances(&would), &survey)?;
+            dry_run::describe(&mut report, run, &survey, &would);
             mark(&mut report, &steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
             if !output.json() {
                 output.painted(&reader_changes(&report.readers));
             }
-            return Ok(output.report(&report));
+            whole.take(report);
+            return Ok(Made::NoValues);
         }
+        let sought = of_steps(&steps);
         let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| {
             let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
             let unknown = run.unknown_readers(instance).filter(|_| lies);
-            unknown.or_else(|| writers.fault(instance, &rooms.registry))
+            whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
         });
         report.errors.extend(refused);
-        let sought = of_steps(&steps);
-        let (consent, readers) = consent::settle(&run, global, output, run.instances(&sought), &survey, &[])?;
+        let (consent, readers) = consent::settle(run, global, output, run.instances(&of_steps(&steps)), &survey, &[])?;
         report.readers = readers;
         let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| consent.fault(instance));
         report.errors.extend(refused);
-        let inputs = Inputs::stored(&mut rooms, &run.instances, &steps);
-        let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| inputs.fault(instance));
+        whole.inputs.read(&mut rooms, &run.instances, &steps);
+        let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| whole.inputs.fault(instance));
         report.errors.extend(refused);
+        let mut made = BTreeSet::new();
         if !steps.is_empty() {
             rooms.sandbox = Some(run.sandbox()?);
-            let answered = ask(&run, &steps, answers.as_ref(), global.no_input)?;
+            let answered = ask(run, &steps, whole.answers.as_ref(), global.no_input)?;
             let work = Work {
                 instances: &run.instances,
                 survey: &survey,
                 steps: &steps,
                 answers: &answered,
                 consent: &consent,
-                jobs: self.jobs,
+                jobs: options.jobs,
             };
-            let made = self.make(&mut rooms, &work, inputs, &mut writers, output, &mut report);
+            made = self.make(&mut rooms, &work, &mut whole.inputs, &mut writers, &mut report);
             survey.made(&made, &run.instances);
             mark_made(&mut report, &steps, &made, &survey);
-            writing::tell_git(&run, &writers, output);
+            writing::tell_git(run, &writers, output);
         }
-        Ok(output.report(&report))
+        let blocked = |name: &&InstanceName| run.instances.get(*name).is_some_and(|instance| instance.blocked);
+        whole.settled.extend(chosen.names.iter().filter(|name| !blocked(name)).cloned());
+        whole.failed.extend(sought.difference(&made).cloned());
+        whole.take(report);
+        let public = run.instances(&made).any(|instance| instance.public_files().next().is_some());
+        Ok(if public { Made::NewValues } else { Made::NoValues })
     }
 
     /// Makes the work; failures go into the report. Returns what was made.
@@ -116,11 +212,11 @@ impl Options {
         &self,
         rooms: &mut artifacts_flow::Rooms<'_>,
         work: &Work<'_>,
-        inputs: Inputs,
+        inputs: &mut Inputs,
         writers: &mut Writers,
-        output: &Output,
         report: &mut Report,
     ) -> BTreeSet<InstanceName> {
+        let output = self.output;
         let mut made = BTreeSet::new();
         let total = work.steps.len();
         let mut tell = |event: &Event<'_>| match event {
@@ -132,7 +228,7 @@ impl Options {
             }
             Event::Failed { name, output: said, .. } => {
                 if let Some(said) = said {
-                    self.show(name, said.expose(), output);
+                    self.show(name, said.expose());
                 }
             }
         };
@@ -141,7 +237,8 @@ impl Options {
     }
 
     /// What a generator said may hold a secret: it is shown to the person who asks for it, and nowhere else.
-    fn show(&self, name: &InstanceName, said: &[u8], output: &Output) {
+    fn show(&self, name: &InstanceName, said: &[u8]) {
+        let output = self.output;
         if said.is_empty() {
             return;
         }

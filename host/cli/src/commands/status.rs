@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::Status;
 use crate::args::Global;
+use crate::blocked;
 use crate::output::Output;
 use crate::rooms::Run;
 
@@ -27,6 +28,7 @@ impl Options {
         }
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors);
+        blocked::explain(&run, global, &mut report);
         Ok(output.report(&report))
     }
 }

@@ -1,0 +1,55 @@
+//! What blocked instances wait for, in Nix's own words.
+
+use artifacts_nix::{Flake, TargetRef};
+use artifacts_plan::State;
+use artifacts_report::{Report, Row};
+use artifacts_spec::{InstanceName, Name, Spec, Target, TargetKind};
+
+use crate::args::Global;
+use crate::environment::Environment;
+use crate::rooms::Run;
+
+/// Adds to the rows of blocked instances what they wait for. It is asked only now, since one whose value is made by this very
+/// run waits for nothing in the end.
+pub fn explain(run: &Run, global: &Global, report: &mut Report) {
+    let mut rows: Vec<&mut Row> = report.instances.iter_mut().filter(|row| row.state == State::Blocked).collect();
+    if rows.is_empty() || global.spec.is_some() {
+        return;
+    }
+    let Ok(flake) = run.nix().flake(&global.flake) else { return };
+    let jobs = global.eval_jobs.unwrap_or_else(Environment::evaluations_at_once).get();
+    for some in rows.chunks_mut(jobs) {
+        std::thread::scope(|scope| {
+            for row in some {
+                let (flake, spec) = (&flake, run.spec());
+                scope.spawn(move || row.notes.extend(reason(flake, spec, &row.name)));
+            }
+        });
+    }
+}
+
+fn reason(flake: &Flake<'_>, spec: &Spec, name: &str) -> Option<String> {
+    let (target, artifact) = spec.targets.iter().find_map(|target| {
+        let mut blocked = target.artifacts.iter().filter(|(_, artifact)| artifact.blocked);
+        let (artifact, _) = blocked.find(|(artifact, declared)| instance(target, artifact, declared.shared) == name)?;
+        Some((exported(flake, target)?, artifact))
+    })?;
+    let why = flake.why_blocked(&target, artifact.as_str()).ok()?;
+    let first = why.lines().next().unwrap_or_default();
+    Some(format!("it waits: {}", first.trim_start_matches("artifacts: ")))
+}
+
+fn instance(target: &Target, artifact: &Name, shared: bool) -> String {
+    let name = if shared {
+        InstanceName::Shared { artifact: artifact.clone() }
+    } else {
+        InstanceName::of(target.kind, target.name.clone(), artifact.clone())
+    };
+    name.to_string()
+}
+
+/// What the flake exports that has the target: itself, or the machine that a user is in.
+fn exported(flake: &Flake<'_>, target: &Target) -> Option<TargetRef> {
+    let scope = if target.kind == TargetKind::HomeManager { "per-user" } else { "per-machine" };
+    flake.targets_of(&format!("{scope}/{}", target.name))?.into_iter().next()
+}
