@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use artifacts_tests::fleet::Fleet;
 use artifacts_tests::sops::{edited, sops};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const MAKE: &str = "#!/bin/bash\nprintf made > \"$out/secret\"\nprintf made > \"$out/second\"\n";
 const EDITED: &str = "secrets/per-machine/web1/s/secret.sops";
@@ -100,6 +100,18 @@ fn what_was_sealed_for_another_is_not_adopted() -> Result<()> {
             get(&fleet, victim, "secret")?.ends(1);
         }
     }
+    // Nor is it opened with a receipt that was forged to agree.
+    let fleet = made()?;
+    let (mine, theirs) = (slice(&fleet, "s"), slice(&fleet, "other"));
+    let receipt =
+        |folder: &PathBuf| -> Result<Value> { Ok(serde_json::from_slice(&fs::read(folder.join("receipt.json"))?)?) };
+    let (mut forged, known) = (receipt(&theirs)?, receipt(&mine)?);
+    fs::copy(mine.join("secret.sops"), theirs.join("secret.sops"))?;
+    forged["files"]["secret.sops"] = known["files"]["secret.sops"].clone();
+    forged["sealed"] = known["sealed"].clone();
+    fs::write(theirs.join("receipt.json"), forged.to_string())?;
+    assert_eq!(state(&fleet, "other")?, "present");
+    get(&fleet, "other", "secret")?.ends(1).says("it holds what was sealed for per-machine/web1/s");
     // What cannot be read could be anybody's.
     let fleet = made()?;
     edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use artifacts_tests::fleet::{Fleet, guest};
 use serde_json::{Value, json};
 
@@ -111,14 +111,49 @@ fn a_moved_artifact_leaves_nothing_of_the_old_backend() -> Result<()> {
 }
 
 #[test]
-fn a_file_edited_with_sops_is_stale_until_it_is_adopted() -> Result<()> {
-    let fleet = one("sops-nix")?;
+fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
+    let mut fleet = one("sops-nix")?;
+    let (admin, host) = (fleet.new_key("admin")?, fleet.of("web1")["config"]["sops-nix"]["publicHostKey"].clone());
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": host, "publicUserKeys": [admin]}));
+    fleet.of("web1")["artifacts"]["a"]["files"]["empty"]["deploy"] = json!(false);
+    fleet.of("web1")["artifacts"]["b+"] = fleet.of("web1")["artifacts"]["a"].clone();
+    fleet.of("web1")["artifacts"]["b+"]["backend"] = json!("agenix");
+    fleet.configure("web1", "agenix", json!({"publicHostKey": host, "publicUserKeys": [admin]}));
     fleet.run(["generate"])?.ends(0);
-    let file = "secrets/per-machine/web1/a/secret.sops";
-    let rotated =
-        sops(&fleet, "web1", &["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", file])?;
-    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
-    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (receipt)");
+    let config = fleet.run(["sops-config"])?.ends(0).stdout;
+    let mut both = [host.as_str().unwrap(), &admin];
+    both.sort_unstable();
+    let folder = "^secrets/per-machine/web1/a";
+    let expected = format!(
+        "creation_rules:\n  - path_regex: '{folder}/empty\\.sops$'\n    age: >-\n      {admin}\n  \
+         - path_regex: '{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$'\n    age: >-\n      {},\n      {}\n",
+        both[0], both[1]
+    );
+    assert_eq!(config, expected);
+    fs::write(fleet.path().join(".sops.yaml"), &config)?;
+    let in_sync = |file: &str| -> Result<String> {
+        let file = format!("secrets/per-machine/web1/a/{file}.sops");
+        let words = ["updatekeys", "--yes", "--input-type", "binary", &file];
+        let output = sops(&fleet, "admin", &words)?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for file in ["secret", "empty"] {
+        assert!(in_sync(file)?.contains("already up to date"), "{file}: {}", in_sync(file)?);
+    }
+    // A file that sops makes itself gets the same readers.
+    fs::write(fleet.path().join("plain"), "by hand")?;
+    let place = "secrets/per-machine/web1/a/secret.sops";
+    let words = ["encrypt", "--input-type", "binary", "--output-type", "binary", "--filename-override", place, "plain"];
+    let made = sops(&fleet, "admin", &words)?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::write(fleet.path().join(place), made.stdout)?;
+    fleet.run(["adopt"])?.ends(0);
+    assert_eq!(decrypted(&fleet, "web1", place)?, b"by hand");
+    let key = fleet.key_file("web1");
+    assert_eq!(fleet.run(["-i", key.to_str().unwrap(), "get", "a", "secret"])?.ends(0).stdout, "by hand");
+    let none = one("agenix")?;
+    assert_eq!(none.run(["sops-config"])?.ends(0).stdout, "creation_rules: []\n");
     Ok(())
 }
 

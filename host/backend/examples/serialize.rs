@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fs::File;
 use std::time::Instant;
 
-use artifacts_backend::{Backend, Component, Grants, Limits, Place, Readers};
+use artifacts_backend::{Backend, Component, Limits, Place, Readers};
 use artifacts_seam::{Files, Instance, Secret, Target};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -20,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let folder = tempfile::tempdir_in("/dev/shm")?;
     let place = Place::in_process(File::open(folder.path())?.into());
-    let mut backend = Backend::open(&component, Grants::default(), Limits::default(), &place)?;
+    let grants = component.manifest().requests.clone();
+    let mut backend = Backend::open(&component, grants, Limits::default(), &place)?;
     let config = serde_json::json!({ "publicHostKey": recipients.first(), "publicUserKeys": recipients.get(1..) });
     let instances: Vec<Instance> = (0..count).map(|number| instance(number, &config.to_string())).collect();
     let readers = readers(&mut backend, &instances)?;

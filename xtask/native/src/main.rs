@@ -1,17 +1,19 @@
 //! Seals and stores natively, for comparison: prints microseconds, one round a line.
 //!
 //! `native seal FOLDER ROUNDS COUNT RECIPIENT…`: as many secrets of 100 bytes, armored, each into a file.
+//! `native sops FOLDER ROUNDS COUNT RECIPIENT…`: the same as files of sops, by the code that the component is made of.
 //! `native replace FOLDER ROUNDS COUNT full|no-sync`: as many files, each written aside, synced and renamed.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::iter;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use age::armor::{ArmoredWriter, Format};
 use age::{Encryptor, Recipient, ssh, x25519};
 use anyhow::{Result, anyhow, bail};
+use sops_format::{DataKey, Form, Value, create};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,6 +23,11 @@ fn main() -> Result<()> {
             let recipients = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
             let count: usize = count.parse()?;
             measured(rounds.parse()?, || seal_all(Path::new(folder), count, &recipients))
+        }
+        ["sops", folder, rounds, count, recipients @ ..] => {
+            let parsed = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
+            let count: usize = count.parse()?;
+            measured(rounds.parse()?, || encrypt_all(Path::new(folder), count, recipients, &parsed))
         }
         ["replace", folder, rounds, count, how] => {
             let (count, sync) = (count.parse()?, *how == "full");
@@ -49,12 +56,31 @@ fn recipient(text: &str) -> Result<Box<dyn Recipient>> {
 
 fn seal_all(folder: &Path, count: usize, recipients: &[Box<dyn Recipient>]) -> Result<()> {
     for number in 0..count {
-        let encryptor = Encryptor::with_recipients(recipients.iter().map(AsRef::as_ref))?;
-        let mut sealed = Vec::new();
-        let mut writer = encryptor.wrap_output(ArmoredWriter::wrap_output(&mut sealed, Format::AsciiArmor)?)?;
-        writer.write_all(&[b'x'; 100])?;
-        writer.finish()?.finish()?;
+        let sealed = sealed(&[b'x'; 100], recipients.iter().map(AsRef::as_ref))?;
         fs::write(folder.join(format!("{number}.age")), &sealed)?;
+    }
+    Ok(())
+}
+
+fn sealed<'a>(plain: &[u8], recipients: impl Iterator<Item = &'a dyn Recipient>) -> Result<Vec<u8>> {
+    let encryptor = Encryptor::with_recipients(recipients)?;
+    let mut sealed = Vec::new();
+    let mut writer = encryptor.wrap_output(ArmoredWriter::wrap_output(&mut sealed, Format::AsciiArmor)?)?;
+    writer.write_all(plain)?;
+    writer.finish()?.finish()?;
+    Ok(sealed)
+}
+
+/// As the component does: a data key for each file, an age file for each reader.
+fn encrypt_all(folder: &Path, count: usize, names: &[&str], recipients: &[Box<dyn Recipient>]) -> Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs().try_into()?;
+    for number in 0..count {
+        let value = [Value::new("data", [b'x'; 100])];
+        let file = create(Form::Binary, &DataKey::generate()?, &value, names, now, |key, reader| {
+            let recipient = names.iter().position(|name| *name == reader).map(|at| recipients[at].as_ref());
+            Ok::<_, anyhow::Error>(String::from_utf8(sealed(key, recipient.into_iter())?)?)
+        })?;
+        fs::write(folder.join(format!("{number}.sops")), &file)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod fixture;
 mod many;
 mod row;
 mod seal;
+mod sops;
 mod start;
 mod walls;
 
@@ -21,9 +22,10 @@ use row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// What is measured, by name.
-const MEASURES: [(&str, Measure); 5] = [
+const MEASURES: [(&str, Measure); 6] = [
     ("many", many::measure),
     ("seal", seal::measure),
+    ("sops", sops::measure),
     ("commit", commit::measure),
     ("start", start::measure),
     ("walls", walls::measure),
