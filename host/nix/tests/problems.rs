@@ -90,6 +90,30 @@ const FAULTS: [(&str, &str); 18] = [
     ),
 ];
 
+/// The page with all of them.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../nix/FAULTS.md");
+
+fn page() -> String {
+    let mut text = "# Faults that evaluation finds\n\nEach with a declaration that has it, beside what is right otherwise. Nix says it \
+        when a system is built, after `artifacts: `,\nand `artifacts status` and `artifacts generate` repeat it. An unknown owner or group is a \
+        warning. That the declarations of a\nshared artifact differ is seen only across targets, so the command alone says it. This page is generated \
+        from the tests.\n"
+        .to_owned();
+    for (declaration, said) in FAULTS {
+        let said = said.replace('<', "&lt;");
+        text.push_str(&format!("\n```nix\n{}\n```\n\n> {said}\n", declaration.trim()));
+    }
+    text
+}
+
+#[test]
+fn the_page_of_faults_is_current() {
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(PAGE, page()).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(PAGE).unwrap_or_default(), page(), "run this test with UPDATE_REFERENCE=1");
+}
+
 fn faulty(name: &str, fault: &str) -> String {
     let module =
         format!(r#"({{ lib, pkgs, ... }}: let generator = pkgs.writers.writeBash "g" "true"; in {{ {fault} }})"#);

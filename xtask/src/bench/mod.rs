@@ -2,6 +2,7 @@
 
 mod clock;
 mod commit;
+mod evaluate;
 mod fixture;
 mod many;
 mod row;
@@ -28,6 +29,7 @@ const MEASURES: [(&str, Measure); 6] = [
     ("sops", sops::measure),
     ("commit", commit::measure),
     ("start", start::measure),
+    ("evaluate", evaluate::measure),
     ("walls", walls::measure),
 ];
 
