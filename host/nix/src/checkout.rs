@@ -1,4 +1,5 @@
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
@@ -10,8 +11,8 @@ impl Flake<'_> {
     /// `artifacts.root`, is a copy of. Without a root it is the flake's own folder.
     ///
     /// # Errors
-    /// When the flake is remote or taken at a fixed revision, or when the root is in one of its inputs. The person must then
-    /// name the folder.
+    /// When the flake is remote or taken at a fixed revision, or when the root is in one of its inputs or no folder of the
+    /// checkout. The person must then name the folder.
     pub fn checkout(&self, root: Option<&Path>) -> Result<PathBuf, Error> {
         let metadata = &self.metadata;
         let read_only = || Error::ReadOnly { reference: self.reference.clone() };
@@ -19,15 +20,28 @@ impl Flake<'_> {
             let top = metadata.top().ok_or_else(read_only)?;
             return Ok(join(&top, Path::new(metadata.resolved.dir.as_deref().unwrap_or_default())));
         };
-        if let Ok(below) = root.strip_prefix(&metadata.path) {
-            return Ok(join(&metadata.top().ok_or_else(read_only)?, below));
+        let folder = match root.strip_prefix(&metadata.path) {
+            Ok(below) => join(&metadata.top().ok_or_else(read_only)?, below),
+            Err(_) if metadata.in_store(root) => {
+                return Err(Error::Elsewhere { reference: self.reference.clone(), root: root.to_owned() });
+            }
+            // An impure evaluation can name the folder itself.
+            Err(_) => root.to_owned(),
+        };
+        let top = metadata.top().ok_or_else(read_only)?;
+        if inside(&top, &folder) {
+            return Ok(folder);
         }
-        if metadata.in_store(root) {
-            return Err(Error::Elsewhere { reference: self.reference.clone(), root: root.to_owned() });
-        }
-        // An impure evaluation can name the folder itself.
-        Ok(root.to_owned())
+        Err(Error::Outside { root: root.to_owned(), checkout: top })
     }
+}
+
+/// Whether a folder is the checkout or in it, whatever its path says: the root is the repository's word, and the repository
+/// has no say in where else on this machine something is written.
+fn inside(top: &Path, folder: &Path) -> bool {
+    let climbs = folder.components().any(|part| part == Component::ParentDir);
+    let within = || Ok::<bool, io::Error>(folder.canonicalize()?.starts_with(top.canonicalize()?));
+    !climbs && within().unwrap_or(false)
 }
 
 /// Without the slash at the end that joining nothing leaves.

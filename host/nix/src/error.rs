@@ -114,6 +114,14 @@ pub enum Error {
         /// The root in the store.
         root: PathBuf,
     },
+    /// `artifacts.root` leads out of the checkout.
+    #[error("artifacts.root is `{}`, which is no folder inside the checkout {}; a flake does not choose where else secrets are written", .root.display(), .checkout.display())]
+    Outside {
+        /// The root, as evaluated.
+        root: PathBuf,
+        /// The flake's checkout.
+        checkout: PathBuf,
+    },
 }
 
 fn searched(path: Option<&str>) -> String {
@@ -149,6 +157,9 @@ impl Error {
             Self::Disagree { .. } => "set it in one module that all targets import",
             Self::ReadOnly { .. } => "work in a checkout of it, or name one with --root DIR",
             Self::Elsewhere { .. } => "name the checkout of that input with --root DIR",
+            Self::Outside { .. } => {
+                "set `artifacts.root = ./.;`; if that other folder is what you want, name it with --root DIR"
+            }
             Self::Start { .. } | Self::Read { .. } | Self::Cancelled => return None,
         };
         Some(help.to_owned())

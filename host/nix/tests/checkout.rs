@@ -140,3 +140,26 @@ fn what_git_does_not_know_is_not_there() {
     git(bench.folder(), &["add", "--intent-to-add", "secrets"]).unwrap();
     assert_eq!(bench.eval_json(exists, "x: x"), true);
 }
+
+#[test]
+fn the_repository_does_not_choose_where_else_is_written() {
+    let bench = Bench::new();
+    let victim = tempfile::tempdir().unwrap();
+    let victim = victim.path().canonicalize().unwrap();
+    let refused = |root: &str| {
+        bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = {root}; }}")));
+        let error = checkout(&bench, &bench.reference()).expect_err(root);
+        assert!(matches!(error, Error::Outside { .. }), "{root}: {error}");
+        assert!(error.help().unwrap().contains("--root DIR"));
+    };
+    bench.write("down/x", "");
+    refused(&format!("\"{}\"", victim.display()));
+    refused(&format!("\"${{inputs.self}}/../../..{}\"", victim.display()));
+    refused(&format!("\"${{inputs.self}}/down/../../../../..{}\"", victim.display()));
+    std::os::unix::fs::symlink(&victim, bench.folder().join("link")).unwrap();
+    refused("./link");
+    refused("\"${inputs.self}/link/deeper\"");
+    // The checkout itself may be named.
+    bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = \"{}/down\"; }}", bench.folder().display())));
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder().join("down"));
+}
