@@ -1,18 +1,20 @@
 //! What a generator on the target reads of other artifacts.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read as _;
+use std::path::Path;
 
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
+use artifacts_target::place;
 
 use crate::make::{Room, failure};
 
 /// A larger file is no secret, in bytes.
 const LARGEST: u64 = 16 << 20;
+
+const OTHER_BACKEND: Option<&str> = Some("use a backend for both that makes files on the target");
 
 type Files = BTreeMap<Name, Secret>;
 
@@ -47,15 +49,13 @@ fn from_paths(instance: &Instance, dependency: &Instance) -> Result<Files, Failu
     let read = |(name, file): (&Name, &artifacts_spec::File)| {
         let lacks = |why: String| {
             failure(instance, format!("it depends on {}, whose file `{name}` {why}", dependency.name))
-                .help(Some("use a backend for both that makes files on the target"))
+                .help(OTHER_BACKEND)
         };
         let path =
             file.path.as_ref().filter(|_| file.deploy).ok_or_else(|| lacks("is not on this target".to_owned()))?;
-        let mut bytes = Vec::new();
-        let open = File::open(path).map(|file| file.take(LARGEST));
-        open.and_then(|mut file| file.read_to_end(&mut bytes))
-            .map_err(|e| lacks(format!("cannot be read: {path}: {e}")))?;
-        Ok((name.clone(), Secret::new(bytes)))
+        let mut bytes = place::read(Path::new(path), LARGEST)
+            .map_err(|e| lacks(format!("cannot be read: {e}")).help(e.help().or(OTHER_BACKEND)))?;
+        Ok((name.clone(), Secret::new(std::mem::take(&mut *bytes))))
     };
     dependency.files.iter().map(read).collect()
 }

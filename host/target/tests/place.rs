@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use artifacts_spec::Name;
-use artifacts_target::place::{Access, Error, Farm};
+use artifacts_target::place::{self, Access, Error, Farm};
 
 /// A folder in RAM that plays `/run`.
 struct Run(tempfile::TempDir);
@@ -254,4 +254,63 @@ fn what_is_planted_among_the_bytes_is_not_taken() {
     fs::remove_file(run.path("artifacts.d/now/a/one")).unwrap();
     fs::hard_link(run.path("artifacts.d/now/a/two"), run.path("artifacts.d/now/a/one")).unwrap();
     assert!(run.farm().files(&name("a")).is_err());
+}
+
+/// A folder of a service's own, as `/var/lib/attic` is.
+fn service(run: &Run) -> PathBuf {
+    let folder = run.path("attic");
+    fs::create_dir(&folder).unwrap();
+    chown(&folder, Some(4711), Some(4711)).expect("these tests need root");
+    folder
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    place::read(path, 100).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+#[test]
+fn what_others_placed_is_read_behind_links_of_root_alone() {
+    let run = Run::new();
+    let attic = service(&run);
+    fs::write(run.path("shadow"), "root's own").unwrap();
+    fs::set_permissions(run.path("shadow"), PermissionsExt::from_mode(0o600)).unwrap();
+    fs::create_dir(run.path("secrets.d")).unwrap();
+    fs::write(run.path("secrets.d/env"), "placed").unwrap();
+    // As installers place files: a link to the generation, and one to the file.
+    symlink("secrets.d", run.path("secrets")).unwrap();
+    symlink("../secrets/env", run.path("secrets.d/link")).unwrap();
+    assert_eq!(text(&run.path("secrets/link")).unwrap(), "placed");
+    fs::write(attic.join("env"), "its own").unwrap();
+    assert_eq!(text(&attic.join("env")).unwrap(), "its own");
+
+    fs::remove_file(attic.join("env")).unwrap();
+    symlink(run.path("shadow"), attic.join("env")).unwrap();
+    assert!(matches!(text(&attic.join("env")), Err(Error::Astray { .. })), "a link that root made");
+    std::os::unix::fs::lchown(attic.join("env"), Some(4711), None).unwrap();
+    assert!(matches!(text(&attic.join("env")), Err(Error::Astray { .. })), "a link of its own");
+    symlink(attic.join("env"), run.path("to-attic")).unwrap();
+    assert!(matches!(text(&run.path("to-attic")), Err(Error::Astray { .. })), "by way of a link of root");
+    symlink(".", attic.join("led")).unwrap();
+    assert!(matches!(text(&attic.join("led/file")), Err(Error::Astray { .. })), "a folder");
+    symlink("round", run.path("round")).unwrap();
+    assert!(text(&run.path("round")).is_err());
+}
+
+#[test]
+fn what_is_no_plain_file_is_neither_read_nor_waited_for() {
+    let run = Run::new();
+    let attic = service(&run);
+    rustix::fs::mknodat(rustix::fs::CWD, attic.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    fs::write(run.path("shadow"), "root's own").unwrap();
+    fs::set_permissions(run.path("shadow"), PermissionsExt::from_mode(0o600)).unwrap();
+    fs::hard_link(run.path("shadow"), attic.join("hard")).unwrap();
+    fs::write(attic.join("large"), [0; 101]).unwrap();
+    for name in ["pipe", "hard", "large", "."] {
+        assert!(matches!(text(&attic.join(name)), Err(Error::Unfit { .. } | Error::Path { .. })), "{name}");
+    }
+    // Two equal files of the Nix store may be one, and everybody may read them.
+    fs::set_permissions(run.path("shadow"), PermissionsExt::from_mode(0o444)).unwrap();
+    assert_eq!(text(&attic.join("hard")).unwrap(), "root's own");
+    fs::write(attic.join("most"), [b'x'; 100]).unwrap();
+    assert_eq!(text(&attic.join("most")).unwrap().len(), 100);
 }

@@ -3,6 +3,7 @@
 //! Their bytes lie in RAM, one folder an artifact, which appears there whole, in one rename. Where a file was declared to
 //! be, a link leads to it. Whoever is stopped half-way leaves an artifact as it was, or whole; the next run mends the rest.
 
+mod read;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use zeroize::Zeroizing;
+
+pub use read::read;
 
 use crate::ram::in_ram;
 use walk::{ours, walk};
@@ -65,6 +68,16 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// What is there is not what is read.
+    #[error("{} is not read: expected a regular file with one name and at most {largest} bytes, found {found}", .path.display())]
+    Unfit {
+        /// The place.
+        path: PathBuf,
+        /// The most that is read, in bytes.
+        largest: u64,
+        /// What is there.
+        found: String,
+    },
     /// Something is there that is not ours.
     #[error("{} is not replaced: expected nothing or a link, found {found}", .path.display())]
     Occupied {
@@ -80,6 +93,7 @@ impl Error {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Path { .. } => None,
+            Self::Unfit { .. } => Some("find out who put it there, then let it be placed anew"),
             Self::Astray { .. } => Some("put the file into a folder that belongs to root"),
             Self::Foreign { .. } => Some("find out who made it, then remove it"),
             Self::OnDisk { .. } => Some("mount a tmpfs there"),

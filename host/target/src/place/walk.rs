@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::Error;
 
 /// As many links as the kernel follows.
-const MOST_LINKS: usize = 40;
+pub(super) const MOST_LINKS: usize = 40;
 
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -73,7 +73,7 @@ pub(super) fn ours(stat: &Stat) -> bool {
 }
 
 /// Whether nobody but root and the caller can put something into a folder in the place of what is theirs.
-fn closed(stat: &Stat) -> bool {
+pub(super) fn closed(stat: &Stat) -> bool {
     let mode = Mode::from_raw_mode(stat.st_mode);
     ours(stat) && (!mode.intersects(Mode::WGRP | Mode::WOTH) || mode.contains(Mode::SVTX))
 }
