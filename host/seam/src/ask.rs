@@ -32,6 +32,7 @@ pub enum Ask {
     /// age decryption; only during `retrieve`, with the grant `identities`.
     Open {
         /// An age file.
+        #[serde(with = "crate::bytes")]
         file: Vec<u8>,
     },
 }

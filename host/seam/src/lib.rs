@@ -5,6 +5,7 @@
 //! reachable from a component's store.
 
 mod ask;
+mod bytes;
 mod instance;
 mod reply;
 mod request;

@@ -19,7 +19,7 @@ pub enum Outcome {
     /// One entry for each instance asked about, in that order.
     Checked(Vec<Result<Checked, CallError>>),
     /// The new slice, whole.
-    Serialized(Files),
+    Serialized(#[serde(with = "crate::bytes::files")] Files),
     /// The plaintexts: by handle when the host opened them (`Value` in the ask), by bytes when the component did.
     Retrieved(Vec<(String, crate::Value)>),
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use postcard::de_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -11,6 +12,9 @@ pub(crate) const HEADER: usize = 4;
 pub(crate) const LARGEST: usize = 1 << 30;
 /// The largest compiled code.
 pub(crate) const LARGEST_CODE: usize = 512 << 20;
+
+/// Structure that every message may have, in bytes.
+const FREE: usize = 64;
 
 /// A message as a frame, in one piece of memory that never moved.
 pub(crate) fn encode(message: &impl Serialize) -> io::Result<Zeroizing<Vec<u8>>> {
@@ -77,14 +81,64 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
     }
 }
 
+/// A frame's message, of somebody who is not trusted. Text and bytes take as much memory as they take of a frame; an empty
+/// text takes one byte of a frame and dozens of memory. So there is an allowance for what is neither: for numbers, lengths and
+/// choices, in bytes. What a message takes of it beyond a little is taken off.
+pub(crate) fn decode_within<T: DeserializeOwned>(bytes: &[u8], structure: &mut usize) -> io::Result<T> {
+    let allowed = structure.saturating_add(FREE);
+    let mut input = postcard::Deserializer::from_flavor(Sparing { bytes, left: allowed });
+    let message = T::deserialize(&mut input);
+    let Sparing { bytes: rest, left } = input.finalize().map_err(io::Error::other)?;
+    *structure = left.min(*structure);
+    match message {
+        Ok(message) if rest.is_empty() => Ok(message),
+        Ok(_) => Err(io::Error::other("bytes after a message")),
+        Err(_) if left == 0 => Err(io::Error::other("a message of too many parts")),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+struct Sparing<'a> {
+    bytes: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Flavor<'a> for Sparing<'a> {
+    type Remainder = Self;
+    type Source = &'a [u8];
+
+    fn pop(&mut self) -> postcard::Result<u8> {
+        let (first, rest) = self.bytes.split_first().ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.left = self.left.checked_sub(1).ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.bytes = rest;
+        Ok(*first)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.bytes.len())
+    }
+
+    fn try_take_n(&mut self, count: usize) -> postcard::Result<&'a [u8]> {
+        let (taken, rest) = self.bytes.split_at_checked(count).ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    fn finalize(self) -> postcard::Result<Self> {
+        Ok(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use artifacts_seam::{Checked, Files, Outcome, State, Usage};
     use proptest::prelude::*;
 
     use super::super::protocol::Told;
     use super::*;
     use crate::Protection;
+    use crate::session::line::Report;
 
     proptest! {
         #[test]
@@ -101,6 +155,31 @@ mod tests {
             frame[place] = byte;
             take_anything(&frame);
         }
+    }
+
+    #[test]
+    fn parts_are_counted_and_bytes_are_not() {
+        let message = |report: Report| encode(&Told::Report(report)).unwrap()[HEADER..].to_vec();
+        let readers = |count| vec![(String::new(), Vec::new()); count];
+        let checked = |count| message(Report::Checked(Ok(Checked { readers: readers(count), state: State::Present })));
+        let mut left = 1000;
+        assert!(decode_within::<Told>(&checked(10), &mut left).is_ok());
+        assert_eq!(left, 1000);
+        assert!(decode_within::<Told>(&checked(400), &mut left).is_ok());
+        assert!((200..300).contains(&left), "{left}");
+        let error = decode_within::<Told>(&checked(400), &mut left).unwrap_err();
+        assert_eq!((error.to_string().as_str(), left), ("a message of too many parts", 0));
+        // Many bytes are few parts.
+        let files = Files::from([("f".to_owned(), vec![200; 1 << 20])]);
+        let done = message(Report::Done(Ok(Outcome::Serialized(files)), Usage::default()));
+        let Told::Report(Report::Done(Ok(Outcome::Serialized(files)), _)) = decode_within(&done, &mut left).unwrap()
+        else {
+            panic!("another message")
+        };
+        assert_eq!(files["f"], vec![200; 1 << 20]);
+        let mut longer = done;
+        longer.push(0);
+        assert!(decode_within::<Told>(&longer, &mut left).is_err());
     }
 
     #[test]

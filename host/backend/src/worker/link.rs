@@ -27,6 +27,8 @@ const OWN_MEMORY: u64 = 2 << 30;
 const PIECE: usize = 256 << 10;
 /// Bytes that a worker may send for one call, beyond twice its limit of output: answers and events.
 const CHATTER: usize = 256 << 20;
+/// Bytes among these that may be numbers, lengths and choices of large messages: each can take dozens of bytes of memory.
+const STRUCTURE: usize = 4 << 20;
 
 pub(crate) struct PipeLink {
     child: Child,
@@ -38,6 +40,7 @@ pub(crate) struct PipeLink {
     end: usize,
     allowance: usize,
     left: usize,
+    structure: usize,
 }
 
 /// How a start went wrong.
@@ -107,7 +110,7 @@ impl PipeLink {
         let output = usize::try_from(limits.output).unwrap_or(usize::MAX);
         let allowance = output.saturating_mul(2).saturating_add(CHATTER);
         let inbox = Zeroizing::new(vec![0; PIECE]);
-        Ok(Self { child, orders, told, inbox, begin: 0, end: 0, allowance, left: allowance })
+        Ok(Self { child, orders, told, inbox, begin: 0, end: 0, allowance, left: allowance, structure: STRUCTURE })
     }
 
     /// The next message.
@@ -116,12 +119,13 @@ impl PipeLink {
         let size = self.header(deadline, LARGEST)?;
         if size <= PIECE {
             self.fill(size, deadline)?;
-            let told = frame::decode(&self.inbox[self.begin..self.begin + size]).map_err(gone)?;
+            let bytes = &self.inbox[self.begin..self.begin + size];
+            let told = frame::decode_within(bytes, &mut self.structure).map_err(gone)?;
             self.begin += size;
             return Ok(told);
         }
         let bytes = self.large(size, deadline)?;
-        frame::decode(&bytes).map_err(gone)
+        frame::decode_within(&bytes, &mut self.structure).map_err(gone)
     }
 
     fn code(&mut self, patience: Duration) -> Result<Vec<u8>, Silence> {
@@ -212,6 +216,7 @@ fn compiling(silence: &Silence, Compiling { memory, time }: Compiling) -> Error 
 impl Link for PipeLink {
     fn call(&mut self, request: &Request) -> Result<(), Silence> {
         self.left = self.allowance;
+        self.structure = STRUCTURE;
         let order = frame::encode(&BorrowedOrder::Call(request)).map_err(gone)?;
         self.send(&order, START)
     }
@@ -275,4 +280,34 @@ fn broken(silence: &Silence) -> Error {
         Silence::Late => "it did not answer in time".to_owned(),
         Silence::Gone(how) => how.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt;
+
+    use artifacts_seam::{Checked, State};
+
+    use super::*;
+
+    #[test]
+    fn a_worker_that_sends_more_parts_than_memory_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, frames) = (folder.path().join("worker"), folder.path().join("frames"));
+        let script = format!("#!/bin/sh\ncat '{}'\nexec sleep 600\n", frames.display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let readers = vec![(String::new(), Vec::new()); STRUCTURE / 2 + 100];
+        let checked = Report::Checked(Ok(Checked { readers, state: State::Present }));
+        let told = [Told::Locked(Vec::new()), Told::Ready, Told::Report(checked)];
+        let bytes: Vec<u8> = told.iter().flat_map(|told| frame::encode(told).unwrap().to_vec()).collect();
+        std::fs::write(frames, bytes).unwrap();
+
+        let worker = Worker::default().program(&program);
+        let (mut link, _) = PipeLink::start(&worker, Limits::default(), b"code").unwrap();
+        link.call(&Request::Check(Vec::new())).unwrap();
+        let Err(Silence::Gone(how)) = link.report(START) else { panic!("it was believed") };
+        assert_eq!(how, "a message of too many parts");
+    }
 }
