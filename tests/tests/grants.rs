@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Result;
 use artifacts_tests::desk::Desk;
@@ -248,5 +249,73 @@ fn annotate_writes_a_manifest_that_inspect_reads() -> Result<()> {
     let arguments =
         ["backend", "annotate", to.to_str().unwrap(), "--manifest", manifest.to_str().unwrap()].map(str::to_owned);
     fleet.run(arguments)?.ends(1).says("no manifest");
+    Ok(())
+}
+
+#[test]
+fn bytes_outside_of_the_store_are_pinned_whatever_their_path_says() -> Result<()> {
+    let mut fleet = fleet("hostile", &json!({}), "")?;
+    let outside = fleet.path().join("evil.wasm");
+    fs::copy(guest("hostile")?, &outside)?;
+    let climbs = format!("/nix/store/../..{}", outside.display());
+    for component in [
+        json!(outside),
+        json!(climbs),
+        json!({"path": outside, "drv": "/nix/store/none.drv"}),
+        json!({"path": climbs, "drv": "/nix/store/none.drv"}),
+    ] {
+        fleet.backend("mine", json!({"component": component, "sha256": null}));
+        fleet.run(["status"])?.ends(1).says("is not in the Nix store and has no SHA-256");
+        assert!(!fs::read_to_string(fleet.audit_log()).unwrap_or_default().contains("mine"), "{component}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_no_file_is_no_component_and_holds_no_one_up() -> Result<()> {
+    let mut fleet = fleet("hostile", &json!({}), "")?;
+    let pipe = fleet.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status()?.success());
+    let huge = fleet.path().join("huge.wasm");
+    fs::File::create(&huge)?.set_len((64 << 20) + 1)?;
+    for (path, why) in [
+        (Path::new("/dev/zero"), "expected a regular file"),
+        (pipe.as_path(), "expected a regular file"),
+        (huge.as_path(), "at most 67108864 bytes, found 67108865 bytes"),
+    ] {
+        fleet.run(["backend".as_ref(), "inspect".as_ref(), path.as_os_str()])?.ends(1).says(why);
+        let annotate = ["backend".as_ref(), "annotate".as_ref(), path.as_os_str(), "--manifest".as_ref()];
+        fleet.run(annotate.into_iter().chain([path.as_os_str()]))?.ends(1).says(why);
+        fleet.backend("mine", json!({"component": {"path": path, "drv": "/nix/store/none.drv"}}));
+        fleet.run(["status"])?.ends(1).says(why);
+    }
+    Ok(())
+}
+
+#[test]
+fn large_slices_go_to_their_backend_few_at_a_time_and_no_larger_than_it_may_have_them() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let artifact = json!({"backend": "mine", "files": {"secret": {}}, "generator": fleet.generator("make", MAKE)?});
+    let mut fleet = fleet.machine("web1", &json!({"a": artifact, "b": artifact, "c": artifact}))?;
+    let recipient = fleet.new_key("mine")?;
+    fleet.configure("web1", "mine", json!({"recipients": [recipient]}));
+    for name in ["a", "b", "c"] {
+        let folder = fleet.path().join("secrets/per-machine/web1").join(name);
+        fs::create_dir_all(&folder)?;
+        fs::File::create(folder.join("secret"))?.set_len(33 << 20)?;
+    }
+    let component = guest("hostile")?;
+    fleet.backend("mine", json!({"component": component, "limits": {"memory": 1 << 30}}));
+    fleet.run(["status"])?;
+    let checks = |fleet: &Fleet| -> Result<Vec<Vec<String>>> {
+        let audit = fleet.run(["--json", "audit", "--all"])?.ends(0).json();
+        let records = audit["records"].as_array().unwrap().iter();
+        Ok(records.map(|record| serde_json::from_value(record["host"]["instances"].clone()).unwrap()).collect())
+    };
+    let found = checks(&fleet)?;
+    assert_eq!(found, [vec!["per-machine/web1/a", "per-machine/web1/b"], vec!["per-machine/web1/c"]]);
+
+    fleet.backend("mine", json!({"component": component, "limits": {"output": 1000}}));
+    fleet.run(["status"])?.ends(1).says("too large: the limit in bytes is 1000");
     Ok(())
 }

@@ -113,6 +113,11 @@ impl Backend {
         &self.grants
     }
 
+    /// How much it may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Walls that its worker could not be given; each says what is weaker. None in this process.
     pub fn missing(&self) -> &[Protection] {
         self.session.missing()
@@ -125,18 +130,21 @@ impl Backend {
             Checks { answers: Vec::with_capacity(batch.len()), events: Vec::new(), usage: Usage::default() };
         let mut rest = batch.into_iter().peekable();
         while rest.peek().is_some() {
-            self.check_chunk(&chunk(&mut rest), &mut checks);
+            self.check_chunk(chunk(&mut rest), &mut checks);
         }
         checks
     }
 
-    fn check_chunk(&mut self, chunk: &[(Instance, Files)], checks: &mut Checks) {
-        let unfit: Vec<Option<CallError>> = chunk
-            .iter()
-            .map(|(instance, slice)| self.kept_elsewhere().or_else(|| self.unfit(instance, slice)))
-            .collect();
-        let fit: Vec<_> =
-            chunk.iter().zip(&unfit).filter(|(_, unfit)| unfit.is_none()).map(|(one, _)| one.clone()).collect();
+    fn check_chunk(&mut self, chunk: Vec<(Instance, Files)>, checks: &mut Checks) {
+        let mut fit = Vec::with_capacity(chunk.len());
+        let mut asked = Vec::with_capacity(chunk.len());
+        for (instance, slice) in chunk {
+            let unfit = self.kept_elsewhere().or_else(|| self.unfit(&instance, &slice));
+            if unfit.is_none() {
+                fit.push((instance.clone(), slice));
+            }
+            asked.push((instance, unfit));
+        }
         let no_readers = Readers::new();
         let mut broker = Broker::new(Phase::Check, &self.grants, &mut self.sealer, &[], &no_readers);
         let reply = self.session.call(Request::Check(fit), &mut broker);
@@ -144,14 +152,14 @@ impl Backend {
             Ok(Outcome::Checked(answers)) => answers.into_iter(),
             _ => Vec::new().into_iter(),
         };
-        for ((instance, _), unfit) in chunk.iter().zip(unfit) {
+        for (instance, unfit) in asked {
             let missing = || Err(CallError::Broken("it gave no answer".to_owned()));
             checks.answers.push(match unfit {
                 Some(error) => Err(error),
                 None => answers
                     .next()
                     .unwrap_or_else(missing)
-                    .and_then(|checked| verified(instance, checked, &self.grants, &mut self.sealer))
+                    .and_then(|checked| verified(&instance, checked, &self.grants, &mut self.sealer))
                     .map(|checked| Checked { state: shown(checked.state), ..checked }),
             });
         }

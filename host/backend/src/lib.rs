@@ -24,7 +24,7 @@ pub use backend::{Backend, CallFailed, Checks, Place, Serialized};
 pub use bundled::{BUNDLED, bundled, bundled_component};
 pub use component::{
     Component, Inspection, LARGEST, Manifest, ManifestError, Meaning, Persists, Refusal, SECTION, Scope, annotate,
-    inspect, meaning,
+    inspect, meaning, read_file,
 };
 pub use error::Error;
 pub use grants::{GrantError, Grants, effective};

@@ -34,7 +34,7 @@ pub fn closure(folders: &[PathBuf], nix: &Nix) -> Result<Vec<PathBuf>, Failure> 
 }
 
 /// Whether a path is below the Nix store. Nix is asked only for what could be.
-pub fn in_store(path: &Path, nix: &Nix) -> bool {
+fn in_store(path: &Path, nix: &Nix) -> bool {
     let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
     looks_so && nix.store_dir().is_ok_and(|store| path.starts_with(store))
 }

@@ -1,15 +1,14 @@
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_backend::{
-    BUNDLED, Backend, Component, Grants, Limits, Persists, Place, Protection, bundled_component, effective,
+    BUNDLED, Backend, Component, Grants, Limits, Persists, Place, Protection, bundled_component, effective, read_file,
 };
 use artifacts_nix::Nix;
 use artifacts_ram::Folder;
 use artifacts_report::Failure;
 use artifacts_spec::{Component as Location, DEFAULT_STORAGE, Name};
-
-use crate::program;
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
@@ -20,6 +19,7 @@ pub struct Registry {
     accept: Accept,
     opened: BTreeMap<Name, Result<Opened, Failure>>,
     on_target: bool,
+    store: OnceCell<Option<PathBuf>>,
 }
 
 /// Asks the admin, who may have answered before, whether a component may have these grants.
@@ -64,6 +64,7 @@ impl Registry {
             accept: Box::new(|_, _, _| Ok(false)),
             opened: BTreeMap::new(),
             on_target: false,
+            store: OnceCell::new(),
         }
     }
 
@@ -74,10 +75,12 @@ impl Registry {
         self
     }
 
-    /// The same for the target itself, where those work that keep nothing in the storage.
+    /// The same for the target itself, where those work that keep nothing in the storage, and Nix is not asked for its
+    /// `store`.
     #[must_use]
-    pub fn on_target(mut self) -> Self {
+    pub fn on_target(mut self, store: &Path) -> Self {
         self.on_target = true;
+        self.store = OnceCell::from(store.canonicalize().ok());
         self
     }
 
@@ -143,8 +146,9 @@ impl Registry {
 
     fn try_open(&self, name: &Name, nix: &Nix) -> Result<Opened, Failure> {
         let entry = self.entry(name)?;
-        let component = self.component(name, &entry, nix)?;
-        check_sha256(name, &entry, &component, nix)?;
+        let (component, real) = self.read(name, &entry, nix)?;
+        let stored = || real.is_none_or(|real| self.in_store(&real, nix));
+        check_sha256(name, &entry, &component, stored)?;
         let Rights { grants, limits, bundled } = self.rights(name, &entry, &component)?;
         if !bundled && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
             return Err(not_accepted(name, &component, &grants));
@@ -192,10 +196,21 @@ impl Registry {
     /// # Errors
     /// When it cannot be read, or is no component that this host would run.
     pub fn component(&self, name: &Name, entry: &artifacts_spec::Backend, nix: &Nix) -> Result<Component, Failure> {
+        self.read(name, entry, nix).map(|(component, _)| component)
+    }
+
+    /// The component, and the path that it was read from, without links and `..`; none when it is inside the program.
+    fn read(
+        &self,
+        name: &Name,
+        entry: &artifacts_spec::Backend,
+        nix: &Nix,
+    ) -> Result<(Component, Option<PathBuf>), Failure> {
         let path = match &entry.component {
             Location::Plain(text) => match text.strip_prefix("builtin:") {
                 Some(builtin) => {
                     return bundled_component(builtin)
+                        .map(|component| (component, None))
                         .map_err(|e| Failure::new(name.to_string(), e.to_string()).help(e.help()));
                 }
                 None => self.base.join(text),
@@ -205,14 +220,22 @@ impl Registry {
                 path.clone()
             }
         };
-        let bytes = std::fs::read(&path).map_err(|e| {
+        let found = path.canonicalize().and_then(|real| Ok((read_file(&real)?, real)));
+        let (bytes, real) = found.map_err(|e| {
             Failure::new(name.to_string(), format!("its component {} cannot be read: {e}", path.display()))
                 .help(Some(format!("correct `artifacts.backends.{name}.component`")))
         })?;
-        Component::read(bytes).map_err(|refusal| {
+        let component = Component::read(bytes).map_err(|refusal| {
             Failure::new(name.to_string(), format!("its component {} is refused: {refusal}", path.display()))
                 .help(refusal.help())
-        })
+        })?;
+        Ok((component, Some(real)))
+    }
+
+    /// Whether a path without links and `..` is in the Nix store.
+    fn in_store(&self, real: &Path, nix: &Nix) -> bool {
+        let store = self.store.get_or_init(|| nix.store_dir().ok()?.canonicalize().ok());
+        store.as_ref().is_some_and(|store| real != store && real.starts_with(store))
     }
 }
 
@@ -225,20 +248,33 @@ fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failur
 }
 
 /// What is registered is what runs. In the Nix store the path tells already; anywhere else only the hash does.
-fn check_sha256(name: &Name, entry: &artifacts_spec::Backend, component: &Component, nix: &Nix) -> Result<(), Failure> {
+fn check_sha256(
+    name: &Name,
+    entry: &artifacts_spec::Backend,
+    component: &Component,
+    stored: impl FnOnce() -> bool,
+) -> Result<(), Failure> {
     let found = component.sha256();
-    match (&entry.sha256, &entry.component) {
-        (Some(expected), _) if expected.eq_ignore_ascii_case(found) => Ok(()),
-        (Some(expected), _) => Err(Failure::new(
+    match &entry.sha256 {
+        Some(expected) if expected.eq_ignore_ascii_case(found) => Ok(()),
+        Some(expected) => Err(Failure::new(
             name.to_string(),
             format!("its component has SHA-256 {found}, and {expected} is registered"),
         )
         .help(Some(format!("look at what changed, then correct `artifacts.backends.{name}.sha256`")))),
-        (None, Location::Plain(path)) if !is_builtin(entry) && !program::in_store(Path::new(path), nix) => Err(
-            Failure::new(name.to_string(), format!("its component {path} is not in the Nix store and has no SHA-256"))
-                .help(Some(format!("look at it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))),
-        ),
-        (None, _) => Ok(()),
+        None if stored() => Ok(()),
+        None => {
+            let path = match &entry.component {
+                Location::Plain(path) => Path::new(path),
+                Location::Derived { path, .. } => path,
+            };
+            let path = path.display();
+            Err(Failure::new(
+                name.to_string(),
+                format!("its component {path} is not in the Nix store and has no SHA-256"),
+            )
+            .help(Some(format!("look at it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))))
+        }
     }
 }
 

@@ -15,6 +15,8 @@ use crate::rooms::Rooms;
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
 /// in memory.
 const BATCH: usize = 256;
+/// After so many bytes of slices a batch ends.
+const BATCH_BYTES: usize = 64 << 20;
 
 /// What every instance is.
 #[derive(Default)]
@@ -86,11 +88,13 @@ fn ask(
             return survey.fail_all(instances, &Failure::new("", why.to_string()).help(why.help()));
         }
     };
-    for batch in instances.chunks(BATCH) {
-        let looks = survey.read(&storage, batch, generations);
-        let (asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
-        let request = asked.iter().map(|look| (look.instance.told.clone(), look.told_files())).collect();
+    let mut rest = instances.iter().copied().peekable();
+    while rest.peek().is_some() {
         let Some(running) = &mut opened.backend else { return };
+        let looks = survey.read(&storage, &mut rest, running.limits().output, generations);
+        let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
+        let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
+        let request = asked.iter_mut().map(told).collect();
         let checks = running.check(request);
         let names = asked.iter().map(|look| look.instance.name.to_string()).collect();
         survey.errors.extend(audit::note(&mut rooms.audit, backend, opened, names, Ended::from(&checks), rooms.now));
@@ -108,13 +112,29 @@ fn ask(
 /// One instance and what the host found of it.
 struct Look<'a> {
     instance: &'a Instance,
-    slice: Option<Slice>,
+    /// The files that its backend may see: its own, never another's.
+    files: seam::Files,
     facts: Option<Facts>,
+    receipt: Option<Receipt>,
+    fingerprint: Option<Fingerprint>,
 }
 
 impl<'a> Look<'a> {
     fn without_slice(instance: &'a Instance) -> Self {
-        Self { instance, slice: None, facts: None }
+        Self { instance, files: seam::Files::new(), facts: None, receipt: None, fingerprint: None }
+    }
+
+    fn of(instance: &'a Instance, slice: Slice, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+        let mut look = Self {
+            facts: Some(facts(instance, &slice, generations)),
+            receipt: valid_receipt(&slice),
+            fingerprint: Some(slice.fingerprint()),
+            ..Self::without_slice(instance)
+        };
+        if !look.of_another() {
+            look.files = slice.files;
+        }
+        look
     }
 
     fn has_secrets(&self) -> bool {
@@ -128,16 +148,8 @@ impl<'a> Look<'a> {
         stored.is_some() && stored != declared
     }
 
-    /// The files that its backend may see: its own, never another's.
-    fn told_files(&self) -> seam::Files {
-        match &self.slice {
-            Some(slice) if !self.of_another() => slice.files.clone(),
-            _ => seam::Files::new(),
-        }
-    }
-
-    fn receipt(&self) -> Option<Receipt> {
-        self.slice.as_ref().and_then(valid_receipt)
+    fn size(&self) -> usize {
+        self.files.values().map(Vec::len).sum()
     }
 }
 
@@ -220,20 +232,26 @@ impl Survey {
         }
     }
 
-    /// Reads the slices of a batch; one that cannot be read is an error of its own and is not asked about.
+    /// Reads the slices of the next batch; one that cannot be read, or in which there is more than its backend's `limit` in
+    /// bytes, is an error of its own and is not asked about.
     fn read<'a>(
         &mut self,
         storage: &Storage,
-        batch: &[&'a Instance],
+        rest: &mut impl Iterator<Item = &'a Instance>,
+        limit: u64,
         generations: &BTreeMap<InstanceName, Generation>,
     ) -> Vec<Look<'a>> {
-        let mut looks = Vec::with_capacity(batch.len());
-        for instance in batch {
-            match storage.read(&instance.name) {
-                Ok(slice) => {
-                    let facts = slice.as_ref().map(|slice| facts(instance, slice, generations));
-                    looks.push(Look { instance, slice, facts });
+        let mut looks = Vec::new();
+        let mut bytes = 0;
+        while looks.len() < BATCH && bytes < BATCH_BYTES {
+            let Some(instance) = rest.next() else { break };
+            match storage.read_within(&instance.name, limit) {
+                Ok(Some(slice)) => {
+                    let look = Look::of(instance, slice, generations);
+                    bytes += look.size();
+                    looks.push(look);
                 }
+                Ok(None) => looks.push(Look::without_slice(instance)),
                 Err(why) => self.fail(instance, &why.to_string(), why.help().map(String::from)),
             }
         }
@@ -245,12 +263,8 @@ impl Survey {
         if let State::Error(why) = &state {
             self.errors.push(failure::of(look.instance, why.clone()).help(answer.help.clone()));
         }
-        let found = Found {
-            state,
-            readers: answer.readers,
-            receipt: look.receipt(),
-            fingerprint: look.slice.as_ref().map(Slice::fingerprint),
-        };
+        let found =
+            Found { state, readers: answer.readers, receipt: look.receipt.clone(), fingerprint: look.fingerprint };
         self.found.insert(look.instance.name.clone(), found);
     }
 

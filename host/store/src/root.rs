@@ -7,6 +7,7 @@ use cap_std::fs::Dir;
 
 use crate::folder::{Folder, Kind};
 use crate::names::{self, AREA};
+use crate::slice::MAX_TOTAL;
 use crate::{Error, Slice};
 
 /// The checkout that holds the storages. Cheap to clone.
@@ -93,11 +94,19 @@ impl Storage {
     /// # Errors
     /// When a link, a special file or a folder other than `public` lies in it or on the way to it, or it is too large.
     pub fn read(&self, name: &InstanceName) -> Result<Option<Slice>, Error> {
+        self.read_within(name, MAX_TOTAL)
+    }
+
+    /// The same of a slice in which the backend's own files have at most `limit` bytes together. No more is read.
+    ///
+    /// # Errors
+    /// As [`Storage::read`].
+    pub fn read_within(&self, name: &InstanceName, limit: u64) -> Result<Option<Slice>, Error> {
         let path = format!("{}/{}", self.path, names::slice(name)?);
         let mut attempts = 0;
         loop {
             let Some(folder) = self.root.folder.open(&path)? else { return Ok(None) };
-            match Slice::read(name, &folder) {
+            match Slice::read(name, &folder, limit) {
                 // A slice that is replaced while it is read stays whole in the trash; but the trash may be emptied, too.
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempts < 3 => {
                     attempts += 1;

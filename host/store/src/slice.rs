@@ -77,8 +77,8 @@ impl fmt::Display for Difference {
 pub struct Fingerprint(Hex<32>);
 
 impl Slice {
-    /// Reads the folder of an instance; `None` when it is empty.
-    pub(crate) fn read(name: &InstanceName, folder: &Folder) -> Result<Option<Self>, Error> {
+    /// Reads the folder of an instance; `None` when it is empty. `limit` is for the bytes of the backend's files.
+    pub(crate) fn read(name: &InstanceName, folder: &Folder, limit: u64) -> Result<Option<Self>, Error> {
         let mut reader = Reader { files: 0, bytes: 0 };
         let mut slice = Self {
             name: name.clone(),
@@ -94,7 +94,7 @@ impl Slice {
         if let Some(at) = entries.iter().position(|entry| *entry == (PUBLIC.to_owned(), Kind::Folder)) {
             entries.swap_remove(at);
             let public = folder.open(PUBLIC)?.ok_or_else(|| vanished(folder, PUBLIC))?;
-            slice.public = reader.files(&public, public.entries()?)?;
+            slice.public = reader.files(&public, public.entries()?, MAX_TOTAL)?;
         }
         if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), Kind::File)) {
             entries.swap_remove(at);
@@ -105,7 +105,7 @@ impl Slice {
             };
             slice.note = Some(note);
         }
-        slice.files = reader.files(folder, entries)?;
+        slice.files = reader.files(folder, entries, limit)?;
         Ok(Some(slice))
     }
 
@@ -176,8 +176,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn files(&mut self, folder: &Folder, entries: Vec<(String, Kind)>) -> Result<Files, Error> {
+    fn files(&mut self, folder: &Folder, entries: Vec<(String, Kind)>, limit: u64) -> Result<Files, Error> {
         let mut files = Files::new();
+        let before = self.bytes;
         for (name, kind) in entries {
             if kind != Kind::File {
                 return Err(Error::Kind { path: folder.at(&name), expected: Kind::File, found: kind });
@@ -185,8 +186,11 @@ impl Reader {
             if let Some(why) = names::fault(&name) {
                 return Err(Error::Name { path: folder.path().to_owned(), name, why });
             }
-            let bytes = folder.read(&name, MAX_FILE)?.ok_or_else(|| vanished(folder, &name))?;
+            let bytes = folder.read(&name, MAX_FILE.min(limit))?.ok_or_else(|| vanished(folder, &name))?;
             self.count(folder.path(), bytes.len() as u64)?;
+            if self.bytes - before > limit {
+                return Err(Error::TooLarge { path: folder.path().to_owned(), what: "the limit in bytes is", limit });
+            }
             files.insert(name, bytes);
         }
         Ok(files)

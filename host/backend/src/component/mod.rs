@@ -1,6 +1,7 @@
 //! What a component is, read from its bytes without running or compiling anything.
 
 mod annotate;
+mod file;
 mod imports;
 mod inspect;
 mod manifest;
@@ -10,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use annotate::annotate;
+pub use file::read_file;
 pub use imports::{Meaning, meaning};
 pub use inspect::{Inspection, inspect};
 pub use manifest::{Manifest, ManifestError, Persists, Scope};

@@ -74,7 +74,8 @@ impl Options {
                 hear: Some(words::listener(*output)),
             },
             now: SystemTime::now(),
-            registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox)),
+            registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox))
+                .on_target(&self.store),
             nix,
             sandbox: sandbox(&environment, &ram)?,
             cancel: &cancel,
@@ -118,7 +119,7 @@ fn registry(declared: Declarations, ram: Ram, worker: Worker) -> Registry {
         let worker = worker.clone().fallback(folder.path().join("slice"));
         Ok((Place::Worker(worker), folder))
     };
-    Registry::new(declared.spec.backends, declared.root, place).asking(Box::new(|_, _, _| Ok(true))).on_target()
+    Registry::new(declared.spec.backends, declared.root, place).asking(Box::new(|_, _, _| Ok(true)))
 }
 
 fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {

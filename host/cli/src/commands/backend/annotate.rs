@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use artifacts_backend::{Manifest, annotate};
+use artifacts_backend::{Manifest, annotate, read_file};
 use artifacts_report::Failure;
 use clap::Args;
 
@@ -34,5 +34,5 @@ impl Options {
 }
 
 fn read(file: &PathBuf) -> Result<Vec<u8>, Failure> {
-    std::fs::read(file).map_err(|e| Failure::new(file.display().to_string(), format!("it cannot be read: {e}")))
+    read_file(file).map_err(|e| Failure::new(file.display().to_string(), format!("it cannot be read: {e}")))
 }

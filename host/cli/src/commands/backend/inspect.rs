@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{Inspection, Manifest, bundled, inspect, meaning};
+use artifacts_backend::{Inspection, Manifest, bundled, inspect, meaning, read_file};
 use artifacts_report::{Failure, escaped};
 use clap::Args;
 use serde_json::json;
@@ -35,7 +35,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
                 .help(Some("`cargo xtask build` makes the program with its backends"))
         });
     }
-    std::fs::read(file).map_err(|e| {
+    read_file(file).map_err(|e| {
         Failure::new(name, format!("the component cannot be read: {e}")).help(Some("name a file, or `builtin:NAME`"))
     })
 }
