@@ -81,7 +81,11 @@ impl Packages {
             .map(|entry| entry.path())
             .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-")))
             .collect();
-        kernels.sort_by_key(|path| path.to_string_lossy().split(['.', '-']).nth(2).and_then(|n| n.parse::<u32>().ok()));
+        let minor = |path: &PathBuf| {
+            let name = path.file_name()?.to_string_lossy().into_owned();
+            name.split(['.', '-']).nth(2)?.parse::<u32>().ok()
+        };
+        kernels.sort_by_key(minor);
         Ok(kernels)
     }
 
