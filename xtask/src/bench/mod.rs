@@ -23,7 +23,7 @@ use row::Row;
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
 
 /// What is measured, by name.
-const MEASURES: [(&str, Measure); 6] = [
+const MEASURES: &[(&str, Measure)] = &[
     ("many", many::measure),
     ("seal", seal::measure),
     ("sops", sops::measure),
@@ -40,11 +40,15 @@ const MEASURES: [(&str, Measure); 6] = [
 pub fn run(names: &[String]) -> Result<()> {
     for name in names {
         let known = MEASURES.iter().any(|(measure, _)| measure == name);
-        ensure!(known, "`{name}` is no row; there are {}", MEASURES.map(|(name, _)| name).join(", "));
+        ensure!(
+            known,
+            "`{name}` is no row; there are {}",
+            MEASURES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        );
     }
     let bench = Bench::new()?;
     let mut rows = Vec::new();
-    for (name, measure) in MEASURES {
+    for &(name, measure) in MEASURES {
         if names.is_empty() || names.iter().any(|wanted| wanted == name) {
             println!("measuring: {name}");
             rows.extend(measure(&bench).with_context(|| format!("measuring {name}"))?);
