@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::fmt::Write as _;
+
 use artifacts_nix::Problem;
 use common::{Bench, machine};
 
@@ -101,7 +103,7 @@ fn page() -> String {
         .to_owned();
     for (declaration, said) in FAULTS {
         let said = said.replace('<', "&lt;");
-        text.push_str(&format!("\n```nix\n{}\n```\n\n> {said}\n", declaration.trim()));
+        let _ = writeln!(text, "\n```nix\n{}\n```\n\n> {said}", declaration.trim());
     }
     text
 }
