@@ -2,16 +2,18 @@
 //!
 //! `native seal FOLDER ROUNDS COUNT RECIPIENT…`: as many secrets of 100 bytes, armored, each into a file.
 //! `native sops FOLDER ROUNDS COUNT RECIPIENT…`: the same as files of sops, by the code that the component is made of.
+//! `native rekey FOLDER ROUNDS COUNT IDENTITY FILE RECIPIENT…`: opens the file as often and seals it for others, each into a
+//! file that is written aside and renamed.
 //! `native replace FOLDER ROUNDS COUNT full|no-sync`: as many files, each written aside, synced and renamed.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::iter;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
-use age::armor::{ArmoredWriter, Format};
-use age::{Encryptor, Recipient, ssh, x25519};
+use age::armor::{ArmoredReader, ArmoredWriter, Format};
+use age::{Decryptor, Encryptor, IdentityFile, Recipient, ssh, x25519};
 use anyhow::{Result, anyhow, bail};
 use sops_format::{DataKey, Form, Value, create};
 
@@ -28,6 +30,13 @@ fn main() -> Result<()> {
             let parsed = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
             let count: usize = count.parse()?;
             measured(rounds.parse()?, || encrypt_all(Path::new(folder), count, recipients, &parsed))
+        }
+        ["rekey", folder, rounds, count, identity, file, recipients @ ..] => {
+            let identities = IdentityFile::from_file((*identity).to_owned())?.into_identities()?;
+            let recipients = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
+            let sealed = fs::read(file)?;
+            let count: usize = count.parse()?;
+            measured(rounds.parse()?, || rekey_all(Path::new(folder), count, &sealed, &identities, &recipients))
         }
         ["replace", folder, rounds, count, how] => {
             let (count, sync) = (count.parse()?, *how == "full");
@@ -58,6 +67,24 @@ fn seal_all(folder: &Path, count: usize, recipients: &[Box<dyn Recipient>]) -> R
     for number in 0..count {
         let sealed = sealed(&[b'x'; 100], recipients.iter().map(AsRef::as_ref))?;
         fs::write(folder.join(format!("{number}.age")), &sealed)?;
+    }
+    Ok(())
+}
+
+fn rekey_all(
+    folder: &Path,
+    count: usize,
+    stored: &[u8],
+    identities: &[Box<dyn age::Identity>],
+    recipients: &[Box<dyn Recipient>],
+) -> Result<()> {
+    for number in 0..count {
+        let mut plain = Vec::new();
+        let decryptor = Decryptor::new(ArmoredReader::new(stored))?;
+        decryptor.decrypt(identities.iter().map(AsRef::as_ref))?.read_to_end(&mut plain)?;
+        let aside = folder.join("aside");
+        fs::write(&aside, sealed(&plain, recipients.iter().map(AsRef::as_ref))?)?;
+        fs::rename(&aside, folder.join(format!("{number}.age")))?;
     }
     Ok(())
 }

@@ -25,11 +25,30 @@ impl<'a> Fixture<'a> {
         let generator = fixture.path("generator");
         fs::write(&generator, "#!/bin/sh\nprintf one > \"$out/one\"\nprintf two > \"$out/two\"\n")?;
         fs::set_permissions(&generator, fs::Permissions::from_mode(0o755))?;
-        fixture.write("first.json", &fixture.spec(1, 1))?;
+        fs::write(fixture.identity(), &bench.identity)?;
+        fixture.write("first.json", &fixture.spec(1, 1, &bench.readers))?;
         run::done(fixture.program("first.json").args(["generate", "--no-input"]).stdout(Stdio::null()))?;
         fixture.copy(machines, artifacts)?;
-        fixture.write("spec.json", &fixture.spec(machines, artifacts))?;
+        fixture.write("spec.json", &fixture.spec(machines, artifacts, &bench.readers))?;
         Ok(fixture)
+    }
+
+    /// Declares other readers for all from now on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn declare(&self, machines: usize, artifacts: usize, readers: &[String; 3]) -> Result<()> {
+        self.write("spec.json", &self.spec(machines, artifacts, readers))
+    }
+
+    /// The private key of the second reader.
+    pub fn identity(&self) -> PathBuf {
+        self.path("identity")
+    }
+
+    /// Where a stored file of the first instance lies.
+    pub fn stored(&self) -> PathBuf {
+        self.path("secrets/per-machine").join(machine_name(0)).join(artifact_name(0)).join("one.age")
     }
 
     /// `artifacts --spec …`, ready for a command.
@@ -44,8 +63,7 @@ impl<'a> Fixture<'a> {
         command
     }
 
-    fn spec(&self, machines: usize, artifacts: usize) -> Value {
-        let [host, one, two] = &self.bench.readers;
+    fn spec(&self, machines: usize, artifacts: usize, [host, one, two]: &[String; 3]) -> Value {
         let artifact = json!({
             "backend": "agenix",
             "files": { "one": {}, "two": {} },

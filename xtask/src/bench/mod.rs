@@ -5,6 +5,7 @@ mod commit;
 mod evaluate;
 mod fixture;
 mod many;
+mod rekey;
 mod row;
 mod seal;
 mod sops;
@@ -31,6 +32,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("start", start::measure),
     ("evaluate", evaluate::measure),
     ("walls", walls::measure),
+    ("rekey", rekey::measure),
 ];
 
 /// Measures all rows, or those that are named, and prints the table. A missed row is printed as missed, and no error.
@@ -68,6 +70,8 @@ struct Bench {
     native: PathBuf,
     /// Three public keys.
     readers: [String; 3],
+    /// The private half of the second.
+    identity: String,
 }
 
 impl Bench {
@@ -80,19 +84,27 @@ impl Bench {
                 .arg(&folder)
                 .current_dir(project::root().join("xtask/native")),
         )?;
+        let (admin, identity) = pair()?;
         Ok(Self {
             program,
             rooms: project::target().join("release/examples"),
             native: folder.join("release/native"),
-            readers: [reader()?, reader()?, reader()?],
+            readers: [reader()?, admin, reader()?],
+            identity,
         })
     }
 }
 
 fn reader() -> Result<String> {
+    pair().map(|(public, _)| public)
+}
+
+/// A public key and its private half.
+fn pair() -> Result<(String, String)> {
     let keys = run::output(run::command("age-keygen").stderr(std::process::Stdio::null()))?;
     let public = keys.lines().find_map(|line| line.strip_prefix("# public key: "));
-    public.map(str::to_owned).context("age-keygen named no public key")
+    let public = public.map(str::to_owned).context("age-keygen named no public key")?;
+    Ok((public, keys))
 }
 
 /// What a measuring program printed: one number a line.

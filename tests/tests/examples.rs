@@ -1,0 +1,106 @@
+//! The examples do what they say, under a real Nix.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::Result;
+use artifacts_tests::checkout::Checkout;
+
+fn verify(root: &Path, intermediate: &Path, leaf: &Path) -> Result<Output> {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["verify", "-x509_strict", "-CAfile"]).arg(root).arg("-untrusted").arg(intermediate).arg(leaf);
+    Ok(openssl.output()?)
+}
+
+#[test]
+fn a_chain_of_certificates_is_made_and_made_again_in_order() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.example("ca", &["web1", "web2", "admin"])?;
+    let key = checkout.key_file("admin");
+    let admin = key.to_str().unwrap();
+    checkout.run(&["graph", "--format", "mermaid"])?.ends(0).says("shared/intermediate-ca");
+    checkout.run(&["generate"])?.ends(0);
+    let cert = |name: &str| checkout.path().join(format!("secrets/{name}/public/cert"));
+    let holds = || -> Result<()> {
+        for machine in ["web1", "web2"] {
+            let leaf = cert(&format!("per-machine/{machine}/tls"));
+            let output = verify(&cert("shared/root-ca"), &cert("shared/intermediate-ca"), &leaf)?;
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    };
+    holds()?;
+    // No machine reads what signs; each reads its own key.
+    for name in ["root-ca", "intermediate-ca"] {
+        let file = format!("secrets/shared/{name}/key.age");
+        assert!(checkout.decrypt("web1", &file).is_err() && checkout.decrypt("admin", &file).is_ok());
+    }
+    let file = "secrets/per-machine/web1/tls/key.age";
+    assert!(checkout.decrypt("web1", file)?.contains("PRIVATE KEY") && checkout.decrypt("web2", file).is_err());
+
+    // In a later run: the root is read back for a new intermediate, the leaves follow.
+    let old = fs::read(cert("per-machine/web1/tls"))?;
+    checkout.run(&["-i", admin, "generate", "--regenerate", "intermediate-ca"])?.ends(0).says("- ").says("+ ");
+    let ran = checkout.run(&["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("per-machine/web2/tls"), "stale (dependency)");
+    let output = verify(&cert("shared/root-ca"), &cert("shared/intermediate-ca"), &cert("per-machine/web1/tls"))?;
+    assert!(!output.status.success(), "the old leaf is not the new intermediate's");
+    checkout.run(&["-i", admin, "generate", "--stale"])?.ends(0);
+    holds()?;
+    assert_ne!(fs::read(cert("per-machine/web1/tls"))?, old);
+    Ok(())
+}
+
+#[test]
+fn a_password_stands_in_its_place_in_a_template() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.example("template", &["web1", "web2", "admin"])?;
+    let key = checkout.key_file("admin");
+    let admin = key.to_str().unwrap();
+    let (password, file) =
+        ("secrets/per-machine/web1/database/password.age", "secrets/per-machine/web1/app/app.toml.age");
+    checkout.run(&["generate"])?.ends(0);
+    let text = checkout.decrypt("web1", file)?;
+    assert!(text.contains(&format!("password = \"{}\"\n", checkout.decrypt("web1", password)?)), "{text}");
+    assert!(text.starts_with("[server]\n"), "{text}");
+    // Another password, in another run.
+    checkout.run(&["generate", "--regenerate", "database"])?.ends(0);
+    let ran = checkout.run(&["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("per-machine/web1/app"), "stale (dependency)");
+    checkout.run(&["-i", admin, "generate", "--stale"])?.ends(0);
+    let text = checkout.decrypt("web1", file)?;
+    assert!(text.contains(&format!("password = \"{}\"\n", checkout.decrypt("web1", password)?)), "{text}");
+    // Another template.
+    let module = fs::read_to_string(checkout.path().join("machine.nix"))?;
+    checkout.write("machine.nix", &module.replace("8080", "9090"))?;
+    let ran = checkout.run(&["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("per-machine/web1/app"), "stale (validation)");
+    Ok(())
+}
+
+#[test]
+fn a_machine_s_own_key_is_made_first_and_the_rest_for_it() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.example("bootstrap", &["admin"])?;
+    let key = checkout.key_file("admin");
+    let admin = key.to_str().unwrap();
+    // What has no reader yet says so; the key itself is for the admin.
+    checkout.run(&["generate", "host-key"])?;
+    assert!(checkout.path().join("secrets/per-machine/web1/host-key/private.age").exists());
+    checkout.commit()?;
+    checkout.run(&["--accept-readers", "generate"])?.ends(0);
+    checkout.run(&["status"])?.ends(0);
+    let ram = tempfile::tempdir_in("/dev/shm")?;
+    let place = ram.path().join("web1");
+    checkout
+        .run(&["-i", admin, "export", "web1", place.to_str().unwrap()])?
+        .ends(0)
+        .says("/etc/ssh/ssh_host_ed25519_key 0600");
+    let mut age = Command::new("age");
+    age.arg("-d").arg("-i").arg(place.join("etc/ssh/ssh_host_ed25519_key"));
+    let output = age.arg(checkout.path().join("secrets/per-machine/web1/token/secret.age")).output()?;
+    assert_eq!(output.stdout.len(), 65, "the machine reads its token with what the installer brings");
+    Ok(())
+}

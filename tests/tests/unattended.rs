@@ -1,0 +1,110 @@
+//! Every command without anybody: it ends, its status tells, its JSON is JSON, and nothing is painted.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use artifacts_tests::fleet::{Fleet, Ran, in_session};
+use serde_json::{Value, json};
+
+/// One machine: `asks` wants an answer, `made` wants none.
+fn fleet() -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let admin = fleet.new_key("admin")?;
+    let asks = fleet.generator("asks", "#!/bin/bash\ncp $prompts/word $out/secret\n")?;
+    let make = fleet.generator("make", "#!/bin/bash\necho made > $out/secret\n")?;
+    let artifact = |generator: &Value| json!({"backend": "agenix", "files": {"secret": {}}, "generator": generator});
+    let mut asking = artifact(&asks);
+    asking["prompts"] = json!({"word": {}});
+    let mut fleet = fleet.machine("web1", &json!({"asks": asking, "made": artifact(&make)}))?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
+    Ok(fleet)
+}
+
+/// Without a terminal or anything to read, and not for ever.
+fn run(fleet: &Fleet, arguments: &[&str]) -> Result<Ran> {
+    let key = fleet.key_file("admin");
+    let mut all = vec!["-i", key.to_str().unwrap()];
+    all.extend(arguments);
+    let mut command: Command = in_session(&mut fleet.command(all)?);
+    command.env_remove("VISUAL").env_remove("EDITOR").env("CLICOLOR_FORCE", "0");
+    let output = fleet.path().join("output");
+    let errors = fleet.path().join("errors");
+    let mut child = command.stdout(fs::File::create(&output)?).stderr(fs::File::create(&errors)?).spawn()?;
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if start.elapsed() > Duration::from_secs(120) {
+            child.kill()?;
+            panic!("{arguments:?} never ends");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    Ok(Ran { status: status.code(), stdout: fs::read_to_string(output)?, stderr: fs::read_to_string(errors)? })
+}
+
+#[test]
+fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
+    let mut fleet = fleet()?;
+    let answers = fleet.path().join("answers.toml");
+    fs::write(&answers, "[\"per-machine/web1/asks\"]\nword = \"xyzzy\"\n")?;
+    let answers = answers.to_str().unwrap().to_owned();
+    let folder = tempfile::tempdir_in("/dev/shm")?;
+    let place = folder.path().join("new").display().to_string();
+    // What is run, how it ends, and what it says then. The order matters.
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["status"], 3, "absent"),
+        (&["generate", "--dry-run"], 3, "would be made"),
+        (&["generate", "asks"], 1, "no terminal"),
+        (&["generate", "--no-input"], 1, "--answers"),
+        (&["generate", "--answers", &answers], 0, "2 made"),
+        (&["status"], 0, "2 present"),
+        (&["get", "asks", "secret"], 0, ""),
+        (&["set", "made", "secret"], 1, "standard input is empty"),
+        (&["edit", "made", "secret"], 1, "no terminal to edit at"),
+        (&["rekey"], 0, "0 opened"),
+        (&["rekey", "--all"], 0, "2 opened, 2 written"),
+        (&["adopt"], 0, ""),
+        (&["prune"], 0, "every slice has an owner"),
+        (&["graph"], 0, "digraph"),
+        (&["export", "web1", &place], 1, "no file for an installer"),
+        (&["audit"], 0, ""),
+        (&["backend", "list"], 0, "agenix"),
+        (&["backend", "explain", "agenix"], 0, ""),
+        (&["status", "nothing"], 1, "no instance"),
+        (&["nonsense"], 2, ""),
+        (&["rekey", "--nonsense"], 2, ""),
+    ];
+    for (arguments, status, words) in cases {
+        let plain = run(&fleet, arguments)?.ends(*status).says(words).never_says("\u{1b}[");
+        assert!(!plain.stderr.contains("xyzzy"), "{plain}");
+    }
+    for (arguments, status, _) in cases.iter().filter(|(arguments, status, _)| *status != 2 && arguments[0] != "generate") {
+        let mut with = vec!["--json"];
+        with.extend(*arguments);
+        let ran = run(&fleet, &with)?;
+        assert_eq!(ran.status, Some(*status), "{arguments:?}: {ran}");
+        let lines: Vec<Value> = ran.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        if !["audit", "backend"].contains(&arguments[0]) {
+            assert_eq!(lines.len(), 1, "{arguments:?}: {ran}");
+            assert_eq!(lines[0]["schema"], 1, "{arguments:?}: {ran}");
+            assert_eq!(lines[0]["errors"].as_array().unwrap().is_empty(), *status != 1, "{arguments:?}: {ran}");
+        }
+    }
+    // A question that only a person may answer is an error that names the way around it.
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    for command in [&["rekey"][..], &["generate", "--stale", "made"], &["edit", "made", "secret"]] {
+        let ran = run(&fleet, command)?;
+        assert_eq!(ran.status, Some(1), "{ran}");
+        assert!(ran.stderr.contains("--accept-readers") || command[0] == "edit", "{ran}");
+    }
+    fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove("made");
+    run(&fleet, &["prune"])?.ends(1).says("--yes");
+    run(&fleet, &["prune", "--yes"])?.ends(0).says("1 slice removed");
+    Ok(())
+}
