@@ -124,7 +124,7 @@ fn is_own(folder: &Path) -> bool {
     }
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     let found = made.and_then(|()| fs::symlink_metadata(folder));
-    found.is_ok_and(|found| found.is_dir() && found.uid() == me && found.mode() & 0o077 == 0)
+    found.is_ok_and(|found| found.is_dir() && found.uid() == me && found.mode() & 0o777 == 0o700)
 }
 
 /// Its length first, so that no two lists of parts look alike.
