@@ -304,7 +304,7 @@ impl Fleet {
 }
 
 /// Without a controlling terminal, whatever the tests run in.
-pub(crate) fn in_session(command: &mut Command) -> Command {
+pub fn in_session(command: &mut Command) -> Command {
     let mut session = Command::new("setsid");
     session.arg("--wait").arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
     for (key, value) in command.get_envs() {

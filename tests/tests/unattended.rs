@@ -29,7 +29,7 @@ fn run(fleet: &Fleet, arguments: &[&str]) -> Result<Ran> {
     let mut all = vec!["-i", key.to_str().unwrap()];
     all.extend(arguments);
     let mut command: Command = in_session(&mut fleet.command(all)?);
-    command.env_remove("VISUAL").env_remove("EDITOR").env("CLICOLOR_FORCE", "0");
+    command.env_remove("VISUAL").env_remove("EDITOR").env_remove("CLICOLOR_FORCE");
     let output = fleet.path().join("output");
     let errors = fleet.path().join("errors");
     let mut child = command.stdout(fs::File::create(&output)?).stderr(fs::File::create(&errors)?).spawn()?;
@@ -83,7 +83,9 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         let plain = run(&fleet, arguments)?.ends(*status).says(words).never_says("\u{1b}[");
         assert!(!plain.stderr.contains("xyzzy"), "{plain}");
     }
-    for (arguments, status, _) in cases.iter().filter(|(arguments, status, _)| *status != 2 && arguments[0] != "generate") {
+    for (arguments, status, _) in
+        cases.iter().filter(|(arguments, status, _)| *status != 2 && arguments[0] != "generate")
+    {
         let mut with = vec!["--json"];
         with.extend(*arguments);
         let ran = run(&fleet, &with)?;

@@ -222,7 +222,7 @@ impl Run<'_> {
         let storing = Storing { instance, found, consent: self.work.consent };
         let slice = storing.slice(rooms, writers)?;
         let (secrets, public) = split(instance, &files);
-        let changes = slice.as_ref().map(|slice| public_changes(&slice.public, &public)).unwrap_or_default();
+        let changes = slice.as_ref().map(|slice| public_changes(instance, &slice.public, &public)).unwrap_or_default();
         let stored = storing.serialize(rooms, slice, &secrets)?;
         let making = Making {
             instance,

@@ -78,7 +78,7 @@ pub fn set(
             (stored.files, receipt)
         }
     };
-    let changes = public_changes(&before, &public);
+    let changes = public_changes(instance, &before, &public);
     storing.commit(rooms, writers, files, public, receipt)?;
     Ok(changes)
 }

@@ -140,11 +140,11 @@ fn holds(mut checks: Checks, instance: &Instance, found: &Found, files: &Files) 
 }
 
 /// What changes in public files, as a painted diff.
-pub(crate) fn public_changes(before: &Files, after: &Files) -> String {
+pub(crate) fn public_changes(instance: &Instance, before: &Files, after: &Files) -> String {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let diff = |name: &&String| {
         let of = |files: &Files| files.get(*name).cloned();
-        artifacts_report::diff(&format!("public/{name}"), of(before).as_deref(), of(after).as_deref())
+        artifacts_report::diff(&format!("{}/public/{name}", instance.name), of(before).as_deref(), of(after).as_deref())
     };
     names.iter().map(diff).collect()
 }

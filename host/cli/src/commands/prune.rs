@@ -62,7 +62,7 @@ impl Options {
         }
         output.painted(&removed(&rows(found, Done::WouldRemove)));
         terminal::confirm(global, "Move these to the trash?")?.ok_or_else(|| {
-            Failure::new("", format!("{} slices would be removed, and there is nobody to ask", found.len()))
+            Failure::new("", "there is nobody to ask whether these slices may be removed")
                 .help(Some("`--dry-run` shows them; `--yes` removes them without asking"))
         })
     }
