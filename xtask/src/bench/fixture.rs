@@ -16,20 +16,30 @@ pub struct Fixture<'a> {
 }
 
 impl<'a> Fixture<'a> {
-    /// So many machines with so many artifacts each, of two files and three readers.
+    /// So many machines with so many artifacts each, of two files and three readers. One is made, the others are copies.
     ///
     /// # Errors
     /// When the program cannot make the first one.
     pub fn new(bench: &'a Bench, machines: usize, artifacts: usize) -> Result<Self> {
+        let fixture = Self::generated(bench, 1, 1)?;
+        fixture.copy(machines, artifacts)?;
+        fixture.declare(machines, artifacts, &bench.readers)?;
+        Ok(fixture)
+    }
+
+    /// The same, each made by itself: what lies with two instances is not read back.
+    ///
+    /// # Errors
+    /// When the program cannot make them.
+    pub fn generated(bench: &'a Bench, machines: usize, artifacts: usize) -> Result<Self> {
         let fixture = Self { bench, folder: tempfile::tempdir()? };
         let generator = fixture.path("generator");
         fs::write(&generator, "#!/bin/sh\nprintf one > \"$out/one\"\nprintf two > \"$out/two\"\n")?;
         fs::set_permissions(&generator, fs::Permissions::from_mode(0o755))?;
         fs::write(fixture.identity(), &bench.identity)?;
-        fixture.write("first.json", &fixture.spec(1, 1, &bench.readers))?;
-        run::done(fixture.program("first.json").args(["generate", "--no-input"]).stdout(Stdio::null()))?;
-        fixture.copy(machines, artifacts)?;
-        fixture.write("spec.json", &fixture.spec(machines, artifacts, &bench.readers))?;
+        fixture.declare(machines, artifacts, &bench.readers)?;
+        let mut generate = fixture.artifacts();
+        run::done(generate.args(["--no-sync", "generate", "--no-input", "--jobs", "2"]).stdout(Stdio::null()))?;
         Ok(fixture)
     }
 
@@ -53,12 +63,8 @@ impl<'a> Fixture<'a> {
 
     /// `artifacts --spec …`, ready for a command.
     pub fn artifacts(&self) -> Command {
-        self.program("spec.json")
-    }
-
-    fn program(&self, spec: &str) -> Command {
         let mut command = run::command(&self.bench.program);
-        command.arg("--spec").arg(self.path(spec)).current_dir(self.folder.path()).env_clear();
+        command.arg("--spec").arg(self.path("spec.json")).current_dir(self.folder.path()).env_clear();
         command.env("HOME", self.folder.path()).envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command
     }
