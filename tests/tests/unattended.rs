@@ -83,9 +83,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         let plain = run(&fleet, arguments)?.ends(*status).says(words).never_says("\u{1b}[");
         assert!(!plain.stderr.contains("xyzzy"), "{plain}");
     }
-    for (arguments, status, _) in
-        cases.iter().filter(|(arguments, status, _)| *status != 2 && arguments[0] != "generate")
-    {
+    for (arguments, status, _) in cases[5..].iter().filter(|(_, status, _)| *status != 2) {
         let mut with = vec!["--json"];
         with.extend(*arguments);
         let ran = run(&fleet, &with)?;
