@@ -195,7 +195,7 @@ fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result
     let key = key.to_str().unwrap();
     fleet.run(["generate", "a", "s"])?.ends(0);
     // Both dependencies are read back, with one question.
-    let (shown, _) = at_terminal(&fleet, &["-i", key, "generate"], &["correct horse"])?;
+    let (shown, _) = at_terminal(&fleet, &["-i", key, "generate", "--accept-reading"], &["correct horse"])?;
     assert_eq!(shown.matches("Passphrase of").count(), 1, "{shown}");
     assert!(!shown.contains("correct horse"), "{shown}");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/both/sum.age")?, [SECRET, SECRET].concat());
@@ -279,7 +279,7 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
     assert!(!refused.status.success() && said.contains("--age-plugin tester"), "{said}");
     assert_eq!(touches(), 0, "a plugin that nobody allowed is not run");
 
-    let made = with_plugin(&["-i", card, "--age-plugin", "tester", "generate", "sum"])?;
+    let made = with_plugin(&["-i", card, "--age-plugin", "tester", "generate", "--accept-reading", "sum"])?;
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     assert_eq!(touches(), 1, "one touch for four files of two instances");
     assert_eq!(

@@ -20,7 +20,7 @@ pub struct Opening {
     pub error: Option<&'static str>,
 }
 
-/// Opens what the host sealed for one instance, by the headers in its receipt, and nothing else.
+/// Opens the headers that it is given, which whoever calls found to be this instance's, and nothing else.
 pub(crate) struct Gate<'a> {
     slice: &'a Files,
     sealed: &'a BTreeSet<String>,

@@ -24,8 +24,8 @@ pub struct Retrieved {
 }
 
 impl Backend {
-    /// Reads the named files back. `sealed` has the headers that the host sealed for this very instance, from the receipt of
-    /// this very slice: nothing else is opened. Where the failure's kind is `no-identity`, it may do after
+    /// Reads the named files back. `sealed` has the headers that may be opened, and nothing else is: those that the receipt of this
+    /// very slice names and that are not known as another instance's. Where the failure's kind is `no-identity`, it may do after
     /// [`Keyring::ask_plugins`].
     ///
     /// # Errors

@@ -54,6 +54,9 @@ pub struct Global {
     /// Agree to readers that are not those agreed to before
     #[arg(long, global = true)]
     pub accept_readers: bool,
+    /// Agree to what generators want to read of other artifacts' secrets
+    #[arg(long, global = true)]
+    pub accept_reading: bool,
     /// Fail where a backend cannot be given every wall, instead of warning
     #[arg(long, global = true)]
     pub require_sandbox: bool,

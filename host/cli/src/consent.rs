@@ -1,8 +1,8 @@
-//! Readers are shown and agreed to before anything is encrypted to them.
+//! Readers are shown and agreed to before anything is encrypted to them, and generators before they read a secret.
 
-use artifacts_flow::{Asked, Consent, Survey};
+use artifacts_flow::{Allowed, Asked, Consent, Plaintext, Readings, Rooms, Survey};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, ReaderChange, reader_changes};
+use artifacts_report::{Failure, ReaderChange, Reading, reader_changes};
 
 use crate::args::Global;
 use crate::output::Output;
@@ -14,8 +14,9 @@ pub fn changes<'a>(
     run: &Run,
     instances: impl Iterator<Item = &'a Instance>,
     survey: &Survey,
+    plaintext: Plaintext,
 ) -> Result<Vec<ReaderChange>, Failure> {
-    Ok(Asked::new(&run.readers()?, instances, survey).changes)
+    Ok(Asked::new(&run.readers()?, instances, survey, plaintext).changes)
 }
 
 /// Shows what changes for these instances, asks, and remembers the answer. Without anybody to ask, only
@@ -26,10 +27,11 @@ pub fn settle<'a>(
     output: &Output,
     instances: impl Iterator<Item = &'a Instance>,
     survey: &Survey,
+    plaintext: Plaintext,
     shown: &[ReaderChange],
 ) -> Result<(Consent, Vec<ReaderChange>), Failure> {
     let mut known = run.readers()?;
-    let asked = Asked::new(&known, instances, survey);
+    let asked = Asked::new(&known, instances, survey, plaintext);
     let changes = asked.changes.clone();
     let mut agreed = true;
     if !changes.is_empty() {
@@ -39,4 +41,22 @@ pub fn settle<'a>(
         agreed = global.accept_readers || terminal::confirm(global, "Encrypt to these readers?")?.unwrap_or(false);
     }
     Ok((asked.settle(&mut known, agreed)?, changes))
+}
+
+/// Shows which generators want to read secrets for the first time, asks, and remembers the answer. Without anybody to ask, only
+/// `--accept-reading` is a yes. What was asked about comes back with what may be read.
+pub fn readings(
+    run: &Run,
+    global: &Global,
+    output: &Output,
+    rooms: &Rooms<'_>,
+    asked: Readings,
+) -> Result<(Allowed, Vec<Reading>), Failure> {
+    let unknown = asked.unknown(rooms, run.trust())?;
+    let mut agreed = true;
+    if !unknown.is_empty() {
+        output.painted(&artifacts_report::readings(&unknown));
+        agreed = global.accept_reading || terminal::confirm(global, "Let them read these secrets?")?.unwrap_or(false);
+    }
+    Ok((asked.settle(rooms, run.trust(), agreed)?, unknown))
 }

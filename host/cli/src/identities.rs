@@ -1,21 +1,20 @@
 //! Where a person's private keys are.
 
 use std::ffi::OsString;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use artifacts_age::{IdentityError, Opener, Plugins};
 use artifacts_flow::Keys;
 use artifacts_report::Failure;
-use artifacts_seam::Secret;
 
 use crate::args::Global;
+use crate::bounded;
 use crate::environment::Environment;
 use crate::output::Output;
 use crate::person::person;
 
 /// The largest file of identities that is read, in bytes.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: usize = 1 << 20;
 
 /// All that age plugins see of the environment.
 const FOR_PLUGINS: [&str; 4] = ["PATH", "HOME", "LANG", "XDG_RUNTIME_DIR"];
@@ -70,7 +69,7 @@ impl Source {
 
 fn add(opener: &mut Opener, file: &Path) -> Result<(), Failure> {
     let name = file.display().to_string();
-    let content = read(file).map_err(|e| {
+    let content = bounded::read(file, LARGEST).map_err(|e| {
         Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
             .help(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
     })?;
@@ -81,18 +80,6 @@ fn add(opener: &mut Opener, file: &Path) -> Result<(), Failure> {
         };
         Failure::new("", error.to_string()).help(Some(help))
     })
-}
-
-fn read(file: &Path) -> std::io::Result<Secret> {
-    let file = std::fs::File::open(file)?;
-    // Room for all that is read, so that no copy is left behind.
-    let mut bytes = Vec::with_capacity(usize::try_from(LARGEST).unwrap_or_default() + 1);
-    let result = file.take(LARGEST + 1).read_to_end(&mut bytes);
-    let content = Secret::new(bytes);
-    if result? as u64 > LARGEST {
-        return Err(std::io::Error::other("it is larger than any file of private keys"));
-    }
-    Ok(content)
 }
 
 fn plugins(global: &Global, environment: &Environment) -> Plugins {

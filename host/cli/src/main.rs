@@ -2,6 +2,7 @@
 
 mod args;
 mod blocked;
+mod bounded;
 mod commands;
 mod confirm;
 mod consent;
@@ -29,8 +30,17 @@ fn main() -> ExitCode {
     artifacts_backend::worker_main();
     let cli = args::Cli::parse();
     let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
-    match commands::run(&cli, &output) {
+    match begin(&output).and_then(|()| commands::run(&cli, &output)) {
         Ok(status) => status.into(),
         Err(failure) => output.failure(failure).into(),
     }
+}
+
+/// What has to be before anything secret is read, whatever the command.
+fn begin(output: &output::Output) -> Result<(), artifacts_report::Failure> {
+    signals::watch()?;
+    if let Err(error) = artifacts_ram::no_core_dumps() {
+        output.warning(&error.to_string(), error.help().as_deref());
+    }
+    Ok(())
 }

@@ -16,7 +16,7 @@ use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row};
 use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::Root;
-use artifacts_trust::{Readers, Trust};
+use artifacts_trust::{Readers, Sealed, Trust};
 use serde_json::json;
 
 use crate::args::Global;
@@ -37,6 +37,7 @@ pub struct Run {
     unevaluated: Vec<TargetName>,
     now: SystemTime,
     trust: Trust,
+    sealed: Sealed,
     accept_grants: bool,
     no_input: bool,
     audit_log: PathBuf,
@@ -76,9 +77,6 @@ impl Run {
     /// Begins with what the selectors name and what that depends on; others may be there, too.
     pub fn of(global: &Global, output: &Output, selectors: &[Selector]) -> Result<Self, Failure> {
         let cancel = signals::watch()?;
-        if let Err(error) = artifacts_ram::no_core_dumps() {
-            output.warning(&error.to_string(), error.help().as_deref());
-        }
         let environment = Environment::read();
         let ram = ram(&environment)?;
         let nix = nix(global, &environment, &cancel);
@@ -116,6 +114,7 @@ impl Run {
             unevaluated: declarations.unevaluated,
             now: SystemTime::now(),
             trust: trust(&begun.environment)?,
+            sealed: Sealed::new(state(&begun.environment)?.join("sealed")),
             accept_grants: global.accept_grants,
             no_input: global.no_input,
             audit_log: audit_log(global, &begun.environment)?,
@@ -189,6 +188,7 @@ impl Run {
             root: &self.root,
             registry: registry.asking(accept(self.trust.clone(), self.accept_grants, self.no_input)),
             keys: self.begun.keys.keys(),
+            sealed: self.sealed.clone(),
             audit: Audit { log: Some(open_log(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
             nix: self.begun.nix.clone(),
             sandbox: None,
@@ -227,6 +227,11 @@ impl Run {
         let state = state(&self.begun.environment)?;
         let failed = |e: artifacts_trust::Error| Failure::new("readers", e.to_string()).help(e.help());
         Readers::open(state.join("readers"), self.root.path()).map_err(failed)
+    }
+
+    /// What the admin has accepted.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// Whether the admin has accepted these grants for this very component.

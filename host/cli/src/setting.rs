@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Consent, Found, Rooms, Survey, Writers, unsettable};
+use artifacts_flow::{Consent, Found, Plaintext, Rooms, Survey, Writers, unsettable};
 use artifacts_plan::Instance;
 use artifacts_report::{Done, Failure, Report};
 use artifacts_seam::Secret;
@@ -35,11 +35,20 @@ pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Sur
     }
 }
 
+/// What is encrypted when a file is set. Others that are stored may have to be opened for that, and the file itself when it is
+/// edited.
+pub fn plaintext(instance: &Instance, file: &Name, survey: &Survey, opens: bool) -> Plaintext {
+    let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
+    let opens = opens || instance.secret_files().any(|name| name != file);
+    if lies && opens { Plaintext::Stored } else { Plaintext::New }
+}
+
 fn only(instance: &Instance) -> BTreeSet<InstanceName> {
     BTreeSet::from([instance.name.clone()])
 }
 
 impl<'a> Setting<'a> {
+    /// `opens` says whether the file's old value is opened, to be edited.
     pub fn begin(
         run: &'a Run,
         rooms: &mut Rooms<'_>,
@@ -47,6 +56,7 @@ impl<'a> Setting<'a> {
         output: &'a Output,
         instance: &'a Instance,
         file: &'a Name,
+        opens: bool,
     ) -> Result<Self, Failure> {
         look(run, rooms, instance)?;
         let writers = Writers::lock(rooms, std::iter::once(instance), &writing::options(global, run));
@@ -62,7 +72,8 @@ impl<'a> Setting<'a> {
         if let Some(fault) = run.unknown_readers(instance).filter(|_| sealed) {
             return Err(fault);
         }
-        let (consent, _) = consent::settle(run, global, output, sought, &survey, &[])?;
+        let (consent, _) =
+            consent::settle(run, global, output, sought, &survey, plaintext(instance, file, &survey, opens), &[])?;
         if let Some(fault) = consent.fault(instance) {
             return Err(fault);
         }

@@ -1,7 +1,7 @@
 //! The way out when the person wants out: plaintext goes first, then the program.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use artifacts_report::Failure;
@@ -11,9 +11,14 @@ use signal_hook::iterator::Signals;
 /// How long a run may take to end by itself.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// Watches for signals from now on. The flag is set at the first one; a run that is asking a person is ended at once, and one
-/// that has not ended by itself soon after.
+static WATCHED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Watches for signals from the first time on that it is called. The flag is set at the first one; a run that is asking a person is
+/// ended at once, and one that has not ended by itself soon after.
 pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
+    if let Some(cancel) = WATCHED.get() {
+        return Ok(Arc::clone(cancel));
+    }
     let cancel = Arc::new(AtomicBool::new(false));
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
         .map_err(|e| Failure::new("", format!("signals cannot be watched, so plaintext could be left behind: {e}")))?;
@@ -30,5 +35,5 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
             std::process::exit(128 + signal);
         }
     });
-    Ok(cancel)
+    Ok(Arc::clone(WATCHED.get_or_init(|| cancel)))
 }

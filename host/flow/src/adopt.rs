@@ -36,11 +36,10 @@ pub fn adoptions<'a>(
     instances: impl Iterator<Item = &'a Instance>,
 ) -> (Vec<Adoption>, Vec<Failure>) {
     let (mut adoptions, mut failures) = (Vec::new(), Vec::new());
-    let mut owners = None;
+    let mut owners = Owners::default();
     for instance in instances {
         let Some(found) = survey.found.get(&instance.name).filter(|found| is_stale(found, "receipt")) else { continue };
-        let owners = owners.get_or_insert_with(|| Owners::of(rooms));
-        match adoption(rooms, survey, instance, found, owners) {
+        match adoption(rooms, survey, instance, found, &mut owners) {
             Ok(adoption) => adoptions.push(adoption),
             Err(failure) => failures.push(failure),
         }
@@ -91,7 +90,7 @@ fn adoption(
     survey: &Survey,
     instance: &Instance,
     found: &Found,
-    owners: &Owners,
+    owners: &mut Owners,
 ) -> Result<Adoption, Failure> {
     let broken = found.state.reasons().iter().filter(|reason| ["files", "format"].contains(&reason.kind));
     let broken: Vec<&str> = broken.map(|reason| reason.message.as_str()).collect();
@@ -103,6 +102,7 @@ fn adoption(
     }
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let opened = rooms.registry.open(backend, &rooms.nix)?;
+    let stored_by = receipt::backend_id(instance, backend, &opened.component)?;
     let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
     let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
     let slice = slice.map_err(failed)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
@@ -110,14 +110,13 @@ fn adoption(
         return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
     }
     let headers = owners::headers(&slice);
-    owners.check(instance, &headers)?;
-    owners.check_unread(instance)?;
+    owners.check(rooms, instance, &headers)?;
 
     let sealed: Vec<String> = headers.iter().cloned().collect();
     let making = Making {
         instance,
         found,
-        backend: receipt::backend_id(instance, backend, &opened.component)?,
+        backend: stored_by,
         dependencies: &generations(survey, instance),
         sealed: &sealed,
         now: rooms.now,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_spec::InstanceName;
+use artifacts_store::Receipt;
 use artifacts_trust::{Agreed, ByFile, Readers};
 
 use crate::{Found, Survey, failure};
@@ -16,6 +17,15 @@ pub struct Consent {
     refused: BTreeMap<InstanceName, String>,
 }
 
+/// What is to be encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plaintext {
+    /// It is generated, or given by a person, now.
+    New,
+    /// It was stored, and is opened to be encrypted again.
+    Stored,
+}
+
 /// Readers that were asked about, before the answer.
 pub struct Asked {
     sought: BTreeMap<InstanceName, Agreed>,
@@ -24,15 +34,18 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Compares the readers of what is to be written with what is remembered. Of a new instance every reader must be one of
-    /// its targets already; only targets of which nothing is remembered are taken at their word, as hosts that are not known
-    /// yet, and then a receipt counts that lies there.
-    pub fn new<'a>(known: &Readers, instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Self {
+    /// Compares the readers of what is to be written with what is remembered. See [`before`] for the rule.
+    pub fn new<'a>(
+        known: &Readers,
+        instances: impl Iterator<Item = &'a Instance>,
+        survey: &Survey,
+        plaintext: Plaintext,
+    ) -> Self {
         let mut asked = Self { sought: BTreeMap::new(), changes: Vec::new() };
         for instance in instances {
             let Some(found) = survey.found.get(&instance.name) else { continue };
             let sought = sought(instance, found);
-            let before = before(known, instance, found, &sought);
+            let before = before(known, &instance.name.to_string(), &sought, found.receipt.as_ref(), plaintext);
             for (file, after) in &sought.files {
                 let Some(before) = before.as_ref().and_then(|files| files.get(file)) else { continue };
                 if before != after {
@@ -106,10 +119,24 @@ fn sought(instance: &Instance, found: &Found) -> Agreed {
     Agreed { targets: targets.collect(), files: readers.collect() }
 }
 
-/// What the readers are compared with; none when they are seen for the first time.
-fn before(known: &Readers, instance: &Instance, found: &Found, sought: &Agreed) -> Option<ByFile> {
-    let name = instance.name.to_string();
-    if let Some(files) = known.of(&name) {
+/// The readers that were agreed to, with which those that are sought are compared; none when they are taken at their word.
+///
+/// Who may read what was stored is remembered for that very file, or nobody agreed to it. What is new has no reader yet to lose: of
+/// a new instance every reader must be one of its targets' already, and targets of which nothing is remembered are taken at their
+/// word, as hosts that are not known yet, unless a receipt lies there.
+fn before(
+    known: &Readers,
+    name: &str,
+    sought: &Agreed,
+    receipt: Option<&Receipt>,
+    plaintext: Plaintext,
+) -> Option<ByFile> {
+    let remembered = known.of(name);
+    if plaintext == Plaintext::Stored {
+        let of = |file: &String| remembered.and_then(|files| files.get(file)).cloned().unwrap_or_default();
+        return Some(sought.files.keys().map(|file| (file.clone(), of(file))).collect());
+    }
+    if let Some(files) = remembered {
         let everybody: BTreeSet<&str> = files.values().flatten().map(String::as_str).collect();
         return Some(files.clone().into_iter().chain(new_files(files, sought, &everybody)).collect());
     }
@@ -117,8 +144,7 @@ fn before(known: &Readers, instance: &Instance, found: &Found, sought: &Agreed) 
     if !theirs.is_empty() {
         return Some(new_files(&ByFile::new(), sought, &theirs).collect());
     }
-    let receipt = found.receipt.as_ref()?;
-    Some(receipt.readers.iter().map(|(file, readers)| (file.to_string(), readers.clone())).collect())
+    Some(receipt?.readers.iter().map(|(file, readers)| (file.to_string(), readers.clone())).collect())
 }
 
 /// Files of which nothing is remembered, each with those of its readers who are known.
@@ -131,4 +157,40 @@ fn new_files<'a>(
     new.map(|(file, readers)| {
         (file.clone(), readers.iter().filter(|reader| known.contains(reader.as_str())).cloned().collect())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::path::Path;
+
+    use super::*;
+
+    fn agreed(target: &str, files: &[(&str, &[&str])]) -> Agreed {
+        let set = |readers: &[&str]| readers.iter().map(ToString::to_string).collect();
+        let files = files.iter().map(|(file, readers)| ((*file).to_owned(), set(readers)));
+        Agreed { targets: BTreeSet::from([target.to_owned()]), files: files.collect() }
+    }
+
+    #[test]
+    fn what_was_stored_has_the_readers_that_were_agreed_to_for_that_very_file_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = Readers::open(folder.path().join("readers"), Path::new("/one")).unwrap();
+        let web1 = agreed("nixos/web1", &[("env", &["web1", "admin"])]);
+        known.agree(BTreeMap::from([("per-machine/web1/a".to_owned(), web1)])).unwrap();
+        let joined = |name: &str, sought: &Agreed, plaintext| {
+            let before = before(&known, name, sought, None, plaintext)?;
+            let new = sought.files.iter().map(|(file, after)| after.difference(&before[file]).count());
+            Some(new.sum::<usize>())
+        };
+        let evil = agreed("nixos/evil", &[("x", &["evil"])]);
+        assert_eq!(joined("per-machine/evil/x", &evil, Plaintext::New), None, "a host that is not known yet");
+        assert_eq!(joined("per-machine/evil/x", &evil, Plaintext::Stored), Some(1));
+        let other = agreed("nixos/web1", &[("env", &["web1", "evil"])]);
+        assert_eq!(joined("per-machine/web1/b", &other, Plaintext::New), Some(1));
+        assert_eq!(joined("per-machine/web1/b", &other, Plaintext::Stored), Some(2));
+        let more = agreed("nixos/web1", &[("env", &["web1", "admin"]), ("key", &["web1", "admin"])]);
+        assert_eq!(joined("per-machine/web1/a", &more, Plaintext::New), Some(0));
+        assert_eq!(joined("per-machine/web1/a", &more, Plaintext::Stored), Some(2), "nobody agreed about `key`");
+    }
 }

@@ -5,49 +5,81 @@ use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
 
+use crate::reading::Allowed;
 use crate::{Rooms, Step, failure, retrieve};
 
 type Files = BTreeMap<Name, Secret>;
 
 /// What generators find in `$in`: files of what was stored before, and of what this run makes.
 #[derive(Default)]
-pub struct Inputs(BTreeMap<InstanceName, Result<Files, Failure>>);
+pub struct Inputs {
+    files: BTreeMap<InstanceName, Result<Files, Failure>>,
+    allowed: Allowed,
+}
 
 impl Inputs {
+    /// From now on generators may read this.
+    pub fn allow(&mut self, allowed: Allowed) {
+        self.allowed = allowed;
+    }
+
     /// Reads back whatever these steps depend on, do not make themselves, and this run did not make before. It is done before
     /// anybody is asked for anything.
     pub fn read(&mut self, rooms: &mut Rooms<'_>, instances: &BTreeMap<InstanceName, Instance>, steps: &[Step]) {
         let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
         let making = made.iter().filter_map(|name| instances.get(name));
         let needed: BTreeSet<&InstanceName> = making
+            .filter(|instance| self.refusal(instance).is_none())
             .flat_map(|instance| instance.dependencies.values())
-            .filter(|name| !made.contains(name) && !self.0.contains_key(name))
+            .filter(|name| !made.contains(name) && !self.files.contains_key(name))
             .collect();
         let needed = needed.into_iter().filter_map(|name| instances.get(name));
         let wanted: Vec<_> = needed.map(|one| (one, one.files.keys().cloned().collect())).collect();
         let read = retrieve(rooms, &wanted);
-        self.0.extend(read.into_iter().map(|(name, read)| (name, read.map(|read| read.files))));
+        self.files.extend(read.into_iter().map(|(name, read)| (name, read.map(|read| read.files))));
+    }
+
+    /// Why an instance cannot be made: its generator may not read a dependency.
+    pub fn refusal(&self, instance: &Instance) -> Option<Failure> {
+        let allowed = |name: &InstanceName| self.allowed.edges.contains(&(instance.name.clone(), name.clone()));
+        let name = instance.dependencies.values().find(|name| !allowed(name))?;
+        let why = format!("it wants to read {name}, and nobody has agreed to that on this machine");
+        let help = "look at its generator, and at who reads what it makes; if that is meant, say `--accept-reading`";
+        Some(failure::of(instance, why).help(Some(help)))
     }
 
     /// Why an instance cannot be made: a dependency was not read.
     pub fn fault(&self, instance: &Instance) -> Option<Failure> {
         instance.dependencies.values().find_map(|name| {
-            let why = self.0.get(name)?.as_ref().err()?;
+            let why = self.files.get(name)?.as_ref().err()?;
             let message = format!("it depends on {name}, which cannot be read: {}", why.message);
             Some(failure::of(instance, message).help(why.help.clone()))
         })
     }
 
+    /// Whether an instance's files are in here.
+    pub(crate) fn has(&self, name: &InstanceName) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// What this run made for the first time, of nothing that was there before.
+    pub(crate) fn fresh(&self) -> &BTreeSet<InstanceName> {
+        &self.allowed.fresh
+    }
+
     /// Keeps what was made for what depends on it.
     pub(crate) fn keep(&mut self, name: InstanceName, files: Files) {
-        self.0.insert(name, Ok(files));
+        self.files.insert(name, Ok(files));
     }
 
     /// What an instance's generator finds in `$in`.
     pub(crate) fn of(&self, instance: &Instance) -> Result<BTreeMap<Name, Files>, Failure> {
+        if let Some(refusal) = self.refusal(instance) {
+            return Err(refusal);
+        }
         let mut inputs = BTreeMap::new();
         for (name, dependency) in &instance.dependencies {
-            let files = self.0.get(dependency).ok_or_else(|| {
+            let files = self.files.get(dependency).ok_or_else(|| {
                 failure::of(instance, format!("it depends on {dependency}, which was neither made nor read"))
             })?;
             inputs.insert(name.clone(), files.clone()?);

@@ -1,10 +1,11 @@
-//! Whose is what: no age file is two instances'.
+//! Whose is what: no age file is two instances'. A receipt says for which one it was sealed, but it is a claim of whoever can push:
+//! what was copied from another instance would be opened for this one, and then be encrypted to this one's readers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_spec::InstanceName;
+use artifacts_spec::{DEFAULT_STORAGE, InstanceName};
 use artifacts_store::{ReceiptState, Slice, Storage};
 
 use crate::{Rooms, failure};
@@ -14,69 +15,98 @@ pub fn headers(slice: &Slice) -> BTreeSet<String> {
     slice.files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect()
 }
 
-/// Whose the age files are that lie in the storages.
-pub struct Owners {
-    by_header: BTreeMap<String, BTreeSet<InstanceName>>,
-    /// What could not be read, and why.
-    unread: Vec<String>,
-}
+/// Whose the age files are: what this host remembers and, where that does not tell, what lies in the storages.
+#[derive(Default)]
+pub struct Owners(Option<Lying>);
 
 impl Owners {
-    /// Reads all slices that lie in any storage.
-    pub fn of(rooms: &Rooms<'_>) -> Self {
-        let storages: BTreeSet<String> =
-            rooms.registry.names().iter().filter_map(|name| rooms.registry.storage(name).ok()).collect();
-        let mut owners = Self { by_header: BTreeMap::new(), unread: Vec::new() };
-        for storage in storages {
-            if let Err(error) = owners.add(rooms, &storage) {
-                owners.unread.push(error.to_string());
+    /// Refuses what was sealed for another instance. What this host remembers for an instance is its own, wherever else it lies by
+    /// now; what it does not remember may lie nowhere else.
+    pub fn check(
+        &mut self,
+        rooms: &mut Rooms<'_>,
+        instance: &Instance,
+        headers: &BTreeSet<String>,
+    ) -> Result<(), Failure> {
+        let name = instance.name.to_string();
+        let mut unknown = Vec::new();
+        for header in headers {
+            match rooms.sealed.owner(header).map_err(|e| failure::of(instance, e.to_string()).help(e.help()))? {
+                Some(owner) if owner == name => {}
+                Some(owner) => return Err(foreign(instance, owner)),
+                None => unknown.push(header),
             }
         }
-        owners
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let lying = self.0.get_or_insert_with(|| Lying::of(rooms));
+        let mut owners = unknown.into_iter().filter_map(|header| lying.by_header.get(header)).flatten();
+        if let Some(other) = owners.find(|owner| **owner != instance.name) {
+            return Err(foreign(instance, &other.to_string()));
+        }
+        match &lying.unread {
+            None => Ok(()),
+            Some(why) => {
+                let why = format!("whether it holds what is another's cannot be told: {why}");
+                Err(failure::of(instance, why).help(Some("mend that first")))
+            }
+        }
+    }
+}
+
+fn foreign(instance: &Instance, other: &str) -> Failure {
+    failure::of(instance, format!("it holds what was sealed for {other}")).help(Some(format!(
+        "somebody copied it there: take the slice from the last good commit. If you renamed {other} yourself, name it back, and \
+         `artifacts get` what is to be stored under the new name"
+    )))
+}
+
+/// Age files in all storages.
+struct Lying {
+    by_header: BTreeMap<String, BTreeSet<InstanceName>>,
+    /// Why there may be more.
+    unread: Option<String>,
+}
+
+impl Lying {
+    fn of(rooms: &Rooms<'_>) -> Self {
+        // The usual storage too: a backend may have been given another one since.
+        let declared = rooms.registry.names().into_iter().filter_map(|name| rooms.registry.storage(&name).ok());
+        let storages: BTreeSet<String> = declared.chain([DEFAULT_STORAGE.to_owned()]).collect();
+        let mut lying = Self { by_header: BTreeMap::new(), unread: None };
+        for storage in storages {
+            if let Err(error) = lying.add(rooms, &storage) {
+                lying.unread = Some(error.to_string());
+            }
+        }
+        lying
     }
 
     fn add(&mut self, rooms: &Rooms<'_>, storage: &str) -> Result<(), artifacts_store::Error> {
         let storage = Storage::open(rooms.root, storage)?;
         for name in storage.list()?.slices {
-            let slice = match storage.read(&name) {
-                Ok(Some(slice)) => slice,
-                Ok(None) => continue,
-                Err(error) => {
-                    self.unread.push(error.to_string());
-                    continue;
-                }
-            };
-            let told: Vec<String> = match &slice.receipt {
-                ReceiptState::Valid(receipt) => receipt.sealed.iter().map(ToString::to_string).collect(),
-                ReceiptState::Missing | ReceiptState::Malformed(_) => Vec::new(),
-            };
-            for header in headers(&slice).into_iter().chain(told) {
-                self.by_header.entry(header).or_default().insert(name.clone());
+            match storage.read(&name) {
+                Ok(slice) => slice.iter().flat_map(all_headers).for_each(|header| self.note(header, &name)),
+                Err(error) => self.unread = Some(error.to_string()),
             }
+        }
+        for receipt in storage.trashed()? {
+            receipt.sealed.iter().for_each(|header| self.note(header.to_string(), &receipt.instance));
         }
         Ok(())
     }
 
-    /// Refuses what lies in another instance's slice too, or stands in its receipt: it was sealed for those who read that one.
-    pub fn check(&self, instance: &Instance, headers: &BTreeSet<String>) -> Result<(), Failure> {
-        let owners = headers.iter().filter_map(|header| self.by_header.get(header)).flatten();
-        let others: BTreeSet<String> = owners.filter(|name| **name != instance.name).map(ToString::to_string).collect();
-        if others.is_empty() {
-            return Ok(());
-        }
-        let others = others.into_iter().collect::<Vec<_>>().join(", ");
-        Err(failure::of(instance, format!("it holds what was sealed for {others}"))
-            .help(Some("somebody copied it there; take the slice from the last good commit")))
+    fn note(&mut self, header: String, name: &InstanceName) {
+        self.by_header.entry(header).or_default().insert(name.clone());
     }
+}
 
-    /// Refuses to tell when a slice cannot be read.
-    pub fn check_unread(&self, instance: &Instance) -> Result<(), Failure> {
-        match self.unread.first() {
-            Some(why) => {
-                Err(failure::of(instance, format!("whether it holds what is another's cannot be told: {why}"))
-                    .help(Some("mend that first")))
-            }
-            None => Ok(()),
-        }
+/// Those in a slice, and those that its receipt names.
+fn all_headers(slice: &Slice) -> BTreeSet<String> {
+    let mut found = headers(slice);
+    if let ReceiptState::Valid(receipt) = &slice.receipt {
+        found.extend(receipt.sealed.iter().map(ToString::to_string));
     }
+    found
 }

@@ -22,22 +22,17 @@ pub struct Read {
 }
 
 /// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
-/// opened, nor what is another instance's as well: a receipt is a claim of whoever can write to the repository. The private keys are read only when a secret file is wanted.
+/// opened, nor what is another instance's: a receipt is a claim of whoever can write to the repository. The private keys are read
+/// only when a secret file is wanted.
 pub fn retrieve(
     rooms: &mut Rooms<'_>,
     wanted: &[(&Instance, Vec<Name>)],
 ) -> BTreeMap<InstanceName, Result<Read, Failure>> {
     let mut done = BTreeMap::new();
     let mut open = Vec::new();
-    let mut owners = None;
+    let mut owners = Owners::default();
     for (instance, files) in wanted {
-        let begun = Reading::begin(rooms, instance, files).and_then(|reading| {
-            if !reading.secrets.is_empty() {
-                owners.get_or_insert_with(|| Owners::of(rooms)).check(instance, &reading.sealed)?;
-            }
-            Ok(reading)
-        });
-        match begun {
+        match Reading::begin(rooms, &mut owners, instance, files) {
             Ok(reading) if reading.secrets.is_empty() => {
                 done.insert(instance.name.clone(), Ok(reading.read));
             }
@@ -82,7 +77,7 @@ struct Reading<'a> {
     slice: Slice,
     /// The secret files that are wanted.
     secrets: Vec<String>,
-    /// Headers that the host sealed in this slice.
+    /// Headers that the host sealed in this slice, by its receipt.
     sealed: BTreeSet<String>,
     read: Read,
 }
@@ -101,7 +96,12 @@ impl From<Failure> for Closed {
 
 impl<'a> Reading<'a> {
     /// Looks at the slice, and takes the public files.
-    fn begin(rooms: &mut Rooms<'_>, instance: &'a Instance, wanted: &[Name]) -> Result<Self, Failure> {
+    fn begin(
+        rooms: &mut Rooms<'_>,
+        owners: &mut Owners,
+        instance: &'a Instance,
+        wanted: &[Name],
+    ) -> Result<Self, Failure> {
         let fail = |message: String| failure::of(instance, message);
         let backend = instance.backend.as_ref().filter(|_| !instance.blocked);
         let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
@@ -125,6 +125,9 @@ impl<'a> Reading<'a> {
         for name in public {
             let bytes = slice.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
             files.insert(name.clone(), Secret::new(bytes.clone()));
+        }
+        if !secrets.is_empty() {
+            owners.check(rooms, instance, &sealed)?;
         }
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
         let read = Read { files, fingerprint: slice.fingerprint() };
@@ -157,6 +160,8 @@ impl<'a> Reading<'a> {
             };
             Closed { failure, no_identity }
         })?;
+        let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
+        rooms.remember(instance, opened.filter_map(|opening| opening.header))?;
         for (name, secret) in retrieved.secrets {
             let name = Name::new(name).map_err(|error| failure::of(instance, error.to_string()))?;
             read.files.insert(name, secret);
@@ -165,7 +170,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// The headers that the host sealed in a slice: only where its receipt tells every byte of it.
+/// The headers that were sealed for a slice by its receipt: only where that tells every byte of it.
 fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet<String>, Failure> {
     let differences = slice.differences();
     let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &differences)) };

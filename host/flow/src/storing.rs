@@ -85,6 +85,7 @@ impl Storing<'_> {
             }
             holds(checks, instance, found, &serialized.files)?;
         }
+        rooms.remember(instance, serialized.sealed.iter().cloned())?;
         Ok(Stored { files: serialized.files, sealed: serialized.sealed, backend })
     }
 

@@ -16,4 +16,5 @@ mod take;
 
 pub use error::{Error, Fault};
 pub use job::{Job, Limits};
+pub use program::executable;
 pub use sandbox::Sandbox;

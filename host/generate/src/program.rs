@@ -75,8 +75,11 @@ fn visible(path: &Path, closure: &[PathBuf]) -> bool {
     SYSTEM.iter().map(Path::new).chain(closure.iter().map(PathBuf::as_path)).any(|shown| path.starts_with(shown))
 }
 
-/// The executable file: the path itself, or the only one in `bin`.
-fn executable(program: &Path) -> Result<PathBuf, String> {
+/// The executable file that a generator is: the path itself, or the only one in `bin`.
+///
+/// # Errors
+/// Why there is none, to be said after the path.
+pub fn executable(program: &Path) -> Result<PathBuf, String> {
     if !program.is_absolute() {
         return Err("is refused: expected an absolute path".to_owned());
     }

@@ -1,7 +1,7 @@
 use artifacts_plan::State;
 use serde_json::{Value, json};
 
-use crate::{Failure, ReaderChange, Removed, Report, Row};
+use crate::{Failure, ReaderChange, Reading, Removed, Report, Row};
 
 impl Report {
     /// The one object that `--json` prints.
@@ -13,6 +13,9 @@ impl Report {
         });
         if !self.readers.is_empty() {
             value["readers"] = self.readers.iter().map(ReaderChange::json).collect();
+        }
+        if !self.readings.is_empty() {
+            value["readings"] = self.readings.iter().map(Reading::json).collect();
         }
         if !self.removed.is_empty() {
             value["removed"] = self.removed.iter().map(Removed::json).collect();

@@ -4,6 +4,7 @@ mod diff;
 mod escape;
 mod json;
 mod readers;
+mod readings;
 mod removed;
 mod text;
 
@@ -14,6 +15,7 @@ use artifacts_plan::State;
 pub use diff::diff;
 pub use escape::escaped;
 pub use readers::{ReaderChange, reader_changes};
+pub use readings::{Reading, readings};
 pub use removed::{Removed, removed};
 pub use text::{Style, warning};
 
@@ -26,6 +28,8 @@ pub struct Report {
     pub errors: Vec<Failure>,
     /// Readers that change, or would.
     pub readers: Vec<ReaderChange>,
+    /// Secrets that are read for others for the first time, or would be.
+    pub readings: Vec<Reading>,
     /// Slices without an owner.
     pub removed: Vec<Removed>,
     /// How many instances were opened and how many written, where that counts.

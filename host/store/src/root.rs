@@ -6,9 +6,9 @@ use artifacts_spec::{InstanceName, Name};
 use cap_std::fs::Dir;
 
 use crate::folder::{Folder, Kind};
-use crate::names::{self, AREA};
+use crate::names::{self, AREA, RECEIPT};
 use crate::slice::MAX_TOTAL;
-use crate::{Error, Slice};
+use crate::{Error, MAX_RECEIPT, Receipt, Slice};
 
 /// The checkout that holds the storages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -114,6 +114,24 @@ impl Storage {
                 result => return result,
             }
         }
+    }
+
+    /// The receipts of slices that were replaced or removed and are still in the trash, as far as there are any.
+    ///
+    /// # Errors
+    /// When the trash cannot be read.
+    pub fn trashed(&self) -> Result<Vec<Receipt>, Error> {
+        let Some(trash) = self.root.folder.open(&format!("{}/{AREA}/trash", self.path))? else { return Ok(Vec::new()) };
+        let mut receipts = Vec::new();
+        for (name, kind) in trash.entries()? {
+            if kind == Kind::Folder
+                && let Some(slice) = trash.open(&name)?
+                && let Some(note) = slice.read(RECEIPT, MAX_RECEIPT)?
+            {
+                receipts.extend(Receipt::parse(&note));
+            }
+        }
+        Ok(receipts)
     }
 
     /// All slices that lie there, owned by a declaration or not.

@@ -5,6 +5,7 @@
 
 mod private;
 mod readers;
+mod sealed;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use private::Private;
 
 pub use readers::{Agreed, ByFile, Readers};
+pub use sealed::Sealed;
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +56,7 @@ impl Error {
         match self {
             Self::File { .. } => Some("make the folder writable for this user, or set XDG_STATE_HOME"),
             Self::Open { .. } => Some("look at what is in there, then `chmod 700` it"),
-            Self::Damaged { .. } => Some("look at it; without it, every reader counts as seen for the first time"),
+            Self::Damaged { .. } => Some("look at it; without it, everything counts as seen for the first time"),
         }
     }
 }

@@ -47,9 +47,6 @@ impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let output = &output.unwrapped();
         let cancel = signals::watch()?;
-        if let Err(error) = artifacts_ram::no_core_dumps() {
-            output.warning(&error.to_string(), error.help().as_deref());
-        }
         let environment = Environment::read();
         let nix = Nix::new(None, Vec::new(), artifacts_nix::Options::default());
         let declared =

@@ -37,7 +37,7 @@ impl Options {
         let mut rooms = run.rooms()?;
         let survey = look(&run, &mut rooms, instance)?;
         let absent = survey.found.values().any(|found| found.state == State::Absent);
-        let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file)?;
+        let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file, true)?;
         let before = if absent {
             Secret::new(Vec::new())
         } else {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_flow::{Event, Inputs, Step, Survey, Wanted, Work, Writers};
+use artifacts_flow::{Event, Inputs, Plaintext, Readings, Step, Survey, Wanted, Work, Writers};
 use artifacts_plan::{Instance, Selector, State};
 use artifacts_prompt::{Answers, Format, Question};
 use artifacts_report::{Done, Failure, Report, Row, reader_changes};
@@ -13,7 +13,10 @@ use super::Status;
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::{Chosen, Run};
-use crate::{blocked, consent, dry_run, person, writing};
+use crate::{blocked, bounded, consent, dry_run, person, writing};
+
+/// The largest file of answers, in bytes.
+const LARGEST: usize = 8 << 20;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -117,6 +120,7 @@ impl Whole {
         self.report.instances.sort_by(|one, other| one.name.cmp(&other.name));
         self.report.errors.extend(report.errors);
         self.report.readers.extend(report.readers);
+        self.report.readings.extend(report.readings);
     }
 }
 
@@ -157,13 +161,18 @@ impl Pass<'_> {
         let mut report = run.report(chosen, &survey);
         report.errors.extend(survey.errors.iter().cloned());
         let of_steps = |steps: &[Step]| steps.iter().map(|step| step.name.clone()).collect::<BTreeSet<_>>();
+        // What is agreed to from here on does not count as known before.
+        let known = run.readers()?;
         if options.dry_run {
             let would = of_steps(&steps);
-            report.readers = consent::changes(run, run.instances(&would), &survey)?;
+            report.readers = consent::changes(run, run.instances(&would), &survey, Plaintext::New)?;
+            let asked = Readings::new(&rooms, &known, &run.instances, &survey, &steps, &whole.inputs);
+            report.readings = asked.unknown(&rooms, run.trust())?;
             dry_run::describe(&mut report, run, &survey, &would);
             mark(&mut report, &steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
             if !output.json() {
                 output.painted(&reader_changes(&report.readers));
+                output.painted(&artifacts_report::readings(&report.readings));
             }
             whole.take(report);
             return Ok(Made::NoValues);
@@ -175,9 +184,16 @@ impl Pass<'_> {
             whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
         });
         report.errors.extend(refused);
-        let (consent, readers) = consent::settle(run, global, output, run.instances(&of_steps(&steps)), &survey, &[])?;
+        let (consent, readers) =
+            consent::settle(run, global, output, run.instances(&of_steps(&steps)), &survey, Plaintext::New, &[])?;
         report.readers = readers;
         let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| consent.fault(instance));
+        report.errors.extend(refused);
+        let asked = Readings::new(&rooms, &known, &run.instances, &survey, &steps, &whole.inputs);
+        let (allowed, readings) = consent::readings(run, global, output, &rooms, asked)?;
+        report.readings = readings;
+        whole.inputs.allow(allowed);
+        let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| whole.inputs.refusal(instance));
         report.errors.extend(refused);
         whole.inputs.read(&mut rooms, &run.instances, &steps);
         let (steps, refused) = artifacts_flow::admit(steps, &run.instances, |instance| whole.inputs.fault(instance));
@@ -301,7 +317,8 @@ fn read_answers(path: &Path) -> Result<Answers, Failure> {
         Failure::new(path.display().to_string(), format!("the answers cannot be read: {e}"))
             .help(Some("name a file in TOML or JSON: instance, prompt, value"))
     };
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let content = bounded::read(path, LARGEST).map_err(failed)?;
+    let text = std::str::from_utf8(content.expose()).map_err(|_| failed(std::io::Error::other("they are no UTF-8")))?;
     let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
-    Answers::parse(&text, format).map_err(|e| Failure::new(path.display().to_string(), e.to_string()).help(e.help()))
+    Answers::parse(text, format).map_err(|e| Failure::new(path.display().to_string(), e.to_string()).help(e.help()))
 }

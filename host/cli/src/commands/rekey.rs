@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Survey, Writers, stored_readers, wants_rekey};
+use artifacts_flow::{Plaintext, Survey, Writers, stored_readers, wants_rekey};
 use artifacts_plan::Selector;
 use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_spec::InstanceName;
@@ -53,7 +53,8 @@ impl Options {
             mark(&mut report, &names, Done::WouldRekey);
             return Ok(output.report(&report));
         }
-        let (consent, _) = consent::settle(&run, global, output, run.instances(&names), &survey, &changes)?;
+        let (consent, _) =
+            consent::settle(&run, global, output, run.instances(&names), &survey, Plaintext::Stored, &changes)?;
         report.readers = changes;
         names.retain(|name| {
             let fault = run.instances.get(name).and_then(|instance| {

@@ -11,7 +11,7 @@ use super::Status;
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::setting::{Setting, look};
+use crate::setting::{Setting, look, plaintext};
 use crate::{consent, dry_run, person};
 
 /// The largest value, in bytes: as large as a generator's file may be.
@@ -40,7 +40,8 @@ impl Options {
         if self.dry_run {
             let survey = look(&run, &mut rooms, instance)?;
             let mut report = run.rows(std::iter::once(instance), &survey);
-            report.readers = consent::changes(&run, std::iter::once(instance), &survey)?;
+            report.readers =
+                consent::changes(&run, std::iter::once(instance), &survey, plaintext(instance, &file, &survey, false))?;
             dry_run::describe(&mut report, &run, &survey, &[instance.name.clone()].into());
             report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
             if !output.json() {
@@ -48,7 +49,7 @@ impl Options {
             }
             return Ok(output.report(&report));
         }
-        let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file)?;
+        let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file, false)?;
         let value = self.value(global, instance, &file)?;
         let report = setting.finish(&mut rooms, value)?;
         Ok(output.report(&report))

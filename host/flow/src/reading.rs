@@ -1,0 +1,141 @@
+//! No secret that was there before is given to a generator that the admin has not agreed to give it to.
+//!
+//! A generator is declared in the repository, and what it makes may be public, go out by the network, or be encrypted to a key of
+//! whoever declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
+//! of nothing that was there before: whoever could declare who reads that could as well have declared what it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Component, Path};
+
+use artifacts_plan::Instance;
+use artifacts_report::{Failure, Reading};
+use artifacts_spec::{Generator, InstanceName};
+use artifacts_trust::{Readers, Trust};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Inputs, Rooms, Step, Survey};
+
+/// Who reads what, from whom: the dependent first.
+pub(crate) type Edge = (InstanceName, InstanceName);
+
+/// What generators would read, before anybody was asked.
+pub struct Readings {
+    sought: BTreeMap<Edge, Reading>,
+    /// What nobody needs to be asked about.
+    free: BTreeSet<Edge>,
+    fresh: BTreeSet<InstanceName>,
+}
+
+/// What generators may read.
+#[derive(Debug, Default)]
+pub struct Allowed {
+    pub(crate) edges: BTreeSet<Edge>,
+    /// What this run makes for the first time, of nothing that was there before.
+    pub(crate) fresh: BTreeSet<InstanceName>,
+}
+
+impl Readings {
+    /// What these steps would read. `known` are the readers that were agreed to before this run, `inputs` what it has by now.
+    pub fn new(
+        rooms: &Rooms<'_>,
+        known: &Readers,
+        instances: &BTreeMap<InstanceName, Instance>,
+        survey: &Survey,
+        steps: &[Step],
+        inputs: &Inputs,
+    ) -> Self {
+        let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
+        let mut readings = Self { sought: BTreeMap::new(), free: BTreeSet::new(), fresh: inputs.fresh().clone() };
+        for step in steps {
+            let Some(instance) = instances.get(&step.name) else { continue };
+            let mut untouched = true;
+            for name in instance.dependencies.values() {
+                let edge = (step.name.clone(), name.clone());
+                let is_public = instances.get(name).is_some_and(|one| one.secret_files().next().is_none());
+                let lies = survey.found.get(name).is_some_and(|found| found.fingerprint.is_some());
+                let is_there = lies || made.contains(name) || inputs.has(name);
+                if readings.fresh.contains(name) || !is_there || is_public && !inputs.has(name) {
+                    readings.free.insert(edge);
+                } else {
+                    untouched = false;
+                    readings.sought.insert(edge, reading(rooms, instance, name, survey));
+                }
+            }
+            // What a person types was there before.
+            let first = !step.again && known.of(&step.name.to_string()).is_none();
+            if first && untouched && instance.prompts.is_empty() {
+                readings.fresh.insert(step.name.clone());
+            }
+        }
+        readings
+    }
+
+    /// Those that nobody has agreed to on this machine.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn unknown(&self, rooms: &Rooms<'_>, trust: &Trust) -> Result<Vec<Reading>, Failure> {
+        let mut unknown = Vec::new();
+        for reading in self.sought.values() {
+            if !trust.accepted(&remembered(rooms, reading)).map_err(|e| untold(&e))? {
+                unknown.push(reading.clone());
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Remembers what is agreed to: everything, or nothing new.
+    ///
+    /// # Errors
+    /// When it cannot be remembered.
+    pub fn settle(self, rooms: &Rooms<'_>, trust: &Trust, new_ones_too: bool) -> Result<Allowed, Failure> {
+        let mut edges = self.free;
+        for (edge, reading) in self.sought {
+            let what = remembered(rooms, &reading);
+            let known = trust.accepted(&what).map_err(|e| untold(&e))?;
+            if !known && new_ones_too {
+                trust.accept(&what).map_err(|e| untold(&e))?;
+            }
+            if known || new_ones_too {
+                edges.insert(edge);
+            }
+        }
+        Ok(Allowed { edges, fresh: self.fresh })
+    }
+}
+
+fn reading(rooms: &Rooms<'_>, instance: &Instance, dependency: &InstanceName, survey: &Survey) -> Reading {
+    let readers = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.readers);
+    Reading {
+        dependent: instance.name.to_string(),
+        dependency: dependency.to_string(),
+        generator: instance.generator.as_ref().map(|one| one.path.display().to_string()),
+        sha256: instance.generator.as_ref().and_then(|generator| sha256(rooms, generator)),
+        network: instance.network,
+        public: instance.public_files().map(ToString::to_string).collect(),
+        readers: readers.map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect(),
+    }
+}
+
+/// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.
+fn sha256(rooms: &Rooms<'_>, generator: &Generator) -> Option<String> {
+    let path = &generator.path;
+    let file = artifacts_generate::executable(path).ok()?;
+    let up = path.components().any(|part| part == Component::ParentDir);
+    let inside = |path: &Path| rooms.nix.store_dir().is_ok_and(|store| path.starts_with(store));
+    if !up && inside(path) && file.canonicalize().is_ok_and(|real| inside(&real)) {
+        return None;
+    }
+    let mut hash = Sha256::new();
+    std::io::copy(&mut File::open(file).ok()?, &mut hash).ok()?;
+    Some(format!("{:x}", hash.finalize()))
+}
+
+fn remembered(rooms: &Rooms<'_>, reading: &Reading) -> serde_json::Value {
+    serde_json::json!({"checkout": rooms.root.path(), "reading": reading.json()})
+}
+
+fn untold(error: &artifacts_trust::Error) -> Failure {
+    Failure::new("readings", error.to_string()).help(error.help())
+}

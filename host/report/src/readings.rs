@@ -1,0 +1,92 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::escaped;
+
+/// A generator that wants to read another instance's secrets, and what becomes of what it makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// What is made.
+    pub dependent: String,
+    /// What is read for it.
+    pub dependency: String,
+    /// The generator's path.
+    pub generator: Option<String>,
+    /// Of the generator's bytes, where the path does not tell what it is.
+    pub sha256: Option<String>,
+    /// Whether the generator may use the network.
+    pub network: bool,
+    /// The public files that it makes.
+    pub public: Vec<String>,
+    /// Whom each secret file that it makes is encrypted to.
+    pub readers: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What would be given to whom, for a person who is to agree to it. Each reader whole: an abbreviated key is no key.
+pub fn readings(readings: &[Reading]) -> String {
+    let mut text = String::new();
+    for reading in readings {
+        let _ = writeln!(text, "{} wants to read {}:", escaped(&reading.dependent), escaped(&reading.dependency));
+        let generator = reading.generator.as_deref().unwrap_or("none");
+        let _ = writeln!(text, "    its generator is {}", escaped(generator));
+        if let Some(sha256) = &reading.sha256 {
+            let _ = writeln!(text, "      of SHA-256 {sha256}");
+        }
+        if reading.network {
+            let _ = writeln!(text, "    it may send it out: it has the network");
+        }
+        if !reading.public.is_empty() {
+            let what = if reading.public.len() == 1 { "the public file" } else { "the public files" };
+            let _ =
+                writeln!(text, "    it makes {what} {}, for everybody to read", escaped(&reading.public.join(", ")));
+        }
+        for (file, readers) in &reading.readers {
+            let _ = writeln!(text, "    the readers of {} are", escaped(file));
+            for reader in readers {
+                let _ = writeln!(text, "      {}", escaped(reader));
+            }
+        }
+    }
+    text
+}
+
+impl Reading {
+    /// As `--json` has it, and as it is remembered.
+    pub fn json(&self) -> Value {
+        json!({
+            "dependent": self.dependent,
+            "dependency": self.dependency,
+            "generator": self.generator,
+            "sha256": self.sha256,
+            "network": self.network,
+            "public": self.public,
+            "readers": self.readers,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_in_words_what_goes_where() {
+        let reading = Reading {
+            dependent: "per-machine/evil/x".to_owned(),
+            dependency: "per-machine/web1/attic".to_owned(),
+            generator: Some("/nix/store/x-\u{1b}[2J".to_owned()),
+            sha256: None,
+            network: true,
+            public: vec!["x".to_owned()],
+            readers: BTreeMap::from([("y".to_owned(), BTreeSet::from(["age1a".to_owned(), "age1b".to_owned()]))]),
+        };
+        assert_eq!(
+            readings(&[reading]),
+            "per-machine/evil/x wants to read per-machine/web1/attic:\n    its generator is /nix/store/x-\\u{1b}[2J\n    \
+             it may send it out: it has the network\n    it makes the public file x, for everybody to read\n    \
+             the readers of y are\n      age1a\n      age1b\n"
+        );
+    }
+}
