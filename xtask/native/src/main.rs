@@ -75,13 +75,15 @@ fn rekey_all(
     folder: &Path,
     count: usize,
     stored: &[u8],
-    identities: &[Box<dyn age::Identity>],
+    identities: &[Box<dyn age::Identity + Send + Sync>],
     recipients: &[Box<dyn Recipient>],
 ) -> Result<()> {
     for number in 0..count {
         let mut plain = Vec::new();
         let decryptor = Decryptor::new(ArmoredReader::new(stored))?;
-        decryptor.decrypt(identities.iter().map(AsRef::as_ref))?.read_to_end(&mut plain)?;
+        decryptor
+            .decrypt(identities.iter().map(|identity| &**identity as &dyn age::Identity))?
+            .read_to_end(&mut plain)?;
         let aside = folder.join("aside");
         fs::write(&aside, sealed(&plain, recipients.iter().map(AsRef::as_ref))?)?;
         fs::rename(&aside, folder.join(format!("{number}.age")))?;
