@@ -4,6 +4,7 @@
 //! whoever declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
 //! of nothing that was there before: whoever could declare who reads that could as well have declared what it is.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Component, Path};
@@ -47,6 +48,13 @@ impl Readings {
     ) -> Self {
         let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
         let mut readings = Self { sought: BTreeMap::new(), free: BTreeSet::new(), fresh: inputs.fresh().clone() };
+        let store = OnceCell::new();
+        let in_store = |path: &Path| {
+            // Nix is asked once, and only about what could be.
+            let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
+            let store = || store.get_or_init(|| rooms.nix.store_dir().ok()).as_ref();
+            looks_so && store().is_some_and(|store| path.starts_with(store))
+        };
         for step in steps {
             let Some(instance) = instances.get(&step.name) else { continue };
             let mut untouched = true;
@@ -59,7 +67,7 @@ impl Readings {
                     readings.free.insert(edge);
                 } else {
                     untouched = false;
-                    readings.sought.insert(edge, reading(rooms, instance, name, survey));
+                    readings.sought.insert(edge, reading(instance, name, survey, &in_store));
                 }
             }
             // What a person types was there before.
@@ -105,13 +113,18 @@ impl Readings {
     }
 }
 
-fn reading(rooms: &Rooms<'_>, instance: &Instance, dependency: &InstanceName, survey: &Survey) -> Reading {
+fn reading(
+    instance: &Instance,
+    dependency: &InstanceName,
+    survey: &Survey,
+    in_store: &dyn Fn(&Path) -> bool,
+) -> Reading {
     let readers = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.readers);
     Reading {
         dependent: instance.name.to_string(),
         dependency: dependency.to_string(),
         generator: instance.generator.as_ref().map(|one| one.path.display().to_string()),
-        sha256: instance.generator.as_ref().and_then(|generator| sha256(rooms, generator)),
+        sha256: instance.generator.as_ref().and_then(|generator| sha256(generator, in_store)),
         network: instance.network,
         public: instance.public_files().map(ToString::to_string).collect(),
         readers: readers.map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect(),
@@ -119,12 +132,11 @@ fn reading(rooms: &Rooms<'_>, instance: &Instance, dependency: &InstanceName, su
 }
 
 /// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.
-fn sha256(rooms: &Rooms<'_>, generator: &Generator) -> Option<String> {
+fn sha256(generator: &Generator, in_store: &dyn Fn(&Path) -> bool) -> Option<String> {
     let path = &generator.path;
     let file = artifacts_generate::executable(path).ok()?;
     let up = path.components().any(|part| part == Component::ParentDir);
-    let inside = |path: &Path| rooms.nix.store_dir().is_ok_and(|store| path.starts_with(store));
-    if !up && inside(path) && file.canonicalize().is_ok_and(|real| inside(&real)) {
+    if !up && in_store(path) && file.canonicalize().is_ok_and(|real| in_store(&real)) {
         return None;
     }
     let mut hash = Sha256::new();
