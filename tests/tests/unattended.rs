@@ -38,7 +38,7 @@ fn run(fleet: &Fleet, arguments: &[&str]) -> Result<Ran> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if start.elapsed() > Duration::from_secs(120) {
+        if start.elapsed() > Duration::from_mins(2) {
             child.kill()?;
             panic!("{arguments:?} never ends");
         }

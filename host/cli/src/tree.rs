@@ -53,9 +53,9 @@ impl Tree {
         let mut here = self.root.as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
         for folder in folders {
             here = match make_folder(&here, folder) {
-                Ok(made) => {
-                    readable(&made).map_err(|e| e.to_string())?;
-                    made
+                Ok(inner) => {
+                    readable(&inner).map_err(|e| e.to_string())?;
+                    inner
                 }
                 // Most likely it is there, made for another file.
                 Err(_) => open_folder(&here, folder).map_err(|e| e.to_string())?,

@@ -34,7 +34,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Compares the readers of what is to be written with what is remembered. See [`before`] for the rule.
+    /// Compares the readers of what is to be written with what is remembered. See `before` for the rule.
     pub fn new<'a>(
         known: &Readers,
         instances: impl Iterator<Item = &'a Instance>,

@@ -131,7 +131,7 @@ fn generate(
     }
     sandbox.run(&job, cancel).map_err(|error| Stopped {
         failure: failure::of(instance, bare(&error.to_string(), instance)).help(error.help()),
-        output: error.output().cloned(),
+        output: error.output().cloned().map(Box::new),
         needs_all: false,
     })
 }
@@ -203,7 +203,7 @@ impl Run<'_> {
     }
 
     fn fail(&mut self, name: &InstanceName, stopped: Stopped, tell: &mut dyn FnMut(&Event<'_>)) {
-        tell(&Event::Failed { name, failure: &stopped.failure, output: stopped.output.as_ref() });
+        tell(&Event::Failed { name, failure: &stopped.failure, output: stopped.output.as_deref() });
         self.failed.insert(name.clone());
         self.failures.push(stopped.failure);
     }

@@ -69,14 +69,13 @@ pub fn set(
     }
     let mut public = before.clone();
     public.insert(file.to_string(), value.expose().to_vec());
-    let (files, receipt) = match (slice, &found.receipt) {
+    let (files, receipt) = if let (Some(slice), Some(old)) = (slice, &found.receipt) {
         // The secret files stay as they lie, for whom they were encrypted to.
-        (Some(slice), Some(old)) => (slice.files, newer(rooms, instance, old)?),
-        _ => {
-            let stored = storing.serialize(rooms, None, &[]).map_err(|stopped| stopped.failure)?;
-            let receipt = first(rooms, storing, &stored)?;
-            (stored.files, receipt)
-        }
+        (slice.files, newer(rooms, instance, old)?)
+    } else {
+        let stored = storing.serialize(rooms, None, &[]).map_err(|stopped| stopped.failure)?;
+        let receipt = first(rooms, storing, &stored)?;
+        (stored.files, receipt)
     };
     let changes = public_changes(instance, &before, &public);
     storing.commit(rooms, writers, files, public, receipt)?;

@@ -15,7 +15,7 @@ use crate::{Consent, Found, Rooms, Writers, failure, receipt};
 /// A failure, with what the generator said, which may hold a secret.
 pub(crate) struct Stopped {
     pub failure: Failure,
-    pub output: Option<Secret>,
+    pub output: Option<Box<Secret>>,
     /// The backend cannot write some files of an instance without the others.
     pub needs_all: bool,
 }

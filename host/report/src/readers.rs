@@ -22,9 +22,12 @@ pub struct ReaderChange {
 /// So many instances that change alike are named.
 const NAMED: usize = 10;
 
+/// Readers before and after.
+type Sides<'a> = (&'a BTreeSet<String>, &'a BTreeSet<String>);
+
 /// Changes of readers, those that are alike shown once, each reader whole: an abbreviated key is no key.
 pub fn reader_changes(changes: &[ReaderChange]) -> String {
-    let mut alike: BTreeMap<(&BTreeSet<String>, &BTreeSet<String>), BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+    let mut alike: BTreeMap<Sides<'_>, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
     for change in changes {
         let instances = alike.entry((&change.before, &change.after)).or_default();
         instances.entry(&change.instance).or_default().push(&change.file);

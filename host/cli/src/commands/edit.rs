@@ -52,15 +52,12 @@ impl Options {
             edit(&editor, &folder, &file).map_err(&failed)?;
             Secret::new(folder.read(file.as_str(), LARGEST).map_err(ram)?.to_vec())
         };
-        match changed(&before, after) {
-            Some(value) => {
-                let report = setting.finish(&mut rooms, value)?;
-                Ok(output.report(&report))
-            }
-            None => {
-                output.note("unchanged; nothing was written");
-                Ok(output.report(&run.rows(std::iter::once(instance), &survey)))
-            }
+        if let Some(value) = changed(&before, &after) {
+            let report = setting.finish(&mut rooms, value)?;
+            Ok(output.report(&report))
+        } else {
+            output.note("unchanged; nothing was written");
+            Ok(output.report(&run.rows(std::iter::once(instance), &survey)))
         }
     }
 }
@@ -93,7 +90,7 @@ fn edit(editor: &OsStr, folder: &Folder, file: &Name) -> Result<(), String> {
 }
 
 /// The new value; none when it is the old one. The newline that editors put at the end of a file that had none is not meant.
-fn changed(before: &Secret, after: Secret) -> Option<Secret> {
+fn changed(before: &Secret, after: &Secret) -> Option<Secret> {
     let (old, new) = (before.expose(), after.expose());
     let meant = match new.strip_suffix(b"\n") {
         Some(bare) if !old.is_empty() && !old.ends_with(b"\n") => bare,
@@ -109,7 +106,7 @@ mod tests {
     #[test]
     fn the_newline_of_the_editor_is_not_meant() {
         let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
-        let changed = |old, new| changed(&secret(old), secret(new));
+        let changed = |old, new| changed(&secret(old), &secret(new));
         assert_eq!(changed("a", "a\n"), None);
         assert_eq!(changed("a\n", "a\n"), None);
         assert_eq!(changed("a", "b\n"), Some(secret("b")));

@@ -50,10 +50,10 @@ pub fn run(plan: &Plan, instance: &Instance, names: &[String]) -> Result<Vec<Ite
     }
 }
 
-fn honest(name: &String) -> Result<Secret, Failure> {
+fn honest(name: &str) -> Result<Secret, Failure> {
     age::open(&fs::read(path(name))?)
 }
 
-fn all(names: &[String], value: impl Fn(&String) -> Result<Secret, Failure>) -> Result<Vec<Item>, Failure> {
+fn all(names: &[String], value: impl Fn(&str) -> Result<Secret, Failure>) -> Result<Vec<Item>, Failure> {
     names.iter().map(|name| Ok(Item { name: name.clone(), value: value(name)? })).collect()
 }

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use artifacts_backend::{Manifest, annotate, read_file};
 use artifacts_report::Failure;
@@ -33,6 +33,6 @@ impl Options {
     }
 }
 
-fn read(file: &PathBuf) -> Result<Vec<u8>, Failure> {
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     read_file(file).map_err(|e| Failure::new(file.display().to_string(), format!("it cannot be read: {e}")))
 }
