@@ -42,12 +42,16 @@ fn a_chain_of_certificates_is_made_and_made_again_in_order() -> Result<()> {
 
     // In a later run: the root is read back for a new intermediate, the leaves follow.
     let old = fs::read(cert("per-machine/web1/tls"))?;
-    checkout.run(&["-i", admin, "generate", "--regenerate", "intermediate-ca"])?.ends(0).says("- ").says("+ ");
+    checkout
+        .run(&["-i", admin, "--accept-reading", "generate", "--regenerate", "intermediate-ca"])?
+        .ends(0)
+        .says("- ")
+        .says("+ ");
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/web2/tls"), "stale (dependency)");
     let output = verify(&cert("shared/root-ca"), &cert("shared/intermediate-ca"), &cert("per-machine/web1/tls"))?;
     assert!(!output.status.success(), "the old leaf is not the new intermediate's");
-    checkout.run(&["-i", admin, "generate", "--stale"])?.ends(0);
+    checkout.run(&["-i", admin, "--accept-reading", "generate", "--stale"])?.ends(0);
     holds()?;
     assert_ne!(fs::read(cert("per-machine/web1/tls"))?, old);
     Ok(())
@@ -69,7 +73,7 @@ fn a_password_stands_in_its_place_in_a_template() -> Result<()> {
     checkout.run(&["generate", "--regenerate", "database"])?.ends(0);
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/web1/app"), "stale (dependency)");
-    checkout.run(&["-i", admin, "generate", "--stale"])?.ends(0);
+    checkout.run(&["-i", admin, "--accept-reading", "generate", "--stale"])?.ends(0);
     let text = checkout.decrypt("web1", file)?;
     assert!(text.contains(&format!("password = \"{}\"\n", checkout.decrypt("web1", password)?)), "{text}");
     // Another template.
