@@ -1,6 +1,6 @@
 //! Write a backend for artifacts in Rust: one trait, one macro.
 //!
-//! ```ignore
+//! ```text
 //! use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Slice, State};
 //!
 //! /// What it does.
