@@ -21,12 +21,14 @@ const HASH: usize = 64;
 pub struct Sealed {
     folder: Private,
     owners: Option<HashMap<String, String>>,
+    /// How much of the file they are, in bytes.
+    read: u64,
 }
 
 impl Sealed {
     /// The memory in a folder; it is made when something is remembered first.
     pub fn new(folder: impl Into<std::path::PathBuf>) -> Self {
-        Self { folder: Private::new(folder), owners: None }
+        Self { folder: Private::new(folder), owners: None, read: 0 }
     }
 
     /// The instance that the header of this SHA-256, in hex, is remembered for.
@@ -47,18 +49,23 @@ impl Sealed {
         if new.is_empty() {
             return Ok(());
         }
-        let lines: Vec<String> = new.iter().map(|header| format!("{header} {instance}\n")).collect();
+        let lines: String = new.iter().map(|header| format!("{header} {instance}\n")).collect();
         let _held = self.folder.lock("lock")?;
-        self.folder.append(FILE, lines.concat().as_bytes())?;
-        // Another run may have been first: its word holds.
-        self.owners = None;
+        let before = self.folder.append(FILE, lines.as_bytes())?;
+        if before == self.read {
+            self.owners()?.extend(new.into_iter().map(|header| (header, instance.to_owned())));
+            self.read += lines.len() as u64;
+        } else {
+            // Another run wrote and may have been first: its word holds.
+            self.owners = None;
+        }
         if self.owners()?.len() > MOST {
             self.forget()?;
         }
         Ok(())
     }
 
-    fn owners(&mut self) -> Result<&HashMap<String, String>, Error> {
+    fn owners(&mut self) -> Result<&mut HashMap<String, String>, Error> {
         let read = match self.owners.take() {
             Some(owners) => owners,
             None => self.lines()?.into_iter().rev().collect(),
@@ -67,8 +74,9 @@ impl Sealed {
     }
 
     /// Oldest first.
-    fn lines(&self) -> Result<Vec<(String, String)>, Error> {
+    fn lines(&mut self) -> Result<Vec<(String, String)>, Error> {
         let text = self.folder.read(FILE)?.unwrap_or_default();
+        self.read = text.len() as u64;
         let damaged = |line: usize| Error::Damaged {
             path: self.folder.at(FILE),
             why: format!("line {} is no hash and instance", line + 1),
@@ -109,7 +117,9 @@ mod tests {
         let open = || Sealed::new(folder.path().join("sealed"));
         let (mut one, mut other) = (open(), open());
         assert_eq!(other.owner(&header(1)).unwrap(), None);
+        assert_eq!(other.owner(&header(2)).unwrap(), None);
         one.remember("per-machine/web1/a b", [header(1), header(2)]).unwrap();
+        assert_eq!(one.owner(&header(2)).unwrap(), Some("per-machine/web1/a b"));
         // It has not read what the first wrote since.
         other.remember("per-machine/evil/x", [header(2), header(3)]).unwrap();
         for mut sealed in [one, other, open()] {
