@@ -107,6 +107,13 @@ fn pair() -> Result<(String, String)> {
     Ok((public, keys))
 }
 
+/// A program on one processor: what is compared to native work is work, not how threads of two processors are woken.
+fn on_one(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = run::command("taskset");
+    command.args(["--cpu-list", "0"]).arg(program);
+    command
+}
+
 /// What a measuring program printed: one number a line.
 fn numbers(command: &mut Command) -> Result<Vec<f64>> {
     let text = run::output(command)?;

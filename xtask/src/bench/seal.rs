@@ -1,7 +1,7 @@
 use anyhow::Result;
 
 use super::row::Row;
-use super::{Bench, clock, numbers};
+use super::{Bench, clock, numbers, on_one};
 use crate::{project, run};
 
 const SECRETS: &str = "1000";
@@ -16,9 +16,9 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let mut rooms = run::command(bench.rooms.join("serialize"));
+        let mut rooms = on_one(bench.rooms.join("serialize"));
         ours.extend(numbers(rooms.arg(&component).args(["1", SECRETS]).args(&bench.readers))?);
-        let mut alone = run::command(&bench.native);
+        let mut alone = on_one(&bench.native);
         native.extend(numbers(alone.arg("seal").arg(ram.path()).args(["1", SECRETS]).args(&bench.readers))?);
     }
     let (ours, native) = (clock::median(ours)?, clock::median(native)?);

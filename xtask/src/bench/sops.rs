@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::row::Row;
-use super::{Bench, clock, numbers};
+use super::{Bench, clock, numbers, on_one};
 use crate::{project, run, sops};
 
 const SECRETS: usize = 1000;
@@ -25,9 +25,9 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     fs::write(ram.path().join("plain"), [b'x'; 100])?;
     let (mut ours, mut native, mut processes) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let mut rooms = run::command(bench.rooms.join("serialize"));
+        let mut rooms = on_one(bench.rooms.join("serialize"));
         ours.extend(numbers(rooms.arg(&component).args(["1", &secrets]).args(&bench.readers))?);
-        let mut alone = run::command(&bench.native);
+        let mut alone = on_one(&bench.native);
         native.extend(numbers(alone.arg("sops").arg(ram.path()).args(["1", &secrets]).args(&bench.readers))?);
         let took = clock::wall(|| (0..PROCESSES).try_for_each(|number| encrypt(bench, ram.path(), number)))?;
         processes.push(took.as_secs_f64() / f64::from(u32::try_from(PROCESSES)?));
