@@ -49,7 +49,8 @@ impl Sealed {
         if new.is_empty() {
             return Ok(());
         }
-        let lines: String = new.iter().map(|header| format!("{header} {instance}\n")).collect();
+        let lines: Vec<String> = new.iter().map(|header| format!("{header} {instance}\n")).collect();
+        let lines = lines.concat();
         let _held = self.folder.lock("lock")?;
         let before = self.folder.append(FILE, lines.as_bytes())?;
         if before == self.read {
