@@ -7,6 +7,7 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
+use artifacts_target::manifest::expand;
 use artifacts_target::place;
 
 use crate::make::{Room, failure};
@@ -29,7 +30,7 @@ pub fn inputs(
         let found = instances
             .get(dependency)
             .ok_or_else(|| failure(instance, format!("it depends on {dependency}, which is not well declared")))?;
-        let files = if made_here(found) { from_farm(room, instance, found) } else { from_paths(instance, found) };
+        let files = if made_here(found) { from_farm(room, instance, found) } else { from_paths(room, instance, found) };
         Ok((name.clone(), files?))
     };
     instance.dependencies.iter().map(of).collect()
@@ -45,7 +46,7 @@ fn from_farm(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Res
 }
 
 /// Of another backend's artifact only what it put on this target can be had.
-fn from_paths(instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
+fn from_paths(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
     let read = |(name, file): (&Name, &artifacts_spec::File)| {
         let lacks = |why: String| {
             failure(instance, format!("it depends on {}, whose file `{name}` {why}", dependency.name))
@@ -53,7 +54,7 @@ fn from_paths(instance: &Instance, dependency: &Instance) -> Result<Files, Failu
         };
         let path =
             file.path.as_ref().filter(|_| file.deploy).ok_or_else(|| lacks("is not on this target".to_owned()))?;
-        let mut bytes = place::read(Path::new(path), LARGEST)
+        let mut bytes = place::read(Path::new(&expand(path, room.runtime.as_deref())), LARGEST)
             .map_err(|e| lacks(format!("cannot be read: {e}")).help(e.help().or(OTHER_BACKEND)))?;
         Ok((name.clone(), Secret::new(std::mem::take(&mut *bytes))))
     };

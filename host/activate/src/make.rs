@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +12,7 @@ use artifacts_report::Failure;
 use artifacts_seam::{Files, Secret};
 use artifacts_spec::{File, InstanceName, Name};
 use artifacts_target::accounts::Accounts;
+use artifacts_target::manifest::expand;
 use artifacts_target::place::{Access, Farm};
 
 use crate::inputs::inputs;
@@ -41,6 +42,8 @@ pub struct Room<'a> {
     pub store: PathBuf,
     /// Owner and group of files that declare none.
     pub user: (u32, u32),
+    /// The user's runtime folder, for paths that begin with it.
+    pub runtime: Option<String>,
 }
 
 /// What was done.
@@ -144,16 +147,17 @@ fn one(
         if let Some(access) = access.get(name) {
             room.farm.settle(&lock, artifact, name, *access).map_err(failed)?;
         }
-        if let Some(path) = linked(file, &room.store) {
-            room.farm.link(&lock, artifact, name, path).map_err(failed)?;
+        if let Some(path) = linked(file, room) {
+            room.farm.link(&lock, artifact, name, &path).map_err(failed)?;
         }
     }
     Ok(done)
 }
 
 /// Where a link to a file is to be. A public file that was made elsewhere lies in the store.
-fn linked<'a>(file: &'a File, store: &Path) -> Option<&'a Path> {
-    file.path.as_deref().map(Path::new).filter(|path| file.deploy && !path.starts_with(store))
+fn linked(file: &File, room: &Room<'_>) -> Option<PathBuf> {
+    let path = PathBuf::from(expand(file.path.as_deref()?, room.runtime.as_deref()));
+    (file.deploy && !path.starts_with(&room.store)).then_some(path)
 }
 
 /// Who may read each file. What is not for the target is for its owner's generators alone.

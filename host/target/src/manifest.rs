@@ -148,7 +148,9 @@ struct Head {
     schema: u64,
 }
 
-fn expand(path: &str, runtime: Option<&str>) -> String {
+/// A path that begins with `${XDG_RUNTIME_DIR}` or `%r`, with the user's runtime folder `runtime` in the place of that; any
+/// other path as it is.
+pub fn expand(path: &str, runtime: Option<&str>) -> String {
     let rest = ["${XDG_RUNTIME_DIR}/", "$XDG_RUNTIME_DIR/", "%r/"].iter().find_map(|start| path.strip_prefix(start));
     match (rest, runtime) {
         (Some(rest), Some(runtime)) => format!("{runtime}/{rest}"),

@@ -79,6 +79,7 @@ impl Options {
             log_level: Environment::log_level(output.verbose),
             generator_path: self.generator_path(&environment),
             store: self.store.clone(),
+            runtime: environment.get("XDG_RUNTIME_DIR").map(|folder| folder.to_string_lossy().into_owned()),
             user: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         };
         for (name, result) in activate(&mut room, &resolved.instances, &ordered, &chosen) {
