@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
@@ -17,7 +17,7 @@ pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<
     {
         nix.realise(drv).map_err(failed)?;
     }
-    if generator.drv.is_some() || in_store(&generator.path, nix) {
+    if generator.drv.is_some() || nix.is_in_store(&generator.path) {
         return nix.closure(&generator.path).map_err(failed);
     }
     Ok(Vec::new())
@@ -26,15 +26,9 @@ pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<
 /// What programs in these folders need, of the Nix store.
 pub fn closure(folders: &[PathBuf], nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
     let mut needed = Vec::new();
-    for folder in folders.iter().filter(|folder| in_store(folder, nix)) {
+    for folder in folders.iter().filter(|folder| nix.is_in_store(folder)) {
         let failed = |e: artifacts_nix::Error| Failure::new(folder.display().to_string(), e.to_string()).help(e.help());
         needed.extend(nix.closure(folder).map_err(failed)?);
     }
     Ok(needed)
-}
-
-/// Whether a path is below the Nix store. Nix is asked only for what could be.
-fn in_store(path: &Path, nix: &Nix) -> bool {
-    let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
-    looks_so && nix.store_dir().is_ok_and(|store| path.starts_with(store))
 }

@@ -4,11 +4,11 @@
 //! whoever declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
 //! of nothing that was there before: whoever could declare who reads that could as well have declared what it is.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::{Component, Path};
+use std::path::Component;
 
+use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, Reading};
 use artifacts_spec::{Generator, InstanceName};
@@ -48,13 +48,6 @@ impl Readings {
     ) -> Self {
         let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
         let mut readings = Self { sought: BTreeMap::new(), free: BTreeSet::new(), fresh: inputs.fresh().clone() };
-        let store = OnceCell::new();
-        let in_store = |path: &Path| {
-            // Nix is asked once, and only about what could be.
-            let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
-            let store = || store.get_or_init(|| rooms.nix.store_dir().ok()).as_ref();
-            looks_so && store().is_some_and(|store| path.starts_with(store))
-        };
         for step in steps {
             let Some(instance) = instances.get(&step.name) else { continue };
             let mut untouched = true;
@@ -67,7 +60,7 @@ impl Readings {
                     readings.free.insert(edge);
                 } else {
                     untouched = false;
-                    readings.sought.insert(edge, reading(instance, name, survey, &in_store));
+                    readings.sought.insert(edge, reading(instance, name, survey, &rooms.nix));
                 }
             }
             // What a person types was there before.
@@ -113,18 +106,13 @@ impl Readings {
     }
 }
 
-fn reading(
-    instance: &Instance,
-    dependency: &InstanceName,
-    survey: &Survey,
-    in_store: &dyn Fn(&Path) -> bool,
-) -> Reading {
+fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, nix: &Nix) -> Reading {
     let readers = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.readers);
     Reading {
         dependent: instance.name.to_string(),
         dependency: dependency.to_string(),
         generator: instance.generator.as_ref().map(|one| one.path.display().to_string()),
-        sha256: instance.generator.as_ref().and_then(|generator| sha256(generator, in_store)),
+        sha256: instance.generator.as_ref().and_then(|generator| sha256(generator, nix)),
         network: instance.network,
         public: instance.public_files().map(ToString::to_string).collect(),
         readers: readers.map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect(),
@@ -132,11 +120,11 @@ fn reading(
 }
 
 /// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.
-fn sha256(generator: &Generator, in_store: &dyn Fn(&Path) -> bool) -> Option<String> {
+fn sha256(generator: &Generator, nix: &Nix) -> Option<String> {
     let path = &generator.path;
     let file = artifacts_generate::executable(path).ok()?;
     let up = path.components().any(|part| part == Component::ParentDir);
-    if !up && in_store(path) && file.canonicalize().is_ok_and(|real| in_store(&real)) {
+    if !up && nix.is_in_store(path) && file.canonicalize().is_ok_and(|real| nix.is_in_store(&real)) {
         return None;
     }
     let mut hash = Sha256::new();

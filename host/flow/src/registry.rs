@@ -1,4 +1,3 @@
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +18,6 @@ pub struct Registry {
     accept: Accept,
     opened: BTreeMap<Name, Result<Opened, Failure>>,
     on_target: bool,
-    store: OnceCell<Option<PathBuf>>,
 }
 
 /// Asks the admin, who may have answered before, whether a component may have these grants.
@@ -64,7 +62,6 @@ impl Registry {
             accept: Box::new(|_, _, _| Ok(false)),
             opened: BTreeMap::new(),
             on_target: false,
-            store: OnceCell::new(),
         }
     }
 
@@ -75,12 +72,10 @@ impl Registry {
         self
     }
 
-    /// The same for the target itself, where those work that keep nothing in the storage, and Nix is not asked for its
-    /// `store`.
+    /// The same for the target itself, where those work that keep nothing in the storage.
     #[must_use]
-    pub fn on_target(mut self, store: &Path) -> Self {
+    pub fn on_target(mut self) -> Self {
         self.on_target = true;
-        self.store = OnceCell::from(store.canonicalize().ok());
         self
     }
 
@@ -147,7 +142,7 @@ impl Registry {
     fn try_open(&self, name: &Name, nix: &Nix) -> Result<Opened, Failure> {
         let entry = self.entry(name)?;
         let (component, real) = self.read(name, &entry, nix)?;
-        let stored = || real.is_none_or(|real| self.in_store(&real, nix));
+        let stored = || real.is_none_or(|real| in_store(&real, nix));
         check_sha256(name, &entry, &component, stored)?;
         let Rights { grants, limits, bundled } = self.rights(name, &entry, &component)?;
         if !bundled && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
@@ -231,12 +226,12 @@ impl Registry {
         })?;
         Ok((component, Some(real)))
     }
+}
 
-    /// Whether a path without links and `..` is in the Nix store.
-    fn in_store(&self, real: &Path, nix: &Nix) -> bool {
-        let store = self.store.get_or_init(|| nix.store_dir().ok()?.canonicalize().ok());
-        store.as_ref().is_some_and(|store| real != store && real.starts_with(store))
-    }
+/// Whether a path without links and `..` is in the Nix store.
+fn in_store(real: &Path, nix: &Nix) -> bool {
+    let store = nix.store_dir().ok().and_then(|store| store.canonicalize().ok());
+    store.is_some_and(|store| real != store && real.starts_with(store))
 }
 
 fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failure> {

@@ -2,8 +2,8 @@ use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use crate::run::{Answer, run};
 use crate::{Error, program};
@@ -21,6 +21,8 @@ pub struct Options {
     pub system: Option<String>,
     /// Where Nix runs, and what relative flake references start from; the caller's own working directory otherwise.
     pub directory: Option<PathBuf>,
+    /// The folder of the store, where it is known; Nix is asked otherwise.
+    pub store: Option<PathBuf>,
     /// A folder of this user's own for answers that are taken again while nothing that they depend on has changed.
     pub cache: Option<PathBuf>,
     /// When it becomes true, running processes are ended and everything returns [`Error::Cancelled`].
@@ -35,6 +37,7 @@ impl Default for Options {
             jobs: NonZeroUsize::MIN,
             system: own_system(),
             directory: None,
+            store: None,
             cache: None,
             cancel: Arc::default(),
         }
@@ -57,13 +60,15 @@ pub struct Nix {
     program: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
     pub(crate) options: Options,
+    pub(crate) store: Arc<OnceLock<PathBuf>>,
 }
 
 impl Nix {
     /// A Nix that is `program`, or the `nix` in the environment's `PATH`, and sees `environment` and nothing else of the
     /// caller's. Nothing is run yet: a missing Nix is an error where one is needed.
     pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>, options: Options) -> Self {
-        Self { program, environment, options }
+        let store = options.store.clone().map(OnceLock::from).unwrap_or_default();
+        Self { program, environment, options, store: Arc::new(store) }
     }
 
     /// Its version, as it prints it.

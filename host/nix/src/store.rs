@@ -25,13 +25,22 @@ impl Nix {
         Ok(lines.map(|line| PathBuf::from(OsString::from_vec(line.to_vec()))).collect())
     }
 
-    /// The folder of the store; not everybody's is `/nix/store`.
+    /// The folder of the store; not everybody's is `/nix/store`. Nix is asked once.
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn store_dir(&self) -> Result<PathBuf, Error> {
+    pub fn store_dir(&self) -> Result<&Path, Error> {
+        if let Some(known) = self.store.get() {
+            return Ok(known);
+        }
         let answer = self.nix("asking Nix for its store", &["eval", "--raw", "--expr", "builtins.storeDir"])?;
         let text = String::from_utf8_lossy(&answer.stdout);
-        Ok(PathBuf::from(text.trim_end_matches('\n')))
+        Ok(self.store.get_or_init(|| PathBuf::from(text.trim_end_matches('\n'))))
+    }
+
+    /// Whether a path, as it is written, is below the store. Nix is not asked about what cannot be.
+    pub fn is_in_store(&self, path: &Path) -> bool {
+        let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
+        looks_so && self.store_dir().is_ok_and(|store| path.starts_with(store))
     }
 }

@@ -48,7 +48,9 @@ impl Options {
         let output = &output.unwrapped();
         let cancel = signals::watch()?;
         let environment = Environment::read();
-        let nix = Nix::new(None, Vec::new(), artifacts_nix::Options::default());
+        // Nix is not run here, and so not asked for its store.
+        let store = Some(self.store.clone());
+        let nix = Nix::new(None, Vec::new(), artifacts_nix::Options { store, ..artifacts_nix::Options::default() });
         let declared =
             Declarations::from_file(global.spec.as_deref().unwrap_or(Path::new(SPEC)), global.root.as_deref())?;
         let resolved = artifacts_plan::instances(&declared.spec, Some(&Environment::system()));
@@ -71,8 +73,7 @@ impl Options {
                 hear: Some(words::listener(*output)),
             },
             now: SystemTime::now(),
-            registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox))
-                .on_target(&self.store),
+            registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox)).on_target(),
             nix,
             sandbox: sandbox(&environment, &ram)?,
             cancel: &cancel,
