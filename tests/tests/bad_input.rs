@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
+use artifacts_tests::desk::Desk;
 use artifacts_tests::fleet::{Fleet, Ran, program};
 use serde_json::{Value, json};
 
@@ -151,6 +152,16 @@ fn a_key_that_is_none_or_the_wrong_one_opens_nothing_and_loses_nothing() -> Resu
     fleet.run(["-i", admin.to_str().unwrap(), "--accept-readers", "rekey"])?.ends(0);
     let ran = fleet.run(["-i", locked.to_str().unwrap(), "rekey", "--all"])?.ends(1);
     ran.says("for want of a passphrase").says("0 opened, 0 written");
+    // The wrong passphrase as often as it may be given.
+    let before = fleet.stored()?;
+    let mut desk = Desk::start(&fleet.command(["-i", locked.to_str().unwrap(), "rekey", "--all"])?)?;
+    for _ in 0..3 {
+        desk.sees("Passphrase of")?.types("another one\n")?;
+    }
+    let (status, shown) = desk.ends()?;
+    assert_eq!(status, Some(1), "{shown}");
+    assert!(shown.contains("0 opened, 0 written"), "{shown}");
+    assert_eq!(fleet.stored()?, before, "{shown}");
     Ok(())
 }
 

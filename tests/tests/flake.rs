@@ -44,6 +44,11 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
     checkout.flake(&(machine("web1", &key, "") + &broken))?;
     checkout.run(&["generate"])?.ends(1).says("web2").says("this one is broken").says("made per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
+    let export = |target| checkout.run(&["export", "--dry-run", target, "/dev/shm/nowhere"]);
+    export("web1")?.ends(1).says("it has no file for an installer").never_says("this one is broken");
+    export("web2")?.ends(1).says("this one is broken");
+    checkout.run(&["sops-config", "per-machine/web1/"])?.ends(0);
+    checkout.run(&["backend", "list"])?.ends(1).says("agenix").says("this one is broken");
     Ok(())
 }
 

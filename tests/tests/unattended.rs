@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use artifacts_tests::fleet::{Fleet, Ran, in_session};
+use artifacts_tests::fleet::{Fleet, Ran, guest, in_session};
 use serde_json::{Value, json};
 
 /// One machine: `asks` wants an answer, `made` wants none.
@@ -48,6 +48,24 @@ fn run(fleet: &Fleet, arguments: &[&str]) -> Result<Ran> {
 }
 
 #[test]
+fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> {
+    let fleet = fleet()?;
+    let commands = [&["status"][..], &["--json", "status"], &["schema"], &["completions", "fish"], &["man"]];
+    for arguments in commands {
+        let mut command = in_session(&mut fleet.command(arguments)?);
+        let full = command.stdout(fs::File::options().write(true).open("/dev/full")?).output()?;
+        let full = Ran::from(full).ends(1);
+        assert!(full.stderr.contains("standard output cannot be written"), "{arguments:?}: {full}");
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let left: Ran = command.stdout(writer).output()?.into();
+        assert!(left.stderr.is_empty(), "{arguments:?}: {left}");
+        assert_eq!(left.status, Some(if arguments.contains(&"status") { 3 } else { 0 }), "{left}");
+    }
+    Ok(())
+}
+
+#[test]
 fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     let mut fleet = fleet()?;
     let answers = fleet.path().join("answers.toml");
@@ -55,6 +73,14 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     let answers = answers.to_str().unwrap().to_owned();
     let folder = tempfile::tempdir_in("/dev/shm")?;
     let place = folder.path().join("new").display().to_string();
+    let [bytes, farm] = ["bytes", "links"].map(|name| folder.path().join(name).display().to_string());
+    let component = guest("hostile")?.display().to_string();
+    let [manifest, annotated] = ["manifest.json", "annotated.wasm"].map(|name| fleet.path().join(name));
+    fs::write(
+        &manifest,
+        r#"{"schema": 1, "name": "named", "version": "1.0.0", "description": "one", "persists": "storage", "scopes": ["machine"]}"#,
+    )?;
+    let [manifest, annotated] = [manifest, annotated].map(|path| path.display().to_string());
     // What is run, how it ends, and what it says then. The order matters.
     let cases: &[(&[&str], i32, &str)] = &[
         (&["status"], 3, "absent"),
@@ -65,7 +91,9 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["status"], 0, "2 present"),
         (&["get", "asks", "secret"], 0, ""),
         (&["set", "made", "secret"], 1, "standard input is empty"),
+        (&["set", "--dry-run", "made", "secret"], 0, "would be set"),
         (&["edit", "made", "secret"], 1, "no terminal to edit at"),
+        (&["edit", "--dry-run", "made", "secret"], 0, "would be set"),
         (&["rekey"], 0, "0 opened"),
         (&["rekey", "--all"], 0, "2 opened, 2 written"),
         (&["adopt"], 0, ""),
@@ -75,6 +103,13 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["audit"], 0, ""),
         (&["backend", "list"], 0, "agenix"),
         (&["backend", "explain", "agenix"], 0, ""),
+        (&["backend", "inspect", &component], 0, "hostile"),
+        (&["backend", "annotate", &component, "--manifest", &manifest, "--output", &annotated], 0, "is annotated"),
+        (&["sops-config"], 0, ""),
+        (&["activate", "--bytes", &bytes, "--links", &farm], 0, ""),
+        (&["schema"], 0, "properties"),
+        (&["completions", "bash"], 0, "complete"),
+        (&["man"], 0, "rekey"),
         (&["status", "nothing"], 1, "no instance"),
         (&["nonsense"], 2, ""),
         (&["rekey", "--nonsense"], 2, ""),
@@ -89,7 +124,8 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         let ran = run(&fleet, &with)?;
         assert_eq!(ran.status, Some(*status), "{arguments:?}: {ran}");
         let lines: Vec<Value> = ran.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        if !["audit", "backend"].contains(&arguments[0]) {
+        // Texts in a language of their own are what they are.
+        if !["schema", "completions", "man"].contains(&arguments[0]) {
             assert_eq!(lines.len(), 1, "{arguments:?}: {ran}");
             assert_eq!(lines[0]["schema"], 1, "{arguments:?}: {ran}");
             assert_eq!(lines[0]["errors"].as_array().unwrap().is_empty(), *status != 1, "{arguments:?}: {ran}");

@@ -30,10 +30,9 @@ fn main() -> ExitCode {
     artifacts_backend::worker_main();
     let cli = args::Cli::parse();
     let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
-    match begin(&output).and_then(|()| commands::run(&cli, &output)) {
-        Ok(status) => status.into(),
-        Err(failure) => output.failure(failure).into(),
-    }
+    let ended = begin(&output).and_then(|()| commands::run(&cli, &output));
+    let status = ended.unwrap_or_else(|failure| output.failure(failure));
+    output.end(status).into()
 }
 
 /// What has to be before anything secret is read, whatever the command.

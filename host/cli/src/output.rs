@@ -1,8 +1,11 @@
 //! What goes to standard output and standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::fmt::Display;
+use std::io::{Error, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use artifacts_report::{Failure, Report, Style};
+use serde_json::{Value, json};
 
 use crate::commands::Status;
 
@@ -17,6 +20,9 @@ pub struct Output {
     pub secrets_too: bool,
     style: Style,
 }
+
+/// Why standard output did not take everything. What a command did has to end well all the same, so this is told last.
+static LOST: OnceLock<Error> = OnceLock::new();
 
 /// Lines as wide as the terminal up to this; also the width where there is none.
 const WIDTH: usize = 100;
@@ -40,7 +46,7 @@ impl Output {
         if self.json {
             self.line(&report.json().to_string());
         } else {
-            let _ = write!(anstream::stdout(), "{}", report.table(self.style));
+            say(&report.table(self.style));
         }
         self.failures(&report.errors);
         Status::from(report.exit_status())
@@ -57,10 +63,24 @@ impl Output {
         self.report(&Report { errors: vec![failure], ..Report::default() })
     }
 
+    /// Ends the program: what was said and did not arrive makes a failure of any status.
+    pub fn end(&self, status: Status) -> Status {
+        let Some(lost) = LOST.get() else { return status };
+        let why = format!("standard output cannot be written: {lost}");
+        self.failures(&[Failure::new("", why).help(Some("what was done is done; `artifacts status` tells"))]);
+        Status::FAILED
+    }
+
+    /// What a command has to say in JSON, with what every answer has.
+    pub fn object(&self, mut value: Value, errors: &[Failure]) {
+        value["schema"] = json!(1);
+        value["errors"] = errors.iter().map(Failure::json).collect();
+        self.line(&value.to_string());
+    }
+
     /// A line of a command's own answer.
     pub fn line(&self, text: &str) {
-        // A closed pipe is the reader's choice.
-        let _ = writeln!(anstream::stdout(), "{text}");
+        say(&format_args!("{text}\n"));
     }
 
     /// A message to a person, on standard error.
@@ -99,5 +119,13 @@ impl Output {
     /// Whether a person watches the messages.
     pub fn watched(&self) -> bool {
         std::io::stderr().is_terminal()
+    }
+}
+
+fn say(text: &dyn Display) {
+    match write!(anstream::stdout(), "{text}") {
+        // A closed pipe is the reader's choice.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(LOST.set(error)),
+        _ => {}
     }
 }

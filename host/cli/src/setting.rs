@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use artifacts_flow::{Consent, Found, Plaintext, Rooms, Survey, Writers, unsettable};
 use artifacts_plan::Instance;
-use artifacts_report::{Done, Failure, Report};
+use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
 
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::{consent, writing};
+use crate::{consent, dry_run, writing};
 
 /// One instance, found, locked and agreed to.
 pub struct Setting<'a> {
@@ -35,9 +35,30 @@ pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Sur
     }
 }
 
+/// What setting a file would write, and to whom. `opens` says whether its old value would be opened, to be edited.
+pub fn preview(
+    run: &Run,
+    rooms: &mut Rooms<'_>,
+    output: &Output,
+    instance: &Instance,
+    file: &Name,
+    opens: bool,
+) -> Result<Report, Failure> {
+    let survey = look(run, rooms, instance)?;
+    let mut report = run.rows(std::iter::once(instance), &survey);
+    report.readers =
+        consent::changes(run, std::iter::once(instance), &survey, plaintext(instance, file, &survey, opens))?;
+    dry_run::describe(&mut report, run, &survey, &only(instance));
+    report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
+    if !output.json() {
+        output.painted(&reader_changes(&report.readers));
+    }
+    Ok(report)
+}
+
 /// What is encrypted when a file is set. Others that are stored may have to be opened for that, and the file itself when it is
 /// edited.
-pub fn plaintext(instance: &Instance, file: &Name, survey: &Survey, opens: bool) -> Plaintext {
+fn plaintext(instance: &Instance, file: &Name, survey: &Survey, opens: bool) -> Plaintext {
     let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
     let opens = opens || instance.secret_files().any(|name| name != file);
     if lies && opens { Plaintext::Stored } else { Plaintext::New }

@@ -37,7 +37,7 @@ pub use prune::{Orphan, Orphans, orphans, prune};
 pub use reading::{Allowed, Readings};
 pub use registry::{Accept, Opened, Registry, Rights};
 pub use rekey::{Rekeyed, rekey, stored_readers, wants_rekey};
-pub use retrieve::{Read, retrieve};
+pub use retrieve::{Read, retrieve, retrieve_file, retrieve_one};
 pub use rooms::Rooms;
 pub use set::{set, unsettable};
 pub use steps::{Step, Wanted, admit, steps};

@@ -21,6 +21,24 @@ pub struct Read {
     pub fingerprint: Fingerprint,
 }
 
+/// Reads files of one instance back, all of them or none; see [`retrieve`].
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn retrieve_one(rooms: &mut Rooms<'_>, instance: &Instance, files: Vec<Name>) -> Result<Read, Failure> {
+    let mut done = retrieve(rooms, &[(instance, files)]);
+    done.remove(&instance.name).unwrap_or_else(|| Err(failure::of(instance, "it was not read")))
+}
+
+/// Reads one file back; see [`retrieve`].
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn retrieve_file(rooms: &mut Rooms<'_>, instance: &Instance, file: &Name) -> Result<Secret, Failure> {
+    let mut read = retrieve_one(rooms, instance, vec![file.clone()])?;
+    read.files.remove(file).ok_or_else(|| failure::of(instance, format!("`{file}` did not come back")))
+}
+
 /// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
 /// opened, nor what is another instance's: a receipt is a claim of whoever can write to the repository. The private keys are read
 /// only when a secret file is wanted.

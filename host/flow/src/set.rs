@@ -10,7 +10,7 @@ use artifacts_store::{Receipt, Slice, Time};
 
 use crate::receipt::{self, Making};
 use crate::storing::{Stored, Storing, public_changes};
-use crate::{Consent, Found, Rooms, Writers, failure, retrieve};
+use crate::{Consent, Found, Rooms, Writers, failure, retrieve_one};
 
 /// Why an instance's file cannot be set, however it is given.
 pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
@@ -101,9 +101,7 @@ fn secret(
             ended => return ended.map_err(|stopped| stopped.failure),
         }
     }
-    let mut read = retrieve(rooms, &[(instance, others)]);
-    let read = read.remove(&instance.name).unwrap_or_else(|| Err(failure::of(instance, "it was not read")));
-    let read = read.map_err(|failure| Failure {
+    let read = retrieve_one(rooms, instance, others).map_err(|failure| Failure {
         message: format!("{why}, and the others cannot be read: {}", failure.message),
         ..failure
     })?;

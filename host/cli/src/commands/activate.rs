@@ -7,9 +7,9 @@ use artifacts_backend::{Place, Worker};
 use artifacts_flow::{Audit, Registry};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
-use artifacts_plan::{Selector, select};
+use artifacts_plan::{Selector, State, select};
 use artifacts_ram::Ram;
-use artifacts_report::Failure;
+use artifacts_report::{Failure, Report, Row};
 use artifacts_spec::InstanceName;
 use artifacts_target::place::Farm;
 use clap::Args;
@@ -83,12 +83,29 @@ impl Options {
             runtime: environment.get("XDG_RUNTIME_DIR").map(|folder| folder.to_string_lossy().into_owned()),
             user: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         };
+        let mut rows = Vec::new();
         for (name, result) in activate(&mut room, &resolved.instances, &ordered, &chosen) {
-            match result {
-                Ok(Done::Made) => output.note(&format!("made {name}")),
-                Ok(Done::Present) => output.detail(&format!("{name} is there")),
-                Err(failure) => failures.push(failure),
+            let done = match result {
+                Ok(done) => done,
+                Err(failure) => {
+                    failures.push(failure);
+                    continue;
+                }
+            };
+            match done {
+                Done::Made => output.note(&format!("made {name}")),
+                Done::Present => output.detail(&format!("{name} is there")),
             }
+            rows.push(Row {
+                backend: resolved.instances.get(&name).and_then(|one| one.backend.as_ref()).map(ToString::to_string),
+                name: name.to_string(),
+                state: State::Present,
+                done: (done == Done::Made).then_some(artifacts_report::Done::Made),
+                notes: Vec::new(),
+            });
+        }
+        if output.json() {
+            return Ok(output.report(&Report { instances: rows, errors: failures, ..Report::default() }));
         }
         output.failures(&failures);
         Ok(if failures.is_empty() { Status::DONE } else { Status::FAILED })

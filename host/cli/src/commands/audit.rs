@@ -49,12 +49,8 @@ impl Options {
         let records: Vec<Record> = found.records.into_iter().filter(|record| about(record, &selectors)).collect();
         let summaries = summarise(&records);
         if output.json() {
-            let value = if self.all {
-                json!({"schema": 1, "records": records})
-            } else {
-                json!({"schema": 1, "backends": summaries})
-            };
-            output.line(&value.to_string());
+            let value = if self.all { json!({"records": records}) } else { json!({"backends": summaries}) };
+            output.object(value, &[]);
         } else if self.all {
             for record in &records {
                 output.line(&in_full(record));

@@ -11,18 +11,19 @@ use clap::Args;
 
 use super::Status;
 use crate::args::Global;
+use crate::bounded;
 use crate::environment::Environment;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::setting::{Setting, look};
-
-/// The largest value that comes back, in bytes.
-const LARGEST: u64 = 16 << 20;
+use crate::setting::{Setting, look, preview};
 
 #[derive(Debug, Args)]
 pub struct Options {
     #[command(flatten)]
     file: crate::file::File,
+    /// Show what would be written, and start no editor, open and write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 impl Options {
@@ -33,24 +34,22 @@ impl Options {
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
         let failed = |why: String| Failure::new(instance.name.to_string(), why);
-        let editor = editor(run.environment(), global)?;
         let mut rooms = run.rooms()?;
+        if self.dry_run {
+            return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, true)?));
+        }
+        let editor = editor(run.environment(), global)?;
         let survey = look(&run, &mut rooms, instance)?;
         let absent = survey.found.values().any(|found| found.state == State::Absent);
         let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file, true)?;
-        let before = if absent {
-            Secret::new(Vec::new())
-        } else {
-            let mut read = artifacts_flow::retrieve(&mut rooms, &[(instance, vec![file.clone()])]);
-            let missing = || failed(format!("`{file}` did not come back"));
-            read.remove(&instance.name).ok_or_else(missing)??.files.remove(&file).ok_or_else(missing)?
-        };
+        let before =
+            if absent { Secret::new(Vec::new()) } else { artifacts_flow::retrieve_file(&mut rooms, instance, &file)? };
         let after = {
             let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
             let folder = run.ram().folder().map_err(ram)?;
             folder.write(file.as_str(), before.expose(), 0o600).map_err(ram)?;
             edit(&editor, &folder, &file).map_err(&failed)?;
-            Secret::new(folder.read(file.as_str(), LARGEST).map_err(ram)?.to_vec())
+            Secret::new(folder.read(file.as_str(), bounded::VALUE as u64).map_err(ram)?.to_vec())
         };
         if let Some(value) = changed(&before, &after) {
             let report = setting.finish(&mut rooms, value)?;

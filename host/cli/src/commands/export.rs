@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_plan::Instance;
-use artifacts_report::Failure;
+use artifacts_plan::{Instance, Selector};
+use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
 use artifacts_spec::{File, InstanceName, Name};
 use clap::Args;
@@ -13,6 +13,9 @@ use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
 use crate::tree::Tree;
+
+const INSTALLED: &str =
+    "an installer brings what is `deploy = false` and has a `path` of its own, such as a host's private key";
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -37,9 +40,15 @@ struct Piece<'a> {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::begin(global, output)?;
+        let run = Run::of(global, output, &["machine", "user"].map(|kind| self.selector(kind)))?;
         let failed = |why: String| Failure::new(self.target.clone(), why);
-        let pieces = self.pieces(&run)?;
+        let own = self.own(&run);
+        if own.is_empty() {
+            let mut errors = run.failures();
+            errors.push(failed("it has no artifact of its own".to_owned()).help(Some(INSTALLED)));
+            return Ok(output.report(&Report { errors, ..Report::default() }));
+        }
+        let pieces = self.pieces(&own)?;
         let paths: BTreeSet<&str> = pieces.iter().map(|piece| piece.path).collect();
         if paths.len() < pieces.len() {
             return Err(failed("two files have one path".to_owned()).help(Some("give each its own `path`")));
@@ -71,14 +80,22 @@ impl Options {
         Ok(tell(output, &pieces, Some(&sizes)))
     }
 
-    /// Of the target's own artifacts, the secret files that no backend brings there and that have a place of their own.
-    fn pieces<'a>(&self, run: &'a Run) -> Result<Vec<Piece<'a>>, Failure> {
-        let failed = |why: String| Failure::new(self.target.clone(), why);
+    fn selector(&self, kind: &str) -> Selector {
+        Selector::new(format!("per-{kind}/{}/", self.target))
+    }
+
+    /// The target's own artifacts.
+    fn own<'a>(&self, run: &'a Run) -> Vec<&'a Instance> {
         let target = |instance: &&Instance| match &instance.name {
             InstanceName::Machine { target, .. } | InstanceName::User { target, .. } => target.as_str() == self.target,
             InstanceName::Shared { .. } => false,
         };
-        let own: Vec<&Instance> = run.instances.values().filter(target).collect();
+        run.instances.values().filter(target).collect()
+    }
+
+    /// Of the target's own artifacts, the secret files that no backend brings there and that have a place of their own.
+    fn pieces<'a>(&self, own: &[&'a Instance]) -> Result<Vec<Piece<'a>>, Failure> {
+        let failed = |why: String| Failure::new(self.target.clone(), why);
         let kinds: BTreeSet<&str> =
             own.iter().flat_map(|one| &one.targets).map(|target| target.kind.as_str()).collect();
         if kinds.len() > 1 {
@@ -86,7 +103,7 @@ impl Options {
             return Err(failed(format!("there is more than one target of this name: {}", kinds.join(", "))));
         }
         let mut pieces = Vec::new();
-        for instance in &own {
+        for instance in own {
             for (name, file) in &instance.files {
                 let Some(path) = installed(instance, name, file) else { continue };
                 let mode = file.mode.as_deref().unwrap_or("0400");
@@ -97,10 +114,7 @@ impl Options {
             }
         }
         if pieces.is_empty() {
-            let why = if own.is_empty() { "it has no artifact of its own" } else { "it has no file for an installer" };
-            return Err(failed(why.to_owned()).help(Some(
-                "an installer brings what is `deploy = false` and has a `path` of its own, such as a host's private key",
-            )));
+            return Err(failed("it has no file for an installer".to_owned()).help(Some(INSTALLED)));
         }
         Ok(pieces)
     }
@@ -122,7 +136,7 @@ fn tell(output: &Output, pieces: &[Piece<'_>], sizes: Option<&[u64]>) -> Status 
             })
         };
         let files: Vec<_> = pieces.iter().enumerate().map(row).collect();
-        output.line(&json!({"schema": 1, "files": files, "errors": []}).to_string());
+        output.object(json!({"files": files}), &[]);
     } else {
         for (at, piece) in pieces.iter().enumerate() {
             let what = size(at).map_or_else(|| "would be written".to_owned(), |size| format!("{size} bytes"));

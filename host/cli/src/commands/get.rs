@@ -28,20 +28,17 @@ impl Options {
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
         let mut rooms = run.rooms()?;
-        let mut read = artifacts_flow::retrieve(&mut rooms, &[(instance, vec![file.clone()])]);
+        let read = artifacts_flow::retrieve_file(&mut rooms, instance, &file);
         Run::warn_of_missing_walls(&rooms, output);
-        let missing = || Failure::new(instance.name.to_string(), format!("`{file}` did not come back"));
-        let value = read.remove(&instance.name).ok_or_else(missing)??.files.remove(&file).ok_or_else(missing)?;
+        let value = read?;
         if output.json() {
             let (encoding, text) = match std::str::from_utf8(value.expose()) {
                 Ok(text) => ("utf-8", text.to_owned()),
                 Err(_) => ("base64", BASE64.encode(value.expose())),
             };
-            let line = json!({
-                "schema": 1, "instance": instance.name.to_string(), "file": file.as_str(), "encoding": encoding, "value": text,
-                "errors": [],
-            });
-            output.line(&line.to_string());
+            let name = instance.name.to_string();
+            let said = json!({"instance": name, "file": file.as_str(), "encoding": encoding, "value": text});
+            output.object(said, &[]);
         } else {
             write(&value).map_err(|e| {
                 Failure::new(instance.name.to_string(), format!("`{file}` cannot be written to standard output: {e}"))

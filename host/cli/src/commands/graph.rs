@@ -38,8 +38,7 @@ impl Options {
                 json!({"name": instance.name.to_string(), "dependencies": dependencies})
             };
             let instances: Vec<_> = run.instances(&names).map(row).collect();
-            let errors: Vec<_> = chosen.errors.iter().map(Failure::json).collect();
-            output.line(&json!({"schema": 1, "instances": instances, "errors": errors}).to_string());
+            output.object(json!({"instances": instances}), &chosen.errors);
         } else {
             let text = match self.format {
                 Format::Dot => dot(&run.instances, &names),

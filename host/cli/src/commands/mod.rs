@@ -66,7 +66,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
         Command::Audit(options) => options.run(&cli.global, output),
         Command::Backend(command) => command.run(&cli.global, output),
         Command::Schema(options) => options.run(output),
-        Command::Completions(options) => options.run(),
-        Command::Man(options) => options.run(),
+        Command::Completions(options) => options.run(output),
+        Command::Man(options) => options.run(output),
     }
 }

@@ -1,8 +1,8 @@
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 
 use artifacts_plan::Instance;
 use artifacts_prompt::Question;
-use artifacts_report::{Done, Failure, Report, reader_changes};
+use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
 use artifacts_spec::{Name, PromptKind};
 use clap::Args;
@@ -11,11 +11,8 @@ use super::Status;
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::setting::{Setting, look, plaintext};
-use crate::{consent, dry_run, person};
-
-/// The largest value, in bytes: as large as a generator's file may be.
-const LARGEST: u64 = 16 << 20;
+use crate::setting::{Setting, preview};
+use crate::{bounded, person};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -38,16 +35,7 @@ impl Options {
         };
         let mut rooms = run.rooms()?;
         if self.dry_run {
-            let survey = look(&run, &mut rooms, instance)?;
-            let mut report = run.rows(std::iter::once(instance), &survey);
-            report.readers =
-                consent::changes(&run, std::iter::once(instance), &survey, plaintext(instance, &file, &survey, false))?;
-            dry_run::describe(&mut report, &run, &survey, &[instance.name.clone()].into());
-            report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
-            if !output.json() {
-                output.painted(&reader_changes(&report.readers));
-            }
-            return Ok(output.report(&report));
+            return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, false)?));
         }
         let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file, false)?;
         let value = self.value(global, instance, &file)?;
@@ -71,14 +59,8 @@ impl Options {
             };
             return terminal.ask(&question).map_err(|e| failed(e.to_string()).help(e.help()));
         }
-        // Room for all that is read, so that no copy is left behind.
-        let mut bytes = Vec::with_capacity(usize::try_from(LARGEST).unwrap_or_default() + 1);
-        let read = std::io::stdin().take(LARGEST + 1).read_to_end(&mut bytes);
-        let value = Secret::new(bytes);
-        read.map_err(|e| failed(format!("standard input cannot be read: {e}")))?;
-        if value.size() > LARGEST {
-            return Err(failed(format!("`{file}` would be larger than {LARGEST} bytes")));
-        }
+        let value = bounded::take(std::io::stdin().lock(), bounded::VALUE)
+            .map_err(|e| failed(format!("standard input cannot be read: {e}")))?;
         if value.size() == 0 && !self.allow_empty {
             return Err(failed("standard input is empty".to_owned())
                 .help(Some("a program before it may have failed; `--allow-empty` stores nothing but nothing")));

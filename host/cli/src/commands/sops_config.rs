@@ -30,8 +30,8 @@ struct Rule {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::begin(global, output)?;
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let run = Run::of(global, output, &selectors)?;
         let chosen = run.choose(&selectors);
         let mut rooms = run.rooms()?;
         let survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
@@ -46,8 +46,7 @@ impl Options {
         if output.json() {
             let rule = |rule: &Rule| json!({"path_regex": rule.path_regex, "age": rule.age});
             let rules: Vec<_> = rules.iter().map(rule).collect();
-            let errors: Vec<_> = errors.iter().map(Failure::json).collect();
-            output.line(&json!({"schema": 1, "creation_rules": rules, "errors": errors}).to_string());
+            output.object(json!({"creation_rules": rules}), &errors);
         } else {
             output.line(yaml(&rules).trim_end());
         }

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use artifacts_backend::{Manifest, annotate, read_file};
 use artifacts_report::Failure;
 use clap::Args;
+use serde_json::json;
 
 use crate::commands::Status;
 use crate::output::Output;
@@ -28,6 +29,9 @@ impl Options {
         let to = self.output.as_ref().unwrap_or(&self.file);
         std::fs::write(to, annotated)
             .map_err(|e| Failure::new(to.display().to_string(), format!("it cannot be written: {e}")))?;
+        if output.json() {
+            output.object(json!({"component": to, "name": manifest.name, "version": manifest.version}), &[]);
+        }
         output.note(&format!("{} is annotated as {} {}", to.display(), manifest.name, manifest.version));
         Ok(Status::DONE)
     }

@@ -40,7 +40,7 @@ impl Options {
             rights,
         };
         if output.json() {
-            output.line(&explained.json().to_string());
+            output.object(explained.json(), &[]);
         } else {
             output.line(explained.text().trim_end());
         }
@@ -64,7 +64,7 @@ impl Explained<'_> {
         let Rights { grants, limits, bundled } = &self.rights;
         let sources = listed(grants).into_keys().map(|grant| (grant.to_owned(), json!(self.source(grant))));
         json!({
-            "schema": 1, "name": self.name.as_str(), "version": self.component.manifest().version,
+            "name": self.name.as_str(), "version": self.component.manifest().version,
             "sha256": self.component.sha256(), "component": self.location(), "bundled": bundled,
             "declared": self.declared, "storage": self.entry.storage,
             "requested": self.component.manifest().requests, "registered": self.entry.grants,

@@ -19,7 +19,11 @@ impl Options {
     pub fn run(&self, output: &Output) -> Result<Status, Failure> {
         let found = inspect(&read(&self.file)?);
         if output.json() {
-            output.line(&as_json(&found).to_string());
+            let refused = found
+                .refusal
+                .as_ref()
+                .map(|refusal| Failure::new(self.file.display().to_string(), refusal.to_string()).help(refusal.help()));
+            output.object(as_json(&found), refused.as_slice());
         } else {
             output.line(as_text(&found).trim_end());
         }
@@ -42,7 +46,6 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 
 fn as_json(found: &Inspection) -> serde_json::Value {
     json!({
-        "schema": 1,
         "sha256": found.sha256,
         "size": found.size,
         "manifest": found.manifest,

@@ -23,6 +23,9 @@ impl Options {
         let run = Run::begin(global, output)?;
         let rooms = run.rooms()?;
         let rows: Vec<Row> = rooms.registry.names().iter().filter_map(|name| row(&rooms, name)).collect();
+        // What did not evaluate may register more.
+        let unusable = rows.iter().filter_map(|row| row.version.as_ref().err().cloned());
+        let failures: Vec<Failure> = run.failures().into_iter().chain(unusable).collect();
         if output.json() {
             let backends: Vec<_> = rows
                 .iter()
@@ -31,14 +34,13 @@ impl Options {
                         "version": row.version.as_ref().ok(), "error": row.version.as_ref().err().map(|e| &e.message)})
                 })
                 .collect();
-            output.line(&json!({"schema": 1, "backends": backends}).to_string());
+            output.object(json!({"backends": backends}), &failures);
         } else {
             for row in &rows {
                 let version = row.version.as_deref().unwrap_or("unusable");
                 output.line(&format!("{:<12} {version:<10} {:<10} {}", row.name, row.storage, row.component));
             }
         }
-        let failures: Vec<Failure> = rows.into_iter().filter_map(|row| row.version.err()).collect();
         output.failures(&failures);
         Ok(if failures.is_empty() { Status::DONE } else { Status::from(1) })
     }
