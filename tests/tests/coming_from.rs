@@ -122,3 +122,128 @@ fn values_of_a_sops_file_are_set_and_a_binary_one_is_adopted() -> Result<()> {
     fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/attic");
     is_taken_over(&fleet)
 }
+
+/// Whatever lies in a storage besides slices is another's: not shown, not pruned, not changed.
+fn leaves_alone(fleet: &Fleet, theirs: &[&str]) -> Result<()> {
+    let ran = fleet.run(["prune", "--yes"])?.ends(0);
+    for file in theirs {
+        assert!(fleet.path().join(file).exists(), "{file} is gone: {ran}");
+    }
+    Ok(())
+}
+
+#[test]
+fn sources_of_agenix_rekey_are_set_with_the_master_identity() -> Result<()> {
+    let mut fleet = fleet("agenix")?;
+    let (host, master) = (host(&mut fleet), fleet.new_key("master")?);
+    fleet.configure("web1", "agenix", json!({"publicHostKey": host, "publicUserKeys": [master]}));
+    let (source, rekeyed) = ("secrets/attic.age", "secrets/rekeyed/web1/0123456789abcdef0123456789abcdef-attic.age");
+    fs::create_dir_all(fleet.path().join("secrets/rekeyed/web1"))?;
+    let plain = fleet.path().join(".keys/plain");
+    fs::write(&plain, SECRET)?;
+    for (reader, file) in [(&master, source), (&host, rekeyed)] {
+        done(Command::new("age").args(["-r", reader, "-o"]).arg(fleet.path().join(file)).arg(&plain).output()?)?;
+    }
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(INSTANCE), "absent");
+    set(&fleet, &fleet.decrypt("master", source)?)?.ends(0);
+    is_taken_over(&fleet)?;
+    let stored = format!("secrets/{INSTANCE}/env.age");
+    for reader in ["web1", "master"] {
+        assert_eq!(fleet.decrypt(reader, &stored)?, SECRET.as_bytes(), "{reader}");
+    }
+    leaves_alone(&fleet, &[source, rekeyed])
+}
+
+/// A file of sops' binary form, as clan's default store has it: in JSON, for the keys of a machine and of its users.
+fn sops_of_clan(fleet: &Fleet, recipients: &str, file: &str) -> Result<()> {
+    let plain = fleet.path().join(".keys/plain");
+    fs::write(&plain, SECRET)?;
+    let words = ["-e", "--age", recipients, "--input-type", "binary", "--output-type", "json", plain.to_str().unwrap()];
+    let sealed = done(sops(fleet, &fleet.key_file("web1"), &words)?)?;
+    Ok(write(fleet, file, &sealed)?)
+}
+
+fn write(fleet: &Fleet, file: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let path = fleet.path().join(file);
+    fs::create_dir_all(path.parent().unwrap())?;
+    fs::write(path, bytes)
+}
+
+fn moved(fleet: &Fleet, from: &str, to: &str) -> Result<()> {
+    write(fleet, to, &fs::read(fleet.path().join(from))?)?;
+    Ok(fs::remove_file(fleet.path().join(from))?)
+}
+
+/// A generator with a secret and a public file, for a machine alone and shared.
+fn vars(backend: &str) -> Result<(Fleet, String, String)> {
+    let mut fleet = fleet(backend)?;
+    let (host, user) = (host(&mut fleet), fleet.new_key("user")?);
+    let mut attic = fleet.of("web1")["artifacts"]["attic"].clone();
+    attic["files"]["id"] = json!({"secret": false});
+    let mut ca = attic.clone();
+    ca["shared"] = json!(true);
+    fleet.of("web1")["artifacts"] = json!({"attic": attic, "ca": ca});
+    fleet.configure("web1", backend, json!({"publicHostKey": host, "publicUserKeys": [user]}));
+    Ok((fleet, host, user))
+}
+
+fn vars_are_taken_over(fleet: &Fleet, readers: &[&str]) -> Result<()> {
+    fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/attic").says("adopted shared/ca");
+    let status = fleet.run(["--json", "status"])?.ends(0);
+    for instance in [INSTANCE, "shared/ca"] {
+        assert_eq!(status.state(instance), "present");
+        assert_eq!(fleet.run(["get", instance, "id"])?.ends(0).stdout, "public");
+        for reader in readers {
+            let key = fleet.key_file(reader);
+            let ran = fleet.run(["-i", key.to_str().unwrap(), "get", instance, "env"])?.ends(0);
+            assert_eq!(ran.stdout, SECRET, "{reader}");
+        }
+    }
+    fleet.run(["generate"])?.ends(0);
+    Ok(())
+}
+
+#[test]
+fn vars_that_clan_keeps_with_sops_are_moved_and_adopted() -> Result<()> {
+    let (fleet, host, user) = vars("sops-nix")?;
+    for (theirs, ours) in
+        [("vars/per-machine/web1/attic", "secrets/per-machine/web1/attic"), ("vars/shared/ca", "secrets/shared/ca")]
+    {
+        sops_of_clan(&fleet, &format!("{host},{user}"), &format!("{theirs}/env/secret"))?;
+        write(&fleet, &format!("{theirs}/id/value"), b"public")?;
+        // Who reads it stays as links, beside it.
+        std::fs::create_dir_all(fleet.path().join(format!("{theirs}/env/machines")))?;
+        std::os::unix::fs::symlink(
+            "../../../../../../sops/machines/web1",
+            fleet.path().join(format!("{theirs}/env/machines/web1")),
+        )?;
+        moved(&fleet, &format!("{theirs}/env/secret"), &format!("{ours}/env.sops"))?;
+        moved(&fleet, &format!("{theirs}/id/value"), &format!("{ours}/public/id"))?;
+    }
+    vars_are_taken_over(&fleet, &["web1", "user"])
+}
+
+#[test]
+fn vars_that_clan_keeps_with_age_are_moved_adopted_and_encrypted_to_admins_too() -> Result<()> {
+    let (fleet, host, _) = vars("agenix")?;
+    let plain = fleet.path().join(".keys/plain");
+    fs::write(&plain, SECRET)?;
+    for (theirs, ours) in [("per-machine/web1/attic", "per-machine/web1/attic"), ("shared/ca", "shared/ca")] {
+        let file = format!("secrets/clan-vars/{theirs}/env/env.age");
+        let sealed = done(Command::new("age").args(["--armor", "-r", &host]).arg(&plain).output()?)?;
+        write(&fleet, &file, &sealed)?;
+        write(&fleet, &format!("vars/{theirs}/id/value"), b"public")?;
+        moved(&fleet, &file, &format!("secrets/{ours}/env.age"))?;
+        moved(&fleet, &format!("vars/{theirs}/id/value"), &format!("secrets/{ours}/public/id"))?;
+    }
+    let of_clan = "secrets/clan-vars/per-machine/web2/other/f/f.age";
+    write(&fleet, of_clan, b"of another")?;
+    vars_are_taken_over(&fleet, &["web1"])?;
+    // Adopting encrypts nothing: the user, a reader by declaration, is one in fact only now.
+    let stored = format!("secrets/{INSTANCE}/env.age");
+    assert!(fleet.decrypt("user", &stored).is_err());
+    let key = fleet.key_file("web1");
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-readers", "rekey", "--all"])?.ends(0);
+    assert_eq!(fleet.decrypt("user", &stored)?, SECRET.as_bytes());
+    leaves_alone(&fleet, &[of_clan])
+}

@@ -1,0 +1,154 @@
+//! The tables of the page *Coming from another tool*: what they name is there, and declarations in our words are made.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::Result;
+use artifacts_tests::checkout::Checkout;
+use artifacts_tests::fleet::program;
+
+const PAGE: &str = include_str!("../../nix/COMING_FROM.md");
+const OPTIONS: &str = include_str!("../../nix/OPTIONS.md");
+
+/// What is in backticks in one column of the page's tables, with alternatives in braces taken apart.
+fn words(column: usize) -> Vec<String> {
+    let rows = PAGE.lines().filter(|line| line.starts_with('|') && !line.starts_with("|-"));
+    let cells = rows.filter_map(|row| row.split('|').nth(column));
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).flat_map(alternatives).collect()
+}
+
+fn alternatives(word: &str) -> Vec<String> {
+    let Some((before, (inside, after))) = word.split_once(".{").and_then(|(b, rest)| Some((b, rest.split_once('}')?)))
+    else {
+        return vec![word.to_owned()];
+    };
+    inside.split(',').map(|one| format!("{before}.{}{after}", one.trim())).collect()
+}
+
+#[test]
+fn options_that_the_page_names_are_there() {
+    let known: Vec<&str> = OPTIONS.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`')).collect();
+    let named: Vec<String> = words(2).into_iter().filter(|word| word.starts_with("artifacts.")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for word in named {
+        let path: Vec<&str> = word.split(" =").next().unwrap().split('.').collect();
+        // A part that stands for any name, and a set of options, too.
+        let is = |option: &&str| {
+            let option: Vec<&str> = option.split('.').collect();
+            let same = |(ours, said): (&&str, &&str)| ours == said || *ours == "<name>" && said.starts_with('<');
+            option.len() >= path.len() && option.iter().zip(&path).all(same)
+        };
+        assert!(known.iter().any(is), "`{word}` is no option");
+    }
+}
+
+#[test]
+fn commands_that_the_page_names_are_there() -> Result<()> {
+    let commands = words(2).into_iter().filter_map(|word| Some(word.strip_prefix("artifacts ")?.to_owned()));
+    let commands: Vec<String> = commands.collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for command in commands {
+        let mut words = command.split_whitespace();
+        let name = words.next().unwrap();
+        let help = Command::new(program()?).args([name, "--help"]).output()?;
+        assert!(help.status.success(), "{command}");
+        let help = String::from_utf8(help.stdout)?;
+        for flag in words.filter(|word| word.starts_with("--")) {
+            assert!(help.contains(flag), "{command}");
+        }
+    }
+    Ok(())
+}
+
+fn machine(checkout: &Checkout, tools: &str, settings: &str) -> Result<()> {
+    let key = checkout.key("web1")?;
+    checkout.flake(&format!(
+        r#"nixosConfigurations.web1 = nixpkgs.lib.nixosSystem {{ modules = [
+          inputs.artifacts.nixosModules.default {tools}
+          ({{ config, pkgs, ... }}: {{
+            nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "web1"; artifacts.root = ./.;
+            artifacts.config.agenix.publicHostKey = "{key}"; artifacts.config.sops-nix.publicHostKey = "{key}";
+            {settings}
+          }})
+        ]; }};"#
+    ))
+}
+
+/// A string that an attribute of the machine is.
+fn value(checkout: &Checkout, attribute: &str) -> Result<String> {
+    checkout.commit()?;
+    let attribute = format!(".#nixosConfigurations.web1.config.{attribute}");
+    artifacts_tests::nix::nix(&checkout.path(), &["eval", "--raw", &attribute])
+}
+
+#[test]
+fn words_of_clan_vars() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let settings = r#"
+      artifacts.default.backend = "sops-nix";
+      artifacts.config.sops-nix.publicUserKeys = [ "age12p82n7at9dh2e00lt637jvxcqfdun8hffuzpqg5x3un3zp3uzfust6up58" ];
+      artifacts.store.ca = {
+        shared = true;
+        files = { key.deploy = false; cert.secret = false; };
+        validation = { domain = "example.org"; };
+        generator = pkgs.writers.writeBash "ca" "echo private > $out/key; echo certificate > $out/cert";
+      };
+      artifacts.store.login = {
+        dependencies = [ "ca" ];
+        files = {
+          hash = { neededFor = "users"; };
+          password = { owner = "root"; group = "root"; mode = "0400"; restartUnits = [ "sshd.service" ]; };
+        };
+        prompts.password = { description = "the password of root"; type = "hidden"; };
+        prompts.name = { description = "its name"; type = "line"; };
+        generator = pkgs.writeShellApplication {
+          name = "login"; runtimeInputs = [ (pkgs.writers.writeBashBin "join" "cat \"$@\"") ];
+          text = ''
+            cp "$prompts/password" "$out/password"
+            join "$prompts/name" "$in/ca/key" > "$out/hash"
+          '';
+        };
+      };
+      environment.etc.cert.text = config.artifacts.store.ca.files.cert.value;"#;
+    machine(&checkout, "inputs.sops-nix.nixosModules.sops", settings)?;
+    checkout.write("../answers.toml", "[\"per-machine/web1/login\"]\npassword = \"pw\"\nname = \"n\"\n")?;
+    checkout.run(&["generate", "--answers", "../answers.toml"])?.ends(0);
+    checkout.run(&["status"])?.ends(0).says("present per-machine/web1/login").says("present shared/ca");
+    let key = checkout.key_file("web1");
+    let get = |file: &str| checkout.run(&["-i", key.to_str().unwrap(), "get", "login", file]);
+    assert_eq!(get("password")?.ends(0).stdout, "pw");
+    assert_eq!(get("hash")?.ends(0).stdout, "nprivate\n");
+    assert_eq!(value(&checkout, "environment.etc.cert.text")?, "certificate");
+    assert_eq!(value(&checkout, "artifacts.store.login.files.password.path")?, "/run/artifacts/login/password");
+    let changed = fs::read_to_string(checkout.path().join("flake.nix"))?.replace("example.org", "example.com");
+    checkout.write("flake.nix", &changed)?;
+    checkout.run(&["generate", "--answers", "../answers.toml"])?.ends(3).says("stale shared/ca");
+    Ok(())
+}
+
+#[test]
+fn words_of_agenix_and_agenix_rekey() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let settings = r#"
+      artifacts.default.backend = "agenix";
+      artifacts.config.agenix.publicUserKeys = [ "age12p82n7at9dh2e00lt637jvxcqfdun8hffuzpqg5x3un3zp3uzfust6up58" ];
+      artifacts.store.password = {
+        files.text.deploy = false;
+        generator = pkgs.writers.writeBash "password" "echo word > $out/text";
+      };
+      artifacts.store.htpasswd = {
+        dependencies = [ "password" ];
+        files.auth = { path = "/etc/auth"; mode = "0440"; owner = "root"; group = "root"; };
+        generator = pkgs.writers.writeBash "htpasswd" ''
+          read -r word < $in/password/text; echo "web1:$word" > $out/auth
+        '';
+      };"#;
+    machine(&checkout, "inputs.agenix.nixosModules.default", settings)?;
+    checkout.run(&["generate"])?.ends(0);
+    assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/htpasswd/auth.age")?, "web1:word\n");
+    // The machine is no reader of what it is not given.
+    assert!(checkout.decrypt("web1", "secrets/per-machine/web1/password/text.age").is_err());
+    assert_eq!(value(&checkout, "age.secrets.\"htpasswd/auth\".path")?, "/etc/auth");
+    Ok(())
+}
