@@ -17,7 +17,7 @@ use crate::nix;
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/systemd");
 
 /// systemd's own units that a machine has, as NixOS takes them over one by one.
-const UPSTREAM: [&str; 20] = [
+const UPSTREAM: [&str; 21] = [
     "basic.target",
     "exit.target",
     "final.target",
@@ -38,6 +38,7 @@ const UPSTREAM: [&str; 20] = [
     "timers.target",
     "umount.target",
     "systemd-journal-flush.service",
+    "systemd-sysusers.service",
 ];
 
 /// How long anything may take.
@@ -299,14 +300,14 @@ impl Machine {
         Ok(printed)
     }
 
-    /// Has systemd verify every unit of the configuration that it was booted with.
+    /// Has systemd verify every unit of the configuration that it was booted with, and the boot as a whole.
     ///
     /// # Errors
     /// With what systemd says of them.
     pub fn verify(&self, configuration: &Configuration) -> Result<()> {
         let names: Vec<String> =
             configuration.units().iter().map(|name| format!("'/etc/systemd/system/{name}'")).collect();
-        let output = self.run(&format!("systemd-analyze verify --man=no {}", names.join(" ")))?;
+        let output = self.run(&format!("systemd-analyze verify --man=no multi-user.target {}", names.join(" ")))?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success() && said.trim().is_empty(), "{}: {said}", output.status);
         Ok(())

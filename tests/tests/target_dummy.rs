@@ -159,6 +159,54 @@ fn a_reboot_makes_new_values_since_nothing_is_kept_on_a_disk() {
     assert_ne!(read(), read());
 }
 
+/// A user whose password is made at boot, and systemd's own making of users, which reads it as it does on NixOS.
+const EARLY: &str = r#"
+  artifacts.store.bob = {
+    files.hash.neededFor = "users";
+    files.late = { };
+    dependencies = [ "salt" ];
+    generator = pkgs.writers.writeBash "bob" ''
+      printf %s "$(openssl passwd -6 -salt "$(cat $in/salt/salt)" "$(head -c 16 /dev/urandom | base64)")" > $out/hash
+      echo late > $out/late
+    '';
+  };
+  artifacts.store.salt = {
+    files.salt.deploy = false;
+    generator = pkgs.writers.writeBash "salt" "head -c 6 /dev/urandom | base64 | tr -dc a-z | head -c 8 > $out/salt";
+  };
+  systemd.sysusers.enable = true;
+  systemd.services.systemd-sysusers = {
+    overrideStrategy = "asDropin";
+    wantedBy = [ "sysinit.target" ];
+    unitConfig.ConditionNeedsUpdate = "";
+    serviceConfig.LoadCredential = [ "passwd.hashed-password.bob:/run/artifacts/bob/hash" ];
+  };
+  environment.etc."sysusers.d/bob.conf".text = "u bob - Bob /\n";
+"#;
+
+#[test]
+fn what_users_need_is_there_before_they_are_made() {
+    let early = evaluate(&[("web1", &modules(EARLY))]).unwrap().remove(0);
+    let machine = Machine::boot(&early, &[]).unwrap();
+    for unit in ["artifact-bob.service", "artifact-salt.service", "systemd-sysusers.service", ATTIC, "atticd.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "active", "{unit}\n{}", machine.journal());
+    }
+    let hash = machine.sh("cat /run/artifacts/bob/hash").unwrap();
+    assert!(hash.starts_with("$6$"), "{hash}");
+    assert_eq!(machine.sh("getent shadow bob | cut -d: -f2").unwrap(), hash);
+    // What systemd says of an order at boot comes before the journal: so it is asked again.
+    let all = "sysinit.target basic.target multi-user.target systemd-sysusers.service";
+    machine
+        .sh(&format!(
+            "systemctl log-target journal; systemctl stop {all} 'artifact-*'; systemctl start multi-user.target"
+        ))
+        .unwrap();
+    machine.wait_state("artifact-bob.service", "active").unwrap();
+    let said = machine.sh("journalctl -o cat").unwrap();
+    assert!(!said.contains("ordering cycle"), "{said}");
+    machine.verify(&early).unwrap();
+}
+
 #[test]
 fn systemd_accepts_every_unit() {
     Machine::boot(&WEB, &[]).unwrap().verify(&WEB).unwrap();

@@ -13,7 +13,7 @@ struct Mistake {
     said: &'static str,
 }
 
-const MISTAKES: [Mistake; 5] = [
+const MISTAKES: [Mistake; 7] = [
     Mistake {
         a: r#"bindUnits = [ "atticd.service" ];"#,
         settings: "",
@@ -42,6 +42,17 @@ const MISTAKES: [Mistake; 5] = [
         settings: "artifacts.programs.artifacts = lib.mkForce null;",
         said: "artifacts: a backend makes files on the target, which needs the program; set artifacts.programs.artifacts, or \
                use the overlay",
+    },
+    Mistake {
+        a: r#"backend = "dummy"; files.f.neededFor = "users"; dependencies = [ "b" ];"#,
+        settings: r#"systemd.sysusers.enable = true; artifacts.store.b.files.f = { }; artifacts.programs.artifacts = "/p";"#,
+        said: "artifacts: per-machine/m/b: something that is made here before users are depends on it, and its backend `agenix` \
+               brings it later; use a backend for both that makes files on the target",
+    },
+    Mistake {
+        a: r#"backend = "dummy"; files.f = { neededFor = "users"; owner = "x"; group = "100"; };"#,
+        settings: r#"systemd.sysusers.enable = true; users.users.x = { }; artifacts.programs.artifacts = "/p";"#,
+        said: "artifacts: per-machine/m/a: file `f`: owner `x`: it is made before users are; leave it to root, or write a number",
     },
 ];
 

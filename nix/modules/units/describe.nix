@@ -25,8 +25,20 @@ let
       paths = lib.mapAttrsToList (_: file: file.path) deployed;
       installers = installer.units or [ ];
       inherit onTarget;
-      forUsers = lib.any (file: file.neededFor == "users") (lib.attrValues deployed);
+      early = lib.elem artifact.name early;
     };
+
+  # What is made here before there are users, with all that it is made of.
+  neededFor = what: artifact: lib.any (file: file.deploy && file.neededFor == what) (lib.attrValues artifact.files);
+  madeHere = artifact: cfg.installers.${artifact.backend}.onTarget or false;
+  early = map (one: one.key) (
+    lib.genericClosure {
+      startSet = map (artifact: { key = artifact.name; }) (
+        lib.filter (artifact: madeHere artifact && neededFor "users" artifact) (lib.attrValues cfg.store)
+      );
+      operator = one: map (key: { inherit key; }) cfg.store.${one.key}.dependencies or [ ];
+    }
+  );
 
   file =
     declared:
@@ -162,6 +174,23 @@ rec {
         inherit kind;
       };
 
+  # Nobody but root is there yet, and nothing that is brought by others.
+  beforeUsers =
+    one:
+    [
+      {
+        assertion = one.onTarget;
+        message = "${label one}: something that is made here before users are depends on it, and its backend `${one.artifact.backend}` brings it later; use a backend for both that makes files on the target";
+      }
+    ]
+    ++ lib.concatMap (
+      field:
+      lib.mapAttrsToList (name: declared: {
+        assertion = builtins.match "root|[0-9]+" (file declared).${field} or "root" != null;
+        message = "${label one}: file `${name}`: ${field} `${declared.${field}}`: it is made before users are; leave it to root, or write a number";
+      }) one.files
+    ) [ "owner" "group" ];
+
   # `defined kind name` tells whether something else defines that unit.
   assertions =
     defined:
@@ -203,5 +232,6 @@ rec {
         assertion = builtins.match "[0-7]{1,4}" declared.mode != null;
         message = "${label one}: file `${name}`: mode `${declared.mode}` is no octal number; write it as `0400`";
       }) one.files
+      ++ lib.optionals one.early (beforeUsers one)
     ) artifacts;
 }

@@ -27,6 +27,10 @@ let
     "systemd-sysusers.service"
     "userborn.service"
   ];
+  # Those of them that this machine has.
+  makesUsers =
+    lib.optional (config.systemd.sysusers.enable or false) "systemd-sysusers.service"
+    ++ lib.optional (config.services.userborn.enable or false) "userborn.service";
 
   # Only looks: it needs nothing but what it looks at.
   looks = one: {
@@ -51,8 +55,7 @@ let
     {
       requires = map (other: other.unit) needed;
       path = lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ [ pkgs.coreutils ];
-      after = map (other: other.unit) needed ++ lib.optionals (!one.forUsers) usersMade;
-      before = lib.optionals one.forUsers usersMade;
+      after = map (other: other.unit) needed ++ (if one.early then [ "systemd-remount-fs.service" ] else usersMade);
       # What the backends did is recorded there.
       serviceConfig.LogsDirectory = "artifacts";
       serviceConfig.LogsDirectoryMode = "0700";
@@ -67,6 +70,13 @@ let
         cfg.directory
         one.artifact.instance
       ];
+    }
+    // lib.optionalAttrs one.early {
+      # The default ones would order it after what comes after the making of users.
+      unitConfig.DefaultDependencies = false;
+      wantedBy = makesUsers;
+      before = makesUsers ++ [ "shutdown.target" ];
+      conflicts = [ "shutdown.target" ];
     };
 
   unitOf =
@@ -172,7 +182,7 @@ in
       artifacts.rendering.dummy.neededFor = [
         "services"
       ]
-      ++ lib.optional (config.systemd.sysusers.enable or false || config.services.userborn.enable or false) "users";
+      ++ lib.optional (makesUsers != [ ]) "users";
     }
     (lib.optionalAttrs hasSystemd {
       assertions = lib.mkIf (cfg.store != { }) (all.assertions defined);
