@@ -6,3 +6,4 @@ pub mod fleet;
 pub mod nix;
 pub mod sops;
 pub mod systemd;
+pub mod transcript;

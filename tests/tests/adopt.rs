@@ -47,7 +47,7 @@ fn what_was_edited_with_sops_is_stale_until_it_is_adopted() -> Result<()> {
     get(&fleet, "s", "secret")?.ends(1).says("`secret.sops` was changed after it was stored").says("artifacts adopt");
     get(&fleet, "s", "second")?.ends(1).never_says("made");
     let before = fleet.stored()?;
-    let words = "per-machine/web1/s: `secret.sops` was changed after it was stored; the 2 age files in it are known";
+    let words = "per-machine/web1/s: `secret.sops` was changed after it was stored the 2 age files in it are known";
     fleet.run(["adopt", "--dry-run"])?.ends(3).says("would be adopted per-machine/web1/s").says(words);
     assert_eq!(fleet.stored()?, before, "a dry run writes nothing");
     fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/s").says("2 present").says(words);
@@ -69,7 +69,7 @@ fn a_new_data_key_is_opened_once_it_was_adopted() -> Result<()> {
     let fleet = made()?;
     let words = ["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", EDITED];
     assert!(sops(&fleet, &fleet.key_file("web1"), &words)?.status.success());
-    fleet.run(["adopt", "s"])?.ends(0).says("of 2 age files in it 1 are new, and are opened for it from now on");
+    fleet.run(["adopt", "s"])?.ends(0).says("of 2 age files in it one is new, and is opened for it from now on");
     assert_eq!(get(&fleet, "s", "secret")?.ends(0).stdout, "made");
     // So is a slice that never had a receipt, such as one of another program.
     fs::remove_file(slice(&fleet, "a").join("receipt.json"))?;

@@ -268,7 +268,7 @@ fn a_dry_run_tells_files_readers_and_sizes_and_no_secret() -> Result<()> {
     let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("made 1");
     ran.says("would be made again per-machine/web1/a")
         .says("secret: secret, 1 reader")
-        .says("replaces 1 stored files of");
+        .says("replaces 1 stored file of");
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }

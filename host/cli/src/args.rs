@@ -32,7 +32,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE")]
     pub spec: Option<PathBuf>,
     /// The checkout that holds the storages, when it is not the flake's own
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// A private key to read secrets back with, or a file of them; may be given again [default: `$ARTIFACTS_IDENTITY`, else
     /// `~/.ssh/id_ed25519`, `~/.ssh/id_rsa` and `$XDG_CONFIG_HOME/sops/age/keys.txt`]
@@ -40,16 +40,16 @@ pub struct Global {
     pub identity: Vec<PathBuf>,
     /// An age plugin that may be run for a private key that needs it, `yubikey` for `age-plugin-yubikey`; may be given again
     /// [default: `$ARTIFACTS_AGE_PLUGINS`, separated by commas]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "NAME")]
     pub age_plugin: Vec<String>,
     /// Ask nothing; fail where something would have been asked
     #[arg(long, global = true)]
     pub no_input: bool,
     /// More backends, as TOML: a table a backend, as `artifacts.backends` has it
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub backends: Option<PathBuf>,
     /// Accept what the registry grants to backends that are not bundled
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub accept_grants: bool,
     /// Agree to readers that are not those agreed to before
     #[arg(long, global = true)]
@@ -58,22 +58,22 @@ pub struct Global {
     #[arg(long, global = true)]
     pub accept_reading: bool,
     /// Fail where a backend cannot be given every wall, instead of warning
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub require_sandbox: bool,
     /// Where every call of a backend is recorded [default: below `$XDG_STATE_HOME`]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
     /// Use another flake for an input, as `nix` does
-    #[arg(long, global = true, num_args = 2, value_names = ["NAME", "REF"], action = clap::ArgAction::Append)]
+    #[arg(long, global = true, hide_short_help = true, num_args = 2, value_names = ["NAME", "REF"], action = clap::ArgAction::Append)]
     pub override_input: Vec<String>,
     /// One more argument for `nix eval`
-    #[arg(long, global = true, value_name = "ARG", allow_hyphen_values = true)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "ARG", allow_hyphen_values = true)]
     pub nix_arg: Vec<String>,
     /// How many targets to evaluate at once [default: what processors and memory allow]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "N")]
     pub eval_jobs: Option<NonZeroUsize>,
     /// Evaluate anew what was evaluated before and is unchanged
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub no_eval_cache: bool,
     /// One JSON object on standard output
     #[arg(long, global = true)]
@@ -82,7 +82,7 @@ pub struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Show what a failed generator said, and at a terminal what a backend said; it may hold a secret
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub show_output: bool,
     /// Kill this program at the N-th step of a commit; for tests of crash safety
     #[arg(long, global = true, hide = true, value_name = "N")]
@@ -112,7 +112,9 @@ pub enum Command {
     Export(commands::export::Options),
     /// Accept slices as they lie: write receipts for what the host did not store
     Adopt(commands::adopt::Options),
-    /// Print a `.sops.yaml` that agrees with the declarations; it belongs into the folder of `artifacts.root`
+    /// Print a `.sops.yaml` that agrees with the declarations
+    ///
+    /// It belongs into the folder of `artifacts.root`.
     SopsConfig(commands::sops_config::Options),
     /// On the target: make the artifacts that are made there
     Activate(commands::activate::Options),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use artifacts_flow::{Found, Survey};
 use artifacts_plan::Instance;
-use artifacts_report::Report;
+use artifacts_report::{Report, counted};
 use artifacts_spec::InstanceName;
 
 use crate::rooms::Run;
@@ -20,15 +20,13 @@ pub fn describe(report: &mut Report, run: &Run, survey: &Survey, names: &BTreeSe
 }
 
 fn lines(instance: &Instance, found: &Found) -> Vec<String> {
-    let secret = found.readers.iter().map(|(file, readers)| match readers.len() {
-        1 => format!("{file}: secret, 1 reader"),
-        count => format!("{file}: secret, {count} readers"),
-    });
+    let secret =
+        found.readers.iter().map(|(file, readers)| format!("{file}: secret, {}", counted(readers.len(), "reader")));
     let public = instance.public_files().map(|file| format!("{file}: public"));
     let lying = found.receipt.as_ref().map(|receipt| {
         let sizes = receipt.files.values().chain(receipt.public.values()).map(|stored| stored.size);
         let files = receipt.files.len() + receipt.public.len();
-        format!("replaces {files} stored files of {} bytes", sizes.sum::<u64>())
+        format!("replaces {} of {} bytes", counted(files, "stored file"), sizes.sum::<u64>())
     });
     secret.chain(public).chain(lying).collect()
 }

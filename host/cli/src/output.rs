@@ -73,9 +73,12 @@ impl Output {
 
     /// What a command has to say in JSON, with what every answer has.
     pub fn object(&self, mut value: Value, errors: &[Failure]) {
-        value["schema"] = json!(1);
-        value["errors"] = errors.iter().map(Failure::json).collect();
-        self.line(&value.to_string());
+        let mut object = json!({"schema": 1});
+        if let (Some(object), Some(said)) = (object.as_object_mut(), value.as_object_mut()) {
+            object.append(said);
+        }
+        object["errors"] = errors.iter().map(Failure::json).collect();
+        self.line(&object.to_string());
     }
 
     /// A line of a command's own answer.

@@ -17,6 +17,8 @@ use crate::rooms::Rooms;
 const BATCH: usize = 256;
 /// After so many bytes of slices a batch ends.
 const BATCH_BYTES: usize = 64 << 20;
+/// What to do where a part of a slice is missing.
+const MISSING: &str = "see what changed (`git status`), and bring back what is missing: `git restore` or a backup";
 
 /// What every instance is.
 #[derive(Default)]
@@ -261,7 +263,10 @@ impl Survey {
     fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
         let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
         if let State::Error(why) = &state {
-            self.errors.push(failure::of(look.instance, why.clone()).help(answer.help.clone()));
+            // A backend that looked and finds nothing of what lies there has no words for it.
+            let missing = matches!(answer.said, Said::Checked(_)) && look.facts.is_some();
+            let help = answer.help.clone().or_else(|| missing.then(|| MISSING.to_owned()));
+            self.errors.push(failure::of(look.instance, why.clone()).help(help));
         }
         let found =
             Found { state, readers: answer.readers, receipt: look.receipt.clone(), fingerprint: look.fingerprint };

@@ -21,6 +21,22 @@ pub struct Question {
     pub kind: PromptKind,
 }
 
+/// Whether every question is answered already, for when there is nobody to ask.
+///
+/// # Errors
+/// One for all that are not.
+pub fn all_answered(questions: &[Question], answers: Option<&Answers>) -> Result<(), Error> {
+    let given = |question: &&Question| answers.and_then(|answers| answers.get(&question.instance, &question.prompt));
+    let open: Vec<&Question> = questions.iter().filter(|question| given(question).is_none()).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let names = open
+        .iter()
+        .map(|question| format!("{}: {}", escape(&question.instance.to_string()), escape(question.prompt.as_str())));
+    Err(Error::Unanswered { questions: names.collect(), snippet: snippet(&open) })
+}
+
 /// Answers every question: from the answers where they have it, else at the terminal.
 ///
 /// # Errors
@@ -40,10 +56,7 @@ pub fn ask_all(
         return Ok(values);
     }
     let Some(terminal) = terminal else {
-        let names = open.iter().map(|question| {
-            format!("{}: {}", escape(&question.instance.to_string()), escape(question.prompt.as_str()))
-        });
-        return Err(Error::Unanswered { questions: names.collect(), snippet: snippet(&open) });
+        return all_answered(questions, answers).map(|()| values);
     };
     for question in open {
         values.insert(key(question), terminal.ask(question)?);

@@ -15,6 +15,6 @@ mod node;
 mod terminal;
 
 pub use answers::{Answers, Format};
-pub use ask::{Question, ask_all};
+pub use ask::{Question, all_answered, ask_all};
 pub use error::Error;
 pub use terminal::{Terminal, restore};

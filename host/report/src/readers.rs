@@ -33,6 +33,8 @@ pub fn reader_changes(changes: &[ReaderChange]) -> String {
         instances.entry(&change.instance).or_default().push(&change.file);
     }
     let mut text = String::new();
+    let mut alike: Vec<_> = alike.into_iter().collect();
+    alike.sort_by(|(_, one), (_, other)| one.keys().next().cmp(&other.keys().next()));
     for ((before, after), instances) in alike {
         let _ = writeln!(text, "readers change:");
         for (instance, files) in instances.iter().take(NAMED) {

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::{Done, escaped};
+use crate::{Done, counted, escaped};
 
 /// A slice without an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +37,15 @@ impl Removed {
 pub fn removed(slices: &[Removed]) -> String {
     let mut text = String::new();
     for slice in slices {
-        let size = slice.size.map_or_else(String::new, |(files, bytes)| format!("  {files} files, {bytes} bytes"));
+        let size = slice
+            .size
+            .map_or_else(String::new, |(files, bytes)| format!("  {}, {bytes} bytes", counted(files, "file")));
         let (storage, name) = (escaped(&slice.storage), escaped(&slice.name));
         let _ = writeln!(text, "{}  {storage}/{name}{size}", slice.done.as_str());
     }
     let done: Vec<&str> = slices.iter().map(|slice| slice.done.as_str()).take(1).collect();
-    let noun = if slices.len() == 1 { "slice" } else { "slices" };
     let _ = match done.first() {
-        Some(done) => writeln!(text, "{} {noun} {done}", slices.len()),
+        Some(done) => writeln!(text, "{} {done}", counted(slices.len(), "slice")),
         None => writeln!(text, "every slice has an owner"),
     };
     text

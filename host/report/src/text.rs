@@ -38,9 +38,13 @@ impl Report {
             *by_state.entry(word(row)).or_default() += 1;
         }
         let parts: Vec<String> = by_state.iter().map(|(state, n)| format!("{n} {state}")).collect();
-        let noun = if self.instances.len() == 1 { "instance" } else { "instances" };
-        format!("{} {noun}: {}", self.instances.len(), parts.join(", "))
+        format!("{}: {}", counted(self.instances.len(), "instance"), parts.join(", "))
     }
+}
+
+/// So many of these: `1 file`, `2 files`.
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 impl Failure {

@@ -67,8 +67,12 @@ fn show(adoptions: &[Adoption], output: &Output) {
             (1, 0) => "the age file in it is known".to_owned(),
             (1, _) => "the age file in it is new, and is opened for it from now on".to_owned(),
             (all, 0) => format!("the {all} age files in it are known"),
+            (all, 1) => format!("of {all} age files in it one is new, and is opened for it from now on"),
             (all, new) => format!("of {all} age files in it {new} are new, and are opened for it from now on"),
         };
-        output.note(&format!("{name}: {}; {keys}", differences.join(", ")));
+        output.note(&format!("{name}:"));
+        for line in differences.iter().chain([&keys]) {
+            output.note(&format!("  {line}"));
+        }
     }
 }

@@ -184,6 +184,11 @@ impl Pass<'_> {
             whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
         });
         report.errors.extend(refused);
+        // Nobody is asked to agree to what cannot be made.
+        if global.no_input || person::terminal().is_none() {
+            artifacts_prompt::all_answered(&questions(run, &steps), whole.answers.as_ref())
+                .map_err(|e| prompt_failure(&e))?;
+        }
         let (consent, readers) =
             consent::settle(run, global, output, run.instances(&of_steps(&steps)), &survey, Plaintext::New, &[])?;
         report.readers = readers;
@@ -278,8 +283,14 @@ fn ask(
     answers: Option<&Answers>,
     no_input: bool,
 ) -> Result<artifacts_flow::Answers, Failure> {
+    let questions = questions(run, steps);
+    let mut terminal = if no_input || questions.is_empty() { None } else { person::terminal() };
+    artifacts_prompt::ask_all(&questions, answers, terminal.as_mut()).map_err(|e| prompt_failure(&e))
+}
+
+fn questions(run: &Run, steps: &[Step]) -> Vec<Question> {
     let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
-    let questions: Vec<Question> = instances
+    instances
         .flat_map(|instance| {
             instance.prompts.iter().map(|(name, prompt)| Question {
                 instance: instance.name.clone(),
@@ -288,9 +299,7 @@ fn ask(
                 kind: prompt.kind,
             })
         })
-        .collect();
-    let mut terminal = if no_input || questions.is_empty() { None } else { person::terminal() };
-    artifacts_prompt::ask_all(&questions, answers, terminal.as_mut()).map_err(|e| prompt_failure(&e))
+        .collect()
 }
 
 fn mark(report: &mut Report, steps: &[Step], done: &dyn Fn(&Step) -> Done) {

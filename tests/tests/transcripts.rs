@@ -1,0 +1,199 @@
+//! What a person reads: the help, the tables, the questions and the errors, whole.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::Result;
+use artifacts_tests::fleet::{Fleet, program};
+use artifacts_tests::transcript::Transcript;
+use serde_json::{Value, json};
+
+/// A fleet, and what is written down of it.
+struct Story {
+    fleet: Fleet,
+    transcript: Transcript,
+}
+
+impl Story {
+    /// Two machines with a prompt, a public part, something shared and what is made from it.
+    fn begin() -> Result<Self> {
+        let fleet = Fleet::new()?;
+        let mut transcript = Transcript::default();
+        let admin = fleet.new_key("admin")?;
+        let asked = fleet.generator("asked", "#!/bin/bash\necho \"TOKEN=$(< \"$prompts/token\")\" > \"$out/env\"\n")?;
+        let pair =
+            fleet.generator("pair", "#!/bin/bash\necho key > \"$out/key\"\necho certificate > \"$out/cert\"\n")?;
+        let from = fleet.generator("from", "#!/bin/bash\ncat \"$in/ca/key\" \"$in/ca/cert\" > \"$out/key\"\n")?;
+        let attic = json!({
+            "backend": "agenix", "files": {"env": {}}, "generator": asked,
+            "prompts": {"token": {"description": "The token of the cache"}},
+        });
+        let ca = json!({
+            "backend": "agenix", "shared": true, "generator": pair,
+            "files": {"key": {"deploy": false}, "cert": {"secret": false}},
+        });
+        let tls = json!({"backend": "agenix", "files": {"key": {}}, "generator": from, "dependencies": ["ca"]});
+        let test = json!({"backend": "dummy", "files": {"f": {}}, "generator": pair});
+        let fleet = fleet
+            .machine("web1", &json!({"attic": attic, "ca": ca, "tls": tls}))?
+            .machine("web2", &json!({"ca": ca, "tls": tls, "test": test}))?;
+        let mut story = Self { fleet, transcript };
+        for name in ["web1", "web2"] {
+            let key = story.fleet.of(name)["config"]["agenix"]["publicHostKey"].clone();
+            story.transcript.stand_in(key.as_str().unwrap(), &format!("age1{name}"));
+            story.fleet.of(name)["config"]["agenix"]["publicUserKeys"] = json!([admin]);
+        }
+        transcript = std::mem::take(&mut story.transcript);
+        transcript.stand_in(&admin, "age1admin");
+        transcript.stand_in(story.fleet.path(), "/fleet");
+        transcript.stand_in(story.fleet.home(), "/home");
+        Ok(Self { transcript, ..story })
+    }
+
+    /// Runs the program, with the admin's key where that is at hand.
+    fn run(&mut self, line: &str) -> Result<()> {
+        self.given(line, b"")
+    }
+
+    fn given(&mut self, line: &str, input: &[u8]) -> Result<()> {
+        let words = line.split(' ').map(|word| word.replace("/fleet", self.fleet.path().to_str().unwrap()));
+        let mut command: Command = self.fleet.command(words)?;
+        command.env("ARTIFACTS_IDENTITY", self.fleet.key_file("admin")).env_remove("EDITOR").env_remove("VISUAL");
+        self.transcript.given(&format!("artifacts {line}"), &mut command, input)
+    }
+
+    fn runs(&mut self, lines: &[&str]) -> Result<()> {
+        lines.iter().try_for_each(|line| self.run(line))
+    }
+}
+
+#[test]
+fn the_help_of_every_command() -> Result<()> {
+    let mut transcript = Transcript::default();
+    let commands = [
+        "",
+        "help",
+        "status",
+        "generate",
+        "get",
+        "set",
+        "edit",
+        "rekey",
+        "export",
+        "adopt",
+        "sops-config",
+        "activate",
+        "audit",
+        "prune",
+        "graph",
+        "backend",
+        "backend annotate",
+        "backend explain",
+        "backend list",
+        "backend inspect",
+        "schema",
+        "completions",
+        "man",
+    ];
+    for command in commands {
+        let line = if command == "help" { "--help".to_owned() } else { format!("{command} -h") };
+        let mut program = Command::new(program()?);
+        program.args(line.split_whitespace());
+        transcript.run(&format!("artifacts {}", line.trim_start()), &mut program)?;
+    }
+    transcript.is_kept_as("help.txt")
+}
+
+#[test]
+fn the_first_day() -> Result<()> {
+    let mut story = Story::begin()?;
+    story.runs(&["status", "generate --dry-run", "generate"])?;
+    fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
+    story.runs(&[
+        "generate --answers /fleet/answers.toml",
+        "status",
+        "generate",
+        "generate --regenerate --dry-run ca",
+        "get attic env",
+        "--json get attic env",
+        "--json status per-machine/web1/",
+        "graph",
+        "graph --format mermaid per-machine/web2/",
+        "backend list",
+        "audit --backend nothing",
+    ])?;
+    story.transcript.is_kept_as("first_day.txt")
+}
+
+#[test]
+fn the_life_of_a_secret() -> Result<()> {
+    let mut story = Story::begin()?;
+    fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
+    story.run("generate --answers /fleet/answers.toml")?;
+    story.run("set --dry-run attic env")?;
+    story.given("set attic env", b"TOKEN=by hand")?;
+    story.runs(&[
+        "get attic env",
+        "edit attic env",
+        "edit --dry-run attic env",
+        "generate --regenerate ca",
+        "status",
+    ])?;
+    story.runs(&["generate --stale --dry-run", "generate --stale", "generate --stale --accept-reading"])?;
+    let second = story.fleet.new_key("second")?;
+    story.transcript.stand_in(&second, "age1second");
+    story.fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    story.transcript.tell("web1 gets a second admin");
+    story.runs(&["status", "rekey --dry-run", "rekey", "rekey --accept-readers", "rekey"])?;
+    story.fleet.of("web2")["artifacts"].as_object_mut().unwrap().remove("tls");
+    story.transcript.tell("web2 has no tls any more");
+    story.runs(&["status", "prune --dry-run", "prune", "prune --yes", "prune"])?;
+    story.transcript.is_kept_as("life.txt")
+}
+
+#[test]
+fn what_goes_wrong() -> Result<()> {
+    let mut story = Story::begin()?;
+    fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
+    story.runs(&[
+        "status nothing",
+        "generate per-machine/web3/",
+        "get attic env",
+        "get attic nothing",
+        "get attic",
+        "get key key key",
+        "rekey --stale",
+        "set ca key",
+        "generate --answers /fleet/nowhere.toml",
+    ])?;
+    let failing = story.fleet.generator("failing", "#!/bin/bash\necho \"hunter2\" >&2\nexit 3\n")?;
+    let empty = story.fleet.generator("empty", "#!/bin/bash\ntouch \"$out/other\"\n")?;
+    let artifact = |generator: &Value| json!({"backend": "agenix", "files": {"f": {}}, "generator": generator});
+    story.fleet.of("web1")["artifacts"]["failing"] = artifact(&failing);
+    story.fleet.of("web1")["artifacts"]["empty"] = artifact(&empty);
+    story.fleet.of("web2")["artifacts"]["none"] = json!({"backend": "agenix", "files": {"f": {}}});
+    story.fleet.of("web2")["artifacts"]["stranger"] =
+        json!({"backend": "vault", "files": {"f": {}}, "generator": failing});
+    story
+        .transcript
+        .tell("a generator that fails, one that makes another file, none at all, and a backend that nobody has");
+    story.run("generate --answers /fleet/answers.toml")?;
+    for name in ["failing", "empty"] {
+        story.fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove(name);
+    }
+    for name in ["none", "stranger"] {
+        story.fleet.of("web2")["artifacts"].as_object_mut().unwrap().remove(name);
+    }
+    let secrets = story.fleet.path().join("secrets");
+    fs::write(secrets.join("per-machine/web1/attic/env.age"), "damaged")?;
+    fs::write(secrets.join("per-machine/web2/tls/receipt.json"), "{")?;
+    fs::remove_file(secrets.join("shared/ca/key.age"))?;
+    story.transcript.tell("a damaged file, a receipt that is none, and a file that is gone");
+    story.runs(&["status", "get attic env", "rekey", "generate", "adopt --dry-run"])?;
+    story.fleet.of("web1")["artifacts"]["attic"]["dependencies"] = json!(["tls"]);
+    story.fleet.of("web1")["artifacts"]["tls"]["dependencies"] = json!(["ca", "attic"]);
+    story.transcript.tell("attic is made from tls, which is made from attic");
+    story.runs(&["status", "generate tls"])?;
+    story.transcript.is_kept_as("faults.txt")
+}
