@@ -38,6 +38,22 @@ let
       ++ map (line: if line == "" then "" else "  ${line}") (lib.splitString "\n" (code value))
       ++ [ "  ```" ];
 
+  # Older and newer versions of nixpkgs' `lib` describe the same type in other words: here it is always the same ones.
+  typeOf =
+    option:
+    lib.replaceStrings
+      [
+        "absolute path"
+        "open submodule of "
+        ", meaning >0, or "
+      ]
+      [
+        "path"
+        ""
+        ", meaning >0 or "
+      ]
+      option.type;
+
   only =
     name:
     if !(home ? ${name}) then
@@ -73,7 +89,7 @@ let
         ""
         (lib.removeSuffix "\n" (text option.description))
         ""
-        "- type: ${option.type}"
+        "- type: ${typeOf option}"
       ]
       ++ defaults name
       ++ lib.optionals (option ? example) (block "example" option.example)

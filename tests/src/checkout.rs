@@ -29,7 +29,7 @@ impl Checkout {
             fs::create_dir(temporary.path().join(folder))?;
         }
         // The real nix, whose calls are told of.
-        let real = find("nix")?;
+        let real = nix::program("nix")?;
         let calls = temporary.path().join("calls");
         let script =
             format!("#!/bin/sh\nprintf %s \"$*\" > '{}'/$$\nexec '{}' \"$@\"\n", calls.display(), real.display());
@@ -38,7 +38,7 @@ impl Checkout {
         fs::set_permissions(&nix, fs::Permissions::from_mode(0o755))?;
         let mut environment = nix::environment()?;
         environment.retain(|(name, _)| name != "PATH" && name != "HOME");
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = nix::search_path()?;
         let path =
             std::env::join_paths([temporary.path().join("tools")].into_iter().chain(std::env::split_paths(&path)))?;
         environment.extend([("PATH".into(), path), ("HOME".into(), home.clone().into_os_string())]);
@@ -173,10 +173,4 @@ fn target(call: &str) -> Option<String> {
     let (kind, rest) = rest.split_once("\"; name = \"")?;
     let (name, _) = rest.split_once("\";")?;
     Some(format!("{kind} {name}"))
-}
-
-fn find(program: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists());
-    found.with_context(|| format!("{program} is not in PATH"))
 }

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fs, iter};
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -114,9 +114,34 @@ impl Inputs {
     }
 }
 
+/// Names the `bin` folder of another Nix than that of `PATH`.
+const OTHER: &str = "ARTIFACTS_TEST_NIX";
+
+/// Where programs are looked for: in the folder that `ARTIFACTS_TEST_NIX` names, then in `PATH`.
+///
+/// # Errors
+/// When there is no Nix in that folder.
+pub fn search_path() -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let Some(other) = env::var_os(OTHER).map(PathBuf::from) else { return Ok(path) };
+    ensure!(other.join("nix").exists(), "{OTHER} is {}, where no `nix` is", other.display());
+    Ok(env::join_paths(iter::once(other).chain(env::split_paths(&path)))?)
+}
+
+/// The `nix`, `nix-store` and so on that the tests run.
+///
+/// # Errors
+/// When it is not there.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let path = search_path()?;
+    let found = env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.exists());
+    found.with_context(|| format!("{name} is not in {}", path.display()))
+}
+
 /// The environment that Nix is run in: nothing from the network, no sandbox of its own, flakes on.
 ///
-/// Who may not write to `/nix/store`, and has no daemon that does, gets a store below cargo's target folder.
+/// Who may not write to `/nix/store`, and has no daemon that does, gets a store below cargo's target folder. So does another
+/// Nix than that of `PATH`, since the store's database is the latter's.
 ///
 /// # Errors
 /// When there is no folder to work in.
@@ -128,14 +153,22 @@ pub fn environment() -> Result<Vec<(OsString, OsString)>> {
                   flake-registry =\nwarn-dirty = false\nbuilders =\neval-cache = false\n";
     let mut environment: Vec<(OsString, OsString)> =
         vec![("NIX_CONFIG".into(), config.into()), ("HOME".into(), home.into())];
-    environment.extend(env::var_os("PATH").map(|path| ("PATH".into(), path)));
-    let daemon = Path::new("/nix/var/nix/daemon-socket/socket").exists();
-    if !rustix::process::geteuid().is_root() && !daemon {
+    environment.push(("PATH".into(), search_path()?));
+    if let Some(own) = own_store(&scratch) {
         for (name, folder) in [("NIX_STORE_DIR", "store"), ("NIX_STATE_DIR", "state"), ("NIX_LOG_DIR", "log")] {
-            environment.push((name.into(), scratch.join("nix").join(folder).into()));
+            environment.push((name.into(), own.join(folder).into()));
         }
     }
     Ok(environment)
+}
+
+fn own_store(scratch: &Path) -> Option<PathBuf> {
+    if let Some(other) = env::var_os(OTHER) {
+        let digest = Sha256::digest(other.as_encoded_bytes());
+        return Some(scratch.join(format!("nix-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])));
+    }
+    let daemon = Path::new("/nix/var/nix/daemon-socket/socket").exists();
+    (!rustix::process::geteuid().is_root() && !daemon).then(|| scratch.join("nix"))
 }
 
 /// Runs `nix` in a folder and gives its stdout.

@@ -3,10 +3,10 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
+use artifacts_tests::nix;
 
 /// A machine with one artifact; `settings` are more of its module.
 fn machine(name: &str, key: &str, settings: &str) -> String {
@@ -75,18 +75,12 @@ fn a_flake_without_artifacts_says_so() -> Result<()> {
 /// Puts another program in front of the real Nix; it finds that as `$REAL`.
 fn with_nix(checkout: &Checkout, script: &str) -> Result<artifacts_tests::fleet::Ran> {
     let tools = tempfile::tempdir()?;
-    let nix = tools.path().join("nix");
-    fs::write(&nix, script.replace("$REAL", &real_nix()))?;
-    fs::set_permissions(&nix, fs::Permissions::from_mode(0o755))?;
+    let file = tools.path().join("nix");
+    fs::write(&file, script.replace("$REAL", &nix::program("nix")?.display().to_string()))?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
     let mut command = checkout.command(&["--no-eval-cache", "generate"])?;
-    let path = std::env::var("PATH")?;
-    Ok(command.env("PATH", format!("{}:{path}", tools.path().display())).output()?.into())
-}
-
-fn real_nix() -> String {
-    let path = std::env::var("PATH").unwrap();
-    let found = path.split(':').map(|folder| format!("{folder}/nix")).find(|nix| Path::new(nix).exists());
-    found.unwrap()
+    let path = nix::search_path()?;
+    Ok(command.env("PATH", format!("{}:{}", tools.path().display(), path.display())).output()?.into())
 }
 
 #[test]

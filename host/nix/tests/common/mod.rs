@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use artifacts_nix::{Evaluation, Flake, Nix, Options};
 use artifacts_spec::Name;
-use artifacts_tests::nix::{Inputs, environment, git};
+use artifacts_tests::nix::{Inputs, environment, git, program};
 
 pub fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -135,14 +135,9 @@ pub fn is_executable(file: &Path) -> bool {
 
 /// A `nix` that is a shell script, besides the real one as `$nix`.
 pub fn fake(folder: &Path, script: &str) -> PathBuf {
-    let nix = which("nix");
+    let nix = program("nix").unwrap();
     let file = folder.join("nix");
     fs::write(&file, format!("#!/bin/sh\nnix={}\n{script}\n", nix.display())).unwrap();
     make_executable(&file);
     file
-}
-
-fn which(program: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists()).unwrap()
 }
