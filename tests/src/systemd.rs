@@ -171,6 +171,33 @@ impl Configuration {
     }
 }
 
+/// What a switch tells which units, as words of a shell.
+#[derive(Default)]
+struct Changes {
+    stop: Vec<String>,
+    reload: Vec<String>,
+    restart: Vec<String>,
+}
+
+impl Changes {
+    fn between(from: &Configuration, to: &Configuration) -> Self {
+        let mut changes = Self::default();
+        for name in from.units() {
+            let to_tell = match (from.unit(&name), to.unit(&name)) {
+                (_, None) => &mut changes.stop,
+                (old, new) if old == new => continue,
+                (_, Some(new)) if new.contains("X-ReloadIfChanged=true") => &mut changes.reload,
+                (_, Some(new)) if new.contains("X-RestartIfChanged=false") => continue,
+                (_, Some(new)) if new.contains("X-StopIfChanged=false") => &mut changes.restart,
+                // It is started anew by what wants it.
+                _ => &mut changes.stop,
+            };
+            to_tell.push(format!("'{name}'"));
+        }
+        changes
+    }
+}
+
 fn link_below(folder: &Path, unit: &str) -> Result<()> {
     fs::create_dir_all(folder)?;
     Ok(symlink(format!("../{unit}"), folder.join(unit))?)
@@ -311,6 +338,33 @@ impl Machine {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success() && said.trim().is_empty(), "{}: {said}", output.status);
         Ok(())
+    }
+
+    /// Switches to another configuration as NixOS' `switch-to-configuration` does, as far as units say how.
+    ///
+    /// # Errors
+    /// When a unit cannot be told; one that fails is none.
+    pub fn switch(&self, from: &Configuration, to: &Configuration) -> Result<()> {
+        let changes = Changes::between(from, to);
+        let tell = |verb: &str, units: &[String]| {
+            if units.is_empty() { String::new() } else { format!("systemctl {verb} -- {}\n", units.join(" ")) }
+        };
+        let script = [
+            tell("stop", &changes.stop),
+            "cd /etc\nxargs -0 rm -f < /run/shared/old\ncp -a /run/shared/etc/. .\nsystemctl daemon-reload\n"
+                .to_owned(),
+            tell("reload", &changes.reload),
+            tell("restart", &changes.restart),
+            "systemctl start multi-user.target\n".to_owned(),
+        ];
+        let (old, new) = (self.given.path().join("etc"), self.shared().join("etc"));
+        to.write_etc(&new)?;
+        let listed = Command::new("find").args([".", "!", "-type", "d", "-print0"]).current_dir(&old).output()?;
+        fs::write(self.shared().join("old"), listed.stdout)?;
+        fs::write(self.shared().join("switch"), script.concat())?;
+        self.sh("mkdir -p /run/nixos; flock /run/nixos/switch-to-configuration.lock bash /run/shared/switch")?;
+        fs::remove_dir_all(&old)?;
+        Ok(fs::rename(new, old)?)
     }
 
     /// Waits until a shell script goes well.

@@ -73,7 +73,7 @@ const CHAIN: &str = r#"
 
 fn modules(more: &str) -> String {
     format!(
-        r#"[ ({{ pkgs, ... }}: {{
+        r#"[ ({{ lib, pkgs, ... }}: {{
           artifacts.programs.artifacts-target = "{target}";
           artifacts.programs.artifacts = "{host}";
           {DECLARATION}
@@ -157,6 +157,75 @@ fn a_reboot_makes_new_values_since_nothing_is_kept_on_a_disk() {
         values
     };
     assert_ne!(read(), read());
+}
+
+#[test]
+fn a_switch_removes_what_is_no_longer_declared_and_makes_what_is_new() {
+    let (before, after) = (
+        r#"
+          artifacts.store.gone = {
+            files.f = { };
+            files.placed.path = "/var/lib/gone/placed";
+            generator = pkgs.writers.writeBash "gone" "echo gone-value | tee $out/f > $out/placed";
+            bindUnits = [ "gone.service" ];
+          };
+          artifacts.store.stored = {
+            backend = "agenix";
+            files.f = { };
+            generator = pkgs.writers.writeBash "stored" "echo made-here > $out/f";
+            bindUnits = [ "stored.service" ];
+          };
+        "#,
+        r#"
+          imports = [ {
+            artifacts.store.attic.files.more.path = "/var/lib/attic/more";
+            artifacts.store.attic.generator = lib.mkForce (pkgs.writers.writeBash "attic" "echo 2 | tee $out/env > $out/more");
+            artifacts.store.cluster.files.token.mode = "0440";
+            artifacts.store.cluster.generator = lib.mkForce (pkgs.writers.writeBash "cluster" "echo other > $out/token");
+          } ];
+          artifacts.store.stored = {
+            files.f = { };
+            generator = pkgs.writers.writeBash "stored" "echo made-here > $out/f";
+            bindUnits = [ "stored.service" ];
+          };
+        "#,
+    );
+    let consumers = r#"
+      systemd.services.gone = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
+      systemd.services.stored = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
+    "#;
+    let [before, after] = [before, after].map(|more| modules(&format!("{consumers}{more}")));
+    let [before, after] = [&before, &after].map(|modules| evaluate(&[("web1", modules)]).unwrap().remove(0));
+    let machine = Machine::boot(&before, &[("stored/f", "stored")]).unwrap();
+    machine.wait_state("stored.service", "active").unwrap();
+    assert_eq!(machine.sh("cat /run/artifacts/stored/f /var/lib/gone/placed").unwrap(), "storedgone-value");
+    let token = "stat -L -c %i /run/artifacts/cluster/token; cat /run/artifacts/cluster/token";
+    let [kept, consumer] =
+        [token, "systemctl show --value -p MainPID stored"].map(|script| machine.sh(script).unwrap());
+
+    machine.switch(&before, &after).unwrap();
+    assert_eq!(machine.sh("grep -rl gone-value /run /var/lib || true; find /run/artifacts* /var/lib/gone -name '*gone*' -o -name placed").unwrap(), "/var/lib/gone");
+    machine.wait_said("artifacts-clean", "artifact `gone` is no longer declared: removed").unwrap();
+    // Another generator alone is no reason for another value; another set of files is.
+    assert_eq!(machine.sh(token).unwrap(), kept);
+    assert_eq!(machine.sh("stat -L -c %a /run/artifacts/cluster/token").unwrap(), "440");
+    assert_eq!(machine.sh("cat /var/lib/attic/secrets/env /var/lib/attic/more").unwrap(), "2\n2");
+    // What was stored is made here now, and its consumer never stopped.
+    assert_eq!(machine.sh("cat /run/artifacts/stored/f").unwrap(), "made-here");
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    for unit in [ATTIC, "artifact-stored.service", "stored.service", "atticd.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "active", "{unit}\n{}", machine.journal());
+    }
+    assert_eq!(machine.sh("systemctl show --value -p MainPID stored").unwrap(), consumer);
+
+    machine.switch(&after, &before).unwrap();
+    machine.wait("the value to be stored again", "test \"$(cat /run/artifacts/stored/f)\" = stored").unwrap();
+    machine.sh("test ! -e /var/lib/attic/more -a ! -L /var/lib/attic/more").unwrap();
+    assert_eq!(
+        machine.sh("ls -A /run/artifacts.d/now /run/artifacts.d/new").unwrap(),
+        "/run/artifacts.d/new:\n\n/run/artifacts.d/now:\nattic\ncluster\ngone"
+    );
 }
 
 /// A user whose password is made at boot, and systemd's own making of users, which reads it as it does on NixOS.

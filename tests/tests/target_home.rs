@@ -12,7 +12,7 @@ const MANAGER: &str = r#"[ {
       User = "daemon";
       ExecStartPre = "+/bin/sh -c 'mkdir -p /run/user/1 /run/state; chown daemon /run/user/1 /run/state /etc/home; chmod 700 /run/user/1'";
       ExecStart = "/lib/systemd/systemd --user";
-      Environment = [ "XDG_RUNTIME_DIR=/run/user/1" "HOME=/etc/home" "XDG_CONFIG_HOME=/etc/home/.config" ];
+      Environment = [ "XDG_RUNTIME_DIR=/run/user/1" "HOME=/etc/home" "XDG_STATE_HOME=/run/state" "XDG_CONFIG_HOME=/etc/home/.config" ];
       Delegate = true;
     };
   };
@@ -189,4 +189,9 @@ fn a_users_artifacts_are_made_in_the_users_ram() {
         .unwrap();
     machine.wait("the restart", "test $(grep -c start /run/user/1/told) = 2").unwrap();
     verify(&machine);
+
+    machine.sh("echo '{\"schema\":1,\"artifacts\":{}}' > /etc/home/.config/artifacts/manifest.json").unwrap();
+    machine.sh(&as_user("systemctl --user restart artifacts-clean")).unwrap();
+    let left = "find /run/user/1/artifacts.d /run/state /run/user/1/mail ! -type d";
+    assert_eq!(machine.sh(left).unwrap(), "/run/state/artifacts/audit.jsonl");
 }

@@ -153,6 +153,7 @@ mod tests {
             unit: "artifact-a.service".to_owned(),
             bind_units: vec![],
             installers: vec![],
+            on_target: false,
             files: [(Name::new("f").unwrap(), file)].into(),
         }
     }

@@ -1,12 +1,13 @@
 //! `artifacts-target`: are an artifact's files complete, and what to do when that changes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use artifacts_target::accounts::Accounts;
 use artifacts_target::check::check;
 use artifacts_target::manifest::{self, Manifest};
+use artifacts_target::place::{self, Farm};
 use artifacts_target::watch::{self, Options};
 use clap::{Parser, Subcommand};
 
@@ -27,6 +28,18 @@ enum Command {
         /// The manifest.
         #[arg(default_value = manifest::DEFAULT)]
         manifest: PathBuf,
+    },
+    /// Removes what was made here and is no longer declared.
+    Clean {
+        /// The manifest.
+        #[arg(default_value = manifest::DEFAULT)]
+        manifest: PathBuf,
+        /// The folder in RAM with the files' bytes.
+        #[arg(long, default_value = "/run/artifacts.d")]
+        bytes: PathBuf,
+        /// The folder of links to them.
+        #[arg(long, default_value = "/run/artifacts")]
+        links: PathBuf,
     },
     /// Follows the artifacts' files and tells systemd when something changes.
     Watch {
@@ -49,6 +62,7 @@ fn main() -> ExitCode {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let done = match Arguments::parse().command {
         Command::Check { name, manifest } => checked(&name, &manifest, runtime.as_deref()),
+        Command::Clean { manifest, bytes, links } => cleaned(&manifest, &bytes, &links, runtime.as_deref()),
         Command::Watch { manifest, state, user, grace } => {
             let grace = Duration::from_secs(grace);
             watched(&Options { manifest, state, user, runtime, grace })
@@ -78,13 +92,19 @@ impl From<manifest::Error> for Failed {
     }
 }
 
+impl From<place::Error> for Failed {
+    fn from(error: place::Error) -> Self {
+        Self { message: error.to_string(), help: error.help().map(str::to_owned) }
+    }
+}
+
 impl From<watch::Error> for Failed {
     fn from(error: watch::Error) -> Self {
         Self { message: error.to_string(), help: error.help().map(str::to_owned) }
     }
 }
 
-fn checked(name: &str, path: &std::path::Path, runtime: Option<&str>) -> Result<(), Failed> {
+fn checked(name: &str, path: &Path, runtime: Option<&str>) -> Result<(), Failed> {
     let manifest = Manifest::read(path, runtime)?;
     let (name, artifact) = manifest.artifact(name, path)?;
     let faults = check(artifact, &mut Accounts::default());
@@ -95,6 +115,23 @@ fn checked(name: &str, path: &std::path::Path, runtime: Option<&str>) -> Result<
     let help =
         artifact.installers.first().map(|unit| format!("its backend puts it there: see `systemctl status {unit}`"));
     Err(Failed { message: lines.join("\nartifacts-target: "), help })
+}
+
+fn cleaned(manifest: &Path, bytes: &Path, links: &Path, runtime: Option<&str>) -> Result<(), Failed> {
+    let manifest = Manifest::read(manifest, runtime)?;
+    if !bytes.exists() {
+        return Ok(());
+    }
+    let farm = Farm::open(bytes, links)?;
+    let (gone, mut failed) = farm.clean(&farm.lock()?, &manifest.made_here())?;
+    for name in gone {
+        eprintln!("artifact `{name}` is no longer declared: removed");
+    }
+    let Some(last) = failed.pop() else { return Ok(()) };
+    for why in failed {
+        eprintln!("artifacts-target: {why}");
+    }
+    Err(last.into())
 }
 
 fn watched(options: &Options) -> Result<(), Failed> {

@@ -1,6 +1,6 @@
 //! The manifest: what the Nix modules say of a target's deployed files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_spec::Name;
@@ -34,6 +34,9 @@ pub struct Artifact {
     /// Units that put its files in place.
     #[serde(default)]
     pub installers: Vec<String>,
+    /// Whether they are made here.
+    #[serde(default)]
+    pub on_target: bool,
     /// Its files.
     pub files: BTreeMap<Name, File>,
 }
@@ -128,6 +131,13 @@ impl Manifest {
             file.path = expand(&file.path, runtime);
         }
         Ok(manifest)
+    }
+
+    /// The artifacts that are made here, each with the paths of its files.
+    pub fn made_here(&self) -> BTreeMap<Name, BTreeSet<PathBuf>> {
+        let here = self.artifacts.iter().filter(|(_, artifact)| artifact.on_target);
+        let paths = |artifact: &Artifact| artifact.files.values().map(|file| PathBuf::from(&file.path)).collect();
+        here.map(|(name, artifact)| (name.clone(), paths(artifact))).collect()
     }
 
     /// One artifact. `path` is for the message.

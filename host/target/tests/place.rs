@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -154,6 +154,111 @@ fn whoever_is_stopped_at_any_step_leaves_complete_files_or_none() {
         let steps = (0..100).find(|stop| run(*stop, replace)).unwrap();
         assert!(steps > 8, "only {steps} steps were enumerated");
     }
+}
+
+/// Two artifacts, `a` with a link outside of the farm, and what `kept` declares.
+struct Two {
+    run: Run,
+    kept: BTreeMap<Name, BTreeSet<PathBuf>>,
+}
+
+impl Two {
+    fn new() -> Self {
+        let run = Run::new();
+        let farm = run.farm();
+        activate(&run, &farm, &files("1", "2")).unwrap();
+        let lock = farm.lock().unwrap();
+        farm.link(&lock, &name("a"), &name("one"), &run.path("lib/attic/secrets/one")).unwrap();
+        farm.put(&lock, &name("b"), &files("3", "4")).unwrap();
+        farm.link(&lock, &name("b"), &name("one"), &run.path("artifacts/b/one")).unwrap();
+        farm.link(&lock, &name("b"), &name("one"), &run.path("artifacts/b/moved")).unwrap();
+        drop(lock);
+        let kept = [(name("b"), [run.path("artifacts/b/moved")].into())].into();
+        Self { run, kept }
+    }
+
+    fn clean(&self, farm: &Farm) -> (Vec<String>, Vec<String>) {
+        let (gone, failed) = farm.clean(&farm.lock().unwrap(), &self.kept).unwrap();
+        (gone, failed.iter().map(ToString::to_string).collect())
+    }
+
+    /// Every name below, relative.
+    fn names(&self) -> Vec<String> {
+        let mut open = vec![self.run.path("")];
+        let mut names = Vec::new();
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    open.push(entry.path());
+                } else {
+                    names.push(entry.path().strip_prefix(self.run.path("")).unwrap().display().to_string());
+                }
+            }
+        }
+        names.sort();
+        names
+    }
+}
+
+const CLEANED: [&str; 4] =
+    ["artifacts.d/links/b", "artifacts.d/now/b/one", "artifacts.d/now/b/two", "artifacts/b/moved"];
+
+#[test]
+fn what_is_no_longer_declared_goes_and_nothing_else() {
+    let two = Two::new();
+    assert_eq!(two.clean(&two.run.farm()), (vec!["a".to_owned()], vec![]));
+    assert_eq!(two.names(), CLEANED);
+    assert_eq!(fs::read_to_string(two.run.path("artifacts/b/moved")).unwrap(), "3");
+    // Where others may have had something, only the link went.
+    assert!(!two.run.path("artifacts/a").exists() && two.run.path("lib/attic").exists());
+    let farm = two.run.farm().with_steps(|_| Err(io::Error::other("nothing is left to do")));
+    assert_eq!(two.clean(&farm), (vec![], vec![]));
+}
+
+#[test]
+fn cleaning_that_is_stopped_at_any_step_goes_on_the_next_time() {
+    let run = |stop: usize| {
+        let two = Two::new();
+        let steps = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&steps);
+        // As a kill does, it never comes back to life.
+        let farm = two.run.farm().with_steps(move |_| {
+            counted.set(counted.get() + 1);
+            if counted.get() > stop { Err(io::Error::other("stopped")) } else { Ok(()) }
+        });
+        two.clean(&farm);
+        for (file, text) in [("artifacts/a/one", "1"), ("artifacts/a/two", "2"), ("lib/attic/secrets/one", "1")] {
+            let link = two.run.path(file);
+            let there = fs::symlink_metadata(&link).is_ok();
+            assert!(!there || fs::read_to_string(&link).is_ok_and(|found| found == text), "{file} after {stop} steps");
+        }
+        assert_eq!(fs::read_to_string(two.run.path("artifacts/b/moved")).unwrap(), "3", "after {stop} steps");
+        two.clean(&two.run.farm());
+        assert_eq!(two.names(), CLEANED, "after {stop} steps");
+        steps.get() <= stop
+    };
+    let steps = (0..100).find(|stop| run(*stop)).unwrap();
+    assert!(steps > 8, "only {steps} steps were enumerated");
+}
+
+#[test]
+fn cleaning_removes_only_its_own_links_and_is_led_nowhere() {
+    let two = Two::new();
+    let theirs = two.run.path("artifacts/a/one");
+    fs::remove_file(&theirs).unwrap();
+    symlink("/run/agenix/a/one", &theirs).unwrap();
+    // A service's folder became a link to one of root's with a link that looks the same.
+    let led = two.run.path("led");
+    fs::rename(two.run.path("lib/attic"), &led).unwrap();
+    chown(two.run.path("lib"), Some(4711), Some(4711)).expect("these tests need root");
+    symlink(&led, two.run.path("lib/attic")).unwrap();
+    let (gone, failed) = two.clean(&two.run.farm());
+    assert!(gone.is_empty() && failed.len() == 1 && failed[0].contains("lib/attic"), "{failed:?}");
+    assert!(fs::symlink_metadata(led.join("secrets/one")).is_ok());
+    assert!(!two.run.path("artifacts.d/now/a").exists(), "the value goes all the same");
+    fs::remove_file(two.run.path("lib/attic")).unwrap();
+    assert_eq!(two.clean(&two.run.farm()), (vec!["a".to_owned()], vec![]));
+    assert_eq!(fs::read_link(&theirs).unwrap(), Path::new("/run/agenix/a/one"));
 }
 
 #[test]

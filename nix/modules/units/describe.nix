@@ -96,13 +96,16 @@ rec {
       map (
         one:
         lib.nameValuePair one.artifact.name {
-          inherit (one) unit installers;
+          inherit (one) unit installers onTarget;
           inherit (one.artifact) bindUnits;
           files = lib.mapAttrs (_: file) one.files;
         }
       ) artifacts
     );
   };
+
+  # What changes when an artifact has to be made or placed anew. Another generator is no reason.
+  changes = one: builtins.hashString "sha256" (builtins.toJSON (removeAttrs (declaration one) [ "generator" ]));
 
   # The spec of what is made here.
   spec = kind: builtins.toJSON {

@@ -46,7 +46,18 @@ let
       Service.Environment = [
         "PATH=${lib.makeBinPath (lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ [ pkgs.coreutils ])}:/usr/bin:/bin"
       ];
-      Service.ExecStart = command [
+      Service.ExecStart = activate one;
+      # A switch has it look again, without a stop of what is bound to it.
+      Service.ExecReload = activate one;
+      Unit.X-ReloadIfChanged = true;
+      Unit.X-SwitchMethod = "reload";
+      Unit.X-Reload-Triggers = [ (all.changes one) ];
+    };
+
+  activate =
+    one:
+    "${
+      command [
         (program "artifacts")
         "--spec"
         "${folder}/target.json"
@@ -54,11 +65,7 @@ let
         "--links"
         cfg.directory
       ]
-      + " --bytes %t/artifacts.d "
-      + command [
-        one.artifact.instance
-      ];
-    };
+    } --bytes %t/artifacts.d ${command [ one.artifact.instance ]}";
 
   unitOf =
     one:
@@ -92,6 +99,26 @@ let
       RuntimeDirectory = "artifacts-watch";
       RuntimeDirectoryMode = "0700";
       RuntimeDirectoryPreserve = "yes";
+      NoNewPrivileges = true;
+    };
+    Install.WantedBy = [ "default.target" ];
+  };
+
+  # A switch restarts it with every other manifest.
+  cleaner = {
+    Unit.Description = "Removal of artifacts that are no longer declared";
+    Unit.X-Restart-Triggers = [ (builtins.hashString "sha256" all.manifest) ];
+    Service = {
+      Type = "oneshot";
+      RemainAfterExit = true;
+      ExecStart = "${
+        command [
+          (program "artifacts-target")
+          "clean"
+          "--links"
+          cfg.directory
+        ]
+      } --bytes %t/artifacts.d ${command [ "${folder}/manifest.json" ]}";
       NoNewPrivileges = true;
     };
     Install.WantedBy = [ "default.target" ];
@@ -145,6 +172,7 @@ in
         lib.listToAttrs (map (one: lib.nameValuePair "artifact-${one.name}" (unitOf one)) artifacts)
         // {
           artifacts-watch = watcher;
+          artifacts-clean = cleaner;
         }
       );
     })

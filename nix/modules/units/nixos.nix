@@ -59,17 +59,11 @@ let
       # What the backends did is recorded there.
       serviceConfig.LogsDirectory = "artifacts";
       serviceConfig.LogsDirectoryMode = "0700";
-      serviceConfig.ExecStart = command [
-        (program "artifacts")
-        "--spec"
-        "${folder}/target.json"
-        "--audit-log"
-        "/var/log/artifacts/audit.jsonl"
-        "activate"
-        "--links"
-        cfg.directory
-        one.artifact.instance
-      ];
+      serviceConfig.ExecStart = activate one;
+      # A switch has it look again, without a stop of what is bound to it.
+      reloadIfChanged = true;
+      reloadTriggers = [ (all.changes one) ];
+      serviceConfig.ExecReload = activate one;
     }
     // lib.optionalAttrs one.early {
       # The default ones would order it after what comes after the making of users.
@@ -78,6 +72,20 @@ let
       before = makesUsers ++ [ "shutdown.target" ];
       conflicts = [ "shutdown.target" ];
     };
+
+  activate =
+    one:
+    command [
+      (program "artifacts")
+      "--spec"
+      "${folder}/target.json"
+      "--audit-log"
+      "/var/log/artifacts/audit.jsonl"
+      "activate"
+      "--links"
+      cfg.directory
+      one.artifact.instance
+    ];
 
   unitOf =
     one:
@@ -117,16 +125,45 @@ let
       RuntimeDirectoryMode = "0700";
       RuntimeDirectoryPreserve = "yes";
       CapabilityBoundingSet = [ "CAP_DAC_READ_SEARCH" ];
-      IPAddressDeny = "any";
-      LockPersonality = true;
-      MemoryDenyWriteExecute = true;
-      NoNewPrivileges = true;
-      RestrictAddressFamilies = [ "AF_UNIX" ];
-      RestrictNamespaces = true;
-      RestrictRealtime = true;
-      RestrictSUIDSGID = true;
-      SystemCallArchitectures = "native";
-    };
+    }
+    // confined;
+  };
+
+  # A switch restarts it with every other manifest.
+  cleaner = {
+    description = "Removal of artifacts that are no longer declared";
+    wantedBy = [ "multi-user.target" ];
+    stopIfChanged = false;
+    restartTriggers = [ (builtins.hashString "sha256" all.manifest) ];
+    serviceConfig = {
+      Type = "oneshot";
+      RemainAfterExit = true;
+      ExecStart = command [
+        (program "artifacts-target")
+        "clean"
+        "--links"
+        cfg.directory
+        "${folder}/manifest.json"
+      ];
+      # Links may lie in folders of services.
+      CapabilityBoundingSet = [
+        "CAP_DAC_OVERRIDE"
+        "CAP_FOWNER"
+      ];
+    }
+    // confined;
+  };
+
+  confined = {
+    IPAddressDeny = "any";
+    LockPersonality = true;
+    MemoryDenyWriteExecute = true;
+    NoNewPrivileges = true;
+    RestrictAddressFamilies = [ "AF_UNIX" ];
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallArchitectures = "native";
   };
 
   binding =
@@ -200,7 +237,10 @@ in
 
       systemd = lib.mkIf active {
         services = lib.mkMerge [
-          { artifacts-watch = watcher; }
+          {
+            artifacts-watch = watcher;
+            artifacts-clean = cleaner;
+          }
           (lib.listToAttrs (map (one: lib.nameValuePair "artifact-${one.name}" (unitOf one)) artifacts))
           (boundOf "services")
         ];

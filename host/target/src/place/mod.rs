@@ -3,7 +3,9 @@
 //! Their bytes lie in RAM, one folder an artifact, which appears there whole, in one rename. Where a file was declared to
 //! be, a link leads to it. Whoever is stopped half-way leaves an artifact as it was, or whole; the next run mends the rest.
 
+mod clean;
 mod read;
+mod record;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,8 @@ use walk::{ours, walk};
 /// The folder of the artifacts that are there, and that of those which are being made.
 const NOW: &str = "now";
 const NEW: &str = "new";
+/// The folder of notes where links to them are.
+const LINKS: &str = "links";
 /// A link before it takes its place. The lock keeps it single.
 const NEW_LINK: &str = ".artifacts-new";
 
@@ -116,6 +120,7 @@ pub struct Access {
 /// The folder in RAM with the bytes, and the farm of links.
 pub struct Farm {
     path: PathBuf,
+    links: PathBuf,
     bytes: OwnedFd,
     step: Box<dyn Fn(&'static str) -> io::Result<()>>,
 }
@@ -131,10 +136,10 @@ impl Farm {
         if !in_ram(&folder).map_err(|why| at(bytes, why))? {
             return Err(Error::OnDisk { path: bytes.to_owned() });
         }
-        for name in [NOW, NEW] {
-            make(&folder, name, 0o711).map_err(|why| at(&bytes.join(name), why))?;
+        for (name, mode) in [(NOW, 0o711), (NEW, 0o711), (LINKS, 0o700)] {
+            make(&folder, name, mode).map_err(|why| at(&bytes.join(name), why))?;
         }
-        Ok(Self { path: bytes.to_owned(), bytes: folder, step: Box::new(|_| Ok(())) })
+        Ok(Self { path: bytes.to_owned(), links: links.to_owned(), bytes: folder, step: Box::new(|_| Ok(())) })
     }
 
     /// Calls `step` before each thing that is done to the file system; an error ends it there. For tests of crash safety.
@@ -199,7 +204,7 @@ impl Farm {
     fn try_put(&self, artifact: &Name, files: &BTreeMap<Name, (&[u8], Access)>) -> io::Result<()> {
         let new = openat(&self.bytes, NEW, FOLDER, Mode::empty())?;
         let now = openat(&self.bytes, NOW, FOLDER, Mode::empty())?;
-        self.remove(&new, artifact)?;
+        self.remove(&new, artifact.as_str())?;
         (self.step)("make the folder")?;
         let folder = make(&new, artifact.as_str(), 0o700)?;
         for (name, (bytes, access)) in files {
@@ -211,7 +216,7 @@ impl Farm {
         match renameat_with(&new, artifact.as_str(), &now, artifact.as_str(), RenameFlags::NOREPLACE) {
             Err(Errno::EXIST) => {
                 renameat_with(&new, artifact.as_str(), &now, artifact.as_str(), RenameFlags::EXCHANGE)?;
-                self.remove(&new, artifact)
+                self.remove(&new, artifact.as_str())
             }
             done => Ok(done?),
         }
@@ -229,8 +234,8 @@ impl Farm {
     }
 
     /// Removes a folder of files that is no longer, or not yet, in place.
-    fn remove(&self, from: &OwnedFd, artifact: &Name) -> io::Result<()> {
-        let folder = match openat(from, artifact.as_str(), FOLDER, Mode::empty()) {
+    fn remove(&self, from: &OwnedFd, artifact: &str) -> io::Result<()> {
+        let folder = match openat(from, artifact, FOLDER, Mode::empty()) {
             Ok(folder) => folder,
             Err(Errno::NOENT) => return Ok(()),
             Err(why) => return Err(why.into()),
@@ -240,7 +245,7 @@ impl Farm {
             unlinkat(&folder, OsStr::from_bytes(&entry), AtFlags::empty())?;
         }
         (self.step)("remove the old folder")?;
-        Ok(unlinkat(from, artifact.as_str(), AtFlags::REMOVEDIR)?)
+        Ok(unlinkat(from, artifact, AtFlags::REMOVEDIR)?)
     }
 
     /// Gives a file that is there its mode, owner and group. Whether anything differed.
@@ -270,6 +275,7 @@ impl Farm {
             return Err(at(path, Errno::INVAL));
         };
         let folder = walk(parent, true)?;
+        self.note(artifact.as_str(), path)?;
         match readlinkat(&folder, name, Vec::new()) {
             Ok(found) if found.to_bytes() == to.as_os_str().as_bytes() => return Ok(false),
             Ok(_) | Err(Errno::NOENT) => {}
