@@ -1,8 +1,10 @@
 //! The main job from a flake: real Nix, a derivation that is realised, and age on what was stored.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
@@ -49,6 +51,55 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
     export("web2")?.ends(1).says("this one is broken");
     checkout.run(&["sops-config", "per-machine/web1/"])?.ends(0);
     checkout.run(&["backend", "list"])?.ends(1).says("agenix").says("this one is broken");
+    Ok(())
+}
+
+/// Every stored file with its bytes, by path.
+fn stored(checkout: &Checkout) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![checkout.path().join("secrets")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.file_name() == Some(".artifacts".as_ref()) {
+            } else if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.clone(), fs::read(path)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let [web1, web2, admin] = ["web1", "web2", "admin"].map(|name| checkout.key(name));
+    let [web1, web2, admin] = [web1?, web2?, admin?];
+    let common = format!(
+        r#"artifacts.config.agenix.publicUserKeys = [ "{admin}" ];
+           artifacts.store.common = {{ shared = true; files.f = {{ }};
+             generator = pkgs.writers.writeBash "c" "echo for all > $out/f"; }};"#
+    );
+    checkout.flake(&(machine("web1", &web1, &common) + &machine("web2", &web2, &common)))?;
+    checkout.run(&["generate"])?.ends(0).says("3 made");
+    let before = stored(&checkout)?;
+    let broken = machine("web2", &web2, &format!("{common} environment = throw \"this one is broken\";"));
+    checkout.flake(&(machine("web1", &web1, &common) + &broken))?;
+    let key = checkout.key_file("admin");
+    let key = key.to_str().unwrap();
+    let cannot = "who reads it cannot be told: nixos web2 did not evaluate";
+    checkout.run(&["-i", key, "rekey", "--all", "shared/"])?.ends(1).says(cannot);
+    checkout.run(&["-i", key, "--accept-readers", "rekey", "shared/common"])?.ends(1).says("this one is broken");
+    checkout.run(&["generate", "--regenerate", "common"])?.ends(1).says(cannot);
+    let mut set = checkout.command(&["--accept-readers", "set", "common", "f"])?;
+    fs::write(checkout.home().join("value"), "by hand")?;
+    let set = set.stdin(fs::File::open(checkout.home().join("value"))?).output()?;
+    assert!(!set.status.success() && String::from_utf8_lossy(&set.stderr).contains("web2 did not"), "{set:?}");
+    checkout.run(&["-i", key, "edit", "--dry-run", "common", "f"])?.ends(1).says(cannot);
+    checkout.run(&["prune", "--yes"])?.never_says("removed");
+    assert_eq!(stored(&checkout)?, before);
     Ok(())
 }
 

@@ -45,6 +45,9 @@ pub fn preview(
     opens: bool,
 ) -> Result<Report, Failure> {
     let survey = look(run, rooms, instance)?;
+    if let Some(fault) = unknown_readers(run, instance, file) {
+        return Err(fault);
+    }
     let mut report = run.rows(std::iter::once(instance), &survey);
     report.readers =
         consent::changes(run, std::iter::once(instance), &survey, plaintext(instance, file, &survey, opens))?;
@@ -62,6 +65,15 @@ fn plaintext(instance: &Instance, file: &Name, survey: &Survey, opens: bool) -> 
     let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
     let opens = opens || instance.secret_files().any(|name| name != file);
     if lies && opens { Plaintext::Stored } else { Plaintext::New }
+}
+
+/// Whether a file is encrypted to anybody: a public one is not.
+fn is_sealed(instance: &Instance, file: &Name) -> bool {
+    instance.files.get(file).is_some_and(|file| file.secret)
+}
+
+fn unknown_readers(run: &Run, instance: &Instance, file: &Name) -> Option<Failure> {
+    run.unknown_readers(instance).filter(|_| is_sealed(instance, file))
 }
 
 fn only(instance: &Instance) -> BTreeSet<InstanceName> {
@@ -86,11 +98,10 @@ impl<'a> Setting<'a> {
         }
         let survey = look(run, rooms, instance)?;
         Run::warn_of_missing_walls(rooms, output);
-        // A public file is encrypted to nobody.
-        let sealed = instance.files.get(file).is_some_and(|file| file.secret);
+        let sealed = is_sealed(instance, file);
         let sought =
             std::iter::once(instance).filter(|_| sealed || survey.found.values().all(|found| found.receipt.is_none()));
-        if let Some(fault) = run.unknown_readers(instance).filter(|_| sealed) {
+        if let Some(fault) = unknown_readers(run, instance, file) {
             return Err(fault);
         }
         let (consent, _) =

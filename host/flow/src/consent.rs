@@ -193,4 +193,30 @@ mod tests {
         assert_eq!(joined("per-machine/web1/a", &more, Plaintext::New), Some(0));
         assert_eq!(joined("per-machine/web1/a", &more, Plaintext::Stored), Some(2), "nobody agreed about `key`");
     }
+
+    #[test]
+    fn nothing_is_written_for_readers_that_are_not_those_that_were_agreed_to() {
+        let spec = r#"{"schema": 1, "backends": {}, "targets": [{"kind": "nixos", "name": "web1", "config": {}, "artifacts": {
+            "a": {"backend": "agenix", "files": {"f": {}}, "generator": {"path": "/g"}}}}]}"#;
+        let resolved = artifacts_plan::instances(&artifacts_spec::parse(spec).unwrap(), None);
+        let instance = resolved.instances.values().next().unwrap();
+        let read_by = |readers: &[&str]| Found {
+            state: artifacts_plan::State::Absent,
+            readers: vec![("f".to_owned(), readers.iter().map(ToString::to_string).collect())],
+            receipt: None,
+            fingerprint: None,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = Readers::open(folder.path().join("readers"), Path::new("/one")).unwrap();
+        let survey =
+            Survey { found: BTreeMap::from([(instance.name.clone(), read_by(&["web1"]))]), ..Survey::default() };
+        let asked = Asked::new(&known, std::iter::once(instance), &survey, Plaintext::New);
+        let consent = asked.settle(&mut known, false).unwrap();
+        assert!(consent.covers(instance, &read_by(&["web1"])).is_ok());
+        for others in [&["web1", "evil"][..], &["evil"], &[]] {
+            assert!(consent.covers(instance, &read_by(others)).is_err(), "{others:?}");
+        }
+        let refused = Consent::default().covers(instance, &read_by(&["web1"])).unwrap_err();
+        assert_eq!(refused.message, "nobody was asked about its readers");
+    }
 }
