@@ -102,6 +102,25 @@ fn a_broken_machine_is_no_matter_to_those_that_are_named() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_is_adopted_needs_no_other_target() -> Result<()> {
+    let checkout = fleet()?;
+    checkout.run(&["generate"])?.ends(0);
+    let receipt = checkout.path().join("secrets/per-machine/web1/own/receipt.json");
+    fs::remove_file(&receipt)?;
+    let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
+    let (web1, web2) = text.split_once("nixosConfigurations.web2").unwrap();
+    let broken = web2.replacen("nixpkgs.hostPlatform", "environment = throw \"broken\"; nixpkgs.hostPlatform", 1);
+    checkout.write("flake.nix", &format!("{web1}nixosConfigurations.web2{broken}"))?;
+    checkout.evaluated()?;
+    checkout.run(&["adopt", "per-machine/web1/own"])?.ends(0).says("adopted per-machine/web1/own");
+    assert_eq!(checkout.evaluated()?, ["nixos web1"]);
+    assert!(receipt.exists());
+    // Without a selector all is meant, and what does not evaluate is said.
+    checkout.run(&["adopt"])?.ends(1).says("broken");
+    Ok(())
+}
+
 /// What Nix says of one of the example's machines.
 fn peer_key(checkout: &Checkout, machine: &str) -> Result<String> {
     let attribute = format!(".#nixosConfigurations.{machine}.config.networking.wireguard.interfaces.wg0.peers");

@@ -21,8 +21,8 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::begin(global, output)?;
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let run = Run::of(global, output, &selectors)?;
         let chosen = run.choose(&selectors);
         let reach = run.with_dependencies(&chosen.names);
         let mut rooms = run.rooms()?;
