@@ -1,0 +1,259 @@
+//! One time through everything that could be evaluated.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use artifacts_flow::{Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers};
+use artifacts_plan::Instance;
+use artifacts_report::{Done, Failure, Report, reader_changes};
+use artifacts_spec::InstanceName;
+use artifacts_trust::Readers;
+
+use super::questions::{ask, prompt_failure, questions};
+use super::{Options, Whole};
+use crate::args::Global;
+use crate::output::Output;
+use crate::rooms::{Chosen, Run};
+use crate::{consent, dry_run, person, writing};
+
+/// What came of a pass.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Public files, which Nix can read from now on.
+    NewValues,
+    /// Nothing that an evaluation depends on.
+    NoValues,
+}
+
+/// One pass.
+pub struct Pass<'a> {
+    pub options: &'a Options,
+    pub run: &'a Run,
+    pub global: &'a Global,
+    pub output: &'a Output,
+    pub chosen: &'a Chosen,
+}
+
+/// What there is to do, and what it was found to be.
+struct Found {
+    survey: Survey,
+    steps: Vec<Step>,
+}
+
+impl Found {
+    fn names(&self) -> BTreeSet<InstanceName> {
+        self.steps.iter().map(|step| step.name.clone()).collect()
+    }
+}
+
+impl Pass<'_> {
+    pub fn go(&self, whole: &mut Whole) -> Result<Made, Failure> {
+        self.check_answers(whole)?;
+        let mut rooms = self.run.rooms()?;
+        let (mut found, mut writers) = self.look(&mut rooms);
+        Run::warn_of_missing_walls(&rooms, self.output);
+        let mut report = self.run.report(self.chosen, &found.survey);
+        report.errors.extend(found.survey.errors.iter().cloned());
+        // What is agreed to from here on does not count as known before.
+        let known = self.run.readers()?;
+        if self.options.dry_run {
+            self.describe(&rooms, &found, &known, &whole.inputs, &mut report)?;
+            whole.take(report);
+            return Ok(Made::NoValues);
+        }
+        let sought = found.names();
+        let consent = self.admit(&mut rooms, &mut found, &writers, &known, whole, &mut report)?;
+        let made = self.make(&mut rooms, &mut found, &consent, &mut writers, whole, &mut report)?;
+        whole.settled.extend(self.chosen.names.iter().filter(|name| !self.is_blocked(name)).cloned());
+        whole.failed.extend(sought.difference(&made).cloned());
+        whole.take(report);
+        let public = self.run.instances(&made).any(|instance| instance.public_files().next().is_some());
+        Ok(if public { Made::NewValues } else { Made::NoValues })
+    }
+
+    fn is_blocked(&self, name: &InstanceName) -> bool {
+        self.run.instances.get(name).is_some_and(|instance| instance.blocked)
+    }
+
+    /// An answer to nothing is a mistake; but the questions of what is blocked are not known yet.
+    fn check_answers(&self, whole: &Whole) -> Result<(), Failure> {
+        let known = !self.run.is_in_part() && !self.run.instances.values().any(|instance| instance.blocked);
+        match whole.answers.as_ref().filter(|_| known) {
+            Some(answers) => answers.check_used(self.run.all_prompts()).map_err(|e| prompt_failure(&e)),
+            None => Ok(()),
+        }
+    }
+
+    fn look(&self, rooms: &mut Rooms<'_>) -> (Found, Writers) {
+        let Self { options, run, chosen, .. } = *self;
+        let reach = run.with_dependencies(&chosen.names);
+        let wanted = Wanted { stale: options.stale, regenerate: options.regenerate };
+        let look = |rooms: &mut Rooms<'_>| {
+            let survey = artifacts_flow::survey(rooms, &run.instances, &reach);
+            let steps = artifacts_flow::steps(&run.instances, &run.ordered, &chosen.names, &survey, wanted);
+            Found { survey, steps }
+        };
+        let found = look(rooms);
+        if options.dry_run || found.steps.is_empty() {
+            // Nothing is written, not even a lock, when there is nothing to do.
+            return (found, Writers::default());
+        }
+        // It is looked at again under the lock: what is found then holds until it is replaced.
+        let writers = Writers::lock(rooms, run.instances(&reach), &writing::options(self.global, run));
+        (look(rooms), writers)
+    }
+
+    /// What would be made, for whom, and what would be read for it.
+    fn describe(
+        &self,
+        rooms: &Rooms<'_>,
+        found: &Found,
+        known: &Readers,
+        inputs: &Inputs,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let Self { run, output, .. } = *self;
+        let Found { survey, steps } = found;
+        let would = found.names();
+        report.readers = consent::changes(run, run.instances(&would), survey, Plaintext::New)?;
+        let asked = Readings::new(rooms, known, &run.instances, survey, steps, inputs);
+        report.readings = asked.unknown(rooms, run.trust())?;
+        dry_run::describe(report, run, survey, &would);
+        mark(report, steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
+        if !output.json() {
+            output.painted(&reader_changes(&report.readers));
+            output.painted(&artifacts_report::readings(&report.readings));
+        }
+        Ok(())
+    }
+
+    /// Leaves the steps that can be taken, agreed to and with all that they read; why not of the others is in the report.
+    fn admit(
+        &self,
+        rooms: &mut Rooms<'_>,
+        found: &mut Found,
+        writers: &Writers,
+        known: &Readers,
+        whole: &mut Whole,
+        report: &mut Report,
+    ) -> Result<Consent, Failure> {
+        let Self { run, global, output, .. } = *self;
+        let Found { survey, steps } = found;
+        self.keep(steps, report, |instance| {
+            let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
+            let unknown = run.unknown_readers(instance).filter(|_| lies);
+            whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
+        });
+        // Nobody is asked to agree to what cannot be made.
+        if global.no_input || person::terminal().is_none() {
+            artifacts_prompt::all_answered(&questions(run, steps), whole.answers.as_ref())
+                .map_err(|e| prompt_failure(&e))?;
+        }
+        let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
+        let (consent, readers) =
+            consent::settle(run, global, output, run.instances(&names), survey, Plaintext::New, &[])?;
+        report.readers = readers;
+        self.keep(steps, report, |instance| consent.fault(instance));
+        let asked = Readings::new(rooms, known, &run.instances, survey, steps, &whole.inputs);
+        let (allowed, readings) = consent::readings(run, global, output, rooms, asked)?;
+        report.readings = readings;
+        whole.inputs.allow(allowed);
+        self.keep(steps, report, |instance| whole.inputs.refusal(instance));
+        whole.inputs.read(rooms, &run.instances, steps);
+        self.keep(steps, report, |instance| whole.inputs.fault(instance));
+        Ok(consent)
+    }
+
+    fn keep(&self, steps: &mut Vec<Step>, report: &mut Report, fault: impl FnMut(&Instance) -> Option<Failure>) {
+        let (fit, refused) = artifacts_flow::admit(std::mem::take(steps), &self.run.instances, fault);
+        *steps = fit;
+        report.errors.extend(refused);
+    }
+
+    /// Asks all questions, then makes. Returns what was made.
+    fn make(
+        &self,
+        rooms: &mut Rooms<'_>,
+        found: &mut Found,
+        consent: &Consent,
+        writers: &mut Writers,
+        whole: &mut Whole,
+        report: &mut Report,
+    ) -> Result<BTreeSet<InstanceName>, Failure> {
+        let Self { options, run, global, output, .. } = *self;
+        let Found { survey, steps } = found;
+        if steps.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        rooms.sandbox = Some(run.sandbox()?);
+        let answers = &ask(run, steps, whole.answers.as_ref(), global.no_input)?;
+        let work = Work { instances: &run.instances, survey, steps, answers, consent, jobs: options.jobs };
+        let made = self.carry_out(rooms, &work, &mut whole.inputs, writers, report);
+        survey.made(&made, &run.instances);
+        mark_made(report, steps, &made, survey);
+        writing::tell_git(run, writers, output);
+        Ok(made)
+    }
+
+    /// Failures go into the report. Returns what was made.
+    fn carry_out(
+        &self,
+        rooms: &mut Rooms<'_>,
+        work: &Work<'_>,
+        inputs: &mut Inputs,
+        writers: &mut Writers,
+        report: &mut Report,
+    ) -> BTreeSet<InstanceName> {
+        let output = self.output;
+        let mut made = BTreeSet::new();
+        let total = work.steps.len();
+        let mut tell = |event: &Event<'_>| match event {
+            Event::Begun(name) => output.progress(&format!("making {name}")),
+            Event::Made { name, public } => {
+                made.insert((*name).clone());
+                output.progress(&format!("made {name} ({} of {total})", made.len()));
+                output.painted(public);
+            }
+            Event::Failed { name, output: said, .. } => {
+                if let Some(said) = said {
+                    self.show(name, said.expose());
+                }
+            }
+        };
+        report.errors.extend(artifacts_flow::make(rooms, work, inputs, writers, &mut tell));
+        made
+    }
+
+    /// What a generator said may hold a secret: it is shown to the person who asks for it, and nowhere else.
+    fn show(&self, name: &InstanceName, said: &[u8]) {
+        let output = self.output;
+        if said.is_empty() {
+            return;
+        }
+        if output.secrets_too {
+            output.note(&format!("what was said while {name} was made:"));
+            let mut stderr = std::io::stderr();
+            let _ = writeln!(stderr, "{}", artifacts_report::escaped(&String::from_utf8_lossy(said)));
+        } else {
+            output.note(&format!(
+                "{} bytes were said while {name} was made, and may hold a secret; `--show-output` shows them",
+                said.len(),
+            ));
+        }
+    }
+}
+
+fn mark(report: &mut Report, steps: &[Step], done: &dyn Fn(&Step) -> Done) {
+    for step in steps {
+        let name = step.name.to_string();
+        if let Some(row) = report.instances.iter_mut().find(|row| row.name == name) {
+            row.done = Some(done(step));
+        }
+    }
+}
+
+fn mark_made(report: &mut Report, steps: &[Step], made: &BTreeSet<InstanceName>, survey: &Survey) {
+    let steps: Vec<Step> = steps.iter().filter(|step| made.contains(&step.name)).cloned().collect();
+    mark(report, &steps, &|step| if step.again { Done::MadeAgain } else { Done::Made });
+    report.update(&survey.states());
+}

@@ -1,0 +1,54 @@
+//! What a person is asked, and the answers that were written down.
+
+use std::path::Path;
+
+use artifacts_flow::Step;
+use artifacts_prompt::{Answers, Format, Question};
+use artifacts_report::Failure;
+
+use crate::rooms::Run;
+use crate::{bounded, person};
+
+/// The largest file of answers, in bytes.
+const LARGEST: usize = 8 << 20;
+
+/// All questions of all that is made, before anything is made.
+pub fn ask(
+    run: &Run,
+    steps: &[Step],
+    answers: Option<&Answers>,
+    no_input: bool,
+) -> Result<artifacts_flow::Answers, Failure> {
+    let questions = questions(run, steps);
+    let mut terminal = if no_input || questions.is_empty() { None } else { person::terminal() };
+    artifacts_prompt::ask_all(&questions, answers, terminal.as_mut()).map_err(|e| prompt_failure(&e))
+}
+
+pub fn questions(run: &Run, steps: &[Step]) -> Vec<Question> {
+    let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
+    instances
+        .flat_map(|instance| {
+            instance.prompts.iter().map(|(name, prompt)| Question {
+                instance: instance.name.clone(),
+                prompt: name.clone(),
+                description: prompt.description.clone(),
+                kind: prompt.kind,
+            })
+        })
+        .collect()
+}
+
+pub fn prompt_failure(error: &artifacts_prompt::Error) -> Failure {
+    Failure::new("", error.to_string()).help(error.help())
+}
+
+pub fn read_answers(path: &Path) -> Result<Answers, Failure> {
+    let failed = |e: std::io::Error| {
+        Failure::new(path.display().to_string(), format!("the answers cannot be read: {e}"))
+            .help(Some("name a file in TOML or JSON: instance, prompt, value"))
+    };
+    let content = bounded::read(path, LARGEST).map_err(failed)?;
+    let text = std::str::from_utf8(content.expose()).map_err(|_| failed(std::io::Error::other("they are no UTF-8")))?;
+    let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
+    Answers::parse(text, format).map_err(|e| Failure::new(path.display().to_string(), e.to_string()).help(e.help()))
+}

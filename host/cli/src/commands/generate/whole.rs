@@ -1,0 +1,44 @@
+//! All passes together.
+
+use std::collections::BTreeSet;
+
+use artifacts_flow::Inputs;
+use artifacts_plan::{Instance, State};
+use artifacts_prompt::Answers;
+use artifacts_report::{Failure, Report, Row};
+use artifacts_spec::InstanceName;
+
+/// What the passes had to work with and what came of them.
+#[derive(Default)]
+pub struct Whole {
+    pub answers: Option<Answers>,
+    pub report: Report,
+    /// Whose turn is over.
+    pub settled: BTreeSet<InstanceName>,
+    pub failed: BTreeSet<InstanceName>,
+    /// What was read and made so far, for what depends on it.
+    pub inputs: Inputs,
+}
+
+impl Whole {
+    pub fn is_blocked(&self) -> bool {
+        self.report.instances.iter().any(|row| row.state == State::Blocked)
+    }
+
+    /// What failed once in a run is not tried again, even where something that could be evaluated only later depends on it.
+    pub fn fault(&self, instance: &Instance) -> Option<Failure> {
+        let again = || Failure::new(instance.name.to_string(), "it was not made before in this run");
+        self.failed.contains(&instance.name).then(again)
+    }
+
+    /// Takes a pass' report in. A row of what was blocked before makes place for what became of it.
+    pub fn take(&mut self, report: Report) {
+        let new = |row: &Row| !report.instances.iter().any(|new| new.name == row.name);
+        self.report.instances.retain(new);
+        self.report.instances.extend(report.instances);
+        self.report.instances.sort_by(|one, other| one.name.cmp(&other.name));
+        self.report.errors.extend(report.errors);
+        self.report.readers.extend(report.readers);
+        self.report.readings.extend(report.readings);
+    }
+}
