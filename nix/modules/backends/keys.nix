@@ -24,10 +24,10 @@ let
     key:
     problem null "${option}.${key}, so nothing can be encrypted for it: set it, for ${lib.concatMapStringsSep ", " label forTarget}";
   noTargetKey =
-    lib.optional (forTarget != [ ] && hasHostKey && cfg.publicHostKey == null) (
+    lib.optional (hasHostKey && cfg.publicHostKey == null && forTarget != [ ]) (
       unreadable "publicHostKey: the machine's public key is not set"
     )
-    ++ lib.optional (forTarget != [ ] && !hasHostKey && cfg.publicUserKeys == [ ]) (
+    ++ lib.optional (!hasHostKey && cfg.publicUserKeys == [ ] && forTarget != [ ]) (
       unreadable "publicUserKeys: the user's public key is not set"
     );
 
@@ -36,7 +36,7 @@ let
     map (
       file:
       problem artifact.name "${label artifact}.files.${file.name}.deploy: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
-    ) (lib.filter (file: file.secret && !file.deploy && cfg.publicUserKeys == [ ]) (lib.attrValues artifact.files));
+    ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
 
   hasHostKey = slices.kind != "home-manager";
 in
@@ -67,7 +67,7 @@ in
     };
   };
 
-  problems = noTargetKey ++ lib.concatMap noAdminKey mine;
+  problems = noTargetKey ++ lib.optionals (cfg.publicUserKeys == [ ]) (lib.concatMap noAdminKey mine);
 
   # Whoever installs a file before its owner is there leaves it root's.
   ownership =

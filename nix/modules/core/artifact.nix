@@ -5,23 +5,22 @@
   cfg,
   slices,
 }:
-{ name, config, ... }:
 let
   inherit (lib) mkOption types literalExpression;
   duration = import ./duration.nix { inherit lib; };
+  file = import ./file.nix {
+    inherit
+      lib
+      kind
+      cfg
+      slices
+      ;
+  };
   # `types.package` alone refuses `./generate.sh`, and asks the store about plain strings, which pure evaluation forbids.
   executable = types.either (types.addCheck types.package builtins.isAttrs) types.path;
-in
-{
-  options = {
-    name = mkOption {
-      type = types.str;
-      default = name;
-      readOnly = true;
-      internal = true;
-      description = "The artifact's name.";
-    };
 
+  # What does not depend on which artifact it is: made once.
+  fixed = {
     description = mkOption {
       type = types.nullOr types.str;
       default = null;
@@ -43,20 +42,6 @@ in
       defaultText = literalExpression "config.artifacts.default.backend";
       description = "The backend that stores it.";
       example = "sops-nix";
-    };
-
-    files = mkOption {
-      type = types.attrsOf (
-        types.submodule (
-          import ./file.nix {
-            inherit lib kind cfg slices;
-            artifact = config;
-          }
-        )
-      );
-      default = { };
-      description = "Its files. The generator makes each of them as `$out/<name>`.";
-      example = literalExpression ''{ env = { owner = "atticd"; path = "/var/lib/attic/env"; }; }'';
     };
 
     prompts = mkOption {
@@ -118,6 +103,25 @@ in
       default = [ ];
       description = "systemd units that run only while this artifact's files are there.";
       example = [ "atticd.service" ];
+    };
+  };
+in
+{ name, config, ... }:
+{
+  options = fixed // {
+    name = mkOption {
+      type = types.str;
+      default = name;
+      readOnly = true;
+      internal = true;
+      description = "The artifact's name.";
+    };
+
+    files = mkOption {
+      type = types.attrsOf (types.submodule (file config));
+      default = { };
+      description = "Its files. The generator makes each of them as `$out/<name>`.";
+      example = literalExpression ''{ env = { owner = "atticd"; path = "/var/lib/attic/env"; }; }'';
     };
 
     instance = mkOption {

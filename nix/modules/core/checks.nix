@@ -46,7 +46,7 @@ let
       message = "${option path}: ${text}";
       warning = false;
     };
-  when = condition: found: lib.optional condition found;
+  when = lib.optional;
 
   # The same rule as the spec's.
   unsafe =
@@ -116,27 +116,30 @@ let
         here [ "neededFor" ]
           "the backend `${artifact.backend}` does not bring files onto this target before ${file.neededFor} are made; leave it at \"services\", or use a backend that does"
       )
-      ++ ownedBy artifact file "owner" "user" "users"
-      ++ ownedBy artifact file "group" "group" "groups"
+      ++ lib.optionals (file ? owner) (
+        when (!knownUser file.owner) (unowned artifact file "owner" "user" "users")
+        ++ when (!knownGroup file.group) (unowned artifact file "group" "group" "groups")
+      )
     );
 
+  knownUser = cfg._lib.known "users";
+  knownGroup = cfg._lib.known "groups";
+
   # A dynamic user does not exist yet when files are installed.
-  ownedBy =
+  unowned =
     artifact: file: field: what: table:
-    when (file ? ${field} && !cfg._lib.known table file.${field}) (
-      problem artifact
-        [
-          "store"
-          artifact.name
-          "files"
-          file.name
-          field
-        ]
-        "`${file.${field}}` is no ${what} of this configuration, so the file stays root's; declare users.${table}.${file.${field}}, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential"
-      // {
-        warning = true;
-      }
-    );
+    problem artifact
+      [
+        "store"
+        artifact.name
+        "files"
+        file.name
+        field
+      ]
+      "`${file.${field}}` is no ${what} of this configuration, so the file stays root's; declare users.${table}.${file.${field}}, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential"
+    // {
+      warning = true;
+    };
 
   samePath =
     let
@@ -178,7 +181,7 @@ let
   missing = lib.filter (one: !cfg._lib.exists one.artifact one.file) cfg.expected;
   missingMessage = ''
     artifacts: these files are not there yet:
-    ${lib.concatMapStringsSep "\n" (one: "  ${cfg._lib.instance one.artifact}/${one.file}") missing}
+    ${lib.concatMapStringsSep "\n" (one: "  ${one.artifact.instance}/${one.file}") missing}
     run: artifacts generate ${
       lib.concatStringsSep " " (lib.unique (map (one: cfg._lib.shellName one.artifact) missing))
     }'';

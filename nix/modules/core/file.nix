@@ -4,33 +4,12 @@
   kind,
   cfg,
   slices,
-  artifact,
 }:
-{ name, config, ... }:
 let
   inherit (lib) mkOption types literalExpression;
-  public = "public/${name}";
-  # What is made on the target lies nowhere else.
-  onTarget = cfg.installers.${artifact.backend}.onTarget or false;
-in
-{
-  options = {
-    name = mkOption {
-      type = types.str;
-      default = name;
-      readOnly = true;
-      internal = true;
-      description = "The file's name.";
-    };
 
-    path = mkOption {
-      type = types.str;
-      default = if config.secret || onTarget then "${cfg.directory}/${artifact.name}/${name}" else slices.storePath artifact public;
-      defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
-      description = "Where the target finds it.";
-      example = "/var/lib/attic/secrets/env";
-    };
-
+  # What does not depend on which file it is: made once.
+  fixed = {
     mode = mkOption {
       type = types.str;
       default = "0400";
@@ -76,30 +55,6 @@ in
       description = "systemd units that are reloaded when it changes.";
       example = [ "nginx.service" ];
     };
-
-    exists = mkOption {
-      type = types.bool;
-      readOnly = true;
-      default = !config.secret && slices.exists artifact public;
-      defaultText = literalExpression "whether a public file was made";
-      description = "Whether a public file is there to be read.";
-    };
-
-    value = mkOption {
-      type = types.str;
-      readOnly = true;
-      default =
-        if config.secret then
-          throw "artifacts: ${slices.instance artifact}: `${name}` is secret and has no value; read it on the target, at its path"
-        else if config.exists then
-          lib.removeSuffix "\n" (builtins.readFile (slices.file artifact public))
-        else
-          slices.missing artifact name;
-      defaultText = literalExpression "the text of a public file";
-      description = ''
-        The text of a public file without its final newline. Reading one that was not made yet fails with the command to run.
-      '';
-    };
   }
   // lib.optionalAttrs (kind != "home-manager") {
     owner = mkOption {
@@ -115,6 +70,58 @@ in
       defaultText = literalExpression (if kind == "darwin" then ''"wheel"'' else ''"root"'');
       description = "Its group on the target.";
       example = "atticd";
+    };
+  };
+in
+artifact:
+let
+  # What is made on the target lies nowhere else.
+  onTarget = cfg.installers.${artifact.backend}.onTarget or false;
+in
+{ name, config, ... }:
+let
+  public = "public/${name}";
+in
+{
+  options = fixed // {
+    name = mkOption {
+      type = types.str;
+      default = name;
+      readOnly = true;
+      internal = true;
+      description = "The file's name.";
+    };
+
+    path = mkOption {
+      type = types.str;
+      default = if config.secret || onTarget then "${cfg.directory}/${artifact.name}/${name}" else slices.storePath artifact public;
+      defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
+      description = "Where the target finds it.";
+      example = "/var/lib/attic/secrets/env";
+    };
+
+    exists = mkOption {
+      type = types.bool;
+      readOnly = true;
+      default = !config.secret && slices.exists artifact public;
+      defaultText = literalExpression "whether a public file was made";
+      description = "Whether a public file is there to be read.";
+    };
+
+    value = mkOption {
+      type = types.str;
+      readOnly = true;
+      default =
+        if config.secret then
+          throw "artifacts: ${artifact.instance}: `${name}` is secret and has no value; read it on the target, at its path"
+        else if config.exists then
+          lib.removeSuffix "\n" (builtins.readFile (slices.file artifact public))
+        else
+          slices.missing artifact name;
+      defaultText = literalExpression "the text of a public file";
+      description = ''
+        The text of a public file without its final newline. Reading one that was not made yet fails with the command to run.
+      '';
     };
   };
 }

@@ -1,26 +1,10 @@
 # One question.
 { lib }:
-{ name, ... }:
 let
   inherit (lib) mkOption types literalExpression;
-in
-{
-  options = {
-    name = mkOption {
-      type = types.str;
-      default = name;
-      readOnly = true;
-      internal = true;
-      description = "The prompt's name.";
-    };
 
-    description = mkOption {
-      type = types.str;
-      default = "input for ${name}";
-      defaultText = literalExpression ''"input for <prompt>"'';
-      description = "What the person is asked for.";
-    };
-
+  # What does not depend on which prompt it is: made once.
+  fixed = {
     type = mkOption {
       type = types.enum [
         "hidden"
@@ -36,6 +20,25 @@ in
       type = types.nullOr types.str;
       default = null;
       description = "The answer in made-up deployments. It is world-readable.";
+    };
+  };
+in
+{ name, ... }:
+{
+  options = fixed // {
+    name = mkOption {
+      type = types.str;
+      default = name;
+      readOnly = true;
+      internal = true;
+      description = "The prompt's name.";
+    };
+
+    description = mkOption {
+      type = types.str;
+      default = "input for ${name}";
+      defaultText = literalExpression ''"input for <prompt>"'';
+      description = "What the person is asked for.";
     };
   };
 }

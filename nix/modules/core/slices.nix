@@ -15,32 +15,29 @@ let
     if cfg.root == null then
       throw "artifacts: set `artifacts.root = ./.;` in the flake's own folder, so that stored files can be read"
     else
-      cfg.root;
+      bare cfg.root;
+
+  own = "${if kind == "home-manager" then "per-user" else "per-machine"}/${cfg.target}";
 in
 rec {
   inherit kind;
 
   # The path below the storage, which is the instance's name.
-  instance =
-    artifact:
-    if artifact.shared then
-      "shared/${artifact.name}"
-    else
-      "${if kind == "home-manager" then "per-user" else "per-machine"}/${cfg.target}/${artifact.name}";
+  instance = artifact: "${if artifact.shared then "shared" else own}/${artifact.name}";
 
   storage = backend: (cfg.backends.${backend} or { storage = "secrets"; }).storage;
 
   # A path and not a string: using one of its files copies that file alone, not the flake's whole source.
-  slice = artifact: /. + "${bare root}/${storage artifact.backend}/${instance artifact}";
+  slice = artifact: /. + "${root}/${storage artifact.backend}/${artifact.instance}";
 
-  file = artifact: name: slice artifact + "/${name}";
+  file = artifact: name: artifact.slice + "/${name}";
 
   exists = artifact: name: builtins.pathExists (file artifact name);
 
   shellName =
     artifact:
     let
-      name = instance artifact;
+      name = artifact.instance;
       plain = builtins.match "[a-zA-Z0-9/_.@+-]+" name != null;
     in
     if plain then name else lib.escapeShellArg name;
@@ -50,12 +47,15 @@ rec {
 
   # Whether a user (`users`) or group (`groups`) is there when files are installed.
   known =
-    table: name:
-    !(options ? users.${table}) || config.users.${table} ? ${name} || builtins.match "[0-9]+" name != null;
+    table:
+    let
+      declared = options ? users.${table};
+    in
+    name: !declared || config.users.${table} ? ${name} || builtins.match "[0-9]+" name != null;
 
   missing =
     artifact: name:
-    throw "artifacts: ${instance artifact}: `${name}` is not there yet; run: ${command artifact}";
+    throw "artifacts: ${artifact.instance}: `${name}` is not there yet; run: ${command artifact}";
 
   # One stored file as a store path of its own, so that other commits leave it, and the systems that have it, alone.
   storePath =

@@ -5,6 +5,7 @@ mod commit;
 mod evaluate;
 mod fixture;
 mod many;
+mod options;
 mod rekey;
 mod row;
 mod seal;
@@ -31,6 +32,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("commit", commit::measure),
     ("start", start::measure),
     ("evaluate", evaluate::measure),
+    ("options", options::measure),
     ("walls", walls::measure),
     ("rekey", rekey::measure),
 ];
