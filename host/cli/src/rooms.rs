@@ -1,14 +1,13 @@
 //! A run: its declarations resolved, its selectors understood, its rooms opened.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use artifacts_audit::Log;
 use artifacts_backend::{Component, Grants, Place, Worker};
-use artifacts_flow::{Accept, Audit, Registry, Rooms, Survey};
+use artifacts_flow::{Audit, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, TargetName};
@@ -17,13 +16,12 @@ use artifacts_report::{Failure, Report, Row};
 use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::Root;
 use artifacts_trust::{Readers, Sealed, Trust};
-use serde_json::json;
 
 use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::output::Output;
-use crate::{confirm, identities, signals, words};
+use crate::{grants, identities, record, signals, words};
 
 /// Everything that a command over instances begins with.
 pub struct Run {
@@ -117,7 +115,7 @@ impl Run {
             sealed: Sealed::new(state(&begun.environment)?.join("sealed")),
             accept_grants: global.accept_grants,
             no_input: global.no_input,
-            audit_log: audit_log(global, &begun.environment)?,
+            audit_log: record::place(global, &begun.environment)?,
             worker: worker(global, &begun.environment),
             begun,
         })
@@ -186,10 +184,10 @@ impl Run {
         let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), place);
         Ok(Rooms {
             root: &self.root,
-            registry: registry.asking(accept(self.trust.clone(), self.accept_grants, self.no_input)),
+            registry: registry.asking(grants::asking(self.trust.clone(), self.accept_grants, self.no_input)),
             keys: self.begun.keys.keys(),
             sealed: self.sealed.clone(),
-            audit: Audit { log: Some(open_log(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
+            audit: Audit { log: Some(record::open(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
             nix: self.begun.nix.clone(),
             sandbox: None,
             generator_path: self.begun.environment.generator_path(),
@@ -236,7 +234,7 @@ impl Run {
 
     /// Whether the admin has accepted these grants for this very component.
     pub fn accepted(&self, component: &Component, grants: &Grants) -> Result<bool, Failure> {
-        self.trust.accepted(&acceptance(component, grants)).map_err(|e| distrust(&e))
+        grants::accepted(&self.trust, component, grants)
     }
 
     /// Warns of every wall that a worker could not be given.
@@ -294,16 +292,6 @@ impl Run {
     }
 }
 
-/// Where every call of a backend is recorded: as the person says, or below this user's state.
-pub fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
-    match (&global.audit_log, environment.state()) {
-        (Some(file), _) => Ok(file.clone()),
-        (None, Some(state)) => Ok(state.join("audit.jsonl")),
-        (None, None) => Err(Failure::new("audit", "there is no place for the record of what backends do")
-            .help(Some("set HOME or XDG_STATE_HOME, or name a file with `--audit-log FILE`"))),
-    }
-}
-
 /// How the processes are made that components run in.
 fn worker(global: &Global, environment: &Environment) -> Worker {
     let worker = Worker::default().required(global.require_sandbox);
@@ -311,11 +299,6 @@ fn worker(global: &Global, environment: &Environment) -> Worker {
         Some(cache) => worker.cache(cache.join("compiled")),
         None => worker,
     }
-}
-
-/// The record in that file.
-pub fn open_log(path: &Path) -> Result<Log, Failure> {
-    Log::open(path).map_err(|e| Failure::new("audit", e.to_string()).help(e.help()))
 }
 
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
@@ -326,29 +309,6 @@ fn state(environment: &Environment) -> Result<PathBuf, Failure> {
 
 fn trust(environment: &Environment) -> Result<Trust, Failure> {
     Ok(Trust::new(state(environment)?.join("accepted")))
-}
-
-/// A component's grants count once the admin has accepted them for its very bytes: beforehand, or asked at the terminal.
-fn accept(trust: Trust, all: bool, no_input: bool) -> Accept {
-    Box::new(move |name, component, grants| {
-        let what = acceptance(component, grants);
-        if trust.accepted(&what).map_err(|e| distrust(&e))? {
-            return Ok(true);
-        }
-        let accepted = all || !no_input && confirm::grants(name, component, grants);
-        if accepted {
-            trust.accept(&what).map_err(|e| distrust(&e))?;
-        }
-        Ok(accepted)
-    })
-}
-
-fn acceptance(component: &Component, grants: &Grants) -> serde_json::Value {
-    json!({"component": component.sha256(), "grants": grants})
-}
-
-fn distrust(error: &artifacts_trust::Error) -> Failure {
-    Failure::new("", error.to_string()).help(error.help())
 }
 
 fn ram(environment: &Environment) -> Result<Ram, Failure> {

@@ -19,8 +19,7 @@ use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::output::Output;
-use crate::rooms::open_log;
-use crate::{rooms, signals, words};
+use crate::{record, signals, words};
 
 /// Where calls of backends are recorded when root makes artifacts and nobody says where.
 const LOG: &str = "/var/log/artifacts/audit.jsonl";
@@ -69,7 +68,7 @@ impl Options {
         let mut room = Room {
             farm: &farm,
             audit: Audit {
-                log: Some(open_log(&audit_log(global, &environment)?)?),
+                log: Some(record::open(&audit_log(global, &environment)?)?),
                 hear: Some(words::listener(*output)),
             },
             now: SystemTime::now(),
@@ -121,7 +120,7 @@ impl Options {
 fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
     match &global.audit_log {
         None if rustix::process::geteuid().is_root() => Ok(LOG.into()),
-        _ => rooms::audit_log(global, environment),
+        _ => record::place(global, environment),
     }
 }
 

@@ -12,7 +12,7 @@ use super::Status;
 use crate::args::Global;
 use crate::environment::Environment;
 use crate::output::Output;
-use crate::rooms::audit_log;
+use crate::record;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -39,7 +39,7 @@ fn time(text: &str) -> Result<SystemTime, String> {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let path = audit_log(global, &Environment::read())?;
+        let path = record::place(global, &Environment::read())?;
         let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
         let found = read(&path, &filter).map_err(|e| Failure::new("audit", e.to_string()).help(e.help()))?;
         for line in &found.damaged {

@@ -1,17 +1,47 @@
-//! Asking the admin whether a backend may have what its registration grants.
+//! A component's grants count once the admin has accepted them for its very bytes, on this machine.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use artifacts_backend::{Component, Grants};
-use artifacts_report::escaped;
+use artifacts_flow::Accept;
+use artifacts_report::{Failure, escaped};
 use artifacts_spec::Name;
+use artifacts_trust::Trust;
+use serde_json::json;
 
 use crate::person;
 
+/// Whether the admin has accepted these grants for this very component.
+pub fn accepted(trust: &Trust, component: &Component, grants: &Grants) -> Result<bool, Failure> {
+    trust.accepted(&acceptance(component, grants)).map_err(|e| distrust(&e))
+}
+
+/// Whether a component may have its grants: the admin accepted them beforehand, or does so now, at the terminal.
+pub fn asking(trust: Trust, all: bool, no_input: bool) -> Accept {
+    Box::new(move |name, component, grants| {
+        if accepted(&trust, component, grants)? {
+            return Ok(true);
+        }
+        let agreed = all || !no_input && ask(name, component, grants);
+        if agreed {
+            trust.accept(&acceptance(component, grants)).map_err(|e| distrust(&e))?;
+        }
+        Ok(agreed)
+    })
+}
+
+fn acceptance(component: &Component, grants: &Grants) -> serde_json::Value {
+    json!({"component": component.sha256(), "grants": grants})
+}
+
+fn distrust(error: &artifacts_trust::Error) -> Failure {
+    Failure::new("", error.to_string()).help(error.help())
+}
+
 /// Shows what a component would be given, and asks. False when nobody sits there: messages that go elsewhere than to a
 /// terminal are a script's.
-pub fn grants(name: &Name, component: &Component, grants: &Grants) -> bool {
+fn ask(name: &Name, component: &Component, grants: &Grants) -> bool {
     if !std::io::stderr().is_terminal() {
         return false;
     }
