@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
+use crate::age;
 use crate::fleet::{self, Ran};
 use crate::nix::{self, Inputs};
 
@@ -95,12 +96,7 @@ impl Checkout {
     /// # Errors
     /// When age is missing.
     pub fn key(&self, name: &str) -> Result<String> {
-        let file = self.key_file(name);
-        let output = Command::new("age-keygen").arg("-o").arg(&file).output().context("age-keygen")?;
-        ensure!(output.status.success(), "age-keygen: {}", String::from_utf8_lossy(&output.stderr));
-        let text = fs::read_to_string(&file)?;
-        let public = text.lines().find_map(|line| line.strip_prefix("# public key: ")).context("a public key")?;
-        Ok(public.to_owned())
+        age::new_key(&self.key_file(name))
     }
 
     /// Where a key lies.
@@ -136,7 +132,7 @@ impl Checkout {
     /// # Errors
     /// When it cannot be started.
     pub fn run(&self, arguments: &[&str]) -> Result<Ran> {
-        let mut command = fleet::in_session(&mut self.command(arguments)?);
+        let mut command = fleet::in_session(&self.command(arguments)?);
         Ok(command.env_clear().envs(self.environment.iter().cloned()).output()?.into())
     }
 
@@ -160,10 +156,7 @@ impl Checkout {
     /// # Errors
     /// When age cannot.
     pub fn decrypt(&self, key: &str, file: &str) -> Result<String> {
-        let output =
-            Command::new("age").arg("-d").arg("-i").arg(self.key_file(key)).arg(self.path().join(file)).output()?;
-        ensure!(output.status.success(), "age: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(String::from_utf8(output.stdout)?)
+        Ok(String::from_utf8(age::decrypt(&self.key_file(key), &self.path().join(file))?)?)
     }
 }
 

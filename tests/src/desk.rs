@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 
+use crate::fleet::through;
+
 /// How long the person waits for anything to be shown.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -34,16 +36,8 @@ impl Desk {
         let tty =
             File::from(ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?);
         let mut at_terminal = Command::new("setsid");
-        at_terminal.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => at_terminal.env(name, value),
-                None => at_terminal.env_remove(name),
-            };
-        }
-        if let Some(folder) = command.get_current_dir() {
-            at_terminal.current_dir(folder);
-        }
+        at_terminal.args(["--ctty", "--wait"]);
+        let mut at_terminal = through(at_terminal, command);
         let stream = || -> Result<Stdio> { Ok(tty.try_clone()?.into()) };
         let child = at_terminal.stdin(stream()?).stdout(stream()?).stderr(stream()?).spawn().context("setsid")?;
         let (send, screen) = channel();

@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use crate::age;
+
 /// The program under test, which `cargo xtask build` makes.
 ///
 /// # Errors
@@ -191,13 +193,7 @@ impl Fleet {
     /// # Errors
     /// When age is missing.
     pub fn new_key(&self, name: &str) -> Result<String> {
-        let file = self.key_file(name);
-        let _ = fs::remove_file(&file);
-        let output = Command::new("age-keygen").arg("-o").arg(&file).output().context("age-keygen")?;
-        ensure!(output.status.success(), "age-keygen: {}", String::from_utf8_lossy(&output.stderr));
-        let text = fs::read_to_string(&file)?;
-        let line = text.lines().find_map(|line| line.strip_prefix("# public key: ")).context("a public key")?;
-        Ok(line.to_owned())
+        age::new_key(&self.key_file(name))
     }
 
     /// The private half of a key, as a file.
@@ -277,7 +273,7 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started.
     pub fn output<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<Output> {
-        Ok(in_session(&mut self.command(arguments)?).output()?)
+        Ok(in_session(&self.command(arguments)?).output()?)
     }
 
     /// Decrypts a stored file with a machine's key, by age itself.
@@ -285,10 +281,7 @@ impl Fleet {
     /// # Errors
     /// When age cannot.
     pub fn decrypt(&self, key: &str, file: &str) -> Result<Vec<u8>> {
-        let output =
-            Command::new("age").arg("-d").arg("-i").arg(self.key_file(key)).arg(self.path().join(file)).output()?;
-        ensure!(output.status.success(), "age: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(output.stdout)
+        age::decrypt(&self.key_file(key), &self.path().join(file))
     }
 
     /// Every stored file below the storage by path, without the lock and the trash.
@@ -304,19 +297,25 @@ impl Fleet {
 }
 
 /// Without a controlling terminal, whatever the tests run in.
-pub fn in_session(command: &mut Command) -> Command {
+pub fn in_session(command: &Command) -> Command {
     let mut session = Command::new("setsid");
-    session.arg("--wait").arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
-    for (key, value) in command.get_envs() {
+    session.arg("--wait").stdin(Stdio::null());
+    through(session, command)
+}
+
+/// A command that another program runs: the last of its arguments.
+pub fn through(mut outer: Command, command: &Command) -> Command {
+    outer.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
         match value {
-            Some(value) => session.env(key, value),
-            None => session.env_remove(key),
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
         };
     }
     if let Some(folder) = command.get_current_dir() {
-        session.current_dir(folder);
+        outer.current_dir(folder);
     }
-    session
+    outer
 }
 
 fn collect(top: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {

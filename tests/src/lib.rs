@@ -1,5 +1,6 @@
 //! What the end-to-end tests share.
 
+pub mod age;
 pub mod checkout;
 pub mod desk;
 pub mod fleet;

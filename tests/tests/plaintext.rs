@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use artifacts_tests::fleet::{Fleet, Ran};
+use artifacts_tests::fleet::{Fleet, Ran, through};
 use serde_json::{Value, json};
 
 /// What a generator makes; nothing that is stored or declared has these words.
@@ -37,11 +37,7 @@ fn with_mounts(command: &Command, mount: &str, after: &str) -> Result<Ran> {
     );
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--propagation", "private", "bash", "-c", &script, "bash"]);
-    unshare.arg(command.get_program()).args(command.get_args()).env_remove("XDG_RUNTIME_DIR");
-    for (name, value) in command.get_envs() {
-        unshare.env(name, value.unwrap_or_default());
-    }
-    let ran = Ran::from(unshare.output().context("unshare")?);
+    let ran = Ran::from(through(unshare, command).env_remove("XDG_RUNTIME_DIR").output().context("unshare")?);
     ensure!(ran.status != Some(99), "nothing can be mounted; this test needs root: {ran}");
     Ok(ran)
 }
@@ -94,15 +90,11 @@ fn no_file_holds_plaintext_afterwards() -> Result<()> {
 fn plaintext_is_written_to_pipes_and_ram_only() -> Result<()> {
     let fleet = fleet()?;
     let log = fleet.home().join("trace");
-    let command = fleet.command(["generate"])?;
     let mut strace = Command::new("strace");
     strace.args(["--follow-forks", "--decode-fds=all", "--string-limit=65536", "--trace"]);
     strace.arg("write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendfile,copy_file_range,splice").arg("--output");
-    strace.arg(&log).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        strace.env(name, value.unwrap_or_default());
-    }
-    let ran = Ran::from(strace.output().context("strace")?).ends(1);
+    strace.arg(&log);
+    let ran = Ran::from(through(strace, &fleet.command(["generate"])?).output().context("strace")?).ends(1);
     let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     let holds: Vec<&str> = text.lines().filter(|line| line.contains(CANARY)).collect();
     assert!(

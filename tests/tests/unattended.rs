@@ -28,7 +28,7 @@ fn run(fleet: &Fleet, arguments: &[&str]) -> Result<Ran> {
     let key = fleet.key_file("admin");
     let mut all = vec!["-i", key.to_str().unwrap()];
     all.extend(arguments);
-    let mut command: Command = in_session(&mut fleet.command(all)?);
+    let mut command: Command = in_session(&fleet.command(all)?);
     command.env_remove("VISUAL").env_remove("EDITOR").env_remove("CLICOLOR_FORCE");
     let output = fleet.path().join("output");
     let errors = fleet.path().join("errors");
@@ -52,7 +52,7 @@ fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> 
     let fleet = fleet()?;
     let commands = [&["status"][..], &["--json", "status"], &["schema"], &["completions", "fish"], &["man"]];
     for arguments in commands {
-        let mut command = in_session(&mut fleet.command(arguments)?);
+        let mut command = in_session(&fleet.command(arguments)?);
         let full = command.stdout(fs::File::options().write(true).open("/dev/full")?).output()?;
         let full = Ran::from(full).ends(1);
         assert!(full.stderr.contains("standard output cannot be written"), "{arguments:?}: {full}");
