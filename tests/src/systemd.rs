@@ -332,8 +332,14 @@ impl Machine {
     /// # Errors
     /// With what systemd says of them.
     pub fn verify(&self, configuration: &Configuration) -> Result<()> {
-        let names: Vec<String> =
-            configuration.units().iter().map(|name| format!("'/etc/systemd/system/{name}'")).collect();
+        // What only adds to another unit is read with that one.
+        let whole = |name: &String| configuration.boot["units"][name]["overrideStrategy"] != "asDropin";
+        let names: Vec<String> = configuration
+            .units()
+            .into_iter()
+            .filter(whole)
+            .map(|name| format!("'/etc/systemd/system/{name}'"))
+            .collect();
         let output = self.run(&format!("systemd-analyze verify --man=no multi-user.target {}", names.join(" ")))?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success() && said.trim().is_empty(), "{}: {said}", output.status);
@@ -482,7 +488,19 @@ fn target() -> Result<PathBuf> {
 /// # Errors
 /// When it is not built.
 pub fn program(name: &str) -> Result<PathBuf> {
-    let package = target()?.join(format!("package-{name}"));
+    package(name, "package")
+}
+
+/// The same program as another version of its package has it: at another place.
+///
+/// # Errors
+/// When it is not built.
+pub fn other_version(name: &str) -> Result<PathBuf> {
+    package(name, "other-package")
+}
+
+fn package(name: &str, prefix: &str) -> Result<PathBuf> {
+    let package = target()?.join(format!("{prefix}-{name}"));
     let built = target()?.join(name);
     ensure!(built.exists(), "{} is not built: run `cargo xtask build`", built.display());
     fs::create_dir_all(package.join("bin"))?;

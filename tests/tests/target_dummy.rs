@@ -1,9 +1,10 @@
 //! Artifacts that are made on the target, at boot, under a real systemd: nothing of them is stored anywhere.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+use std::path::Path;
 use std::sync::LazyLock;
 
-use artifacts_tests::systemd::{Configuration, Machine, evaluate, program};
+use artifacts_tests::systemd::{Configuration, Machine, evaluate, other_version, program};
 
 /// A declaration as it is for real machines, with one line that makes it a test machine.
 const DECLARATION: &str = r#"
@@ -51,6 +52,11 @@ const CHAIN: &str = r#"
       openssl x509 -req -in /tmp/leaf.csr -CA $in/ca/cert -CAkey $in/ca/key -CAserial /tmp/serial -CAcreateserial -days 9 -out $out/cert
     '';
   };
+  artifacts.store.mounted = {
+    files.f.path = "/srv/late/f";
+    generator = pkgs.writers.writeBash "mounted" "echo mounted > $out/f";
+  };
+  environment.etc."systemd/system/srv-late.mount".text = "[Mount]\nWhat=tmpfs\nWhere=/srv/late\nType=tmpfs\n";
   artifacts.store.template = {
     files.conf.mode = "0444";
     dependencies = [ "cluster" ];
@@ -72,6 +78,10 @@ const CHAIN: &str = r#"
 "#;
 
 fn modules(more: &str) -> String {
+    modules_with(&program("artifacts-target").unwrap(), &program("artifacts").unwrap(), more)
+}
+
+fn modules_with(target: &Path, host: &Path, more: &str) -> String {
     format!(
         r#"[ ({{ lib, pkgs, ... }}: {{
           artifacts.programs.artifacts-target = "{target}";
@@ -79,8 +89,8 @@ fn modules(more: &str) -> String {
           {DECLARATION}
           {more}
         }}) ]"#,
-        target = program("artifacts-target").unwrap().display(),
-        host = program("artifacts").unwrap().display(),
+        target = target.display(),
+        host = host.display(),
     )
 }
 
@@ -101,6 +111,8 @@ fn what_is_declared_appears_at_boot_and_what_fails_fails_alone() {
     assert_eq!(machine.sh("stat -f -L -c %T /var/lib/attic/secrets/env").unwrap(), "tmpfs");
     machine.sh("openssl verify -CAfile /run/artifacts/ca/cert /run/artifacts/leaf/cert").unwrap();
     machine.sh("test ! -e /run/artifacts/ca/key").unwrap();
+    // Nothing else asks for that file system.
+    assert_eq!(machine.sh("mountpoint -q /srv/late && cat /srv/late/f").unwrap(), "mounted");
     // Each call of the backend is on record there, and no value.
     let record = machine.sh("cat /var/log/artifacts/audit.jsonl").unwrap();
     assert!(record.contains("\"serialize\"") && record.contains("per-machine/web1/attic"), "{record}");
@@ -228,6 +240,31 @@ fn a_switch_removes_what_is_no_longer_declared_and_makes_what_is_new() {
     );
 }
 
+#[test]
+fn another_version_of_the_programs_restarts_the_watcher_and_nothing_else() {
+    let stored = r#"
+      artifacts.store.stored = { backend = "agenix"; files.f = { }; bindUnits = [ "stored.service" ]; };
+      systemd.services.stored = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
+    "#;
+    let [target, host] = ["artifacts-target", "artifacts"].map(|name| other_version(name).unwrap());
+    let modules = [modules(stored), modules_with(&target, &host, stored)];
+    let [before, after] = modules.map(|modules| evaluate(&[("web1", &modules)]).unwrap().remove(0));
+    let units = before.units();
+    assert_eq!(units, after.units());
+    let changed: Vec<&String> = units.iter().filter(|name| before.unit(name) != after.unit(name)).collect();
+    assert_eq!(changed, ["artifacts-watch.service"]);
+
+    let machine = Machine::boot(&before, &[("stored/f", "stored")]).unwrap();
+    let same = "systemctl show --value -p InvocationID -p NRestarts atticd stored artifact-attic artifact-cluster artifact-stored";
+    let (was, watcher) = (machine.sh(same).unwrap(), machine.property("artifacts-watch", "InvocationID").unwrap());
+    machine.switch(&before, &after).unwrap();
+    let programs = "readlink /etc/artifacts/bin/artifacts-target /etc/artifacts/bin/artifacts";
+    assert_eq!(machine.sh(&format!("{programs} | grep -c /other-package-")).unwrap(), "2");
+    assert_ne!(machine.property("artifacts-watch", "InvocationID").unwrap(), watcher);
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    assert_eq!(machine.sh(same).unwrap(), was, "{}", machine.journal());
+}
+
 /// A user whose password is made at boot, and systemd's own making of users, which reads it as it does on NixOS.
 const EARLY: &str = r#"
   artifacts.store.bob = {
@@ -306,22 +343,76 @@ fn deterministic_machines_agree_on_what_they_share_and_on_nothing_else() {
 #[test]
 fn a_hostile_folder_is_refused_by_name() {
     let machine = Machine::boot(&WEB, &[]).unwrap();
-    let activate = "/etc/artifacts/bin/artifacts activate cluster";
-    for (spoil, mend) in [
+    // Nothing is waited for: a pipe has nobody at its other end.
+    let activate = "timeout 60 /etc/artifacts/bin/artifacts activate cluster";
+    let before = machine.sh("cat /run/artifacts/cluster/token; stat -c %Z /etc/passwd").unwrap();
+    let bytes = "/run/artifacts.d/now/cluster";
+    let placed = "/run/artifacts/cluster/token";
+    let keep = |what: &str, then: &str| format!("mv {what} /run/kept; {then}");
+    let back = |what: &str| format!("rm -rf {what}; mv /run/kept {what}");
+    for (spoil, mend, said) in [
+        (keep("/run/artifacts", "ln -s /run/kept /run/artifacts"), back("/run/artifacts"), "/run/artifacts is refused"),
+        ("chown daemon /run/artifacts".to_owned(), "chown root /run/artifacts".to_owned(), "/run/artifacts is refused"),
+        ("chmod 0777 /run/artifacts".to_owned(), "chmod 0755 /run/artifacts".to_owned(), "/run/artifacts is refused"),
         (
-            "mv /run/artifacts /run/real; ln -s /run/real /run/artifacts",
-            "rm /run/artifacts; mv /run/real /run/artifacts",
+            keep("/run/artifacts.d", "ln -s /run/kept /run/artifacts.d"),
+            back("/run/artifacts.d"),
+            "/run/artifacts.d is refused",
         ),
-        ("chown daemon /run/artifacts", "chown root /run/artifacts"),
-        ("chmod 0777 /run/artifacts", "chmod 0755 /run/artifacts"),
+        (
+            "chown daemon /run/artifacts.d".to_owned(),
+            "chown root /run/artifacts.d".to_owned(),
+            "/run/artifacts.d is refused",
+        ),
+        (
+            "chmod 0775 /run/artifacts.d".to_owned(),
+            "chmod 0755 /run/artifacts.d".to_owned(),
+            "/run/artifacts.d is refused",
+        ),
+        (
+            keep("/run/artifacts.d/now", "ln -s /run/kept /run/artifacts.d/now"),
+            back("/run/artifacts.d/now"),
+            "/run/artifacts.d/now: ",
+        ),
+        (keep(bytes, &format!("ln -s /run/kept {bytes}")), back(bytes), "/run/artifacts.d/now/cluster is refused"),
+        (
+            keep(&format!("{bytes}/token"), &format!("ln -s /etc/passwd {bytes}/token")),
+            back(&format!("{bytes}/token")),
+            "/run/artifacts.d/now/cluster/token is refused",
+        ),
+        (
+            keep(&format!("{bytes}/token"), &format!("mkfifo {bytes}/token")),
+            back(&format!("{bytes}/token")),
+            "/run/artifacts.d/now/cluster/token is refused",
+        ),
+        (
+            format!("ln {bytes}/token /run/kept"),
+            "rm /run/kept".to_owned(),
+            "/run/artifacts.d/now/cluster/token is refused",
+        ),
+        (
+            keep("/run/artifacts.d/links/cluster", "mkfifo /run/artifacts.d/links/cluster"),
+            back("/run/artifacts.d/links/cluster"),
+            "/run/artifacts.d/links/cluster: ",
+        ),
+        (keep(placed, &format!("mkfifo {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
+        (keep(placed, &format!("echo > {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
+        (keep(placed, &format!("mkdir {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
+        (
+            keep("/run/artifacts/cluster", "ln -s /etc /run/artifacts/cluster; chown -h daemon /run/artifacts/cluster"),
+            back("/run/artifacts/cluster"),
+            "/run/artifacts/cluster: `cluster` on the way there is a link",
+        ),
     ] {
-        machine.sh(spoil).unwrap();
+        machine.sh(&spoil).unwrap();
         let output = machine.run(activate).unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains("/run/artifacts is refused"), "{spoil}: {said}");
-        machine.sh(mend).unwrap();
+        let heard = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && heard.contains(said), "{spoil}: {}: {heard}", output.status);
+        machine.sh(&mend).unwrap();
+        machine.sh(activate).unwrap();
     }
-    machine.sh(activate).unwrap();
+    assert_eq!(machine.sh("cat /run/artifacts/cluster/token; stat -c %Z /etc/passwd").unwrap(), before);
+    machine.sh("test ! -e /etc/token").unwrap();
 }
 
 #[test]

@@ -28,7 +28,7 @@ static CONFIGURATION: LazyLock<Configuration> = LazyLock::new(|| {
           users.users.daemon = {{ }};
           users.groups.daemon = {{ }};
           artifacts.store.attic = {{
-            files.env = {{ owner = "daemon"; group = "daemon"; path = "/var/lib/attic/secrets/env"; restartUnits = [ "told.service" ]; }};
+            files.env = {{ owner = "daemon"; group = "daemon"; path = "/var/lib/attic/secrets/env"; restartUnits = [ "told.service" "slow.service" ]; }};
             bindUnits = [ "atticd.service" "both.service" ];
           }};
           artifacts.store."api-key é@x" = {{
@@ -41,6 +41,13 @@ static CONFIGURATION: LazyLock<Configuration> = LazyLock::new(|| {
           systemd.services.both = logs "both";
           systemd.services.web = logs "web";
           systemd.services.told = logs "told";
+          systemd.services.slow = consumer // {{
+            serviceConfig = {{
+              ExecStartPre = "/bin/sh -c 'test ! -e /run/slow || sleep 600'";
+              ExecStart = "/bin/sleep infinity";
+              TimeoutStartSec = "infinity";
+            }};
+          }};
         }}) ]"#,
         package = package.display()
     );
@@ -167,6 +174,25 @@ fn a_changed_content_is_told_once_to_those_who_want_to_hear_it() {
     assert_eq!(log(&machine, "told"), ["start", "start"]);
     assert_eq!(log(&machine, "atticd"), ["start"]);
     assert_eq!(log(&machine, "both"), ["start"]);
+}
+
+#[test]
+fn a_consumer_that_takes_long_to_restart_holds_up_nobody() {
+    let machine = boot();
+    machine.sh("touch /run/slow").unwrap();
+    machine.set(ENV.0, "two").unwrap();
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    machine.wait_state("slow.service", "activating").unwrap();
+    machine.wait("the restart of another", "test $(grep -c start /run/shared/told.log) = 2").unwrap();
+    // The watcher goes on.
+    machine.sh("mv '/run/secrets/api-key é@x/token' /run/secrets.d/away").unwrap();
+    machine.wait_state("web.service", "inactive").unwrap();
+    machine.sh("mv /run/secrets.d/away '/run/secrets/api-key é@x/token'").unwrap();
+    machine.wait_state("web.service", "active").unwrap();
+    // So do the units that a switch restarts.
+    let ours = "systemctl restart agenix-install-secrets sops-install-secrets artifacts-watch artifacts-clean";
+    machine.sh(&format!("timeout 60 {ours}")).unwrap();
+    assert_eq!(machine.state("slow.service").unwrap(), "activating");
 }
 
 #[test]
@@ -310,6 +336,49 @@ fn systemd_accepts_every_unit() {
     let machine = boot();
     assert!(CONFIGURATION.units().len() >= 9, "{:?}", CONFIGURATION.units());
     machine.verify(&CONFIGURATION).unwrap();
+}
+
+#[test]
+fn every_kind_of_unit_is_bound_and_accepted() {
+    let package = program("artifacts-target").unwrap();
+    let base = [
+        ("x.socket", "sockets", "[Socket]\\nListenStream=/run/x.sock\\n"),
+        ("x.timer", "timers", "[Timer]\\nOnActiveSec=1h\\n"),
+        ("x.path", "paths", "[Path]\\nPathExists=/run/never\\n"),
+        ("x.target", "targets", "[Unit]\\nDescription=x\\n"),
+        ("x.slice", "slices", "[Slice]\\nTasksMax=9\\n"),
+    ];
+    let others = base.map(|(unit, kind, text)| {
+        format!(
+            "environment.etc.\"systemd/system/{unit}\".text = \"{text}\"; \
+             systemd.{kind}.x = {{ overrideStrategy = \"asDropin\"; wantedBy = [ \"multi-user.target\" ]; }};\n"
+        )
+    });
+    let units = base.map(|(unit, ..)| unit).into_iter().chain(["x.service", "t@one.service"]);
+    let named: Vec<String> = units.clone().map(|unit| format!("\"{unit}\"")).collect();
+    let modules = format!(
+        r#"[ {{
+          artifacts.programs.artifacts-target = "{package}";
+          artifacts.store.a = {{ backend = "agenix"; files.f = {{ }}; bindUnits = [ {named} ]; }};
+          systemd.services.x = {{ wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; }};
+          systemd.services."t@".serviceConfig.ExecStart = "/bin/sleep infinity";
+          systemd.services."t@one".wantedBy = [ "multi-user.target" ];
+          {others}
+        }} ]"#,
+        package = package.display(),
+        named = named.join(" "),
+        others = others.concat(),
+    );
+    let configuration = evaluate(&[("web1", &modules)]).unwrap().remove(0);
+    let machine = Machine::boot(&configuration, &[("a/f", "text")]).unwrap();
+    for unit in units.clone() {
+        machine.wait_state(unit, "active").unwrap();
+    }
+    machine.verify(&configuration).unwrap();
+    machine.sh("rm /run/agenix/a/f").unwrap();
+    for unit in units {
+        machine.wait_state(unit, "inactive").unwrap();
+    }
 }
 
 #[test]

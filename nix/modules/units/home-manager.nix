@@ -67,6 +67,7 @@ let
       ]
     } --bytes %t/artifacts.d ${command [ one.artifact.instance ]}";
 
+  # Without RequiresMountsFor: a user's manager mounts nothing. What a user's paths lie on is there before it starts.
   unitOf =
     one:
     lib.recursiveUpdate {

@@ -82,6 +82,14 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// Something is among the bytes that was not put there by us.
+    #[error("{} is refused: expected {expected}, found something else", .path.display())]
+    Planted {
+        /// The place.
+        path: PathBuf,
+        /// What should be there.
+        expected: &'static str,
+    },
     /// Something is there that is not ours.
     #[error("{} is not replaced: expected nothing or a link, found {found}", .path.display())]
     Occupied {
@@ -99,7 +107,7 @@ impl Error {
             Self::Path { .. } => None,
             Self::Unfit { .. } => Some("find out who put it there, then let it be placed anew"),
             Self::Astray { .. } => Some("put the file into a folder that belongs to root"),
-            Self::Foreign { .. } => Some("find out who made it, then remove it"),
+            Self::Foreign { .. } | Self::Planted { .. } => Some("find out who made it, then remove it"),
             Self::OnDisk { .. } => Some("mount a tmpfs there"),
             Self::Occupied { .. } => Some("look at it, then move it away; or give the file another path"),
         }
@@ -308,6 +316,7 @@ impl Farm {
         match openat(&now, artifact.as_str(), FOLDER, Mode::empty()) {
             Ok(folder) => Ok(Some(folder)),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::Planted { path, expected: "a folder of files" }),
             Err(why) => Err(at(&path, why)),
         }
     }
@@ -316,13 +325,14 @@ impl Farm {
     fn open_file(&self, folder: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, Error> {
         let path = self.slice_path(artifact).join(name);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = openat(folder, name, flags, Mode::empty()).map_err(|why| at(&path, why))?;
+        let planted = || Error::Planted { path: path.clone(), expected: "a regular file with one name" };
+        let file = match openat(folder, name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::LOOP | Errno::NXIO) => return Err(planted()),
+            Err(why) => return Err(at(&path, why)),
+        };
         let stat = fstat(&file).map_err(|why| at(&path, why))?;
-        if FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_nlink == 1 {
-            Ok(file)
-        } else {
-            Err(Error::Occupied { path, found: "no regular file with one name" })
-        }
+        if FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_nlink == 1 { Ok(file) } else { Err(planted()) }
     }
 }
 
