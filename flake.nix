@@ -47,24 +47,25 @@
           )
         ];
       };
+
+      # `nix flake check` of older Nix takes no path for a module.
+      module = file: { imports = [ file ]; };
+      backends = {
+        agenix = module ./nix/modules/backends/agenix.nix;
+        sops-nix = module ./nix/modules/backends/sops-nix.nix;
+      };
     in
     {
-      nixosModules = {
+      nixosModules = backends // {
         default = withPrograms "nixos" ./nix/modules/nixos.nix;
-        agenix = ./nix/modules/backends/agenix.nix;
-        sops-nix = ./nix/modules/backends/sops-nix.nix;
       };
 
-      homeModules = {
+      homeModules = backends // {
         default = withPrograms "home-manager" ./nix/modules/home-manager.nix;
-        agenix = ./nix/modules/backends/agenix.nix;
-        sops-nix = ./nix/modules/backends/sops-nix.nix;
       };
 
-      darwinModules = {
-        default = ./nix/modules/darwin.nix;
-        agenix = ./nix/modules/backends/agenix.nix;
-        sops-nix = ./nix/modules/backends/sops-nix.nix;
+      darwinModules = backends // {
+        default = module ./nix/modules/darwin.nix;
       };
 
       lib = import ./nix/lib;
