@@ -146,7 +146,7 @@ fn what_was_opened_and_with_what_is_on_record() -> Result<()> {
         (&json!(false), &json!(true))
     );
     assert!(!fs::read_to_string(fleet.audit_log())?.contains("the secret"));
-    fleet.run(["audit"])?.ends(0).says("opened age 1");
+    fleet.run(["audit"])?.ends(0).says("opened age 1").says("unopened no-identity 1").says("refused nothing");
     Ok(())
 }
 

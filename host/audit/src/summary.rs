@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use crate::{Operation, Record, Result};
 
+/// Why an opening comes to nothing that is no refusal; see the contract's `failure`.
+const UNOPENED: [&str; 2] = ["no-identity", "corrupt"];
+
 /// What one component could do, did, and was refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
@@ -30,6 +33,8 @@ pub struct Summary {
     pub opened: BTreeMap<String, u64>,
     /// File-system calls that went well, as the worker reported.
     pub files: BTreeMap<String, u64>,
+    /// Openings that came to nothing, though it may ask for them: for want of a key, or since the file is damaged.
+    pub unopened: BTreeMap<String, u64>,
     /// Whatever it tried and was refused: what, why, and how often.
     pub refused: BTreeMap<String, u64>,
     /// Calls that did not end well, by kind.
@@ -64,6 +69,9 @@ impl Summary {
         for call in &host.calls {
             match &call.error {
                 None => *self.used.entry(call.call.clone()).or_default() += call.count,
+                Some(why) if UNOPENED.contains(&why.as_str()) => {
+                    *self.unopened.entry(why.clone()).or_default() += call.count;
+                }
                 Some(why) => *self.refused.entry(format!("{}: {why}", call.call)).or_default() += call.count,
             }
         }

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 
 use artifacts_audit::{Filter, Record, Summary, read, summarise};
 use artifacts_plan::Selector;
-use artifacts_report::{Failure, escaped};
+use artifacts_report::{Failure, counted, escaped};
 use artifacts_spec::InstanceName;
 use clap::Args;
 use serde_json::json;
@@ -83,7 +83,7 @@ fn in_short(summary: &Summary) -> String {
     line("time", format!("{} to {}", summary.from, summary.to));
     line("granted", words(summary.granted.iter().map(ToString::to_string)));
     let operations = summary.operations.iter().map(|(operation, count)| format!("{count} {}", word(operation)));
-    line("calls", format!("{} of {} instances", words(operations), summary.instances.len()));
+    line("calls", format!("{} of {}", words(operations), counted(summary.instances.len(), "instance")));
     line("used", counts(&summary.used));
     line(
         "plaintext",
@@ -94,13 +94,14 @@ fn in_short(summary: &Summary) -> String {
         },
     );
     line("opened", counts(&summary.opened));
+    line("unopened", counts(&summary.unopened));
     line("files", counts(&summary.files));
     line("failed", counts(&summary.failed));
     if summary.refused.is_empty() {
         line("refused", "nothing".to_owned());
     }
     for (what, count) in &summary.refused {
-        line("refused", format!("{what} ({count} times)"));
+        line("refused", format!("{what} ({})", counted(usize::try_from(*count).unwrap_or(usize::MAX), "time")));
     }
     text.trim_end().to_owned()
 }
