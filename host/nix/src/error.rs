@@ -106,6 +106,12 @@ pub enum Error {
         /// The flake, as the caller named it.
         reference: String,
     },
+    /// What is asked of the store is no place in it.
+    #[error("expected an absolute path in the Nix store, found `{}`", .path.display())]
+    Relative {
+        /// What was named.
+        path: PathBuf,
+    },
     /// `artifacts.root` is in another flake.
     #[error("artifacts.root is `{}`, which is not in the flake `{reference}` but in one of its inputs, so the folder to write to is unknown", .root.display())]
     Elsewhere {
@@ -157,6 +163,7 @@ impl Error {
             Self::Disagree { .. } => "set it in one module that all targets import",
             Self::ReadOnly { .. } => "work in a checkout of it, or name one with --root DIR",
             Self::Elsewhere { .. } => "name the checkout of that input with --root DIR",
+            Self::Relative { .. } => "correct the spec: generators and components in the store have absolute paths",
             Self::Outside { .. } => {
                 "set `artifacts.root = ./.;`; if that other folder is what you want, name it with --root DIR"
             }

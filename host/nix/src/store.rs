@@ -8,8 +8,9 @@ impl Nix {
     /// Makes what a derivation gives, by building or by downloading.
     ///
     /// # Errors
-    /// With the build's own message when it fails.
+    /// With the build's own message when it fails, and for a path that is not absolute.
     pub fn realise(&self, drv: &Path) -> Result<(), Error> {
+        let drv = absolute(drv)?;
         let what = format!("building {}", drv.display());
         self.nix_store(&what, &[OsStr::new("--realise"), OsStr::new("--quiet"), drv.as_os_str()]).map(drop)
     }
@@ -17,8 +18,9 @@ impl Nix {
     /// Everything in the store that a path there needs, itself included.
     ///
     /// # Errors
-    /// When the store has no such path.
+    /// When the store has no such path, and for a path that is not absolute.
     pub fn closure(&self, path: &Path) -> Result<Vec<PathBuf>, Error> {
+        let path = absolute(path)?;
         let what = format!("listing what {} needs", path.display());
         let answer = self.nix_store(&what, &[OsStr::new("--query"), OsStr::new("--requisites"), path.as_os_str()])?;
         let lines = answer.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -43,4 +45,9 @@ impl Nix {
         let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
         looks_so && self.store_dir().is_ok_and(|store| path.starts_with(store))
     }
+}
+
+/// `nix-store` would take a path that begins with a dash for an option.
+fn absolute(path: &Path) -> Result<&Path, Error> {
+    if path.is_absolute() { Ok(path) } else { Err(Error::Relative { path: path.to_owned() }) }
 }

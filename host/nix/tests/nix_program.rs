@@ -131,3 +131,15 @@ fn nix_sees_the_environment_that_it_is_given_and_no_other() {
     assert!(error.contains("GIVEN=yes"), "{error}");
     assert!(!error.contains("CARGO"), "{error}");
 }
+
+#[test]
+fn no_path_is_taken_for_an_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let nix = with(fake(folder.path(), "exit 0"));
+    for path in ["--delete", "-v", "nix/store/x", ""].map(Path::new) {
+        for error in [nix.realise(path).unwrap_err(), nix.closure(path).unwrap_err()] {
+            assert!(matches!(error, Error::Relative { .. }), "{error}");
+            assert!(error.to_string().contains(path.to_str().unwrap()) && error.help().is_some());
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! Reading is strict: an unknown schema version, an unknown field (unless it begins with `x-`) or a name that could leave
 //! its folder refuses the whole spec and names its place.
 
+mod absolute;
 mod instance;
 mod name;
 mod parse;

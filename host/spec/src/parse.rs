@@ -165,6 +165,12 @@ mod tests {
     }
 
     #[test]
+    fn a_generator_that_is_no_absolute_path_is_refused_with_its_place() {
+        let message = refusal(&SMALL.replace("/nix/store/x", "--delete"));
+        assert!(message.contains("generator.path") && message.contains("absolute path, found `--delete`"), "{message}");
+    }
+
+    #[test]
     fn two_targets_of_one_name_are_refused() {
         let text = r#"{"schema":1,"targets":[{"kind":"nixos","name":"a"},{"kind":"nixos","name":"a"}]}"#;
         assert_eq!(refusal(text), "the spec has two nixos targets named `a`");

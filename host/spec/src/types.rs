@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Name;
+use crate::{Name, absolute};
 
 /// The version of the spec that this host reads.
 pub const SCHEMA: u64 = 1;
@@ -61,8 +61,12 @@ pub enum Component {
     /// A store path and its derivation, realised only when needed.
     Derived {
         /// The store path.
+        #[serde(deserialize_with = "absolute::path")]
+        #[schemars(regex(pattern = "^/"))]
         path: PathBuf,
         /// Its `.drv`.
+        #[serde(deserialize_with = "absolute::path")]
+        #[schemars(regex(pattern = "^/"))]
         drv: PathBuf,
     },
 }
@@ -214,9 +218,12 @@ pub enum PromptKind {
 #[serde(rename_all = "camelCase")]
 pub struct Generator {
     /// An executable, or a folder with one `bin/*`.
+    #[serde(deserialize_with = "absolute::path")]
+    #[schemars(regex(pattern = "^/"))]
     pub path: PathBuf,
     /// The derivation that makes it, realised only when needed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absolute::optional")]
+    #[schemars(regex(pattern = "^/"))]
     pub drv: Option<PathBuf>,
     /// The system it runs on.
     #[serde(default)]
