@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::fd::AsFd as _;
 
 use artifacts_report::{Failure, Report};
@@ -50,5 +50,9 @@ impl Options {
 
 /// The bytes and nothing else, past every buffer that is not wiped.
 fn write(value: &Secret) -> std::io::Result<()> {
-    File::from(std::io::stdout().as_fd().try_clone_to_owned()?).write_all(value.expose())
+    match File::from(std::io::stdout().as_fd().try_clone_to_owned()?).write_all(value.expose()) {
+        // Whoever reads has enough of it.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
