@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::wasm::{self, Toolchain};
-use crate::{c_guest, project, run, setup};
+use crate::{c_guest, project, run, setup, template};
 
 /// What the program carries inside.
 pub const BUNDLED: &[&str] = &["agenix", "dummy", "sops-nix"];
@@ -31,21 +31,29 @@ pub fn run() -> Result<()> {
 /// # Errors
 /// When one does not build.
 pub fn build(toolchain: &Toolchain) -> Result<()> {
+    run::done(compiled_by(toolchain, &mut cargo("build"))?)?;
+    collect(BUNDLED, &project::plugins_built())?;
+    collect(OTHERS, &project::guests_built())?;
+    template::build(toolchain)?;
+    collect(&[template::NAME], &project::guests_built())
+}
+
+/// For the guests' target, by their compiler, with none of this machine's paths in what it makes.
+///
+/// # Errors
+/// When the compiler cannot be run.
+pub fn compiled_by<'a>(toolchain: &Toolchain, cargo: &'a mut Command) -> Result<&'a mut Command> {
     let remaps = [
         (cargo_home()?, "/cargo"),
         (project::root(), "/artifacts"),
         (PathBuf::from(toolchain.sysroot()?).join("lib/rustlib/src/rust"), "/rustc/std"),
     ];
     let flags = remaps.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
-    run::done(
-        cargo("build")
-            .args(["--target", wasm::TARGET])
-            .env("RUSTC", &toolchain.rustc)
-            .env_remove("RUSTFLAGS")
-            .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")),
-    )?;
-    collect(BUNDLED, &project::plugins_built())?;
-    collect(OTHERS, &project::root().join("target/guests"))
+    Ok(cargo
+        .args(["--target", wasm::TARGET])
+        .env("RUSTC", &toolchain.rustc)
+        .env_remove("RUSTFLAGS")
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))
 }
 
 /// cargo in the guests' workspace: the same lock, profile and folder for every use.

@@ -14,6 +14,7 @@ mod setup;
 mod sops;
 mod stages;
 mod tally;
+mod template;
 mod test;
 mod wasm;
 

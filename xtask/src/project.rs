@@ -23,6 +23,11 @@ pub fn plugins_built() -> PathBuf {
     root().join("target/plugins")
 }
 
+/// The guests of tests.
+pub fn guests_built() -> PathBuf {
+    root().join("target/guests")
+}
+
 /// The complete program.
 pub fn program() -> PathBuf {
     target().join("release/artifacts")
