@@ -25,7 +25,7 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
     for file in ["manifest.json", "src/lib.rs"] {
         put(&read(&template.join(file))?, &copy.join(file))?;
     }
-    let sdk = format!("path = {:?}", project::plugins().join("sdk"));
+    let sdk = format!("path = '{}'", project::plugins().join("sdk").display());
     put(&read(&template.join("Cargo.toml"))?.replace(PUBLISHED, &sdk), &copy.join("Cargo.toml"))?;
     put(&read(&project::plugins().join("Cargo.lock"))?, &copy.join("Cargo.lock"))?;
     let mut cargo = run::cargo();
