@@ -186,7 +186,11 @@ fn the_reference_of_options_is_current() {
     {
         assert!(made.contains(&format!("## `{option}`\n")), "{option}");
     }
-    for internal in ["rendering", "_module", "problems"] {
+    for entry in made.split("\n## ").skip(1).filter(|entry| !entry.contains("\n- read-only")) {
+        let name = entry.lines().next().unwrap();
+        assert!(entry.contains("\n- example"), "{name} has no example");
+    }
+    for internal in ["rendering", "_module", "problems", "installers"] {
         assert!(!made.contains(internal), "{internal}");
     }
 }

@@ -40,18 +40,21 @@ in
       type = types.nullOr types.str;
       default = null;
       description = "The target's name, as nixos-artifacts has it; `artifacts.target` takes it over.";
+      example = "web1";
     };
 
     username = mkOption {
       type = types.nullOr types.str;
       default = null;
       description = "The target's name, as nixos-artifacts has it for users; `artifacts.target` takes it over.";
+      example = "alice";
     };
 
     storeDir = mkOption {
       type = types.nullOr types.str;
       default = null;
       description = "Accepted for nixos-artifacts' sake, and not used: `artifacts.backends.agenix.storage` names the storage.";
+      example = "secrets";
     };
 
     flakeStoreDir = mkOption {

@@ -8,5 +8,6 @@
       Make the same values on every machine and in every boot; shared artifacts then agree everywhere, without a word between
       machines. Anybody can compute them. A generator must take its randomness from /dev/urandom alone.
     '';
+    example = true;
   };
 }

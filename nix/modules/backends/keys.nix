@@ -55,7 +55,10 @@ in
     publicHostKey = mkOption {
       type = types.nullOr types.str;
       default = null;
-      description = "The public key of the target: an age recipient or an SSH key.";
+      description = ''
+        The public key of the target, an age recipient or an SSH key, such as its `/etc/ssh/ssh_host_ed25519_key.pub`. What is
+        deployed to it is encrypted to this key.
+      '';
       example = "ssh-ed25519 AAAA…";
     };
 

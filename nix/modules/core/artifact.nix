@@ -25,6 +25,7 @@ let
       type = types.nullOr types.str;
       default = null;
       description = "What it is, for people.";
+      example = "token by which attic signs";
     };
 
     shared = mkOption {
@@ -34,13 +35,14 @@ let
         Whether all targets that declare an artifact of this name as shared have one copy. Their declarations must agree in
         everything but path, mode, owner and group.
       '';
+      example = true;
     };
 
     backend = mkOption {
       type = types.str;
       default = cfg.default.backend;
       defaultText = literalExpression "config.artifacts.default.backend";
-      description = "The backend that stores it.";
+      description = "The backend that stores it: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`.";
       example = "sops-nix";
     };
 
@@ -78,17 +80,20 @@ let
     validation = mkOption {
       type = types.nullOr types.anything;
       default = null;
-      description = "Any value that the files depend on; when it changes, what is stored is stale.";
+      description = ''
+        Any value that the files depend on. When it changes, what is stored is stale, and made again by
+        `artifacts generate --stale`. It is not given to the generator.
+      '';
       example = literalExpression "{ inherit (config.networking) domain; }";
     };
 
     maxAge = duration.option {
-      description = "The age at which what is stored is stale.";
+      description = "The age at which what is stored is stale, and made again by `artifacts generate --stale`.";
       example = "90d";
     };
 
     timeout = duration.option {
-      description = "How long the generator may run.";
+      description = "How long the generator may run before it is ended.";
       example = "5min";
     };
 
@@ -96,12 +101,15 @@ let
       type = types.bool;
       default = false;
       description = "Whether the generator may use the network.";
+      example = true;
     };
 
     bindUnits = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      description = "systemd units that run only while this artifact's files are there.";
+      description = ''
+        The systemd units that start after this artifact's files are there and run only while they are.
+      '';
       example = [ "atticd.service" ];
     };
   };

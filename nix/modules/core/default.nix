@@ -55,7 +55,7 @@ in
     default.backend = mkOption (
       {
         type = types.str;
-        description = "The backend of every artifact that names none.";
+        description = "The backend of every artifact that names none: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`.";
         example = "agenix";
       }
       // lib.optionalAttrs (machineArtifacts ? default) {
@@ -98,6 +98,7 @@ in
         if kind == "home-manager" then ''"''${config.xdg.stateHome}/artifacts"'' else ''"/run/artifacts"''
       );
       description = "The folder on the target below which files lie that set no path of their own.";
+      example = "/run/keys/artifacts";
     };
 
     backends = mkOption {

@@ -21,16 +21,19 @@ let
       type = types.bool;
       default = true;
       description = ''
-        Whether it is secret. A public file is stored as plain text and can be read in Nix: see `value`.
+        Whether it is secret. A public file is stored as plain text beside the secret ones, and can be read in Nix: see `value`.
       '';
+      example = false;
     };
 
     deploy = mkOption {
       type = types.bool;
       default = true;
       description = ''
-        Whether it is for the target. Otherwise it is for other artifacts and for admins only, and encrypted to no machine.
+        Whether it is for the target. Otherwise it is for admins and for artifacts that depend on this one, and encrypted to
+        no machine: the private key of a certificate authority, for one. There must be an admin who can read it.
       '';
+      example = false;
     };
 
     neededFor = mkOption {
@@ -39,20 +42,24 @@ let
         "users"
       ];
       default = "services";
-      description = "What must not start before it is there: services, or already the making of users.";
+      description = ''
+        What must not start before it is there: `services`, or already the making of `users`, as for a
+        `users.users.<name>.hashedPasswordFile`. Not every backend can serve the latter; one that cannot says so.
+      '';
+      example = "users";
     };
 
     restartUnits = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      description = "systemd units that are restarted when it changes.";
+      description = "The systemd units that are restarted when its content changes.";
       example = [ "atticd.service" ];
     };
 
     reloadUnits = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      description = "systemd units that are reloaded when it changes.";
+      description = "The systemd units that are reloaded when its content changes.";
       example = [ "nginx.service" ];
     };
   }
@@ -60,7 +67,7 @@ let
     owner = mkOption {
       type = types.str;
       default = "root";
-      description = "Its owner on the target.";
+      description = "Its owner on the target. One that is no user there yet leaves it root's, and is warned of.";
       example = "atticd";
     };
 
@@ -96,7 +103,7 @@ in
       type = types.str;
       default = if config.secret || onTarget then "${cfg.directory}/${artifact.name}/${name}" else slices.storePath artifact public;
       defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
-      description = "Where the target finds it.";
+      description = "Where the target finds it: what a service's configuration refers to.";
       example = "/var/lib/attic/secrets/env";
     };
 
@@ -105,7 +112,7 @@ in
       readOnly = true;
       default = !config.secret && slices.exists artifact public;
       defaultText = literalExpression "whether a public file was made";
-      description = "Whether a public file is there to be read.";
+      description = "Whether a public file was made, so that `value` can be read.";
     };
 
     value = mkOption {

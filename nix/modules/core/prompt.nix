@@ -13,13 +13,18 @@ let
         "multiline-hidden"
       ];
       default = "hidden";
-      description = "How it is asked. `hidden` is not shown and asked twice; the multiline ones end with end of input.";
+      description = ''
+        How it is asked. `line`: one line. `hidden`: one line that is not shown, and asked for twice. `multiline`: lines up to
+        the end of input (Ctrl-D). `multiline-hidden`: such lines, not shown.
+      '';
+      example = "line";
     };
 
     testValue = mkOption {
       type = types.nullOr types.str;
       default = null;
-      description = "The answer in made-up deployments. It is world-readable.";
+      description = "The answer in made-up deployments. It is world-readable, so no real one belongs here.";
+      example = "hunter2";
     };
   };
 in
@@ -39,6 +44,7 @@ in
       default = "input for ${name}";
       defaultText = literalExpression ''"input for <prompt>"'';
       description = "What the person is asked for.";
+      example = "API token from the provider's console";
     };
   };
 }

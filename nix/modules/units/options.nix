@@ -14,6 +14,7 @@ let
       default = pkgs.${name} or null;
       defaultText = literalExpression "pkgs.${name} or null";
       description = "The package with `bin/${name}`, ${what}.";
+      example = literalExpression "inputs.artifacts.packages.x86_64-linux.${name}";
     };
 in
 {
@@ -32,11 +33,13 @@ in
               type = types.listOf types.str;
               default = [ ];
               description = "The systemd units that put files in place, where it is not done before systemd starts.";
+              internal = true;
             };
             onTarget = mkOption {
               type = types.bool;
               default = false;
               description = "Whether the files are made on the target.";
+              internal = true;
             };
           };
         }
