@@ -17,7 +17,7 @@ const GOOD: &str = r#"
 "#;
 
 /// What each fault is, and what it must say.
-const FAULTS: [(&str, &str); 18] = [
+const FAULTS: [(&str, &str); 23] = [
     (
         r#"artifacts.store.good.backend = "vault";"#,
         "artifacts.store.good.backend: `vault` is no backend here; use one of agenix, dummy, sops-nix, or register it: artifacts.backends.vault.component = …;",
@@ -90,7 +90,81 @@ const FAULTS: [(&str, &str); 18] = [
         "artifacts.config.agenix.publicHostKey = lib.mkForce null;",
         "artifacts.config.agenix.publicHostKey: the machine's public key is not set, so nothing can be encrypted for it: set it, for artifacts.store.good",
     ),
+    (
+        r#"artifacts.store.good.backend = "sops-nix"; artifacts.config.sops-nix.publicHostKey = "age1host";"#,
+        "artifacts.config.sops-nix: sops-nix is not imported here, so nothing brings its files onto the target: import sops-nix.nixosModules.sops, for artifacts.store.good",
+    ),
+    (
+        r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.backend = "sops-nix";"#,
+        "artifacts.config.sops-nix.publicHostKey: the machine's public key is not set, so nothing can be encrypted for it: set it, for artifacts.store.good",
+    ),
+    (
+        r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.backend = "sops-nix";
+artifacts.config.sops-nix.publicHostKey = "ssh-rsa AAAA";"#,
+        "artifacts.config.sops-nix.publicHostKey: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient",
+    ),
+    (
+        r#"imports = [ inputs.sops-nix.nixosModules.sops ]; users.users.atticd = { };
+artifacts.config.sops-nix.publicHostKey = "age1host";
+artifacts.store.good = { backend = "sops-nix"; files.f = { neededFor = "users"; owner = "atticd"; }; };"#,
+        "artifacts.store.good.files.f.owner: it is needed for users, so there is no user yet who could own it; leave owner and group to root",
+    ),
+    (
+        r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good = { backend = "sops-nix"; files.sops = { }; };
+artifacts.config.sops-nix = { publicHostKey = "age1host"; format = "yaml"; };"#,
+        "artifacts.store.good.files.sops: a yaml file of sops cannot have the key `sops`; rename it, or set artifacts.config.sops-nix.format = \"binary\"",
+    ),
 ];
+
+/// What is found only when a system is built, since evaluating the declarations alone does not read what it takes. The machine is
+/// `web1`.
+const BUILT: [(&str, &str); 8] = [
+    (
+        "artifacts.store.good.files = { f = { }; g = { }; }; artifacts.store.other = { inherit generator; files.h = { }; };",
+        "these files are not there yet:\n  per-machine/web1/good/f.age\n  per-machine/web1/good/g.age\n  per-machine/web1/other/h.age\nrun: artifacts generate per-machine/web1/good per-machine/web1/other",
+    ),
+    (
+        r#"artifacts.store.good.bindUnits = [ "atticd.service" ];"#,
+        "per-machine/web1/good: bindUnits has `atticd.service`, which nothing defines; correct the name, or say `systemd.services.\"atticd\" = { };` when a package brings it",
+    ),
+    (
+        r#"artifacts.store.good.bindUnits = [ "atticd" ];"#,
+        "per-machine/web1/good: bindUnits has `atticd`, which names no unit that can be bound; write the whole name, as in `atticd.service` (path, service, slice, socket, target, timer)",
+    ),
+    (
+        r#"artifacts.store.good.bindUnits = [ "atticd.service" ]; systemd.services.atticd = { };
+artifacts.programs.artifacts-target = lib.mkForce null;"#,
+        "bindUnits needs the program artifacts-target; set artifacts.programs.artifacts-target, or use the overlay",
+    ),
+    (
+        r#"artifacts.store.good.backend = "dummy"; artifacts.programs.artifacts = lib.mkForce null;"#,
+        "a backend makes files on the target, which needs the program; set artifacts.programs.artifacts, or use the overlay",
+    ),
+    (
+        r#"artifacts.store.good.files.f.mode = "u=r";"#,
+        "per-machine/web1/good: file `f`: mode `u=r` is no octal number; write it as `0400`",
+    ),
+    (
+        r#"artifacts.programs.artifacts = "/p"; users.users.atticd = { }; users.groups.atticd = { }; systemd.sysusers.enable = true;
+artifacts.store.good = { backend = "dummy"; files.f = { neededFor = "users"; owner = "atticd"; }; };"#,
+        "per-machine/web1/good: file `f`: owner `atticd`: it is made before users are; leave it to root, or write a number",
+    ),
+    (
+        r#"artifacts.programs.artifacts = "/p"; systemd.sysusers.enable = true; artifacts.store.other = { inherit generator; files.g = { }; };
+artifacts.store.good = { backend = "dummy"; files.f.neededFor = "users"; dependencies = [ "other" ]; };"#,
+        "per-machine/web1/other: something that is made here before users are depends on it, and its backend `agenix` brings it later; use a backend for both that makes files on the target",
+    ),
+];
+
+/// NixOS' options for units, as far as they are looked at.
+const UNITS: &str = r#"
+  ({ lib, ... }: {
+    options.systemd = lib.genAttrs [ "services" "sockets" "targets" "timers" "paths" "slices" ] (_: lib.mkOption {
+      type = lib.types.attrsOf (lib.types.attrsOf lib.types.raw); default = { };
+    }) // { sysusers.enable = lib.mkOption { default = false; }; package = lib.mkOption { default = "/systemd"; }; };
+    config.artifacts.programs.artifacts-target = "/p";
+  })
+"#;
 
 /// The page with all of them.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../nix/FAULTS.md");
@@ -98,14 +172,21 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../nix/FAULTS.md");
 fn page() -> String {
     let mut text = "# Faults that evaluation finds\n\nEach with a declaration that has it, beside what is right otherwise. Nix says it \
         when a system is built, after `artifacts: `,\nand `artifacts status` and `artifacts generate` repeat it. An unknown owner or group is a \
-        warning. That the declarations of a\nshared artifact differ is seen only across targets, so the command alone says it. This page is generated \
+        warning. That the declarations of a\nshared artifact differ is seen only across targets, so the command alone says it: `shared/ca: one (nixos) and two (nixos) declare it with\ndifferent files.secret: cert and none`. This page is generated \
         from the tests.\n"
         .to_owned();
-    for (declaration, said) in FAULTS {
-        let said = said.replace('<', "&lt;");
+    list(&mut text, &FAULTS);
+    text += "\n## Found when a system is built\n\nThese need more of the system than its declarations, so the command does not say \
+             them. The first names all that is missing, at once.\n";
+    list(&mut text, &BUILT);
+    text
+}
+
+fn list(text: &mut String, faults: &[(&str, &str)]) {
+    for (declaration, said) in faults {
+        let said = said.replace('<', "&lt;").replace('\n', "  \n> ");
         let _ = writeln!(text, "\n```nix\n{}\n```\n\n> {said}", declaration.trim());
     }
-    text
 }
 
 #[test]
@@ -146,6 +227,25 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
         );
         let said: Vec<&str> = said.as_array().unwrap().iter().filter_map(|one| one.as_str()).collect();
         assert!(said.iter().any(|one| one.starts_with("artifacts: ") && one.contains(expected)), "{fault}: {said:?}");
+    }
+}
+
+#[test]
+fn every_fault_that_only_a_system_shows_is_told_by_nix() {
+    let bench = Bench::new();
+    let name = |number: usize| format!("b{number}");
+    let machines = BUILT
+        .iter()
+        .enumerate()
+        .map(|(number, (fault, _))| faulty(&name(number), &format!("imports = [ {UNITS} ]; {fault}")));
+    bench.flake(&machines.collect::<Vec<_>>().join("\n"));
+    for (number, (fault, expected)) in BUILT.iter().enumerate() {
+        let name = name(number);
+        let function = "c: map (one: one.message) (builtins.filter (one: !one.assertion) c.assertions)";
+        let said = bench.eval_json(&format!("nixosConfigurations.{name}.config"), function);
+        let said: Vec<&str> = said.as_array().unwrap().iter().filter_map(|one| one.as_str()).collect();
+        let expected = format!("artifacts: {}", expected.replace("web1", &name));
+        assert!(said.contains(&expected.as_str()), "{fault}: {said:?}");
     }
 }
 

@@ -10,6 +10,9 @@ let
   keys = import ./keys.nix {
     inherit lib config;
     backend = "agenix";
+    tool = "agenix";
+    module = "default";
+    imported = options ? age;
   };
   inherit (keys) cfg slices;
 

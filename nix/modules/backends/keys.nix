@@ -3,6 +3,9 @@
   lib,
   config,
   backend,
+  tool, # whose module brings the files onto the target
+  module, # its name in that flake
+  imported,
 }:
 let
   inherit (lib) mkOption types;
@@ -39,6 +42,15 @@ let
     ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
 
   hasHostKey = slices.kind != "home-manager";
+
+  output = {
+    nixos = "nixosModules";
+    darwin = "darwinModules";
+    home-manager = "homeManagerModules";
+  };
+  noTool = lib.optional (!imported && !(config.artifacts.rendering ? ${backend}) && forTarget != [ ]) (
+    problem null "${option}: ${tool} is not imported here, so nothing brings its files onto the target: import ${tool}.${output.${slices.kind}}.${module}, for ${lib.concatMapStringsSep ", " label forTarget}"
+  );
 in
 {
   inherit
@@ -70,7 +82,7 @@ in
     };
   };
 
-  problems = noTargetKey ++ lib.optionals (cfg.publicUserKeys == [ ]) (lib.concatMap noAdminKey mine);
+  problems = noTool ++ noTargetKey ++ lib.optionals (cfg.publicUserKeys == [ ]) (lib.concatMap noAdminKey mine);
 
   # Whoever installs a file before its owner is there leaves it root's.
   ownership =

@@ -10,6 +10,9 @@ let
   keys = import ./keys.nix {
     inherit lib config;
     backend = "sops-nix";
+    tool = "sops-nix";
+    module = "sops";
+    imported = options ? sops;
   };
   inherit (keys) cfg slices;
 

@@ -31,6 +31,8 @@ let
       options.networking.hostName = of lib.types.str;
       options.assertions = of (lib.types.listOf lib.types.raw);
       options.warnings = of (lib.types.listOf lib.types.raw);
+      options.age.secrets = of (lib.types.attrsOf lib.types.raw);
+      options.age.identityPaths = of (lib.types.listOf lib.types.str);
     };
 
   machine =
