@@ -67,6 +67,24 @@ fn a_file_is_set_without_a_key_and_its_neighbour_stays_byte_for_byte() -> Result
 }
 
 #[test]
+fn the_largest_value_that_is_taken_comes_back() -> Result<()> {
+    let largest: Vec<u8> = (0..16u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for backend in ["agenix", "sops-nix"] {
+        let mut fleet = fleet(backend)?;
+        let config = fleet.of("web1")["config"]["agenix"].clone();
+        fleet.configure("web1", "sops-nix", config);
+        fleet.run(["generate"])?.ends(0);
+        let key = fleet.key_file("admin");
+        let key = key.to_str().unwrap();
+        given(&fleet, &["-i", key, "set", "pair", "one"], &largest)?.ends(0);
+        let got = fleet.output(["-i", key, "get", "pair", "one"])?;
+        assert!(got.stdout == largest, "{backend}: {}", String::from_utf8_lossy(&got.stderr));
+        given(&fleet, &["set", "pair", "one"], &vec![0; (16 << 20) + 1])?.ends(1).says("larger than 16777216 bytes");
+    }
+    Ok(())
+}
+
+#[test]
 fn with_other_readers_the_others_are_read_and_it_says_why() -> Result<()> {
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;

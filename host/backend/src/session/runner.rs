@@ -21,7 +21,7 @@ use super::state::{Clock, Meter, State, Stop};
 use crate::Limits;
 use crate::words::{self, escaped};
 
-/// Bytes that one call into the host may carry.
+/// Bytes that one call into the host may carry, beyond all files of a slice: names, and what stands around each.
 const HOSTCALL: usize = 16 << 20;
 
 /// A linked component, ready to be instantiated, and its room.
@@ -188,7 +188,8 @@ impl Runner {
         let state = State::new(room, meter, clock, Arc::clone(&self.journal), Arc::clone(&self.line));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.meter);
-        store.set_hostcall_fuel(HOSTCALL);
+        // A stored file is handed over whole, to be opened: whatever may be stored can be read back.
+        store.set_hostcall_fuel(HOSTCALL.saturating_add(usize::try_from(self.limits.output).unwrap_or(usize::MAX)));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|store| {
             let clock = store.data().clock;
