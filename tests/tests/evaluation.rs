@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::process::Command;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
+use artifacts_tests::fleet::Ran;
 
 /// Two machines with an artifact each of their own; `web2` has one more that reads what both share.
 fn fleet() -> Result<Checkout> {
@@ -131,7 +133,7 @@ fn peer_key(checkout: &Checkout, machine: &str) -> Result<String> {
 
 fn wg_pubkey(private: &str) -> Result<String> {
     use std::io::Write as _;
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     let mut wg = Command::new("wg").arg("pubkey").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     wg.stdin.take().unwrap().write_all(private.as_bytes())?;
     Ok(String::from_utf8(wg.wait_with_output()?.stdout)?.trim().to_owned())
@@ -208,5 +210,40 @@ fn a_generator_finds_the_programs_that_the_package_names() -> Result<()> {
     let ran = checkout.command(&selector)?.env("ARTIFACTS_GENERATOR_PATH", format!("not/absolute:{bin}")).output()?;
     artifacts_tests::fleet::Ran::from(ran).ends(0);
     assert_eq!(checkout.decrypt("admin", "secrets/per-machine/web1/own/f.age")?, "made by it\n");
+    Ok(())
+}
+
+#[test]
+fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.example("wireguard", &["hub", "leaf", "admin"])?;
+    let other = checkout.command(&["generate", "--regenerate", "per-machine/hub/wireguard"])?;
+    let path = |command: &Command| command.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap().to_owned();
+    // Nix is called again once both pairs are made. Somebody else makes one of them again just then.
+    let tools = tempfile::tempdir()?;
+    let nix = tools.path().join("nix");
+    fs::write(
+        &nix,
+        format!(
+            "#!/bin/bash\nexport PATH='{}'\ncd '{}'\n\
+             if test -e secrets/per-machine/leaf/wireguard/receipt.json && mkdir '{}/once' 2> /dev/null; then\n\
+             '{}' generate --regenerate per-machine/hub/wireguard >&2 || exit\nfi\nexec nix \"$@\"\n",
+            path(&other).display(),
+            checkout.path().display(),
+            tools.path().display(),
+            other.get_program().display(),
+        ),
+    )?;
+    fs::set_permissions(&nix, fs::Permissions::from_mode(0o755))?;
+    let mut generate = checkout.command(&["generate", "--no-input"])?;
+    let mut first = tools.path().as_os_str().to_owned();
+    first.push(":");
+    first.push(path(&generate));
+    let ran: Ran = generate.env("PATH", first).output()?.into();
+    ran.ends(1).says("per-machine/hub/wireguard, which it depends on, changed while it was made");
+    let admin = checkout.key_file("admin");
+    checkout.run(&["-i", admin.to_str().unwrap(), "generate", "--stale", "--accept-reading"])?.ends(0);
+    let private = checkout.decrypt("hub", "secrets/per-machine/hub/wireguard/private.age")?;
+    assert!(checkout.decrypt("hub", "secrets/per-machine/hub/tunnel/wg0.conf.age")?.contains(private.trim()));
     Ok(())
 }

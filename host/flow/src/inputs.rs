@@ -4,9 +4,10 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
+use artifacts_store::Generation;
 
 use crate::reading::Allowed;
-use crate::{Rooms, Step, failure, retrieve};
+use crate::{Rooms, Step, Survey, failure, retrieve};
 
 type Files = BTreeMap<Name, Secret>;
 
@@ -14,6 +15,8 @@ type Files = BTreeMap<Name, Secret>;
 #[derive(Default)]
 pub struct Inputs {
     files: BTreeMap<InstanceName, Result<Files, Failure>>,
+    /// Which making of each they are: what lies there later in the run may be another's.
+    generations: BTreeMap<InstanceName, Generation>,
     allowed: Allowed,
 }
 
@@ -25,7 +28,13 @@ impl Inputs {
 
     /// Reads back whatever these steps depend on, do not make themselves, and this run did not make before. It is done before
     /// anybody is asked for anything.
-    pub fn read(&mut self, rooms: &mut Rooms<'_>, instances: &BTreeMap<InstanceName, Instance>, steps: &[Step]) {
+    pub fn read(
+        &mut self,
+        rooms: &mut Rooms<'_>,
+        instances: &BTreeMap<InstanceName, Instance>,
+        survey: &Survey,
+        steps: &[Step],
+    ) {
         let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
         let making = made.iter().filter_map(|name| instances.get(name));
         let needed: BTreeSet<&InstanceName> = making
@@ -36,6 +45,8 @@ impl Inputs {
         let needed = needed.into_iter().filter_map(|name| instances.get(name));
         let wanted: Vec<_> = needed.map(|one| (one, one.files.keys().cloned().collect())).collect();
         let read = retrieve(rooms, &wanted);
+        let generation = |name: &InstanceName| Some(survey.found.get(name)?.receipt.as_ref()?.generation);
+        self.generations.extend(read.keys().filter_map(|name| Some((name.clone(), generation(name)?))));
         self.files.extend(read.into_iter().map(|(name, read)| (name, read.map(|read| read.files))));
     }
 
@@ -68,8 +79,15 @@ impl Inputs {
     }
 
     /// Keeps what was made for what depends on it.
-    pub(crate) fn keep(&mut self, name: InstanceName, files: Files) {
+    pub(crate) fn keep(&mut self, name: InstanceName, files: Files, generation: Generation) {
+        self.generations.insert(name.clone(), generation);
         self.files.insert(name, Ok(files));
+    }
+
+    /// Which makings of its dependencies an instance is made from: those in here, whatever lies there by now.
+    pub(crate) fn generations(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
+        let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
+        instance.dependencies.values().filter_map(generation).collect()
     }
 
     /// What an instance's generator finds in `$in`.

@@ -9,7 +9,7 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{Files, Secret};
 use artifacts_spec::{InstanceName, Name};
-use artifacts_store::{Generation, ReceiptState, Storage};
+use artifacts_store::{ReceiptState, Storage};
 
 use crate::receipt::Making;
 use crate::storing::{Stopped, Storing, public_changes};
@@ -73,7 +73,7 @@ pub fn make(
         waiting: work.steps.iter().map(|step| step.name.clone()).collect(),
         inputs,
         tools: program::closure(&rooms.generator_path, &rooms.nix),
-        generations: BTreeMap::new(),
+        made: BTreeSet::new(),
         failed: BTreeSet::new(),
         failures: Vec::new(),
     };
@@ -148,7 +148,7 @@ struct Run<'a> {
     inputs: &'a mut Inputs,
     /// What the programs need that every generator finds.
     tools: Result<Vec<PathBuf>, Failure>,
-    generations: BTreeMap<InstanceName, Generation>,
+    made: BTreeSet<InstanceName>,
     failed: BTreeSet<InstanceName>,
     failures: Vec<Failure>,
 }
@@ -158,9 +158,7 @@ impl Run<'_> {
     fn next(&mut self) -> Option<InstanceName> {
         let ready = |name: &InstanceName| {
             let dependencies = self.work.instances.get(name).into_iter().flat_map(|i| i.dependencies.values());
-            dependencies
-                .filter(|d| self.wanted.contains(*d))
-                .all(|d| self.generations.contains_key(d) || self.failed.contains(d))
+            dependencies.filter(|d| self.wanted.contains(*d)).all(|d| self.made.contains(d) || self.failed.contains(d))
         };
         let at = self.waiting.iter().position(ready)?;
         Some(self.waiting.remove(at))
@@ -228,28 +226,21 @@ impl Run<'_> {
             instance,
             found,
             backend: stored.backend,
-            dependencies: &self.dependencies(instance),
+            dependencies: &self.inputs.generations(instance),
             sealed: &stored.sealed,
             now: rooms.now,
         };
         let receipt = making.receipt()?;
         let generation = receipt.generation;
         storing.commit(rooms, writers, stored.files, public, receipt)?;
-        self.generations.insert(name.clone(), generation);
-        self.inputs.keep(name.clone(), files);
+        self.made.insert(name.clone());
+        self.inputs.keep(name.clone(), files, generation);
         Ok(changes)
-    }
-
-    /// Which making of each dependency goes into an instance: this run's, or the one that lies there.
-    fn dependencies(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
-        let stored = |name: &InstanceName| Some(self.work.survey.found.get(name)?.receipt.as_ref()?.generation);
-        let generation = |name: &InstanceName| self.generations.get(name).copied().or_else(|| stored(name));
-        instance.dependencies.values().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
     }
 
     /// Every dependency lies there as it went into the instance: nobody replaced it since.
     fn unchanged(&self, instance: &Instance, rooms: &Rooms<'_>) -> Result<(), Failure> {
-        for (name, generation) in self.dependencies(instance) {
+        for (name, generation) in self.inputs.generations(instance) {
             let backend = self.work.instances.get(&name).and_then(|d| d.backend.as_ref());
             let storage = backend.and_then(|backend| rooms.registry.storage(backend).ok());
             let storage = storage.and_then(|storage| Storage::open(rooms.root, &storage).ok());

@@ -159,7 +159,7 @@ impl Pass<'_> {
         report.readings = readings;
         whole.inputs.allow(allowed);
         self.keep(steps, report, |instance| whole.inputs.refusal(instance));
-        whole.inputs.read(rooms, &run.instances, steps);
+        whole.inputs.read(rooms, &run.instances, survey, steps);
         self.keep(steps, report, |instance| whole.inputs.fault(instance));
         Ok(consent)
     }
