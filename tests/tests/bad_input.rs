@@ -212,6 +212,7 @@ fn a_read_only_storage_loses_nothing_and_says_so() -> Result<()> {
 fn a_storage_that_cannot_exchange_folders_is_refused_before_anything_is_opened() -> Result<()> {
     let overlay = "mkdir ram; mount -t tmpfs tmpfs ram; mkdir ram/lower ram/upper ram/work; cp -a saved/. ram/lower; \
                    mount -t overlay overlay -o lowerdir=ram/lower,upperdir=ram/upper,workdir=ram/work secrets";
-    elsewhere(overlay)?.ends(1).says("0 written").never_says("LOST");
+    let ran = elsewhere(overlay)?.ends(1).says("cannot replace a folder in one step");
+    ran.says("0 opened, 0 written").never_says("LOST");
     Ok(())
 }

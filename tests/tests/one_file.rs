@@ -102,11 +102,33 @@ fn with_other_readers_the_others_are_read_and_it_says_why() -> Result<()> {
 }
 
 #[test]
+fn what_lacks_another_file_is_not_made_whole_by_one_alone() -> Result<()> {
+    let mut fleet = made()?;
+    fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
+    let before = fleet.stored()?;
+    let ran = given(&fleet, &["--accept-readers", "set", "pair", "one"], b"x")?.ends(1);
+    ran.says("with this file alone it is not whole").says("generate --stale per-machine/web1/pair");
+    assert_eq!(fleet.stored()?, before);
+    given(&fleet, &["set", "pair", "three"], b"x")?.ends(0);
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
+    // Nor is what another backend stored.
+    fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("sops-nix");
+    let config = fleet.of("web1")["config"]["agenix"].clone();
+    fleet.configure("web1", "sops-nix", config);
+    let before = fleet.stored()?;
+    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("with this file alone it is not whole");
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
 fn a_public_file_is_set_for_nobody_and_shown_as_a_diff() -> Result<()> {
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     given(&fleet, &["set", "pair", "pub"], b"other\n")?.ends(3).says("- shown").says("+ other");
+    let dry = given(&fleet, &["--json", "set", "--dry-run", "pair", "pub"], b"")?.ends(3).json();
+    assert_eq!(dry["readers"], json!(null), "what is not written has no new reader");
     // Whom the secret files are encrypted to is still told as it is.
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/pair"), "stale (readers)");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");

@@ -49,8 +49,12 @@ pub fn preview(
         return Err(fault);
     }
     let mut report = run.rows(std::iter::once(instance), &survey);
-    report.readers =
-        consent::changes(run, std::iter::once(instance), &survey, plaintext(instance, file, &survey, opens))?;
+    report.readers = consent::changes(
+        run,
+        sought(instance, file, &survey).into_iter(),
+        &survey,
+        plaintext(instance, file, &survey, opens),
+    )?;
     dry_run::describe(&mut report, run, &survey, &only(instance));
     report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
     if !output.json() {
@@ -70,6 +74,12 @@ fn plaintext(instance: &Instance, file: &Name, survey: &Survey, opens: bool) -> 
 /// Whether a file is encrypted to anybody: a public one is not.
 fn is_sealed(instance: &Instance, file: &Name) -> bool {
     instance.files.get(file).is_some_and(|file| file.secret)
+}
+
+/// Whose readers count: with a public file nothing that is stored is encrypted anew.
+fn sought<'a>(instance: &'a Instance, file: &Name, survey: &Survey) -> Option<&'a Instance> {
+    let first = survey.found.values().all(|found| found.receipt.is_none());
+    Some(instance).filter(|_| first || is_sealed(instance, file))
 }
 
 fn unknown_readers(run: &Run, instance: &Instance, file: &Name) -> Option<Failure> {
@@ -98,14 +108,18 @@ impl<'a> Setting<'a> {
         }
         let survey = look(run, rooms, instance)?;
         Run::warn_of_missing_walls(rooms, output);
-        let sealed = is_sealed(instance, file);
-        let sought =
-            std::iter::once(instance).filter(|_| sealed || survey.found.values().all(|found| found.receipt.is_none()));
         if let Some(fault) = unknown_readers(run, instance, file) {
             return Err(fault);
         }
-        let (consent, _) =
-            consent::settle(run, global, output, sought, &survey, plaintext(instance, file, &survey, opens), &[])?;
+        let (consent, _) = consent::settle(
+            run,
+            global,
+            output,
+            sought(instance, file, &survey).into_iter(),
+            &survey,
+            plaintext(instance, file, &survey, opens),
+            &[],
+        )?;
         if let Some(fault) = consent.fault(instance) {
             return Err(fault);
         }

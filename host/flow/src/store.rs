@@ -24,10 +24,16 @@ impl Writers {
         writers
     }
 
-    /// Why an instance cannot be stored: nobody is asked for it then.
+    /// Why an instance cannot be stored: nobody is asked for it then, and nothing of it opened.
     pub fn fault(&self, instance: &Instance, registry: &Registry) -> Option<Failure> {
-        let why = self.by_storage.get(&storage_of(instance, registry)?)?.as_ref().err()?;
-        Some(failure::of(instance, why.message.clone()).help(why.help.clone()))
+        let (why, help) = match self.by_storage.get(&storage_of(instance, registry)?)? {
+            Err(why) => (why.message.clone(), why.help.clone()),
+            Ok(writer) => {
+                let error = writer.replaceable(&instance.name).err()?;
+                (error.to_string(), error.help().map(str::to_owned))
+            }
+        };
+        Some(failure::of(instance, why).help(help))
     }
 
     /// A storage, locked now if it is not yet.

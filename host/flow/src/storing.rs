@@ -83,7 +83,8 @@ impl Storing<'_> {
             if let Some(unrecorded) = audit::note(&mut rooms.audit, name, opened, names, ended, rooms.now) {
                 return Err(unrecorded.into());
             }
-            holds(checks, instance, found, &serialized.files)?;
+            let partial = secrets.len() < instance.secret_files().count();
+            holds(checks, instance, found, &serialized.files, partial)?;
         }
         rooms.remember(instance, serialized.sealed.iter().cloned())?;
         Ok(Stored { files: serialized.files, sealed: serialized.sealed, backend })
@@ -129,12 +130,21 @@ fn own_files(slice: Option<Slice>, backend: &Name) -> Files {
     }
 }
 
-/// A new slice takes the old one's place only when its own backend, asked anew, calls it present for the same readers.
-fn holds(mut checks: Checks, instance: &Instance, found: &Found, files: &Files) -> Result<(), Failure> {
+/// A new slice takes the old one's place only when its own backend, asked anew, calls it present for the same readers. Where
+/// some of its files were there before, they may be what is wrong with it.
+fn holds(mut checks: Checks, instance: &Instance, found: &Found, files: &Files, partial: bool) -> Result<(), Failure> {
     let answer = checks.answers.pop();
     let present = |checked: &Checked| checked.state == State::Present && checked.readers == found.readers;
     match answer {
         Some(Ok(checked)) if !files.is_empty() && present(&checked) => Ok(()),
+        Some(Ok(Checked { state: State::Stale(_), .. })) if partial => {
+            let name = &instance.name;
+            let help = format!(
+                "nothing was changed; `artifacts status {name}` tells what else is not as declared; set what is missing, or \
+                 make all of it anew: `artifacts generate --stale {name}`"
+            );
+            Err(failure::of(instance, "with this file alone it is not whole").help(Some(help)))
+        }
         _ => Err(failure::of(instance, "its backend stored something that it does not call present itself")
             .help(Some("nothing was changed; report this to the backend's author"))),
     }

@@ -96,6 +96,15 @@ impl Writer {
             (Some(found), Some(expected)) if found != *expected => return Err(Error::Changed { instance: instance() }),
             _ => {}
         }
+        self.replaceable(name)
+    }
+
+    /// Whether the file system would let a commit put a slice where it belongs, found out without reading or moving what lies
+    /// there.
+    ///
+    /// # Errors
+    /// When the slice leads through a link, lies on another file system, or cannot be moved.
+    pub fn replaceable(&self, name: &InstanceName) -> Result<(), Error> {
         let device = self.area.staging.device()?;
         let path = names::slice(name)?;
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
@@ -108,7 +117,7 @@ impl Writer {
         }
         match self.above(&path)? {
             // The host's own folder is never empty: the lock is in it.
-            Some((parent, artifact)) if replaces.is_some() => {
+            Some((parent, artifact)) if self.area.storage.open(&path)?.is_some() => {
                 self.disk.movable((&parent, artifact), (&self.area.storage, names::AREA))
             }
             _ => Ok(()),
