@@ -75,6 +75,28 @@ fn armored_files_are_adopted_where_they_lie() -> Result<()> {
     is_taken_over(&fleet)
 }
 
+/// nixos-artifacts has a user's files below the user's name; here it is the flake's attribute.
+#[test]
+fn armored_files_of_a_user_are_moved_to_the_attributes_name_and_adopted() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", "#!/bin/sh\nexit 1\n")?;
+    let artifact = json!({"backend": "agenix", "files": {"key": {}}, "generator": generator});
+    let mut fleet = fleet.target("home-manager", "alice@laptop", &json!({"ssh": artifact}))?;
+    let user = fleet.new_key("alice")?;
+    fleet.configure("alice@laptop", "agenix", json!({"publicUserKeys": [user]}));
+    let plain = fleet.path().join(".keys/plain");
+    fs::write(&plain, SECRET)?;
+    let sealed = done(Command::new("age").args(["--armor", "-r", &user]).arg(plain).output()?)?;
+    write(&fleet, "secrets/per-user/alice/ssh/key.age", &sealed)?;
+    fleet.run(["status"])?.ends(3).says("absent per-user/alice@laptop/ssh");
+    fs::rename(fleet.path().join("secrets/per-user/alice"), fleet.path().join("secrets/per-user/alice@laptop"))?;
+    fleet.run(["adopt"])?.ends(0).says("adopted per-user/alice@laptop/ssh");
+    let key = fleet.key_file("alice");
+    let ran = fleet.run(["-i", key.to_str().unwrap(), "get", "ssh", "key"])?.ends(0);
+    assert_eq!(ran.stdout, SECRET);
+    Ok(())
+}
+
 #[test]
 fn a_binary_file_is_not_adopted_but_set() -> Result<()> {
     let mut fleet = fleet("agenix")?;
