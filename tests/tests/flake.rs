@@ -159,3 +159,36 @@ fn without_nix_it_says_what_is_missing() -> Result<()> {
     assert!(ran.stderr.contains("help:"), "{ran}");
     Ok(())
 }
+
+#[test]
+fn secrets_in_a_private_input_are_written_where_the_person_says() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    let secrets = tempfile::tempdir()?;
+    fs::write(secrets.path().join("README"), "private")?;
+    let inputs = nix::Inputs::new()?;
+    let lock = || {
+        let input =
+            format!("inputs.secrets.url = \"path:{}\"; inputs.secrets.flake = false;", secrets.path().display());
+        let machine = machine("web1", &key, "").replace("artifacts.root = ./.;", "artifacts.root = inputs.secrets;");
+        let outputs = format!("inputs: let inherit (inputs) nixpkgs; in {{ {machine} }}");
+        let _ = fs::remove_file(checkout.path().join("flake.lock"));
+        inputs.flake_with(&checkout.path(), &input, &outputs)
+    };
+    lock()?;
+    checkout.commit()?;
+    checkout.run(&["generate"])?.ends(1).says("not in the flake").says("--root DIR");
+    let root = secrets.path().to_string_lossy();
+    checkout.run(&["--root", &root, "generate"])?.ends(0).says("made per-machine/web1/own");
+    assert!(!checkout.path().join("secrets").exists(), "nothing lies in the flake");
+    let stored = secrets.path().join("secrets/per-machine/web1/own/f.age");
+    assert!(fs::read_to_string(&stored)?.starts_with("-----BEGIN AGE"));
+    checkout.run(&["--root", &root, "status"])?.ends(0).says("present");
+
+    // Once the input is locked anew, Nix reads what was stored there.
+    lock()?;
+    let file = ".#nixosConfigurations.web1.config.age.secrets.\"own/f\".file";
+    let read = nix::nix(&checkout.path(), &["eval", "--raw", file])?;
+    assert_eq!(fs::read(read)?, fs::read(stored)?);
+    Ok(())
+}

@@ -147,7 +147,8 @@ in
       defaultText = literalExpression "root + \"/<storage>/<instance>\"";
       description = ''
         The folder of the stored copy, for modules that bring a backend's files onto the target. It is a path:
-        `"''${slice + "/env.age"}"` is a store path with that file alone.
+        `"''${slice + "/env.age"}"` is a store path with that file alone. A name with a blank is none for the store:
+        `builtins.path { path = slice + "/my env.age"; name = "env.age"; }` takes any.
       '';
     };
   };

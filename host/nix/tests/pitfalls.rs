@@ -1,0 +1,158 @@
+//! What went wrong with modules elsewhere, each once: what is not beside the feature that it is about.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+mod common;
+
+use std::path::Path;
+
+use artifacts_tests::nix::{Inputs, nix};
+use common::{Bench, machine, name};
+use serde_json::{Value, json};
+
+#[test]
+fn a_generator_that_is_a_bare_store_path() {
+    let bench = Bench::new();
+    // It has no context, and pure evaluation lets nobody look at it.
+    let config = r##"({ pkgs, ... }: let text = builtins.toFile "gen" "#!/bin/sh\n"; in { artifacts.store.a = {
+        files.f = { }; generator = builtins.unsafeDiscardStringContext text; }; })"##;
+    bench.flake(&machine("web1", config));
+    let generator = bench.evaluate().spec.targets[0].artifacts[&name("a")].generator.clone().unwrap();
+    assert_eq!(generator.drv, None);
+    assert!(generator.path.starts_with(bench.nix().store_dir().unwrap()), "{generator:?}");
+}
+
+#[test]
+fn packages_that_are_set_for_good_stay_what_they_are() {
+    let bench = Bench::new();
+    let config = r#"({ pkgs, ... }: { nixpkgs.hostPlatform = "aarch64-linux"; nixpkgs.pkgs = nixpkgs.legacyPackages.aarch64-linux;
+        artifacts.store.a = { files.f = { }; generator = pkgs.writers.writeBash "g" "true"; }; })"#;
+    bench.flake(&machine("pi", config));
+    let target = bench.evaluate().spec.targets.remove(0);
+    assert_eq!(target.system.as_deref(), Some("aarch64-linux"));
+    let generator = target.artifacts[&name("a")].generator.clone().unwrap();
+    // Whoever runs it is told so, instead of being given another one.
+    assert_eq!(generator.system.as_deref(), Some("aarch64-linux"));
+}
+
+#[test]
+fn a_users_paths_follow_the_state_folder_and_hold_no_variable() {
+    let bench = Bench::new();
+    bench.flake(
+        r#"homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {
+          pkgs = nixpkgs.legacyPackages.x86_64-linux;
+          modules = [ inputs.artifacts.homeModules.default
+            { home.username = "alice"; home.homeDirectory = "/home/alice"; xdg.stateHome = "/persist/alice";
+              artifacts.default.backend = "agenix"; artifacts.store.ssh.files.key = { };
+              artifacts.store.old.files.key.path = "\${XDG_RUNTIME_DIR}/artifacts/old/key"; } ]; };"#,
+    );
+    let artifacts = bench.evaluate().spec.targets.remove(0).artifacts;
+    let path = |artifact: &str| artifacts[&name(artifact)].files[&name("key")].path.clone().unwrap();
+    assert_eq!(path("ssh"), "/persist/alice/artifacts/ssh/key");
+    assert_eq!(path("old"), "${XDG_RUNTIME_DIR}/artifacts/old/key", "what people declared stays");
+}
+
+#[test]
+fn a_public_file_is_a_store_path_of_its_own_that_other_commits_leave_alone() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", r#"{ artifacts.store."a b".files.".p q".secret = false; }"#));
+    bench.write("secrets/per-machine/web1/a b/public/.p q", "seen");
+    bench.commit();
+    let path = || bench.eval("nixosConfigurations.web1.config.artifacts.store.\"a b\".files.\".p q\".path");
+    let before = path();
+    assert_eq!(std::fs::read_to_string(&before).unwrap(), "seen");
+    assert!(!before.contains("-source") && !before.contains(' '), "{before}");
+    bench.write("unrelated", "x");
+    bench.commit();
+    assert_eq!(path(), before);
+}
+
+#[test]
+fn paths_in_data_are_not_copied() {
+    let bench = Bench::new();
+    bench.write("big file", "content of its own, that only a copy of this file could have");
+    let config = r#"{ artifacts.store.a = { files.f = { }; validation = [ (./. + "/big file") { p = ./flake.nix; } ]; };
+        artifacts.config.vault.policy.file = ./. + "/big file"; }"#;
+    bench.flake(&machine("web1", config));
+    let target = bench.evaluate().spec.targets.remove(0);
+    let source = bench.source();
+    let expected = json!([source.join("big file"), { "p": source.join("flake.nix") }]);
+    assert_eq!(target.artifacts[&name("a")].validation, expected);
+    assert_eq!(target.config["vault"]["policy"]["file"], json!(source.join("big file")));
+}
+
+/// A backend from elsewhere, with the module that brings its files onto the target.
+const VAULT: &str = r#"
+  ({ lib, config, ... }: {
+    options.vault.secrets = lib.mkOption { type = lib.types.attrsOf lib.types.raw; default = { }; };
+    options.artifacts.config.vault.url = lib.mkOption { type = lib.types.str; };
+    config.artifacts.backends.vault = { component = "/v.wasm"; storage = "vaulted"; };
+    config.artifacts.config.vault = { url = "https://vault"; undeclared.too = [ 1 ]; };
+    config.artifacts.config.unheard.of = true;
+    config.artifacts.rendering.vault.neededFor = [ "services" "users" ];
+    config.vault.secrets = lib.mapAttrs (_: artifact: {
+      inherit (artifact) instance;
+      files = lib.mapAttrs (name: file: { inherit (file) path; sealed = builtins.path {
+        path = artifact.slice + "/${name}.vault"; name = lib.strings.sanitizeDerivationName "${name}.vault"; }; }) artifact.files;
+    }) (lib.filterAttrs (_: artifact: artifact.backend == "vault") config.artifacts.store);
+  })
+"#;
+
+#[test]
+fn a_rendering_module_from_elsewhere() {
+    let bench = Bench::new();
+    let own = r#"inputs.agenix.nixosModules.default inputs.sops-nix.nixosModules.sops
+      ({ pkgs, ... }: let generator = pkgs.writers.writeBash "g" "true"; in {
+        artifacts.store.a = { inherit generator; backend = "vault"; files."b c".neededFor = "users"; };
+        artifacts.store.s = { inherit generator; backend = "vault"; shared = true; files.f = { }; };
+        artifacts.store.other = { inherit generator; files.f = { }; };
+        artifacts.config.agenix.publicHostKey = "age1host"; })"#;
+    bench.flake(&machine("web1", &format!("{VAULT} {own}")));
+    bench.write("vaulted/per-machine/web1/a/b c.vault", "sealed");
+    bench.write("vaulted/shared/s/f.vault", "sealed too");
+    bench.commit();
+
+    let config = "nixosConfigurations.web1.config";
+    let secrets = || bench.eval_json(&format!("{config}.vault.secrets"), "x: x");
+    let before = secrets();
+    assert_eq!(before["a"]["instance"], "per-machine/web1/a");
+    assert_eq!(before["s"]["instance"], "shared/s");
+    assert_eq!(before["other"], Value::Null);
+    assert_eq!(before["a"]["files"]["b c"]["path"], "/run/artifacts/a/b c");
+    let sealed = before["a"]["files"]["b c"]["sealed"].as_str().unwrap();
+    assert_eq!(std::fs::read_to_string(sealed).unwrap(), "sealed");
+    assert!(!sealed.contains("-source"), "{sealed}");
+    bench.write("unrelated", "x");
+    bench.commit();
+    assert_eq!(secrets(), before, "each file is a store path of its own");
+
+    // Each tool has what is its own, and no more.
+    let tools = "c: map builtins.attrNames [ c.age.secrets c.sops.secrets ]";
+    assert_eq!(bench.eval_json(config, tools), json!([["other/f"], []]));
+    let evaluation = bench.evaluate();
+    assert_eq!((evaluation.problems, evaluation.failures.len()), (Vec::new(), 0));
+    let target = &evaluation.spec.targets[0];
+    assert_eq!(target.config["vault"], json!({ "url": "https://vault", "undeclared": { "too": [1] } }));
+    assert_eq!(target.config["unheard"], json!({ "of": true }));
+}
+
+#[test]
+fn modules_define_nothing_that_is_not_there() {
+    let inputs = Inputs::new().unwrap();
+    let path = |folder: &Path| format!("/. + {:?}", folder.display().to_string());
+    // Not even assertions: any option that were defined and is not declared would fail.
+    let expression = format!(
+        r#"let lib = import ({lib} + "/lib"); of = module: more: (lib.evalModules {{ modules = [
+             ({ours} + "/nix/modules/${{module}}.nix")
+             {{ _module.args.pkgs.stdenv.hostPlatform.system = "x86_64-linux";
+               artifacts = {{ target = "web1"; default.backend = "agenix"; store.a.files.f = {{ }}; }} // more; }}
+           ]; }}).config;
+           described = config: [ (builtins.attrNames config) config.artifacts.store.a.files.f.path config.artifacts.store.a.instance ];
+         in [ (described (of "nixos" {{ }})) (described (of "darwin" {{ }})) (described (of "home-manager" {{ directory = "/d"; }})) ]"#,
+        lib = path(&inputs.path("nixpkgs")),
+        ours = path(&inputs.path("artifacts")),
+    );
+    let text = nix(Path::new("/"), &["eval", "--impure", "--json", "--expr", &expression]).unwrap();
+    let machine = json!([["artifacts"], "/run/artifacts/a/f", "per-machine/web1/a"]);
+    let user = json!([["artifacts"], "/d/a/f", "per-user/web1/a"]);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!([machine, machine, user]));
+}
