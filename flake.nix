@@ -137,10 +137,25 @@
         default = {
           path = ./nix/demo;
           description = "Two machines and a user with secrets of their own and one that they share";
+          welcomeText = ''
+            In `flake.nix`, give the input `artifacts` its address; in `keys.nix`, put your own public keys (`ssh-keyscan HOST`,
+            `age-keygen -y FILE`). Nix sees what git knows: `git init && git add .`. Then:
+
+                artifacts status
+                artifacts generate
+          '';
         };
         backend = {
           path = ./nix/templates/backend;
           description = "A backend: a WebAssembly component that stores artifacts";
+          welcomeText = ''
+            In `flake.nix` and `Cargo.toml`, give artifacts its address. Then, in `nix develop`:
+
+                cargo build --release --target wasm32-wasip2
+                artifacts backend inspect target/wasm32-wasip2/release/mine.wasm
+
+            BACKEND_GUIDE.md of artifacts has the rest.
+          '';
         };
       };
     };

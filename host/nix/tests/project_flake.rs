@@ -62,6 +62,24 @@ fn the_check_of_the_reference_tells_an_old_one() {
 }
 
 #[test]
+fn what_the_readme_names_is_there() {
+    let readme = fs::read_to_string(Path::new(TOP).join("README.md")).unwrap();
+    let section = readme.split("\n## The flake\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let outputs = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let mut named: Vec<String> = Vec::new();
+    for output in outputs {
+        let words: Vec<&str> = output.split('`').step_by(2).collect();
+        let (set, _) = words[0].rsplit_once('.').unwrap();
+        let whole = |word: &&str| if word.contains('.') { (*word).to_owned() } else { format!("{set}.{word}") };
+        named.extend(words.iter().map(whole));
+    }
+    assert_eq!(named.len(), 14, "{named:?}");
+    for attribute in named {
+        assert_eq!(own(&attribute.replace("<system>", "x86_64-linux"), "_: true"), true, "{attribute}");
+    }
+}
+
+#[test]
 fn packages() {
     // Whatever a builder is given has a value.
     let names = "builtins.mapAttrs (_: p: builtins.deepSeq (p.arguments or null) p.name)";
