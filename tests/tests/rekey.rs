@@ -5,6 +5,7 @@ use std::fs;
 use std::process::Stdio;
 
 use anyhow::Result;
+use artifacts_tests::desk::Desk;
 use artifacts_tests::fleet::Fleet;
 use serde_json::{Value, json};
 
@@ -67,6 +68,57 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     fleet.run(["status"])?.ends(0);
     rekey(&fleet, &["--all"])?.ends(0).says("5 opened, 5 written");
     assert_eq!(fleet.decrypt("web2", "secrets/per-machine/web2/a/one.age")?, plain);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_encrypted_anew_is_not_promised_and_what_was_is_told_as_it_is() -> Result<()> {
+    let mut fleet = fleet(2)?;
+    let slice = fleet.path().join("secrets/per-machine/web1/a000/one.age");
+    let text = fs::read_to_string(&slice)?;
+    fs::write(&slice, text.replacen('A', "B", 1))?;
+    fleet.of("web1")["artifacts"]["a001"]["backend"] = json!("sops-nix");
+    let config = fleet.of("web1")["config"]["agenix"].clone();
+    fleet.configure("web1", "sops-nix", config);
+    let ran = rekey(&fleet, &["--all", "--dry-run"])?.ends(1).says("`one.age` was changed after it was stored");
+    ran.says("it was stored by the backend `agenix`, and `sops-nix` is declared").says("2 would be rekeyed");
+    rekey(&fleet, &["--all"])?.ends(1).says("2 opened, 2 written");
+    fs::write(&slice, &text)?;
+    fleet.of("web1")["artifacts"]["a001"]["backend"] = json!("agenix");
+    // A file that is declared no more goes with the old slice, and is no reason afterwards.
+    fleet.of("web1")["artifacts"]["a001"]["files"].as_object_mut().unwrap().remove("two");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a001"), "stale (files)");
+    let ran = rekey(&fleet, &["--all", "--json"])?.ends(0);
+    assert_eq!(ran.state("per-machine/web1/a001"), "present");
+    Ok(())
+}
+
+#[test]
+fn whoever_is_asked_sees_the_readers_with_json_on_standard_output_too() -> Result<()> {
+    let mut fleet = fleet(0)?;
+    let second = fleet.new_key("second")?;
+    fleet.of("web2")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    let mut desk = Desk::start(&fleet.command(["--json", "rekey"])?)?;
+    desk.sees(&second)?.sees("Encrypt to these readers?")?.types("n\n")?;
+    assert_eq!(desk.ends()?.0, Some(1));
+    Ok(())
+}
+
+#[test]
+fn readers_are_shown_once() -> Result<()> {
+    let mut fleet = fleet(1)?;
+    let second = fleet.new_key("second")?;
+    for machine in ["web1", "web2"] {
+        fleet.of(machine)["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    }
+    // Of one of them it was agreed to already.
+    fleet.run(["--accept-readers", "rekey", "per-machine/web2/a"])?.ends(1);
+    let ran = rekey(&fleet, &["--accept-readers"])?.ends(0);
+    assert_eq!(
+        ran.stdout.matches("shared/shared: one, two").count() + ran.stderr.matches("shared/shared: one, two").count(),
+        1,
+        "{ran}"
+    );
     Ok(())
 }
 

@@ -35,9 +35,8 @@ pub fn settle<'a>(
     let changes = asked.changes.clone();
     let mut agreed = true;
     if !changes.is_empty() {
-        if changes != shown {
-            output.painted(&reader_changes(&changes));
-        }
+        let unshown: Vec<_> = changes.iter().filter(|change| !shown.contains(change)).cloned().collect();
+        output.painted(&reader_changes(&unshown));
         agreed = global.accept_readers || terminal::confirm(global, "Encrypt to these readers?")?.unwrap_or(false);
     }
     Ok((asked.settle(&mut known, agreed)?, changes))

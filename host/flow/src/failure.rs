@@ -2,7 +2,7 @@ use artifacts_backend::CallFailed;
 use artifacts_plan::{Instance, Problem};
 use artifacts_report::Failure;
 use artifacts_seam::CallError;
-use artifacts_spec::InstanceName;
+use artifacts_spec::{InstanceName, Name};
 
 /// A failure of one instance, with its backend.
 pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
@@ -16,6 +16,20 @@ pub const UNSHOWN: &str =
 /// A failure of what depends on another one that failed.
 pub fn behind(instance: &Instance, dependency: &InstanceName) -> Failure {
     of(instance, format!("it depends on {dependency}, which failed")).help(Some(format!("mend {dependency} first")))
+}
+
+/// A slice that is not as its receipt has it.
+pub fn differs(instance: &Instance, how: &str) -> Failure {
+    of(instance, format!("it does not lie as the host stored it: {how}"))
+        .help(Some(format!("see what changed (`git log -p`); if it is well, `artifacts adopt {}`", instance.name)))
+}
+
+/// A slice that another backend than the declared one stored.
+pub fn of_another(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
+    of(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared")).help(Some(format!(
+        "declare `{stored}` again to read it, or make it anew: `artifacts generate --stale {}`",
+        instance.name
+    )))
 }
 
 /// What a call that gave no result means to a person.

@@ -37,6 +37,20 @@ pub fn wants_rekey(state: &State, all: bool) -> bool {
     }
 }
 
+/// Why an instance cannot be encrypted anew, as far as can be told without opening it.
+pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
+    if let Some((stored, declared)) =
+        stored.zip(instance.backend.as_ref()).filter(|(stored, declared)| stored != declared)
+    {
+        return Some(failure::of_another(instance, stored, declared));
+    }
+    let State::Stale(reasons) = &found.state else { return None };
+    let differences: Vec<&str> =
+        reasons.iter().filter(|reason| reason.kind == "receipt").map(|reason| reason.message.as_str()).collect();
+    (!differences.is_empty()).then(|| failure::differs(instance, &differences.join(", ")))
+}
+
 /// Who read each file by the receipt, and who will.
 pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<ReaderChange> {
     let mut changes = Vec::new();

@@ -196,21 +196,12 @@ fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet
         return Err(changed(instance, &differences));
     }
     if receipt.backend.name != *backend {
-        let stored = &receipt.backend.name;
-        return Err(failure::of(
-            instance,
-            format!("it was stored by the backend `{stored}`, and `{backend}` is declared"),
-        )
-        .help(Some(format!(
-            "declare `{stored}` again to read it, or make it anew: `artifacts generate --stale {}`",
-            instance.name
-        ))));
+        return Err(failure::of_another(instance, &receipt.backend.name, backend));
     }
     Ok(receipt.sealed.iter().map(ToString::to_string).collect())
 }
 
 fn changed(instance: &Instance, differences: &[artifacts_store::Difference]) -> Failure {
     let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    failure::of(instance, format!("it does not lie as the host stored it: {}", list.join(", ")))
-        .help(Some(format!("see what changed (`git log -p`); if it is well, `artifacts adopt {}`", instance.name)))
+    failure::differs(instance, &list.join(", "))
 }

@@ -28,12 +28,10 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
             fail("it is made on the target and stored nowhere else", "declare a backend that stores it".to_owned())
         }
         State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
-        State::Stale(reasons) => reasons.iter().find(|reason| reason.kind == "receipt").and_then(|reason| {
-            fail(
-                &format!("it does not lie as the host stored it: {}", reason.message),
-                format!("see what changed (`git log -p`); if it is well, `artifacts adopt {name}`"),
-            )
-        }),
+        State::Stale(reasons) => reasons
+            .iter()
+            .find(|reason| reason.kind == "receipt")
+            .map(|reason| failure::differs(instance, &reason.message)),
         State::Absent | State::Present => None,
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Plaintext, Survey, Writers, stored_readers, wants_rekey};
+use artifacts_flow::{Plaintext, Survey, Writers, stored_readers, unopenable, wants_rekey};
 use artifacts_plan::Selector;
 use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_spec::InstanceName;
@@ -41,12 +41,22 @@ impl Options {
             names = self.wanted(&chosen, &survey);
         }
         Run::warn_of_missing_walls(&rooms, output);
+        let mut faults = Vec::new();
+        names.retain(|name| {
+            let pair = run.instances.get(name).zip(survey.found.get(name));
+            let fault = pair.and_then(|(instance, found)| unopenable(instance, found));
+            let fit = fault.is_none();
+            faults.extend(fault);
+            fit
+        });
         let changes = stored_readers(run.instances(&names), &survey);
-        if !output.json() {
+        // Whoever may be asked to agree to them sees them.
+        if !(self.dry_run && output.json()) {
             output.painted(&reader_changes(&changes));
         }
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors.iter().cloned());
+        report.errors.extend(faults);
         if self.dry_run {
             report.readers = changes;
             dry_run::describe(&mut report, &run, &survey, &names);
@@ -69,6 +79,11 @@ impl Options {
         let done =
             artifacts_flow::rekey(&mut rooms, &run.instances, &survey, &names, &consent, &mut writers, &mut tell);
         survey.rekeyed(&done.done);
+        // What else made them stale may have gone with the old slices.
+        let stale =
+            |name: &&InstanceName| survey.found.get(*name).is_some_and(|found| !found.state.reasons().is_empty());
+        let stale: BTreeSet<InstanceName> = done.done.iter().filter(stale).cloned().collect();
+        survey.found.extend(artifacts_flow::survey(&mut rooms, &run.instances, &stale).found);
         writing::tell_git(&run, &writers, output);
         report.errors.extend(done.failures);
         report.counts = Some((done.opened, done.written));
