@@ -143,7 +143,9 @@ fn what_is_declared_appears_at_boot_and_what_fails_fails_alone() {
 #[test]
 fn a_second_run_changes_nothing_and_a_removed_file_is_lost_until_it_returns() {
     let machine = Machine::boot(&WEB, &[]).unwrap();
-    let look = "find /run/artifacts /run/artifacts.d /var/lib/attic -printf '%p %i %m %U %T@ %C@\n' | sort";
+    // The record tells that no generator's values went to a backend again.
+    let look =
+        "find /run/artifacts /run/artifacts.d /var/lib/attic /var/log/artifacts -printf '%p %i %m %U %T@ %C@\n' | sort";
     let before = machine.sh(look).unwrap();
     machine.sh(&format!("systemctl restart {ATTIC} artifact-leaf artifact-template")).unwrap();
     machine.sh("/etc/artifacts/bin/artifacts activate attic cluster leaf template").unwrap();
@@ -155,6 +157,19 @@ fn a_second_run_changes_nothing_and_a_removed_file_is_lost_until_it_returns() {
     machine.sh("mv /run/away /run/artifacts.d/now/attic/env").unwrap();
     machine.wait_state("atticd.service", "active").unwrap();
     assert_eq!(machine.state(ATTIC).unwrap(), "active");
+}
+
+#[test]
+fn of_many_at_once_the_first_ones_values_stay() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    let script = "systemctl stop artifacts-watch; rm -rf /run/artifacts.d/now/{cluster,ca,leaf}; \
+        for n in 1 2 3 4 5 6; do /etc/artifacts/bin/artifacts activate cluster leaf > /run/said.$n 2>&1 & done; wait; \
+        cat /run/said.* | sort";
+    assert_eq!(
+        machine.sh(script).unwrap(),
+        "made per-machine/web1/ca\nmade per-machine/web1/leaf\nmade shared/cluster"
+    );
+    machine.sh("openssl verify -CAfile /run/artifacts/ca/cert /run/artifacts/leaf/cert").unwrap();
 }
 
 #[test]

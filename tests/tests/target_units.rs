@@ -129,6 +129,22 @@ fn a_lost_file_stops_its_consumers_and_its_return_starts_them() {
 }
 
 #[test]
+fn a_loss_that_does_not_last_stops_nothing() {
+    let machine = boot();
+    let patient = "[Service]\nExecStart=\nExecStart=/etc/artifacts/bin/artifacts-target watch --grace 3600 /etc/artifacts/manifest.json";
+    machine
+        .sh(&format!(
+            "mkdir -p /run/systemd/system/{WATCHER}.d; echo '{patient}' > /run/systemd/system/{WATCHER}.d/patient.conf; \
+             systemctl daemon-reload; systemctl restart {WATCHER}; mv /run/agenix/attic/env /run/agenix.d/away"
+        ))
+        .unwrap();
+    std::thread::sleep(LASTING);
+    machine.sh("mv /run/agenix.d/away /run/agenix/attic/env").unwrap();
+    std::thread::sleep(LASTING);
+    assert_untouched(&machine);
+}
+
+#[test]
 fn what_is_wrong_besides_being_gone_is_a_loss_too() {
     let machine = boot();
     for (spoil, mend, cause) in [

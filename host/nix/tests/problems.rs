@@ -261,6 +261,24 @@ fn good_declarations_have_none() {
 }
 
 #[test]
+fn agenix_comes_too_late_where_a_unit_makes_the_users() {
+    let bench = Bench::new();
+    let needed = r#"{ artifacts.store.good.files.f.neededFor = "users"; }"#;
+    let by = |option: &str| format!("({{ lib, ... }}: {{ options.{option} = lib.mkOption {{ default = true; }}; }})");
+    let machines = [
+        ("script", String::new()),
+        ("sysusers", by("systemd.sysusers.enable")),
+        ("userborn", by("services.userborn.enable")),
+    ];
+    bench.flake(&machines.map(|(name, makes)| machine(name, &format!("{GOOD} {needed} {makes}"))).join("\n"));
+    let problems = bench.evaluate().problems;
+    let said: Vec<String> = problems.iter().map(|one| format!("{}: {}", one.target, one.message)).collect();
+    let late = "artifacts.store.good.files.f.neededFor: the backend `agenix` does not bring files onto this target before users \
+                are made; leave it at \"services\", or use a backend that does";
+    assert_eq!(said, [format!("sysusers: {late}"), format!("userborn: {late}")]);
+}
+
+#[test]
 fn an_unknown_owner_leaves_the_file_to_root() {
     let bench = Bench::new();
     bench.flake(&faulty("web1", r#"artifacts.store.good.files.f = { owner = "atticd"; group = "atticd"; };"#));

@@ -18,6 +18,9 @@ let
 
   stored = file: "${file.name}.age";
 
+  # Where a unit makes the users, agenix' own unit comes after that one.
+  afterUsers = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;
+
   render =
     artifact: file:
     {
@@ -79,7 +82,7 @@ in
     }
     (lib.optionalAttrs (options ? age) {
       artifacts.rendering = lib.mkIf (keys.mine != [ ]) {
-        agenix.neededFor = [ "services" ] ++ lib.optional keys.hasHostKey "users";
+        agenix.neededFor = [ "services" ] ++ lib.optional (keys.hasHostKey && !afterUsers) "users";
       };
       artifacts.expected = keys.expected stored;
       age.secrets = keys.secrets render;
