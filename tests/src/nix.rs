@@ -256,7 +256,9 @@ fn sources(lib: &Path) -> Vec<(PathBuf, PathBuf)> {
         STUBS.iter().map(|stub| (top.join("tests/fixtures/nix").join(stub), PathBuf::from(stub))).collect();
     sources.push((lib.to_owned(), "nixpkgs/lib".into()));
     sources.push((top.join("nix"), "artifacts/nix".into()));
-    sources.push((top.join("flake.nix"), "artifacts/flake.nix".into()));
+    for file in ["flake.nix", "Cargo.toml"] {
+        sources.push((top.join(file), Path::new("artifacts").join(file)));
+    }
     sources
 }
 

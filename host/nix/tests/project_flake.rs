@@ -79,9 +79,10 @@ fn what_the_readme_names_is_there() {
     }
 }
 
+// Below, `deepSeq` shows that whatever a builder is given has a value.
+
 #[test]
 fn packages() {
-    // Whatever a builder is given has a value.
     let names = "builtins.mapAttrs (_: p: builtins.deepSeq (p.arguments or null) p.name)";
     let expected = json!({
         "default": "artifacts", "artifacts": "artifacts", "artifacts-target": "artifacts-target",
@@ -114,7 +115,7 @@ fn sources_are_what_is_built_and_no_more() {
 
 #[test]
 fn the_rest_of_it() {
-    let derivations = "builtins.mapAttrs (_: p: p.type)";
+    let derivations = "builtins.mapAttrs (_: p: builtins.deepSeq (p.arguments or null) p.type)";
     let kinds = own("checks.x86_64-linux", derivations);
     let expected = ["artifacts", "artifacts-target", "format", "options-reference"].map(|name| (name, "derivation"));
     assert_eq!(kinds, json!(std::collections::BTreeMap::from(expected)));
@@ -182,7 +183,10 @@ fn the_template_of_a_backend() {
     let inputs = ["nixpkgs", "rust-overlay", "artifacts"];
     let module = eval(folder.path(), &inputs, "nixosModules.default", "m: builtins.attrNames m.artifacts.backends");
     assert_eq!(module, json!(["mine"]));
-    assert_eq!(eval(folder.path(), &inputs, "packages.x86_64-linux.default", "p: p.name"), "artifacts-backend-mine");
+    for (output, name) in [("packages", "artifacts-backend-mine"), ("devShells", "mkShell")] {
+        let output = format!("{output}.x86_64-linux.default");
+        assert_eq!(eval(folder.path(), &inputs, &output, "p: builtins.deepSeq p.arguments p.name"), name);
+    }
     for file in ["Cargo.toml", "manifest.json", "src/lib.rs"] {
         assert!(template.join(file).exists());
     }
