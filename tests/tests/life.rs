@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
+use artifacts_tests::desk::Desk;
 use artifacts_tests::fleet::{Fleet, Ran, program};
 use serde_json::{Value, json};
 
@@ -292,6 +293,12 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
         .says("would be removed secrets/per-machine/old/a")
         .says("1 slice would be removed");
     fleet.run(["prune"])?.ends(1).says("--yes");
+    let mut desk = Desk::start(&fleet.command(["prune"])?)?;
+    desk.sees("Move these to the trash?")?.types("n\n")?;
+    let (_, shown) = desk.ends()?;
+    assert!(shown.contains("nothing was removed") && !shown.contains("has an owner"), "{shown}");
+    let refused = fleet.run(["prune", "nothing"])?.ends(1).says("no slice without an owner is named so");
+    refused.never_says("every slice has an owner");
     assert_eq!(fleet.stored()?, before);
     let ran = fleet.run(["--json", "prune", "--yes"])?.ends(0);
     assert_eq!(ran.json()["removed"][0]["name"], "per-machine/old/a");

@@ -33,7 +33,7 @@ impl Removed {
     }
 }
 
-/// A line each, and one that counts them.
+/// A line each, and one that counts them; of none nothing.
 pub fn removed(slices: &[Removed]) -> String {
     let mut text = String::new();
     for slice in slices {
@@ -43,10 +43,8 @@ pub fn removed(slices: &[Removed]) -> String {
         let (storage, name) = (escaped(&slice.storage), escaped(&slice.name));
         let _ = writeln!(text, "{}  {storage}/{name}{size}", slice.done.as_str());
     }
-    let done: Vec<&str> = slices.iter().map(|slice| slice.done.as_str()).take(1).collect();
-    let _ = match done.first() {
-        Some(done) => writeln!(text, "{} {done}", counted(slices.len(), "slice")),
-        None => writeln!(text, "every slice has an owner"),
-    };
+    if let Some(first) = slices.first() {
+        let _ = writeln!(text, "{} {}", counted(slices.len(), "slice"), first.done.as_str());
+    }
     text
 }

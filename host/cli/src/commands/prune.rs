@@ -42,6 +42,10 @@ impl Options {
         if !selectors.is_empty() {
             found.found.retain(|orphan| selectors.iter().any(|s| s.matches(&orphan.name)));
         }
+        let all_owned = found.found.is_empty() && found.kept.is_empty() && selectors.is_empty();
+        if all_owned && !output.json() {
+            output.line("every slice has an owner");
+        }
         if self.dry_run || found.found.is_empty() {
             report.removed = rows(&found.found, Done::WouldRemove);
             return Ok(finish(output, &report));
@@ -69,7 +73,7 @@ impl Options {
 }
 
 fn finish(output: &Output, report: &Report) -> Status {
-    if !output.json() {
+    if !output.json() && !report.removed.is_empty() {
         output.line(removed(&report.removed).trim_end());
     }
     output.report(report)
