@@ -136,6 +136,25 @@ fn a_public_file_is_set_for_nobody_and_shown_as_a_diff() -> Result<()> {
 }
 
 #[test]
+fn what_was_secret_becomes_public_after_a_yes_only() -> Result<()> {
+    let mut fleet = made()?;
+    fleet.of("web1")["artifacts"]["pair"]["files"]["two"] = json!({"secret": false});
+    let before = fleet.stored()?;
+    for arguments in [&["set", "pair", "two"][..], &["generate", "--stale", "pair"]] {
+        let ran = given(&fleet, arguments, b"typed")?.ends(1).says("+ everybody, in plain text");
+        ran.says("--accept-readers").never_says("typed");
+    }
+    fleet.run(["generate", "--stale", "--dry-run", "pair"])?.ends(3).says("+ everybody, in plain text");
+    assert_eq!(fleet.stored()?, before);
+    given(&fleet, &["--accept-readers", "set", "pair", "two"], b"typed")?.ends(3);
+    // It is agreed to by now; the other secret stays one.
+    given(&fleet, &["set", "pair", "two"], b"typed again")?.ends(3);
+    assert_eq!(fleet.stored()?["per-machine/web1/pair/public/two"], b"typed again");
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
+    Ok(())
+}
+
+#[test]
 fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> Result<()> {
     let mut fleet = fleet("agenix")?;
     fleet.run(["set", "pair", "three"])?.ends(1).says("it has no file `three`");

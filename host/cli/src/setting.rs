@@ -68,7 +68,7 @@ pub fn preview(
 fn plaintext(instance: &Instance, file: &Name, survey: &Survey, opens: bool) -> Plaintext {
     let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
     let opens = opens || instance.secret_files().any(|name| name != file);
-    if lies && opens { Plaintext::Stored } else { Plaintext::New }
+    if lies && opens && is_sealed(instance, file) { Plaintext::Stored } else { Plaintext::New }
 }
 
 /// Whether a file is encrypted to anybody: a public one is not.
@@ -76,10 +76,10 @@ fn is_sealed(instance: &Instance, file: &Name) -> bool {
     instance.files.get(file).is_some_and(|file| file.secret)
 }
 
-/// Whose readers count: with a public file nothing that is stored is encrypted anew.
+/// Whose readers count: with a public file nothing that is stored is encrypted anew. One that was secret has readers to lose.
 fn sought<'a>(instance: &'a Instance, file: &Name, survey: &Survey) -> Option<&'a Instance> {
-    let first = survey.found.values().all(|found| found.receipt.is_none());
-    Some(instance).filter(|_| first || is_sealed(instance, file))
+    let counts = |found: &Found| found.receipt.as_ref().is_none_or(|receipt| receipt.readers.contains_key(file));
+    Some(instance).filter(|_| is_sealed(instance, file) || survey.found.values().all(counts))
 }
 
 fn unknown_readers(run: &Run, instance: &Instance, file: &Name) -> Option<Failure> {

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReaderChange};
-use artifacts_spec::InstanceName;
+use artifacts_spec::{InstanceName, Name};
 use artifacts_store::Receipt;
 use artifacts_trust::{Agreed, ByFile, Readers};
 
 use crate::{Found, Survey, failure};
+
+/// Who reads a file that is not encrypted.
+const EVERYBODY: &str = "everybody, in plain text";
 
 /// Whom these instances may be encrypted to: what is not in here is not written.
 #[derive(Debug, Default)]
@@ -57,6 +60,9 @@ impl Asked {
                     });
                 }
             }
+            if plaintext == Plaintext::New {
+                asked.changes.extend(published(known, instance, found.receipt.as_ref()));
+            }
             asked.sought.insert(instance.name.clone(), sought);
         }
         asked
@@ -82,7 +88,7 @@ impl Asked {
                 continue;
             }
             consent.agreed.insert(name, sought.files.clone());
-            if !sought.files.is_empty() {
+            if !sought.files.is_empty() || known.of(&label).is_some() {
                 remembered.insert(label, sought);
             }
         }
@@ -145,6 +151,24 @@ fn before(
         return Some(new_files(&ByFile::new(), sought, &theirs).collect());
     }
     Some(receipt?.readers.iter().map(|(file, readers)| (file.to_string(), readers.clone())).collect())
+}
+
+/// Files that were secret and are declared public: whatever is made or given for them now would lie there for everybody.
+fn published(known: &Readers, instance: &Instance, receipt: Option<&Receipt>) -> Vec<ReaderChange> {
+    let label = instance.name.to_string();
+    let change = |file: &Name| {
+        let before = match known.of(&label) {
+            Some(files) => files.get(file.as_str()),
+            None => receipt.and_then(|receipt| receipt.readers.get(file)),
+        };
+        Some(ReaderChange {
+            instance: label.clone(),
+            file: file.to_string(),
+            before: before?.clone(),
+            after: BTreeSet::from([EVERYBODY.to_owned()]),
+        })
+    };
+    instance.public_files().filter_map(change).collect()
 }
 
 /// Files of which nothing is remembered, each with those of its readers who are known.
