@@ -5,8 +5,8 @@
     type = lib.types.nullOr lib.types.bool;
     default = null;
     description = ''
-      Make the same values on every machine and in every boot; shared artifacts then agree everywhere, without a word between
-      machines. Anybody can compute them. A generator must take its randomness from /dev/urandom alone.
+      Make values from the instance's name alone: the same in every boot, and of a shared artifact on every machine, without
+      a word between machines. Anybody can compute them. A generator must take its randomness from /dev/urandom alone.
     '';
     example = true;
   };
