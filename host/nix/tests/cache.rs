@@ -116,6 +116,25 @@ fn a_dirty_tree_and_a_stored_file() {
 }
 
 #[test]
+fn a_folder_that_can_change_meanwhile_is_never_kept() {
+    let counted = Counted::new();
+    counted.bench.flake(&machine("web1", CONFIG));
+    let top = counted.bench.folder().parent().unwrap();
+    git(top, &["init", "-q"]).unwrap();
+    git(top, &["add", "-A"]).unwrap();
+    let evaluations = || {
+        let before = counted.count("count");
+        let flake = counted.bench.folder().file_name().unwrap().to_str().unwrap().to_owned();
+        counted.try_evaluate(&format!("git+file://{}?dir={flake}", top.display()));
+        counted.count("count") - before
+    };
+    // Nix has no reference for what is in a copy of a dirty tree, so each process takes the tree as it finds it.
+    assert_eq!((evaluations(), evaluations()), (1, 1));
+    git(top, &["commit", "-qm", "x"]).unwrap();
+    assert_eq!((evaluations(), evaluations()), (1, 0));
+}
+
+#[test]
 fn a_changed_input() {
     let counted = Counted::new();
     let input = tempfile::tempdir().unwrap();

@@ -24,14 +24,21 @@ fn a_generator_that_is_a_bare_store_path() {
 #[test]
 fn packages_that_are_set_for_good_stay_what_they_are() {
     let bench = Bench::new();
-    let config = r#"({ pkgs, ... }: { nixpkgs.hostPlatform = "aarch64-linux"; nixpkgs.pkgs = nixpkgs.legacyPackages.aarch64-linux;
-        artifacts.store.a = { files.f = { }; generator = pkgs.writers.writeBash "g" "true"; }; })"#;
-    bench.flake(&machine("pi", config));
-    let target = bench.evaluate().spec.targets.remove(0);
-    assert_eq!(target.system.as_deref(), Some("aarch64-linux"));
-    let generator = target.artifacts[&name("a")].generator.clone().unwrap();
-    // Whoever runs it is told so, instead of being given another one.
-    assert_eq!(generator.system.as_deref(), Some("aarch64-linux"));
+    let own = r#"({ pkgs, ... }: { artifacts.store.a = { files.f = { }; generator = pkgs.writers.writeBash "g" "true"; }; })"#;
+    // Another platform has no effect on packages that are given, and cannot be said where one is said for good.
+    for settings in [
+        r#"nixpkgs.hostPlatform = "aarch64-linux"; nixpkgs.pkgs = nixpkgs.legacyPackages.aarch64-linux;"#,
+        r#"nixpkgs.hostPlatform = nixpkgs.lib.mkOverride 0 "aarch64-linux";"#,
+    ] {
+        bench.flake(&machine("pi", &format!("{own} {{ {settings} }}")));
+        let evaluation = bench.evaluate();
+        assert_eq!(evaluation.failures.len(), 0, "{:?}", evaluation.failures);
+        let target = &evaluation.spec.targets[0];
+        assert_eq!(target.system.as_deref(), Some("aarch64-linux"));
+        let generator = target.artifacts[&name("a")].generator.clone().unwrap();
+        // Whoever runs it is told so, instead of being given another one.
+        assert_eq!(generator.system.as_deref(), Some("aarch64-linux"), "{settings}");
+    }
 }
 
 #[test]
