@@ -207,6 +207,8 @@ fn a_switch_removes_what_is_no_longer_declared_and_makes_what_is_new() {
           imports = [ {
             artifacts.store.attic.files.more.path = "/var/lib/attic/more";
             artifacts.store.attic.generator = lib.mkForce (pkgs.writers.writeBash "attic" "echo 2 | tee $out/env > $out/more");
+            artifacts.store.root.files.more = { };
+            artifacts.store.root.generator = lib.mkForce (pkgs.writers.writeBash "root" "echo new | tee $out/key > $out/more");
             artifacts.store.cluster.files.token.mode = "0440";
             artifacts.store.cluster.generator = lib.mkForce (pkgs.writers.writeBash "cluster" "echo other > $out/token");
           } ];
@@ -217,11 +219,17 @@ fn a_switch_removes_what_is_no_longer_declared_and_makes_what_is_new() {
           };
         "#,
     );
-    let consumers = r#"
+    let common = r#"
+      artifacts.store.root = { files.key = { }; generator = pkgs.writers.writeBash "root" "echo old > $out/key"; };
+      artifacts.store.branch = {
+        files.f = { };
+        dependencies = [ "root" ];
+        generator = pkgs.writers.writeBash "branch" "cat $in/root/key > $out/f";
+      };
       systemd.services.gone = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
       systemd.services.stored = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
     "#;
-    let [before, after] = [before, after].map(|more| modules(&format!("{consumers}{more}")));
+    let [before, after] = [before, after].map(|more| modules(&format!("{common}{more}")));
     let [before, after] = [&before, &after].map(|modules| evaluate(&[("web1", modules)]).unwrap().remove(0));
     let machine = Machine::boot(&before, &[("stored/f", "stored")]).unwrap();
     machine.wait_state("stored.service", "active").unwrap();
@@ -237,6 +245,8 @@ fn a_switch_removes_what_is_no_longer_declared_and_makes_what_is_new() {
     assert_eq!(machine.sh(token).unwrap(), kept);
     assert_eq!(machine.sh("stat -L -c %a /run/artifacts/cluster/token").unwrap(), "440");
     assert_eq!(machine.sh("cat /var/lib/attic/secrets/env /var/lib/attic/more").unwrap(), "2\n2");
+    // What is made of something that is made anew follows it.
+    assert_eq!(machine.sh("cat /run/artifacts/root/key /run/artifacts/branch/f").unwrap(), "new\nnew");
     // What was stored is made here now, and its consumer never stopped.
     assert_eq!(machine.sh("cat /run/artifacts/stored/f").unwrap(), "made-here");
     machine.sh("systemctl restart agenix-install-secrets").unwrap();
@@ -251,7 +261,7 @@ fn a_switch_removes_what_is_no_longer_declared_and_makes_what_is_new() {
     machine.sh("test ! -e /var/lib/attic/more -a ! -L /var/lib/attic/more").unwrap();
     assert_eq!(
         machine.sh("ls -A /run/artifacts.d/now /run/artifacts.d/new").unwrap(),
-        "/run/artifacts.d/new:\n\n/run/artifacts.d/now:\nattic\ncluster\ngone"
+        "/run/artifacts.d/new:\n\n/run/artifacts.d/now:\nattic\nbranch\ncluster\ngone\nroot"
     );
 }
 

@@ -51,12 +51,14 @@ pub struct Room<'a> {
 pub enum Done {
     /// It was made.
     Made,
+    /// It was made in the place of what was there.
+    Renewed,
     /// It was there.
     Present,
 }
 
 /// Makes of the chosen instances those that are made on the target and are not there, dependencies first, and puts all
-/// their files into their places. What is there stays; a failure stops what depends on it and nothing else.
+/// their files into their places. What is there stays, unless something that it was made of is made anew; a failure stops what depends on it and nothing else.
 ///
 /// `ordered` has all instances, dependencies first.
 pub fn activate(
@@ -68,7 +70,12 @@ pub fn activate(
     let reach = reach(instances, chosen);
     let mut results: BTreeMap<InstanceName, Result<Done, Failure>> = BTreeMap::new();
     let mut here = BTreeSet::new();
-    for instance in ordered.iter().filter(|name| reach.contains(*name)).filter_map(|name| instances.get(name)) {
+    for instance in ordered.iter().filter_map(|name| instances.get(name)) {
+        let renewed = |name| matches!(results.get(name), Some(Ok(Done::Renewed)));
+        let outdated = instance.dependencies.values().any(renewed) && is_there(room, instance);
+        if !outdated && !reach.contains(&instance.name) {
+            continue;
+        }
         let result = match made_here(room, instance) {
             Ok(false) => continue,
             Ok(true) => {
@@ -76,7 +83,7 @@ pub fn activate(
                 let failed = instance.dependencies.values().find(|d| results.get(*d).is_some_and(Result::is_err));
                 match failed {
                     Some(failed) => Err(failure(instance, format!("it depends on {failed}, which failed"))),
-                    None => one(room, instances, instance, &|other| here.contains(&other.name)),
+                    None => one(room, instances, instance, outdated, &|other| here.contains(&other.name)),
                 }
             }
             Err(failure) => Err(failure),
@@ -84,6 +91,10 @@ pub fn activate(
         results.insert(instance.name.clone(), result);
     }
     results
+}
+
+fn is_there(room: &Room<'_>, instance: &Instance) -> bool {
+    room.farm.files(instance.name.artifact()).is_ok_and(|files| files.is_some())
 }
 
 /// The chosen instances and all that they depend on.
@@ -123,6 +134,7 @@ fn one(
     room: &mut Room<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
+    outdated: bool,
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<Done, Failure> {
     let access = accesses(instance, room.user)?;
@@ -131,17 +143,17 @@ fn one(
     let artifact = instance.name.artifact();
     let complete = |room: &Room<'_>| Ok(room.farm.files(artifact).map_err(failed)? == Some(declared.clone()));
 
-    let made = if complete(room)? { None } else { Some(make(room, instances, instance, made_here)?) };
+    let made = if complete(room)? && !outdated { None } else { Some(make(room, instances, instance, made_here)?) };
     let lock = room.farm.lock().map_err(failed)?;
     let mut done = Done::Present;
     // Somebody else may have been faster: the first one's values stay.
     if let Some(made) = made
-        && !complete(room)?
+        && (outdated || !complete(room)?)
     {
+        done = if is_there(room, instance) { Done::Renewed } else { Done::Made };
         let files =
             made.iter().filter_map(|(name, value)| Some((name.clone(), (value.expose(), access.get(name).copied()?))));
         room.farm.put(&lock, artifact, &files.collect()).map_err(failed)?;
-        done = Done::Made;
     }
     for (name, file) in &instance.files {
         if let Some(access) = access.get(name) {

@@ -93,13 +93,14 @@ impl Options {
             };
             match done {
                 Done::Made => output.note(&format!("made {name}")),
+                Done::Renewed => output.note(&format!("made {name} anew")),
                 Done::Present => output.detail(&format!("{name} is there")),
             }
             rows.push(Row {
                 backend: resolved.instances.get(&name).and_then(|one| one.backend.as_ref()).map(ToString::to_string),
                 name: name.to_string(),
                 state: State::Present,
-                done: (done == Done::Made).then_some(artifacts_report::Done::Made),
+                done: (done != Done::Present).then_some(artifacts_report::Done::Made),
                 notes: Vec::new(),
             });
         }
