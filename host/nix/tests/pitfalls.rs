@@ -87,20 +87,24 @@ fn paths_in_data_are_not_copied() {
     assert_eq!(target.config["vault"]["policy"]["file"], json!(source.join("big file")));
 }
 
-/// A backend from elsewhere, with the module that brings its files onto the target.
+/// The module of a backend from elsewhere, as the guide has it.
+fn of_the_guide() -> String {
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../BACKEND_GUIDE.md")).unwrap();
+    let (_, section) = guide.split_once("## Bringing its files onto the target").unwrap();
+    let (_, module) = section.split_once("```nix\n").unwrap();
+    format!("({})", module.split_once("```").unwrap().0)
+}
+
+/// What it brings its files through.
+const TOOL: &str = r#"({ lib, ... }: { options.vault.secrets = lib.mkOption { type = lib.types.attrsOf lib.types.raw; default = { }; }; })"#;
+
+/// Its entry in the registry, and settings, of which one is declared.
 const VAULT: &str = r#"
-  ({ lib, config, ... }: {
-    options.vault.secrets = lib.mkOption { type = lib.types.attrsOf lib.types.raw; default = { }; };
+  ({ lib, ... }: {
     options.artifacts.config.vault.url = lib.mkOption { type = lib.types.str; };
     config.artifacts.backends.vault = { component = "/v.wasm"; storage = "vaulted"; };
     config.artifacts.config.vault = { url = "https://vault"; undeclared.too = [ 1 ]; };
     config.artifacts.config.unheard.of = true;
-    config.artifacts.rendering.vault.neededFor = [ "services" "users" ];
-    config.vault.secrets = lib.mapAttrs (_: artifact: {
-      inherit (artifact) instance;
-      files = lib.mapAttrs (name: file: { inherit (file) path; sealed = builtins.path {
-        path = artifact.slice + "/${name}.vault"; name = lib.strings.sanitizeDerivationName "${name}.vault"; }; }) artifact.files;
-    }) (lib.filterAttrs (_: artifact: artifact.backend == "vault") config.artifacts.store);
   })
 "#;
 
@@ -109,11 +113,16 @@ fn a_rendering_module_from_elsewhere() {
     let bench = Bench::new();
     let own = r#"inputs.agenix.nixosModules.default inputs.sops-nix.nixosModules.sops
       ({ pkgs, ... }: let generator = pkgs.writers.writeBash "g" "true"; in {
-        artifacts.store.a = { inherit generator; backend = "vault"; files."b c".neededFor = "users"; };
+        artifacts.store.a = { inherit generator; backend = "vault"; files = { "b c".neededFor = "users"; pub.secret = false; }; };
         artifacts.store.s = { inherit generator; backend = "vault"; shared = true; files.f = { }; };
         artifacts.store.other = { inherit generator; files.f = { }; };
         artifacts.config.agenix.publicHostKey = "age1host"; })"#;
-    bench.flake(&machine("web1", &format!("{VAULT} {own}")));
+    let module = of_the_guide();
+    bench.flake(&format!(
+        "{} {}",
+        machine("web1", &format!("{module} {TOOL} {VAULT} {own}")),
+        machine("without", &format!("{module} {VAULT} {own}")),
+    ));
     bench.write("vaulted/per-machine/web1/a/b c.vault", "sealed");
     bench.write("vaulted/shared/s/f.vault", "sealed too");
     bench.commit();
@@ -121,11 +130,11 @@ fn a_rendering_module_from_elsewhere() {
     let config = "nixosConfigurations.web1.config";
     let secrets = || bench.eval_json(&format!("{config}.vault.secrets"), "x: x");
     let before = secrets();
-    assert_eq!(before["a"]["instance"], "per-machine/web1/a");
-    assert_eq!(before["s"]["instance"], "shared/s");
-    assert_eq!(before["other"], Value::Null);
-    assert_eq!(before["a"]["files"]["b c"]["path"], "/run/artifacts/a/b c");
-    let sealed = before["a"]["files"]["b c"]["sealed"].as_str().unwrap();
+    let names: Vec<&String> = before.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["per-machine/web1/a/b c", "shared/s/f"]);
+    let file = &before["per-machine/web1/a/b c"];
+    assert_eq!(file["path"], "/run/artifacts/a/b c");
+    let sealed = file["sealed"].as_str().unwrap();
     assert_eq!(std::fs::read_to_string(sealed).unwrap(), "sealed");
     assert!(!sealed.contains("-source"), "{sealed}");
     bench.write("unrelated", "x");
@@ -135,9 +144,13 @@ fn a_rendering_module_from_elsewhere() {
     // Each tool has what is its own, and no more.
     let tools = "c: map builtins.attrNames [ c.age.secrets c.sops.secrets ]";
     assert_eq!(bench.eval_json(config, tools), json!([["other/f"], []]));
+    assert_eq!(bench.eval_json("nixosConfigurations.without.config", "c: c ? vault"), false);
     let evaluation = bench.evaluate();
-    assert_eq!((evaluation.problems, evaluation.failures.len()), (Vec::new(), 0));
-    let target = &evaluation.spec.targets[0];
+    assert_eq!(evaluation.failures.len(), 0);
+    let problems: Vec<_> = evaluation.problems.iter().map(|one| (one.target.as_str(), one.message.as_str())).collect();
+    let [("without", unserved)] = problems.as_slice() else { panic!("{problems:?}") };
+    assert!(unserved.contains("does not bring files onto this target before users are made"), "{unserved}");
+    let target = &evaluation.spec.targets[1];
     assert_eq!(target.config["vault"], json!({ "url": "https://vault", "undeclared": { "too": [1] } }));
     assert_eq!(target.config["unheard"], json!({ "of": true }));
 }
