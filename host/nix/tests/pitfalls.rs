@@ -96,7 +96,7 @@ fn of_the_guide() -> String {
 }
 
 /// What it brings its files through.
-const TOOL: &str = r#"({ lib, ... }: { options.vault.secrets = lib.mkOption { type = lib.types.attrsOf lib.types.raw; default = { }; }; })"#;
+const TOOL: &str = r"({ lib, ... }: { options.vault.secrets = lib.mkOption { type = lib.types.attrsOf lib.types.raw; default = { }; }; })";
 
 /// Its entry in the registry, and settings, of which one is declared.
 const VAULT: &str = r#"
