@@ -4,7 +4,9 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use artifacts_tests::fleet::{Fleet, Ran};
@@ -155,6 +157,89 @@ fn what_was_secret_becomes_public_after_a_yes_only() -> Result<()> {
 }
 
 #[test]
+fn what_is_given_whole_counts_as_made_from_what_lies_there() -> Result<()> {
+    let fleet = made()?;
+    let from = "per-machine/web1/from";
+    fleet.run(["generate", "--regenerate", "pair"])?.ends(0);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (dependency)");
+    given(&fleet, &["set", "from", "secret"], b"by hand")?.ends(0);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
+    fleet.run(["generate", "--stale"])?.ends(0);
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
+    // The first making, too.
+    fs::remove_dir_all(fleet.path().join("secrets").join(from))?;
+    given(&fleet, &["set", "from", "secret"], b"imported")?.ends(0);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
+    fleet.run(["generate", "--regenerate", "pair"])?.ends(0);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (dependency)");
+    Ok(())
+}
+
+#[test]
+fn what_was_never_stored_is_named_with_the_way_to_store_it() -> Result<()> {
+    let mut fleet = made()?;
+    fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
+    let key = fleet.key_file("admin");
+    for command in [&["get", "pair", "three"][..], &["--accept-readers", "rekey", "--all", "pair"]] {
+        let ran = fleet.run(["-i", key.to_str().unwrap()].iter().chain(command))?.ends(1);
+        ran.says("`three` is declared and was never stored").says("artifacts set per-machine/web1/pair three");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_editor_has_ctrl_c_to_itself_and_ends_with_the_program() -> Result<()> {
+    let fleet = made()?;
+    let (begun, go) = (fleet.path().join("begun"), fleet.path().join("go"));
+    let editor = fleet.path().join("editor");
+    let wait = format!("echo $$ > '{}'; until [ -e '{}' ]; do sleep 0.1; done", begun.display(), go.display());
+    fs::write(&editor, format!("#!/bin/bash\n{wait}\necho edited > \"$1\"\n"))?;
+    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755))?;
+    let key = fleet.key_file("admin");
+    let start = || -> Result<(Child, i32)> {
+        let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+        command
+            .env_remove("VISUAL")
+            .env("EDITOR", format!("'{}'", editor.display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn()?;
+        let end = Instant::now() + Duration::from_mins(1);
+        loop {
+            if let Some(pid) = fs::read_to_string(&begun).ok().and_then(|text| text.trim().parse().ok()) {
+                fs::remove_file(&begun)?;
+                return Ok((child, pid));
+            }
+            assert!(Instant::now() < end, "the editor never began");
+            sleep(Duration::from_millis(20));
+        }
+    };
+    let signal = |child: &Child, name: &str| Command::new("kill").arg(name).arg(child.id().to_string()).status();
+    let (mut child, _) = start()?;
+    for name in ["-INT", "-QUIT"] {
+        assert!(signal(&child, name)?.success());
+    }
+    // Longer than a run has to end by itself.
+    sleep(Duration::from_secs(2));
+    fs::write(&go, "")?;
+    assert!(child.wait()?.success());
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"edited");
+    fs::remove_file(&go)?;
+    let before = fleet.stored()?;
+    let (mut child, editing) = start()?;
+    assert!(signal(&child, "-TERM")?.success());
+    assert!(!child.wait()?.success());
+    let end = Instant::now() + Duration::from_mins(1);
+    // One that nobody waits for stays as a name.
+    while fs::read_to_string(format!("/proc/{editing}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(Instant::now() < end, "the editor goes on without the file");
+        sleep(Duration::from_millis(20));
+    }
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
 fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> Result<()> {
     let mut fleet = fleet("agenix")?;
     fleet.run(["set", "pair", "three"])?.ends(1).says("it has no file `three`");
@@ -202,6 +287,7 @@ fn a_file_is_edited_in_ram_and_an_unchanged_one_is_not_written() -> Result<()> {
     let before = fleet.stored()?;
     edit(&fleet, "true", "one")?.says("unchanged; nothing was written");
     edit(&fleet, "shift; echo >> \"$1\"", "one")?.says("unchanged; nothing was written");
+    edit(&fleet, "shift; : > \"$1\"", "one")?.ends(1).says("the editor left it empty; nothing was changed");
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }

@@ -79,7 +79,7 @@ fn is_sealed(instance: &Instance, file: &Name) -> bool {
 /// Whose readers count: with a public file nothing that is stored is encrypted anew. One that was secret has readers to lose.
 fn sought<'a>(instance: &'a Instance, file: &Name, survey: &Survey) -> Option<&'a Instance> {
     let counts = |found: &Found| found.receipt.as_ref().is_none_or(|receipt| receipt.readers.contains_key(file));
-    Some(instance).filter(|_| is_sealed(instance, file) || survey.found.values().all(counts))
+    Some(instance).filter(|_| is_sealed(instance, file) || survey.found.get(&instance.name).is_none_or(counts))
 }
 
 fn unknown_readers(run: &Run, instance: &Instance, file: &Name) -> Option<Failure> {
@@ -128,13 +128,8 @@ impl<'a> Setting<'a> {
 
     /// Stores the value and tells what became of it.
     pub fn finish(mut self, rooms: &mut Rooms<'_>, value: Secret) -> Result<Report, Failure> {
-        let found: &Found = self
-            .survey
-            .found
-            .get(&self.instance.name)
-            .ok_or_else(|| Failure::new(self.instance.name.to_string(), "it is not there"))?;
-        let changes =
-            artifacts_flow::set(rooms, self.instance, found, &self.consent, &mut self.writers, self.file, value)?;
+        let Self { instance, file, survey, consent, writers, .. } = &mut self;
+        let changes = artifacts_flow::set(rooms, instance, survey, consent, writers, file, value)?;
         self.output.painted(&changes);
         writing::tell_git(self.run, &self.writers, self.output);
         let survey = artifacts_flow::survey(rooms, &self.run.instances, &only(self.instance));

@@ -1,10 +1,12 @@
 //! The way out when the person wants out: plaintext goes first, then the program.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use artifacts_report::Failure;
+use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -12,6 +14,25 @@ use signal_hook::iterator::Signals;
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 static WATCHED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// The editor that a person works in, or 0.
+static EDITOR: AtomicI32 = AtomicI32::new(0);
+
+/// As long as this lives, Ctrl-C at the terminal is the editor's affair, and what ends this program ends the editor first.
+pub struct Editing(());
+
+impl Editing {
+    pub fn of(editor: &Child) -> Self {
+        EDITOR.store(editor.id().try_into().unwrap_or_default(), Ordering::SeqCst);
+        Self(())
+    }
+}
+
+impl Drop for Editing {
+    fn drop(&mut self) {
+        EDITOR.store(0, Ordering::SeqCst);
+    }
+}
 
 /// Watches for signals from the first time on that it is called. The flag is set at the first one; a run that is asking a person is
 /// ended at once, and one that has not ended by itself soon after.
@@ -24,7 +45,13 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
         .map_err(|e| Failure::new("", format!("signals cannot be watched, so plaintext could be left behind: {e}")))?;
     let flag = Arc::clone(&cancel);
     std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
+        for signal in signals.forever() {
+            if let Some(editor) = Pid::from_raw(EDITOR.load(Ordering::SeqCst)) {
+                if matches!(signal, SIGINT | SIGQUIT) {
+                    continue;
+                }
+                end(editor);
+            }
             let asking = artifacts_prompt::restore();
             flag.store(true, Ordering::Relaxed);
             // Who waits for an answer has nothing else under way.
@@ -36,4 +63,14 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
         }
     });
     Ok(Arc::clone(WATCHED.get_or_init(|| cancel)))
+}
+
+/// Ends the shell that the editor was started with, and what that started.
+fn end(shell: Pid) {
+    let id = shell.as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
+    for process in children.chain([shell]) {
+        let _ = kill_process(process, Signal::TERM);
+    }
 }

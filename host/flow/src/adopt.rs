@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_plan::{Instance, State};
 use artifacts_report::Failure;
 use artifacts_spec::{InstanceName, Name};
-use artifacts_store::{Generation, NewSlice, Receipt, ReceiptState, Slice, Storage};
+use artifacts_store::{NewSlice, Receipt, ReceiptState, Slice, Storage};
 
 use crate::owners::{self, Owners};
 use crate::receipt::{self, Making};
@@ -117,7 +117,7 @@ fn adoption(
         instance,
         found,
         backend: stored_by,
-        dependencies: &generations(survey, instance),
+        dependencies: &survey.made_from(instance),
         sealed: &sealed,
         now: rooms.now,
     };
@@ -161,9 +161,4 @@ fn continued(new: Receipt, before: Option<&Receipt>) -> Receipt {
         dependencies: before.dependencies.clone(),
         ..new
     }
-}
-
-fn generations(survey: &Survey, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
-    let generation = |name: &InstanceName| Some((name.clone(), survey.found.get(name)?.receipt.as_ref()?.generation));
-    instance.dependencies.values().filter_map(generation).collect()
 }

@@ -144,6 +144,12 @@ impl<'a> Reading<'a> {
             let bytes = slice.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
             files.insert(name.clone(), Secret::new(bytes.clone()));
         }
+        if let Some(missing) = never_stored(&slice, &secrets) {
+            let name = &instance.name;
+            return Err(fail(format!("`{missing}` is declared and was never stored")).help(Some(format!(
+                "`artifacts set {name} {missing}` stores it; `artifacts generate --stale {name}` makes all of it anew"
+            ))));
+        }
         if !secrets.is_empty() {
             owners.check(rooms, instance, &sealed)?;
         }
@@ -186,6 +192,13 @@ impl<'a> Reading<'a> {
         }
         Ok(())
     }
+}
+
+/// A file that was not declared yet when the slice was stored. A backend that names no readers at all tells nothing of that.
+fn never_stored<'a>(slice: &Slice, secrets: &[&'a Name]) -> Option<&'a Name> {
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return None };
+    let new = |name: &&&Name| !receipt.readers.is_empty() && !receipt.readers.contains_key(**name);
+    secrets.iter().find(new).copied()
 }
 
 /// The headers that were sealed for a slice by its receipt: only where that tells every byte of it.

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use artifacts_plan::{Instance, State};
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
-use artifacts_spec::Name;
-use artifacts_store::{Receipt, Slice, Time};
+use artifacts_spec::{InstanceName, Name};
+use artifacts_store::{Generation, Receipt, Slice, Time};
 
 use crate::receipt::{self, Making};
 use crate::storing::{Stored, Storing, public_changes};
-use crate::{Consent, Found, Rooms, Writers, failure, retrieve_one};
+use crate::{Consent, Found, Rooms, Survey, Writers, failure, retrieve_one};
+
+/// Which making of each dependency.
+type Generations = BTreeMap<InstanceName, Generation>;
 
 /// Why an instance's file cannot be set, however it is given.
 pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
@@ -44,12 +47,14 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
 pub fn set(
     rooms: &mut Rooms<'_>,
     instance: &Instance,
-    found: &Found,
+    survey: &Survey,
     consent: &Consent,
     writers: &mut Writers,
     file: &Name,
     value: Secret,
 ) -> Result<String, Failure> {
+    let found = survey.found.get(&instance.name).ok_or_else(|| failure::of(instance, "nobody looked at it"))?;
+    let made_from = survey.made_from(instance);
     if let Some(fault) = unsettable(instance, found) {
         return Err(fault);
     }
@@ -59,8 +64,8 @@ pub fn set(
     if instance.files.get(file).is_some_and(|file| file.secret) {
         let stored = secret(rooms, storing, slice.clone(), file, value)?;
         let receipt = match found.receipt.as_ref().filter(|_| slice.is_some()) {
-            Some(old) => again(rooms, storing, old, &stored)?,
-            None => first(rooms, storing, &stored)?,
+            Some(old) => again(rooms, storing, old, &stored, made_from)?,
+            None => first(rooms, storing, &stored, &made_from)?,
         };
         storing.commit(rooms, writers, stored.files, before, receipt)?;
         return Ok(String::new());
@@ -69,10 +74,10 @@ pub fn set(
     public.insert(file.to_string(), value.expose().to_vec());
     let (files, receipt) = if let (Some(slice), Some(old)) = (slice, &found.receipt) {
         // The secret files stay as they lie, for whom they were encrypted to.
-        (slice.files, newer(rooms, instance, old)?)
+        (slice.files, newer(rooms, instance, old, made_from)?)
     } else {
         let stored = storing.serialize(rooms, None, &[]).map_err(|stopped| stopped.failure)?;
-        let receipt = first(rooms, storing, &stored)?;
+        let receipt = first(rooms, storing, &stored, &made_from)?;
         (stored.files, receipt)
     };
     let changes = public_changes(instance, &before, &public);
@@ -114,25 +119,40 @@ fn readers_changed(found: &Found) -> bool {
     matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == "readers"))
 }
 
-fn first(rooms: &Rooms<'_>, storing: Storing<'_>, stored: &Stored) -> Result<Receipt, Failure> {
+fn first(
+    rooms: &Rooms<'_>,
+    storing: Storing<'_>,
+    stored: &Stored,
+    dependencies: &Generations,
+) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
-    let (backend, dependencies) = (stored.backend.clone(), BTreeMap::new());
-    Making { instance, found, backend, dependencies: &dependencies, sealed: &stored.sealed, now: rooms.now }.receipt()
+    let backend = stored.backend.clone();
+    Making { instance, found, backend, dependencies, sealed: &stored.sealed, now: rooms.now }.receipt()
 }
 
 /// The receipt of a new generation, for the readers of now. What was sealed before counts for the files that stay.
-fn again(rooms: &Rooms<'_>, storing: Storing<'_>, old: &Receipt, stored: &Stored) -> Result<Receipt, Failure> {
+fn again(
+    rooms: &Rooms<'_>,
+    storing: Storing<'_>,
+    old: &Receipt,
+    stored: &Stored,
+    made_from: Generations,
+) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
     let lying = stored.files.values().flat_map(|bytes| artifacts_age::headers(bytes));
     let lying = receipt::hashes(instance, &lying.collect::<Vec<_>>())?;
     let kept = old.sealed.intersection(&lying).copied();
     let sealed = receipt::hashes(instance, &stored.sealed)?.into_iter().chain(kept).collect();
-    newer(rooms, instance, &receipt::rewritten(old, instance, found, stored.backend.clone(), sealed)?)
+    newer(rooms, instance, &receipt::rewritten(old, instance, found, stored.backend.clone(), sealed)?, made_from)
 }
 
-/// A new generation of a slice that keeps what it was made from. Only what is replaced whole begins to age anew.
-fn newer(rooms: &Rooms<'_>, instance: &Instance, old: &Receipt) -> Result<Receipt, Failure> {
+/// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now.
+fn newer(rooms: &Rooms<'_>, instance: &Instance, old: &Receipt, made_from: Generations) -> Result<Receipt, Failure> {
     let made = Time::from(rooms.now);
-    let expires = if instance.files.len() == 1 { receipt::expiry(instance, made) } else { old.expires };
-    Ok(Receipt { made, expires, generation: receipt::generation(instance)?, ..old.clone() })
+    let (expires, dependencies) = if instance.files.len() == 1 {
+        (receipt::expiry(instance, made), made_from)
+    } else {
+        (old.expires, old.dependencies.clone())
+    };
+    Ok(Receipt { made, expires, dependencies, generation: receipt::generation(instance)?, ..old.clone() })
 }

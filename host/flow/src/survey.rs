@@ -29,6 +29,8 @@ pub struct Survey {
     pub errors: Vec<Failure>,
     /// How often a component was called, by backend.
     pub calls: BTreeMap<String, u64>,
+    /// Which making of each dependency lies there.
+    pub(crate) generations: BTreeMap<InstanceName, Generation>,
 }
 
 /// What one instance is.
@@ -63,7 +65,16 @@ pub fn survey(
     for (backend, instances) in by_backend {
         ask(rooms, &mut survey, backend, &instances, &generations);
     }
+    survey.generations = generations;
     survey
+}
+
+impl Survey {
+    /// Which making of each of its dependencies lies there.
+    pub(crate) fn made_from(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
+        let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
+        instance.dependencies.values().filter_map(generation).collect()
+    }
 }
 
 fn ask(

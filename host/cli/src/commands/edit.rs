@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::output::Output;
 use crate::rooms::Run;
 use crate::setting::{Setting, look, preview};
+use crate::signals::Editing;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -52,6 +53,10 @@ impl Options {
             Secret::new(folder.read(file.as_str(), bounded::VALUE as u64).map_err(ram)?.to_vec())
         };
         if let Some(value) = changed(&before, &after) {
+            if value.size() == 0 {
+                return Err(failed("the editor left it empty; nothing was changed".to_owned())
+                    .help(Some("`artifacts set --allow-empty` stores nothing but nothing")));
+            }
             let report = setting.finish(&mut rooms, value)?;
             Ok(output.report(&report))
         } else {
@@ -77,14 +82,17 @@ fn editor(environment: &Environment, global: &Global) -> Result<OsString, Failur
 fn edit(editor: &OsStr, folder: &Folder, file: &Name) -> Result<(), String> {
     let mut script = editor.to_owned();
     script.push(" \"$1\"");
-    let status = Command::new("sh")
+    let mut editor = Command::new("sh")
         .arg("-c")
         .arg(script)
         .arg("sh")
         .arg(folder.path().join(file.as_str()))
         .env("TMPDIR", folder.path())
-        .status()
+        .spawn()
         .map_err(|e| format!("the editor cannot be started: {e}; nothing was changed"))?;
+    let editing = Editing::of(&editor);
+    let status = editor.wait().map_err(|e| format!("the editor cannot be waited for: {e}; nothing was changed"))?;
+    drop(editing);
     if status.success() { Ok(()) } else { Err(format!("the editor ended with {status}; nothing was changed")) }
 }
 
