@@ -281,14 +281,23 @@ impl Run {
         Report { instances: instances.filter_map(row).collect(), ..Report::default() }
     }
 
-    /// What an instance's new content makes stale, as a note.
-    pub fn made_from(&self, name: &InstanceName) -> Vec<String> {
-        let from = self.instances.values().filter(|one| one.dependencies.values().any(|d| d == name));
-        let from: Vec<String> = from.map(|one| one.name.to_string()).collect();
-        if from.is_empty() {
-            return Vec::new();
+    /// Notes in the rows of what has new content: what that makes stale and is none of those besides.
+    pub fn note_dependents(
+        &self,
+        rooms: &Rooms<'_>,
+        report: &mut Report,
+        new: &BTreeSet<InstanceName>,
+        besides: &BTreeSet<InstanceName>,
+    ) {
+        for (name, from) in artifacts_flow::dependents(rooms, &self.instances, new) {
+            let from: Vec<String> =
+                from.into_iter().filter(|one| !besides.contains(*one)).map(ToString::to_string).collect();
+            let row = report.instances.iter_mut().find(|row| row.name == name.to_string());
+            if let Some(row) = row.filter(|_| !from.is_empty()) {
+                let note = format!("made from it: {}; `artifacts generate --stale` makes that again", from.join(", "));
+                row.notes.push(note);
+            }
         }
-        vec![format!("made from it: {}; `artifacts generate --stale` makes that again", from.join(", "))]
     }
 }
 

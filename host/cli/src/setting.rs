@@ -137,8 +137,8 @@ impl<'a> Setting<'a> {
         report.errors.extend(survey.errors);
         for row in &mut report.instances {
             row.done = Some(Done::Set);
-            row.notes = self.run.made_from(&self.instance.name);
         }
+        self.run.note_dependents(rooms, &mut report, &only(self.instance), &BTreeSet::new());
         Ok(report)
     }
 }

@@ -6,6 +6,7 @@
 mod adopt;
 mod audit;
 mod consent;
+mod dependents;
 mod facts;
 mod failure;
 mod inputs;
@@ -29,6 +30,7 @@ mod survey;
 pub use adopt::{Adoption, adopt, adoptions};
 pub use audit::{Audit, Ended, Hear, Words, note};
 pub use consent::{Asked, Consent, Plaintext};
+pub use dependents::dependents;
 pub use failure::{declared, not_serialized};
 pub use inputs::Inputs;
 pub use keys::Keys;

@@ -191,6 +191,8 @@ impl Pass<'_> {
         let made = self.carry_out(rooms, &work, &mut whole.inputs, writers, report);
         survey.made(&made, &run.instances);
         mark_made(report, steps, &made, survey);
+        // What is among the chosen has a line of its own.
+        run.note_dependents(rooms, report, &made, &self.chosen.names);
         writing::tell_git(run, writers, output);
         Ok(made)
     }
