@@ -10,7 +10,6 @@ use crate::commands;
 #[command(
     name = "artifacts",
     version,
-    max_term_width = 100,
     after_help = "Exit status: 0 done, 1 something failed, 2 wrong usage, 3 work is left (something is absent, stale or blocked)."
 )]
 pub struct Cli {

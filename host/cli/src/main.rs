@@ -24,16 +24,22 @@ mod writing;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
     artifacts_backend::worker_main();
-    let cli = args::Cli::parse();
+    let cli = arguments();
     let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
     let ended = begin(&output).and_then(|()| commands::run(&cli, &output));
     let status = ended.unwrap_or_else(|failure| output.failure(failure));
     output.end(status).into()
+}
+
+/// What the person wants, or the end of the program with help or with what is wrong, as wide as everything else is said.
+fn arguments() -> args::Cli {
+    let matches = args::Cli::command().term_width(output::width()).get_matches();
+    args::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// What has to be before anything secret is read, whatever the command.

@@ -24,13 +24,18 @@ pub struct Output {
 /// Why standard output did not take everything. What a command did has to end well all the same, so this is told last.
 static LOST: OnceLock<Error> = OnceLock::new();
 
-/// Lines as wide as the terminal up to this; also the width where there is none.
+/// Lines as wide as the terminal up to this: longer ones are hard to read.
 const WIDTH: usize = 100;
+
+/// How wide lines are, in columns.
+pub fn width() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH))
+}
 
 impl Output {
     pub fn new(json: bool, verbosity: u8, secrets_too: bool) -> Self {
-        let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH));
-        Self { json, verbose: verbosity > 0, verbosity, secrets_too, style: Style { width } }
+        let style = Style { width: width() };
+        Self { json, verbose: verbosity > 0, verbosity, secrets_too, style }
     }
 
     /// The same for a command that mostly speaks to a journal, which has a line for each of ours.
