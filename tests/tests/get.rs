@@ -150,6 +150,19 @@ fn what_was_opened_and_with_what_is_on_record() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_key_that_does_not_fit_is_no_refusal_even_of_what_was_given_a_plaintext() -> Result<()> {
+    let keys = tempfile::tempdir()?;
+    let (key, public) = ssh_key(keys.path(), "ed25519", "")?;
+    let fleet = fleet(&[public])?;
+    fleet.run(["generate", "s"])?.ends(0);
+    for key in [fleet.key_file("web1"), key] {
+        fleet.run(["-i", key.to_str().unwrap(), "get", "s", "secret"])?.ends(0);
+    }
+    fleet.run(["audit"])?.ends(0).says("unopened no-identity").says("refused nothing");
+    Ok(())
+}
+
 /// Runs a command at a terminal of its own where each question is answered with one of these. Returns what the terminal showed,
 /// and standard output.
 fn at_terminal(fleet: &Fleet, arguments: &[&str], answers: &[&str]) -> Result<(String, Vec<u8>)> {

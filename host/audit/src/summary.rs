@@ -3,10 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::record::UNOPENED;
 use crate::{Operation, Record, Result};
-
-/// Why an opening comes to nothing that is no refusal; see the contract's `failure`.
-const UNOPENED: [&str; 2] = ["no-identity", "corrupt"];
 
 /// What one component could do, did, and was refused.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

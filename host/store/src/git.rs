@@ -45,7 +45,7 @@ pub enum Warning {
 impl Warning {
     /// What to do about it.
     pub fn help(&self) -> &'static str {
-        "run `git add --intent-to-add` on them yourself: a flake sees only what git knows"
+        "run `git add` on them yourself: a flake sees only what git knows"
     }
 }
 
@@ -56,8 +56,8 @@ const CONFIG_SHA256: &[u8] =
     b"[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tobjectFormat = sha256\n";
 
 impl Writer {
-    /// Adds committed slices to git's index as files to come (`--intent-to-add`): a flake sees only what git knows.
-    /// Outside a git checkout there is nothing to do. `paths` are [`crate::Committed::path`]s, of any storage of this root.
+    /// Adds committed slices to git's index, each as a whole: a flake sees only what git knows, what it knows by name alone
+    /// (`--intent-to-add`) is emptied by `git checkout .`, and half a slice must not be committed. Outside a git checkout there is nothing to do. `paths` are [`crate::Committed::path`]s, of any storage of this root.
     ///
     /// # Errors
     /// A warning: what was committed stays so.
@@ -131,7 +131,7 @@ impl Repository {
             .env("GIT_OBJECT_DIRECTORY", &self.objects)
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .args(["add", "--intent-to-add", "--ignore-removal", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+            .args(["add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"]);
         let list: String = paths.iter().flat_map(|path| [path, "\0"]).collect();
         run(&mut command, list.as_bytes()).map(drop)
     }

@@ -58,19 +58,22 @@ fn new_files_are_in_the_index_and_nothing_else_is_touched() {
         assert_eq!(
             lines,
             [
-                " A secrets/per-machine/web1/attic/env.age",
-                " A secrets/per-machine/web1/attic/receipt.json",
-                " A secrets/shared/*/env.age",
-                " A secrets/shared/*/receipt.json",
                 " M flake.nix",
                 "?? secrets/shared/x/env.age",
                 "?? secrets/shared/x/receipt.json",
                 "?? untracked",
+                "A  secrets/per-machine/web1/attic/env.age",
+                "A  secrets/per-machine/web1/attic/receipt.json",
+                "A  secrets/shared/*/env.age",
+                "A  secrets/shared/*/receipt.json",
             ]
         );
         assert!(checkout.staged().is_empty());
-        // Nix and people go on from here.
-        git(checkout.dir.path(), &["add", "secrets"]);
+        // Nix and people go on from here, also one who throws away what is not staged.
+        git(checkout.dir.path(), &["checkout", "--", "."]);
+        assert_eq!(fs::read(checkout.path("secrets/per-machine/web1/attic/env.age")).unwrap(), b"x");
+        git(checkout.dir.path(), &["stash", "--quiet"]);
+        git(checkout.dir.path(), &["stash", "pop", "--quiet"]);
         git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
         git(checkout.dir.path(), &["fsck", "--strict"]);
     }
@@ -88,7 +91,7 @@ fn a_replaced_slice_keeps_its_place_in_the_index() {
     let mut lines: Vec<_> =
         status(&checkout).lines().map(|line| line.replace("secrets/per-machine/web1/attic/", "")).collect();
     lines.sort();
-    assert_eq!(lines, [" A new.age", " A public/key.pub", " D old.age", " M env.age", " M receipt.json"]);
+    assert_eq!(lines, ["A  new.age", "A  public/key.pub", "D  old.age", "M  env.age", "M  receipt.json"]);
 }
 
 #[test]
@@ -138,7 +141,7 @@ fn what_git_refuses_is_a_warning() {
         Err(Warning::Refused { said }) => assert!(said.contains("ignored"), "{said}"),
         other => panic!("{other:?}"),
     }
-    assert!(status(&checkout).contains(" A secrets/shared/ca/env.age"), "one ignored path does not stop the others");
+    assert!(status(&checkout).contains("A  secrets/shared/ca/env.age"), "one ignored path does not stop the others");
     assert!(checkout.staged().is_empty());
 
     fs::write(checkout.path(".git/index"), "garbage").unwrap();
@@ -200,7 +203,7 @@ fn the_callers_git_variables_do_not_count() {
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
     writer.add_to_git(&program, &[path]).unwrap();
-    assert!(status(&checkout).contains(" A secrets/"));
+    assert!(status(&checkout).contains("A  secrets/"));
     assert_eq!(status(&elsewhere), "");
 }
 
