@@ -145,7 +145,14 @@ fn the_life_of_a_secret() -> Result<()> {
     story.transcript.stand_in(&second, "age1second");
     story.fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     story.transcript.tell("web1 gets a second admin");
-    story.runs(&["status", "rekey --dry-run", "rekey", "rekey --accept-readers", "rekey"])?;
+    story.runs(&[
+        "status",
+        "generate --stale --dry-run per-machine/web1/",
+        "rekey --dry-run",
+        "rekey",
+        "rekey --accept-readers",
+        "rekey",
+    ])?;
     story.fleet.of("web2")["artifacts"].as_object_mut().unwrap().remove("tls");
     story.transcript.tell("web2 has no tls any more");
     story.runs(&["status", "prune --dry-run", "prune", "prune --yes", "prune"])?;

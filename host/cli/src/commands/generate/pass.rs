@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use artifacts_flow::{Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers};
-use artifacts_plan::Instance;
+use artifacts_plan::{Instance, State};
 use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_spec::InstanceName;
 use artifacts_trust::Readers;
@@ -15,6 +15,9 @@ use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::{Chosen, Run};
 use crate::{consent, dry_run, person, writing};
+
+/// So many instances are named in a warning.
+const SHOWN: usize = 10;
 
 /// What came of a pass.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ impl Pass<'_> {
         let mut rooms = self.run.rooms()?;
         let (mut found, mut writers) = self.look(&mut rooms);
         Run::warn_of_missing_walls(&rooms, self.output);
+        self.warn_of_new_secrets(&found);
         let mut report = self.run.report(self.chosen, &found.survey);
         report.errors.extend(found.survey.errors.iter().cloned());
         // What is agreed to from here on does not count as known before.
@@ -69,6 +73,22 @@ impl Pass<'_> {
         whole.take(report);
         let public = self.run.instances(&made).any(|instance| instance.public_files().next().is_some());
         Ok(if public { Made::NewValues } else { Made::NoValues })
+    }
+
+    /// Who reads an instance is no reason to give up its secret.
+    fn warn_of_new_secrets(&self, found: &Found) {
+        let readers_alone = |step: &&Step| match found.survey.found.get(&step.name).map(|found| &found.state) {
+            Some(State::Stale(reasons)) => reasons.iter().all(|reason| reason.kind == "readers"),
+            _ => false,
+        };
+        let names: Vec<String> = found.steps.iter().filter(readers_alone).map(|step| step.name.to_string()).collect();
+        if !names.is_empty() && !self.options.regenerate {
+            let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = names.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let why = format!("only the readers changed of what is given new secrets here: {shown}{more}");
+            self.output.warning(&why, Some("`artifacts rekey` keeps the secrets"));
+        }
     }
 
     fn is_blocked(&self, name: &InstanceName) -> bool {
