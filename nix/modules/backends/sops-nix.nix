@@ -76,7 +76,8 @@ in
       default = "binary";
       description = ''
         How files are stored: `binary` has a file of sops for each and takes any bytes; `json` and `yaml` have one for what
-        an artifact deploys, a key for each file, and take texts only.
+        an artifact deploys, a key for each file, and take texts only. What is stored in another format is stale, and cannot be read
+        before that one is declared again: it is taken along as to another backend (`artifacts.store.<name>.backend`).
       '';
       example = "yaml";
     };

@@ -42,7 +42,11 @@ let
       type = types.str;
       default = cfg.default.backend;
       defaultText = literalExpression "config.artifacts.default.backend";
-      description = "The backend that stores it: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`.";
+      description = ''
+        The backend that stores it: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. What is stored does
+        not move to another: it is stale, and only its old backend can read it. Take each file out with `artifacts get` before, and
+        `artifacts set` it afterwards; several files are made anew first, by `artifacts generate --stale`.
+      '';
       example = "sops-nix";
     };
 
@@ -88,7 +92,9 @@ let
     };
 
     maxAge = duration.option {
-      description = "The age at which what is stored is stale, and made again by `artifacts generate --stale`.";
+      description = ''
+        The age at which what is stored is stale, and made again by `artifacts generate --stale`. `artifacts set` and `edit` begin it anew
+        for an artifact of one file; one of several files stays as old as it is.'';
       example = "90d";
     };
 

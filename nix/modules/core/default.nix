@@ -55,7 +55,10 @@ in
     default.backend = mkOption (
       {
         type = types.str;
-        description = "The backend of every artifact that names none: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`.";
+        description = ''
+          The backend of every artifact that names none: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. What
+          is stored does not move along when it changes: see `artifacts.store.<name>.backend`.
+        '';
         example = "agenix";
       }
       // lib.optionalAttrs (machineArtifacts ? default) {
