@@ -130,6 +130,12 @@ pub enum Error {
     },
 }
 
+/// In the copy of the checkout that Nix makes.
+fn names_a_missing_file(message: &str) -> bool {
+    let missing = ["No such file or directory", "does not exist", "not tracked by Git"];
+    message.contains("-source/") && missing.iter().any(|words| message.contains(words))
+}
+
 fn searched(path: Option<&str>) -> String {
     path.map_or_else(String::new, |path| format!(" in PATH ({path})"))
 }
@@ -147,6 +153,12 @@ impl Error {
             }
             Self::Failed { message, .. } if message.contains("' is not a valid URL") => {
                 "this version of Nix takes no blank in the path of a git checkout: move it, or use a newer Nix"
+            }
+            Self::Failed { message, .. } if names_a_missing_file(message) => {
+                "a flake sees only what git knows: `git add` the file, if it is there"
+            }
+            Self::Failed { message, .. } if message.contains("resolve host") => {
+                "there is no network to fetch an input by; `--override-input NAME path:DIR` takes it from a folder"
             }
             Self::Failed { .. } | Self::Spec { .. } => {
                 "correct the configuration; `--nix-arg --show-trace` tells where it comes from"

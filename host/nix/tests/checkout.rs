@@ -142,6 +142,17 @@ fn what_git_does_not_know_is_not_there() {
 }
 
 #[test]
+fn a_module_that_git_does_not_know_is_said_to_be_that() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", "./new.nix"));
+    bench.commit();
+    bench.write("new.nix", "{ }");
+    let failures = bench.evaluate().failures;
+    let help = failures[0].error.help().unwrap();
+    assert!(help.contains("git add"), "{}: {help}", failures[0].error);
+}
+
+#[test]
 fn the_repository_does_not_choose_where_else_is_written() {
     let bench = Bench::new();
     let victim = tempfile::tempdir().unwrap();
