@@ -104,6 +104,18 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
 }
 
 #[test]
+fn what_waits_for_nothing_is_a_mistake() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    let other = "artifacts.store.odd = { files.f = { }; backend = throw \"this one is odd\"; generator = ./.; };";
+    checkout.flake(&machine("web1", &key, other))?;
+    let ran = checkout.run(&["status"])?.ends(1).says("error: per-machine/web1/odd: this one is odd");
+    ran.says("absent per-machine/web1/own").never_says("it waits");
+    checkout.run(&["generate"])?.ends(1).says("made per-machine/web1/own").says("this one is odd");
+    Ok(())
+}
+
+#[test]
 fn what_nix_says_besides_is_passed_on() -> Result<()> {
     let checkout = Checkout::new()?;
     let key = checkout.key("web1")?;

@@ -2,7 +2,7 @@
 
 use artifacts_nix::{Flake, TargetRef};
 use artifacts_plan::State;
-use artifacts_report::{Report, Row};
+use artifacts_report::{Failure, Report, Row};
 use artifacts_spec::{InstanceName, Name, Spec, Target, TargetKind};
 
 use crate::args::Global;
@@ -22,11 +22,25 @@ pub fn explain(run: &Run, global: &Global, report: &mut Report) {
         std::thread::scope(|scope| {
             for row in some {
                 let (flake, spec) = (&flake, run.spec());
-                scope.spawn(move || row.notes.extend(reason(flake, spec, &row.name)));
+                scope.spawn(move || match reason(flake, spec, &row.name) {
+                    Some(why) if why.contains(AWAITED) => row.notes.push(format!("it waits: {why}")),
+                    Some(why) => row.state = State::Error(why),
+                    None => {}
+                });
             }
         });
     }
+    // Whatever else an artifact fails with is a mistake, for which nothing can be made.
+    for row in rows {
+        if let State::Error(why) = &row.state {
+            let help = "correct its declaration; `--nix-arg --show-trace` tells where it comes from";
+            report.errors.push(Failure::new(row.name.clone(), why.clone()).help(Some(help)));
+        }
+    }
 }
+
+/// What the modules say of a public file that is not made yet.
+const AWAITED: &str = "is not there yet; run:";
 
 fn reason(flake: &Flake<'_>, spec: &Spec, name: &str) -> Option<String> {
     let (target, artifact) = spec.targets.iter().find_map(|target| {
@@ -36,7 +50,7 @@ fn reason(flake: &Flake<'_>, spec: &Spec, name: &str) -> Option<String> {
     })?;
     let why = flake.why_blocked(&target, artifact.as_str()).ok()?;
     let first = why.lines().next().unwrap_or_default();
-    Some(format!("it waits: {}", first.trim_start_matches("artifacts: ")))
+    Some(first.trim_start_matches("artifacts: ").to_owned())
 }
 
 fn instance(target: &Target, artifact: &Name, shared: bool) -> String {
