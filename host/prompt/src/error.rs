@@ -42,7 +42,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// There is nobody to ask.
-    #[error("{} without an answer, and no terminal to ask at: {}", count(.questions.len()), .questions.join(", "))]
+    #[error("{} without an answer, and nobody to ask: {}", count(.questions.len()), .questions.join(", "))]
     Unanswered {
         /// Each as `instance: prompt`.
         questions: Vec<String>,
@@ -100,7 +100,9 @@ impl Error {
                     .to_owned(),
             ),
             Self::Unanswered { snippet, .. } => {
-                Some(format!("run it at a terminal, or fill this in, save it and pass it with --answers FILE:\n\n{snippet}"))
+                Some(format!(
+                "run it at a terminal and without `--no-input`, which asks nothing; or fill this in, save it and pass it with --answers FILE:\n\n{snippet}"
+            ))
             }
             Self::TooLong { .. } => Some("pass this value with --answers FILE".to_owned()),
             Self::Twice { .. } | Self::Unknown { .. } => Some("correct the answers file".to_owned()),

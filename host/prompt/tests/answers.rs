@@ -145,7 +145,8 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
     );
     assert!(!text.contains("given"));
     let Error::Unanswered { snippet, .. } = &error else { panic!("{error}") };
-    assert!(error.help().unwrap().contains(snippet.as_str()));
+    let help = error.help().unwrap();
+    assert!(help.contains(snippet.as_str()) && help.contains("without `--no-input`"), "{help}");
     let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n\"pin\" = \"\"\n\"note\" = \"\"\"\n\"\"\"\n[\"shared/ca\"]\n\"odd \\\"\\\\ \\U0000202Ename\" = \"\"\n";
     assert_eq!(snippet, expected);
     // As it stands it answers all that was asked.
