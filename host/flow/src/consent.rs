@@ -115,7 +115,7 @@ impl Consent {
     fn refusal(&self, instance: &Instance) -> Failure {
         let unasked = || "nobody was asked about its readers".to_owned();
         let why = self.refused.get(&instance.name).cloned().unwrap_or_else(unasked);
-        failure::of(instance, why).help(Some("look at who joined; if that is meant, say `--accept-readers`"))
+        failure::of(instance, why).help(Some("look at who joined or left; if that is meant, say `--accept-readers`"))
     }
 }
 
