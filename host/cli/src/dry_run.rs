@@ -26,7 +26,7 @@ fn lines(instance: &Instance, found: &Found) -> Vec<String> {
     let lying = found.receipt.as_ref().map(|receipt| {
         let sizes = receipt.files.values().chain(receipt.public.values()).map(|stored| stored.size);
         let files = receipt.files.len() + receipt.public.len();
-        format!("replaces {} of {} bytes", counted(files, "stored file"), sizes.sum::<u64>())
+        format!("replaces {} of {}", counted(files, "stored file"), counted(sizes.sum::<u64>(), "byte"))
     });
     secret.chain(public).chain(lying).collect()
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use artifacts_flow::{Hear, Words};
+use artifacts_report::counted;
 use artifacts_seam::{CallError, Event, Level};
 use artifacts_spec::Name;
 
@@ -24,11 +25,7 @@ pub fn listener(output: Output) -> Hear {
         let lines = lines(words, output.verbosity);
         if words.saw_plaintext && !secrets {
             if !lines.is_empty() {
-                output.note(&format!(
-                    "{} lines that {} said are left out, since they may hold a secret; `--show-output` shows them at a terminal",
-                    lines.len(),
-                    words.backend
-                ));
+                output.note(&left_out(words.backend, lines.len()));
             }
             return;
         }
@@ -38,13 +35,21 @@ pub fn listener(output: Output) -> Hear {
     })
 }
 
+fn left_out(backend: &Name, lines: usize) -> String {
+    let (are, them) = if lines == 1 { ("is", "it") } else { ("are", "them") };
+    let lines = counted(lines, "line");
+    format!(
+        "{lines} that {backend} said {are} left out, and may hold a secret; `--show-output` shows {them} at a terminal"
+    )
+}
+
 /// The lines that were not shown before, as many as a person reads.
 fn fresh(backend: &Name, lines: Vec<String>, shown: &mut BTreeSet<String>) -> Vec<String> {
     let mut fresh: Vec<String> = lines.into_iter().filter(|line| shown.insert(line.clone())).collect();
     let more = fresh.len().saturating_sub(LINES);
     if more > 0 {
         fresh.truncate(LINES);
-        fresh.push(format!("{backend} said {more} lines more"));
+        fresh.push(format!("{backend} said {} more", counted(more, "line")));
     }
     fresh
 }
@@ -122,6 +127,15 @@ mod tests {
         assert_eq!(said(0, &events), ["mine says (warning, ): x", "mine says (error, ): x"]);
         assert_eq!(said(1, &events).len(), 3);
         assert_eq!(said(2, &events).len(), 4);
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_in_words() {
+        let backend = Name::new("mine").unwrap();
+        assert!(left_out(&backend, 1).starts_with("1 line that mine said is left out, and may hold"));
+        assert!(left_out(&backend, 2).starts_with("2 lines that mine said are left out, and may hold"));
+        let lines = (0..=LINES).map(|number| number.to_string()).collect();
+        assert_eq!(fresh(&backend, lines, &mut BTreeSet::new())[LINES], "mine said 1 line more");
     }
 
     #[test]

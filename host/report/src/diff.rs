@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use anstyle::AnsiColor;
 use similar::{ChangeTag, TextDiff};
 
-use crate::escaped;
+use crate::{counted, escaped};
 
 /// A public file of more bytes is told by its size.
 const LONGEST: usize = 64 << 10;
@@ -13,7 +13,7 @@ pub fn diff(name: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
     if before == after {
         return String::new();
     }
-    let size = |bytes: Option<&[u8]>| bytes.map_or_else(|| "nothing".to_owned(), |b| format!("{} bytes", b.len()));
+    let size = |bytes: Option<&[u8]>| bytes.map_or_else(|| "nothing".to_owned(), |b| counted(b.len(), "byte"));
     let mut text = format!("{}: {} -> {}\n", escaped(name), size(before), size(after));
     let (Some(old), Some(new)) = (readable(before), readable(after)) else { return text };
     let (green, red) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default());
@@ -42,6 +42,6 @@ mod tests {
         assert!(text.starts_with("public/pub: 9 bytes -> 13 bytes\n"), "{text}");
         assert!(text.contains("- old") && text.contains("+ new\\u{1b}[2J") && !text.contains("same"), "{text}");
         assert_eq!(diff("p", Some(b"x"), Some(b"x")), "");
-        assert_eq!(diff("p", Some(b"\xff"), None), "p: 1 bytes -> nothing\n");
+        assert_eq!(diff("p", Some(b"\xff"), None), "p: 1 byte -> nothing\n");
     }
 }

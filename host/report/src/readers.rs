@@ -41,7 +41,7 @@ pub fn reader_changes(changes: &[ReaderChange]) -> String {
             let _ = writeln!(text, "    {}: {}", escaped(instance), escaped(&files.join(", ")));
         }
         if let Some(more) = instances.len().checked_sub(NAMED).filter(|more| *more > 0) {
-            let _ = writeln!(text, "    and {more} more instances");
+            let _ = writeln!(text, "    and {more} more {}", if more == 1 { "instance" } else { "instances" });
         }
         let (green, red) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default());
         for reader in before.union(after) {
@@ -90,6 +90,8 @@ mod tests {
         assert_eq!(text.matches("readers change:").count(), 1);
         assert!(text.contains("shared/09: f\n    and 2 more instances\n"), "{text}");
         assert!(text.contains("- a") && text.contains("    b\n") && text.contains("+ c\\u{1b}[2J"), "{text}");
+        let text = reader_changes(&(0..11).map(change).collect::<Vec<_>>());
+        assert!(text.contains("    and 1 more instance\n"), "{text}");
         assert_eq!(change(0).count(), "1 joined, 1 left");
     }
 }

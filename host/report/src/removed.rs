@@ -37,9 +37,9 @@ impl Removed {
 pub fn removed(slices: &[Removed]) -> String {
     let mut text = String::new();
     for slice in slices {
-        let size = slice
-            .size
-            .map_or_else(String::new, |(files, bytes)| format!("  {}, {bytes} bytes", counted(files, "file")));
+        let size = slice.size.map_or_else(String::new, |(files, bytes)| {
+            format!("  {}, {}", counted(files, "file"), counted(bytes, "byte"))
+        });
         let (storage, name) = (escaped(&slice.storage), escaped(&slice.name));
         let _ = writeln!(text, "{}  {storage}/{name}{size}", slice.done.as_str());
     }

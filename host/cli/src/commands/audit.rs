@@ -90,7 +90,7 @@ fn in_short(summary: &Summary) -> String {
         if summary.saw_plaintext == 0 {
             "never given".into()
         } else {
-            format!("given in {} calls", summary.saw_plaintext)
+            format!("given in {}", counted(summary.saw_plaintext, "call"))
         },
     );
     line("opened", counts(&summary.opened));

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_plan::{Instance, Selector};
-use artifacts_report::{Failure, Report};
+use artifacts_report::{Failure, Report, counted};
 use artifacts_seam::Secret;
 use artifacts_spec::{File, InstanceName, Name};
 use clap::Args;
@@ -139,7 +139,7 @@ fn tell(output: &Output, pieces: &[Piece<'_>], sizes: Option<&[u64]>) -> Status 
         output.object(json!({"files": files}), &[]);
     } else {
         for (at, piece) in pieces.iter().enumerate() {
-            let what = size(at).map_or_else(|| "would be written".to_owned(), |size| format!("{size} bytes"));
+            let what = size(at).map_or_else(|| "would be written".to_owned(), |size| counted(size, "byte"));
             let line = format!("{} {:04o} {}/{} {what}", piece.path, piece.mode, piece.instance.name, piece.file);
             output.line(&artifacts_report::escaped(&line));
         }

@@ -1,5 +1,5 @@
 use artifacts_plan::Selector;
-use artifacts_report::Failure;
+use artifacts_report::{Failure, counted};
 use clap::Args;
 
 use super::Status;
@@ -24,7 +24,7 @@ impl Options {
         let survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
         Run::warn_of_missing_walls(&rooms, output);
         for (backend, calls) in &survey.calls {
-            output.detail(&format!("{backend}: {calls} calls"));
+            output.detail(&format!("{backend}: {}", counted(*calls, "call")));
         }
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors);
