@@ -122,7 +122,10 @@ fn the_first_day() -> Result<()> {
         "graph --format mermaid per-machine/web2/",
         "backend list",
         "audit --backend nothing",
+        "audit nothing",
     ])?;
+    let audit = story.fleet.run(["audit", "nothing", "ca"])?.ends(0);
+    audit.says("plaintext never given").says("nothing is recorded of `nothing`").never_says("of `ca`");
     story.transcript.is_kept_as("first_day.txt")
 }
 

@@ -91,9 +91,14 @@ impl Output {
         say(&format_args!("{text}\n"));
     }
 
+    /// A line of a command's own answer about one thing, its name padded to so many columns.
+    pub fn field(&self, name: &str, columns: usize, value: &str) -> String {
+        artifacts_report::field(name, columns, value, self.style)
+    }
+
     /// A message to a person, on standard error.
     pub fn note(&self, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{}", artifacts_report::escaped(text));
+        let _ = write!(anstream::stderr(), "{}", artifacts_report::note(text, self.style));
     }
 
     /// Words that were made fit for a terminal, and painted, before; to standard error.

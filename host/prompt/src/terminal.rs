@@ -166,10 +166,10 @@ impl Terminal {
 fn introduction(question: &Question) -> String {
     let mut text = format!("\n{} needs `{}`", escape(&question.instance.to_string()), escape(question.prompt.as_str()));
     text.push_str(match question.kind {
-        PromptKind::Hidden => " (hidden, asked twice)\n",
+        PromptKind::Hidden => "\n  hidden, asked twice\n",
         PromptKind::Line => "\n",
-        PromptKind::Multiline => " (several lines; end with Ctrl-D on a line of its own)\n",
-        PromptKind::MultilineHidden => " (hidden, several lines; end with Ctrl-D on a line of its own)\n",
+        PromptKind::Multiline => "\n  several lines; end with Ctrl-D on a line of its own\n",
+        PromptKind::MultilineHidden => "\n  hidden, several lines; end with Ctrl-D on a line of its own\n",
     });
     for line in question.description.as_deref().unwrap_or_default().lines() {
         text.push_str("  ");

@@ -43,7 +43,7 @@ impl Report {
 }
 
 /// So many of these: `1 file`, `2 files`.
-pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+pub fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     let plural = if count == N::from(1) { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
@@ -66,6 +66,21 @@ pub fn warning(text: &str, help: Option<&str>, style: Style) -> String {
     message("warning:", AnsiColor::Yellow, &escaped(text), help, style)
 }
 
+/// A message of a line or more, wrapped; what is wrapped is indented, so that no line but a first one begins at the left.
+pub fn note(text: &str, style: Style) -> String {
+    let mut note = String::new();
+    for line in escaped(text).split('\n') {
+        let indent = line.len() - line.trim_start().len() + 2;
+        let _ = writeln!(note, "{}", hung(line, indent, style));
+    }
+    note
+}
+
+/// A name, padded to so many columns, and what is said of it, wrapped beside it.
+pub fn field(name: &str, columns: usize, value: &str, style: Style) -> String {
+    format!("{name:<columns$} {}\n", wrapped(&escaped(value), columns + 1, style))
+}
+
 fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, style: Style) -> String {
     let color = color.on_default().bold();
     let mut text = format!("{color}{label}{color:#} {}\n", wrapped(sentence, label.len() + 1, style));
@@ -78,13 +93,21 @@ fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, st
 /// Wraps all but the first line's indentation; a word is never broken, so that commands and paths can be copied.
 fn wrapped(text: &str, indent: usize, style: Style) -> String {
     let pad = " ".repeat(indent);
-    let options = textwrap::Options::new(style.width.saturating_sub(indent).max(20))
-        .break_words(false)
-        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let options = unbroken(style.width.saturating_sub(indent));
     text.lines()
         .map(|line| textwrap::wrap(line, &options).join(&format!("\n{pad}")))
         .collect::<Vec<_>>()
         .join(&format!("\n{pad}"))
+}
+
+/// Wraps one line, with an indentation from the second line on.
+fn hung(line: &str, indent: usize, style: Style) -> String {
+    let pad = " ".repeat(indent);
+    textwrap::fill(line, unbroken(style.width).subsequent_indent(&pad))
+}
+
+fn unbroken<'a>(width: usize) -> textwrap::Options<'a> {
+    textwrap::Options::new(width.max(20)).break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation)
 }
 
 fn word(row: &Row) -> &'static str {
@@ -126,5 +149,28 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
     }
     for note in &row.notes {
         let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped(note), state_width + 2, style));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NARROW: Style = Style { width: 24 };
+
+    #[test]
+    fn a_note_is_wrapped_and_only_its_first_line_begins_at_the_left() {
+        assert_eq!(
+            note("12 bytes were said, error: all is lost", NARROW),
+            "12 bytes were said,\n  error: all is lost\n"
+        );
+        assert_eq!(note("a:\n  in it there is more than fits", NARROW), "a:\n  in it there is more\n    than fits\n");
+        assert_eq!(note("a\u{1b}b", NARROW), "a\\u{1b}b\n");
+    }
+
+    #[test]
+    fn what_is_said_of_a_name_is_wrapped_beside_it() {
+        let text = field("files", 6, "open 3, close 4, read 5, stat 6", NARROW);
+        assert_eq!(text, "files  open 3, close 4,\n       read 5, stat 6\n");
     }
 }

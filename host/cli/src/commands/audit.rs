@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::SystemTime;
 
 use artifacts_audit::{Filter, Record, Summary, read, summarise};
@@ -57,13 +58,26 @@ impl Options {
             }
         } else {
             for summary in &summaries {
-                output.line(&in_short(summary));
-            }
-            if summaries.is_empty() {
-                output.note(&format!("nothing is recorded in {}", path.display()));
+                output.line(&in_short(summary, *output));
             }
         }
+        if !output.json() {
+            self.tell_what_is_not(&records, &path, output);
+        }
         Ok(Status::DONE)
+    }
+
+    /// Says of what nothing is recorded: of a selector, of what was filtered out, or at all.
+    fn tell_what_is_not(&self, records: &[Record], path: &Path, output: &Output) {
+        let idle = |text: &&String| !records.iter().any(|record| about(record, &[Selector::new(text.as_str())]));
+        for selector in self.selectors.iter().filter(idle) {
+            output.note(&format!("nothing is recorded of `{selector}`"));
+        }
+        if records.is_empty() && self.selectors.is_empty() {
+            let filtered = self.backend.is_some() || self.since.is_some() || self.until.is_some();
+            let of_that = if filtered { " of that" } else { "" };
+            output.note(&format!("nothing is recorded{of_that} in {}", path.display()));
+        }
     }
 }
 
@@ -73,11 +87,11 @@ fn about(record: &Record, selectors: &[Selector]) -> bool {
 }
 
 /// A component's story in a few lines: what it was allowed, what it used, what it was refused.
-fn in_short(summary: &Summary) -> String {
+fn in_short(summary: &Summary, output: Output) -> String {
     let mut text = format!("{} ({}…)\n", escaped(&summary.backend), summary.sha256.get(..12).unwrap_or_default());
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            let _ = writeln!(text, "  {name:<10} {}", escaped(&value));
+            text.push_str(&output.field(&format!("  {name}"), 12, &value));
         }
     };
     line("time", format!("{} to {}", summary.from, summary.to));

@@ -1,9 +1,8 @@
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use artifacts_backend::{Component, Grants};
 use artifacts_flow::Rights;
-use artifacts_report::{Failure, escaped};
+use artifacts_report::Failure;
 use artifacts_spec::{Component as Location, Name};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -42,7 +41,7 @@ impl Options {
         if output.json() {
             output.object(explained.json(), &[]);
         } else {
-            output.line(explained.text().trim_end());
+            output.line(explained.text(*output).trim_end());
         }
         Ok(Status::DONE)
     }
@@ -73,11 +72,9 @@ impl Explained<'_> {
         })
     }
 
-    fn text(&self) -> String {
+    fn text(&self, output: Output) -> String {
         let mut text = String::new();
-        let mut line = |name: &str, value: &str| {
-            let _ = writeln!(text, "{name:<17} {}", escaped(value));
-        };
+        let mut line = |name: &str, value: &str| text.push_str(&output.field(name, 17, value));
         line("backend", self.name.as_str());
         let inside = if self.rights.bundled { ", inside this program" } else { "" };
         line("component", &format!("{} version {}{inside}", self.location(), self.component.manifest().version));

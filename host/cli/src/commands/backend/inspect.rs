@@ -1,8 +1,7 @@
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use artifacts_backend::{Inspection, Manifest, bundled, inspect, meaning, read_file};
-use artifacts_report::{Failure, escaped};
+use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
 
@@ -25,7 +24,7 @@ impl Options {
                 .map(|refusal| Failure::new(self.file.display().to_string(), refusal.to_string()).help(refusal.help()));
             output.object(as_json(&found), refused.as_slice());
         } else {
-            output.line(as_text(&found).trim_end());
+            output.line(as_text(&found, *output).trim_end());
         }
         Ok(if found.refusal.is_none() { Status::DONE } else { Status::from(1) })
     }
@@ -60,41 +59,42 @@ fn as_json(found: &Inspection) -> serde_json::Value {
     })
 }
 
-fn as_text(found: &Inspection) -> String {
+fn as_text(found: &Inspection, output: Output) -> String {
     let mut text = String::new();
+    let mut field = |name: &str, value: &str| text.push_str(&output.field(name, 9, value));
     if let Some(manifest) = &found.manifest {
-        about(&mut text, manifest);
+        about(&mut field, manifest);
     }
-    field(&mut text, "sha256", &found.sha256);
-    field(&mut text, "size", &format!("{} bytes", found.size));
+    field("sha256", &found.sha256);
+    field("size", &format!("{} bytes", found.size));
     for (means, names) in grouped(found) {
-        field(&mut text, "imports", &format!("{means}: {}", names.join(", ")));
+        field("imports", &format!("{means}: {}", names.join(", ")));
     }
     for name in &found.exports {
-        field(&mut text, "exports", name);
+        field("exports", name);
     }
     match &found.refusal {
-        None => field(&mut text, "runs", "yes"),
+        None => field("runs", "yes"),
         Some(refusal) => {
-            field(&mut text, "runs", &format!("no: {refusal}"));
+            field("runs", &format!("no: {refusal}"));
             if let Some(help) = refusal.help() {
-                field(&mut text, "help", help);
+                field("help", help);
             }
         }
     }
     text
 }
 
-fn about(text: &mut String, manifest: &Manifest) {
-    field(text, "name", &manifest.name);
-    field(text, "version", &manifest.version);
-    field(text, "about", &manifest.description);
+fn about(field: &mut impl FnMut(&str, &str), manifest: &Manifest) {
+    field("name", &manifest.name);
+    field("version", &manifest.version);
+    field("about", &manifest.description);
     let requests = &manifest.requests;
     let mut asks: Vec<String> = Vec::new();
     asks.extend(requests.plaintext.then(|| "plaintext".to_owned()));
     asks.extend(requests.identities.then(|| "identities".to_owned()));
     asks.extend(requests.recipient_plugins.iter().map(|plugin| format!("recipient-plugins {plugin}")));
-    field(text, "requests", &if asks.is_empty() { "nothing".to_owned() } else { asks.join(", ") });
+    field("requests", &if asks.is_empty() { "nothing".to_owned() } else { asks.join(", ") });
 }
 
 /// Imports by what they mean, in the order of the first of each.
@@ -108,8 +108,4 @@ fn grouped(found: &Inspection) -> Vec<(&'static str, Vec<&str>)> {
         }
     }
     groups
-}
-
-fn field(text: &mut String, name: &str, value: &str) {
-    let _ = writeln!(text, "{name:<9} {}", escaped(value));
 }
