@@ -88,7 +88,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["status"], 3, "absent"),
         (&["generate", "--dry-run"], 3, "would be made"),
-        (&["generate", "asks"], 1, "no terminal"),
+        (&["generate", "asks"], 1, "nobody to ask"),
         (&["generate", "--no-input"], 1, "--answers"),
         (&["generate", "--answers", &answers], 0, "2 made"),
         (&["status"], 0, "2 present"),
