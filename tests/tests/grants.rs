@@ -144,14 +144,15 @@ fn a_backend_inside_the_program_is_explained_too() -> Result<()> {
         .ends(0)
         .says("component builtin:sops-nix version")
         .says("registered no: known by its own name")
-        .says("plaintext yes requested yes, granted as part of this program")
-        .says("limit memory");
+        .says("plaintext yes requested, granted as part of this program")
+        .says("recipient-plugins none not requested")
+        .says("limit memory 256 MiB the default");
     let explained = fleet.run(["--json", "backend", "explain", "agenix"])?.ends(0).json();
     assert_eq!(explained["sources"]["plaintext"], "bundled");
     assert_eq!((&explained["bundled"], &explained["declared"]), (&json!(true), &json!(false)));
     assert_eq!(explained["effective"], explained["requested"]);
     fleet.backend("tight", json!({"component": "builtin:sops-nix", "limits": {"time": 3}, "storage": "elsewhere"}));
-    fleet.run(["backend", "explain", "tight"])?.ends(0).says("registered yes").says("limit time 3 registered");
+    fleet.run(["backend", "explain", "tight"])?.ends(0).says("registered yes").says("limit time 3 s registered");
     fleet.run(["backend", "explain", "none"])?.ends(1).says("there is no backend `none`");
     Ok(())
 }
@@ -184,7 +185,7 @@ fn without_a_place_for_the_record_nothing_runs() -> Result<()> {
 #[test]
 fn a_backend_is_explained_and_inspected_without_being_run() -> Result<()> {
     let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
-    fleet.run(["backend", "explain", "mine"])?.ends(0).says("plaintext yes").says("registered true");
+    fleet.run(["backend", "explain", "mine"])?.ends(0).says("plaintext yes requested, granted in the registry");
     let explained = fleet.run(["--json", "backend", "explain", "mine"])?.ends(0).json();
     assert_eq!(explained["effective"]["plaintext"], true);
     assert_eq!(explained["effective"]["identities"], false);

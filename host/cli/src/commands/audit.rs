@@ -7,7 +7,7 @@ use artifacts_plan::Selector;
 use artifacts_report::{Failure, counted, escaped};
 use artifacts_spec::InstanceName;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Status;
 use crate::args::Global;
@@ -95,7 +95,7 @@ fn in_short(summary: &Summary, output: Output) -> String {
         }
     };
     line("time", format!("{} to {}", summary.from, summary.to));
-    line("granted", words(summary.granted.iter().map(ToString::to_string)));
+    line("granted", summary.granted.iter().map(granted).collect::<Vec<_>>().join("; "));
     let operations = summary.operations.iter().map(|(operation, count)| format!("{count} {}", word(operation)));
     line("calls", format!("{} of {}", words(operations), counted(summary.instances.len(), "instance")));
     line("used", counts(&summary.used));
@@ -118,6 +118,17 @@ fn in_short(summary: &Summary, output: Output) -> String {
         line("refused", format!("{what} ({})", counted(usize::try_from(*count).unwrap_or(usize::MAX), "time")));
     }
     text.trim_end().to_owned()
+}
+
+/// A set of grants in words: those that are given, with what they are given for.
+fn granted(grants: &Value) -> String {
+    let named = |(grant, value): (&String, &Value)| match value {
+        Value::Bool(true) => Some(grant.clone()),
+        Value::Array(some) if !some.is_empty() => Some(format!("{grant} {}", words(some.iter().map(word)))),
+        _ => None,
+    };
+    let given: Vec<String> = grants.as_object().into_iter().flatten().filter_map(named).collect();
+    if given.is_empty() { "nothing".to_owned() } else { given.join(", ") }
 }
 
 fn in_full(record: &Record) -> String {
@@ -179,4 +190,17 @@ fn counts(counts: &std::collections::BTreeMap<String, u64>) -> String {
 
 fn words(words: impl Iterator<Item = String>) -> String {
     words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_told_in_words() {
+        let some = json!({"plaintext": false, "identities": true, "recipient-plugins": ["tpm", "yubikey"]});
+        assert_eq!(granted(&some), "identities, recipient-plugins tpm, yubikey");
+        let none = json!({"plaintext": false, "identities": false, "recipient-plugins": []});
+        assert_eq!((granted(&none), granted(&Value::Null)), ("nothing".to_owned(), "nothing".to_owned()));
+    }
 }

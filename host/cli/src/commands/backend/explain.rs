@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use artifacts_backend::{Component, Grants};
 use artifacts_flow::Rights;
-use artifacts_report::Failure;
+use artifacts_report::{Failure, counted};
 use artifacts_spec::{Component as Location, Name};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -84,7 +84,7 @@ impl Explained<'_> {
         let requested = listed(&self.component.manifest().requests);
         for (grant, effective) in listed(&self.rights.grants) {
             let asked = &requested[grant];
-            line(grant, &format!("{effective:<8} requested {asked}, {}", self.granted(grant)));
+            line(grant, &format!("{effective:<8} {}", self.why(grant, asked)));
         }
         match self.accepted {
             None => {}
@@ -93,19 +93,26 @@ impl Explained<'_> {
         }
         for (limit, value) in json!(self.rights.limits).as_object().into_iter().flatten() {
             let from = if self.entry.limits.contains_key(limit) { "registered" } else { "the default" };
-            line(&format!("limit {limit}"), &format!("{value:<8} {from}"));
+            line(
+                &format!("limit {limit}"),
+                &format!("{:<8} {from}", measured(limit, value.as_u64().unwrap_or_default())),
+            );
         }
         text
     }
 
-    fn granted(&self, grant: &str) -> String {
-        let registered = self.entry.grants.get(grant);
-        match (self.source(grant), registered) {
-            ("bundled", None) => "granted as part of this program".to_owned(),
-            ("bundled", Some(value)) => format!("granted as part of this program; the registered {value} says nothing"),
-            (_, Some(value)) => format!("registered {value}"),
-            (_, None) => "not registered".to_owned(),
-        }
+    /// What was asked for, and who granted it or did not.
+    fn why(&self, grant: &str, asked: &str) -> String {
+        let granted = match (self.source(grant), self.entry.grants.get(grant)) {
+            _ if matches!(asked, "no" | "none") => return "not requested".to_owned(),
+            ("bundled", None) => "granted as part of this program",
+            ("bundled", Some(_)) => "granted as part of this program, whatever the registry says",
+            (_, Some(value)) if *value == json!(false) || *value == json!([]) => "refused in the registry",
+            (_, Some(_)) => "granted in the registry",
+            (_, None) => "not granted in the registry",
+        };
+        let what = if asked == "yes" { String::new() } else { format!(" {asked}") };
+        format!("requested{what}, {granted}")
     }
 
     /// Who decides on a grant.
@@ -122,6 +129,17 @@ impl Explained<'_> {
             Location::Plain(text) => text.clone(),
             Location::Derived { path, .. } => path.display().to_string(),
         }
+    }
+}
+
+/// A limit with its unit, in MiB where it is whole ones.
+fn measured(limit: &str, value: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    match limit {
+        "memory" | "output" if value.is_multiple_of(MIB) => format!("{} MiB", value / MIB),
+        "memory" | "output" => counted(value, "byte"),
+        "time" => format!("{value} s"),
+        _ => value.to_string(),
     }
 }
 
