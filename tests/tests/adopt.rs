@@ -74,7 +74,11 @@ fn a_new_data_key_is_opened_once_it_was_adopted() -> Result<()> {
     // So is a slice that never had a receipt, such as one of another program.
     fs::remove_file(slice(&fleet, "a").join("receipt.json"))?;
     assert_eq!(state(&fleet, "a")?, "stale (receipt)");
-    fleet.run(["adopt", "a"])?.ends(0).says("it has no receipt.json");
+    fleet
+        .run(["adopt", "a"])?
+        .ends(0)
+        .says("it has no receipt.json")
+        .says("who reads it is not known; `artifacts rekey --all per-machine/web1/a`");
     assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
     Ok(())
 }
@@ -134,5 +138,14 @@ fn what_is_broken_is_not_adopted() -> Result<()> {
     fs::write(&file, whole.replacen("data:", "data:AAAA", 1))?;
     fleet.run(["adopt", "s"])?.ends(0);
     get(&fleet, "s", "secret")?.ends(1).says("`secret.sops`").never_says("made");
+    Ok(())
+}
+
+#[test]
+fn a_binary_age_file_is_told_how_to_be_kept() -> Result<()> {
+    let fleet = made()?;
+    fs::write(slice(&fleet, "a").join("secret.age"), b"age-encryption.org/v1\n-> X25519 x\n\xff")?;
+    let keep = "`age -d -i KEY secret.age | artifacts set per-machine/web1/a FILE`";
+    fleet.run(["adopt", "a"])?.ends(1).says("`secret.age` is a binary age file").says(keep).never_says("--stale");
     Ok(())
 }

@@ -11,6 +11,9 @@ use crate::owners::{self, Owners};
 use crate::receipt::{self, Making};
 use crate::{Found, Rooms, Survey, Writers, failure};
 
+/// How an age file that is not armored begins.
+const BINARY: &[u8] = b"age-encryption.org/v1";
+
 /// What is accepted with a slice.
 #[derive(Debug, Clone)]
 pub struct Adoption {
@@ -22,6 +25,8 @@ pub struct Adoption {
     pub headers: BTreeSet<String>,
     /// Those of them that its receipt did not know.
     pub new_headers: usize,
+    /// Whether no receipt tells who reads them.
+    pub unread: bool,
     slice: NewSlice,
 }
 
@@ -69,6 +74,14 @@ pub fn adopt(
     (adopted, failures)
 }
 
+/// What lies there of an instance.
+fn slice(rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Option<Slice>, Failure> {
+    let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
+    let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+    let storage = rooms.registry.storage(backend)?;
+    Storage::open(rooms.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
+}
+
 /// Returns the slice's path, for git.
 fn commit(rooms: &Rooms<'_>, writers: &Writers, instance: &Instance, slice: NewSlice) -> Result<String, Failure> {
     if let Some(why) = writers.fault(instance, &rooms.registry) {
@@ -95,17 +108,25 @@ fn adoption(
     let broken = found.state.reasons().iter().filter(|reason| ["files", "format"].contains(&reason.kind));
     let broken: Vec<&str> = broken.map(|reason| reason.message.as_str()).collect();
     if !broken.is_empty() {
-        return Err(failure::of(instance, format!("it cannot be adopted: {}", broken.join(", "))).help(Some(format!(
-            "take it from the last good commit, or make it anew: `artifacts generate --stale {}`",
-            instance.name
-        ))));
+        let refused = failure::of(instance, format!("it cannot be adopted: {}", broken.join(", ")));
+        let slice = slice(rooms, instance).ok().flatten();
+        let binary = slice.and_then(|slice| slice.files.into_iter().find(|(_, bytes)| bytes.starts_with(BINARY)));
+        return Err(refused.help(Some(match binary {
+            Some((file, _)) => format!(
+                "`{file}` is a binary age file, and an armored one is expected. To keep what is in it, move it out of \
+                 the slice and store it anew: `age -d -i KEY {file} | artifacts set {} FILE`",
+                instance.name
+            ),
+            None => format!(
+                "take it from the last good commit, or make it anew: `artifacts generate --stale {}`",
+                instance.name
+            ),
+        })));
     }
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let opened = rooms.registry.open(backend, &rooms.nix)?;
     let stored_by = receipt::backend_id(instance, backend, &opened.component)?;
-    let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
-    let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
-    let slice = slice.map_err(failed)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
+    let slice = slice(rooms, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
     if Some(slice.fingerprint()) != found.fingerprint {
         return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
     }
@@ -123,12 +144,14 @@ fn adoption(
     };
     let before = before(&slice, backend);
     let known: BTreeSet<String> = before.iter().flat_map(|receipt| &receipt.sealed).map(ToString::to_string).collect();
+    let unread = before.is_none();
     let receipt = continued(making.receipt()?, before);
     Ok(Adoption {
         name: instance.name.clone(),
         differences: slice.differences().iter().map(ToString::to_string).collect(),
         new_headers: headers.difference(&known).count(),
         headers,
+        unread,
         slice: NewSlice { replaces: Some(slice.fingerprint()), files: slice.files, public: slice.public, receipt },
     })
 }

@@ -61,7 +61,7 @@ impl Options {
 
 /// What the person accepts.
 fn show(adoptions: &[Adoption], output: &Output) {
-    for Adoption { name, differences, headers, new_headers, .. } in adoptions {
+    for Adoption { name, differences, headers, new_headers, unread, .. } in adoptions {
         let keys = match (headers.len(), new_headers) {
             (0, _) => "no age file in it".to_owned(),
             (1, 0) => "the age file in it is known".to_owned(),
@@ -71,7 +71,10 @@ fn show(adoptions: &[Adoption], output: &Output) {
             (all, new) => format!("of {all} age files in it {new} are new, and are opened for it from now on"),
         };
         output.note(&format!("{name}:"));
-        for line in differences.iter().chain([&keys]) {
+        let readers = (*unread && !headers.is_empty()).then(|| {
+            format!("who reads it is not known; `artifacts rekey --all {name}` encrypts it to the declared readers")
+        });
+        for line in differences.iter().chain([&keys]).chain(&readers) {
             output.note(&format!("  {line}"));
         }
     }
