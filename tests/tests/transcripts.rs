@@ -168,6 +168,7 @@ fn what_goes_wrong() -> Result<()> {
     fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
     story.runs(&[
         "status nothing",
+        "status per-machine/web1",
         "generate per-machine/web3/",
         "get attic env",
         "get attic nothing",

@@ -1,5 +1,7 @@
 //! One file of one instance, as a person names it.
 
+use std::collections::BTreeSet;
+
 use artifacts_plan::{Instance, Selector};
 use artifacts_report::Failure;
 use artifacts_spec::Name;
@@ -31,7 +33,15 @@ impl File {
             (None, Some((instance, file))) => (instance, file),
             (None, None) => {
                 let fault = Failure::new(self.instance.clone(), "no file is named");
-                return Err(vec![fault.help(Some("say INSTANCE FILE, or INSTANCE/FILE"))]);
+                let chosen = run.choose(&[self.selector()]);
+                let files: BTreeSet<&str> =
+                    run.instances(&chosen.names).flat_map(|one| one.files.keys().map(Name::as_str)).collect();
+                let has = if files.is_empty() {
+                    String::new()
+                } else {
+                    format!("; it has {}", files.into_iter().collect::<Vec<_>>().join(", "))
+                };
+                return Err(vec![fault.help(Some(format!("say INSTANCE FILE, or INSTANCE/FILE{has}")))]);
             }
         };
         let chosen = run.choose(&[Selector::new(instance)]);

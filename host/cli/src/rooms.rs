@@ -128,8 +128,13 @@ impl Run {
         let (names, idle) = artifacts_plan::select(&all, selectors);
         let declared = self.errors.iter().filter(|(name, _)| name.as_ref().is_none_or(|name| names.contains(name)));
         let idle = idle.iter().map(|selector| {
-            Failure::new(selector.to_string(), "no instance or artifact is named so")
-                .help(Some("`artifacts status` lists them all; a prefix ends at a slash"))
+            let prefix = Selector::new(format!("{selector}/"));
+            let help = if all.iter().any(|name| prefix.matches(name)) {
+                format!("did you mean `{prefix}`? A prefix ends at a slash")
+            } else {
+                "`artifacts status` lists them all; a prefix ends at a slash".to_owned()
+            };
+            Failure::new(selector.to_string(), "no instance or artifact is named so").help(Some(help))
         });
         let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
         Chosen { names, errors }

@@ -169,7 +169,7 @@ impl Fault {
             Self::Sandbox { message } if message.contains("namespace") || message.contains("uid map") => {
                 "allow user namespaces: `sysctl kernel.unprivileged_userns_clone=1` (Debian), `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or an AppArmor profile for bwrap (Ubuntu), `sysctl user.max_user_namespaces=10000`; in a container, one that may make them"
             }
-            Self::Failed { .. } => "look at what it printed; it may hold secrets, so it is shown only when asked for",
+            Self::Failed { .. } => "look at what it printed; it may hold secrets, so only `--show-output` shows it",
             Self::Timeout { .. } => "set the artifact's `timeout` higher, or see what it waits for",
             Self::Missing { .. } | Self::Extra { .. } => {
                 "the generator writes each declared file as $out/<file>, and scratch files to /tmp"
