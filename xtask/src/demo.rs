@@ -107,12 +107,12 @@ impl Demo {
         command
     }
 
-    /// Every path that git sees as new or changed is a secret's.
+    /// Every path that git sees as new or changed is a secret's, and staged.
     fn only_secrets_are_new(&self) -> Result<()> {
         let status = git(&self.checkout(), &["status", "--porcelain", "--untracked-files=all"])?;
         for line in status.lines() {
             let path = line.get(3..).unwrap_or_default();
-            ensure!(path.starts_with("secrets/") && line.starts_with(" A "), "the checkout is left dirty: {line}");
+            ensure!(path.starts_with("secrets/") && line.starts_with("A  "), "the checkout is left dirty: {line}");
             println!("  {path}");
         }
         ensure!(!status.is_empty(), "nothing was stored");
