@@ -86,15 +86,19 @@ let
       root = toString artifacts.root;
       store = lib.mapAttrs (_: artifact) artifacts.store;
     };
+
+  bytes =
+    of: machines:
+    lib.foldl' (sum: number: sum + builtins.stringLength (builtins.toJSON (of (machine number).config))) 0 (
+      lib.range 1 machines
+    );
 in
 {
   options = map (option: "${option.name}: ${option.type}") (
     lib.filter (option: lib.hasPrefix "artifacts." option.name) (lib.optionAttrSetToDocList (machine 1).options)
   );
   values = values (machine 1).config;
-  bytes =
-    machines:
-    lib.foldl' (sum: number: sum + builtins.stringLength (builtins.toJSON (values (machine number).config))) 0 (
-      lib.range 1 machines
-    );
+  # Of so many machines, with the checks for faults and without.
+  checked = machines: bytes values machines;
+  alone = machines: bytes (config: removeAttrs (values config) [ "x-problems" ]) machines;
 }

@@ -14,7 +14,7 @@ const FLEET: &str = "xtask/src/bench/options/fleet.nix";
 const BARE: &str = "xtask/src/bench/options/bare.nix";
 const OURS: &str = "nix/modules/nixos.nix";
 
-/// What our options cost, with all checks for faults, against bare options of the same names and types, which come to the same
+/// What our options cost, without and with all checks for faults, against bare options of the same names and types, which come to the same
 /// values. What Nix takes to start, with one bare machine, is taken off both. They take turns, and the ratio is that of a turn: a
 /// machine that is busy for a while is so for both.
 ///
@@ -27,23 +27,29 @@ pub fn measure(_: &Bench) -> Result<Vec<Row>> {
     fleet.same("values")?;
     println!("  {count} options of the same names and types, and the same values");
 
-    let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let start = fleet.seconds(BARE, 1)?;
-        let without = fleet.seconds(BARE, 1 + MACHINES)? - start;
-        let with = fleet.seconds(OURS, 1 + MACHINES)? - start;
-        bare.push(without);
-        ours.push(with);
-        ratios.push(with / without);
-    }
-    let (bare, ours) = (clock::median(bare)?, clock::median(ours)?);
-    Ok(vec![Row {
-        what: "our options and their checks, 100 machines with 10 artifacts each",
-        here: format!("{ours:.2} s CPU"),
-        against: format!("{bare:.2} s CPU, a bare `evalModules` with the same {count} options, types and values"),
-        ratio: clock::median(ratios)?,
-        at_most: Some(1.1),
-    }])
+    let row = |what, read, at_most| -> Result<Row> {
+        let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let start = fleet.seconds(BARE, read, 1)?;
+            let without = fleet.seconds(BARE, read, 1 + MACHINES)? - start;
+            let with = fleet.seconds(OURS, read, 1 + MACHINES)? - start;
+            bare.push(without);
+            ours.push(with);
+            ratios.push(with / without);
+        }
+        let (bare, ours) = (clock::median(bare)?, clock::median(ours)?);
+        Ok(Row {
+            what,
+            here: format!("{ours:.2} s CPU"),
+            against: format!("{bare:.2} s CPU, a bare `evalModules` with the same {count} options, types and values"),
+            ratio: clock::median(ratios)?,
+            at_most,
+        })
+    };
+    Ok(vec![
+        row("our options, 100 machines with 10 artifacts each", "alone", Some(1.1))?,
+        row("the same and all checks for faults, which the bare ones do not have", "checked", None)?,
+    ])
 }
 
 struct Fleet {
@@ -59,9 +65,9 @@ impl Fleet {
         Ok(ours)
     }
 
-    fn seconds(&self, module: &str, machines: usize) -> Result<f64> {
+    fn seconds(&self, module: &str, read: &str, machines: usize) -> Result<f64> {
         clock::cpu(|| {
-            let bytes = self.eval(module, &format!("bytes {machines}"))?;
+            let bytes = self.eval(module, &format!("{read} {machines}"))?;
             bytes.trim().parse::<usize>().map(drop).context("Nix gives no number")
         })
     }
