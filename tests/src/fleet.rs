@@ -289,10 +289,7 @@ impl Fleet {
     /// # Errors
     /// When one cannot be read.
     pub fn stored(&self) -> Result<BTreeMap<String, Vec<u8>>> {
-        let mut found = BTreeMap::new();
-        let top = self.path().join("secrets");
-        collect(&top, &top, &mut found)?;
-        Ok(found)
+        stored(self.path())
     }
 }
 
@@ -316,6 +313,17 @@ pub fn through(mut outer: Command, command: &Command) -> Command {
         outer.current_dir(folder);
     }
     outer
+}
+
+/// Every stored file below the storage of a checkout, by path in it, without the lock and the trash.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn stored(checkout: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let top = checkout.join("secrets");
+    collect(&top, &top, &mut found)?;
+    Ok(found)
 }
 
 fn collect(top: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {

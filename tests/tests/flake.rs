@@ -1,13 +1,12 @@
 //! The main job from a flake: real Nix, a derivation that is realised, and age on what was stored.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
+use artifacts_tests::fleet::stored;
 use artifacts_tests::nix;
 
 /// A machine with one artifact; `settings` are more of its module.
@@ -54,24 +53,6 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
     Ok(())
 }
 
-/// Every stored file with its bytes, by path.
-fn stored(checkout: &Checkout) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![checkout.path().join("secrets")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.file_name() == Some(".artifacts".as_ref()) {
-            } else if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.insert(path.clone(), fs::read(path)?);
-            }
-        }
-    }
-    Ok(found)
-}
-
 #[test]
 fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() -> Result<()> {
     let checkout = Checkout::new()?;
@@ -84,7 +65,7 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
     );
     checkout.flake(&(machine("web1", &web1, &common) + &machine("web2", &web2, &common)))?;
     checkout.run(&["generate"])?.ends(0).says("3 made");
-    let before = stored(&checkout)?;
+    let before = stored(&checkout.path())?;
     let broken = machine("web2", &web2, &format!("{common} environment = throw \"this one is broken\";"));
     checkout.flake(&(machine("web1", &web1, &common) + &broken))?;
     let key = checkout.key_file("admin");
@@ -99,7 +80,7 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
     assert!(!set.status.success() && String::from_utf8_lossy(&set.stderr).contains("web2 did not"), "{set:?}");
     checkout.run(&["-i", key, "edit", "--dry-run", "common", "f"])?.ends(1).says(cannot);
     checkout.run(&["prune", "--yes"])?.never_says("removed");
-    assert_eq!(stored(&checkout)?, before);
+    assert_eq!(stored(&checkout.path())?, before);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use artifacts_backend::Persists;
 use artifacts_flow::{Audit, Ended, Registry, note};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
-use artifacts_plan::Instance;
+use artifacts_plan::{Instance, reach};
 use artifacts_report::Failure;
 use artifacts_seam::{Files, Secret};
 use artifacts_spec::{File, InstanceName, Name};
@@ -95,20 +95,6 @@ pub fn activate(
 
 fn is_there(room: &Room<'_>, instance: &Instance) -> bool {
     room.farm.files(instance.name.artifact()).is_ok_and(|files| files.is_some())
-}
-
-/// The chosen instances and all that they depend on.
-fn reach(instances: &BTreeMap<InstanceName, Instance>, chosen: &BTreeSet<InstanceName>) -> BTreeSet<InstanceName> {
-    let mut reach = BTreeSet::new();
-    let mut open: Vec<InstanceName> = chosen.iter().cloned().collect();
-    while let Some(name) = open.pop() {
-        if let Some(instance) = instances.get(&name)
-            && reach.insert(name)
-        {
-            open.extend(instance.dependencies.values().cloned());
-        }
-    }
-    reach
 }
 
 /// Whether an instance's backend makes it on the target. Its component is read, not run.

@@ -26,15 +26,19 @@ pub struct Question {
 /// # Errors
 /// One for all that are not.
 pub fn all_answered(questions: &[Question], answers: Option<&Answers>) -> Result<(), Error> {
-    let given = |question: &&Question| answers.and_then(|answers| answers.get(&question.instance, &question.prompt));
-    let open: Vec<&Question> = questions.iter().filter(|question| given(question).is_none()).collect();
-    if open.is_empty() {
-        return Ok(());
-    }
+    let open: Vec<&Question> = questions.iter().filter(|question| given(question, answers).is_none()).collect();
+    if open.is_empty() { Ok(()) } else { Err(unanswered(&open)) }
+}
+
+fn given<'a>(question: &Question, answers: Option<&'a Answers>) -> Option<&'a Secret> {
+    answers?.get(&question.instance, &question.prompt)
+}
+
+fn unanswered(open: &[&Question]) -> Error {
     let names = open
         .iter()
         .map(|question| format!("{}: {}", escape(&question.instance.to_string()), escape(question.prompt.as_str())));
-    Err(Error::Unanswered { questions: names.collect(), snippet: snippet(&open) })
+    Error::Unanswered { questions: names.collect(), snippet: snippet(open) }
 }
 
 /// Answers every question: from the answers where they have it, else at the terminal.
@@ -47,17 +51,14 @@ pub fn ask_all(
     answers: Option<&Answers>,
     terminal: Option<&mut Terminal>,
 ) -> Result<BTreeMap<(InstanceName, Name), Secret>, Error> {
-    let given = |question: &Question| answers.and_then(|answers| answers.get(&question.instance, &question.prompt));
-    let open: Vec<&Question> = questions.iter().filter(|question| given(question).is_none()).collect();
+    let open: Vec<&Question> = questions.iter().filter(|question| given(question, answers).is_none()).collect();
     let key = |question: &Question| (question.instance.clone(), question.prompt.clone());
     let mut values: BTreeMap<_, _> =
-        questions.iter().filter_map(|question| Some((key(question), given(question)?.clone()))).collect();
+        questions.iter().filter_map(|question| Some((key(question), given(question, answers)?.clone()))).collect();
     if open.is_empty() {
         return Ok(values);
     }
-    let Some(terminal) = terminal else {
-        return all_answered(questions, answers).map(|()| values);
-    };
+    let terminal = terminal.ok_or_else(|| unanswered(&open))?;
     for question in open {
         values.insert(key(question), terminal.ask(question)?);
     }

@@ -7,6 +7,7 @@
 }:
 let
   inherit (lib) mkOption types literalExpression;
+  called = import ./name.nix { inherit lib; };
   duration = import ./duration.nix { inherit lib; };
   file = import ./file.nix {
     inherit
@@ -123,13 +124,7 @@ in
 { name, config, ... }:
 {
   options = fixed // {
-    name = mkOption {
-      type = types.str;
-      default = name;
-      readOnly = true;
-      internal = true;
-      description = "The artifact's name.";
-    };
+    name = called "artifact" name;
 
     files = mkOption {
       type = types.attrsOf (types.submodule (file config));

@@ -7,6 +7,7 @@
 }:
 let
   inherit (lib) mkOption types literalExpression;
+  called = import ./name.nix { inherit lib; };
 
   # What does not depend on which file it is: made once.
   fixed = {
@@ -91,13 +92,7 @@ let
 in
 {
   options = fixed // {
-    name = mkOption {
-      type = types.str;
-      default = name;
-      readOnly = true;
-      internal = true;
-      description = "The file's name.";
-    };
+    name = called "file" name;
 
     path = mkOption {
       type = types.str;

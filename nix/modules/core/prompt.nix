@@ -2,6 +2,7 @@
 { lib }:
 let
   inherit (lib) mkOption types literalExpression;
+  called = import ./name.nix { inherit lib; };
 
   # What does not depend on which prompt it is: made once.
   fixed = {
@@ -31,13 +32,7 @@ in
 { name, ... }:
 {
   options = fixed // {
-    name = mkOption {
-      type = types.str;
-      default = name;
-      readOnly = true;
-      internal = true;
-      description = "The prompt's name.";
-    };
+    name = called "prompt" name;
 
     description = mkOption {
       type = types.str;
