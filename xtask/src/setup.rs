@@ -67,12 +67,6 @@ const TOOLS: &[Tool] = &[
         elsewhere: "a Linux that boots with systemd",
     },
     Tool {
-        program: "strace",
-        package: "strace",
-        what_for: "shows what a worker opens",
-        elsewhere: "nix profile install nixpkgs#strace",
-    },
-    Tool {
         program: "nsenter",
         package: "util-linux",
         what_for: "makes and enters those namespaces",

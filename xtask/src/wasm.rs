@@ -14,6 +14,9 @@ use crate::{apt, project, run};
 /// What guests are built for.
 pub const TARGET: &str = "wasm32-wasip2";
 
+/// The oldest Rust that compiles them, such as `1.95`.
+const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
+
 /// A compiler that has the target.
 pub struct Toolchain {
     /// Its rustc.
@@ -41,7 +44,7 @@ pub fn toolchain() -> Result<Toolchain> {
     }
     let home = private_home();
     let rustc = home.join("bin/rustc");
-    if !(has_target(&rustc, TARGET) && home.join("ok").exists()) {
+    if !(home.join("ok").exists() && has_target(&rustc, TARGET) && version(&rustc).is_ok_and(|it| is_recent(&it))) {
         if !apt::is_here() {
             bail!(
                 "this Rust cannot build for {TARGET}. Get the target:\n  with rustup:  rustup target add {TARGET}\n  \
@@ -111,12 +114,23 @@ fn make_in(work: &Path) -> Result<()> {
     Ok(fs::write(sdk.join("ok"), "")?)
 }
 
-/// The packages, at the version that is current: Debian's security updates move it.
+/// The packages, with fresh lists of them when the ones at hand do not do: Debian's security updates move the version, and
+/// what an older list names is too old or gone.
 fn download(into: &Path) -> Result<()> {
-    if apt::candidate("rustc-web").is_none() && apt::may_install() {
+    download_listed(into).or_else(|why| {
+        if !apt::may_install() {
+            return Err(why.context("`apt-get update`, as root, may help"));
+        }
         apt::update()?;
+        download_listed(into)
+    })
+}
+
+fn download_listed(into: &Path) -> Result<()> {
+    let version = apt::candidate("rustc-web").context("apt knows no package rustc-web")?;
+    if !is_recent(&version) {
+        bail!("expected a package rustc-web of Rust {OLDEST} or newer, found {version}");
     }
-    let version = apt::candidate("rustc-web").context("apt knows no package rustc-web; `apt-get update` may help")?;
     let series = version.split(['.', '+']).take(2).collect::<Vec<_>>().join(".");
     let std = format!("libstd-rust-web-{series}");
     let depends = run::output(run::command("apt-cache").args(["depends", &std]).env("LC_ALL", "C"))?;
@@ -188,6 +202,21 @@ fn linkers(sdk: &Path) -> Result<()> {
     std::os::unix::fs::symlink(&tools, &place).with_context(|| format!("cannot link {}", place.display()))
 }
 
+/// Such as `1.95.0`.
+fn version(rustc: &Path) -> Result<String> {
+    let version = run::output(run::command(rustc).arg("-V"))?;
+    version.split(' ').nth(1).map(str::to_owned).context("rustc -V names no version")
+}
+
+/// Whether guests compile with a Rust, by its version or that of Debian's package. What cannot be read is none.
+fn is_recent(version: &str) -> bool {
+    let series = |version: &str| {
+        let mut numbers = version.split(['.', '+', '~', '-']).map(str::parse::<u32>);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+    };
+    series(version).is_some_and(|it| series(OLDEST).is_some_and(|oldest| it >= oldest))
+}
+
 fn host(rustc: &Path) -> Result<String> {
     let version = run::output(run::command(rustc).arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
@@ -197,8 +226,7 @@ fn host(rustc: &Path) -> Result<String> {
 /// The std, once, as the Rust project's own distribution builds it.
 fn build_std(source: &Path, sdk: &Path, build: &Path) -> Result<()> {
     let rustc = sdk.join("bin/rustc");
-    let version = run::output(run::command(&rustc).arg("-V"))?;
-    let version = version.split(' ').nth(1).context("rustc -V names no version")?.to_owned();
+    let version = version(&rustc)?;
     let library = source.join("library");
     let flags = [
         "-Zforce-unstable-if-unmarked".to_owned(),
@@ -252,4 +280,19 @@ fn only(folder: &Path, fits: impl Fn(&str) -> bool) -> Result<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.file_name().is_some_and(|name| fits(&name.to_string_lossy())));
     found.next().with_context(|| format!("{} has not what was expected in it", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OLDEST, is_recent};
+
+    #[test]
+    fn a_rust_older_than_the_guests_is_not_taken() {
+        for version in [OLDEST, "1.95.0", "1.96.0+dfsg1-1~deb12u1", "1.100.0-nightly", "2.0.0"] {
+            assert!(is_recent(version), "{version}");
+        }
+        for version in ["1.85.0+dfsg3-1~deb12u3", "1.94.1", "0.99.0", "1", "", "one.two"] {
+            assert!(!is_recent(version), "{version}");
+        }
+    }
 }
