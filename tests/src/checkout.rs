@@ -2,15 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::age;
 use crate::fleet::{self, Ran};
 use crate::nix::{self, Inputs};
+use crate::{age, script};
 
 /// See the module.
 pub struct Checkout {
@@ -35,8 +34,7 @@ impl Checkout {
         let script =
             format!("#!/bin/sh\nprintf %s \"$*\" > '{}'/$$\nexec '{}' \"$@\"\n", calls.display(), real.display());
         let nix = temporary.path().join("tools/nix");
-        fs::write(&nix, script)?;
-        fs::set_permissions(&nix, fs::Permissions::from_mode(0o755))?;
+        script::write(&nix, script)?;
         let mut environment = nix::environment()?;
         environment.retain(|(name, _)| name != "PATH" && name != "HOME");
         let path = nix::search_path()?;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -15,7 +14,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use crate::age;
+use crate::{age, script};
 
 /// The program under test, which `cargo xtask build` makes.
 ///
@@ -234,8 +233,7 @@ impl Fleet {
     /// When it cannot be written.
     pub fn generator(&self, name: &str, script: &str) -> Result<Value> {
         let path = self.path().join(name);
-        fs::write(&path, script)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        script::write(&path, script)?;
         Ok(json!({"path": path}))
     }
 

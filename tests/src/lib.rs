@@ -5,6 +5,7 @@ pub mod checkout;
 pub mod desk;
 pub mod fleet;
 pub mod nix;
+pub mod script;
 pub mod sops;
 pub mod systemd;
 pub mod transcript;

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::process::Command;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
 use artifacts_tests::fleet::Ran;
+use artifacts_tests::script;
 
 /// Two machines with an artifact each of their own; `web2` has one more that reads what both share.
 fn fleet() -> Result<Checkout> {
@@ -222,7 +223,7 @@ fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was
     // Nix is called again once both pairs are made. Somebody else makes one of them again just then.
     let tools = tempfile::tempdir()?;
     let nix = tools.path().join("nix");
-    fs::write(
+    script::write(
         &nix,
         format!(
             "#!/bin/bash\nexport PATH='{}'\ncd '{}'\n\
@@ -234,7 +235,6 @@ fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was
             other.get_program().display(),
         ),
     )?;
-    fs::set_permissions(&nix, fs::Permissions::from_mode(0o755))?;
     let mut generate = checkout.command(&["generate", "--no-input"])?;
     let mut first = tools.path().as_os_str().to_owned();
     first.push(":");

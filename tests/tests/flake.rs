@@ -2,12 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
 use artifacts_tests::fleet::stored;
-use artifacts_tests::nix;
+use artifacts_tests::{nix, script};
 
 /// A machine with one artifact; `settings` are more of its module.
 fn machine(name: &str, key: &str, settings: &str) -> String {
@@ -120,8 +119,7 @@ fn a_flake_without_artifacts_says_so() -> Result<()> {
 fn with_nix(checkout: &Checkout, script: &str) -> Result<artifacts_tests::fleet::Ran> {
     let tools = tempfile::tempdir()?;
     let file = tools.path().join("nix");
-    fs::write(&file, script.replace("$REAL", &nix::program("nix")?.display().to_string()))?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    script::write(&file, script.replace("$REAL", &nix::program("nix")?.display().to_string()))?;
     let mut command = checkout.command(&["--no-eval-cache", "generate"])?;
     let path = nix::search_path()?;
     Ok(command.env("PATH", format!("{}:{}", tools.path().display(), path.display())).output()?.into())

@@ -3,12 +3,12 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use artifacts_tests::fleet::{Fleet, guest};
+use artifacts_tests::script;
 use artifacts_tests::sops::decrypted;
 use serde_json::{Value, json};
 
@@ -274,8 +274,7 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
 
     let folder = tempfile::tempdir()?;
     let program = folder.path().join("age-plugin-tester");
-    fs::write(&program, PLUGIN)?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    script::write(&program, PLUGIN)?;
     let card = folder.path().join("card");
     let name = bech32::Hrp::parse("age-plugin-tester-")?;
     fs::write(&card, bech32::encode_upper::<bech32::Bech32>(name, b"id")?)?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use artifacts_tests::fleet::{Fleet, Ran};
+use artifacts_tests::script;
 use serde_json::{Value, json};
 
 const MAKE: &str =
@@ -193,8 +194,7 @@ fn an_editor_has_ctrl_c_to_itself_and_ends_with_the_program() -> Result<()> {
     let (begun, go) = (fleet.path().join("begun"), fleet.path().join("go"));
     let editor = fleet.path().join("editor");
     let wait = format!("echo $$ > '{}'; until [ -e '{}' ]; do sleep 0.1; done", begun.display(), go.display());
-    fs::write(&editor, format!("#!/bin/bash\n{wait}\necho edited > \"$1\"\n"))?;
-    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755))?;
+    script::write(&editor, format!("#!/bin/bash\n{wait}\necho edited > \"$1\"\n"))?;
     let key = fleet.key_file("admin");
     let start = || -> Result<(Child, i32)> {
         let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
@@ -262,8 +262,7 @@ fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> R
 /// Runs `edit` with a script as the editor.
 fn edit(fleet: &Fleet, script: &str, file: &str) -> Result<Ran> {
     let editor = fleet.path().join("editor");
-    fs::write(&editor, format!("#!/bin/bash\n{script}\n"))?;
-    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755))?;
+    script::write(&editor, format!("#!/bin/bash\n{script}\n"))?;
     let key = fleet.key_file("admin");
     let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", file])?;
     command.env_remove("VISUAL").env("EDITOR", format!("'{}' --wait", editor.display()));

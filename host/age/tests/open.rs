@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -247,8 +246,7 @@ fn build_plugin(folder: &Path, then: &str) {
          for key in \"${{keys[@]}}\"; do printf -- '-> file-key %s\\n%s\\n' ${{key% *}} \"${{key#* }}\"; read -r; read -r; done\n\
          printf -- '-> done\\n\\n'\n"
     );
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    artifacts_tests::script::write(&program, script).unwrap();
 }
 
 fn plugins(folder: &Path) -> Plugins {

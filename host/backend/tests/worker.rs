@@ -237,8 +237,7 @@ fn after_the_walls_are_up_no_path_is_opened_but_its_own() {
         log.display(),
         env!("CARGO_BIN_EXE_artifacts-precompile")
     );
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    artifacts_tests::script::write(&program, script).unwrap();
     // strace stands between, so that the parent is another than the one named.
     let worker =
         Worker::default().program(&program).without(Protection::DiesWithParent).without(Protection::NoCoreDumps);

@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use artifacts_generate::{Fault, Job};
+use artifacts_tests::script;
 use common::{Place, name};
 
 fn job(program: &Path) -> Job {
@@ -26,8 +27,7 @@ fn foreign_program(path: &Path) -> &'static str {
     elf.extend(machine.to_le_bytes());
     elf.resize(64, 0);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, elf).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    script::write(path, elf).unwrap();
     system
 }
 
@@ -69,7 +69,7 @@ fn a_binary_runs() {
     let place = Place::new();
     // Outside of any store, and in the system's own folder.
     let copy = place.disk.path().join("a copy of touch");
-    fs::copy("/usr/bin/env", &copy).unwrap();
+    script::write(&copy, fs::read("/usr/bin/env").unwrap()).unwrap();
     assert!(matches!(place.fault_in(&job(&copy)), Fault::Missing { .. }));
     assert!(matches!(place.fault_in(&job(Path::new("/usr/bin/true"))), Fault::Missing { .. }));
 }
@@ -137,7 +137,7 @@ fn what_cannot_be_executed_is_refused() {
     assert!(refused(&place, &place.disk.path().join("loop")).contains("cannot be found"));
     assert!(refused(&place, Path::new("/dev/null")).contains("expected an executable file"));
     let shell = place.disk.path().join("my-shell");
-    fs::copy("/bin/sh", &shell).unwrap();
+    script::write(&shell, fs::read("/bin/sh").unwrap()).unwrap();
     let hidden = place.script("hidden", &format!("#!{}\n", shell.display()));
     assert!(refused(&place, &hidden).contains("neither in its closure"));
 }

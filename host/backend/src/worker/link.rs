@@ -285,8 +285,6 @@ fn broken(silence: &Silence) -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt;
-
     use artifacts_seam::{Checked, State};
 
     use super::*;
@@ -296,8 +294,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (program, frames) = (folder.path().join("worker"), folder.path().join("frames"));
         let script = format!("#!/bin/sh\ncat '{}'\nexec sleep 600\n", frames.display());
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        artifacts_tests::script::write(&program, script).unwrap();
         let readers = vec![(String::new(), Vec::new()); STRUCTURE / 2 + 100];
         let checked = Report::Checked(Ok(Checked { readers, state: State::Present }));
         let told = [Told::Locked(Vec::new()), Told::Ready, Told::Report(checked)];

@@ -137,7 +137,6 @@ pub fn is_executable(file: &Path) -> bool {
 pub fn fake(folder: &Path, script: &str) -> PathBuf {
     let nix = program("nix").unwrap();
     let file = folder.join("nix");
-    fs::write(&file, format!("#!/bin/sh\nnix={}\n{script}\n", nix.display())).unwrap();
-    make_executable(&file);
+    artifacts_tests::script::write(&file, format!("#!/bin/sh\nnix={}\n{script}\n", nix.display())).unwrap();
     file
 }

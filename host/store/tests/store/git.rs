@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -155,8 +154,7 @@ fn the_checkouts_own_configuration_runs_nothing() {
     git(checkout.dir.path(), &["add", "secrets"]);
     let canary = checkout.path("canary");
     let script = checkout.path("trap.sh");
-    fs::write(&script, format!("#!/bin/sh\ntouch '{}'\n", canary.display())).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    artifacts_tests::script::write(&script, format!("#!/bin/sh\ntouch '{}'\n", canary.display())).unwrap();
     let trap = script.to_str().unwrap();
 
     let hooks = checkout.path(".git/hooks");
