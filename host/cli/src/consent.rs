@@ -14,7 +14,7 @@ pub fn changes<'a>(
     run: &Run,
     instances: impl Iterator<Item = &'a Instance>,
     survey: &Survey,
-    plaintext: Plaintext,
+    plaintext: Plaintext<'_>,
 ) -> Result<Vec<ReaderChange>, Failure> {
     Ok(Asked::new(&run.readers()?, instances, survey, plaintext).changes)
 }
@@ -27,7 +27,7 @@ pub fn settle<'a>(
     output: &Output,
     instances: impl Iterator<Item = &'a Instance>,
     survey: &Survey,
-    plaintext: Plaintext,
+    plaintext: Plaintext<'_>,
     shown: &[ReaderChange],
 ) -> Result<(Consent, Vec<ReaderChange>), Failure> {
     let mut known = run.readers()?;

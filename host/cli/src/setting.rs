@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Consent, Found, Plaintext, Rooms, Survey, Writers, unsettable};
+use artifacts_flow::{Consent, Plaintext, Rooms, Survey, Writers, unsettable};
 use artifacts_plan::Instance;
 use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_seam::Secret;
@@ -49,12 +49,7 @@ pub fn preview(
         return Err(fault);
     }
     let mut report = run.rows(std::iter::once(instance), &survey);
-    report.readers = consent::changes(
-        run,
-        sought(instance, file, &survey).into_iter(),
-        &survey,
-        plaintext(instance, file, &survey, opens),
-    )?;
+    report.readers = consent::changes(run, std::iter::once(instance), &survey, Plaintext::Given { file, opens })?;
     dry_run::describe(&mut report, run, &survey, &only(instance));
     report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
     if !output.json() {
@@ -63,27 +58,9 @@ pub fn preview(
     Ok(report)
 }
 
-/// What is encrypted when a file is set. Others that are stored may have to be opened for that, and the file itself when it is
-/// edited.
-fn plaintext(instance: &Instance, file: &Name, survey: &Survey, opens: bool) -> Plaintext {
-    let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
-    let opens = opens || instance.secret_files().any(|name| name != file);
-    if lies && opens && is_sealed(instance, file) { Plaintext::Stored } else { Plaintext::New }
-}
-
-/// Whether a file is encrypted to anybody: a public one is not.
-fn is_sealed(instance: &Instance, file: &Name) -> bool {
-    instance.files.get(file).is_some_and(|file| file.secret)
-}
-
-/// Whose readers count: with a public file nothing that is stored is encrypted anew. One that was secret has readers to lose.
-fn sought<'a>(instance: &'a Instance, file: &Name, survey: &Survey) -> Option<&'a Instance> {
-    let counts = |found: &Found| found.receipt.as_ref().is_none_or(|receipt| receipt.readers.contains_key(file));
-    Some(instance).filter(|_| is_sealed(instance, file) || survey.found.get(&instance.name).is_none_or(counts))
-}
-
+/// With a public file nothing is encrypted.
 fn unknown_readers(run: &Run, instance: &Instance, file: &Name) -> Option<Failure> {
-    run.unknown_readers(instance).filter(|_| is_sealed(instance, file))
+    run.unknown_readers(instance).filter(|_| instance.secret_files().any(|secret| secret == file))
 }
 
 fn only(instance: &Instance) -> BTreeSet<InstanceName> {
@@ -115,9 +92,9 @@ impl<'a> Setting<'a> {
             run,
             global,
             output,
-            sought(instance, file, &survey).into_iter(),
+            std::iter::once(instance),
             &survey,
-            plaintext(instance, file, &survey, opens),
+            Plaintext::Given { file, opens },
             &[],
         )?;
         if let Some(fault) = consent.fault(instance) {

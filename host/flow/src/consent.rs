@@ -6,7 +6,7 @@ use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::Receipt;
-use artifacts_trust::{Agreed, ByFile, Readers};
+use artifacts_trust::{ByFile, Readers};
 
 use crate::{Found, Survey, failure};
 
@@ -20,20 +20,71 @@ pub struct Consent {
     refused: BTreeMap<InstanceName, String>,
 }
 
-/// What is to be encrypted.
+/// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plaintext {
-    /// It is generated, or given by a person, now.
+pub enum Plaintext<'a> {
+    /// All files are generated now.
     New,
-    /// It was stored, and is opened to be encrypted again.
+    /// What was stored is opened and encrypted again.
     Stored,
+    /// One file, given by a person.
+    Given {
+        /// Which.
+        file: &'a Name,
+        /// Whether its old value is opened, to be edited.
+        opens: bool,
+    },
+}
+
+/// Where the plaintext of what is encrypted comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// From a generator or a person, now.
+    New,
+    /// Some of it was stored before.
+    Stored,
+}
+
+impl Plaintext<'_> {
+    /// None when nothing is encrypted: a public file is given, and the secret ones stay as they lie.
+    fn source(self, instance: &Instance, found: &Found) -> Option<Source> {
+        match self {
+            Self::New => Some(Source::New),
+            Self::Stored => Some(Source::Stored),
+            Self::Given { file, .. } if instance.public_files().any(|public| public == file) => None,
+            Self::Given { file, opens } => {
+                // Others that are stored may have to be opened, too.
+                let opens = opens || instance.secret_files().any(|name| name != file);
+                Some(if found.fingerprint.is_some() && opens { Source::Stored } else { Source::New })
+            }
+        }
+    }
+
+    /// Whether a public file gets a value that was not there before.
+    fn publishes(self, public: &Name) -> bool {
+        match self {
+            Self::New => true,
+            Self::Stored => false,
+            Self::Given { file, .. } => file == public,
+        }
+    }
 }
 
 /// Readers that were asked about, before the answer.
 pub struct Asked {
-    sought: BTreeMap<InstanceName, Agreed>,
+    sought: BTreeMap<InstanceName, Sought>,
     /// Where they are not what was agreed to.
     pub changes: Vec<ReaderChange>,
+}
+
+/// What is to be agreed to of one instance.
+struct Sought {
+    /// Its targets.
+    targets: BTreeSet<String>,
+    /// Whom its files are encrypted to; none when nothing is encrypted.
+    sealed: Option<ByFile>,
+    /// Files that were secret and lie in plain text from now on.
+    published: BTreeSet<String>,
 }
 
 impl Asked {
@@ -42,27 +93,35 @@ impl Asked {
         known: &Readers,
         instances: impl Iterator<Item = &'a Instance>,
         survey: &Survey,
-        plaintext: Plaintext,
+        plaintext: Plaintext<'_>,
     ) -> Self {
         let mut asked = Self { sought: BTreeMap::new(), changes: Vec::new() };
         for instance in instances {
             let Some(found) = survey.found.get(&instance.name) else { continue };
-            let sought = sought(instance, found);
-            let before = before(known, &instance.name.to_string(), &sought, found.receipt.as_ref(), plaintext);
-            for (file, after) in &sought.files {
-                let Some(before) = before.as_ref().and_then(|files| files.get(file)) else { continue };
-                if before != after {
-                    asked.changes.push(ReaderChange {
-                        instance: instance.name.to_string(),
-                        file: file.clone(),
-                        before: before.clone(),
-                        after: after.clone(),
-                    });
+            let label = instance.name.to_string();
+            let published = published(known, instance, found.receipt.as_ref(), plaintext);
+            let mut sought = Sought {
+                targets: targets(instance),
+                sealed: None,
+                published: published.iter().map(|change| change.file.clone()).collect(),
+            };
+            if let Some(source) = plaintext.source(instance, found) {
+                let files = readers(found);
+                let before = before(known, &label, &sought.targets, &files, found.receipt.as_ref(), source);
+                for (file, after) in &files {
+                    let Some(before) = before.as_ref().and_then(|files| files.get(file)) else { continue };
+                    if before != after {
+                        asked.changes.push(ReaderChange {
+                            instance: label.clone(),
+                            file: file.clone(),
+                            before: before.clone(),
+                            after: after.clone(),
+                        });
+                    }
                 }
+                sought.sealed = Some(files);
             }
-            if plaintext == Plaintext::New {
-                asked.changes.extend(published(known, instance, found.receipt.as_ref()));
-            }
+            asked.changes.extend(published);
             asked.sought.insert(instance.name.clone(), sought);
         }
         asked
@@ -87,10 +146,16 @@ impl Asked {
                 consent.refused.insert(name, why);
                 continue;
             }
-            consent.agreed.insert(name, sought.files.clone());
-            if !sought.files.is_empty() || known.of(&label).is_some() {
-                remembered.insert(label, sought);
+            let before = known.of(&label);
+            let mut agreed = before.cloned().unwrap_or_default();
+            if let Some(files) = &sought.sealed {
+                agreed.sealed(sought.targets, files.clone());
             }
+            sought.published.iter().for_each(|file| agreed.published(file));
+            if before.is_some() || !agreed.files.is_empty() || !sought.published.is_empty() {
+                remembered.insert(label, agreed);
+            }
+            consent.agreed.insert(name, sought.sealed.unwrap_or_default());
         }
         known.agree(remembered).map_err(|e| Failure::new("readers", e.to_string()).help(e.help()))?;
         Ok(consent)
@@ -105,11 +170,7 @@ impl Consent {
 
     /// The last look before a backend is given anything.
     pub(crate) fn covers(&self, instance: &Instance, found: &Found) -> Result<(), Failure> {
-        if self.agreed.get(&instance.name) == Some(&sought(instance, found).files) {
-            Ok(())
-        } else {
-            Err(self.refusal(instance))
-        }
+        if self.agreed.get(&instance.name) == Some(&readers(found)) { Ok(()) } else { Err(self.refusal(instance)) }
     }
 
     fn refusal(&self, instance: &Instance) -> Failure {
@@ -119,10 +180,13 @@ impl Consent {
     }
 }
 
-fn sought(instance: &Instance, found: &Found) -> Agreed {
-    let readers = found.readers.iter().map(|(file, readers)| (file.clone(), readers.iter().cloned().collect()));
-    let targets = instance.targets.iter().map(|target| format!("{}/{}", target.kind.as_str(), target.name));
-    Agreed { targets: targets.collect(), files: readers.collect() }
+fn targets(instance: &Instance) -> BTreeSet<String> {
+    instance.targets.iter().map(|target| format!("{}/{}", target.kind.as_str(), target.name)).collect()
+}
+
+/// Whom its files would be encrypted to.
+fn readers(found: &Found) -> ByFile {
+    found.readers.iter().map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect()
 }
 
 /// The readers that were agreed to, with which those that are sought are compared; none when they are taken at their word.
@@ -133,51 +197,58 @@ fn sought(instance: &Instance, found: &Found) -> Agreed {
 fn before(
     known: &Readers,
     name: &str,
-    sought: &Agreed,
+    targets: &BTreeSet<String>,
+    sought: &ByFile,
     receipt: Option<&Receipt>,
-    plaintext: Plaintext,
+    source: Source,
 ) -> Option<ByFile> {
-    let remembered = known.of(name);
-    if plaintext == Plaintext::Stored {
+    let remembered = known.of(name).map(|agreed| &agreed.files);
+    if source == Source::Stored {
         let of = |file: &String| remembered.and_then(|files| files.get(file)).cloned().unwrap_or_default();
-        return Some(sought.files.keys().map(|file| (file.clone(), of(file))).collect());
+        return Some(sought.keys().map(|file| (file.clone(), of(file))).collect());
     }
     if let Some(files) = remembered {
         let everybody: BTreeSet<&str> = files.values().flatten().map(String::as_str).collect();
         return Some(files.clone().into_iter().chain(new_files(files, sought, &everybody)).collect());
     }
-    let theirs = known.of_targets(&sought.targets);
+    let theirs = known.of_targets(targets);
     if !theirs.is_empty() {
         return Some(new_files(&ByFile::new(), sought, &theirs).collect());
     }
     Some(receipt?.readers.iter().map(|(file, readers)| (file.to_string(), readers.clone())).collect())
 }
 
-/// Files that were secret and are declared public: whatever is made or given for them now would lie there for everybody.
-fn published(known: &Readers, instance: &Instance, receipt: Option<&Receipt>) -> Vec<ReaderChange> {
+/// Files that were secret and are declared public: whatever is made or given for them now would lie there for everybody. That
+/// they were is known from what was agreed to here, or else from the receipt, which whoever pushes can write.
+fn published(
+    known: &Readers,
+    instance: &Instance,
+    receipt: Option<&Receipt>,
+    plaintext: Plaintext<'_>,
+) -> Vec<ReaderChange> {
     let label = instance.name.to_string();
+    let agreed = known.of(&label);
     let change = |file: &Name| {
-        let before = match known.of(&label) {
-            Some(files) => files.get(file.as_str()),
-            None => receipt.and_then(|receipt| receipt.readers.get(file)),
-        };
+        let last = agreed.and_then(|agreed| agreed.last(file.as_str()));
         Some(ReaderChange {
             instance: label.clone(),
             file: file.to_string(),
-            before: before?.clone(),
+            before: last.or_else(|| receipt?.readers.get(file))?.clone(),
             after: BTreeSet::from([EVERYBODY.to_owned()]),
         })
     };
-    instance.public_files().filter_map(change).collect()
+    let asked_before = |file: &Name| agreed.is_some_and(|agreed| agreed.is_public(file.as_str()));
+    let files = instance.public_files().filter(|file| plaintext.publishes(file) && !asked_before(file));
+    files.filter_map(change).collect()
 }
 
 /// Files of which nothing is remembered, each with those of its readers who are known.
 fn new_files<'a>(
     files: &'a ByFile,
-    sought: &'a Agreed,
+    sought: &'a ByFile,
     known: &'a BTreeSet<&str>,
 ) -> impl Iterator<Item = (String, BTreeSet<String>)> + use<'a> {
-    let new = sought.files.iter().filter(|(file, _)| !files.contains_key(*file));
+    let new = sought.iter().filter(|(file, _)| !files.contains_key(*file));
     new.map(|(file, readers)| {
         (file.clone(), readers.iter().filter(|reader| known.contains(reader.as_str())).cloned().collect())
     })
@@ -190,40 +261,99 @@ mod tests {
 
     use super::*;
 
-    fn agreed(target: &str, files: &[(&str, &[&str])]) -> Agreed {
+    fn by_file(files: &[(&str, &[&str])]) -> ByFile {
         let set = |readers: &[&str]| readers.iter().map(ToString::to_string).collect();
-        let files = files.iter().map(|(file, readers)| ((*file).to_owned(), set(readers)));
-        Agreed { targets: BTreeSet::from([target.to_owned()]), files: files.collect() }
+        files.iter().map(|(file, readers)| ((*file).to_owned(), set(readers))).collect()
+    }
+
+    fn one(target: &str) -> BTreeSet<String> {
+        BTreeSet::from([target.to_owned()])
+    }
+
+    /// `per-machine/web1/a` with these files.
+    fn instance(files: &str) -> Instance {
+        let spec = format!(
+            r#"{{"schema": 1, "backends": {{}}, "targets": [{{"kind": "nixos", "name": "web1", "config": {{}}, "artifacts": {{
+            "a": {{"backend": "agenix", "files": {files}, "generator": {{"path": "/g"}}}}}}}}]}}"#
+        );
+        let resolved = artifacts_plan::instances(&artifacts_spec::parse(&spec).unwrap(), None);
+        resolved.instances.into_values().next().unwrap()
+    }
+
+    /// A survey that found it so.
+    fn found(instance: &Instance, readers: &[(&str, &[&str])]) -> Survey {
+        let readers = by_file(readers).into_iter().map(|(file, readers)| (file, readers.into_iter().collect()));
+        let found = Found {
+            state: artifacts_plan::State::Present,
+            readers: readers.collect(),
+            receipt: None,
+            fingerprint: None,
+        };
+        Survey { found: BTreeMap::from([(instance.name.clone(), found)]), ..Survey::default() }
     }
 
     #[test]
     fn what_was_stored_has_the_readers_that_were_agreed_to_for_that_very_file_and_no_others() {
         let folder = tempfile::tempdir().unwrap();
         let mut known = Readers::open(folder.path().join("readers"), Path::new("/one")).unwrap();
-        let web1 = agreed("nixos/web1", &[("env", &["web1", "admin"])]);
+        let mut web1 = artifacts_trust::Agreed::default();
+        web1.sealed(one("nixos/web1"), by_file(&[("env", &["web1", "admin"])]));
         known.agree(BTreeMap::from([("per-machine/web1/a".to_owned(), web1)])).unwrap();
-        let joined = |name: &str, sought: &Agreed, plaintext| {
-            let before = before(&known, name, sought, None, plaintext)?;
-            let new = sought.files.iter().map(|(file, after)| after.difference(&before[file]).count());
+        let joined = |name: &str, target: &str, sought: &ByFile, source| {
+            let before = before(&known, name, &one(target), sought, None, source)?;
+            let new = sought.iter().map(|(file, after)| after.difference(&before[file]).count());
             Some(new.sum::<usize>())
         };
-        let evil = agreed("nixos/evil", &[("x", &["evil"])]);
-        assert_eq!(joined("per-machine/evil/x", &evil, Plaintext::New), None, "a host that is not known yet");
-        assert_eq!(joined("per-machine/evil/x", &evil, Plaintext::Stored), Some(1));
-        let other = agreed("nixos/web1", &[("env", &["web1", "evil"])]);
-        assert_eq!(joined("per-machine/web1/b", &other, Plaintext::New), Some(1));
-        assert_eq!(joined("per-machine/web1/b", &other, Plaintext::Stored), Some(2));
-        let more = agreed("nixos/web1", &[("env", &["web1", "admin"]), ("key", &["web1", "admin"])]);
-        assert_eq!(joined("per-machine/web1/a", &more, Plaintext::New), Some(0));
-        assert_eq!(joined("per-machine/web1/a", &more, Plaintext::Stored), Some(2), "nobody agreed about `key`");
+        let evil = by_file(&[("x", &["evil"])]);
+        let unknown = joined("per-machine/evil/x", "nixos/evil", &evil, Source::New);
+        assert_eq!(unknown, None, "a host that is not known yet");
+        assert_eq!(joined("per-machine/evil/x", "nixos/evil", &evil, Source::Stored), Some(1));
+        let other = by_file(&[("env", &["web1", "evil"])]);
+        assert_eq!(joined("per-machine/web1/b", "nixos/web1", &other, Source::New), Some(1));
+        assert_eq!(joined("per-machine/web1/b", "nixos/web1", &other, Source::Stored), Some(2));
+        let more = by_file(&[("env", &["web1", "admin"]), ("key", &["web1", "admin"])]);
+        assert_eq!(joined("per-machine/web1/a", "nixos/web1", &more, Source::New), Some(0));
+        let stored = joined("per-machine/web1/a", "nixos/web1", &more, Source::Stored);
+        assert_eq!(stored, Some(2), "nobody agreed about `key`");
+    }
+
+    #[test]
+    fn what_was_secret_is_asked_about_until_somebody_agrees_that_it_lies_in_plain_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = Readers::open(folder.path().join("readers"), Path::new("/one")).unwrap();
+        let both: &[(&str, &[&str])] = &[("one", &["k"]), ("two", &["k"])];
+        let secret = instance(r#"{"one": {}, "two": {}}"#);
+        let asked = Asked::new(&known, [&secret].into_iter(), &found(&secret, both), Plaintext::New);
+        asked.settle(&mut known, true).unwrap();
+
+        let public = instance(r#"{"one": {}, "two": {"secret": false}}"#);
+        let survey = found(&public, &both[..1]);
+        let [one, two] = ["one", "two"].map(|name| Name::new(name).unwrap());
+        let given = |file| Plaintext::Given { file, opens: false };
+        let asks = |known: &Readers, plaintext| {
+            let asked = Asked::new(known, [&public].into_iter(), &survey, plaintext);
+            asked.changes.iter().map(|change| change.file.clone()).collect::<Vec<_>>()
+        };
+        // Whatever is written of it, the question stays.
+        for plaintext in [Plaintext::Stored, given(&one), Plaintext::Stored] {
+            assert!(asks(&known, plaintext).is_empty());
+            let asked = Asked::new(&known, [&public].into_iter(), &survey, plaintext);
+            asked.settle(&mut known, true).unwrap();
+            assert_eq!(asks(&known, Plaintext::New), ["two"]);
+            assert_eq!(asks(&known, given(&two)), ["two"]);
+        }
+        let refused =
+            Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, false).unwrap();
+        assert!(refused.fault(&public).is_some());
+        assert_eq!(asks(&known, given(&two)), ["two"], "that was a no");
+        Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
+        assert!(asks(&known, given(&two)).is_empty() && asks(&known, Plaintext::New).is_empty());
+        assert_eq!(known.of("per-machine/web1/a").unwrap().files.len(), 1, "the readers of `one` are what they were");
     }
 
     #[test]
     fn nothing_is_written_for_readers_that_are_not_those_that_were_agreed_to() {
-        let spec = r#"{"schema": 1, "backends": {}, "targets": [{"kind": "nixos", "name": "web1", "config": {}, "artifacts": {
-            "a": {"backend": "agenix", "files": {"f": {}}, "generator": {"path": "/g"}}}}]}"#;
-        let resolved = artifacts_plan::instances(&artifacts_spec::parse(spec).unwrap(), None);
-        let instance = resolved.instances.values().next().unwrap();
+        let instance = &instance(r#"{"f": {}}"#);
         let read_by = |readers: &[&str]| Found {
             state: artifacts_plan::State::Absent,
             readers: vec![("f".to_owned(), readers.iter().map(ToString::to_string).collect())],

@@ -27,7 +27,7 @@ pub struct Readers {
     memory: Memory,
 }
 
-/// The readers of one instance.
+/// What was agreed to of one instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Agreed {
@@ -35,6 +35,38 @@ pub struct Agreed {
     pub targets: BTreeSet<String>,
     /// Whom each file is encrypted to.
     pub files: ByFile,
+    /// Whom files were encrypted to that are not any more. They count for nothing but that the file was secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    once: ByFile,
+    /// Files that were secret and may lie in plain text.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    public: BTreeSet<String>,
+}
+
+impl Agreed {
+    /// All its files are encrypted to these readers, and no others are encrypted.
+    pub fn sealed(&mut self, targets: BTreeSet<String>, files: ByFile) {
+        let before = std::mem::replace(&mut self.files, files);
+        self.once.extend(before);
+        self.once.retain(|file, _| !self.files.contains_key(file));
+        self.public.retain(|file| !self.files.contains_key(file));
+        self.targets = targets;
+    }
+
+    /// A file may lie in plain text.
+    pub fn published(&mut self, file: &str) {
+        self.public.insert(file.to_owned());
+    }
+
+    /// Whether it was agreed that a file may lie in plain text.
+    pub fn is_public(&self, file: &str) -> bool {
+        self.public.contains(file)
+    }
+
+    /// Whom a file is encrypted to, or was when it last was.
+    pub fn last(&self, file: &str) -> Option<&BTreeSet<String>> {
+        self.files.get(file).or_else(|| self.once.get(file))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,9 +94,9 @@ impl Readers {
         Ok(Self { folder, name, memory })
     }
 
-    /// Whom an instance's files were last encrypted to.
-    pub fn of(&self, instance: &str) -> Option<&ByFile> {
-        self.memory.instances.get(instance).map(|agreed| &agreed.files)
+    /// What was agreed to of an instance.
+    pub fn of(&self, instance: &str) -> Option<&Agreed> {
+        self.memory.instances.get(instance)
     }
 
     /// Everybody who reads anything of these targets.
@@ -110,7 +142,9 @@ mod tests {
     }
 
     fn agreed(targets: &[&str], readers: &[&str]) -> Agreed {
-        Agreed { targets: set(targets), files: BTreeMap::from([("f".to_owned(), set(readers))]) }
+        let mut agreed = Agreed::default();
+        agreed.sealed(set(targets), BTreeMap::from([("f".to_owned(), set(readers))]));
+        agreed
     }
 
     #[test]
@@ -121,7 +155,7 @@ mod tests {
         assert_eq!(readers.of("shared/a"), None);
         readers.agree(BTreeMap::from([("shared/a".to_owned(), agreed(&["web1"], &["k1", "k2"]))])).unwrap();
         let again = Readers::open(&state, Path::new("/one")).unwrap();
-        assert_eq!(again.of("shared/a").unwrap()["f"], set(&["k1", "k2"]));
+        assert_eq!(again.of("shared/a").unwrap().files["f"], set(&["k1", "k2"]));
         assert_eq!(Readers::open(&state, Path::new("/two")).unwrap().of("shared/a"), None);
     }
 
@@ -133,6 +167,31 @@ mod tests {
         readers.agree(instances.map(|(name, agreed)| (name.to_owned(), agreed)).into()).unwrap();
         assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1", "k2"]));
         assert!(readers.of_targets(&set(&["web3"])).is_empty());
+    }
+
+    #[test]
+    fn what_was_secret_stays_known_until_it_may_be_public() {
+        let mut it = agreed(&["web1"], &["k1"]);
+        for _ in 0..2 {
+            it.sealed(set(&["web1"]), BTreeMap::from([("g".to_owned(), set(&["k2"]))]));
+            assert_eq!((it.last("f"), it.is_public("f")), (Some(&set(&["k1"])), false));
+        }
+        it.published("f");
+        assert!(it.is_public("f"));
+        it.sealed(set(&["web1"]), BTreeMap::from([("f".to_owned(), set(&["k3"]))]));
+        assert_eq!((it.last("f"), it.is_public("f")), (Some(&set(&["k3"])), false), "it is secret again");
+        assert_eq!((it.last("g"), it.last("h")), (Some(&set(&["k2"])), None));
+        assert_eq!(serde_json::from_str::<Agreed>(&serde_json::to_string(&it).unwrap()).unwrap(), it);
+    }
+
+    #[test]
+    fn whoever_read_what_is_not_encrypted_any_more_is_no_reader_of_the_target() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut readers = Readers::open(folder.path().join("readers"), Path::new("/one")).unwrap();
+        let mut it = agreed(&["web1"], &["gone"]);
+        it.sealed(set(&["web1"]), BTreeMap::from([("g".to_owned(), set(&["k2"]))]));
+        readers.agree(BTreeMap::from([("a".to_owned(), it)])).unwrap();
+        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k2"]));
     }
 
     #[test]
