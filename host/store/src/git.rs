@@ -4,7 +4,7 @@
 //! So git is given a repository folder of the host's own, with an empty configuration, and of the real one only the index
 //! and the objects. Nothing is left to switch off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -37,15 +37,39 @@ pub enum Warning {
         /// In its own words.
         said: String,
     },
+    /// The checkout ignores a file of a slice, and half a slice is not staged.
+    #[error("git ignores `{path}`: {} not in its index", whole(*.slices))]
+    Ignored {
+        /// The first such file.
+        path: String,
+        /// How many slices have one.
+        slices: usize,
+    },
+    /// A file of a slice goes through a filter of the checkout's, such as one that encrypts, which the host does not run.
+    #[error("git has a filter for `{path}`, which is not run here: {} in its index by name only", whole(*.slices))]
+    Filtered {
+        /// The first such file.
+        path: String,
+        /// How many slices have one.
+        slices: usize,
+    },
     /// The folder for git's use could not be made.
     #[error("git was not told of the new files: {0}")]
     Prepare(#[from] Error),
 }
 
+fn whole(slices: usize) -> String {
+    if slices == 1 { "the slice is".to_owned() } else { format!("{slices} slices are") }
+}
+
 impl Warning {
     /// What to do about it.
     pub fn help(&self) -> &'static str {
-        "run `git add` on them yourself: a flake sees only what git knows"
+        match self {
+            Self::Ignored { .. } => "leave slices out of what .gitignore names, or `git add --force` them yourself",
+            Self::Filtered { .. } => "run `git add` on the storage yourself before you commit: that runs the filter",
+            _ => "run `git add` on them yourself: a flake sees only what git knows",
+        }
     }
 }
 
@@ -57,7 +81,9 @@ const CONFIG_SHA256: &[u8] =
 
 impl Writer {
     /// Adds committed slices to git's index, each as a whole: a flake sees only what git knows, what it knows by name alone
-    /// (`--intent-to-add`) is emptied by `git checkout .`, and half a slice must not be committed. Outside a git checkout there is nothing to do. `paths` are [`crate::Committed::path`]s, of any storage of this root.
+    /// (`--intent-to-add`) is emptied by `git checkout .`, and half a slice must not be committed. What a filter is declared for
+    /// is added by name, since its bytes are not what git would store. Outside a git checkout there is nothing to do. `paths` are
+    /// [`crate::Committed::path`]s, of any storage of this root.
     ///
     /// # Errors
     /// A warning: what was committed stays so.
@@ -70,13 +96,16 @@ impl Writer {
             return Ok(());
         }
         let repository = Repository::find(git, root)?;
+        let top_folder = Folder::ambient(root)?;
+        let slices = paths.iter().map(|path| Ok((path.as_str(), files(&top_folder, path)?)));
+        let slices: Vec<_> = slices.collect::<Result<_, Error>>()?;
         let disk = self.disk();
         let staging = self.staging();
         let own = disk.make("make git's folder", staging, OWN, 0o700)?;
-        let told = repository
-            .prepare(disk, &own)
-            .map_err(Warning::from)
-            .and_then(|()| repository.add(git, root, top, &self.staging_path().join(OWN), paths));
+        let told = repository.prepare(disk, &own).map_err(Warning::from).and_then(|()| {
+            let index = Index { git, repository: &repository, root, top, own: self.staging_path().join(OWN) };
+            index.add_slices(&slices)
+        });
         // What stays is removed by the next run.
         let _ = disk.remove("remove git's folder", staging, OWN, Kind::Folder);
         told
@@ -87,6 +116,8 @@ impl Writer {
 struct Repository {
     index: PathBuf,
     objects: PathBuf,
+    /// What is ignored, and which files have filters, besides what the work tree says.
+    info: PathBuf,
     sha256: bool,
 }
 
@@ -99,42 +130,132 @@ impl Repository {
             "index",
             "--git-path",
             "objects",
+            "--git-path",
+            "info",
             "--show-object-format",
         ];
         let output = run(git.command(root).args(arguments), b"")?;
         let refused = || Warning::Refused { said: "its answer to rev-parse is not understood".to_owned() };
         let mut lines = output.stdout.split(|byte| *byte == b'\n');
         let mut path = || lines.next().map(|line| PathBuf::from(os(line))).filter(|path| path.is_absolute());
-        let (index, objects) = (path().ok_or_else(refused)?, path().ok_or_else(refused)?);
+        let mut next = || path().ok_or_else(refused);
+        let (index, objects, info) = (next()?, next()?, next()?);
         let sha256 = match lines.next() {
             Some(b"sha1") => false,
             Some(b"sha256") => true,
             _ => return Err(refused()),
         };
-        Ok(Self { index, objects, sha256 })
+        Ok(Self { index, objects, info, sha256 })
     }
 
     /// The least that git takes for a repository.
     fn prepare(&self, disk: &crate::disk::Disk, own: &Folder) -> Result<(), Error> {
         disk.make("make git's folder", own, "objects", 0o700)?;
         disk.make("make git's folder", own, "refs", 0o700)?;
+        let info = disk.make("make git's folder", own, "info", 0o700)?;
+        for name in ["attributes", "exclude"] {
+            // One that is not there says nothing, and neither does one that git could not read.
+            if let Ok(text) = std::fs::read(self.info.join(name)) {
+                disk.write(&info, name, &text, 0o600)?;
+            }
+        }
         disk.write(own, "HEAD", b"ref: refs/heads/none\n", 0o600)?;
         disk.write(own, "config", if self.sha256 { CONFIG_SHA256 } else { CONFIG }, 0o600)
     }
+}
 
-    fn add(&self, git: &Git, root: &Path, top: &Path, own: &Path, paths: &[String]) -> Result<(), Warning> {
-        let mut command = git.command(root);
-        command
-            .env("GIT_DIR", own)
-            .env("GIT_WORK_TREE", top)
-            .env("GIT_INDEX_FILE", &self.index)
-            .env("GIT_OBJECT_DIRECTORY", &self.objects)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .args(["add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"]);
-        let list: String = paths.iter().flat_map(|path| [path, "\0"]).collect();
+/// The checkout's index, and the host's own folder in place of its repository.
+struct Index<'a> {
+    git: &'a Git,
+    repository: &'a Repository,
+    root: &'a Path,
+    top: &'a Path,
+    own: PathBuf,
+}
+
+impl Index<'_> {
+    /// Adds slices, each with the files in it.
+    fn add_slices(&self, slices: &[(&str, Vec<String>)]) -> Result<(), Warning> {
+        let files: Vec<&str> = slices.iter().flat_map(|(_, files)| files).map(String::as_str).collect();
+        let (ignored, filtered) = (self.ignored(&files)?, self.filtered(&files)?);
+        let with = |which: &BTreeSet<String>, files: &[String]| files.iter().any(|file| which.contains(file));
+        let (left_out, rest): (Vec<_>, Vec<_>) = slices.iter().partition(|(_, files)| with(&ignored, files));
+        let (by_name, whole): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, files)| with(&filtered, files));
+        self.add(&["--all"], whole.iter().map(|(slice, _)| *slice))?;
+        self.add(&["--intent-to-add"], by_name.iter().map(|(slice, _)| *slice))?;
+        let first = |which: &BTreeSet<String>| which.first().cloned().unwrap_or_default();
+        match (left_out.len(), by_name.len()) {
+            (0, 0) => Ok(()),
+            (0, slices) => Err(Warning::Filtered { path: first(&filtered), slices }),
+            (slices, _) => Err(Warning::Ignored { path: first(&ignored), slices }),
+        }
+    }
+
+    fn add<'p>(&self, how: &[&str], paths: impl Iterator<Item = &'p str>) -> Result<(), Warning> {
+        let list = listed(paths);
+        if list.is_empty() {
+            return Ok(());
+        }
+        let mut command = self.command();
+        command.arg("add").args(how).args(["--pathspec-from-file=-", "--pathspec-file-nul"]);
         run(&mut command, list.as_bytes()).map(drop)
     }
+
+    /// Those of these files that `git add` leaves out.
+    fn ignored(&self, files: &[&str]) -> Result<BTreeSet<String>, Warning> {
+        let mut command = self.command();
+        // It takes no patterns, and does not like to be told so. Status 1 says that there is none.
+        command.env_remove("GIT_LITERAL_PATHSPECS");
+        let output =
+            run_to(command.args(["check-ignore", "-z", "--stdin"]), listed(files.iter().copied()).as_bytes(), 1)?;
+        Ok(words(&output.stdout).collect())
+    }
+
+    /// Those of these files whose bytes are not what git stores.
+    fn filtered(&self, files: &[&str]) -> Result<BTreeSet<String>, Warning> {
+        let mut command = self.command();
+        command.args(["check-attr", "-z", "--stdin", "filter"]);
+        let output = run(&mut command, listed(files.iter().copied()).as_bytes())?;
+        let answers: Vec<String> = words(&output.stdout).collect();
+        let set = answers.chunks_exact(3).filter(|answer| !["unspecified", "unset"].contains(&answer[2].as_str()));
+        Ok(set.map(|answer| answer[0].clone()).collect())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.git.command(self.root);
+        command
+            .env("GIT_DIR", &self.own)
+            .env("GIT_WORK_TREE", self.top)
+            .env("GIT_INDEX_FILE", &self.repository.index)
+            .env("GIT_OBJECT_DIRECTORY", &self.repository.objects)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null");
+        command
+    }
+}
+
+/// The files of a slice, by their paths below the root.
+fn files(root: &Folder, path: &str) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    if let Some(folder) = root.open(path)? {
+        for (name, kind) in folder.entries()? {
+            let path = format!("{path}/{name}");
+            match kind {
+                Kind::Folder => found.extend(files(root, &path)?),
+                _ => found.push(path),
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn listed<'p>(paths: impl Iterator<Item = &'p str>) -> String {
+    paths.flat_map(|path| [path, "\0"]).collect()
+}
+
+fn words(answer: &[u8]) -> impl Iterator<Item = String> {
+    let words = answer.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+    words.map(|word| String::from_utf8_lossy(word).into_owned())
 }
 
 impl Git {
@@ -157,14 +278,22 @@ impl Git {
 }
 
 fn run(command: &mut Command, input: &[u8]) -> Result<Output, Warning> {
+    run_to(command, input, 0)
+}
+
+/// Runs git, which may end with one more status than 0. It is written to beside, since it answers before it has read all.
+fn run_to(command: &mut Command, input: &[u8], allowed: i32) -> Result<Output, Warning> {
     let not_started = |source| Warning::NotStarted { source };
     let mut child = command.spawn().map_err(not_started)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // Git that ends without reading says why on its standard error.
-        let _ = stdin.write_all(input);
-    }
-    let output = child.wait_with_output().map_err(not_started)?;
-    if output.status.success() {
+    let output = std::thread::scope(|scope| {
+        if let Some(mut stdin) = child.stdin.take() {
+            // Git that ends without reading says why on its standard error.
+            scope.spawn(move || stdin.write_all(input));
+        }
+        child.wait_with_output()
+    });
+    let output = output.map_err(not_started)?;
+    if output.status.success() || output.status.code() == Some(allowed) {
         return Ok(output);
     }
     let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(1000).collect();

@@ -137,7 +137,7 @@ fn what_git_refuses_is_a_warning() {
     fs::write(checkout.path(".gitignore"), "per-machine\n").unwrap();
     let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
     match writer.add_to_git(&git_program(), &[path, other]) {
-        Err(Warning::Refused { said }) => assert!(said.contains("ignored"), "{said}"),
+        Err(Warning::Ignored { path, slices: 1 }) => assert_eq!(path, format!("secrets/{WEB}/env.age")),
         other => panic!("{other:?}"),
     }
     assert!(status(&checkout).contains("A  secrets/shared/ca/env.age"), "one ignored path does not stop the others");
@@ -145,6 +145,45 @@ fn what_git_refuses_is_a_warning() {
 
     fs::write(checkout.path(".git/index"), "garbage").unwrap();
     assert!(matches!(writer.add_to_git(&git_program(), &["secrets".to_owned()]), Err(Warning::Refused { .. })));
+}
+
+#[test]
+fn a_slice_is_staged_as_a_whole_or_not_at_all() {
+    for (file, what) in [(".gitignore", "public/\n"), (".git/info/exclude", "*.pub\n")] {
+        let checkout = repository(&[]);
+        fs::write(checkout.path(file), what).unwrap();
+        let writer = checkout.writer();
+        let path = put(&writer, WEB, &[("env.age", "x")], &[("key.pub", "")]).unwrap().path;
+        let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
+        match writer.add_to_git(&git_program(), &[path, other]) {
+            Err(Warning::Ignored { path, slices: 1 }) => assert_eq!(path, format!("secrets/{WEB}/public/key.pub")),
+            other => panic!("{other:?}"),
+        }
+        let staged = git(checkout.dir.path(), &["diff", "--cached", "--name-only"]);
+        assert_eq!(staged.lines().collect::<Vec<_>>(), ["secrets/shared/ca/env.age", "secrets/shared/ca/receipt.json"]);
+    }
+}
+
+#[test]
+fn what_a_filter_would_change_is_staged_by_name_only() {
+    for file in [".gitattributes", ".git/info/attributes"] {
+        let checkout = repository(&[]);
+        fs::create_dir_all(checkout.path(file).parent().unwrap()).unwrap();
+        fs::write(checkout.path(file), "secrets/per-machine/** filter=crypt\n").unwrap();
+        git(checkout.dir.path(), &["config", "filter.crypt.clean", "tr a-z A-Z"]);
+        let writer = checkout.writer();
+        let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+        let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
+        match writer.add_to_git(&git_program(), &[path, other]) {
+            Err(Warning::Filtered { path, slices: 1 }) => assert_eq!(path, format!("secrets/{WEB}/env.age")),
+            other => panic!("{other:?}"),
+        }
+        // Nix sees it, and what is committed goes through the filter.
+        assert!(git(checkout.dir.path(), &["ls-files"]).contains(&format!("secrets/{WEB}/env.age")));
+        git(checkout.dir.path(), &["commit", "-qam", "secrets"]);
+        assert_eq!(git(checkout.dir.path(), &["show", &format!("HEAD:secrets/{WEB}/env.age")]), "X");
+        assert_eq!(git(checkout.dir.path(), &["show", "HEAD:secrets/shared/ca/env.age"]), "x");
+    }
 }
 
 #[test]
@@ -187,7 +226,8 @@ fn the_checkouts_own_configuration_runs_nothing() {
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("env.age", "new"), ("other.age", "x")], &[]).unwrap().path;
     // A work tree that git has to look at closely: same size, same time.
-    writer.add_to_git(&git_program(), &[path]).unwrap();
+    let told = writer.add_to_git(&git_program(), &[path]);
+    assert!(matches!(told, Err(Warning::Filtered { slices: 1, .. })), "{told:?}");
     assert!(!canary.exists(), "something of the checkout's configuration was run");
 }
 
