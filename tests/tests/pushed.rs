@@ -250,6 +250,99 @@ fn what_was_copied_from_another_instance_is_opened_for_nothing() -> Result<()> {
 }
 
 #[test]
+fn a_copy_is_known_by_an_origin_in_a_storage_that_is_not_declared_now() -> Result<()> {
+    let mut fleet = fleet()?;
+    let admin = admin(&fleet);
+    let secret = String::from_utf8(fleet.decrypt("admin", "secrets/per-machine/web1/attic/env.age")?)?;
+    copy(&mut fleet)?;
+    // As of a target that was not evaluated for this command.
+    fleet.of("web1")["artifacts"] = json!({});
+    fs::create_dir_all(fleet.path().join("infra/vault/per-machine"))?;
+    fs::rename(slice(&fleet, "per-machine/web1"), fleet.path().join("infra/vault/per-machine/web1"))?;
+    // What only looks like a storage is in nobody's way.
+    fs::create_dir_all(fleet.path().join("src/shared/code/deep"))?;
+    fs::rename(state(&fleet, "sealed"), state(&fleet, "aside"))?;
+    let ran = fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(1).never_says(&secret);
+    ran.says("it holds what was sealed for per-machine/web1/attic");
+    fs::remove_dir_all(fleet.path().join("infra"))?;
+    fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(0).says(&secret);
+    Ok(())
+}
+
+/// `web1` with files `one`, `two` and `three`, all secret and stored.
+fn three_files() -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let make = fleet.generator("make", "#!/bin/bash\nfor f in one two three; do printf hunter2 > $out/$f; done\n")?;
+    let trio = json!({"backend": "agenix", "files": {"one": {}, "two": {}, "three": {}}, "generator": make});
+    let mut fleet = fleet.machine("web1", &json!({"trio": trio}))?;
+    let admin = fleet.new_key("admin")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
+    fleet.run(["generate"])?.ends(0);
+    Ok(fleet)
+}
+
+fn set(fleet: &Fleet, file: &str) -> Result<artifacts_tests::fleet::Ran> {
+    let mut command = fleet.command(["-i", &admin(fleet), "set", "trio", file])?;
+    let mut running = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    running.stdin.take().unwrap().write_all(b"typed")?;
+    Ok(running.wait_with_output()?.into())
+}
+
+/// Whether `two` would be given to everybody without a question.
+fn asks_about_two(fleet: &Fleet) -> Result<()> {
+    set(fleet, "two")?.ends(1).says("everybody, in plain text");
+    fleet.run(["generate", "--regenerate"])?.ends(1).says("everybody, in plain text");
+    fleet.run(["generate", "--stale"])?.says("everybody, in plain text");
+    assert!(!slice(fleet, "per-machine/web1/trio/public").exists());
+    Ok(())
+}
+
+#[test]
+fn what_was_secret_is_not_made_public_by_the_way() -> Result<()> {
+    let mut fleet = three_files()?;
+    let admin = admin(&fleet);
+    fleet.of("web1")["artifacts"]["trio"]["files"]["two"] = json!({"secret": false});
+    asks_about_two(&fleet)?;
+    set(&fleet, "one")?.ends(3);
+    asks_about_two(&fleet)?;
+    fleet.run(["-i", &admin, "rekey", "--all"])?;
+    asks_about_two(&fleet)?;
+    let mut command = fleet.command(["--accept-readers", "set", "trio", "two"])?;
+    let mut running = command.stdin(Stdio::piped()).spawn()?;
+    running.stdin.take().unwrap().write_all(b"meant")?;
+    running.wait()?;
+    assert_eq!(fs::read(slice(&fleet, "per-machine/web1/trio/public/two"))?, b"meant");
+    set(&fleet, "two")?.never_says("everybody, in plain text");
+    Ok(())
+}
+
+#[test]
+fn a_rewritten_receipt_makes_nothing_public() -> Result<()> {
+    let mut fleet = three_files()?;
+    fleet.of("web1")["artifacts"]["trio"]["files"]["two"] = json!({"secret": false});
+    let place = slice(&fleet, "per-machine/web1/trio");
+    fs::remove_file(place.join("two.age"))?;
+    let mut receipt: Value = serde_json::from_str(&fs::read_to_string(place.join("receipt.json"))?)?;
+    receipt["readers"].as_object_mut().unwrap().remove("two").unwrap();
+    receipt["files"].as_object_mut().unwrap().remove("two.age").unwrap();
+    fs::write(place.join("receipt.json"), serde_json::to_vec_pretty(&receipt)?)?;
+    asks_about_two(&fleet)
+}
+
+#[test]
+fn a_file_that_a_colleague_made_secret_is_not_made_public_either() -> Result<()> {
+    let mut fleet = three_files()?;
+    // This machine has agreed to the others only.
+    let memory = fs::read_dir(fleet.agreed_readers())?.map(|entry| entry.unwrap().path());
+    let memory = memory.into_iter().find(|path| path.extension().is_some_and(|it| it == "json")).unwrap();
+    let mut known: Value = serde_json::from_str(&fs::read_to_string(&memory)?)?;
+    known["instances"]["per-machine/web1/trio"]["files"].as_object_mut().unwrap().remove("two").unwrap();
+    fs::write(&memory, serde_json::to_vec(&known)?)?;
+    fleet.of("web1")["artifacts"]["trio"]["files"]["two"] = json!({"secret": false});
+    asks_about_two(&fleet)
+}
+
+#[test]
 fn a_copy_is_known_when_its_origin_is_gone_or_has_forgotten_it() -> Result<()> {
     let mut fleet = fleet()?;
     let admin = admin(&fleet);

@@ -75,10 +75,16 @@ impl Lying {
         let declared = rooms.registry.names().into_iter().filter_map(|name| rooms.registry.storage(&name).ok());
         let storages: BTreeSet<String> = declared.chain([DEFAULT_STORAGE.to_owned()]).collect();
         let mut lying = Self { by_header: BTreeMap::new(), unread: None };
-        for storage in storages {
-            if let Err(error) = lying.add(rooms, &storage) {
+        for storage in &storages {
+            if let Err(error) = lying.add(rooms, storage) {
                 lying.unread = Some(error.to_string());
             }
+        }
+        // Those of targets that were not evaluated now. What only looks like a storage need not be readable as one.
+        for storage in rooms.root.storages().into_iter().filter(|storage| !storages.contains(storage)) {
+            let unread = lying.unread.take();
+            let _ = lying.add(rooms, &storage);
+            lying.unread = unread;
         }
         lying
     }

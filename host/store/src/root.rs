@@ -38,8 +38,34 @@ impl Root {
         self.folder.dir()
     }
 
+    /// Folders that look like storages, at most three levels below the root: one of their folders is named as the groups of
+    /// slices are. Hidden ones and what cannot be read are passed over.
+    pub fn storages(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        look_for_storages(&self.folder, "", LEVELS, &mut found);
+        found.sort();
+        found
+    }
+
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
+    }
+}
+
+/// How far below the root storages that are not declared are looked for.
+const LEVELS: usize = 3;
+
+fn look_for_storages(folder: &Folder, path: &str, levels: usize, found: &mut Vec<String>) {
+    let folders = folder.entries().unwrap_or_default().into_iter().filter(|(_, kind)| *kind == Kind::Folder);
+    let names: Vec<String> = folders.map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
+    if !path.is_empty() && names.iter().any(|name| ["per-machine", "per-user", "shared"].contains(&name.as_str())) {
+        found.push(path.to_owned());
+    } else if levels > 0 {
+        for name in names {
+            if let Ok(Some(below)) = folder.open(&name) {
+                look_for_storages(&below, below.path(), levels - 1, found);
+            }
+        }
     }
 }
 
