@@ -9,6 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use artifacts_tests::desk::Desk;
 use artifacts_tests::fleet::{Fleet, Ran};
 use artifacts_tests::script;
 use serde_json::{Value, json};
@@ -235,6 +236,41 @@ fn an_editor_has_ctrl_c_to_itself_and_ends_with_the_program() -> Result<()> {
         assert!(Instant::now() < end, "the editor goes on without the file");
         sleep(Duration::from_millis(20));
     }
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn an_editor_that_ends_well_after_ctrl_c_at_the_terminal_has_its_words_kept() -> Result<()> {
+    let fleet = made()?;
+    let editor = fleet.path().join("editor");
+    let save = "#!/bin/bash\nfile=$1\ntrap 'echo \"edited after $signal\" > \"$file\"; sleep 0.5; exit 0' INT QUIT\n";
+    let key = fleet.key_file("admin");
+    for shell in ["dash", "bash"] {
+        let path = fleet.path().join(shell);
+        fs::create_dir(&path)?;
+        std::os::unix::fs::symlink(format!("/bin/{shell}"), path.join("sh"))?;
+        let path = format!("{}:{}", path.display(), std::env::var("PATH")?);
+        for (keys, signal) in [("\u{3}", "INT"), ("\u{1c}", "QUIT")] {
+            let begin = format!("signal='{shell} {signal}'\necho ready\nwhile :; do sleep 0.1; done\n");
+            script::write(&editor, format!("{save}{begin}"))?;
+            let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+            command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display())).env("PATH", &path);
+            let mut desk = Desk::start(&command)?;
+            desk.sees("ready")?.types(keys)?;
+            let (status, shown) = desk.ends()?;
+            assert_eq!(fleet.decrypt("web1", ONE)?, format!("edited after {shell} {signal}").as_bytes(), "{shown}");
+            assert_eq!(status, Some(0), "{shown}");
+        }
+    }
+    // One that dies of it is one that failed.
+    script::write(&editor, "#!/bin/bash\necho spoiled > \"$1\"\necho ready\nsleep 60\n")?;
+    let before = fleet.stored()?;
+    let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+    command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display()));
+    let mut desk = Desk::start(&command)?;
+    desk.sees("ready")?.types("\u{3}")?.sees("the editor ended with exit status: 130")?;
+    assert_eq!(desk.ends()?.0, Some(1));
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }

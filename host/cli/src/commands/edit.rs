@@ -16,7 +16,7 @@ use crate::environment::Environment;
 use crate::output::Output;
 use crate::rooms::Run;
 use crate::setting::{Setting, look, preview};
-use crate::signals::Editing;
+use crate::signals;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -80,19 +80,15 @@ fn editor(environment: &Environment, global: &Global) -> Result<OsString, Failur
 
 /// Runs the editor, which may be a command with arguments, on the file in RAM. Its own temporary files belong there, too.
 fn edit(editor: &OsStr, folder: &Folder, file: &Name) -> Result<(), String> {
-    let mut script = editor.to_owned();
+    // The shell has Ctrl-C, too, and outlives it: how the editor ends is what counts. A program that a shell starts has no
+    // such traps.
+    let mut script = OsString::from("trap : INT QUIT\n");
+    script.push(editor);
     script.push(" \"$1\"");
-    let mut editor = Command::new("sh")
-        .arg("-c")
-        .arg(script)
-        .arg("sh")
-        .arg(folder.path().join(file.as_str()))
-        .env("TMPDIR", folder.path())
-        .spawn()
-        .map_err(|e| format!("the editor cannot be started: {e}; nothing was changed"))?;
-    let editing = Editing::of(&editor);
-    let status = editor.wait().map_err(|e| format!("the editor cannot be waited for: {e}; nothing was changed"))?;
-    drop(editing);
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg("sh").arg(folder.path().join(file.as_str())).env("TMPDIR", folder.path());
+    let status =
+        signals::edit(&mut shell).map_err(|e| format!("the editor cannot be run: {e}; nothing was changed"))?;
     if status.success() { Ok(()) } else { Err(format!("the editor ended with {status}; nothing was changed")) }
 }
 
