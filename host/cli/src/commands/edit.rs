@@ -1,6 +1,7 @@
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::IsTerminal as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use artifacts_plan::State;
 use artifacts_ram::Folder;
@@ -11,12 +12,11 @@ use clap::Args;
 
 use super::Status;
 use crate::args::Global;
-use crate::bounded;
 use crate::environment::Environment;
 use crate::output::Output;
 use crate::rooms::Run;
 use crate::setting::{Setting, look, preview};
-use crate::signals;
+use crate::{bounded, person, signals};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -39,7 +39,7 @@ impl Options {
         if self.dry_run {
             return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, true)?));
         }
-        let editor = editor(run.environment(), global)?;
+        let editor = Editor::of(run.environment(), global)?;
         let survey = look(&run, &mut rooms, instance)?;
         let absent = survey.found.values().any(|found| found.state == State::Absent);
         let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file, true)?;
@@ -49,7 +49,7 @@ impl Options {
             let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
             let folder = run.ram().folder().map_err(ram)?;
             folder.write(file.as_str(), before.expose(), 0o600).map_err(ram)?;
-            edit(&editor, &folder, &file).map_err(&failed)?;
+            editor.edit(&folder, &file).map_err(&failed)?;
             Secret::new(folder.read(file.as_str(), bounded::VALUE as u64).map_err(ram)?.to_vec())
         };
         if let Some(value) = changed(&before, &after) {
@@ -66,30 +66,49 @@ impl Options {
     }
 }
 
-/// What the person likes to edit with.
-fn editor(environment: &Environment, global: &Global) -> Result<OsString, Failure> {
-    let said = environment.get("VISUAL").or_else(|| environment.get("EDITOR"));
-    let here = std::io::stdin().is_terminal() && !global.no_input;
-    match said {
-        Some(editor) => Ok(editor.to_owned()),
-        None if here => Ok("vi".into()),
-        None => Err(Failure::new("", "there is no terminal to edit at, and $EDITOR is not set")
-            .help(Some("`artifacts set INSTANCE FILE` takes the value from standard input"))),
-    }
+/// What the person likes to edit with, and where.
+struct Editor {
+    command: OsString,
+    /// None where nobody sits: a script may still do it.
+    terminal: Option<File>,
 }
 
-/// Runs the editor, which may be a command with arguments, on the file in RAM. Its own temporary files belong there, too.
-fn edit(editor: &OsStr, folder: &Folder, file: &Name) -> Result<(), String> {
-    // The shell has Ctrl-C, too, and outlives it: how the editor ends is what counts. A program that a shell starts has no
-    // such traps.
-    let mut script = OsString::from("trap : INT QUIT\n");
-    script.push(editor);
-    script.push(" \"$1\"");
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(script).arg("sh").arg(folder.path().join(file.as_str())).env("TMPDIR", folder.path());
-    let status =
-        signals::edit(&mut shell).map_err(|e| format!("the editor cannot be run: {e}; nothing was changed"))?;
-    if status.success() { Ok(()) } else { Err(format!("the editor ended with {status}; nothing was changed")) }
+impl Editor {
+    fn of(environment: &Environment, global: &Global) -> Result<Self, Failure> {
+        let refused = |why: &str| {
+            Failure::new("", why).help(Some("`artifacts set INSTANCE FILE` takes the value from standard input"))
+        };
+        if global.no_input {
+            return Err(refused("with `--no-input` nobody is asked, and so nobody edits"));
+        }
+        let terminal = std::io::stdin().is_terminal().then(person::tty).flatten();
+        let said = environment.get("VISUAL").or_else(|| environment.get("EDITOR"));
+        match (said, &terminal) {
+            (Some(command), _) => Ok(Self { command: command.to_owned(), terminal }),
+            (None, Some(_)) => Ok(Self { command: "vi".into(), terminal }),
+            (None, None) => Err(refused("there is no terminal to edit at, and $EDITOR is not set")),
+        }
+    }
+
+    /// Runs the editor, which may be a command with arguments, on the file in RAM. Its own temporary files belong there, too.
+    fn edit(&self, folder: &Folder, file: &Name) -> Result<(), String> {
+        let failed = |e: std::io::Error| format!("the editor cannot be run: {e}; nothing was changed");
+        // The shell has Ctrl-C, too, and outlives it: how the editor ends is what counts. A program that a shell starts has no
+        // such traps.
+        let mut script = OsString::from("trap : INT QUIT\n");
+        script.push(&self.command);
+        script.push(" \"$1\"");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).arg("sh").arg(folder.path().join(file.as_str())).env("TMPDIR", folder.path());
+        // What an editor draws is the secret: it goes to the person's terminal, never to where a log is kept.
+        let [input, drawn] = [self.stream().map_err(failed)?, self.stream().map_err(failed)?];
+        let status = signals::edit(shell.stdin(input).stdout(drawn)).map_err(failed)?;
+        if status.success() { Ok(()) } else { Err(format!("the editor ended with {status}; nothing was changed")) }
+    }
+
+    fn stream(&self) -> std::io::Result<Stdio> {
+        self.terminal.as_ref().map_or_else(|| Ok(Stdio::null()), |tty| Ok(tty.try_clone()?.into()))
+    }
 }
 
 /// The new value; none when it is the old one. The newline that editors put at the end of a file that had none is not meant.
