@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use artifacts_tests::desk::Desk;
-use artifacts_tests::fleet::{Fleet, Ran};
+use artifacts_tests::fleet::{Fleet, Ran, in_session};
 use artifacts_tests::script;
 use serde_json::{Value, json};
 
@@ -178,6 +178,34 @@ fn what_is_given_whole_counts_as_made_from_what_lies_there() -> Result<()> {
 }
 
 #[test]
+fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
+    let fleet = made()?;
+    let editor = fleet.path().join("editor");
+    // The first time something else is stored meanwhile; the second time the words are still there.
+    let receipt = fleet.path().join("secrets/per-machine/web1/pair/receipt.json");
+    let spoil = format!("[ -e \"$1.again\" ] || printf ' ' >> '{}'; : > \"$1.again\"", receipt.display());
+    script::write(&editor, format!("#!/bin/bash\nprintf ' and more' >> \"$1\"\n{spoil}\n"))?;
+    let key = fleet.key_file("admin");
+    let command = || -> Result<Command> {
+        let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+        command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display()));
+        Ok(command)
+    };
+    let ran: Ran = in_session(&command()?).output()?.into();
+    ran.ends(1).says("changed by someone else").says("what was typed is lost, and nothing was changed");
+    let mut desk = Desk::start(&command()?)?;
+    desk.sees("changed by someone else")?.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
+    assert_eq!(desk.ends()?.0, Some(1));
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
+    let mut desk = Desk::start(&command()?)?;
+    desk.sees("changed by someone else")?.sees("Edit again? [y/N]")?.types("y\n")?;
+    let (status, shown) = desk.ends()?;
+    assert_eq!(status, Some(0), "{shown}");
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one and more and more");
+    Ok(())
+}
+
+#[test]
 fn what_was_never_stored_is_named_with_the_way_to_store_it() -> Result<()> {
     let mut fleet = made()?;
     fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
@@ -320,7 +348,8 @@ fn a_file_is_edited_in_ram_and_an_unchanged_one_is_not_written() -> Result<()> {
     assert_eq!((kind, mode), ("tmpfs", "600"));
     assert!(!std::path::Path::new(path).exists(), "it is gone afterwards");
     let before = fleet.stored()?;
-    edit(&fleet, "true", "one")?.says("unchanged; nothing was written");
+    edit(&fleet, "true", "one")?.says("unchanged; nothing was written").says("such as `code --wait`");
+    edit(&fleet, "sleep 1.5", "one")?.says("unchanged; nothing was written").never_says("told to wait");
     edit(&fleet, "shift; echo >> \"$1\"", "one")?.says("unchanged; nothing was written");
     edit(&fleet, "shift; : > \"$1\"", "one")?.ends(1).says("the editor left it empty; nothing was changed");
     assert_eq!(fleet.stored()?, before);

@@ -2,7 +2,9 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
+use artifacts_flow::Rooms;
 use artifacts_plan::State;
 use artifacts_ram::Folder;
 use artifacts_report::{Failure, Report};
@@ -16,7 +18,7 @@ use crate::environment::Environment;
 use crate::output::Output;
 use crate::rooms::Run;
 use crate::setting::{Setting, look, preview};
-use crate::{bounded, person, signals};
+use crate::{bounded, person, signals, terminal};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -42,27 +44,45 @@ impl Options {
         let editor = Editor::of(run.environment(), global)?;
         let survey = look(&run, &mut rooms, instance)?;
         let absent = survey.found.values().any(|found| found.state == State::Absent);
-        let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file, true)?;
+        let begin = |rooms: &mut Rooms<'_>| Setting::begin(&run, rooms, global, output, instance, &file, true);
+        let mut setting = Ok(begin(&mut rooms)?);
         let before =
             if absent { Secret::new(Vec::new()) } else { artifacts_flow::retrieve_file(&mut rooms, instance, &file)? };
-        let after = {
-            let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
-            let folder = run.ram().folder().map_err(ram)?;
-            folder.write(file.as_str(), before.expose(), 0o600).map_err(ram)?;
+        let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
+        let folder = run.ram().folder().map_err(ram)?;
+        folder.write(file.as_str(), before.expose(), 0o600).map_err(ram)?;
+        loop {
+            let start = Instant::now();
             editor.edit(&folder, &file).map_err(&failed)?;
-            Secret::new(folder.read(file.as_str(), bounded::VALUE as u64).map_err(ram)?.to_vec())
-        };
-        if let Some(value) = changed(&before, &after) {
+            let after = Secret::new(folder.read(file.as_str(), bounded::VALUE as u64).map_err(ram)?.to_vec());
+            let Some(value) = changed(&before, &after) else {
+                output.note(unchanged(start.elapsed()));
+                return Ok(output.report(&run.rows(std::iter::once(instance), &survey)));
+            };
             if value.size() == 0 {
                 return Err(failed("the editor left it empty; nothing was changed".to_owned())
                     .help(Some("`artifacts set --allow-empty` stores nothing but nothing")));
             }
-            let report = setting.finish(&mut rooms, value)?;
-            Ok(output.report(&report))
-        } else {
-            output.note("unchanged; nothing was written");
-            Ok(output.report(&run.rows(std::iter::once(instance), &survey)))
+            match setting.and_then(|setting| setting.finish(&mut rooms, value)) {
+                Ok(report) => return Ok(output.report(&report)),
+                Err(failure) => editor.once_more(global, output, failure)?,
+            }
+            // Everything anew: what failed may be what was opened or looked at before.
+            setting = run.rooms().and_then(|anew| {
+                rooms = anew;
+                begin(&mut rooms)
+            });
         }
+    }
+}
+
+/// What is said when there is nothing to store.
+fn unchanged(took: Duration) -> &'static str {
+    // Nobody reads and decides so fast.
+    if took < Duration::from_secs(1) {
+        "unchanged; nothing was written. An editor with a window of its own has to be told to wait, such as `code --wait`"
+    } else {
+        "unchanged; nothing was written"
     }
 }
 
@@ -104,6 +124,21 @@ impl Editor {
         let [input, drawn] = [self.stream().map_err(failed)?, self.stream().map_err(failed)?];
         let status = signals::edit(shell.stdin(input).stdout(drawn)).map_err(failed)?;
         if status.success() { Ok(()) } else { Err(format!("the editor ended with {status}; nothing was changed")) }
+    }
+
+    /// Tells why it was not stored. The person may have the editor again with what was typed in it; else that is lost.
+    fn once_more(&self, global: &Global, output: &Output, failure: Failure) -> Result<(), Failure> {
+        const LOST: &str = "what was typed is lost, and nothing was changed";
+        if self.terminal.is_none() {
+            return Err(Failure { message: format!("{}; {LOST}", failure.message), ..failure });
+        }
+        let subject = failure.subject.clone();
+        output.failures(&[failure]);
+        if terminal::confirm(global, "Edit again?")?.unwrap_or(false) {
+            Ok(())
+        } else {
+            Err(Failure::new(subject, LOST))
+        }
     }
 
     fn stream(&self) -> std::io::Result<Stdio> {
