@@ -178,6 +178,25 @@ fn what_is_given_whole_counts_as_made_from_what_lies_there() -> Result<()> {
 }
 
 #[test]
+fn an_age_counts_as_it_is_declared_and_a_part_makes_the_whole_no_younger() -> Result<()> {
+    let mut fleet = made()?;
+    let pair = "per-machine/web1/pair";
+    std::thread::sleep(Duration::from_secs(2));
+    fleet.of("web1")["artifacts"]["pair"]["maxAge"] = json!(1);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "stale (expired)");
+    for file in ["one", "pub"] {
+        given(&fleet, &["set", "pair", file], b"x")?.ends(3);
+    }
+    fleet.of("web1")["artifacts"]["pair"]["maxAge"] = json!(3600);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "present");
+    fleet.of("web1")["artifacts"]["pair"]["maxAge"] = json!(1);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "stale (expired)");
+    fleet.of("web1")["artifacts"]["pair"].as_object_mut().unwrap().remove("maxAge");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "present");
+    Ok(())
+}
+
+#[test]
 fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
     let fleet = made()?;
     let editor = fleet.path().join("editor");

@@ -148,11 +148,11 @@ fn again(
 
 /// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now.
 fn newer(rooms: &Rooms<'_>, instance: &Instance, old: &Receipt, made_from: Generations) -> Result<Receipt, Failure> {
-    let made = Time::from(rooms.now);
-    let (expires, dependencies) = if instance.files.len() == 1 {
-        (receipt::expiry(instance, made), made_from)
+    let (made, expires, dependencies) = if instance.files.len() == 1 {
+        let made = Time::from(rooms.now);
+        (made, receipt::expiry(instance, made), made_from)
     } else {
-        (old.expires, old.dependencies.clone())
+        (old.made, old.expires, old.dependencies.clone())
     };
     Ok(Receipt { made, expires, dependencies, generation: receipt::generation(instance)?, ..old.clone() })
 }

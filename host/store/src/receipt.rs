@@ -27,9 +27,9 @@ pub struct Receipt {
     pub instance: InstanceName,
     /// Who stored it.
     pub backend: BackendId,
-    /// When.
+    /// When all of it was made; one of several files that is given later makes it no younger.
     pub made: Time,
-    /// When it is to be made again.
+    /// When it is to be made again, as it was declared then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
     /// Which making of the instance this is.
