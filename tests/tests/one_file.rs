@@ -178,6 +178,17 @@ fn what_is_given_whole_counts_as_made_from_what_lies_there() -> Result<()> {
 }
 
 #[test]
+fn what_is_given_whole_counts_as_made_for_what_is_declared_now() -> Result<()> {
+    let mut fleet = made()?;
+    let from = "per-machine/web1/from";
+    fleet.of("web1")["artifacts"]["from"]["validation"] = json!("other");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (validation)");
+    given(&fleet, &["set", "from", "secret"], b"by hand")?.ends(0);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
+    Ok(())
+}
+
+#[test]
 fn an_age_counts_as_it_is_declared_and_a_part_makes_the_whole_no_younger() -> Result<()> {
     let mut fleet = made()?;
     let pair = "per-machine/web1/pair";
