@@ -208,6 +208,32 @@ fn an_age_counts_as_it_is_declared_and_a_part_makes_the_whole_no_younger() -> Re
 }
 
 #[test]
+fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> {
+    let mut fleet = made()?;
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.ends(0).says("pub: public");
+    dry.never_says("one: secret").never_says("two: secret").never_says("replaces");
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.ends(0).says("one: secret, 2 readers");
+    dry.never_says("two: secret").never_says("pub: public");
+    let key = fleet.key_file("admin");
+    let dry = fleet.run(["-i", key.to_str().unwrap(), "edit", "--dry-run", "pair", "one"])?.ends(0);
+    dry.says("one: secret, 2 readers").never_says("two: secret");
+    // What is declared no more goes with what is set.
+    fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("two");
+    let gone = "two: goes, since it is no declared secret any more";
+    given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 readers").says(gone);
+    given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.never_says(gone);
+    given(&fleet, &["set", "pair", "pub"], b"x")?.never_says("declared secret");
+    given(&fleet, &["set", "pair", "one"], b"x")?.says("two: gone, since it is no declared secret any more");
+    // With other readers all that stays is encrypted anew.
+    let mut fleet = made()?;
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 3 readers");
+    dry.says("two: encrypted anew, 3 readers");
+    Ok(())
+}
+
+#[test]
 fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
     let fleet = made()?;
     let editor = fleet.path().join("editor");

@@ -39,6 +39,23 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
     }
 }
 
+/// What becomes of an instance's other files when one is set.
+pub struct Others {
+    /// They are encrypted anew, since the readers changed.
+    pub anew: Vec<String>,
+    /// They go: they were secrets, and are not declared as such any more.
+    pub gone: Vec<String>,
+}
+
+/// What becomes of the others when this file is set. With a public one, the secret ones stay as they lie.
+pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
+    let secret = instance.secret_files().any(|name| name == file);
+    let anew = instance.secret_files().filter(|name| secret && readers_changed(found) && *name != file);
+    let stored = found.receipt.iter().flat_map(|receipt| receipt.readers.keys());
+    let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
+    Others { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
+}
+
 /// Stores a value as one file; the others stay as they are. They are read only when their readers change, too, or when the
 /// backend cannot write one file alone. Returns what changed in public files, as a diff.
 ///
