@@ -145,7 +145,7 @@ fn what_is_broken_is_not_adopted() -> Result<()> {
 fn a_binary_age_file_is_told_how_to_be_kept() -> Result<()> {
     let fleet = made()?;
     fs::write(slice(&fleet, "a").join("secret.age"), b"age-encryption.org/v1\n-> X25519 x\n\xff")?;
-    let keep = "`age -d -i KEY secret.age | artifacts set per-machine/web1/a FILE`";
+    let keep = "`age -d -i KEY ./secret.age | artifacts set per-machine/web1/a FILE`";
     fleet.run(["adopt", "a"])?.ends(1).says("`secret.age` is a binary age file").says(keep).never_says("--stale");
     Ok(())
 }
@@ -216,5 +216,14 @@ fn each_reason_is_told_with_its_cure_once() -> Result<()> {
     fleet.run(["status"])?.ends(3).says("stale (readers): `artifacts rekey` encrypts");
     let json = fleet.run(["--json", "status"])?.ends(3);
     assert_eq!(json.stderr, "");
+    Ok(())
+}
+
+#[test]
+fn a_command_to_copy_means_the_file_that_lies_there() -> Result<()> {
+    let fleet = made()?;
+    let name = "-x; touch gone; '.age";
+    fs::write(slice(&fleet, "a").join(name), b"age-encryption.org/v1\n-> X25519 x\n\xff")?;
+    fleet.run(["adopt", "a"])?.ends(1).says(r"`age -d -i KEY './-x; touch gone; '\''.age' | artifacts set");
     Ok(())
 }

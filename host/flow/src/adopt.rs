@@ -125,8 +125,9 @@ fn adoption(
         return Err(refused.help(Some(match binary {
             Some((file, _)) => format!(
                 "`{file}` is a binary age file, and an armored one is expected. To keep what is in it, move it out of \
-                 the slice and store it anew: `age -d -i KEY {file} | artifacts set {} FILE`",
-                instance.name
+                 the slice and store it anew: `age -d -i KEY {} | artifacts set {} FILE`",
+                word(&format!("./{file}")),
+                word(&instance.name.to_string())
             ),
             None => format!(
                 "take it from the last good commit, or make it anew: `artifacts generate --stale {}`",
@@ -163,6 +164,12 @@ fn adoption(
         unread,
         slice: NewSlice { replaces: Some(slice.fingerprint()), files: slice.files, public: slice.public, receipt },
     })
+}
+
+/// A text as one word of a shell's command: the names are a repository's, and the command is there to be copied.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./-_@".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The receipt that lies there, if it is this instance's and this backend's.
