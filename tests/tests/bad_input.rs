@@ -77,7 +77,11 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
         |s| receipt(s, |r| r["files"]["one.age"]["size"] = json!(1)),
         "was changed after it was stored",
     ),
-    ("a receipt that knows of nothing sealed", |s| receipt(s, |r| r["sealed"] = json!([])), "bad"),
+    (
+        "a receipt that knows of nothing sealed",
+        |s| receipt(s, |r| r["sealed"] = json!([])),
+        "it asked the host to decrypt what was not sealed for this instance",
+    ),
     ("a receipt of another format", |s| receipt(s, |r| r["schema"] = json!(9)), "schema 9"),
     (
         "a merge of two slices",
@@ -91,7 +95,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
             let other: Value = serde_json::from_str(&fs::read_to_string(s.join("../good/receipt.json"))?)?;
             receipt(s, |r| r["files"]["one.age"] = other["files"]["one.age"].clone())
         },
-        "bad",
+        "it asked the host to decrypt what was not sealed for this instance",
     ),
     (
         "a link",

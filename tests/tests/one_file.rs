@@ -234,6 +234,28 @@ fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> 
 }
 
 #[test]
+fn where_all_files_are_written_as_one_the_others_are_read_and_it_says_why() -> Result<()> {
+    let mut fleet = fleet("sops-nix")?;
+    let mut config = fleet.of("web1")["config"]["agenix"].clone();
+    config["format"] = json!("json");
+    fleet.configure("web1", "sops-nix", config);
+    fleet.run(["generate"])?.ends(0);
+    let before = fleet.stored()?;
+    given(&fleet, &["set", "pair", "one"], b"x")?
+        .ends(1)
+        .says("its backend writes all of its files as one, and the others cannot be read")
+        .says("-i");
+    assert_eq!(fleet.stored()?, before);
+    let key = fleet.key_file("admin");
+    let key = key.to_str().unwrap();
+    given(&fleet, &["-i", key, "set", "pair", "one"], b"x")?.ends(0);
+    for (file, value) in [("one", "x"), ("two", "first of two")] {
+        assert_eq!(fleet.run(["-i", key, "get", "pair", file])?.ends(0).stdout, value);
+    }
+    Ok(())
+}
+
+#[test]
 fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
     let fleet = made()?;
     let editor = fleet.path().join("editor");
