@@ -65,12 +65,16 @@ fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> 
         let full = command.stdout(fs::File::options().write(true).open("/dev/full")?).output()?;
         let full = Ran::from(full).ends(1);
         assert!(full.stderr.contains("standard output"), "{arguments:?}: {full}");
+        assert!(!full.stderr.contains("help:"), "{arguments:?}: {full}");
         let (reader, writer) = std::io::pipe()?;
         drop(reader);
         let left: Ran = command.stdout(writer).output()?.into();
         assert!(left.stderr.is_empty(), "{arguments:?}: {left}");
         assert_eq!(left.status, Some(if arguments.contains(&"status") { 3 } else { 0 }), "{left}");
     }
+    let mut adopt = in_session(&fleet.command(["adopt"])?);
+    let full = Ran::from(adopt.stdout(fs::File::options().write(true).open("/dev/full")?).output()?).ends(1);
+    full.says("what was done is done; `artifacts status` tells");
     Ok(())
 }
 
