@@ -145,7 +145,85 @@ fn what_is_broken_is_not_adopted() -> Result<()> {
 fn a_binary_age_file_is_told_how_to_be_kept() -> Result<()> {
     let fleet = made()?;
     fs::write(slice(&fleet, "a").join("secret.age"), b"age-encryption.org/v1\n-> X25519 x\n\xff")?;
-    let keep = "`age -d -i KEY secret.age | artifacts set per-machine/web1/a FILE`";
+    let keep = "`age -d -i KEY ./secret.age | artifacts set per-machine/web1/a FILE`";
     fleet.run(["adopt", "a"])?.ends(1).says("`secret.age` is a binary age file").says(keep).never_says("--stale");
+    Ok(())
+}
+
+#[test]
+fn what_is_named_is_accepted_as_it_is_and_nothing_else() -> Result<()> {
+    let mut fleet = made()?;
+    let second = fleet.generator("second", "#!/bin/bash\nprintf x > \"$out/secret\"\n")?;
+    fleet.of("web1")["artifacts"]["from"] =
+        json!({"backend": "agenix", "files": {"secret": {}}, "generator": second, "dependencies": ["a"]});
+    let key = fleet.key_file("web1");
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-reading", "generate"])?.ends(0);
+    let before = fleet.stored()?;
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    fleet.of("web1")["artifacts"]["a"]["validation"] = json!("other");
+    fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(1);
+    assert_eq!(state(&fleet, "a")?, "stale (expired, validation)");
+    fleet.run(["adopt"])?.ends(3).never_says("adopted");
+    fleet.run(["adopt", "per-machine/web1/"])?.ends(3).never_says("adopted");
+    assert_eq!(fleet.stored()?, before);
+    fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(3600);
+    fleet
+        .run(["adopt", "--dry-run", "a"])?
+        .ends(3)
+        .says("its `validation` changed since it was made")
+        .says("would be adopted");
+    fleet.run(["adopt", "a"])?.ends(0).says("its `validation` changed since it was made").says("adopted");
+    assert_eq!(state(&fleet, "a")?, "present");
+    assert_eq!(state(&fleet, "from")?, "present", "the content is the same");
+    // It counts as new from now on.
+    fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(1);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(state(&fleet, "a")?, "stale (expired)");
+    fleet.run(["adopt", "a"])?.says("adopted");
+    fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(60);
+    assert_eq!(state(&fleet, "a")?, "present");
+    fleet.run(["generate", "--regenerate", "a"])?.ends(0);
+    assert_eq!(state(&fleet, "from")?, "stale (dependency)");
+    fleet.run(["adopt", "per-machine/web1/from"])?.ends(0).says("per-machine/web1/a was made again since");
+    assert_eq!(state(&fleet, "from")?, "present");
+    let after = fleet.stored()?;
+    assert_eq!(after["per-machine/web1/from/secret.age"], before["per-machine/web1/from/secret.age"]);
+    // What was changed is accepted before the rest is looked at.
+    edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
+    fleet.of("web1")["artifacts"]["s"]["validation"] = json!("other");
+    fleet.run(["adopt", "s"])?.ends(3).says("was changed after it was stored");
+    assert_eq!(state(&fleet, "s")?, "stale (validation)");
+    fleet.run(["adopt", "s"])?.ends(0);
+    assert_eq!(state(&fleet, "s")?, "present");
+    Ok(())
+}
+
+#[test]
+fn each_reason_is_told_with_its_cure_once() -> Result<()> {
+    let mut fleet = made()?;
+    fleet.run(["status"])?.ends(0).never_says("generate --stale");
+    fleet.of("web1")["artifacts"]["a"]["validation"] = json!("other");
+    fleet.of("web1")["artifacts"]["other"]["validation"] = json!("other");
+    edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
+    let ran = fleet.run(["status"])?.ends(3).says("stale (receipt): `artifacts adopt` accepts");
+    let ran = ran
+        .says("stale (validation): `artifacts generate --stale` makes")
+        .says("`artifacts adopt NAME`")
+        .never_says("rekey`");
+    assert_eq!(ran.stderr.matches("generate --stale").count(), 1, "{ran}");
+    let key = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([key]);
+    fleet.run(["status"])?.ends(3).says("stale (readers): `artifacts rekey` encrypts");
+    let json = fleet.run(["--json", "status"])?.ends(3);
+    assert_eq!(json.stderr, "");
+    Ok(())
+}
+
+#[test]
+fn a_command_to_copy_means_the_file_that_lies_there() -> Result<()> {
+    let fleet = made()?;
+    let name = "-x; touch gone; '.age";
+    fs::write(slice(&fleet, "a").join(name), b"age-encryption.org/v1\n-> X25519 x\n\xff")?;
+    fleet.run(["adopt", "a"])?.ends(1).says(r"`age -d -i KEY './-x; touch gone; '\''.age' | artifacts set");
     Ok(())
 }

@@ -51,7 +51,22 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
     ("a file that is gone", |s| Ok(fs::remove_file(s.join("one.age"))?), "`one.age` is missing"),
     ("a file too many", |s| Ok(fs::write(s.join("three.age"), "")?), "`three.age` was added after it was stored"),
     ("no receipt", |s| Ok(fs::remove_file(s.join("receipt.json"))?), "it has no receipt.json"),
-    ("no receipt at all", |s| Ok(fs::write(s.join("receipt.json"), "<<<<<<< HEAD\n")?), "receipt.json is refused"),
+    (
+        "no receipt at all",
+        |s| Ok(fs::write(s.join("receipt.json"), "made\n")?),
+        "receipt.json is refused: expected value",
+    ),
+    (
+        "a receipt of two branches",
+        |s| {
+            let whole = fs::read_to_string(s.join("receipt.json"))?;
+            let (top, rest) = whole.split_once("\n  \"made\"").unwrap();
+            let merged =
+                format!("{top}\n<<<<<<< HEAD\n  \"made\": 1,\n=======\n  \"made\": 2,\n>>>>>>> other\n  \"x\"{rest}");
+            Ok(fs::write(s.join("receipt.json"), merged)?)
+        },
+        "receipt.json is refused: it has an unresolved merge conflict",
+    ),
     (
         "another's receipt",
         |s| Ok(fs::copy(s.join("../good/receipt.json"), s.join("receipt.json")).map(drop)?),
@@ -62,7 +77,11 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
         |s| receipt(s, |r| r["files"]["one.age"]["size"] = json!(1)),
         "was changed after it was stored",
     ),
-    ("a receipt that knows of nothing sealed", |s| receipt(s, |r| r["sealed"] = json!([])), "bad"),
+    (
+        "a receipt that knows of nothing sealed",
+        |s| receipt(s, |r| r["sealed"] = json!([])),
+        "it asked the host to decrypt what was not sealed for this instance",
+    ),
     ("a receipt of another format", |s| receipt(s, |r| r["schema"] = json!(9)), "schema 9"),
     (
         "a merge of two slices",
@@ -76,7 +95,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
             let other: Value = serde_json::from_str(&fs::read_to_string(s.join("../good/receipt.json"))?)?;
             receipt(s, |r| r["files"]["one.age"] = other["files"]["one.age"].clone())
         },
-        "bad",
+        "it asked the host to decrypt what was not sealed for this instance",
     ),
     (
         "a link",

@@ -9,7 +9,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use artifacts_tests::fleet::{Fleet, Ran};
+use artifacts_tests::desk::Desk;
+use artifacts_tests::fleet::{Fleet, Ran, in_session};
 use artifacts_tests::script;
 use serde_json::{Value, json};
 
@@ -177,6 +178,113 @@ fn what_is_given_whole_counts_as_made_from_what_lies_there() -> Result<()> {
 }
 
 #[test]
+fn what_is_given_whole_counts_as_made_for_what_is_declared_now() -> Result<()> {
+    let mut fleet = made()?;
+    let from = "per-machine/web1/from";
+    fleet.of("web1")["artifacts"]["from"]["validation"] = json!("other");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (validation)");
+    given(&fleet, &["set", "from", "secret"], b"by hand")?.ends(0);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
+    Ok(())
+}
+
+#[test]
+fn an_age_counts_as_it_is_declared_and_a_part_makes_the_whole_no_younger() -> Result<()> {
+    let mut fleet = made()?;
+    let pair = "per-machine/web1/pair";
+    std::thread::sleep(Duration::from_secs(2));
+    fleet.of("web1")["artifacts"]["pair"]["maxAge"] = json!(1);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "stale (expired)");
+    for file in ["one", "pub"] {
+        given(&fleet, &["set", "pair", file], b"x")?.ends(3);
+    }
+    fleet.of("web1")["artifacts"]["pair"]["maxAge"] = json!(3600);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "present");
+    fleet.of("web1")["artifacts"]["pair"]["maxAge"] = json!(1);
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "stale (expired)");
+    fleet.of("web1")["artifacts"]["pair"].as_object_mut().unwrap().remove("maxAge");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "present");
+    Ok(())
+}
+
+#[test]
+fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> {
+    let mut fleet = made()?;
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.ends(0).says("pub: public");
+    dry.never_says("one: secret").never_says("two: secret").never_says("replaces");
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.ends(0).says("one: secret, 2 readers");
+    dry.never_says("two: secret").never_says("pub: public");
+    let key = fleet.key_file("admin");
+    let dry = fleet.run(["-i", key.to_str().unwrap(), "edit", "--dry-run", "pair", "one"])?.ends(0);
+    dry.says("one: secret, 2 readers").never_says("two: secret");
+    // What is declared no more goes with what is set.
+    fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("two");
+    let gone = "two: goes, since it is no declared secret any more";
+    given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 readers").says(gone);
+    given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.never_says(gone);
+    given(&fleet, &["set", "pair", "pub"], b"x")?.never_says("declared secret");
+    given(&fleet, &["set", "pair", "one"], b"x")?.says("two: gone, since it is no declared secret any more");
+    // With other readers all that stays is encrypted anew.
+    let mut fleet = made()?;
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 3 readers");
+    dry.says("two: encrypted anew, 3 readers");
+    Ok(())
+}
+
+#[test]
+fn where_all_files_are_written_as_one_the_others_are_read_and_it_says_why() -> Result<()> {
+    let mut fleet = fleet("sops-nix")?;
+    let mut config = fleet.of("web1")["config"]["agenix"].clone();
+    config["format"] = json!("json");
+    fleet.configure("web1", "sops-nix", config);
+    fleet.run(["generate"])?.ends(0);
+    let before = fleet.stored()?;
+    given(&fleet, &["set", "pair", "one"], b"x")?
+        .ends(1)
+        .says("its backend writes all of its files as one, and the others cannot be read")
+        .says("-i");
+    assert_eq!(fleet.stored()?, before);
+    let key = fleet.key_file("admin");
+    let key = key.to_str().unwrap();
+    given(&fleet, &["-i", key, "set", "pair", "one"], b"x")?.ends(0);
+    for (file, value) in [("one", "x"), ("two", "first of two")] {
+        assert_eq!(fleet.run(["-i", key, "get", "pair", file])?.ends(0).stdout, value);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
+    let fleet = made()?;
+    let editor = fleet.path().join("editor");
+    // The first time something else is stored meanwhile; the second time the words are still there.
+    let receipt = fleet.path().join("secrets/per-machine/web1/pair/receipt.json");
+    let spoil = format!("[ -e \"$1.again\" ] || printf ' ' >> '{}'; : > \"$1.again\"", receipt.display());
+    script::write(&editor, format!("#!/bin/bash\nprintf ' and more' >> \"$1\"\n{spoil}\n"))?;
+    let key = fleet.key_file("admin");
+    let command = || -> Result<Command> {
+        let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+        command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display()));
+        Ok(command)
+    };
+    let ran: Ran = in_session(&command()?).output()?.into();
+    let ran = ran.ends(1).says("changed by someone else").says("what was typed is lost, and nothing was changed");
+    ran.never_says("(agenix): per-machine/web1/pair");
+    let mut desk = Desk::start(&command()?)?;
+    desk.sees("changed by someone else")?.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
+    assert_eq!(desk.ends()?.0, Some(1));
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
+    let mut desk = Desk::start(&command()?)?;
+    desk.sees("changed by someone else")?.sees("Edit again? [y/N]")?.types("y\n")?;
+    let (status, shown) = desk.ends()?;
+    assert_eq!(status, Some(0), "{shown}");
+    assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one and more and more");
+    Ok(())
+}
+
+#[test]
 fn what_was_never_stored_is_named_with_the_way_to_store_it() -> Result<()> {
     let mut fleet = made()?;
     fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
@@ -240,6 +348,41 @@ fn an_editor_has_ctrl_c_to_itself_and_ends_with_the_program() -> Result<()> {
 }
 
 #[test]
+fn an_editor_that_ends_well_after_ctrl_c_at_the_terminal_has_its_words_kept() -> Result<()> {
+    let fleet = made()?;
+    let editor = fleet.path().join("editor");
+    let save = "#!/bin/bash\nfile=$1\ntrap 'echo \"edited after $signal\" > \"$file\"; sleep 0.5; exit 0' INT QUIT\n";
+    let key = fleet.key_file("admin");
+    for shell in ["dash", "bash"] {
+        let path = fleet.path().join(shell);
+        fs::create_dir(&path)?;
+        std::os::unix::fs::symlink(format!("/bin/{shell}"), path.join("sh"))?;
+        let path = format!("{}:{}", path.display(), std::env::var("PATH")?);
+        for (keys, signal) in [("\u{3}", "INT"), ("\u{1c}", "QUIT")] {
+            let begin = format!("signal='{shell} {signal}'\necho ready\nwhile :; do sleep 0.1; done\n");
+            script::write(&editor, format!("{save}{begin}"))?;
+            let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+            command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display())).env("PATH", &path);
+            let mut desk = Desk::start(&command)?;
+            desk.sees("ready")?.types(keys)?;
+            let (status, shown) = desk.ends()?;
+            assert_eq!(fleet.decrypt("web1", ONE)?, format!("edited after {shell} {signal}").as_bytes(), "{shown}");
+            assert_eq!(status, Some(0), "{shown}");
+        }
+    }
+    // One that dies of it is one that failed.
+    script::write(&editor, "#!/bin/bash\necho spoiled > \"$1\"\necho ready\nsleep 60\n")?;
+    let before = fleet.stored()?;
+    let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+    command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display()));
+    let mut desk = Desk::start(&command)?;
+    desk.sees("ready")?.types("\u{3}")?.sees("the editor ended with exit status: 130")?;
+    assert_eq!(desk.ends()?.0, Some(1));
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
 fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> Result<()> {
     let mut fleet = fleet("agenix")?;
     fleet.run(["set", "pair", "three"])?.ends(1).says("it has no file `three`");
@@ -284,7 +427,8 @@ fn a_file_is_edited_in_ram_and_an_unchanged_one_is_not_written() -> Result<()> {
     assert_eq!((kind, mode), ("tmpfs", "600"));
     assert!(!std::path::Path::new(path).exists(), "it is gone afterwards");
     let before = fleet.stored()?;
-    edit(&fleet, "true", "one")?.says("unchanged; nothing was written");
+    edit(&fleet, "true", "one")?.says("unchanged; nothing was written").says("such as `code --wait`");
+    edit(&fleet, "sleep 1.5", "one")?.says("unchanged; nothing was written").never_says("told to wait");
     edit(&fleet, "shift; echo >> \"$1\"", "one")?.says("unchanged; nothing was written");
     edit(&fleet, "shift; : > \"$1\"", "one")?.ends(1).says("the editor left it empty; nothing was changed");
     assert_eq!(fleet.stored()?, before);

@@ -1,6 +1,7 @@
 //! Encrypting anew to whom is declared now.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Stdio;
 
@@ -41,6 +42,20 @@ fn rekey(fleet: &Fleet, more: &[&str]) -> Result<artifacts_tests::fleet::Ran> {
     fleet.run(arguments)
 }
 
+/// How many age files backends had opened, by instance, as the record tells.
+fn opened_by_instance(fleet: &Fleet) -> Result<BTreeMap<String, u64>> {
+    let mut opened = BTreeMap::new();
+    for line in fs::read_to_string(fleet.audit_log())?.lines() {
+        let host = serde_json::from_str::<Value>(line)?["host"].take();
+        let calls = host["calls"].as_array().into_iter().flatten().filter(|call| call["call"] == "age.open");
+        for call in calls {
+            let name = host["instances"][0].as_str().unwrap().to_owned();
+            *opened.entry(name).or_default() += call["count"].as_u64().unwrap();
+        }
+    }
+    Ok(opened)
+}
+
 #[test]
 fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> Result<()> {
     let mut fleet = fleet(3)?;
@@ -59,6 +74,8 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     // `web2`'s own, and the shared one: two of five.
     let ran = rekey(&fleet, &["--accept-readers", "--json"])?.ends(0);
     assert_eq!((ran.json()["opened"].clone(), ran.json()["written"].clone()), (json!(2), json!(2)));
+    let opened = [("per-machine/web2/a", 2), ("shared/shared", 2)].map(|(name, files)| (name.to_owned(), files));
+    assert_eq!(opened_by_instance(&fleet)?, BTreeMap::from(opened));
     let after = fleet.stored()?;
     let changed: Vec<&String> = before.keys().filter(|name| before[*name] != after[*name]).collect();
     assert!(changed.iter().all(|name| name.starts_with("per-machine/web2/a/") || name.starts_with("shared/shared/")));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use artifacts_tests::fleet::{Fleet, Ran, guest, in_session};
+use artifacts_tests::script;
 use serde_json::{Value, json};
 
 /// One machine: `asks` wants an answer, `made` wants none.
@@ -30,6 +31,11 @@ fn run(fleet: &Fleet, arguments: &[&str]) -> Result<Ran> {
     all.extend(arguments);
     let mut command: Command = in_session(&fleet.command(all)?);
     command.env_remove("VISUAL").env_remove("EDITOR").env_remove("CLICOLOR_FORCE");
+    ended(fleet, command)
+}
+
+/// What came of a command, which has two minutes.
+fn ended(fleet: &Fleet, mut command: Command) -> Result<Ran> {
     let output = fleet.path().join("output");
     let errors = fleet.path().join("errors");
     let mut child = command.stdout(fs::File::create(&output)?).stderr(fs::File::create(&errors)?).spawn()?;
@@ -40,7 +46,7 @@ fn run(fleet: &Fleet, arguments: &[&str]) -> Result<Ran> {
         }
         if start.elapsed() > Duration::from_mins(2) {
             child.kill()?;
-            panic!("{arguments:?} never ends");
+            panic!("{command:?} never ends");
         }
         std::thread::sleep(Duration::from_millis(10));
     };
@@ -59,12 +65,40 @@ fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> 
         let full = command.stdout(fs::File::options().write(true).open("/dev/full")?).output()?;
         let full = Ran::from(full).ends(1);
         assert!(full.stderr.contains("standard output"), "{arguments:?}: {full}");
+        assert!(!full.stderr.contains("help:"), "{arguments:?}: {full}");
         let (reader, writer) = std::io::pipe()?;
         drop(reader);
         let left: Ran = command.stdout(writer).output()?.into();
         assert!(left.stderr.is_empty(), "{arguments:?}: {left}");
         assert_eq!(left.status, Some(if arguments.contains(&"status") { 3 } else { 0 }), "{left}");
     }
+    let mut adopt = in_session(&fleet.command(["adopt"])?);
+    let full = Ran::from(adopt.stdout(fs::File::options().write(true).open("/dev/full")?).output()?).ends(1);
+    full.says("what was done is done; `artifacts status` tells");
+    Ok(())
+}
+
+#[test]
+fn an_editor_without_a_terminal_has_nothing_to_read_and_nowhere_to_draw() -> Result<()> {
+    let fleet = fleet()?;
+    fleet.run(["generate", "made"])?.ends(0);
+    let editor = fleet.path().join("editor");
+    let key = fleet.key_file("admin");
+    let edit = |more: &[&str], script: &str| -> Result<Ran> {
+        script::write(&editor, format!("#!/bin/bash\n{script}\n"))?;
+        let all = more.iter().copied().chain(["-i", key.to_str().unwrap(), "edit", "made", "secret"]);
+        let mut command = in_session(&fleet.command(all)?);
+        // Somebody holds the other end, and never says anything.
+        let (reader, _writer) = std::io::pipe()?;
+        command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display())).stdin(reader);
+        ended(&fleet, command)
+    };
+    edit(&[], "cat \"$1\"; cat; echo words >&2")?.ends(0).says("unchanged").says("words").never_says("made\n");
+    edit(&[], "echo edited > \"$1\"")?.ends(0).says("1 set");
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/made/secret.age")?, b"edited\n");
+    // Where nothing is to be asked, nobody edits either.
+    edit(&["--no-input"], "echo again > \"$1\"")?.ends(1).says("--no-input").says("artifacts set INSTANCE FILE");
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/made/secret.age")?, b"edited\n");
     Ok(())
 }
 

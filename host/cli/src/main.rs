@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
     let ended = begin(&output).and_then(|()| commands::run(&cli, &output));
     let status = ended.unwrap_or_else(|failure| output.failure(failure));
-    output.end(status).into()
+    output.end(status, commands::stores(&cli)).into()
 }
 
 /// What the person wants, or the end of the program with help or with what is wrong, as wide as everything else is said.

@@ -68,11 +68,13 @@ impl Output {
         self.report(&Report { errors: vec![failure], ..Report::default() })
     }
 
-    /// Ends the program: what was said and did not arrive makes a failure of any status.
-    pub fn end(&self, status: Status) -> Status {
+    /// Ends the program: what was said and did not arrive makes a failure of any status. `stores` says whether there is more to
+    /// be told than was said.
+    pub fn end(&self, status: Status, stores: bool) -> Status {
         let Some(lost) = LOST.get() else { return status };
         let why = format!("standard output cannot be written: {lost}");
-        self.failures(&[Failure::new("", why).help(Some("what was done is done; `artifacts status` tells"))]);
+        let help = stores.then_some("what was done is done; `artifacts status` tells");
+        self.failures(&[Failure::new("", why).help(help)]);
         Status::FAILED
     }
 

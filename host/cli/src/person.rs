@@ -9,8 +9,12 @@ use artifacts_seam::Secret;
 
 /// The terminal that a person sits at, whatever the standard streams are.
 pub fn terminal() -> Option<Terminal> {
-    let tty = File::options().read(true).write(true).open("/dev/tty").ok()?;
-    Terminal::new(tty).ok()
+    Terminal::new(tty()?).ok()
+}
+
+/// The same, for another program.
+pub fn tty() -> Option<File> {
+    File::options().read(true).write(true).open("/dev/tty").ok()
 }
 
 /// Whoever can be asked: nobody where there is no terminal, or where nothing is to be asked.

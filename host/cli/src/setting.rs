@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Consent, Plaintext, Rooms, Survey, Writers, unsettable};
+use artifacts_flow::{Consent, Found, Others, Plaintext, Rooms, Survey, Writers, unsettable};
 use artifacts_plan::Instance;
-use artifacts_report::{Done, Failure, Report, reader_changes};
+use artifacts_report::{Done, Failure, Report, counted, reader_changes};
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
 
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::{consent, dry_run, writing};
+use crate::{consent, writing};
 
 /// One instance, found, locked and agreed to.
 pub struct Setting<'a> {
@@ -50,12 +50,30 @@ pub fn preview(
     }
     let mut report = run.rows(std::iter::once(instance), &survey);
     report.readers = consent::changes(run, std::iter::once(instance), &survey, Plaintext::Given { file, opens })?;
-    dry_run::describe(&mut report, run, &survey, &only(instance));
-    report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
+    for row in &mut report.instances {
+        row.done = Some(Done::WouldSet);
+        row.notes = survey.found.values().flat_map(|found| lines(instance, found, file)).collect();
+    }
     if !output.json() {
         output.painted(&reader_changes(&report.readers));
     }
     Ok(report)
+}
+
+/// The files that would be written, and those that would go.
+fn lines(instance: &Instance, found: &Found, file: &Name) -> Vec<String> {
+    let readers = |file: &str| {
+        let of = found.readers.iter().find(|(name, _)| name == file).map(|(_, readers)| readers.len());
+        of.map(|count| counted(count, "reader"))
+    };
+    let given = match readers(file.as_str()) {
+        Some(readers) => format!("{file}: secret, {readers}"),
+        None => format!("{file}: public"),
+    };
+    let Others { anew, gone } = artifacts_flow::others(instance, found, file);
+    let anew = anew.iter().map(|name| format!("{name}: encrypted anew, {}", readers(name).unwrap_or_default()));
+    let gone = gone.iter().map(|name| format!("{name}: goes, since it is no declared secret any more"));
+    std::iter::once(given).chain(anew).chain(gone).collect()
 }
 
 /// With a public file nothing is encrypted.
@@ -106,6 +124,8 @@ impl<'a> Setting<'a> {
     /// Stores the value and tells what became of it.
     pub fn finish(mut self, rooms: &mut Rooms<'_>, value: Secret) -> Result<Report, Failure> {
         let Self { instance, file, survey, consent, writers, .. } = &mut self;
+        let others = survey.found.values().map(|found| artifacts_flow::others(instance, found, file));
+        let gone: Vec<String> = others.flat_map(|others| others.gone).collect();
         let changes = artifacts_flow::set(rooms, instance, survey, consent, writers, file, value)?;
         self.output.painted(&changes);
         writing::tell_git(self.run, &self.writers, self.output);
@@ -114,6 +134,7 @@ impl<'a> Setting<'a> {
         report.errors.extend(survey.errors);
         for row in &mut report.instances {
             row.done = Some(Done::Set);
+            row.notes.extend(gone.iter().map(|name| format!("{name}: gone, since it is no declared secret any more")));
         }
         self.run.note_dependents(rooms, &mut report, &only(self.instance), &BTreeSet::new());
         Ok(report)

@@ -1,12 +1,14 @@
 //! The way out when the person wants out: plaintext goes first, then the program.
 
-use std::process::Child;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::io;
+use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use artifacts_report::Failure;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -15,23 +17,25 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 
 static WATCHED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// The editor that a person works in, or 0.
-static EDITOR: AtomicI32 = AtomicI32::new(0);
+/// The editor that a person works in. As long as it is here, its process id is nobody else's.
+static EDITOR: Mutex<Option<Pid>> = Mutex::new(None);
 
-/// As long as this lives, Ctrl-C at the terminal is the editor's affair, and what ends this program ends the editor first.
-pub struct Editing(());
-
-impl Editing {
-    pub fn of(editor: &Child) -> Self {
-        EDITOR.store(editor.id().try_into().unwrap_or_default(), Ordering::SeqCst);
-        Self(())
-    }
+fn editor() -> MutexGuard<'static, Option<Pid>> {
+    EDITOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Drop for Editing {
-    fn drop(&mut self) {
-        EDITOR.store(0, Ordering::SeqCst);
-    }
+/// Runs an editor. Until it ends, Ctrl-C at the terminal is its affair, and what ends this program ends the editor first.
+pub fn edit(command: &mut Command) -> io::Result<ExitStatus> {
+    let mut editing = editor();
+    let mut child = command.spawn()?;
+    let id = Pid::from_child(&child);
+    *editing = Some(id);
+    drop(editing);
+    // It stays as a name until nobody sends it a signal any more.
+    let ended = retry_on_intr(|| waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
+    *editor() = None;
+    ended?;
+    child.wait()
 }
 
 /// Watches for signals from the first time on that it is called. The flag is set at the first one; a run that is asking a person is
@@ -46,7 +50,7 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
     let flag = Arc::clone(&cancel);
     std::thread::spawn(move || {
         for signal in signals.forever() {
-            if let Some(editor) = Pid::from_raw(EDITOR.load(Ordering::SeqCst)) {
+            if let Some(editor) = *editor() {
                 if matches!(signal, SIGINT | SIGQUIT) {
                     continue;
                 }

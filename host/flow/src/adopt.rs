@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, Reason, State};
 use artifacts_report::Failure;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{NewSlice, Receipt, ReceiptState, Slice, Storage};
@@ -14,12 +14,15 @@ use crate::{Found, Rooms, Survey, Writers, failure};
 /// How an age file that is not armored begins.
 const BINARY: &[u8] = b"age-encryption.org/v1";
 
+/// Reasons that say nothing against what is stored: somebody may know that it is good all the same.
+const ACCEPTABLE: [&str; 4] = ["dependency", "expired", "receipt", "validation"];
+
 /// What is accepted with a slice.
 #[derive(Debug, Clone)]
 pub struct Adoption {
     /// Whose it is.
     pub name: InstanceName,
-    /// In what it is not as its receipt says.
+    /// In what it is not as its receipt says, or not as is declared.
     pub differences: Vec<String>,
     /// The age files in it: from now on they are opened for this instance.
     pub headers: BTreeSet<String>,
@@ -31,7 +34,8 @@ pub struct Adoption {
 }
 
 /// What can be adopted of these instances, and what cannot and why. Of what a survey found, that is whatever is stale because
-/// of its receipt. It opens nothing and writes nothing.
+/// of its receipt. What is `named` is also accepted as valid, as made from what its dependencies are now, and as new:
+/// once its bytes are accepted, so that nobody accepts both unseen. It opens nothing and writes nothing.
 ///
 /// Refused is what its backend does not call sound; and a slice with an age file that is another instance's as well, or may be
 /// since a slice cannot be read: its own readers would come to read it.
@@ -39,11 +43,13 @@ pub fn adoptions<'a>(
     rooms: &mut Rooms<'_>,
     survey: &Survey,
     instances: impl Iterator<Item = &'a Instance>,
+    named: impl Fn(&InstanceName) -> bool,
 ) -> (Vec<Adoption>, Vec<Failure>) {
     let (mut adoptions, mut failures) = (Vec::new(), Vec::new());
     let mut owners = Owners::default();
     for instance in instances {
-        let Some(found) = survey.found.get(&instance.name).filter(|found| is_stale(found, "receipt")) else { continue };
+        let wanted = |found: &&Found| accepted(found).any(|why| why.kind == "receipt" || named(&instance.name));
+        let Some(found) = survey.found.get(&instance.name).filter(wanted) else { continue };
         match adoption(rooms, survey, instance, found, &mut owners) {
             Ok(adoption) => adoptions.push(adoption),
             Err(failure) => failures.push(failure),
@@ -98,6 +104,11 @@ fn is_stale(found: &Found, kind: &str) -> bool {
     matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == kind))
 }
 
+/// What is accepted of why it is stale. While its bytes are not, nothing else is a reason.
+fn accepted(found: &Found) -> impl Iterator<Item = &Reason> {
+    found.state.reasons().iter().filter(|reason| ACCEPTABLE.contains(&reason.kind))
+}
+
 fn adoption(
     rooms: &mut Rooms<'_>,
     survey: &Survey,
@@ -114,8 +125,9 @@ fn adoption(
         return Err(refused.help(Some(match binary {
             Some((file, _)) => format!(
                 "`{file}` is a binary age file, and an armored one is expected. To keep what is in it, move it out of \
-                 the slice and store it anew: `age -d -i KEY {file} | artifacts set {} FILE`",
-                instance.name
+                 the slice and store it anew: `age -d -i KEY {} | artifacts set {} FILE`",
+                word(&format!("./{file}")),
+                word(&instance.name.to_string())
             ),
             None => format!(
                 "take it from the last good commit, or make it anew: `artifacts generate --stale {}`",
@@ -134,26 +146,30 @@ fn adoption(
     owners.check(rooms, instance, &headers)?;
 
     let sealed: Vec<String> = headers.iter().cloned().collect();
-    let making = Making {
-        instance,
-        found,
-        backend: stored_by,
-        dependencies: &survey.made_from(instance),
-        sealed: &sealed,
-        now: rooms.now,
-    };
+    let dependencies = &survey.made_from(instance);
     let before = before(&slice, backend);
     let known: BTreeSet<String> = before.iter().flat_map(|receipt| &receipt.sealed).map(ToString::to_string).collect();
     let unread = before.is_none();
-    let receipt = continued(making.receipt()?, before);
+    let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, "receipt")) {
+        receipt::renewed(agreeing, instance, dependencies, rooms.now)?
+    } else {
+        let making = Making { instance, found, backend: stored_by, dependencies, sealed: &sealed, now: rooms.now };
+        continued(making.receipt()?, before)
+    };
     Ok(Adoption {
         name: instance.name.clone(),
-        differences: slice.differences().iter().map(ToString::to_string).collect(),
+        differences: accepted(found).map(|reason| reason.message.clone()).collect(),
         new_headers: headers.difference(&known).count(),
         headers,
         unread,
         slice: NewSlice { replaces: Some(slice.fingerprint()), files: slice.files, public: slice.public, receipt },
     })
+}
+
+/// A text as one word of a shell's command: the names are a repository's, and the command is there to be copied.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./-_@".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The receipt that lies there, if it is this instance's and this backend's.

@@ -18,7 +18,7 @@ pub fn facts(instance: &Instance, slice: &Slice, generations: &BTreeMap<Instance
         backend: Some(receipt.backend.name.to_string()),
         readers: readers(receipt),
         validation: receipt.validation.map(|hash| hash.to_string()),
-        expires: receipt.expires.map(|time| seconds(time.system())),
+        made: Some(seconds(receipt.made.system())),
         outdated: outdated(instance, receipt, generations),
         ..differs
     }

@@ -41,7 +41,7 @@ pub use registry::{Accept, Opened, Registry, Rights};
 pub use rekey::{Rekeyed, rekey, stored_readers, unopenable, wants_rekey};
 pub use retrieve::{Read, retrieve, retrieve_file, retrieve_one};
 pub use rooms::Rooms;
-pub use set::{set, unsettable};
+pub use set::{Others, others, set, unsettable};
 pub use steps::{Step, Wanted, admit, steps};
 pub use store::Writers;
 pub use survey::{Found, Survey, survey};

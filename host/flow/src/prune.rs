@@ -18,7 +18,7 @@ pub struct Orphan {
     pub name: InstanceName,
     /// Who stored it, if its receipt tells.
     pub backend: Option<String>,
-    /// How many files it has, the receipt among them, and their bytes; none when it cannot be read.
+    /// How many files it has besides the receipt, and their bytes; none when it cannot be read.
     pub size: Option<(usize, u64)>,
 }
 

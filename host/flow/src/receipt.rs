@@ -27,7 +27,6 @@ impl Making<'_> {
         let instance = self.instance;
         let made = Time::from(self.now);
         let generation = generation(instance)?;
-        let dependency = |d: &InstanceName| Some((d.clone(), *self.dependencies.get(d)?));
         Ok(Receipt {
             schema: artifacts_store::Schema,
             instance: instance.name.clone(),
@@ -35,10 +34,8 @@ impl Making<'_> {
             made,
             expires: expiry(instance, made),
             generation,
-            dependencies: instance.dependencies.values().filter_map(dependency).collect(),
-            validation: artifacts_plan::validation_hash(&instance.validation)
-                .map(|hex| sha256(instance, &hex))
-                .transpose()?,
+            dependencies: dependencies(instance, self.dependencies),
+            validation: validation(instance)?,
             targets: targets(instance),
             readers: readers(instance, self.found)?,
             files: BTreeMap::new(),
@@ -60,9 +57,39 @@ pub fn rewritten(
     Ok(Receipt { backend, targets: targets(instance), readers: readers(instance, found)?, sealed, ..old.clone() })
 }
 
+/// The receipt of a slice that is as old, as valid and made from the same as if it were made now.
+pub fn renewed(
+    old: &Receipt,
+    instance: &Instance,
+    generations: &BTreeMap<InstanceName, Generation>,
+    now: SystemTime,
+) -> Result<Receipt, Failure> {
+    let made = Time::from(now);
+    Ok(Receipt {
+        made,
+        expires: expiry(instance, made),
+        dependencies: dependencies(instance, generations),
+        validation: validation(instance)?,
+        ..old.clone()
+    })
+}
+
 /// When a making at this time expires.
-pub fn expiry(instance: &Instance, made: Time) -> Option<Time> {
+fn expiry(instance: &Instance, made: Time) -> Option<Time> {
     instance.max_age.map(|seconds| made + Duration::from_secs(seconds))
+}
+
+/// Which making of each dependency goes in.
+fn dependencies(
+    instance: &Instance,
+    generations: &BTreeMap<InstanceName, Generation>,
+) -> BTreeMap<InstanceName, Generation> {
+    let known = |dependency: &InstanceName| Some((dependency.clone(), *generations.get(dependency)?));
+    instance.dependencies.values().filter_map(known).collect()
+}
+
+fn validation(instance: &Instance) -> Result<Option<Sha256>, Failure> {
+    artifacts_plan::validation_hash(&instance.validation).map(|hex| sha256(instance, &hex)).transpose()
 }
 
 /// Hashes from hex.

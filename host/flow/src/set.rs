@@ -6,7 +6,7 @@ use artifacts_plan::{Instance, State};
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
-use artifacts_store::{Generation, Receipt, Slice, Time};
+use artifacts_store::{Generation, Receipt, Slice};
 
 use crate::receipt::{self, Making};
 use crate::storing::{Stored, Storing, public_changes};
@@ -39,6 +39,23 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
     }
 }
 
+/// What becomes of an instance's other files when one is set.
+pub struct Others {
+    /// They are encrypted anew, since the readers changed.
+    pub anew: Vec<String>,
+    /// They go: they were secrets, and are not declared as such any more.
+    pub gone: Vec<String>,
+}
+
+/// What becomes of the others when this file is set. With a public one, the secret ones stay as they lie.
+pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
+    let secret = instance.secret_files().any(|name| name == file);
+    let anew = instance.secret_files().filter(|name| secret && readers_changed(found) && *name != file);
+    let stored = found.receipt.iter().flat_map(|receipt| receipt.readers.keys());
+    let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
+    Others { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
+}
+
 /// Stores a value as one file; the others stay as they are. They are read only when their readers change, too, or when the
 /// backend cannot write one file alone. Returns what changed in public files, as a diff.
 ///
@@ -64,7 +81,7 @@ pub fn set(
     if instance.files.get(file).is_some_and(|file| file.secret) {
         let stored = secret(rooms, storing, slice.clone(), file, value)?;
         let receipt = match found.receipt.as_ref().filter(|_| slice.is_some()) {
-            Some(old) => again(rooms, storing, old, &stored, made_from)?,
+            Some(old) => again(rooms, storing, old, &stored, &made_from)?,
             None => first(rooms, storing, &stored, &made_from)?,
         };
         storing.commit(rooms, writers, stored.files, before, receipt)?;
@@ -74,7 +91,7 @@ pub fn set(
     public.insert(file.to_string(), value.expose().to_vec());
     let (files, receipt) = if let (Some(slice), Some(old)) = (slice, &found.receipt) {
         // The secret files stay as they lie, for whom they were encrypted to.
-        (slice.files, newer(rooms, instance, old, made_from)?)
+        (slice.files, newer(rooms, instance, old, &made_from)?)
     } else {
         let stored = storing.serialize(rooms, None, &[]).map_err(|stopped| stopped.failure)?;
         let receipt = first(rooms, storing, &stored, &made_from)?;
@@ -136,7 +153,7 @@ fn again(
     storing: Storing<'_>,
     old: &Receipt,
     stored: &Stored,
-    made_from: Generations,
+    made_from: &Generations,
 ) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
     let lying = stored.files.values().flat_map(|bytes| artifacts_age::headers(bytes));
@@ -146,13 +163,10 @@ fn again(
     newer(rooms, instance, &receipt::rewritten(old, instance, found, stored.backend.clone(), sealed)?, made_from)
 }
 
-/// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now.
-fn newer(rooms: &Rooms<'_>, instance: &Instance, old: &Receipt, made_from: Generations) -> Result<Receipt, Failure> {
-    let made = Time::from(rooms.now);
-    let (expires, dependencies) = if instance.files.len() == 1 {
-        (receipt::expiry(instance, made), made_from)
-    } else {
-        (old.expires, old.dependencies.clone())
-    };
-    Ok(Receipt { made, expires, dependencies, generation: receipt::generation(instance)?, ..old.clone() })
+/// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
+/// for what is declared now.
+fn newer(rooms: &Rooms<'_>, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
+    let receipt =
+        if instance.files.len() == 1 { receipt::renewed(old, instance, made_from, rooms.now)? } else { old.clone() };
+    Ok(Receipt { generation: receipt::generation(instance)?, ..receipt })
 }

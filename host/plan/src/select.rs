@@ -16,8 +16,12 @@ impl Selector {
 
     /// Whether it means this instance.
     pub fn matches(&self, name: &InstanceName) -> bool {
-        let full = name.to_string();
-        full == self.0 || (self.0.ends_with('/') && full.starts_with(&self.0)) || name.artifact().as_str() == self.0
+        self.names(name) || (self.0.ends_with('/') && name.to_string().starts_with(&self.0))
+    }
+
+    /// Whether it means this instance, and not as one of all that a prefix may cover.
+    pub fn names(&self, name: &InstanceName) -> bool {
+        name.to_string() == self.0 || name.artifact().as_str() == self.0
     }
 }
 

@@ -79,8 +79,8 @@ pub struct Facts {
     pub validation: Option<String>,
     /// Names of public files that lie there.
     pub public: Vec<String>,
-    /// When it expires, in seconds since 1970.
-    pub expires: Option<u64>,
+    /// When all of it was made, in seconds since 1970.
+    pub made: Option<u64>,
     /// Dependencies that it was not made from as they are now, a sentence each.
     pub outdated: Vec<String>,
 }
@@ -158,7 +158,7 @@ fn stored(
         if facts.validation != validation_hash(&instance.validation) {
             reasons.push(Reason::new("validation", "its `validation` changed since it was made"));
         }
-        if let Some(at) = facts.expires.filter(|at| *at <= now) {
+        if let Some(at) = expiry(instance, facts).filter(|at| *at <= now) {
             reasons.push(Reason::new("expired", format!("it expired {} ago", span(now - at))));
         }
         reasons.extend(facts.outdated.iter().map(|why| Reason::new("dependency", why.clone())));
@@ -170,6 +170,11 @@ fn stored(
         reasons.dedup();
         State::Stale(reasons)
     }
+}
+
+/// What counts is the age that is declared now, whatever was declared when it was made.
+fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
+    Some(facts.made?.saturating_add(instance.max_age?))
 }
 
 /// Who joined and who left, by file; files that all changed alike are told once.

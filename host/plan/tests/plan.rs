@@ -235,11 +235,21 @@ fn each_difference_is_a_reason() {
     assert_eq!(is(&|f| f.receipt.push("no receipt".into())), ["receipt"]);
     assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().push("age1y".into())), ["readers"]);
     assert_eq!(is(&|f| f.validation = None), ["validation"]);
-    assert_eq!(is(&|f| f.expires = Some(1000)), ["expired"]);
-    assert_eq!(is(&|f| f.expires = Some(1001)), Vec::<&str>::new());
     assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["format"]);
     assert_eq!(is(&|f| f.public.push("old.pub".into())), ["files"]);
     assert_eq!(is(&|f| f.outdated.push("shared/ca was made again since".into())), ["dependency"]);
+}
+
+#[test]
+fn it_expires_by_the_age_that_is_declared_now() {
+    let is = |made: u64, max_age: Option<u64>| {
+        let (instance, facts) = (artifacts_plan::Instance { max_age, ..one() }, Facts { made: Some(made), ..found() });
+        kinds(&state(&instance, &checked(seam::State::Present), Some(&facts), 1000))
+    };
+    assert_eq!(is(900, Some(100)), ["expired"]);
+    assert_eq!(is(901, Some(100)), Vec::<&str>::new());
+    assert_eq!(is(1, Some(u64::MAX)), Vec::<&str>::new());
+    assert_eq!(is(0, None), Vec::<&str>::new());
 }
 
 #[test]

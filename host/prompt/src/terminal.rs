@@ -59,12 +59,14 @@ impl Terminal {
         Ok(value)
     }
 
-    /// Asks something that is answered with yes or no. Whatever is no clear yes is no.
+    /// Asks something that is answered with yes or no. Whatever is no clear yes is no; what was typed before the question could
+    /// be read answers nothing.
     ///
     /// # Errors
     /// When the terminal cannot be read.
     pub fn confirm(&mut self, question: &str) -> Result<bool, Error> {
         let _mode = Mode::set(&self.tty, false)?;
+        tcflush(&self.tty, QueueSelector::IFlush)?;
         self.say(&format!("{} [y/N] ", escape(question)))?;
         let mut answer = Vec::new();
         let mut part = [0; 256];

@@ -301,3 +301,18 @@ fn only_a_clear_yes_is_yes() {
         assert!(desk.echoes());
     }
 }
+
+#[test]
+fn what_was_typed_before_a_question_does_not_answer_it() {
+    for (before, keys, expected) in [("y\n", "n\n", false), ("n\n", "y\n", true), ("y", "\n", false)] {
+        let mut desk = Desk::new();
+        desk.types(before);
+        // It has arrived once it is echoed.
+        desk.sees(before.trim());
+        let mut terminal = desk.terminal();
+        let asking = std::thread::spawn(move || terminal.confirm("Remove it all?"));
+        desk.sees("Remove it all? [y/N] ");
+        desk.types(keys);
+        assert_eq!(asking.join().unwrap().unwrap(), expected, "{before:?}, {keys:?}");
+    }
+}

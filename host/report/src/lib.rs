@@ -1,5 +1,6 @@
 //! What a person reads, and the JSON that programs read. Renders; never prints.
 
+mod cures;
 mod diff;
 mod escape;
 mod json;

@@ -5,7 +5,8 @@ use rustix::io::Errno;
 
 use crate::Kind;
 
-/// Why a storage could not be read or written. Paths are relative to the root unless it is the root itself.
+/// Why a storage could not be read or written. Paths are relative to the root unless it is the root itself. Whose slice it is
+/// about is for the caller to say, who asked about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A storage's path could leave the root or means something else.
@@ -51,7 +52,7 @@ pub enum Error {
         links: u64,
     },
     /// A receipt that could not be read again.
-    #[error("{instance}: its receipt is not written because it would be refused when it is read: {why}")]
+    #[error("its receipt is not written because it would be refused when it is read: {why}")]
     Receipt {
         /// Whose slice.
         instance: InstanceName,
@@ -69,19 +70,19 @@ pub enum Error {
         limit: u64,
     },
     /// A slice lies where none lay when the work was planned.
-    #[error("{instance}: a slice lies there by now; it is not overwritten")]
+    #[error("a slice lies there by now; it is not overwritten")]
     Appeared {
         /// Whose slice.
         instance: InstanceName,
     },
     /// The slice is not the one that the work was planned upon.
-    #[error("{instance}: the slice was changed by someone else in the meantime; it is not overwritten")]
+    #[error("the slice was changed by someone else in the meantime; it is not overwritten")]
     Changed {
         /// Whose slice.
         instance: InstanceName,
     },
     /// The slice that was to be replaced is gone.
-    #[error("{instance}: the slice that was to be replaced is gone")]
+    #[error("the slice that was to be replaced is gone")]
     Vanished {
         /// Whose slice.
         instance: InstanceName,

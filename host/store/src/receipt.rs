@@ -27,9 +27,9 @@ pub struct Receipt {
     pub instance: InstanceName,
     /// Who stored it.
     pub backend: BackendId,
-    /// When.
+    /// When all of it was made; one of several files that is given later makes it no younger.
     pub made: Time,
-    /// When it is to be made again.
+    /// When it is to be made again, as it was declared then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
     /// Which making of the instance this is.
@@ -102,6 +102,9 @@ pub enum ReceiptError {
     /// A version that this host does not know.
     #[error("it has schema {0}; this program reads schema {SCHEMA}")]
     Schema(String),
+    /// Two versions in one, with git's marks between them.
+    #[error("it has an unresolved merge conflict")]
+    Conflict,
     /// Not JSON, or not of a receipt's shape.
     #[error("{0}")]
     Shape(String),
@@ -160,11 +163,14 @@ impl Stored {
     }
 }
 
-/// An unknown version is the better explanation for whatever else does not fit.
+/// An unknown version, or what git left in it, is the better explanation for whatever else does not fit.
 fn explain(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
     #[derive(Deserialize)]
     struct Version {
         schema: serde_json::Value,
+    }
+    if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< ")) {
+        return ReceiptError::Conflict;
     }
     match serde_json::from_slice::<Version>(bytes) {
         Ok(Version { schema }) if schema.as_u64() != Some(SCHEMA) => {

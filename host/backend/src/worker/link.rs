@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -101,6 +102,8 @@ impl PipeLink {
         let mut command = Command::new(&worker.program);
         command.arg(WORD).env_clear().current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // What is typed at the terminal, such as Ctrl-C, is for this program to judge; a worker ends with it all the same.
+        command.process_group(0);
         let mut child = spawn::spawn(command)?;
         let gone = || io::Error::other("it has no pipes");
         let orders = File::from(OwnedFd::from(child.stdin.take().ok_or_else(gone)?));

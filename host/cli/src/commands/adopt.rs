@@ -1,6 +1,7 @@
 use artifacts_flow::{Adoption, Writers};
 use artifacts_plan::Selector;
 use artifacts_report::{Done, Failure};
+use artifacts_spec::InstanceName;
 use clap::Args;
 
 use super::Status;
@@ -11,7 +12,8 @@ use crate::writing;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all. An instance or artifact that is named
+    /// is also accepted as valid, as new, and as made from its dependencies as they are
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Show what would be accepted, and write nothing
@@ -28,7 +30,8 @@ impl Options {
         let mut rooms = run.rooms()?;
         let look = |rooms: &mut artifacts_flow::Rooms<'_>| {
             let survey = artifacts_flow::survey(rooms, &run.instances, &reach);
-            let (adoptions, refused) = artifacts_flow::adoptions(rooms, &survey, run.instances(&chosen.names));
+            let named = |name: &InstanceName| selectors.iter().any(|selector| selector.names(name));
+            let (adoptions, refused) = artifacts_flow::adoptions(rooms, &survey, run.instances(&chosen.names), named);
             (survey, adoptions, refused)
         };
         let (mut survey, mut adoptions, mut errors) = look(&mut rooms);

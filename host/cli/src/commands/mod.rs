@@ -49,6 +49,12 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// Whether a command changes what is stored.
+pub fn stores(cli: &Cli) -> bool {
+    use Command::{Adopt, Edit, Generate, Prune, Rekey, Set};
+    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Prune(_) | Adopt(_))
+}
+
 pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
     match &cli.command {
         Command::Status(options) => options.run(&cli.global, output),

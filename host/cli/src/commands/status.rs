@@ -29,6 +29,10 @@ impl Options {
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors);
         blocked::explain(&run, global, &mut report);
-        Ok(output.report(&report))
+        let status = output.report(&report);
+        if !output.json() {
+            report.cures().iter().for_each(|cure| output.note(cure));
+        }
+        Ok(status)
     }
 }

@@ -26,7 +26,7 @@ impl Options {
         } else {
             output.line(as_text(&found, *output).trim_end());
         }
-        Ok(if found.refusal.is_none() { Status::DONE } else { Status::from(1) })
+        Ok(if found.refusal.is_none() { Status::DONE } else { Status::FAILED })
     }
 }
 

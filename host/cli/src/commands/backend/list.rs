@@ -42,7 +42,7 @@ impl Options {
             }
         }
         output.failures(&failures);
-        Ok(if failures.is_empty() { Status::DONE } else { Status::from(1) })
+        Ok(if failures.is_empty() { Status::DONE } else { Status::FAILED })
     }
 }
 
