@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use artifacts_flow::{Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers};
 use artifacts_plan::{Instance, State};
-use artifacts_report::{Done, Failure, Report, counted, reader_changes};
+use artifacts_report::{Done, Failure, Report, agreeing, counted, reader_changes};
 use artifacts_spec::InstanceName;
 use artifacts_trust::Readers;
 
@@ -257,7 +257,7 @@ impl Pass<'_> {
             let mut stderr = std::io::stderr();
             let _ = writeln!(stderr, "{}", artifacts_report::escaped(&String::from_utf8_lossy(said)));
         } else {
-            let (were, them) = if said.len() == 1 { ("was", "it") } else { ("were", "them") };
+            let (were, them) = (agreeing(said.len(), "was", "were"), agreeing(said.len(), "it", "them"));
             output.note(&format!(
                 "{} {were} said while {name} was made, and may hold a secret; `--show-output` shows {them}",
                 counted(said.len(), "byte"),
