@@ -56,7 +56,7 @@ impl Pass<'_> {
         let (mut found, mut writers) = self.look(&mut rooms);
         Run::warn_of_missing_walls(&rooms, self.output);
         self.warn_of_new_secrets(&found);
-        let mut report = self.run.report(self.chosen, &found.survey);
+        let mut report = self.rows(&found);
         report.errors.extend(found.survey.errors.iter().cloned());
         // What is agreed to from here on does not count as known before.
         let known = self.run.readers()?;
@@ -73,6 +73,12 @@ impl Pass<'_> {
         whole.take(report);
         let public = self.run.instances(&made).any(|instance| instance.public_files().next().is_some());
         Ok(if public { Made::NewValues } else { Made::NoValues })
+    }
+
+    /// The rows of what was chosen, and of what is made for it.
+    fn rows(&self, found: &Found) -> Report {
+        let names = self.chosen.names.union(&found.names()).cloned().collect();
+        self.run.rows(self.run.instances(&names), &found.survey)
     }
 
     /// Who reads an instance is no reason to give up its secret.
@@ -211,8 +217,9 @@ impl Pass<'_> {
         let made = self.carry_out(rooms, &work, &mut whole.inputs, writers, report);
         survey.made(&made, &run.instances);
         mark_made(report, steps, &made, survey);
-        // What is among the chosen has a line of its own.
-        run.note_dependents(rooms, report, &made, &self.chosen.names);
+        // What is among the chosen has a line of its own, and what was made has been made from it.
+        let told = self.chosen.names.union(&made).cloned().collect();
+        run.note_dependents(rooms, report, &made, &told);
         writing::tell_git(run, writers, output);
         Ok(made)
     }
