@@ -1,6 +1,6 @@
 //! One time through everything that could be evaluated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use artifacts_flow::{Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers};
@@ -41,6 +41,8 @@ pub struct Pass<'a> {
 struct Found {
     survey: Survey,
     steps: Vec<Step>,
+    /// What cannot be made before another evaluation, and for which instance each waits.
+    waiting: BTreeMap<InstanceName, InstanceName>,
 }
 
 impl Found {
@@ -68,7 +70,7 @@ impl Pass<'_> {
         let sought = found.names();
         let consent = self.admit(&mut rooms, &mut found, &writers, &known, whole, &mut report)?;
         let made = self.make(&mut rooms, &mut found, &consent, &mut writers, whole, &mut report)?;
-        whole.settled.extend(self.chosen.names.iter().filter(|name| !self.is_blocked(name)).cloned());
+        whole.settled.extend(self.chosen.names.iter().filter(|name| !found.waiting.contains_key(*name)).cloned());
         whole.failed.extend(sought.difference(&made).cloned());
         whole.take(report);
         let public = self.run.instances(&made).any(|instance| instance.public_files().next().is_some());
@@ -78,7 +80,15 @@ impl Pass<'_> {
     /// The rows of what was chosen, and of what is made for it.
     fn rows(&self, found: &Found) -> Report {
         let names = self.chosen.names.union(&found.names()).cloned().collect();
-        self.run.rows(self.run.instances(&names), &found.survey)
+        let mut report = self.run.rows(self.run.instances(&names), &found.survey);
+        for (name, reason) in found.waiting.iter().filter(|(name, reason)| name != reason) {
+            let name = name.to_string();
+            let row = report.instances.iter_mut().find(|row| row.name == name);
+            if let Some(row) = row.filter(|row| row.state == State::Blocked) {
+                row.notes.push(format!("it waits for {reason}, which cannot be made yet"));
+            }
+        }
+        report
     }
 
     /// Who reads an instance is no reason to give up its secret.
@@ -97,10 +107,6 @@ impl Pass<'_> {
         }
     }
 
-    fn is_blocked(&self, name: &InstanceName) -> bool {
-        self.run.instances.get(name).is_some_and(|instance| instance.blocked)
-    }
-
     /// An answer to nothing is a mistake; but the questions of what is blocked are not known yet.
     fn check_answers(&self, whole: &Whole) -> Result<(), Failure> {
         let known = !self.run.is_in_part() && !self.run.instances.values().any(|instance| instance.blocked);
@@ -115,9 +121,17 @@ impl Pass<'_> {
         let reach = run.with_dependencies(&chosen.names);
         let wanted = Wanted { stale: options.stale, regenerate: options.regenerate };
         let look = |rooms: &mut Rooms<'_>| {
-            let survey = artifacts_flow::survey(rooms, &run.instances, &reach);
-            let steps = artifacts_flow::steps(&run.instances, &run.ordered, &chosen.names, &survey, wanted);
-            Found { survey, steps }
+            let mut survey = artifacts_flow::survey(rooms, &run.instances, &reach);
+            let waiting = artifacts_flow::waiting(&run.instances, &run.ordered, &survey);
+            let (held, ready): (BTreeSet<_>, _) =
+                chosen.names.iter().cloned().partition(|name| waiting.contains_key(name));
+            let steps = artifacts_flow::steps(&run.instances, &run.ordered, &ready, &survey, wanted);
+            for (_, found) in survey.found.iter_mut().filter(|(name, _)| held.contains(*name)) {
+                if wanted.covers(&found.state) {
+                    found.state = State::Blocked;
+                }
+            }
+            Found { survey, steps, waiting }
         };
         let found = look(rooms);
         if options.dry_run || found.steps.is_empty() {
@@ -139,7 +153,7 @@ impl Pass<'_> {
         report: &mut Report,
     ) -> Result<(), Failure> {
         let Self { run, output, .. } = *self;
-        let Found { survey, steps } = found;
+        let Found { survey, steps, .. } = found;
         let would = found.names();
         report.readers = consent::changes(run, run.instances(&would), survey, Plaintext::New)?;
         let asked = Readings::new(rooms, known, &run.instances, survey, steps, inputs);
@@ -164,7 +178,7 @@ impl Pass<'_> {
         report: &mut Report,
     ) -> Result<Consent, Failure> {
         let Self { run, global, output, .. } = *self;
-        let Found { survey, steps } = found;
+        let Found { survey, steps, .. } = found;
         self.keep(steps, report, |instance| {
             let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
             let unknown = run.unknown_readers(instance).filter(|_| lies);
@@ -207,7 +221,7 @@ impl Pass<'_> {
         report: &mut Report,
     ) -> Result<BTreeSet<InstanceName>, Failure> {
         let Self { options, run, global, output, .. } = *self;
-        let Found { survey, steps } = found;
+        let Found { survey, steps, .. } = found;
         if steps.is_empty() {
             return Ok(BTreeSet::new());
         }
