@@ -425,3 +425,24 @@ fn what_is_made_for_what_was_named_is_told_as_well() -> Result<()> {
     assert!(from.contains("per-machine/web2/leaf") && !from.contains("web1"), "{from}");
     Ok(())
 }
+
+#[test]
+fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
+    let fleet = chain()?;
+    fleet.run(["generate"])?.ends(0);
+    let receipt = fleet.path().join("secrets/per-machine/web1/bundle/receipt.json");
+    let text = fs::read_to_string(&receipt)?;
+    fs::write(&receipt, "{}")?;
+    let warned = "changed by hand, or by another program, and given new secrets here: per-machine/web1/bundle";
+    let dry = fleet.run(["generate", "--stale", "--dry-run"])?.ends(3).says(warned);
+    dry.says("`artifacts adopt` keeps what lies there");
+    fleet.run(["generate", "--dry-run"])?.ends(3).never_says("changed by hand");
+    fleet.run(["generate", "--regenerate", "--dry-run"])?.never_says("changed by hand");
+    // It is said before the first question.
+    let mut desk = Desk::start(&fleet.command(["generate", "--stale"])?)?;
+    desk.sees("`artifacts adopt` keeps")?.sees("Let them read these secrets?")?.types("n\n")?;
+    assert_eq!(desk.ends()?.0, Some(1));
+    fs::write(&receipt, text)?;
+    fleet.run(["generate", "--stale", "--dry-run"])?.ends(0).never_says("changed by hand");
+    Ok(())
+}

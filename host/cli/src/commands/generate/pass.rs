@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use artifacts_flow::{Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers};
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, Reason, State};
 use artifacts_report::{Done, Failure, Report, agreeing, counted, reader_changes};
 use artifacts_spec::InstanceName;
 use artifacts_trust::Readers;
@@ -91,20 +91,28 @@ impl Pass<'_> {
         report
     }
 
-    /// Who reads an instance is no reason to give up its secret.
+    /// Neither who reads an instance nor that a person changed it is a reason to give up its secret.
     fn warn_of_new_secrets(&self, found: &Found) {
-        let readers_alone = |step: &&Step| match found.survey.found.get(&step.name).map(|found| &found.state) {
-            Some(State::Stale(reasons)) => reasons.iter().all(|reason| reason.kind == "readers"),
-            _ => false,
-        };
-        let names: Vec<String> = found.steps.iter().filter(readers_alone).map(|step| step.name.to_string()).collect();
-        if !names.is_empty() && !self.options.regenerate {
-            let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let more = names.len().saturating_sub(SHOWN);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let why = format!("only the readers changed of what is given new secrets here: {shown}{more}");
-            self.output.warning(&why, Some("`artifacts rekey` keeps the secrets"));
+        self.warn_of(found, "only the readers changed of what is", "`artifacts rekey` keeps the secrets", |reasons| {
+            reasons.iter().all(|reason| reason.kind == "readers")
+        });
+        let by_hand = "changed by hand, or by another program, and";
+        self.warn_of(found, by_hand, "`artifacts adopt` keeps what lies there", |reasons| {
+            reasons.iter().any(|reason| reason.kind == "receipt")
+        });
+    }
+
+    fn warn_of(&self, found: &Found, why: &str, help: &str, fits: impl Fn(&[Reason]) -> bool) {
+        let state = |step: &Step| found.survey.found.get(&step.name).map(|found| &found.state);
+        let fits = |step: &&Step| matches!(state(step), Some(State::Stale(reasons)) if fits(reasons));
+        let names: Vec<String> = found.steps.iter().filter(fits).map(|step| step.name.to_string()).collect();
+        if names.is_empty() || self.options.regenerate {
+            return;
         }
+        let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = names.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        self.output.warning(&format!("{why} given new secrets here: {shown}{more}"), Some(help));
     }
 
     /// An answer to nothing is a mistake; but the questions of what is blocked are not known yet.
