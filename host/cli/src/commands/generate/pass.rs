@@ -5,11 +5,12 @@ use std::io::Write as _;
 
 use artifacts_flow::{Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers};
 use artifacts_plan::{Instance, Reason, State};
+use artifacts_prompt::Answers;
 use artifacts_report::{Done, Failure, Report, agreeing, counted, reader_changes};
 use artifacts_spec::InstanceName;
 use artifacts_trust::Readers;
 
-use super::questions::{ask, prompt_failure, questions};
+use super::questions::{ask, prompt_failure, questions, unanswered};
 use super::{Options, Whole};
 use crate::args::Global;
 use crate::output::Output;
@@ -18,6 +19,9 @@ use crate::{consent, dry_run, person, writing};
 
 /// So many instances are named in a warning.
 const SHOWN: usize = 10;
+
+/// Of all but the first that lacks an answer.
+const SAME_FILE: &str = "its answers belong into the same file";
 
 /// What came of a pass.
 #[derive(Debug, PartialEq, Eq)]
@@ -192,11 +196,6 @@ impl Pass<'_> {
             let unknown = run.unknown_readers(instance).filter(|_| lies);
             whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
         });
-        // Nobody is asked to agree to what cannot be made.
-        if global.no_input || person::terminal().is_none() {
-            artifacts_prompt::all_answered(&questions(run, steps), whole.answers.as_ref())
-                .map_err(|e| prompt_failure(&e))?;
-        }
         let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
         let (consent, readers) =
             consent::settle(run, global, output, run.instances(&names), survey, Plaintext::New, &[])?;
@@ -209,7 +208,21 @@ impl Pass<'_> {
         self.keep(steps, report, |instance| whole.inputs.refusal(instance));
         whole.inputs.read(rooms, &run.instances, survey, steps);
         self.keep(steps, report, |instance| whole.inputs.fault(instance));
+        if global.no_input || person::terminal().is_none() {
+            self.keep_answered(steps, whole.answers.as_ref(), report);
+        }
         Ok(consent)
+    }
+
+    /// Leaves what needs no answer, or has one, when there is nobody to ask.
+    fn keep_answered(&self, steps: &mut Vec<Step>, answers: Option<&Answers>, report: &mut Report) {
+        // There is one file to fill in, for all of them.
+        let mut file =
+            artifacts_prompt::all_answered(&questions(self.run, steps), answers).err().and_then(|error| error.help());
+        self.keep(steps, report, |instance| {
+            let failure = unanswered(instance, answers)?;
+            Some(failure.help(Some(file.take().unwrap_or_else(|| SAME_FILE.to_owned()))))
+        });
     }
 
     fn keep(&self, steps: &mut Vec<Step>, report: &mut Report, fault: impl FnMut(&Instance) -> Option<Failure>) {
