@@ -175,6 +175,46 @@ fn what_waits_for_a_public_value_is_made_in_the_same_run() -> Result<()> {
     Ok(())
 }
 
+/// The tunnel, and what is made from it.
+fn tunnel_and_after() -> Result<Checkout> {
+    let checkout = Checkout::new()?;
+    checkout.example("wireguard", &["hub", "leaf", "admin"])?;
+    let text = fs::read_to_string(checkout.path().join("machine.nix"))?;
+    let after = "artifacts.store.after = { dependencies = [ \"tunnel\" ]; files.f = { };\n\
+                 generator = pkgs.writers.writeBash \"after\" \"cat $in/tunnel/* > $out/f\"; };\n\
+                 artifacts.store.last = { dependencies = [ \"after\" ]; files.f = { };\n\
+                 generator = pkgs.writers.writeBash \"last\" \"cat $in/after/f > $out/f\"; };\n";
+    let tunnel = "artifacts.store.tunnel = {";
+    checkout.write("machine.nix", &text.replace(tunnel, &format!("{after}{tunnel}")))?;
+    Ok(checkout)
+}
+
+#[test]
+fn what_is_made_from_something_that_waits_waits_with_it() -> Result<()> {
+    let checkout = tunnel_and_after()?;
+    // Named alone, it cannot be made, and nothing is made in vain.
+    let ran = checkout.run(&["generate", "per-machine/hub/last"])?.ends(3);
+    ran.says("blocked per-machine/hub/last").says("it waits for per-machine/hub/tunnel");
+    checkout.run(&["generate", "--dry-run"])?.ends(3).says("6 blocked, 2 would be made");
+    assert!(!checkout.path().join("secrets").exists());
+    checkout.run(&["generate", "--no-input"])?.ends(0).says("8 instances: 8 made");
+    let of = |name: &str| checkout.decrypt("hub", &format!("secrets/per-machine/hub/{name}"));
+    assert_eq!(of("last/f.age")?, of("tunnel/wg0.conf.age")?);
+    checkout.run(&["status"])?.ends(0);
+    Ok(())
+}
+
+#[test]
+fn what_is_named_waits_for_what_is_not_among_it() -> Result<()> {
+    let checkout = tunnel_and_after()?;
+    // The tunnel is not named, and is made for what is.
+    let ran = checkout.run(&["--json", "generate", "after", "wireguard"])?.ends(0);
+    assert_eq!(ran.state("per-machine/hub/after"), "present");
+    assert_eq!(ran.state("per-machine/hub/tunnel"), "present");
+    assert_eq!(checkout.run(&["--json", "status"])?.ends(3).state("per-machine/hub/last"), "absent");
+    Ok(())
+}
+
 #[test]
 fn what_failed_is_not_tried_again_in_the_same_run() -> Result<()> {
     let checkout = Checkout::new()?;

@@ -399,3 +399,50 @@ fn what_depends_on_something_that_is_left_out_is_left_out() -> Result<()> {
     assert_eq!(fleet.stored()?, before, "nothing is made from the old one meanwhile");
     Ok(())
 }
+
+/// Notes of an instance, from `--json`.
+fn notes(ran: &Ran, name: &str) -> String {
+    let rows = ran.json()["instances"].as_array().cloned().unwrap_or_default();
+    rows.iter().filter(|row| row["name"] == name).map(|row| row["notes"].to_string()).collect()
+}
+
+#[test]
+fn what_is_made_for_what_was_named_is_told_as_well() -> Result<()> {
+    let fleet = chain()?;
+    fleet.run(["generate"])?.ends(0);
+    for name in ["shared/ca", "per-machine/web1/leaf"] {
+        fs::remove_dir_all(fleet.path().join("secrets").join(name))?;
+    }
+    let named = ["--json", "--accept-reading", "generate", "per-machine/web1/leaf"];
+    let dry = fleet.run([&named[..], &["--dry-run"]].concat())?.ends(3);
+    assert_eq!(dry.state("shared/ca"), "absent");
+    assert!(notes(&dry, "shared/ca").contains("secret, 2 readers"), "{dry}");
+    fleet.run(["generate", "--dry-run", "per-machine/web1/leaf"])?.says("2 instances: 2 would be made");
+    let ran = fleet.run(named)?.ends(0);
+    assert_eq!(ran.json()["instances"].as_array().unwrap().len(), 2, "{ran}");
+    assert_eq!(ran.state("shared/ca"), "present");
+    let from = notes(&ran, "shared/ca");
+    assert!(from.contains("per-machine/web2/leaf") && !from.contains("web1"), "{from}");
+    Ok(())
+}
+
+#[test]
+fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
+    let fleet = chain()?;
+    fleet.run(["generate"])?.ends(0);
+    let receipt = fleet.path().join("secrets/per-machine/web1/bundle/receipt.json");
+    let text = fs::read_to_string(&receipt)?;
+    fs::write(&receipt, "{}")?;
+    let warned = "changed by hand, or by another program, and given new secrets here: per-machine/web1/bundle";
+    let dry = fleet.run(["generate", "--stale", "--dry-run"])?.ends(3).says(warned);
+    dry.says("`artifacts adopt` keeps what lies there");
+    fleet.run(["generate", "--dry-run"])?.ends(3).never_says("changed by hand");
+    fleet.run(["generate", "--regenerate", "--dry-run"])?.never_says("changed by hand");
+    // It is said before the first question.
+    let mut desk = Desk::start(&fleet.command(["generate", "--stale"])?)?;
+    desk.sees("`artifacts adopt` keeps")?.sees("Let them read these secrets?")?.types("n\n")?;
+    assert_eq!(desk.ends()?.0, Some(1));
+    fs::write(&receipt, text)?;
+    fleet.run(["generate", "--stale", "--dry-run"])?.ends(0).never_says("changed by hand");
+    Ok(())
+}

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::symlink;
+use std::process::{Child, Stdio};
 
 use anyhow::Result;
 use artifacts_tests::desk::Desk;
-use artifacts_tests::fleet::Fleet;
+use artifacts_tests::fleet::{Fleet, Ran};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 const MAKE: &str = "#!/bin/bash\nfor f in one two; do printf 'made %s' \"$RANDOM$RANDOM$RANDOM\" > \"$out/$f\"; done\n";
@@ -54,6 +57,32 @@ fn opened_by_instance(fleet: &Fleet) -> Result<BTreeMap<String, u64>> {
         }
     }
     Ok(opened)
+}
+
+/// Gives everything another reader, which makes it stale.
+fn add_admin(fleet: &mut Fleet, name: &str) -> Result<()> {
+    let key = fleet.new_key(name)?;
+    for machine in ["web1", "web2"] {
+        fleet.of(machine)["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(key));
+    }
+    Ok(())
+}
+
+/// Encrypts anew, and does something as soon as one instance is done.
+fn rekey_and_meanwhile(fleet: &Fleet, done: &str, meanwhile: impl FnOnce(&Child) -> Result<()>) -> Result<Ran> {
+    let key = fleet.key_file("admin");
+    let mut command = fleet.command(["-v", "--json", "-i", key.to_str().unwrap(), "rekey", "--accept-readers"])?;
+    // More than a pipe holds.
+    let output = fleet.path().join("output");
+    let mut child = command.stdout(fs::File::create(&output)?).stderr(Stdio::piped()).spawn()?;
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = String::new();
+    while !stderr.contains(&format!("rekeyed {done}")) {
+        assert!(said.read_line(&mut stderr)? > 0, "{stderr}");
+    }
+    meanwhile(&child)?;
+    said.read_to_string(&mut stderr)?;
+    Ok(Ran { status: child.wait()?.code(), stdout: fs::read_to_string(output)?, stderr })
 }
 
 #[test]
@@ -213,6 +242,37 @@ fn one_that_is_ended_half_way_is_finished_by_the_next() -> Result<()> {
     assert_eq!((ran.json()["opened"].clone(), ran.json()["written"].clone()), (json!(left), json!(left)));
     assert_eq!(stale(&fleet)?, 0);
     assert_eq!(fleet.decrypt("second", "secrets/per-machine/web1/a098/one.age")?, plain);
+    Ok(())
+}
+
+#[test]
+fn one_that_is_interrupted_tells_once_how_many_are_left_and_the_next_does_those() -> Result<()> {
+    let mut fleet = fleet(99)?;
+    add_admin(&mut fleet, "second")?;
+    let ran = rekey_and_meanwhile(&fleet, "per-machine/web1/a000", |child| {
+        Ok(kill_process(Pid::from_child(child), Signal::INT)?)
+    })?;
+    let json = ran.ends(1).json();
+    let left = 101 - json["written"].as_u64().unwrap();
+    let errors = json["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    let message = errors[0]["message"].as_str().unwrap();
+    assert_eq!(message, format!("the run was ended before it reached {left} instances"));
+    rekey(&fleet, &[])?.ends(0).says(&format!("{left} opened, {left} written"));
+    fleet.run(["status"])?.ends(0);
+    Ok(())
+}
+
+#[test]
+fn one_that_can_be_told_no_more_afterwards_is_a_failure() -> Result<()> {
+    let mut fleet = fleet(99)?;
+    add_admin(&mut fleet, "second")?;
+    // It is stale for another reason as well, and so looked at again at the end.
+    fleet.of("web1")["artifacts"]["a000"]["validation"] = json!("other");
+    let link = fleet.path().join("secrets/per-machine/web1/a000/link");
+    let ran = rekey_and_meanwhile(&fleet, "per-machine/web1/a000", |_| Ok(symlink("nowhere", &link)?))?.ends(1);
+    assert_eq!(ran.state("per-machine/web1/a000"), "error");
+    assert_eq!(ran.json()["errors"][0]["subject"], "per-machine/web1/a000", "{ran}");
     Ok(())
 }
 

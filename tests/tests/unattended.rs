@@ -103,6 +103,40 @@ fn an_editor_without_a_terminal_has_nothing_to_read_and_nowhere_to_draw() -> Res
 }
 
 #[test]
+fn what_nobody_answers_for_stops_no_other() -> Result<()> {
+    let mut fleet = fleet()?;
+    let asking = fleet.of("web1")["artifacts"]["asks"].clone();
+    for name in ["also", "asks"] {
+        fleet.of("web1")["artifacts"][name] = asking.clone();
+    }
+    fleet.of("web1")["artifacts"]["after"] = fleet.of("web1")["artifacts"]["made"].clone();
+    fleet.of("web1")["artifacts"]["after"]["dependencies"] = json!(["asks"]);
+    let ran = run(&fleet, &["--json", "generate", "--no-input", "--accept-reading"])?.ends(1);
+    assert_eq!(ran.state("per-machine/web1/made"), "present");
+    assert_eq!(ran.state("per-machine/web1/asks"), "absent");
+    let errors = ran.json()["errors"].as_array().cloned().unwrap_or_default();
+    let of = |name: &str| errors.iter().find(|error| error["subject"] == format!("per-machine/web1/{name}")).unwrap();
+    assert_eq!(errors.len(), 3, "{ran}");
+    assert_eq!(of("after")["message"], "it depends on per-machine/web1/asks, which failed");
+    for name in ["also", "asks"] {
+        assert_eq!(of(name)["message"], "its prompt `word` has no answer, and there is nobody to ask");
+    }
+    // What is to be filled in is told once, for all.
+    assert_eq!(ran.stdout.matches("word\\\" = ").count(), 2, "{ran}");
+    let both = |error: &&Value| {
+        ["also", "asks"].iter().all(|name| error["help"].to_string().contains(&format!("web1/{name}\\\"]")))
+    };
+    assert_eq!(errors.iter().filter(both).count(), 1, "{ran}");
+    // Whom it would be encrypted to is shown before.
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    let ran = run(&fleet, &["generate"])?.ends(1).says(&format!("+ {second}")).says("--accept-readers");
+    ran.never_says("nobody to ask");
+    run(&fleet, &["generate", "--accept-readers"])?.ends(1).says("nobody to ask");
+    Ok(())
+}
+
+#[test]
 fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     let mut fleet = fleet()?;
     let answers = fleet.path().join("answers.toml");
@@ -124,7 +158,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["generate", "--dry-run"], 3, "would be made"),
         (&["generate", "asks"], 1, "nobody to ask"),
         (&["generate", "--no-input"], 1, "--answers"),
-        (&["generate", "--answers", &answers], 0, "2 made"),
+        (&["generate", "--answers", &answers], 0, "1 made, 1 present"),
         (&["status"], 0, "2 present"),
         (&["get", "asks", "secret"], 0, ""),
         (&["set", "made", "secret"], 1, "standard input is empty"),

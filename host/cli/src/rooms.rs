@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_backend::{Component, Grants, Place, Worker};
@@ -168,6 +168,11 @@ impl Run {
     /// The declarations.
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+
+    /// Whether the person wants out.
+    pub fn is_ended(&self) -> bool {
+        self.begun.cancel.load(Ordering::Relaxed)
     }
 
     /// Whether a target did not evaluate.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use artifacts_flow::{Hear, Words};
-use artifacts_report::counted;
+use artifacts_report::{agreeing, counted};
 use artifacts_seam::{CallError, Event, Level};
 use artifacts_spec::Name;
 
@@ -36,7 +36,7 @@ pub fn listener(output: Output) -> Hear {
 }
 
 fn left_out(backend: &Name, lines: usize) -> String {
-    let (are, them) = if lines == 1 { ("is", "it") } else { ("are", "them") };
+    let (are, them) = (agreeing(lines, "is", "are"), agreeing(lines, "it", "them"));
     let lines = counted(lines, "line");
     format!(
         "{lines} that {backend} said {are} left out, and may hold a secret; `--show-output` shows {them} at a terminal"

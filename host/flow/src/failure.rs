@@ -1,6 +1,6 @@
 use artifacts_backend::CallFailed;
 use artifacts_plan::{Instance, Problem};
-use artifacts_report::Failure;
+use artifacts_report::{Failure, counted};
 use artifacts_seam::CallError;
 use artifacts_spec::{InstanceName, Name};
 
@@ -30,6 +30,13 @@ pub fn of_another(instance: &Instance, stored: &Name, declared: &Name) -> Failur
         "declare `{stored}` again to read it, or make it anew: `artifacts generate --stale {}`",
         instance.name
     )))
+}
+
+/// A run that the person ended, and how many instances it did not come to.
+pub fn ended(left: usize) -> Failure {
+    let left = counted(left, "instance");
+    Failure::new("", format!("the run was ended before it reached {left}"))
+        .help(Some("what was done before is stored; the rest is as it was, and is left for another run"))
 }
 
 /// What a call that gave no result means to a person.

@@ -42,6 +42,6 @@ pub use rekey::{Rekeyed, rekey, stored_readers, unopenable, wants_rekey};
 pub use retrieve::{Read, retrieve, retrieve_file, retrieve_one};
 pub use rooms::Rooms;
 pub use set::{Others, others, set, unsettable};
-pub use steps::{Step, Wanted, admit, steps};
+pub use steps::{Step, Wanted, admit, steps, waiting};
 pub use store::Writers;
 pub use survey::{Found, Survey, survey};

@@ -113,7 +113,7 @@ pub fn make(
             }
         }
     });
-    run.failures
+    run.end()
 }
 
 fn generate(
@@ -162,6 +162,13 @@ impl Run<'_> {
         };
         let at = self.waiting.iter().position(ready)?;
         Some(self.waiting.remove(at))
+    }
+
+    /// The failures. What is left over was not reached before the person wanted out.
+    fn end(self) -> Vec<Failure> {
+        let left = self.waiting.len();
+        let ended = (left > 0).then(|| failure::ended(left));
+        self.failures.into_iter().chain(ended).collect()
     }
 
     /// What its generator is to do.

@@ -87,8 +87,9 @@ pub fn rekey(
         let mut read = retrieve(rooms, &wanted);
         for (instance, found) in some {
             if rooms.cancel.load(Ordering::Relaxed) {
-                rekeyed.failures.push(failure::of(instance, "it was not reached before the run was ended"));
-                continue;
+                let reached = rekeyed.done.len() + rekeyed.failures.len();
+                rekeyed.failures.push(failure::ended(work.len() - reached));
+                return rekeyed;
             }
             let missing = || Err(failure::of(instance, "it was not read"));
             let ended = read.remove(&instance.name).unwrap_or_else(missing).and_then(|read| {

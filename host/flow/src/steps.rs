@@ -4,7 +4,7 @@ use artifacts_plan::{Instance, State};
 use artifacts_report::Failure;
 use artifacts_spec::InstanceName;
 
-use crate::{Survey, failure};
+use crate::{Found, Survey, failure};
 
 /// What the person wants made, beyond what is absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,6 +13,18 @@ pub struct Wanted {
     pub stale: bool,
     /// What is present or stale too.
     pub regenerate: bool,
+}
+
+impl Wanted {
+    /// Whether something in this state is to be made. Only absence leads to it by itself; what cannot be told is never touched.
+    pub fn covers(self, state: &State) -> bool {
+        match state {
+            State::Absent => true,
+            State::Stale(_) => self.stale || self.regenerate,
+            State::Present => self.regenerate,
+            State::OnTarget | State::Blocked | State::Error(_) => false,
+        }
+    }
 }
 
 /// One instance to be made.
@@ -42,7 +54,7 @@ pub fn steps(
         for name in ordered {
             let Some(state) = state(name) else { continue };
             let outdated = wanted.stale && stored(state) && dependencies(name).any(|d| making.contains(d));
-            if chosen.contains(name) && (wants(state, wanted) || outdated) {
+            if chosen.contains(name) && (wanted.covers(state) || outdated) {
                 making.insert(name);
             }
         }
@@ -87,12 +99,26 @@ pub fn admit(
     (admitted, faults)
 }
 
-/// Only absence leads to generation by itself; what cannot be told is never touched.
-fn wants(state: &State, wanted: Wanted) -> bool {
-    match state {
-        State::Absent => true,
-        State::Stale(_) => wanted.stale || wanted.regenerate,
-        State::Present => wanted.regenerate,
-        State::OnTarget | State::Blocked | State::Error(_) => false,
+/// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, and whatever
+/// depends on that.
+pub fn waiting(
+    instances: &BTreeMap<InstanceName, Instance>,
+    ordered: &[InstanceName],
+    survey: &Survey,
+) -> BTreeMap<InstanceName, InstanceName> {
+    let mut waiting = BTreeMap::new();
+    for name in ordered {
+        let dependencies = instances.get(name).into_iter().flat_map(|instance| instance.dependencies.values());
+        let reason = if survey.found.get(name).is_some_and(waits) {
+            Some(name)
+        } else {
+            dependencies.into_iter().find_map(|dependency| waiting.get(dependency).copied())
+        };
+        waiting.extend(reason.map(|reason| (name, reason)));
     }
+    waiting.into_iter().map(|(name, reason)| (name.clone(), reason.clone())).collect()
+}
+
+fn waits(found: &Found) -> bool {
+    found.state == State::Blocked
 }

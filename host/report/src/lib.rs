@@ -18,7 +18,7 @@ pub use escape::escaped;
 pub use readers::{ReaderChange, reader_changes};
 pub use readings::{Reading, readings};
 pub use removed::{Removed, removed};
-pub use text::{Style, counted, field, note, warning};
+pub use text::{Style, agreeing, counted, field, note, warning};
 
 /// What a command found or did.
 #[derive(Debug, Clone, Default)]

@@ -44,8 +44,12 @@ impl Report {
 
 /// So many of these: `1 file`, `2 files`.
 pub fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
-    let plural = if count == N::from(1) { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+    format!("{count} {noun}{}", agreeing(count, "", "s"))
+}
+
+/// The word that goes with so many: `is` or `are`, `it` or `them`.
+pub fn agreeing<'a, N: Copy + PartialEq + From<u8>>(count: N, one: &'a str, more: &'a str) -> &'a str {
+    if count == N::from(1) { one } else { more }
 }
 
 impl Failure {

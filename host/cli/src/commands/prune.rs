@@ -1,6 +1,6 @@
 use artifacts_flow::{Orphan, orphans, prune};
 use artifacts_plan::Selector;
-use artifacts_report::{Done, Failure, Removed, Report, counted, removed};
+use artifacts_report::{Done, Failure, Removed, Report, agreeing, counted, removed};
 use clap::Args;
 
 use super::Status;
@@ -32,8 +32,9 @@ impl Options {
             output.warning(&format!("{odd}; it is left alone"), None);
         }
         if !found.kept.is_empty() {
-            let (are, them) = if found.kept.len() == 1 { ("is", "it") } else { ("are", "them") };
-            let slices = counted(found.kept.len(), "slice");
+            let kept = found.kept.len();
+            let (are, them) = (agreeing(kept, "is", "are"), agreeing(kept, "it", "them"));
+            let slices = counted(kept, "slice");
             output.note(&format!("{slices} {are} kept: a target that did not evaluate may own {them}"));
         }
         let mut report = Report { errors: run.failures(), ..Report::default() };

@@ -83,7 +83,9 @@ impl Options {
         let stale =
             |name: &&InstanceName| survey.found.get(*name).is_some_and(|found| !found.state.reasons().is_empty());
         let stale: BTreeSet<InstanceName> = done.done.iter().filter(stale).cloned().collect();
-        survey.found.extend(artifacts_flow::survey(&mut rooms, &run.instances, &stale).found);
+        let again = artifacts_flow::survey(&mut rooms, &run.instances, &stale);
+        survey.found.extend(again.found);
+        report.errors.extend(again.errors);
         writing::tell_git(&run, &writers, output);
         report.errors.extend(done.failures);
         report.counts = Some((done.opened, done.written));

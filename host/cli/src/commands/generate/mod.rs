@@ -52,6 +52,7 @@ impl Options {
             let declared = std::mem::take(&mut chosen.errors);
             let pass = Pass { options: self, run: &run, global, output, chosen: &chosen };
             match pass.go(&mut whole) {
+                Ok(Made::NewValues) if run.is_ended() => break declared,
                 Ok(Made::NewValues) if whole.is_blocked() || run.is_in_part() => {}
                 Ok(_) => {
                     blocked::explain(&run, global, &mut whole.report);

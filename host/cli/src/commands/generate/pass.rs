@@ -1,15 +1,16 @@
 //! One time through everything that could be evaluated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use artifacts_flow::{Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers};
-use artifacts_plan::{Instance, State};
-use artifacts_report::{Done, Failure, Report, counted, reader_changes};
+use artifacts_plan::{Instance, Reason, State};
+use artifacts_prompt::Answers;
+use artifacts_report::{Done, Failure, Report, agreeing, counted, reader_changes};
 use artifacts_spec::InstanceName;
 use artifacts_trust::Readers;
 
-use super::questions::{ask, prompt_failure, questions};
+use super::questions::{ask, prompt_failure, questions, unanswered};
 use super::{Options, Whole};
 use crate::args::Global;
 use crate::output::Output;
@@ -18,6 +19,9 @@ use crate::{consent, dry_run, person, writing};
 
 /// So many instances are named in a warning.
 const SHOWN: usize = 10;
+
+/// Of all but the first that lacks an answer.
+const SAME_FILE: &str = "its answers belong into the same file";
 
 /// What came of a pass.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub struct Pass<'a> {
 struct Found {
     survey: Survey,
     steps: Vec<Step>,
+    /// What cannot be made before another evaluation, and for which instance each waits.
+    waiting: BTreeMap<InstanceName, InstanceName>,
 }
 
 impl Found {
@@ -56,7 +62,7 @@ impl Pass<'_> {
         let (mut found, mut writers) = self.look(&mut rooms);
         Run::warn_of_missing_walls(&rooms, self.output);
         self.warn_of_new_secrets(&found);
-        let mut report = self.run.report(self.chosen, &found.survey);
+        let mut report = self.rows(&found);
         report.errors.extend(found.survey.errors.iter().cloned());
         // What is agreed to from here on does not count as known before.
         let known = self.run.readers()?;
@@ -68,31 +74,49 @@ impl Pass<'_> {
         let sought = found.names();
         let consent = self.admit(&mut rooms, &mut found, &writers, &known, whole, &mut report)?;
         let made = self.make(&mut rooms, &mut found, &consent, &mut writers, whole, &mut report)?;
-        whole.settled.extend(self.chosen.names.iter().filter(|name| !self.is_blocked(name)).cloned());
+        whole.settled.extend(self.chosen.names.iter().filter(|name| !found.waiting.contains_key(*name)).cloned());
         whole.failed.extend(sought.difference(&made).cloned());
         whole.take(report);
         let public = self.run.instances(&made).any(|instance| instance.public_files().next().is_some());
         Ok(if public { Made::NewValues } else { Made::NoValues })
     }
 
-    /// Who reads an instance is no reason to give up its secret.
-    fn warn_of_new_secrets(&self, found: &Found) {
-        let readers_alone = |step: &&Step| match found.survey.found.get(&step.name).map(|found| &found.state) {
-            Some(State::Stale(reasons)) => reasons.iter().all(|reason| reason.kind == "readers"),
-            _ => false,
-        };
-        let names: Vec<String> = found.steps.iter().filter(readers_alone).map(|step| step.name.to_string()).collect();
-        if !names.is_empty() && !self.options.regenerate {
-            let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let more = names.len().saturating_sub(SHOWN);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let why = format!("only the readers changed of what is given new secrets here: {shown}{more}");
-            self.output.warning(&why, Some("`artifacts rekey` keeps the secrets"));
+    /// The rows of what was chosen, and of what is made for it.
+    fn rows(&self, found: &Found) -> Report {
+        let names = self.chosen.names.union(&found.names()).cloned().collect();
+        let mut report = self.run.rows(self.run.instances(&names), &found.survey);
+        for (name, reason) in found.waiting.iter().filter(|(name, reason)| name != reason) {
+            let name = name.to_string();
+            let row = report.instances.iter_mut().find(|row| row.name == name);
+            if let Some(row) = row.filter(|row| row.state == State::Blocked) {
+                row.notes.push(format!("it waits for {reason}, which cannot be made yet"));
+            }
         }
+        report
     }
 
-    fn is_blocked(&self, name: &InstanceName) -> bool {
-        self.run.instances.get(name).is_some_and(|instance| instance.blocked)
+    /// Neither who reads an instance nor that a person changed it is a reason to give up its secret.
+    fn warn_of_new_secrets(&self, found: &Found) {
+        self.warn_of(found, "only the readers changed of what is", "`artifacts rekey` keeps the secrets", |reasons| {
+            reasons.iter().all(|reason| reason.kind == "readers")
+        });
+        let by_hand = "changed by hand, or by another program, and";
+        self.warn_of(found, by_hand, "`artifacts adopt` keeps what lies there", |reasons| {
+            reasons.iter().any(|reason| reason.kind == "receipt")
+        });
+    }
+
+    fn warn_of(&self, found: &Found, why: &str, help: &str, fits: impl Fn(&[Reason]) -> bool) {
+        let state = |step: &Step| found.survey.found.get(&step.name).map(|found| &found.state);
+        let fits = |step: &&Step| matches!(state(step), Some(State::Stale(reasons)) if fits(reasons));
+        let names: Vec<String> = found.steps.iter().filter(fits).map(|step| step.name.to_string()).collect();
+        if names.is_empty() || self.options.regenerate {
+            return;
+        }
+        let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = names.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        self.output.warning(&format!("{why} given new secrets here: {shown}{more}"), Some(help));
     }
 
     /// An answer to nothing is a mistake; but the questions of what is blocked are not known yet.
@@ -109,9 +133,17 @@ impl Pass<'_> {
         let reach = run.with_dependencies(&chosen.names);
         let wanted = Wanted { stale: options.stale, regenerate: options.regenerate };
         let look = |rooms: &mut Rooms<'_>| {
-            let survey = artifacts_flow::survey(rooms, &run.instances, &reach);
-            let steps = artifacts_flow::steps(&run.instances, &run.ordered, &chosen.names, &survey, wanted);
-            Found { survey, steps }
+            let mut survey = artifacts_flow::survey(rooms, &run.instances, &reach);
+            let waiting = artifacts_flow::waiting(&run.instances, &run.ordered, &survey);
+            let (held, ready): (BTreeSet<_>, _) =
+                chosen.names.iter().cloned().partition(|name| waiting.contains_key(name));
+            let steps = artifacts_flow::steps(&run.instances, &run.ordered, &ready, &survey, wanted);
+            for (_, found) in survey.found.iter_mut().filter(|(name, _)| held.contains(*name)) {
+                if wanted.covers(&found.state) {
+                    found.state = State::Blocked;
+                }
+            }
+            Found { survey, steps, waiting }
         };
         let found = look(rooms);
         if options.dry_run || found.steps.is_empty() {
@@ -133,7 +165,7 @@ impl Pass<'_> {
         report: &mut Report,
     ) -> Result<(), Failure> {
         let Self { run, output, .. } = *self;
-        let Found { survey, steps } = found;
+        let Found { survey, steps, .. } = found;
         let would = found.names();
         report.readers = consent::changes(run, run.instances(&would), survey, Plaintext::New)?;
         let asked = Readings::new(rooms, known, &run.instances, survey, steps, inputs);
@@ -158,17 +190,12 @@ impl Pass<'_> {
         report: &mut Report,
     ) -> Result<Consent, Failure> {
         let Self { run, global, output, .. } = *self;
-        let Found { survey, steps } = found;
+        let Found { survey, steps, .. } = found;
         self.keep(steps, report, |instance| {
             let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
             let unknown = run.unknown_readers(instance).filter(|_| lies);
             whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
         });
-        // Nobody is asked to agree to what cannot be made.
-        if global.no_input || person::terminal().is_none() {
-            artifacts_prompt::all_answered(&questions(run, steps), whole.answers.as_ref())
-                .map_err(|e| prompt_failure(&e))?;
-        }
         let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
         let (consent, readers) =
             consent::settle(run, global, output, run.instances(&names), survey, Plaintext::New, &[])?;
@@ -181,7 +208,21 @@ impl Pass<'_> {
         self.keep(steps, report, |instance| whole.inputs.refusal(instance));
         whole.inputs.read(rooms, &run.instances, survey, steps);
         self.keep(steps, report, |instance| whole.inputs.fault(instance));
+        if global.no_input || person::terminal().is_none() {
+            self.keep_answered(steps, whole.answers.as_ref(), report);
+        }
         Ok(consent)
+    }
+
+    /// Leaves what needs no answer, or has one, when there is nobody to ask.
+    fn keep_answered(&self, steps: &mut Vec<Step>, answers: Option<&Answers>, report: &mut Report) {
+        // There is one file to fill in, for all of them.
+        let mut file =
+            artifacts_prompt::all_answered(&questions(self.run, steps), answers).err().and_then(|error| error.help());
+        self.keep(steps, report, |instance| {
+            let failure = unanswered(instance, answers)?;
+            Some(failure.help(Some(file.take().unwrap_or_else(|| SAME_FILE.to_owned()))))
+        });
     }
 
     fn keep(&self, steps: &mut Vec<Step>, report: &mut Report, fault: impl FnMut(&Instance) -> Option<Failure>) {
@@ -201,7 +242,7 @@ impl Pass<'_> {
         report: &mut Report,
     ) -> Result<BTreeSet<InstanceName>, Failure> {
         let Self { options, run, global, output, .. } = *self;
-        let Found { survey, steps } = found;
+        let Found { survey, steps, .. } = found;
         if steps.is_empty() {
             return Ok(BTreeSet::new());
         }
@@ -211,8 +252,9 @@ impl Pass<'_> {
         let made = self.carry_out(rooms, &work, &mut whole.inputs, writers, report);
         survey.made(&made, &run.instances);
         mark_made(report, steps, &made, survey);
-        // What is among the chosen has a line of its own.
-        run.note_dependents(rooms, report, &made, &self.chosen.names);
+        // What is among the chosen has a line of its own, and what was made has been made from it.
+        let told = self.chosen.names.union(&made).cloned().collect();
+        run.note_dependents(rooms, report, &made, &told);
         writing::tell_git(run, writers, output);
         Ok(made)
     }
@@ -257,7 +299,7 @@ impl Pass<'_> {
             let mut stderr = std::io::stderr();
             let _ = writeln!(stderr, "{}", artifacts_report::escaped(&String::from_utf8_lossy(said)));
         } else {
-            let (were, them) = if said.len() == 1 { ("was", "it") } else { ("were", "them") };
+            let (were, them) = (agreeing(said.len(), "was", "were"), agreeing(said.len(), "it", "them"));
             output.note(&format!(
                 "{} {were} said while {name} was made, and may hold a secret; `--show-output` shows {them}",
                 counted(said.len(), "byte"),

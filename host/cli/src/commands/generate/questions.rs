@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use artifacts_flow::Step;
+use artifacts_plan::Instance;
 use artifacts_prompt::{Answers, Format, Question};
-use artifacts_report::Failure;
+use artifacts_report::{Failure, agreeing};
+use artifacts_spec::Name;
 
 use crate::rooms::Run;
 use crate::{bounded, person};
@@ -36,6 +38,18 @@ pub fn questions(run: &Run, steps: &[Step]) -> Vec<Question> {
             })
         })
         .collect()
+}
+
+/// Why an instance cannot be made where nobody can be asked.
+pub fn unanswered(instance: &Instance, answers: Option<&Answers>) -> Option<Failure> {
+    let given = |prompt: &&Name| answers.is_some_and(|answers| answers.get(&instance.name, prompt).is_some());
+    let open: Vec<String> =
+        instance.prompts.keys().filter(|prompt| !given(prompt)).map(|prompt| format!("`{prompt}`")).collect();
+    let count = open.len();
+    let (prompts, have) = (agreeing(count, "prompt", "prompts"), agreeing(count, "has", "have"));
+    let why = format!("its {prompts} {} {have} no answer, and there is nobody to ask", open.join(", "));
+    let backend = instance.backend.as_ref().map(ToString::to_string);
+    (count > 0).then(|| Failure::new(instance.name.to_string(), why).backend(backend))
 }
 
 pub fn prompt_failure(error: &artifacts_prompt::Error) -> Failure {
