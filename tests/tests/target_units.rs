@@ -331,6 +331,24 @@ fn a_new_manifest_is_followed_without_a_restart() {
 }
 
 #[test]
+fn neither_an_odd_name_nor_a_refused_order_keeps_anything_else() {
+    let machine = boot();
+    machine
+        .sh("sed 's/\"told.service\"/\"t@.service\",\"w*.service\",\"\",\"told.service\"/' /etc/artifacts/manifest.json > /run/m; \
+                grep -q t@.service /run/m; ln -sfT /run/m /etc/artifacts/manifest.json; \
+                ln -sfT /dev/null /etc/systemd/system/both.service; systemctl daemon-reload; \
+                mv /run/agenix/attic/env /run/agenix.d/away")
+        .unwrap();
+    machine.wait_state("atticd.service", "inactive").unwrap();
+    machine.sh("mv /run/agenix.d/away /run/agenix/attic/env").unwrap();
+    machine.wait_state("atticd.service", "active").unwrap();
+    machine.wait_said(WATCHER, "both.service is masked").unwrap();
+    machine.set(ENV.0, "two").unwrap();
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    machine.wait("the restart", "test $(grep -c start /run/shared/told.log) = 2").unwrap();
+}
+
+#[test]
 fn a_file_system_that_is_mounted_over_a_folder_is_seen() {
     let machine = boot();
     machine.sh("mount -t tmpfs tmpfs /var/lib/attic").unwrap();
