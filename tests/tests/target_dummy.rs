@@ -54,6 +54,10 @@ const CHAIN: &str = r#"
     '';
   };
   systemd.services.leafd = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
+  artifacts.store.tools = {
+    files.path = { };
+    generator = pkgs.writers.writeBash "tools" "echo $PATH > $out/path";
+  };
   artifacts.store.mounted = {
     files.f.path = "/srv/late/f";
     generator = pkgs.writers.writeBash "mounted" "echo mounted > $out/f";
@@ -174,6 +178,18 @@ fn what_was_made_of_something_that_is_lost_goes_on() {
     for unit in ["artifact-leaf.service", "leafd.service"] {
         assert_eq!(machine.state(unit).unwrap(), "active", "{unit}");
     }
+}
+
+#[test]
+fn a_generator_finds_bash_and_what_is_set_for_generators() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    let path = machine.sh("cat /run/artifacts/tools/path").unwrap();
+    assert!(["-coreutils/bin", "-bash/bin"].iter().all(|tool| path.contains(tool)), "{path}");
+    let set = "rm -rf /run/artifacts.d/now/tools; \
+               ARTIFACTS_GENERATOR_PATH=/opt/tools/bin /etc/artifacts/bin/artifacts activate tools; \
+               cat /run/artifacts/tools/path";
+    let path = machine.sh(set).unwrap();
+    assert!(path.starts_with("/opt/tools/bin:"), "{path}");
 }
 
 #[test]
