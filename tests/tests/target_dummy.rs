@@ -67,6 +67,7 @@ const CHAIN: &str = r#"
     files.conf.mode = "0444";
     dependencies = [ "cluster" ];
     generator = pkgs.writers.writeBash "template" ''
+      case $PATH in /fail/*) exit 1;; esac
       echo "token = $(cat $in/cluster/token)" > $out/conf
     '';
   };
@@ -190,6 +191,21 @@ fn a_generator_finds_bash_and_what_is_set_for_generators() {
                cat /run/artifacts/tools/path";
     let path = machine.sh(set).unwrap();
     assert!(path.starts_with("/opt/tools/bin:"), "{path}");
+}
+
+#[test]
+fn what_could_not_follow_something_that_was_made_anew_follows_it_the_next_time() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    let activate = "/etc/artifacts/bin/artifacts activate template";
+    machine.sh("systemctl stop artifacts-watch; rm /run/artifacts.d/now/cluster/token").unwrap();
+    let failed = machine.run(&format!("ARTIFACTS_GENERATOR_PATH=/fail/bin {activate}")).unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    let said = machine.sh(&format!("{activate} 2>&1")).unwrap();
+    assert_eq!(said, "made per-machine/web1/template anew");
+    machine
+        .sh("test \"$(cat /run/artifacts/template/conf)\" = \"token = $(cat /run/artifacts/cluster/token)\"")
+        .unwrap();
+    assert_eq!(machine.sh(&format!("{activate} 2>&1")).unwrap(), "");
 }
 
 #[test]

@@ -80,6 +80,9 @@ impl Farm {
 
     /// What an interrupted run left goes in any case, and what is in place unless it is kept.
     fn clean_bytes(&self, artifact: &str, keep: bool) -> Result<(), Error> {
+        if !keep {
+            self.forget_outdated(artifact)?;
+        }
         self.try_clean_bytes(artifact, keep).map_err(|why| at(&self.path.join(NOW).join(artifact), why))
     }
 
