@@ -47,10 +47,16 @@ const CHAIN: &str = r#"
     files.key = { };
     files.cert.secret = false;
     dependencies = [ "ca" ];
+    bindUnits = [ "leafd.service" ];
     generator = pkgs.writers.writeBash "leaf" ''
       openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=leaf -keyout $out/key -out /tmp/leaf.csr
       openssl x509 -req -in /tmp/leaf.csr -CA $in/ca/cert -CAkey $in/ca/key -CAserial /tmp/serial -CAcreateserial -days 9 -out $out/cert
     '';
+  };
+  systemd.services.leafd = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
+  artifacts.store.tools = {
+    files.path = { };
+    generator = pkgs.writers.writeBash "tools" "echo $PATH > $out/path";
   };
   artifacts.store.mounted = {
     files.f.path = "/srv/late/f";
@@ -61,6 +67,7 @@ const CHAIN: &str = r#"
     files.conf.mode = "0444";
     dependencies = [ "cluster" ];
     generator = pkgs.writers.writeBash "template" ''
+      case $PATH in /fail/*) exit 1;; esac
       echo "token = $(cat $in/cluster/token)" > $out/conf
     '';
   };
@@ -132,9 +139,8 @@ fn what_is_declared_appears_at_boot_and_what_fails_fails_alone() {
     assert!(done(ATTIC) <= began("atticd.service"));
 
     assert_eq!(machine.state("artifact-broken.service").unwrap(), "failed");
-    for unit in ["unlucky.service", "artifact-after.service"] {
-        assert_eq!(machine.state(unit).unwrap(), "inactive", "{unit}");
-    }
+    assert_eq!(machine.state("artifact-after.service").unwrap(), "failed");
+    assert_eq!(machine.state("unlucky.service").unwrap(), "inactive");
     for text in ["per-machine/web1/broken", "status 9"] {
         machine.wait_said("artifact-broken", text).unwrap();
     }
@@ -157,6 +163,49 @@ fn a_second_run_changes_nothing_and_a_removed_file_is_lost_until_it_returns() {
     machine.sh("mv /run/away /run/artifacts.d/now/attic/env").unwrap();
     machine.wait_state("atticd.service", "active").unwrap();
     assert_eq!(machine.state(ATTIC).unwrap(), "active");
+}
+
+#[test]
+fn what_was_made_of_something_that_is_lost_goes_on() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    machine.wait_state("leafd.service", "active").unwrap();
+    machine.sh("mv /run/artifacts.d/now/ca/cert /run/away").unwrap();
+    machine.wait_state("artifact-ca.service", "inactive").unwrap();
+    for unit in ["artifact-leaf.service", "leafd.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "active", "{unit}");
+    }
+    machine.sh("mv /run/away /run/artifacts.d/now/ca/cert").unwrap();
+    machine.wait_state("artifact-ca.service", "active").unwrap();
+    for unit in ["artifact-leaf.service", "leafd.service"] {
+        assert_eq!(machine.state(unit).unwrap(), "active", "{unit}");
+    }
+}
+
+#[test]
+fn a_generator_finds_bash_and_what_is_set_for_generators() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    let path = machine.sh("cat /run/artifacts/tools/path").unwrap();
+    assert!(["-coreutils/bin", "-bash/bin"].iter().all(|tool| path.contains(tool)), "{path}");
+    let set = "rm -rf /run/artifacts.d/now/tools; \
+               ARTIFACTS_GENERATOR_PATH=/opt/tools/bin /etc/artifacts/bin/artifacts activate tools; \
+               cat /run/artifacts/tools/path";
+    let path = machine.sh(set).unwrap();
+    assert!(path.starts_with("/opt/tools/bin:"), "{path}");
+}
+
+#[test]
+fn what_could_not_follow_something_that_was_made_anew_follows_it_the_next_time() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    let activate = "/etc/artifacts/bin/artifacts activate template";
+    machine.sh("systemctl stop artifacts-watch; rm /run/artifacts.d/now/cluster/token").unwrap();
+    let failed = machine.run(&format!("ARTIFACTS_GENERATOR_PATH=/fail/bin {activate}")).unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    let said = machine.sh(&format!("{activate} 2>&1")).unwrap();
+    assert_eq!(said, "made per-machine/web1/template anew");
+    machine
+        .sh("test \"$(cat /run/artifacts/template/conf)\" = \"token = $(cat /run/artifacts/cluster/token)\"")
+        .unwrap();
+    assert_eq!(machine.sh(&format!("{activate} 2>&1")).unwrap(), "");
 }
 
 #[test]

@@ -13,7 +13,7 @@ struct Mistake {
     said: &'static str,
 }
 
-const MISTAKES: [Mistake; 7] = [
+const MISTAKES: [Mistake; 11] = [
     Mistake {
         a: r#"bindUnits = [ "atticd.service" ];"#,
         settings: "",
@@ -25,6 +25,30 @@ const MISTAKES: [Mistake; 7] = [
         settings: "systemd.services.atticd = { };",
         said: "artifacts: per-machine/m/a: bindUnits has `atticd`, which names no unit that can be bound; write the whole name, \
                as in `atticd.service` (path, service, slice, socket, target, timer)",
+    },
+    Mistake {
+        a: r#"bindUnits = [ "t@.service" ];"#,
+        settings: "systemd.services.\"t@\" = { };",
+        said: "artifacts: per-machine/m/a: bindUnits has `t@.service`, which is a template; name its instances, as in \
+               `t@one.service`",
+    },
+    Mistake {
+        a: r#"files.f.restartUnits = [ "t@.service" "t@one.service" "a.mount" ];"#,
+        settings: "",
+        said: "artifacts: per-machine/m/a: file `f`: restartUnits has `t@.service`, which names no single unit; write the whole \
+               name, as in `web.service` or `web@one.service`",
+    },
+    Mistake {
+        a: r#"files.f.reloadUnits = [ "w*.service" ];"#,
+        settings: "",
+        said: "artifacts: per-machine/m/a: file `f`: reloadUnits has `w*.service`, which names no single unit; write the whole \
+               name, as in `web.service` or `web@one.service`",
+    },
+    Mistake {
+        a: r#"files.f.restartUnits = [ "" ];"#,
+        settings: "",
+        said: "artifacts: per-machine/m/a: file `f`: restartUnits has ``, which names no single unit; write the whole name, as \
+               in `web.service` or `web@one.service`",
     },
     Mistake {
         a: r#"files.f.mode = "u=r";"#,
@@ -106,6 +130,33 @@ fn what_a_path_is_on_is_mounted_before() {
 }
 
 #[test]
+fn no_making_and_no_look_takes_for_ever() {
+    let dummy = r#"backend = "dummy"; timeout = "3min";"#;
+    let settings = r#"artifacts.programs.artifacts = "/p"; artifacts.store.b = { backend = "dummy"; files.f = { }; };
+                      artifacts.store.c.files.f = { };"#;
+    let modules = module(dummy, settings);
+    let machine = evaluate(&[("m", &modules)]).unwrap().remove(0);
+    let home = evaluate_home(&modules).unwrap();
+    let units = [("artifact-a", "420"), ("artifact-b", "300"), ("artifact-c", "30"), ("artifacts-clean", "30")];
+    for (name, most) in units {
+        let unit = format!("{name}.service");
+        for text in [machine.unit(&unit).unwrap(), home.unit(&unit).unwrap()] {
+            assert!(text.lines().any(|line| line == format!("TimeoutStartSec={most}")), "{unit}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn odd_names_are_one_argument_and_one_line() {
+    let settings = r#"artifacts.store."-x" = { files.f = { }; }; artifacts.store."50%\\" = { files.f = { }; };"#;
+    let machine = evaluate(&[("m", &module("", settings))]).unwrap().remove(0);
+    let dashed = machine.unit(r"artifact-\x2dx.service").unwrap();
+    assert!(dashed.contains(r#""check" "--" "-x""#), "{dashed}");
+    let odd = machine.unit(r"artifact-50\x25\x5c.service").unwrap();
+    assert!(odd.contains("Description=Artifact 50%%\\\\\n"), "{odd}");
+}
+
+#[test]
 fn the_program_on_the_target_has_no_wasmtime() {
     let of = |package: &str| {
         let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -132,7 +183,7 @@ fn a_users_mistakes_are_found_too() {
     assert_eq!(
         home.failed(),
         ["artifacts: per-user/m/a: bindUnits has `mail.service`, which nothing defines; correct the name, or say \
-          `systemd.services.\"mail\" = { };` when a package brings it"]
+          `systemd.user.services.\"mail\" = { };` when a package brings it"]
     );
 }
 

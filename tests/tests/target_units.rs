@@ -331,6 +331,24 @@ fn a_new_manifest_is_followed_without_a_restart() {
 }
 
 #[test]
+fn neither_an_odd_name_nor_a_refused_order_keeps_anything_else() {
+    let machine = boot();
+    machine
+        .sh("sed 's/\"told.service\"/\"t@.service\",\"w*.service\",\"\",\"told.service\"/' /etc/artifacts/manifest.json > /run/m; \
+                grep -q t@.service /run/m; ln -sfT /run/m /etc/artifacts/manifest.json; \
+                ln -sfT /dev/null /etc/systemd/system/both.service; systemctl daemon-reload; \
+                mv /run/agenix/attic/env /run/agenix.d/away")
+        .unwrap();
+    machine.wait_state("atticd.service", "inactive").unwrap();
+    machine.sh("mv /run/agenix.d/away /run/agenix/attic/env").unwrap();
+    machine.wait_state("atticd.service", "active").unwrap();
+    machine.wait_said(WATCHER, "both.service is masked").unwrap();
+    machine.set(ENV.0, "two").unwrap();
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    machine.wait("the restart", "test $(grep -c start /run/shared/told.log) = 2").unwrap();
+}
+
+#[test]
 fn a_file_system_that_is_mounted_over_a_folder_is_seen() {
     let machine = boot();
     machine.sh("mount -t tmpfs tmpfs /var/lib/attic").unwrap();
@@ -356,7 +374,6 @@ fn systemd_accepts_every_unit() {
 
 #[test]
 fn every_kind_of_unit_is_bound_and_accepted() {
-    let package = program("artifacts-target").unwrap();
     let base = [
         ("x.socket", "sockets", "[Socket]\\nListenStream=/run/x.sock\\n"),
         ("x.timer", "timers", "[Timer]\\nOnActiveSec=1h\\n"),
@@ -372,28 +389,39 @@ fn every_kind_of_unit_is_bound_and_accepted() {
     });
     let units = base.map(|(unit, ..)| unit).into_iter().chain(["x.service", "t@one.service"]);
     let named: Vec<String> = units.clone().map(|unit| format!("\"{unit}\"")).collect();
-    let modules = format!(
-        r#"[ {{
-          artifacts.programs.artifacts-target = "{package}";
-          artifacts.store.a = {{ backend = "agenix"; files.f = {{ }}; bindUnits = [ {named} ]; }};
+    let modules = |backend: &str| {
+        format!(
+            r#"[ ({{ pkgs, ... }}: {{
+          artifacts.programs.artifacts-target = "{target}";
+          artifacts.programs.artifacts = "{host}";
+          artifacts.store.a = {{
+            backend = "{backend}";
+            files.f = {{ }};
+            generator = pkgs.writers.writeBash "a" "echo text > $out/f";
+            bindUnits = [ {named} ];
+          }};
           systemd.services.x = {{ wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; }};
           systemd.services."t@".serviceConfig.ExecStart = "/bin/sleep infinity";
           systemd.services."t@one".wantedBy = [ "multi-user.target" ];
           {others}
-        }} ]"#,
-        package = package.display(),
-        named = named.join(" "),
-        others = others.concat(),
-    );
-    let configuration = evaluate(&[("web1", &modules)]).unwrap().remove(0);
-    let machine = Machine::boot(&configuration, &[("a/f", "text")]).unwrap();
-    for unit in units.clone() {
-        machine.wait_state(unit, "active").unwrap();
-    }
-    machine.verify(&configuration).unwrap();
-    machine.sh("rm /run/agenix/a/f").unwrap();
-    for unit in units {
-        machine.wait_state(unit, "inactive").unwrap();
+        }}) ]"#,
+            target = program("artifacts-target").unwrap().display(),
+            host = program("artifacts").unwrap().display(),
+            named = named.join(" "),
+            others = others.concat(),
+        )
+    };
+    for backend in ["agenix", "dummy"] {
+        let configuration = evaluate(&[("web1", &modules(backend))]).unwrap().remove(0);
+        let machine = Machine::boot(&configuration, &[("a/f", "text")]).unwrap();
+        for unit in units.clone() {
+            machine.wait_state(unit, "active").unwrap();
+        }
+        machine.verify(&configuration).unwrap();
+        machine.sh("rm \"$(readlink -f /run/artifacts/a/f)\"").unwrap();
+        for unit in units.clone() {
+            machine.wait_state(unit, "inactive").unwrap();
+        }
     }
 }
 

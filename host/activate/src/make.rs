@@ -13,7 +13,7 @@ use artifacts_seam::{Files, Secret};
 use artifacts_spec::{File, InstanceName, Name};
 use artifacts_target::accounts::Accounts;
 use artifacts_target::manifest::expand;
-use artifacts_target::place::{Access, Farm};
+use artifacts_target::place::{Access, Error, Farm, Lock};
 
 use crate::inputs::inputs;
 use crate::made_up::Source;
@@ -72,8 +72,8 @@ pub fn activate(
     let mut here = BTreeSet::new();
     for instance in ordered.iter().filter_map(|name| instances.get(name)) {
         let renewed = |name| matches!(results.get(name), Some(Ok(Done::Renewed)));
-        let outdated = instance.dependencies.values().any(renewed) && is_there(room, instance);
-        if !outdated && !reach.contains(&instance.name) {
+        let follows = instance.dependencies.values().any(renewed) && is_there(room, instance);
+        if !follows && !reach.contains(&instance.name) {
             continue;
         }
         let result = match made_here(room, instance) {
@@ -83,7 +83,7 @@ pub fn activate(
                 let failed = instance.dependencies.values().find(|d| results.get(*d).is_some_and(Result::is_err));
                 match failed {
                     Some(failed) => Err(failure(instance, format!("it depends on {failed}, which failed"))),
-                    None => one(room, instances, instance, outdated, &|other| here.contains(&other.name)),
+                    None => one(room, instances, instance, &|other| here.contains(&other.name)),
                 }
             }
             Err(failure) => Err(failure),
@@ -120,13 +120,14 @@ fn one(
     room: &mut Room<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
-    outdated: bool,
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<Done, Failure> {
     let access = accesses(instance, room.user)?;
     let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
     let failed = |e: artifacts_target::place::Error| failure(instance, e.to_string()).help(e.help());
     let artifact = instance.name.artifact();
+    // Of an earlier run, too: what could not follow then follows now.
+    let outdated = is_there(room, instance) && room.farm.is_outdated(artifact).map_err(failed)?;
     let complete = |room: &Room<'_>| Ok(room.farm.files(artifact).map_err(failed)? == Some(declared.clone()));
 
     let made = if complete(room)? && !outdated { None } else { Some(make(room, instances, instance, made_here)?) };
@@ -137,6 +138,9 @@ fn one(
         && (outdated || !complete(room)?)
     {
         done = if is_there(room, instance) { Done::Renewed } else { Done::Made };
+        if done == Done::Renewed {
+            outdate_dependents(room, instances, instance, &lock).map_err(failed)?;
+        }
         let files =
             made.iter().filter_map(|(name, value)| Some((name.clone(), (value.expose(), access.get(name).copied()?))));
         room.farm.put(&lock, artifact, &files.collect()).map_err(failed)?;
@@ -150,6 +154,20 @@ fn one(
         }
     }
     Ok(done)
+}
+
+/// Before the bytes change: whoever is stopped in between makes once more what did not have to be.
+fn outdate_dependents(
+    room: &Room<'_>,
+    instances: &BTreeMap<InstanceName, Instance>,
+    instance: &Instance,
+    lock: &Lock,
+) -> Result<(), Error> {
+    let dependents = instances.values().filter(|other| other.dependencies.values().any(|name| *name == instance.name));
+    for other in dependents.filter(|other| is_there(room, other)) {
+        room.farm.outdate(lock, other.name.artifact())?;
+    }
+    Ok(())
 }
 
 /// Where a link to a file is to be. A public file that was made elsewhere lies in the store.

@@ -107,6 +107,12 @@ rec {
   # What changes when an artifact has to be made or placed anew. Another generator is no reason.
   changes = one: builtins.hashString "sha256" (builtins.toJSON (removeAttrs (declaration one) [ "generator" ]));
 
+  # How long a look at files may take, in seconds.
+  glance = 30;
+
+  # How long a making may take, in seconds: a generator that hangs must not hang the boot. A deterministic one runs twice.
+  patience = one: if one.artifact.timeout == null then 300 else 2 * one.artifact.timeout + 60;
+
   # The spec of what is made here.
   spec = kind: builtins.toJSON {
     schema = 1;
@@ -177,6 +183,27 @@ rec {
         inherit kind;
       };
 
+  # systemd acts on each unit by its name: it can neither be asked for a template nor told of a pattern.
+  whole =
+    unit:
+    builtins.match "[a-zA-Z0-9:_.@\\-]+\\.(service|socket|target|timer|path|slice|mount|automount|swap|scope)" unit != null
+    && !template unit;
+  template = unit: builtins.match "[^@]+@\\.[a-z]+" unit != null;
+  told =
+    one:
+    lib.concatMap (
+      field:
+      lib.concatLists (
+        lib.mapAttrsToList (
+          name: declared:
+          map (unit: {
+            assertion = whole unit;
+            message = "${label one}: file `${name}`: ${field} has `${unit}`, which names no single unit; write the whole name, as in `web.service` or `web@one.service`";
+          }) declared.${field}
+        ) one.files
+      )
+    ) [ "restartUnits" "reloadUnits" ];
+
   # Nobody but root is there yet, and nothing that is brought by others.
   beforeUsers =
     one:
@@ -194,9 +221,9 @@ rec {
       }) one.files
     ) [ "owner" "group" ];
 
-  # `defined kind name` tells whether something else defines that unit.
+  # `defined kind name` tells whether something else defines that unit, below the option `systemd`.
   assertions =
-    defined:
+    systemd: defined:
     [
       {
         assertion = bound != { } -> cfg.programs.artifacts-target != null;
@@ -219,6 +246,10 @@ rec {
         assertion = parse unit != null;
         message = "${label one}: bindUnits has `${unit}`, which names no unit that can be bound; write the whole name, as in `${unit}.service` (${lib.concatStringsSep ", " (lib.attrNames kinds)})";
       }) one.artifact.bindUnits
+      ++ map (unit: {
+        assertion = !template unit;
+        message = "${label one}: bindUnits has `${unit}`, which is a template; name its instances, as in `${lib.replaceStrings [ "@." ] [ "@one." ] unit}`";
+      }) one.artifact.bindUnits
       ++ map (
         unit:
         let
@@ -226,7 +257,7 @@ rec {
         in
         {
           assertion = known == null || defined known.kind known.name;
-          message = "${label one}: bindUnits has `${unit}`, which nothing defines; correct the name, or say `systemd.${
+          message = "${label one}: bindUnits has `${unit}`, which nothing defines; correct the name, or say `${systemd}.${
             if known == null then "services" else known.kind
           }.\"${if known == null then unit else known.name}\" = { };` when a package brings it";
         }
@@ -235,6 +266,7 @@ rec {
         assertion = builtins.match "[0-7]{1,4}" declared.mode != null;
         message = "${label one}: file `${name}`: mode `${declared.mode}` is no octal number; write it as `0400`";
       }) one.files
+      ++ told one
       ++ lib.optionals one.early (beforeUsers one)
     ) artifacts;
 }

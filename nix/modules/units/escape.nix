@@ -54,6 +54,9 @@ in
   # One word of a command line: no specifier, no variable, no blank is seen in it.
   word = text: replaceStrings [ "%" "$" ] [ "%%" "$$" ] (toJSON text);
 
+  # A description: no specifier is seen in it, and none of it joins the next line.
+  text = replaceStrings [ "%" "\\" ] [ "%%" "\\\\" ];
+
   # One path of a setting that takes several.
   path = text: replaceStrings [ "%" ] [ "%%" ] (toJSON text);
 }

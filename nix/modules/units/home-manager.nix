@@ -30,9 +30,11 @@ let
     Service.ExecStart = command [
       (program "artifacts-target")
       "check"
+      "--"
       one.artifact.name
       "${folder}/manifest.json"
     ];
+    Service.TimeoutStartSec = all.glance;
   };
 
   makes =
@@ -41,11 +43,13 @@ let
       needed = lib.filter (other: lib.elem other.artifact.name one.artifact.dependencies) artifacts;
     in
     {
-      Unit.Requires = map (other: other.unit) needed;
+      # It makes them itself where it has to, and fails on theirs. Nor does it stop with them: it was made of them once.
+      Unit.Wants = map (other: other.unit) needed;
       Unit.After = map (other: other.unit) needed;
       Service.Environment = [
-        "PATH=${lib.makeBinPath (lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ [ pkgs.coreutils ])}:/usr/bin:/bin"
+        "PATH=${lib.makeBinPath (lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ generatorTools)}:/usr/bin:/bin"
       ];
+      Service.TimeoutStartSec = all.patience one;
       Service.ExecStart = activate one;
       # A switch has it look again, without a stop of what is bound to it.
       Service.ExecReload = activate one;
@@ -53,6 +57,11 @@ let
       Unit.X-SwitchMethod = "reload";
       Unit.X-Reload-Triggers = [ (all.changes one) ];
     };
+
+  generatorTools = [
+    pkgs.coreutils
+    pkgs.bash
+  ];
 
   activate =
     one:
@@ -72,7 +81,11 @@ let
     one:
     lib.recursiveUpdate {
       Unit = {
-        Description = "Artifact ${one.artifact.name}";
+        Description = "Artifact ${escape.text one.artifact.name}";
+        # The default ones would order it after sockets and paths that may be bound to it.
+        DefaultDependencies = false;
+        Conflicts = [ "shutdown.target" ];
+        Before = [ "shutdown.target" ];
       }
       // keep;
       Service = {
@@ -112,6 +125,7 @@ let
     Service = {
       Type = "oneshot";
       RemainAfterExit = true;
+      TimeoutStartSec = all.glance;
       ExecStart = "${
         command [
           (program "artifacts-target")
@@ -155,7 +169,7 @@ in
       artifacts.rendering.dummy.neededFor = [ "services" ];
     }
     (lib.optionalAttrs hasSystemd {
-      assertions = lib.mkIf (cfg.store != { }) (all.assertions defined);
+      assertions = lib.mkIf (cfg.store != { }) (all.assertions "systemd.user" defined);
 
       xdg.configFile = lib.mkIf active (
         {

@@ -41,9 +41,11 @@ let
     serviceConfig.ExecStart = command [
       (program "artifacts-target")
       "check"
+      "--"
       one.artifact.name
       "${folder}/manifest.json"
     ];
+    serviceConfig.TimeoutStartSec = all.glance;
   };
 
   # Makes the files, after those that it reads are there.
@@ -53,24 +55,29 @@ let
       needed = lib.filter (other: lib.elem other.artifact.name one.artifact.dependencies) artifacts;
     in
     {
-      requires = map (other: other.unit) needed;
-      path = lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ [ pkgs.coreutils ];
-      after = map (other: other.unit) needed ++ (if one.early then [ "systemd-remount-fs.service" ] else usersMade);
+      # It makes them itself where it has to, and fails on theirs. Nor does it stop with them: it was made of them once.
+      wants = map (other: other.unit) needed;
+      path = lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ [
+        pkgs.coreutils
+        pkgs.bash
+      ];
+      # The default ones would order it after sockets, paths and what makes users, which may wait for it.
+      unitConfig.DefaultDependencies = false;
+      after =
+        map (other: other.unit) needed
+        ++ (if one.early then [ "systemd-remount-fs.service" ] else usersMade ++ [ "local-fs.target" ]);
+      before = lib.optionals one.early makesUsers ++ [ "shutdown.target" ];
+      conflicts = [ "shutdown.target" ];
+      wantedBy = lib.optionals one.early makesUsers;
+      serviceConfig.TimeoutStartSec = all.patience one;
       # What the backends did is recorded there.
       serviceConfig.LogsDirectory = "artifacts";
       serviceConfig.LogsDirectoryMode = "0700";
       serviceConfig.ExecStart = activate one;
       # A switch has it look again, without a stop of what is bound to it.
       reloadIfChanged = true;
-      reloadTriggers = [ (all.changes one) ];
+      restartTriggers = [ (all.changes one) ];
       serviceConfig.ExecReload = activate one;
-    }
-    // lib.optionalAttrs one.early {
-      # The default ones would order it after what comes after the making of users.
-      unitConfig.DefaultDependencies = false;
-      wantedBy = makesUsers;
-      before = makesUsers ++ [ "shutdown.target" ];
-      conflicts = [ "shutdown.target" ];
     };
 
   activate =
@@ -91,7 +98,7 @@ let
     one:
     lib.mkMerge [
       {
-        description = "Artifact ${one.artifact.name}";
+        description = "Artifact ${escape.text one.artifact.name}";
         wantedBy = [ "multi-user.target" ];
         unitConfig.RequiresMountsFor = map escape.path one.paths;
         # The watcher knows better than a changed line whether something that is bound to it must stop.
@@ -138,6 +145,7 @@ let
     serviceConfig = {
       Type = "oneshot";
       RemainAfterExit = true;
+      TimeoutStartSec = all.glance;
       ExecStart = command [
         (program "artifacts-target")
         "clean"
@@ -222,7 +230,7 @@ in
       ++ lib.optional (makesUsers != [ ]) "users";
     }
     (lib.optionalAttrs hasSystemd {
-      assertions = lib.mkIf (cfg.store != { }) (all.assertions defined);
+      assertions = lib.mkIf (cfg.store != { }) (all.assertions "systemd" defined);
 
       environment.etc = lib.mkIf active (
         {

@@ -111,9 +111,11 @@ impl Options {
         Ok(if failures.is_empty() { Status::DONE } else { Status::FAILED })
     }
 
-    /// What the caller's own `PATH` has of the store: on NixOS, tools are nowhere else.
+    /// What is set for generators, as elsewhere, and what the caller's own `PATH` has of the store: on NixOS, tools are
+    /// nowhere else.
     fn generator_path(&self, environment: &Environment) -> Vec<PathBuf> {
-        std::env::split_paths(environment.search_path()).filter(|folder| folder.starts_with(&self.store)).collect()
+        let own = std::env::split_paths(environment.search_path()).filter(|folder| folder.starts_with(&self.store));
+        environment.generator_path().into_iter().chain(own).collect()
     }
 }
 

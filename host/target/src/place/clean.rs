@@ -13,7 +13,7 @@ use super::{Error, FOLDER, Farm, LINKS, Lock, NEW, NOW, at, entries};
 
 impl Farm {
     /// Removes artifacts that are not among those declared, each with the paths of its links, and links at other paths than
-    /// those. First the links go, then the bytes, and the note of them last: whoever is stopped half-way goes on the next time.
+    /// those. First the links go, then the note of them, then the bytes: whoever is stopped half-way finds the rest the next time.
     /// Returns the artifacts that are gone, and what could not be removed; one keeps none of the others.
     ///
     /// # Errors
@@ -80,6 +80,9 @@ impl Farm {
 
     /// What an interrupted run left goes in any case, and what is in place unless it is kept.
     fn clean_bytes(&self, artifact: &str, keep: bool) -> Result<(), Error> {
+        if !keep {
+            self.forget_outdated(artifact)?;
+        }
         self.try_clean_bytes(artifact, keep).map_err(|why| at(&self.path.join(NOW).join(artifact), why))
     }
 

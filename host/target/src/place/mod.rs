@@ -34,6 +34,8 @@ const NOW: &str = "now";
 const NEW: &str = "new";
 /// The folder of notes where links to them are.
 const LINKS: &str = "links";
+/// The folder of the names of artifacts that are made of something that was made anew since.
+const OUTDATED: &str = "outdated";
 /// A link before it takes its place. The lock keeps it single.
 const NEW_LINK: &str = ".artifacts-new";
 
@@ -144,7 +146,7 @@ impl Farm {
         if !in_ram(&folder).map_err(|why| at(bytes, why))? {
             return Err(Error::OnDisk { path: bytes.to_owned() });
         }
-        for (name, mode) in [(NOW, 0o711), (NEW, 0o711), (LINKS, 0o700)] {
+        for (name, mode) in [(NOW, 0o711), (NEW, 0o711), (LINKS, 0o700), (OUTDATED, 0o700)] {
             make(&folder, name, mode).map_err(|why| at(&bytes.join(name), why))?;
         }
         Ok(Self { path: bytes.to_owned(), links: links.to_owned(), bytes: folder, step: Box::new(|_| Ok(())) })
@@ -206,7 +208,44 @@ impl Farm {
     /// When the system refuses something; the artifact is then as it was.
     pub fn put(&self, _: &Lock, artifact: &Name, files: &BTreeMap<Name, (&[u8], Access)>) -> Result<(), Error> {
         let path = self.path.join(NEW).join(artifact.as_str());
-        self.try_put(artifact, files).map_err(|why| at(&path, why))
+        self.try_put(artifact, files).map_err(|why| at(&path, why))?;
+        self.forget_outdated(artifact.as_str())
+    }
+
+    /// Notes that what an artifact is made of is about to be made anew. It holds until the artifact is put there again, however
+    /// often that fails.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn outdate(&self, _: &Lock, artifact: &Name) -> Result<(), Error> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let noted = self.outdated().and_then(|notes| openat(notes, artifact.as_str(), flags, Mode::RUSR | Mode::WUSR));
+        noted.map(drop).map_err(|why| at(&self.path.join(OUTDATED).join(artifact.as_str()), why))
+    }
+
+    /// Whether an artifact is made of something that was made anew since.
+    ///
+    /// # Errors
+    /// When it cannot be seen.
+    pub fn is_outdated(&self, artifact: &Name) -> Result<bool, Error> {
+        let noted =
+            self.outdated().and_then(|notes| rustix::fs::statat(notes, artifact.as_str(), AtFlags::SYMLINK_NOFOLLOW));
+        match noted {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(why) => Err(at(&self.path.join(OUTDATED).join(artifact.as_str()), why)),
+        }
+    }
+
+    fn forget_outdated(&self, artifact: &str) -> Result<(), Error> {
+        match self.outdated().and_then(|notes| unlinkat(notes, artifact, AtFlags::empty())) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(why) => Err(at(&self.path.join(OUTDATED).join(artifact), why)),
+        }
+    }
+
+    fn outdated(&self) -> Result<OwnedFd, Errno> {
+        openat(&self.bytes, OUTDATED, FOLDER, Mode::empty())
     }
 
     fn try_put(&self, artifact: &Name, files: &BTreeMap<Name, (&[u8], Access)>) -> io::Result<()> {

@@ -74,6 +74,24 @@ pub(crate) fn decide(seen: &Seen<'_>, memory: &mut Memory, fleeting: &mut Fleeti
     work.decision
 }
 
+/// Forgets an order that systemd refused: it is decided upon anew.
+pub(crate) fn undo(verb: Verb, unit: &str, seen: &Seen<'_>, memory: &mut Memory, fleeting: &mut Fleeting) {
+    let artifacts = &seen.manifest.artifacts;
+    match verb {
+        Verb::Start => {
+            fleeting.tried.retain(|name| artifacts.get(name.as_str()).is_none_or(|artifact| artifact.unit != unit));
+            if artifacts.values().any(|artifact| artifact.bind_units.iter().any(|bound| bound == unit)) {
+                memory.waiting.insert(unit.to_owned());
+            }
+        }
+        // What is lost is found to be lost again.
+        Verb::Stop => {}
+        Verb::TryRestart | Verb::TryReload => {
+            memory.changed.insert(unit.to_owned(), Change { restart: verb == Verb::TryRestart, at: seen.now });
+        }
+    }
+}
+
 impl Seen<'_> {
     fn unit(&self, name: &str) -> Unit {
         self.units.get(name).cloned().unwrap_or_default()
@@ -122,7 +140,14 @@ impl Work<'_> {
             // Its own look may have come before the last file: then it fails next.
             return self.decision.look_at(self.seen.now + SOON);
         }
-        let lost = self.memory.lost.remove(name);
+        if activity == Activity::Up {
+            self.memory.lost.remove(name);
+            return;
+        }
+        let lost = self.memory.lost.contains(name);
+        if lost && self.seen.unit(&artifact.unit).queued {
+            self.decision.look_at(self.seen.now + SOON);
+        }
         // A unit that is down and was not stopped by us was stopped by a person, or its turn comes yet.
         let ours = activity == Activity::Failed || (activity == Activity::Down && lost);
         if ours && self.fleeting.tried.insert(name.to_owned()) {
@@ -301,6 +326,18 @@ mod tests {
             (orders.collect(), decision.again)
         }
 
+        fn undo(&mut self, verb: Verb, unit: &str) {
+            let seen = Seen {
+                manifest: &self.manifest,
+                faults: BTreeMap::new(),
+                digests: BTreeMap::new(),
+                units: BTreeMap::new(),
+                switching: false,
+                now: self.now,
+            };
+            undo(verb, unit, &seen, &mut self.memory, &mut self.fleeting);
+        }
+
         fn orders(&mut self) -> Vec<String> {
             self.look().0
         }
@@ -440,6 +477,29 @@ mod tests {
         assert_eq!(m.orders(), ["Start artifact-a.service"]);
         m.set("artifact-a", Activity::Up);
         assert_eq!(m.orders(), ["Start x.service"]);
+    }
+
+    #[test]
+    fn what_systemd_refused_is_decided_upon_anew() {
+        let mut m = Machine::new();
+        m.lose("a");
+        m.look();
+        m.now += GRACE;
+        m.look();
+        m.set("artifact-a", Activity::Down);
+        m.faults.clear();
+        let start = ["Start artifact-a.service"];
+        assert_eq!(m.orders(), start);
+        assert_eq!(m.orders(), Vec::<String>::new());
+        m.undo(Verb::Start, "artifact-a.service");
+        assert_eq!(m.orders(), start, "nobody stopped it but the watcher");
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.orders(), ["Start x.service", "Start y.service"]);
+        m.undo(Verb::Start, "y.service");
+        assert_eq!(m.orders(), ["Start y.service"]);
+        m.undo(Verb::TryReload, "l.service");
+        assert_eq!(m.orders(), ["TryReload l.service"]);
+        assert_eq!(m.look(), (vec![], None));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::accounts::Accounts;
 use crate::check::{Fault, file_fault};
 use crate::manifest::{Artifact, Manifest};
 use crate::trace::trace;
-use decide::{Decision, Fleeting, Seen, decide};
+use decide::{Decision, Fleeting, Seen, decide, undo};
 use digest::{Digest, Key};
 use memory::{Memory, Store};
 use systemd::{Activity, Systemctl, Unit};
@@ -196,13 +196,19 @@ impl<'a> Watcher<'a> {
             now: at,
         };
         let mut memory = self.memory.clone();
-        let Decision { orders, messages, again } =
+        let Decision { orders, messages, mut again } =
             decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
         for message in messages {
             say(&message);
         }
-        for (verb, units) in orders {
-            self.systemd.tell(verb, &units.iter().map(String::as_str).collect())?;
+        // Each by itself: one that is refused, as that of a masked unit is, must not keep others.
+        for (verb, unit) in orders.iter().flat_map(|(verb, units)| units.iter().map(|unit| (*verb, unit))) {
+            if let Err(why) = self.systemd.tell(verb, unit) {
+                say(&format!("{why}; trying again in {RETRY:?}"));
+                undo(verb, unit, &seen, &mut memory, &mut self.fleeting);
+                let retry = at + micros(RETRY);
+                again = Some(again.map_or(retry, |at| at.min(retry)));
+            }
         }
         self.store.save(&memory)?;
         self.memory = memory;

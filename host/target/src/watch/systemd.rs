@@ -61,11 +61,26 @@ pub(crate) struct Systemctl {
 }
 
 impl Systemctl {
-    /// States of units. What systemd does not know is inactive.
+    /// States of units. What systemd does not know is inactive, and so is what it refuses to tell of, as long as it tells of
+    /// any other.
     pub(crate) fn show(self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> {
         if names.is_empty() {
             return Ok(BTreeMap::new());
         }
+        self.show_all(names).or_else(|why| {
+            let each = names.iter().filter_map(|name| self.show_all(&BTreeSet::from([*name])).ok());
+            let mut units: BTreeMap<String, Unit> = each.flatten().collect();
+            if units.is_empty() {
+                return Err(why);
+            }
+            for name in names {
+                units.entry((*name).to_owned()).or_default();
+            }
+            Ok(units)
+        })
+    }
+
+    fn show_all(self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> {
         let properties = "--property=LoadState,ActiveState,Job,InactiveExitTimestampMonotonic,WantedBy,RequiredBy";
         let output = self.run(&["show", properties, "--"], names)?;
         let units = parse(&String::from_utf8_lossy(&output.stdout));
@@ -77,8 +92,8 @@ impl Systemctl {
     }
 
     /// Tells systemd and does not wait for it to be done.
-    pub(crate) fn tell(self, verb: Verb, names: &BTreeSet<&str>) -> io::Result<()> {
-        self.run(&["--no-block", verb.word(), "--"], names).map(drop)
+    pub(crate) fn tell(self, verb: Verb, name: &str) -> io::Result<()> {
+        self.run(&["--no-block", verb.word(), "--"], &BTreeSet::from([name])).map(drop)
     }
 
     fn run(self, words: &[&str], names: &BTreeSet<&str>) -> io::Result<Output> {
