@@ -185,6 +185,9 @@ let
     run: artifacts generate ${
       lib.concatStringsSep " " (lib.unique (map (one: cfg._lib.shellName one.artifact) missing))
     }'';
+
+  # What a system cannot be built with.
+  stops = messages false ++ lib.optional (missing != [ ]) missingMessage;
 in
 {
   options.artifacts = {
@@ -205,17 +208,25 @@ in
 
   config = lib.mkMerge [
     { artifacts.problems = lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ guarded samePath; }
-    (lib.optionalAttrs (options ? assertions) {
-      assertions =
-        map (message: {
-          assertion = false;
-          inherit message;
-        }) (messages false)
-        ++ lib.optional (cfg.expected != [ ]) {
-          assertion = missing == [ ];
-          message = missingMessage;
-        };
-    })
+    # Home Manager evaluates a standalone user's assertions before it gives any of the configuration away. So where assertions are,
+    # missing files could never be made: its activation is what only a build looks at.
+    (
+      if options ? home.activation then
+        {
+          home.activation.artifacts = {
+            after = [ ];
+            before = [ "checkLinkTargets" ];
+            data = if stops == [ ] then "" else throw "\n${lib.concatStringsSep "\n" stops}";
+          };
+        }
+      else
+        lib.optionalAttrs (options ? assertions) {
+          assertions = map (message: {
+            assertion = false;
+            inherit message;
+          }) stops;
+        }
+    )
     (lib.optionalAttrs (options ? warnings) { warnings = messages true; })
   ];
 }
