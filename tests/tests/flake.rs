@@ -51,7 +51,8 @@ fn a_standalone_users_files_are_made_though_home_manager_checks_all_before_it_gi
                   {more} }}) ]; }};"#
         )
     };
-    let built = || nix::nix(&checkout.path(), &["eval", "--raw", ".#homeConfigurations.alice.activationPackage.drvPath"]);
+    let built =
+        || nix::nix(&checkout.path(), &["eval", "--raw", ".#homeConfigurations.alice.activationPackage.drvPath"]);
     checkout.flake(&home(""))?;
     let error = built().unwrap_err().to_string();
     assert!(error.contains("run: artifacts generate per-user/alice/ssh"), "{error}");
