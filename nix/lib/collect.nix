@@ -243,7 +243,14 @@ let
             inherit kind name;
             system = artifacts.system or null;
             config = mapAttrs (_: backendConfig) (artifacts.config or { });
-            x-problems = attempt [ ] (plain (artifacts.problems or [ ]));
+            # What cannot be evaluated must not pass for no faults.
+            x-problems = attempt [
+              {
+                artifact = null;
+                message = "${label} has faults that cannot be told, since finding them fails: evaluate its config.artifacts.problems to see why";
+                warning = false;
+              }
+            ] (plain (artifacts.problems or [ ]));
             artifacts = mapAttrs (key: declared: artifact key declared (generators.${key} or declared).generator) store;
           }
         ];
@@ -256,7 +263,9 @@ let
   # for good, the generators stay what they are.
   forAdmin =
     let
-      own = configuration.config.artifacts.system or null;
+      # A machine whose users alone have artifacts has no system of ours.
+      systemOf = from: from.config.artifacts.system or from.config.nixpkgs.hostPlatform.system or null;
+      own = systemOf configuration;
       extended = configuration.extendModules {
         modules = [
           {
@@ -274,7 +283,7 @@ let
       || own == system
       || !(configuration ? extendModules)
       || !(configuration ? options.nixpkgs.hostPlatform)
-      || !(tryEval extended.config.artifacts.system).success
+      || !(tryEval (systemOf extended)).success
     then
       configuration
     else

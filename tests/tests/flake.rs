@@ -37,6 +37,36 @@ fn what_a_flake_declares_is_made_and_age_reads_it() -> Result<()> {
 }
 
 #[test]
+fn a_standalone_users_files_are_made_though_home_manager_checks_all_before_it_gives_anything() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("alice")?;
+    let home = |more: &str| {
+        format!(
+            r#"homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {{
+              pkgs = nixpkgs.legacyPackages.x86_64-linux;
+              modules = [ inputs.artifacts.homeModules.default inputs.agenix.homeManagerModules.default
+                ({{ pkgs, ... }}: {{ home.username = "alice"; home.homeDirectory = "/home/alice"; artifacts.root = ./.;
+                  artifacts.default.backend = "agenix"; artifacts.config.agenix.publicUserKeys = [ "{key}" ];
+                  artifacts.store.ssh = {{ files.key = {{ }}; generator = pkgs.writers.writeBash "g" "echo x > $out/key"; }};
+                  {more} }}) ]; }};"#
+        )
+    };
+    let built =
+        || nix::nix(&checkout.path(), &["eval", "--raw", ".#homeConfigurations.alice.activationPackage.drvPath"]);
+    checkout.flake(&home(""))?;
+    let error = built().unwrap_err().to_string();
+    assert!(error.contains("run: artifacts generate per-user/alice/ssh"), "{error}");
+    checkout.run(&["generate"])?.ends(0).says("made per-user/alice/ssh");
+    built()?;
+    checkout.flake(&home("artifacts.store.bare.files.f = { };"))?;
+    let fault = "artifacts.store.bare.generator: it has no generator";
+    checkout.run(&["status"])?.says(fault).says("present per-user/alice/ssh");
+    let error = built().unwrap_err().to_string();
+    assert!(error.contains(fault), "{error}");
+    Ok(())
+}
+
+#[test]
 fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() -> Result<()> {
     let checkout = Checkout::new()?;
     let key = checkout.key("web1")?;

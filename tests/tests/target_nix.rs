@@ -179,12 +179,10 @@ fn without_artifacts_there_are_no_units() {
 #[test]
 fn a_users_mistakes_are_found_too() {
     let modules = module(r#"bindUnits = [ "mail.service" ];"#, "");
-    let home = evaluate_home(&modules).unwrap();
-    assert_eq!(
-        home.failed(),
-        ["artifacts: per-user/m/a: bindUnits has `mail.service`, which nothing defines; correct the name, or say \
-          `systemd.user.services.\"mail\" = { };` when a package brings it"]
-    );
+    let error = evaluate_home(&modules).unwrap_err().to_string();
+    let fault = "artifacts: per-user/m/a: bindUnits has `mail.service`, which nothing defines; correct the name, or say \
+                 `systemd.user.services.\"mail\" = { };` when a package brings it";
+    assert!(error.contains(fault), "{error}");
 }
 
 /// Every byte that UTF-8 has, each as the first and as a later one.

@@ -176,6 +176,29 @@ fn users_standalone_and_inside_a_machine() {
 }
 
 #[test]
+fn users_inside_a_machine_that_has_no_artifacts_itself() {
+    let bench = Bench::new();
+    let machine = |name: &str, system: &str| {
+        format!(
+            r#"nixosConfigurations.{name} = nixpkgs.lib.nixosSystem {{ modules = [ inputs.home-manager.nixosModules.home-manager
+              {{ networking.hostName = "{name}"; nixpkgs.hostPlatform = nixpkgs.lib.mkDefault "{system}";
+                home-manager.users.bob = {{ pkgs, ... }}: {{
+                imports = [ inputs.artifacts.homeModules.default ]; artifacts.root = ./.; artifacts.default.backend = "agenix";
+                artifacts.store.ssh = {{ files.key = {{ }}; generator = pkgs.writers.writeBash "g" "true"; }}; }}; }} ]; }};"#
+        )
+    };
+    bench.flake(&(machine("here", "x86_64-linux") + &machine("pi", "aarch64-linux")));
+    let evaluation = bench.evaluate();
+    assert_eq!(evaluation.failures.len(), 0, "{:?}", evaluation.failures);
+    let found: Vec<_> = evaluation.spec.targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(found, ["bob@here", "bob@pi"]);
+    for target in &evaluation.spec.targets {
+        let generator = target.artifacts[&name("ssh")].generator.as_ref().unwrap();
+        assert_eq!(generator.system.as_deref(), Some("x86_64-linux"), "the generator is for the admin's system");
+    }
+}
+
+#[test]
 fn a_mac() {
     let bench = Bench::new();
     let mac = machine("mac", "{ nixpkgs.hostPlatform = \"aarch64-darwin\"; artifacts.store.a.files.f = { }; }")

@@ -17,7 +17,7 @@ const GOOD: &str = r#"
 "#;
 
 /// What each fault is, and what it must say.
-const FAULTS: [(&str, &str); 23] = [
+const FAULTS: [(&str, &str); 25] = [
     (
         r#"artifacts.store.good.backend = "vault";"#,
         "artifacts.store.good.backend: `vault` is no backend here; use one of agenix, dummy, sops-nix, or register it: artifacts.backends.vault.component = …;",
@@ -51,8 +51,16 @@ const FAULTS: [(&str, &str); 23] = [
         "artifacts.store.good.files.f.path: `/run/agenix/good/f` is inside agenix' own folder, which it replaces at each activation; choose another place",
     ),
     (
-        r#"artifacts.store.good.files.f.path = "/run/secrets";"#,
+        r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.files.f.path = "/run/secrets";"#,
         "artifacts.store.good.files.f.path: `/run/secrets` is inside sops-nix' own folder, which it replaces at each activation; choose another place",
+    ),
+    (
+        r#"age.secretsDir = "/run/keys"; artifacts.store.good.files.f.path = "/run/keys/f";"#,
+        "artifacts.store.good.files.f.path: `/run/keys/f` is inside agenix' own folder, which it replaces at each activation; choose another place",
+    ),
+    (
+        r#"artifacts.store.good.files.f.mode = "u=r";"#,
+        "artifacts.store.good.files.f.mode: `u=r` is no octal number, which is all that every backend takes; write it as `0400`",
     ),
     (
         r#"artifacts.store.good.files.f.path = "/nix/store/x";"#,
@@ -254,7 +262,9 @@ fn good_declarations_have_none() {
     let bench = Bench::new();
     let own = r#"{ users.users.atticd = { }; users.groups.atticd = { };
       artifacts.store.good.files.g = { owner = "atticd"; group = "atticd"; neededFor = "users"; };
-      artifacts.store.good.files.h = { owner = "1000"; group = "100"; deploy = false; }; }"#;
+      artifacts.store.good.files.h = { owner = "1000"; group = "100"; mode = "440"; };
+      # sops-nix is not imported.
+      artifacts.store.good.files.i.path = "/run/secrets/i"; }"#;
     bench.flake(&machine("web1", &format!("{GOOD} {own}")));
     let evaluation = bench.evaluate();
     assert_eq!(evaluation.problems, []);
@@ -317,4 +327,74 @@ fn a_blocked_artifact_hides_no_fault_of_another_one() {
     ));
     let problems = bench.evaluate().problems;
     assert!(problems.iter().any(|problem| problem.artifact.as_deref() == Some("bare")), "{problems:?}");
+}
+
+#[test]
+fn a_throwing_backend_and_computed_file_names_hide_no_fault_of_another_artifact() {
+    let bench = Bench::new();
+    for blocked in ["files.f = { }; backend = throw \"not yet\";", "files = throw \"not yet\";"] {
+        let bare = "artifacts.store.bare.files.f = { };
+            artifacts.store.twin = { inherit generator; files.f.path = \"/run/artifacts/good/f\"; };";
+        bench.flake(&faulty("web1", &format!("{bare} artifacts.store.blocked = {{ inherit generator; {blocked} }};")));
+        let problems = bench.evaluate().problems;
+        let of: Vec<_> = problems.iter().filter_map(|problem| problem.artifact.as_deref()).collect();
+        assert_eq!(of, ["bare", "good"], "{blocked}: {problems:?}");
+        // What brings files onto the target leaves none out.
+        assert!(bench.try_eval("nixosConfigurations.web1.config.system.build.toplevel.drvPath").is_err(), "{blocked}");
+    }
+}
+
+#[test]
+fn faults_that_cannot_be_found_do_not_pass_for_none() {
+    let bench = Bench::new();
+    let broken = r#"artifacts.problems = [ { artifact = null; warning = false; message = throw "broken"; } ];"#;
+    bench.flake(&faulty("web1", broken));
+    let problems = bench.evaluate().problems;
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert!(problem.message.contains("nixosConfigurations.web1 has faults that cannot be told") && !problem.warning);
+}
+
+#[test]
+fn a_users_folders_of_tools_are_the_users_own() {
+    let bench = Bench::new();
+    let user = |name: &str, path: &str| {
+        format!(
+            r#"homeConfigurations.{name} = inputs.home-manager.lib.homeManagerConfiguration {{
+              pkgs = nixpkgs.legacyPackages.x86_64-linux;
+              modules = [ inputs.artifacts.homeModules.default inputs.sops-nix.homeManagerModules.sops
+                ({{ pkgs, ... }}: {{ home.username = "{name}"; home.homeDirectory = "/home/{name}"; artifacts.root = ./.;
+                  artifacts.default.backend = "sops-nix"; artifacts.config.sops-nix.publicUserKeys = [ "age1user" ];
+                  artifacts.store.a = {{ files.f.path = "{path}"; generator = pkgs.writers.writeBash "g" "true"; }}; }}) ]; }};"#
+        )
+    };
+    let own = [r"\${XDG_RUNTIME_DIR}/secrets.d/f", "/home/user/.config/sops-nix/secrets/f", "/run/secrets/f"];
+    let users = ["a", "b", "c"].iter().zip(own).map(|(name, path)| user(name, path)).collect::<String>();
+    bench.flake(&users);
+    let problems = bench.evaluate().problems;
+    let targets: Vec<_> = problems.iter().map(|problem| problem.target.as_str()).collect();
+    assert_eq!(targets, ["a", "b"], "{problems:?}");
+}
+
+#[test]
+fn on_a_mac_root_and_wheel_are_known_and_nothing_comes_before_users() {
+    let bench = Bench::new();
+    let mac = |modules: &str| {
+        let mac = machine("mac", &format!("{GOOD} {{ nixpkgs.hostPlatform = \"aarch64-darwin\"; }} {modules}"));
+        mac.replace("nixosConfigurations", "darwinConfigurations")
+            .replace("artifacts.nixosModules", "artifacts.darwinModules")
+    };
+    // nix-darwin declares neither of them.
+    let bare = "({ lib, ... }: { users.users = lib.mkForce { }; users.groups = lib.mkForce { }; })";
+    bench.flake(&mac(bare));
+    assert_eq!(bench.evaluate().problems, []);
+    bench.flake(&mac(&format!(r#"{bare} {{ artifacts.store.good.files.f.group = "nobodys"; }}"#)));
+    let group = bench.eval_json("darwinConfigurations.mac.config.age.secrets", "s: s.\"good/f\".group");
+    assert_eq!(group, "wheel");
+    bench.flake(&mac(r#"{ artifacts.store.good.files.f.neededFor = "users"; }"#));
+    let problems = bench.evaluate().problems;
+    assert!(matches!(problems.as_slice(), [one] if one.message.contains("files.f.neededFor")), "{problems:?}");
+    bench.flake(&mac("({ lib, ... }: { networking.hostName = lib.mkForce null; })"));
+    let failures = bench.evaluate().failures;
+    let said = format!("{failures:?}");
+    assert!(said.contains("set artifacts.target to its attribute in darwinConfigurations"), "{said}");
 }

@@ -106,6 +106,21 @@ fn an_owner_that_is_not_there_leaves_the_file_to_root() {
 }
 
 #[test]
+fn owners_by_number_are_not_looked_up_by_name() {
+    let bench = Bench::new();
+    bench.flake(&machine(
+        "web1",
+        &format!(r#"{SOPS} {{ artifacts.store.a.files = {{ f = {{ owner = "1000"; group = "100"; }}; g.owner = "1000"; }}; }}"#),
+    ));
+    let found = bench.eval_json(SECRETS, "builtins.mapAttrs (_: s: { inherit (s) owner uid group gid; })");
+    assert_eq!(
+        found,
+        json!({ "a/f": { "owner": null, "uid": 1000, "group": null, "gid": 100 },
+                "a/g": { "owner": null, "uid": 1000, "group": "root", "gid": 0 } })
+    );
+}
+
+#[test]
 fn a_user() {
     let bench = Bench::new();
     bench.flake(

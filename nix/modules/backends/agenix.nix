@@ -18,7 +18,7 @@ let
 
   stored = file: "${file.name}.age";
 
-  # Where a unit makes the users, agenix' own unit comes after that one.
+  # Where a unit makes the users, agenix' own unit comes after that one. On macOS it is a daemon, which nothing waits for.
   afterUsers = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;
 
   render =
@@ -81,8 +81,8 @@ in
       artifacts.root = lib.mkIf (cfg.flakeStoreDir != null) (lib.mkDefault (dirOf cfg.flakeStoreDir));
     }
     (lib.optionalAttrs (options ? age) {
-      artifacts.rendering = lib.mkIf (keys.mine != [ ]) {
-        agenix.neededFor = [ "services" ] ++ lib.optional (keys.hasHostKey && !afterUsers) "users";
+      artifacts.rendering = lib.mkIf (keys.certain != [ ]) {
+        agenix.neededFor = [ "services" ] ++ lib.optional (slices.kind == "nixos" && !afterUsers) "users";
       };
       artifacts.expected = keys.expected stored;
       age.secrets = keys.secrets render;

@@ -20,8 +20,14 @@ let
   label = artifact: lib.showOption [ "artifacts" "store" artifact.name ];
 
   mine = lib.filter (artifact: artifact.backend == backend) (lib.attrValues config.artifacts.store);
+  # Those whose backend can be told: faults are looked for in these, since one that throws must not hide those of the others.
+  # Whatever brings files onto the target reads `mine`, and throws.
+  certain = lib.filter (
+    artifact: (builtins.tryEval (artifact.backend == backend)).value
+  ) (lib.attrValues config.artifacts.store);
+  ofEach = find: lib.concatMap (artifact: slices.guarded (find artifact)) certain;
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
-  forTarget = lib.filter (artifact: deployed artifact != [ ]) mine;
+  forTarget = lib.filter (artifact: (builtins.tryEval (deployed artifact != [ ])).value) certain;
 
   unreadable =
     key:
@@ -59,6 +65,8 @@ in
     problem
     label
     mine
+    certain
+    ofEach
     deployed
     hasHostKey
     ;
@@ -82,14 +90,14 @@ in
     };
   };
 
-  problems = noTool ++ noTargetKey ++ lib.optionals (cfg.publicUserKeys == [ ]) (lib.concatMap noAdminKey mine);
+  problems = noTool ++ noTargetKey ++ lib.optionals (cfg.publicUserKeys == [ ]) (ofEach noAdminKey);
 
   # Whoever installs a file before its owner is there leaves it root's.
   ownership =
     file:
     lib.optionalAttrs (file ? owner) {
       owner = if slices.known "users" file.owner then file.owner else "root";
-      group = if slices.known "groups" file.group then file.group else "root";
+      group = if slices.known "groups" file.group then file.group else slices.rootGroup;
     };
 
   # What the target's tool must find in the store: `stored` tells where in the slice a file is.

@@ -23,6 +23,22 @@ let
   onMachine = slices.kind != "home-manager";
   onNixos = slices.kind == "nixos";
 
+  # It looks names up, and takes numbers apart from them.
+  byNumber =
+    who:
+    let
+      isNumber = value: builtins.match "[0-9]+" value != null;
+    in
+    who
+    // lib.optionalAttrs (isNumber who.owner) {
+      owner = null;
+      uid = lib.toIntBase10 who.owner;
+    }
+    // lib.optionalAttrs (isNumber who.group) {
+      group = null;
+      gid = lib.toIntBase10 who.group;
+    };
+
   render =
     artifact: file:
     {
@@ -32,7 +48,7 @@ let
       key = file.name;
       inherit (file) path mode;
     }
-    // keys.ownership file
+    // lib.optionalAttrs onMachine (byNumber (keys.ownership file))
     // lib.optionalAttrs onMachine { neededForUsers = file.neededFor == "users"; }
     // lib.optionalAttrs onNixos { inherit (file) restartUnits reloadUnits; };
 
@@ -52,7 +68,7 @@ let
     map (
       file:
       keys.problem artifact.name "${keys.label artifact}.files.${file.name}.owner: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
-    ) (lib.filter (file: file.neededFor == "users" && (file.owner or "root" != "root" || file.group or "root" != "root")) (keys.deployed artifact));
+    ) (lib.filter (file: file.neededFor == "users" && (file.owner or "root" != "root" || file.group or slices.rootGroup != slices.rootGroup)) (keys.deployed artifact));
 
   reserved =
     artifact:
@@ -86,10 +102,10 @@ in
   config = lib.mkMerge [
     {
       artifacts.problems =
-        keys.problems ++ rsaOnly ++ lib.concatMap (artifact: early artifact ++ reserved artifact) keys.mine;
+        keys.problems ++ rsaOnly ++ keys.ofEach (artifact: early artifact ++ reserved artifact);
     }
     (lib.optionalAttrs (options ? sops) {
-      artifacts.rendering = lib.mkIf (keys.mine != [ ]) {
+      artifacts.rendering = lib.mkIf (keys.certain != [ ]) {
         sops-nix.neededFor = [ "services" ] ++ lib.optional onNixos "users";
       };
       artifacts.expected = keys.expected stored;

@@ -11,6 +11,7 @@ kind:
 let
   inherit (lib) mkOption types;
   cfg = config.artifacts;
+  inherit (cfg._lib) guarded;
   artifacts = lib.attrValues cfg.store;
 
   bundled = [
@@ -20,15 +21,38 @@ let
   ];
   backends = lib.unique (bundled ++ lib.attrNames cfg.backends);
 
-  # Folders that a tool replaces as a whole, and would remove our files from.
+  # Folders that a tool replaces as a whole, and would remove our files from: as the tool itself is told, and where it is imported.
+  foldersOf =
+    tool: folders:
+    lib.genAttrs folders (_: "${tool}' own folder, which it replaces at each activation");
   foreign = {
     "/nix/store" = "the Nix store, which is read-only and readable by everybody";
-    "/run/agenix" = "agenix' own folder, which it replaces at each activation";
-    "/run/agenix.d" = "agenix' own folder, which it replaces at each activation";
-    "/run/secrets" = "sops-nix' own folder, which it replaces at each activation";
-    "/run/secrets.d" = "sops-nix' own folder, which it replaces at each activation";
-    "/run/secrets-for-users" = "sops-nix' own folder, which it replaces at each activation";
-  };
+  }
+  // lib.optionalAttrs (options ? age) (
+    foldersOf "agenix" [
+      (toString config.age.secretsDir)
+      (toString (config.age.secretsMountPoint or "${toString config.age.secretsDir}.d"))
+    ]
+  )
+  // lib.optionalAttrs (options ? sops) (
+    foldersOf "sops-nix" (
+      if kind == "home-manager" then
+        [
+          config.sops.defaultSymlinkPath
+          # `%r` is how sops-nix writes it.
+          (builtins.replaceStrings [ "%r" ] [ "\${XDG_RUNTIME_DIR}" ] (
+            config.sops.defaultSecretsMountPoint or "%r/secrets.d"
+          ))
+        ]
+      else
+        [
+          "/run/secrets"
+          "/run/secrets.d"
+          "/run/secrets-for-users"
+          "/run/secrets-for-users.d"
+        ]
+    )
+  );
 
   # The foreign folder that a path is in, or null. One match, since it is asked of every file.
   foreignPattern = "(${lib.concatMapStringsSep "|" lib.escapeRegex (lib.attrNames foreign)})(/.*)?";
@@ -111,7 +135,10 @@ let
     in
     badName artifact (at [ ]) file.name
     ++ lib.optionals (file.secret && file.deploy) (
-      when (folder != null) (here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place")
+      when (builtins.match "[0-7]{1,4}" file.mode == null) (
+        here [ "mode" ] "`${file.mode}` is no octal number, which is all that every backend takes; write it as `0400`"
+      )
+      ++ when (folder != null) (here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place")
       ++ when (file.neededFor != "services" && !lib.elem file.neededFor served) (
         here [ "neededFor" ]
           "the backend `${artifact.backend}` does not bring files onto this target before ${file.neededFor} are made; leave it at \"services\", or use a backend that does"
@@ -143,11 +170,16 @@ let
 
   samePath =
     let
-      files = lib.concatMap (
-        artifact: map (file: { inherit artifact file; }) (deployed artifact)
-      ) artifacts;
-      byPath = lib.groupBy (one: one.file.path) files;
-      label = one: "artifacts.store.${one.artifact.name}.files.${one.file.name}";
+      # Names alone, since all of what is guarded is evaluated.
+      ofOne =
+        artifact:
+        map (file: {
+          inherit (file) name path;
+          artifact = { inherit (artifact) name; };
+        }) (deployed artifact);
+      files = lib.concatMap (artifact: guarded (ofOne artifact)) artifacts;
+      byPath = lib.groupBy (one: one.path) files;
+      label = one: "artifacts.store.${one.artifact.name}.files.${one.name}";
     in
     lib.concatMap (
       same:
@@ -160,20 +192,12 @@ let
             "store"
             first.artifact.name
             "files"
-            first.file.name
+            first.name
             "path"
           ]
-          "`${first.file.path}` is the path of ${lib.concatMapStringsSep " and " label same}; give each its own"
+          "`${first.path}` is the path of ${lib.concatMapStringsSep " and " label same}; give each its own"
       )
     ) (lib.attrValues byPath);
-
-  # An artifact that cannot be evaluated yet hides no fault of another one.
-  guarded =
-    found:
-    let
-      result = builtins.tryEval (builtins.deepSeq found found);
-    in
-    if result.success then result.value else [ ];
 
   message = one: "artifacts: ${one.message}";
   messages = warning: map message (lib.filter (one: one.warning == warning) cfg.problems);
@@ -185,6 +209,9 @@ let
     run: artifacts generate ${
       lib.concatStringsSep " " (lib.unique (map (one: cfg._lib.shellName one.artifact) missing))
     }'';
+
+  # What a system cannot be built with.
+  stops = messages false ++ lib.optional (missing != [ ]) missingMessage;
 in
 {
   options.artifacts = {
@@ -204,18 +231,26 @@ in
   };
 
   config = lib.mkMerge [
-    { artifacts.problems = lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ guarded samePath; }
-    (lib.optionalAttrs (options ? assertions) {
-      assertions =
-        map (message: {
-          assertion = false;
-          inherit message;
-        }) (messages false)
-        ++ lib.optional (cfg.expected != [ ]) {
-          assertion = missing == [ ];
-          message = missingMessage;
-        };
-    })
+    { artifacts.problems = lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ samePath; }
+    # Home Manager evaluates a standalone user's assertions before it gives any of the configuration away. So where assertions are,
+    # missing files could never be made: its activation is what only a build looks at.
+    (
+      if options ? home.activation then
+        {
+          home.activation.artifacts = {
+            after = [ ];
+            before = [ "checkLinkTargets" ];
+            data = if stops == [ ] then "" else throw "\n${lib.concatStringsSep "\n" stops}";
+          };
+        }
+      else
+        lib.optionalAttrs (options ? assertions) {
+          assertions = map (message: {
+            assertion = false;
+            inherit message;
+          }) stops;
+        }
+    )
     (lib.optionalAttrs (options ? warnings) { warnings = messages true; })
   ];
 }

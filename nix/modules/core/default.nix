@@ -16,15 +16,23 @@ let
   machine = args.osConfig or args.nixosConfig or args.darwinConfig or null;
   machineArtifacts = if machine == null then { } else machine.artifacts or { };
 
+  # nix-darwin leaves it null.
+  hostName =
+    from: output:
+    if from.networking.hostName != null then
+      from.networking.hostName
+    else
+      throw "artifacts: networking.hostName is not set, so this configuration does not know its own name: set artifacts.target to its attribute in ${output}";
+
   slices = import ./slices.nix { inherit lib kind config options; };
 
   targetDefault =
     if kind != "home-manager" then
-      config.networking.hostName
+      hostName config (if kind == "darwin" then "darwinConfigurations" else "nixosConfigurations")
     else if machine == null then
       config.home.username
     else
-      "${config.home.username}@${machineArtifacts.target or machine.networking.hostName}";
+      "${config.home.username}@${machineArtifacts.target or (hostName machine "darwinConfigurations, as `<user>@<attribute>`")}";
 
   directoryDefault =
     if kind == "home-manager" then

@@ -14,7 +14,7 @@ let
     mode = mkOption {
       type = types.str;
       default = "0400";
-      description = "Its mode on the target, as chmod takes it.";
+      description = "Its mode on the target, an octal number.";
       example = "0440";
     };
 
@@ -74,7 +74,7 @@ let
 
     group = mkOption {
       type = types.str;
-      default = if kind == "darwin" then "wheel" else "root";
+      default = slices.rootGroup;
       defaultText = literalExpression (if kind == "darwin" then ''"wheel"'' else ''"root"'');
       description = "Its group on the target.";
       example = "atticd";

@@ -45,13 +45,29 @@ rec {
   # The command that makes an artifact.
   command = artifact: "artifacts generate ${shellName artifact}";
 
+  # The group of whoever owns what nobody else does.
+  rootGroup = if kind == "darwin" then "wheel" else "root";
+
+  # An artifact that cannot be evaluated yet hides no fault of another one.
+  guarded =
+    found:
+    let
+      result = builtins.tryEval (builtins.deepSeq found found);
+    in
+    if result.success then result.value else [ ];
+
   # Whether a user (`users`) or group (`groups`) is there when files are installed.
   known =
     table:
     let
       declared = options ? users.${table};
+      # nix-darwin manages neither, and macOS has both.
+      always = {
+        users = "root";
+        groups = rootGroup;
+      };
     in
-    name: !declared || config.users.${table} ? ${name} || builtins.match "[0-9]+" name != null;
+    name: !declared || name == always.${table} || config.users.${table} ? ${name} || builtins.match "[0-9]+" name != null;
 
   missing =
     artifact: name:
