@@ -216,3 +216,19 @@ fn the_reference_of_options_is_current() {
         assert!(!made.contains(internal), "{internal}");
     }
 }
+
+#[test]
+fn the_sdk_has_the_contract_when_its_folder_is_copied_alone() {
+    // As nixpkgs' importCargoLock copies a crate that comes from git.
+    let folder = tempfile::tempdir().unwrap();
+    let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/sdk");
+    let copied = std::process::Command::new("cp").args(["-prL", sdk]).arg(folder.path()).status().unwrap();
+    assert!(copied.success());
+    let sdk = folder.path().join("sdk");
+    let bindings = std::fs::read_to_string(sdk.join("src/bindings.rs")).unwrap();
+    let paths: Vec<&str> = bindings.split("path: \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(paths.len(), 2, "{bindings}");
+    for path in paths {
+        assert!(!path.contains("..") && std::fs::read_dir(sdk.join(path)).unwrap().next().is_some(), "{path}");
+    }
+}

@@ -1,9 +1,12 @@
 //! What `wit-bindgen` makes of the contract: what every backend exports, and what one exports besides that reads back.
+//!
+//! The contract is a link in the crate's own folder: nixpkgs vendors a crate from git by copying that folder alone, and follows
+//! its links.
 
 #![allow(missing_docs, unsafe_code, clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 
 wit_bindgen::generate!({
-    path: "../../wit",
+    path: "wit",
     world: "backend",
     pub_export_macro: true,
     export_macro_name: "export_storage",
@@ -13,7 +16,7 @@ wit_bindgen::generate!({
 /// A world of its own, since a component exports what it names: the two are joined when the component is linked.
 pub mod retrieving {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "package artifacts:sdk; world retrieving { export artifacts:backend/retrieval@0.1.0; }",
         pub_export_macro: true,
         export_macro_name: "export_retrieval",
