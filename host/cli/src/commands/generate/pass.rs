@@ -53,6 +53,12 @@ impl Found {
     fn names(&self) -> BTreeSet<InstanceName> {
         self.steps.iter().map(|step| step.name.clone()).collect()
     }
+
+    /// Whether another evaluation could make something else of it.
+    fn is_open(&self, name: &InstanceName) -> bool {
+        let error = self.survey.found.get(name).is_some_and(|found| matches!(found.state, State::Error(_)));
+        error || self.waiting.contains_key(name)
+    }
 }
 
 impl Pass<'_> {
@@ -63,7 +69,7 @@ impl Pass<'_> {
         Run::warn_of_missing_walls(&rooms, self.output);
         self.warn_of_new_secrets(&found);
         let mut report = self.rows(&found);
-        report.errors.extend(found.survey.errors.iter().cloned());
+        whole.looked(&found.survey);
         // What is agreed to from here on does not count as known before.
         let known = self.run.readers()?;
         if self.options.dry_run {
@@ -74,7 +80,7 @@ impl Pass<'_> {
         let sought = found.names();
         let consent = self.admit(&mut rooms, &mut found, &writers, &known, whole, &mut report)?;
         let made = self.make(&mut rooms, &mut found, &consent, &mut writers, whole, &mut report)?;
-        whole.settled.extend(self.chosen.names.iter().filter(|name| !found.waiting.contains_key(*name)).cloned());
+        whole.settled.extend(self.chosen.names.iter().filter(|name| !found.is_open(name)).cloned());
         whole.failed.extend(sought.difference(&made).cloned());
         whole.take(report);
         let public = self.run.instances(&made).any(|instance| instance.public_files().next().is_some());
