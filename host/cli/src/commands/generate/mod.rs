@@ -17,6 +17,7 @@ use crate::output::Output;
 use crate::rooms::Run;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
     #[arg(value_name = "SELECTOR")]
@@ -27,6 +28,9 @@ pub struct Options {
     /// Make everything again, present or not; the old secrets are replaced
     #[arg(long)]
     regenerate: bool,
+    /// Do not ask before everything is made again
+    #[arg(long)]
+    yes: bool,
     /// Show what would be made, and ask and write nothing
     #[arg(long)]
     dry_run: bool,

@@ -15,7 +15,7 @@ use super::{Options, Whole};
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::{Chosen, Run};
-use crate::{consent, dry_run, person, writing};
+use crate::{consent, dry_run, person, terminal, writing};
 
 /// So many instances are named in a warning.
 const SHOWN: usize = 10;
@@ -202,6 +202,7 @@ impl Pass<'_> {
             let unknown = run.unknown_readers(instance).filter(|_| lies);
             whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
         });
+        self.may_replace(steps, whole, report)?;
         let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
         let (consent, readers) =
             consent::settle(run, global, output, run.instances(&names), survey, Plaintext::New, &[])?;
@@ -218,6 +219,32 @@ impl Pass<'_> {
             self.keep_answered(steps, whole.answers.as_ref(), report);
         }
         Ok(consent)
+    }
+
+    /// Whoever has everything made again is asked once, before what is stored is given up; whoever names it has said so.
+    fn may_replace(&self, steps: &mut Vec<Step>, whole: &mut Whole, report: &mut Report) -> Result<(), Failure> {
+        let Self { options, global, output, .. } = *self;
+        let stored = steps.iter().filter(|step| step.again).count();
+        let asks = options.regenerate && options.selectors.is_empty() && !options.yes && !whole.replaces;
+        if !asks || stored == 0 {
+            return Ok(());
+        }
+        let what = counted(stored, "stored instance");
+        output.note(&format!("{what} would be made again, with new secrets in place of the old ones"));
+        match terminal::confirm(global, "Replace them?")? {
+            Some(true) => {
+                whole.replaces = true;
+                return Ok(());
+            }
+            Some(false) => output.note("nothing was replaced"),
+            None => {
+                let why = format!("there is nobody to ask whether {what} may be made again");
+                let help = "`--dry-run` shows which; name those that are meant, or say `--yes`";
+                report.errors.push(Failure::new("", why).help(Some(help)));
+            }
+        }
+        steps.clear();
+        Ok(())
     }
 
     /// Leaves what needs no answer, or has one, when there is nobody to ask.

@@ -15,6 +15,8 @@ pub struct Whole {
     pub report: Report,
     /// What could not be told.
     pub unclear: Vec<Failure>,
+    /// Whether the person agreed that everything is made again.
+    pub replaces: bool,
     /// Whose turn is over.
     pub settled: BTreeSet<InstanceName>,
     pub failed: BTreeSet<InstanceName>,
