@@ -246,7 +246,7 @@ let
             # What cannot be evaluated must not pass for no faults.
             x-problems = attempt [
               {
-                artifact = null;
+                artifacts = [ ];
                 message = "${label} has faults that cannot be told, since finding them fails: evaluate its config.artifacts.problems to see why";
                 warning = false;
               }

@@ -70,17 +70,18 @@ fn words_of_a_backend_that_saw_a_secret_are_shown_only_when_asked_for() -> Resul
     for (mode, status) in [("fail-secret", 1), ("panic-secret", 1), ("log-secret", 0)] {
         let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), mode)?;
         // Asked for, but by a script; at a terminal, but not asked for; asked for, but as JSON.
-        let ran = fleet.run(["--accept-grants", "generate", "--show-output", "--regenerate"])?;
+        let ran = fleet.run(["--accept-grants", "generate", "--show-output", "--regenerate", "--yes"])?;
         ran.ends(status).says("may hold a secret").never_says("hunter2");
-        for arguments in [["generate", "--regenerate", "-v"], ["--json", "generate", "--regenerate"]] {
+        for arguments in [["generate", "--regenerate", "--yes", "-v"], ["--json", "generate", "--regenerate", "--yes"]]
+        {
             let (ended, shown) = Desk::start(&fleet.command(arguments)?)?.ends()?;
             assert_eq!(ended, Some(status), "{shown}");
             assert!(!shown.contains("hunter2"), "{mode}: {shown}");
         }
-        let asked = ["generate", "--regenerate", "--show-output", "--json"];
+        let asked = ["generate", "--regenerate", "--yes", "--show-output", "--json"];
         let (_, shown) = Desk::start(&fleet.command(asked)?)?.ends()?;
         assert!(!shown.contains("hunter2"), "{mode}: {shown}");
-        let asked = ["generate", "--regenerate", "--show-output"];
+        let asked = ["generate", "--regenerate", "--yes", "--show-output"];
         let (ended, shown) = Desk::start(&fleet.command(asked)?)?.ends()?;
         assert_eq!(ended, Some(status), "{shown}");
         assert!(shown.contains("mine") && shown.contains("hunter2"), "{mode}: {shown}");

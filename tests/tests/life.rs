@@ -57,7 +57,7 @@ fn a_new_reader_is_shown_and_nothing_is_sealed_to_it_before_somebody_agrees() ->
     fleet.run(["generate", "--stale", "--accept-readers"])?.ends(0);
     assert!(fleet.decrypt("evil", "secrets/per-machine/web1/a/secret.age")?.starts_with(b"made "));
     // What was agreed to once is not asked about again.
-    fleet.run(["generate", "--regenerate"])?.ends(0).never_says("readers change");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(0).never_says("readers change");
     Ok(())
 }
 
@@ -72,7 +72,7 @@ fn a_reader_slipped_in_with_a_rewritten_receipt_shows_all_the_same() -> Result<(
     readers.sort_by_key(ToString::to_string);
     fs::write(&path, serde_json::to_vec_pretty(&receipt)?)?;
     assert_eq!(fleet.run(["--json", "status"])?.state("per-machine/web1/a"), "present");
-    fleet.run(["generate", "--regenerate"])?.ends(1).says("--accept-readers").says(&format!("+ {evil}"));
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-readers").says(&format!("+ {evil}"));
     Ok(())
 }
 
@@ -129,12 +129,12 @@ fn a_memory_that_others_can_write_or_that_is_damaged_seals_nothing() -> Result<(
     let before = fleet.stored()?;
     let folder = fleet.agreed_readers();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
-    fleet.run(["generate", "--regenerate", "--accept-readers"])?.ends(1).says("can be written by others");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-readers"])?.ends(1).says("can be written by others");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(&folder)? {
         fs::write(entry?.path(), "[]")?;
     }
-    fleet.run(["generate", "--regenerate", "--accept-readers"])?.ends(1).says("is damaged");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-readers"])?.ends(1).says("is damaged");
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }
@@ -253,7 +253,7 @@ fn changes_of_public_files_are_shown_line_by_line() -> Result<()> {
     fleet.run(["generate"])?.ends(0).never_says("+ old");
     fleet.generator("pair", "#!/bin/bash\necho hidden > $out/key\nprintf 'same\\nnew\\n' > $out/pub\n")?;
     fleet
-        .run(["generate", "--regenerate"])?
+        .run(["generate", "--regenerate", "--yes"])?
         .ends(0)
         .says("- old")
         .says("+ new")
@@ -394,7 +394,7 @@ fn what_depends_on_something_that_is_left_out_is_left_out() -> Result<()> {
     let before = fleet.stored()?;
     let evil = fleet.new_key("evil")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"] = json!([evil]);
-    let ran = fleet.run(["generate", "--regenerate"])?.ends(1);
+    let ran = fleet.run(["generate", "--regenerate", "--yes"])?.ends(1);
     ran.says("it depends on shared/ca, which failed").says("--accept-readers");
     assert_eq!(fleet.stored()?, before, "nothing is made from the old one meanwhile");
     Ok(())
@@ -444,5 +444,30 @@ fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
     assert_eq!(desk.ends()?.0, Some(1));
     fs::write(&receipt, text)?;
     fleet.run(["generate", "--stale", "--dry-run"])?.ends(0).never_says("changed by hand");
+    Ok(())
+}
+
+#[test]
+fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -> Result<()> {
+    let fleet = chain()?;
+    fleet.run(["generate", "--regenerate"])?.ends(0).says("4 made");
+    let before = fleet.stored()?;
+    fleet.run(["generate", "--regenerate"])?.ends(1).says("4 stored instances").says("--yes");
+    let json = fleet.run(["--json", "generate", "--regenerate"])?.ends(1);
+    assert_eq!(json.state("shared/ca"), "present");
+    fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0);
+    let asked = "Replace them?";
+    let mut desk = Desk::start(&fleet.command(["generate", "--regenerate"])?)?;
+    desk.sees("4 stored instances")?.sees(asked)?.types("n\n")?;
+    let (status, shown) = desk.ends()?;
+    assert_eq!(status, Some(0), "{shown}");
+    assert!(shown.contains("nothing was replaced"), "{shown}");
+    assert_eq!(fleet.stored()?, before);
+    let mut desk = Desk::start(&fleet.command(["generate", "--regenerate", "--accept-reading"])?)?;
+    desk.sees(asked)?.types("y\n")?.sees("4 made again")?;
+    assert_eq!(desk.ends()?.0, Some(0));
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-reading"])?.ends(0).says("4 made again");
+    fleet.run(["generate", "--regenerate", "ca"])?.ends(0).says("1 made again");
+    assert!(fleet.stored()?.iter().all(|(name, bytes)| before[name] != *bytes));
     Ok(())
 }

@@ -70,7 +70,7 @@ fn what_is_present_or_stale_is_made_again_only_when_the_person_says_so() -> Resu
     assert_eq!(fleet.stored()?, before);
     fleet.run(["generate", "--stale", "--accept-readers"])?.ends(0).says("made again");
     let after = fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?;
-    fleet.run(["generate", "--regenerate"])?.ends(0);
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(0);
     assert_ne!(fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?, after);
     Ok(())
 }
@@ -195,14 +195,14 @@ fn a_failing_or_lying_backend_makes_nothing_and_overwrites_nothing() -> Result<(
         ("readers", "no-file"),
     ] {
         behave(&mut fleet, operation, mode);
-        for flags in [vec!["generate"], vec!["generate", "--stale"], vec!["generate", "--regenerate"]] {
+        for flags in [vec!["generate"], vec!["generate", "--stale"], vec!["generate", "--regenerate", "--yes"]] {
             fleet.run(&flags)?.ends(1);
             assert_eq!(fleet.stored()?, before, "{operation} {mode} {flags:?}");
         }
     }
     for mode in ["trap", "fail", "nothing", "wipe", "leave-hardlink", "spin"] {
         behave(&mut fleet, "serialize", mode);
-        fleet.run(["generate", "--regenerate"])?.ends(1);
+        fleet.run(["generate", "--regenerate", "--yes"])?.ends(1);
         assert_eq!(fleet.stored()?, before, "{mode}");
     }
     Ok(())
@@ -250,7 +250,7 @@ fn what_is_no_backend_leaves_alone_what_is_present() -> Result<()> {
     for bytes in [&b"\0asm\x01\0\0\0"[..], b"#!/bin/sh\n", b"", b"\x7fELF\x02\x01\x01"] {
         fs::write(&path, bytes)?;
         fleet.backend("mine", json!({"component": path}));
-        for flags in [&["generate"][..], &["generate", "--stale"], &["generate", "--regenerate"]] {
+        for flags in [&["generate"][..], &["generate", "--stale"], &["generate", "--regenerate", "--yes"]] {
             fleet.run(flags)?.ends(1);
             assert_eq!(fleet.stored()?, before, "{bytes:?} {flags:?}");
         }
@@ -295,7 +295,7 @@ fn a_planted_link_is_not_followed() -> Result<()> {
     let slice = fleet.path().join("secrets/per-machine/web1/a");
     fs::remove_file(slice.join("secret.age"))?;
     std::os::unix::fs::symlink("/etc/passwd", slice.join("secret.age"))?;
-    let ran = fleet.run(["--json", "generate", "--regenerate"])?.ends(1);
+    let ran = fleet.run(["--json", "generate", "--regenerate", "--yes"])?.ends(1);
     assert_eq!(ran.state("per-machine/web1/a"), "error");
     fs::remove_dir_all(fleet.path().join("secrets"))?;
     let outside = tempfile::tempdir()?;
@@ -311,7 +311,7 @@ fn a_crash_at_any_step_of_a_commit_loses_and_mixes_nothing() -> Result<()> {
     fleet.run(["generate"])?.ends(0);
     let mut old = fleet.stored()?;
     for step in 1..500 {
-        let ran = fleet.run(["--crash-at", &step.to_string(), "generate", "--regenerate"])?;
+        let ran = fleet.run(["--crash-at", &step.to_string(), "generate", "--regenerate", "--yes"])?;
         let now = fleet.stored()?;
         if ran.status == Some(0) {
             assert!(step > 5, "a commit has steps");

@@ -181,7 +181,7 @@ fn a_secret_that_is_made_again_and_one_that_a_person_types_are_no_free_ones() ->
     fs::remove_dir_all(slice(&fleet, "per-machine/web1/attic"))?;
     fleet.run(generate(&admin, &[]))?.ends(1).says("--accept-reading");
     assert!(!slice(&fleet, "per-machine/web1/x").exists());
-    fleet.run(generate(&admin, &["--regenerate"]))?.ends(1).says("--accept-reading");
+    fleet.run(generate(&admin, &["--regenerate", "--yes"]))?.ends(1).says("--accept-reading");
     assert!(!slice(&fleet, "per-machine/web1/x").exists());
     let typed = fleet.generator("typed", "#!/bin/bash\ncp $prompts/word $out/env\n")?;
     let typed = json!({"backend": "agenix", "files": {"env": {}}, "prompts": {"word": {}}, "generator": typed});
@@ -203,7 +203,7 @@ fn what_is_made_for_the_first_time_goes_on_unasked() -> Result<()> {
     let fleet = fleet.machine("web1", &json!({"attic": attic, "x": x}))?;
     fleet.run(["generate"])?.ends(0).never_says("wants to read");
     // Nobody agreed to anything by that.
-    fleet.run(["generate", "--regenerate"])?.ends(1).says("--accept-reading");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-reading");
     Ok(())
 }
 
@@ -291,7 +291,7 @@ fn set(fleet: &Fleet, file: &str) -> Result<artifacts_tests::fleet::Ran> {
 /// Whether `two` would be given to everybody without a question.
 fn asks_about_two(fleet: &Fleet) -> Result<()> {
     set(fleet, "two")?.ends(1).says("everybody, in plain text");
-    fleet.run(["generate", "--regenerate"])?.ends(1).says("everybody, in plain text");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("everybody, in plain text");
     fleet.run(["generate", "--stale"])?.says("everybody, in plain text");
     assert!(!slice(fleet, "per-machine/web1/trio/public").exists());
     Ok(())
@@ -380,7 +380,7 @@ fn a_memory_of_what_was_sealed_that_others_can_write_opens_and_seals_nothing() -
     let memory = state(&fleet, "sealed");
     fs::set_permissions(&memory, fs::Permissions::from_mode(0o777))?;
     fleet.run(["-i", &admin, "get", "attic", "env"])?.ends(1).says("can be written by others");
-    fleet.run(["generate", "--regenerate"])?.ends(1).says("can be written by others");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("can be written by others");
     fs::set_permissions(&memory, fs::Permissions::from_mode(0o700))?;
     fs::write(memory.join("headers"), "x\n")?;
     fleet.run(["-i", &admin, "get", "attic", "env"])?.ends(1).says("is damaged");

@@ -3,9 +3,10 @@
 use artifacts_nix::{Flake, TargetRef};
 use artifacts_plan::State;
 use artifacts_report::{Failure, Report, Row};
-use artifacts_spec::{InstanceName, Name, Spec, Target, TargetKind};
+use artifacts_spec::{Spec, Target, TargetKind};
 
 use crate::args::Global;
+use crate::declarations::instance;
 use crate::environment::Environment;
 use crate::rooms::Run;
 
@@ -45,21 +46,13 @@ const AWAITED: &str = "is not there yet; run:";
 fn reason(flake: &Flake<'_>, spec: &Spec, name: &str) -> Option<String> {
     let (target, artifact) = spec.targets.iter().find_map(|target| {
         let mut blocked = target.artifacts.iter().filter(|(_, artifact)| artifact.blocked);
-        let (artifact, _) = blocked.find(|(artifact, declared)| instance(target, artifact, declared.shared) == name)?;
+        let (artifact, _) =
+            blocked.find(|(artifact, declared)| instance(target, artifact, declared).to_string() == name)?;
         Some((exported(flake, target)?, artifact))
     })?;
     let why = flake.why_blocked(&target, artifact.as_str()).ok()?;
     let first = why.lines().next().unwrap_or_default();
     Some(first.trim_start_matches("artifacts: ").to_owned())
-}
-
-fn instance(target: &Target, artifact: &Name, shared: bool) -> String {
-    let name = if shared {
-        InstanceName::Shared { artifact: artifact.clone() }
-    } else {
-        InstanceName::of(target.kind, target.name.clone(), artifact.clone())
-    };
-    name.to_string()
 }
 
 /// What the flake exports that has the target: itself, or the machine that a user is in.

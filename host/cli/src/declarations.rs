@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use artifacts_nix::{Evaluation, Flake, Nix, Problem, TargetRef};
 use artifacts_plan::{Selector, TargetName};
 use artifacts_report::Failure;
-use artifacts_spec::{Component, InstanceName, Spec};
+use artifacts_spec::{Artifact, Component, InstanceName, Name, Spec, Target};
 
 use crate::args::Global;
 
@@ -19,8 +19,9 @@ pub struct Declarations {
     pub spec: Spec,
     /// The checkout that holds the storages.
     pub root: PathBuf,
-    /// Targets that did not evaluate, and faults of the declarations that Nix found.
-    pub failures: Vec<Failure>,
+    /// Targets that did not evaluate, and faults of the declarations that Nix found, each with the instances that have it; none
+    /// when it is the target's.
+    pub failures: Vec<(Vec<InstanceName>, Failure)>,
     /// Targets that did not evaluate: what they declare is not known.
     pub unevaluated: Vec<TargetName>,
     /// What Nix warns of.
@@ -115,7 +116,8 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
         .map(|f| Failure::new(format!("{} {}", f.kind.as_str(), f.name), f.error.to_string()).help(f.error.help()));
     let (warnings, faults): (Vec<&Problem>, Vec<&Problem>) = evaluation.problems.iter().partition(|p| p.warning);
     let names = evaluation.failures.iter().map(|f| (f.kind, f.name.clone())).collect();
-    let failures = unevaluated.chain(faults.into_iter().map(problem)).collect();
+    let faults = faults.into_iter().map(|fault| (about(&evaluation.spec, fault), problem(fault)));
+    let failures = unevaluated.map(|failure| (Vec::new(), failure)).chain(faults).collect();
     let warnings = warnings.into_iter().map(problem).collect();
     let root = match &global.root {
         Some(root) => root.clone(),
@@ -150,6 +152,26 @@ fn reach_shared(spec: &Spec, selectors: &[Selector]) -> bool {
     let (chosen, _) = artifacts_plan::select(&instances.keys().collect(), selectors);
     let reach = artifacts_plan::reach(&instances, &chosen);
     reach.iter().any(|name| matches!(name, InstanceName::Shared { .. }))
+}
+
+/// The instance of a target's artifact.
+pub fn instance(target: &Target, artifact: &Name, declared: &Artifact) -> InstanceName {
+    if declared.shared {
+        InstanceName::Shared { artifact: artifact.clone() }
+    } else {
+        InstanceName::of(target.kind, target.name.clone(), artifact.clone())
+    }
+}
+
+/// The instances that have a fault.
+fn about(spec: &Spec, fault: &Problem) -> Vec<InstanceName> {
+    let target = spec.targets.iter().find(|one| (one.kind, &one.name) == (fault.kind, &fault.target));
+    let named = |name: &String| {
+        let target = target?;
+        let (artifact, declared) = target.artifacts.iter().find(|(artifact, _)| artifact.as_str() == name)?;
+        Some(instance(target, artifact, declared))
+    };
+    fault.artifacts.iter().filter_map(named).collect()
 }
 
 fn problem(problem: &Problem) -> Failure {

@@ -31,7 +31,8 @@ pub struct Run {
     pub ordered: Vec<InstanceName>,
     spec: Spec,
     root: Root,
-    errors: Vec<(Option<InstanceName>, Failure)>,
+    /// Each with the instances that have it; none when it is no matter which are meant.
+    errors: Vec<(Vec<InstanceName>, Failure)>,
     unevaluated: Vec<TargetName>,
     now: SystemTime,
     trust: Trust,
@@ -97,11 +98,10 @@ impl Run {
         let root = Root::open(&declarations.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let resolved = artifacts_plan::instances(&declarations.spec, Some(&Environment::system()));
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
-        let undeclared = declarations.failures.into_iter().map(|failure| (None, failure));
-        let problems = resolved.problems.into_iter().chain(looped);
-        let problems = problems.map(|p| (Some(p.instance.clone()), artifacts_flow::declared(p)));
-        let errors: Vec<_> = undeclared.chain(problems).collect();
-        let faulty: BTreeSet<&InstanceName> = errors.iter().filter_map(|(name, _)| name.as_ref()).collect();
+        let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
+        let faulty: BTreeSet<InstanceName> = problems.iter().map(|problem| problem.instance.clone()).collect();
+        let problems = problems.into_iter().map(|p| (vec![p.instance.clone()], artifacts_flow::declared(p)));
+        let errors = declarations.failures.into_iter().chain(problems).collect();
         let instances = resolved.instances.into_iter().filter(|(name, _)| !faulty.contains(name)).collect();
         Ok(Self {
             instances,
@@ -123,10 +123,11 @@ impl Run {
 
     /// What the selectors mean; one that means nothing is an error.
     pub fn choose(&self, selectors: &[Selector]) -> Chosen {
-        let faulty = self.errors.iter().filter_map(|(name, _)| name.as_ref());
+        let faulty = self.errors.iter().flat_map(|(names, _)| names);
         let all: BTreeSet<&InstanceName> = self.instances.keys().chain(faulty).collect();
         let (names, idle) = artifacts_plan::select(&all, selectors);
-        let declared = self.errors.iter().filter(|(name, _)| name.as_ref().is_none_or(|name| names.contains(name)));
+        let meant = |of: &[InstanceName]| of.is_empty() || of.iter().any(|name| names.contains(name));
+        let declared = self.errors.iter().filter(|(of, _)| meant(of));
         let idle = idle.iter().map(|selector| {
             let prefix = Selector::new(format!("{selector}/"));
             let help = if all.iter().any(|name| prefix.matches(name)) {

@@ -99,8 +99,8 @@ pub fn admit(
     (admitted, faults)
 }
 
-/// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, and whatever
-/// depends on that.
+/// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, what cannot be told
+/// and is not stored, and whatever depends on one of those.
 pub fn waiting(
     instances: &BTreeMap<InstanceName, Instance>,
     ordered: &[InstanceName],
@@ -120,5 +120,10 @@ pub fn waiting(
 }
 
 fn waits(found: &Found) -> bool {
-    found.state == State::Blocked
+    match found.state {
+        State::Blocked => true,
+        // What lies there can be read, whatever is wrong with what is declared now.
+        State::Error(_) => found.fingerprint.is_none(),
+        _ => false,
+    }
 }

@@ -44,8 +44,8 @@ pub struct Problem {
     pub kind: TargetKind,
     /// The target.
     pub target: Name,
-    /// The artifact that has it, if it is one's alone.
-    pub artifact: Option<String>,
+    /// The artifacts that have it; none when it is the target's own.
+    pub artifacts: Vec<String>,
     /// The option, the fault and the remedy.
     pub message: String,
     /// Whether a deployment goes on.
@@ -73,7 +73,8 @@ struct Problems {
 
 #[derive(Deserialize)]
 struct RawProblem {
-    artifact: Option<String>,
+    #[serde(default)]
+    artifacts: Vec<String>,
     message: String,
     #[serde(default)]
     warning: bool,
@@ -196,7 +197,7 @@ fn part(target: &TargetRef, value: Value) -> Result<Part, Error> {
         raw.problems.into_iter().map(|raw| Problem {
             kind: target.kind,
             target: target.name.clone(),
-            artifact: raw.artifact,
+            artifacts: raw.artifacts,
             message: raw.message,
             warning: raw.warning,
         })

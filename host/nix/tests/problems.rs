@@ -326,7 +326,7 @@ fn a_blocked_artifact_hides_no_fault_of_another_one() {
         r#"artifacts.store.good.files.f.path = throw "not yet"; artifacts.store.bare.files.f = { };"#,
     ));
     let problems = bench.evaluate().problems;
-    assert!(problems.iter().any(|problem| problem.artifact.as_deref() == Some("bare")), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.artifacts == ["bare"]), "{problems:?}");
 }
 
 #[test]
@@ -337,8 +337,8 @@ fn a_throwing_backend_and_computed_file_names_hide_no_fault_of_another_artifact(
             artifacts.store.twin = { inherit generator; files.f.path = \"/run/artifacts/good/f\"; };";
         bench.flake(&faulty("web1", &format!("{bare} artifacts.store.blocked = {{ inherit generator; {blocked} }};")));
         let problems = bench.evaluate().problems;
-        let of: Vec<_> = problems.iter().filter_map(|problem| problem.artifact.as_deref()).collect();
-        assert_eq!(of, ["bare", "good"], "{blocked}: {problems:?}");
+        let of: Vec<_> = problems.iter().flat_map(|problem| &problem.artifacts).collect();
+        assert_eq!(of, ["bare", "good", "twin"], "{blocked}: {problems:?}");
         // What brings files onto the target leaves none out.
         assert!(bench.try_eval("nixosConfigurations.web1.config.system.build.toplevel.drvPath").is_err(), "{blocked}");
     }
@@ -347,7 +347,7 @@ fn a_throwing_backend_and_computed_file_names_hide_no_fault_of_another_artifact(
 #[test]
 fn faults_that_cannot_be_found_do_not_pass_for_none() {
     let bench = Bench::new();
-    let broken = r#"artifacts.problems = [ { artifact = null; warning = false; message = throw "broken"; } ];"#;
+    let broken = r#"artifacts.problems = [ { artifacts = [ ]; warning = false; message = throw "broken"; } ];"#;
     bench.flake(&faulty("web1", broken));
     let problems = bench.evaluate().problems;
     let [problem] = problems.as_slice() else { panic!("{problems:?}") };

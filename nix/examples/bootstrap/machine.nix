@@ -1,12 +1,10 @@
 # The machine's own key is made before the machine is there, by the same command as everything else.
 #
-#     artifacts generate host-key
 #     artifacts generate
 #     artifacts export web1 "$XDG_RUNTIME_DIR/web1"
 #     nixos-anywhere --extra-files "$XDG_RUNTIME_DIR/web1" --flake .#web1 root@web1
 #
-# The first makes the key and ends with status 1 all the same: it also says that the rest has no reader yet. The second shows the
-# new public key as a reader who joins, and asks.
+# The first makes the key, evaluates again with its public half, shows that as a reader who joins, asks, and makes the rest.
 #
 # The machine boots with its key in place, reads what is encrypted to it, and needs no second rebuild.
 { pkgs, config, ... }:

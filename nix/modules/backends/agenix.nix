@@ -30,7 +30,7 @@ let
     // keys.ownership file;
 
   otherStorage = lib.optional (cfg.flakeStoreDir != null && baseNameOf cfg.flakeStoreDir != slices.storage "agenix") (
-    keys.problem null "artifacts.config.agenix.flakeStoreDir: the folder is not named `${slices.storage "agenix"}`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name"
+    keys.problem [ ] "artifacts.config.agenix.flakeStoreDir: the folder is not named `${slices.storage "agenix"}`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name"
   );
 in
 {

@@ -13,8 +13,9 @@ let
   slices = config.artifacts._lib;
   option = "artifacts.config.${backend}";
 
-  problem = artifact: message: {
-    inherit artifact message;
+  # Of these artifacts, by name; of the target when there are none.
+  problem = artifacts: message: {
+    inherit artifacts message;
     warning = false;
   };
   label = artifact: lib.showOption [ "artifacts" "store" artifact.name ];
@@ -31,7 +32,7 @@ let
 
   unreadable =
     key:
-    problem null "${option}.${key}, so nothing can be encrypted for it: set it, for ${lib.concatMapStringsSep ", " label forTarget}";
+    problem (map (artifact: artifact.name) forTarget) "${option}.${key}, so nothing can be encrypted for it: set it, for ${lib.concatMapStringsSep ", " label forTarget}";
   noTargetKey =
     lib.optional (hasHostKey && cfg.publicHostKey == null && forTarget != [ ]) (
       unreadable "publicHostKey: the machine's public key is not set"
@@ -44,7 +45,7 @@ let
     artifact:
     map (
       file:
-      problem artifact.name "${label artifact}.files.${file.name}.deploy: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
+      problem [ artifact.name ] "${label artifact}.files.${file.name}.deploy: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
     ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
 
   hasHostKey = slices.kind != "home-manager";
@@ -55,7 +56,7 @@ let
     home-manager = "homeManagerModules";
   };
   noTool = lib.optional (!imported && !(config.artifacts.rendering ? ${backend}) && forTarget != [ ]) (
-    problem null "${option}: ${tool} is not imported here, so nothing brings its files onto the target: import ${tool}.${output.${slices.kind}}.${module}, for ${lib.concatMapStringsSep ", " label forTarget}"
+    problem (map (artifact: artifact.name) forTarget) "${option}: ${tool} is not imported here, so nothing brings its files onto the target: import ${tool}.${output.${slices.kind}}.${module}, for ${lib.concatMapStringsSep ", " label forTarget}"
   );
 in
 {

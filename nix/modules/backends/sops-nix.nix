@@ -55,7 +55,7 @@ let
   rsa = lib.hasPrefix "ssh-rsa ";
   useless =
     key:
-    keys.problem null "artifacts.config.sops-nix.${key}: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient";
+    keys.problem [ ] "artifacts.config.sops-nix.${key}: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient";
   rsaOnly =
     lib.optional (onMachine && cfg.publicHostKey != null && rsa cfg.publicHostKey) (useless "publicHostKey")
     ++ lib.optional (!onMachine && cfg.publicUserKeys != [ ] && lib.all rsa cfg.publicUserKeys) (
@@ -67,14 +67,14 @@ let
     artifact:
     map (
       file:
-      keys.problem artifact.name "${keys.label artifact}.files.${file.name}.owner: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
+      keys.problem [ artifact.name ] "${keys.label artifact}.files.${file.name}.owner: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
     ) (lib.filter (file: file.neededFor == "users" && (file.owner or "root" != "root" || file.group or slices.rootGroup != slices.rootGroup)) (keys.deployed artifact));
 
   reserved =
     artifact:
     map (
       file:
-      keys.problem artifact.name "${keys.label artifact}.files.${file.name}: a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+      keys.problem [ artifact.name ] "${keys.label artifact}.files.${file.name}: a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
     ) (
       lib.filter (
         file: cfg.format != "binary" && (lib.elem file.name [ "sops" "<<" ] || lib.hasSuffix "_unencrypted" file.name)

@@ -66,7 +66,7 @@ let
   option = path: lib.showOption ([ "artifacts" ] ++ path);
   problem =
     artifact: path: text: {
-      artifact = artifact.name;
+      artifacts = [ artifact.name ];
       message = "${option path}: ${text}";
       warning = false;
     };
@@ -196,6 +196,9 @@ let
             "path"
           ]
           "`${first.path}` is the path of ${lib.concatMapStringsSep " and " label same}; give each its own"
+        // {
+          artifacts = lib.unique (map (one: one.artifact.name) same);
+        }
       )
     ) (lib.attrValues byPath);
 
@@ -219,7 +222,7 @@ in
       type = types.listOf types.raw;
       internal = true;
       default = [ ];
-      description = "Faults of the declarations: `artifact`, `message`, and `warning` if it is none that stops anything.";
+      description = "Faults of the declarations: `artifacts` (those that have it, by name; none when it is the target's), `message`, and `warning` if it is none that stops anything.";
     };
 
     expected = mkOption {

@@ -17,6 +17,7 @@ use crate::output::Output;
 use crate::rooms::Run;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
     /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
     #[arg(value_name = "SELECTOR")]
@@ -27,6 +28,9 @@ pub struct Options {
     /// Make everything again, present or not; the old secrets are replaced
     #[arg(long)]
     regenerate: bool,
+    /// Do not ask before everything is made again
+    #[arg(long)]
+    yes: bool,
     /// Show what would be made, and ask and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -52,8 +56,7 @@ impl Options {
             let declared = std::mem::take(&mut chosen.errors);
             let pass = Pass { options: self, run: &run, global, output, chosen: &chosen };
             match pass.go(&mut whole) {
-                Ok(Made::NewValues) if run.is_ended() => break declared,
-                Ok(Made::NewValues) if whole.is_blocked() || run.is_in_part() => {}
+                Ok(Made::NewValues) if whole.is_open() || run.is_in_part() || !declared.is_empty() => {}
                 Ok(_) => {
                     blocked::explain(&run, global, &mut whole.report);
                     break declared;
@@ -64,7 +67,12 @@ impl Options {
                     break declared;
                 }
             }
-            // What reads a public value that was not there can be evaluated now.
+            if run.is_ended() {
+                let why = "the run was ended before it evaluated again, with the public files that it made";
+                whole.report.errors.push(Failure::new("", why).help(Some("run it again for the rest")));
+                break declared;
+            }
+            // What reads a public value that was not there can be evaluated now, and what was wrong without it is right.
             output.progress("public files were made: evaluating again");
             match run.again(global, evaluated) {
                 Ok(next) => run = next,
@@ -74,7 +82,6 @@ impl Options {
                 }
             }
         };
-        whole.report.errors.splice(0..0, declared);
-        Ok(output.report(&whole.report))
+        Ok(output.report(&whole.end(declared)))
     }
 }

@@ -15,7 +15,7 @@ use super::{Options, Whole};
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::{Chosen, Run};
-use crate::{consent, dry_run, person, writing};
+use crate::{consent, dry_run, person, terminal, writing};
 
 /// So many instances are named in a warning.
 const SHOWN: usize = 10;
@@ -53,6 +53,12 @@ impl Found {
     fn names(&self) -> BTreeSet<InstanceName> {
         self.steps.iter().map(|step| step.name.clone()).collect()
     }
+
+    /// Whether another evaluation could make something else of it.
+    fn is_open(&self, name: &InstanceName) -> bool {
+        let error = self.survey.found.get(name).is_some_and(|found| matches!(found.state, State::Error(_)));
+        error || self.waiting.contains_key(name)
+    }
 }
 
 impl Pass<'_> {
@@ -63,7 +69,7 @@ impl Pass<'_> {
         Run::warn_of_missing_walls(&rooms, self.output);
         self.warn_of_new_secrets(&found);
         let mut report = self.rows(&found);
-        report.errors.extend(found.survey.errors.iter().cloned());
+        whole.looked(&found.survey);
         // What is agreed to from here on does not count as known before.
         let known = self.run.readers()?;
         if self.options.dry_run {
@@ -74,7 +80,7 @@ impl Pass<'_> {
         let sought = found.names();
         let consent = self.admit(&mut rooms, &mut found, &writers, &known, whole, &mut report)?;
         let made = self.make(&mut rooms, &mut found, &consent, &mut writers, whole, &mut report)?;
-        whole.settled.extend(self.chosen.names.iter().filter(|name| !found.waiting.contains_key(*name)).cloned());
+        whole.settled.extend(self.chosen.names.iter().filter(|name| !found.is_open(name)).cloned());
         whole.failed.extend(sought.difference(&made).cloned());
         whole.take(report);
         let public = self.run.instances(&made).any(|instance| instance.public_files().next().is_some());
@@ -196,6 +202,7 @@ impl Pass<'_> {
             let unknown = run.unknown_readers(instance).filter(|_| lies);
             whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
         });
+        self.may_replace(steps, whole, report)?;
         let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
         let (consent, readers) =
             consent::settle(run, global, output, run.instances(&names), survey, Plaintext::New, &[])?;
@@ -212,6 +219,32 @@ impl Pass<'_> {
             self.keep_answered(steps, whole.answers.as_ref(), report);
         }
         Ok(consent)
+    }
+
+    /// Whoever has everything made again is asked once, before what is stored is given up; whoever names it has said so.
+    fn may_replace(&self, steps: &mut Vec<Step>, whole: &mut Whole, report: &mut Report) -> Result<(), Failure> {
+        let Self { options, global, output, .. } = *self;
+        let stored = steps.iter().filter(|step| step.again).count();
+        let asks = options.regenerate && options.selectors.is_empty() && !options.yes && !whole.replaces;
+        if !asks || stored == 0 {
+            return Ok(());
+        }
+        let what = counted(stored, "stored instance");
+        output.note(&format!("{what} would be made again, with new secrets in place of the old ones"));
+        match terminal::confirm(global, "Replace them?")? {
+            Some(true) => {
+                whole.replaces = true;
+                return Ok(());
+            }
+            Some(false) => output.note("nothing was replaced"),
+            None => {
+                let why = format!("there is nobody to ask whether {what} may be made again");
+                let help = "`--dry-run` shows which; name those that are meant, or say `--yes`";
+                report.errors.push(Failure::new("", why).help(Some(help)));
+            }
+        }
+        steps.clear();
+        Ok(())
     }
 
     /// Leaves what needs no answer, or has one, when there is nobody to ask.

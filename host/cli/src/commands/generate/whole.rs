@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use artifacts_flow::Inputs;
+use artifacts_flow::{Inputs, Survey};
 use artifacts_plan::{Instance, State};
 use artifacts_prompt::Answers;
 use artifacts_report::{Failure, Report, Row};
@@ -13,6 +13,10 @@ use artifacts_spec::InstanceName;
 pub struct Whole {
     pub answers: Option<Answers>,
     pub report: Report,
+    /// What could not be told.
+    pub unclear: Vec<Failure>,
+    /// Whether the person agreed that everything is made again.
+    pub replaces: bool,
     /// Whose turn is over.
     pub settled: BTreeSet<InstanceName>,
     pub failed: BTreeSet<InstanceName>,
@@ -21,8 +25,22 @@ pub struct Whole {
 }
 
 impl Whole {
-    pub fn is_blocked(&self) -> bool {
-        self.report.instances.iter().any(|row| row.state == State::Blocked)
+    /// Whether another evaluation could change anything: something is blocked, or could not be told.
+    pub fn is_open(&self) -> bool {
+        !self.unclear.is_empty() || self.report.instances.iter().any(|row| row.state == State::Blocked)
+    }
+
+    /// What a later look finds takes the place of what an earlier one did.
+    pub fn looked(&mut self, survey: &Survey) {
+        let again: BTreeSet<String> = survey.found.keys().map(ToString::to_string).collect();
+        self.unclear.retain(|failure| !again.contains(&failure.subject));
+        self.unclear.extend(survey.errors.iter().cloned());
+    }
+
+    /// The report of it all, with what is wrong with the declarations by now.
+    pub fn end(self, declared: Vec<Failure>) -> Report {
+        let errors = declared.into_iter().chain(self.unclear).chain(self.report.errors).collect();
+        Report { errors, ..self.report }
     }
 
     /// What failed once in a run is not tried again, even where something that could be evaluated only later depends on it.
