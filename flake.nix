@@ -29,44 +29,42 @@
       pkgsFor = system: nixpkgs.legacyPackages.${system}.extend rust-overlay.overlays.default;
       built = system: (pkgsFor system).callPackage ./nix/packages { };
 
-      # The programs that a target runs are this project's own. The key has it count once, however often it is imported.
-      withPrograms = kind: module: {
-        key = "artifacts/${kind}";
-        imports = [
-          module
-          (
-            { pkgs, ... }:
-            {
-              artifacts.programs = lib.mapAttrs (_: lib.mkDefault) {
-                inherit (self.packages.${pkgs.stdenv.hostPlatform.system} or { artifacts = null; artifacts-target = null; })
-                  artifacts
-                  artifacts-target
-                  ;
-              };
-            }
-          )
-        ];
-      };
+      # The programs that a target runs are this project's own.
+      programs =
+        { pkgs, ... }:
+        {
+          artifacts.programs = lib.mapAttrs (_: lib.mkDefault) {
+            inherit (self.packages.${pkgs.stdenv.hostPlatform.system} or { artifacts = null; artifacts-target = null; })
+              artifacts
+              artifacts-target
+              ;
+          };
+        };
 
-      # `nix flake check` of older Nix takes no path for a module.
-      module = file: { imports = [ file ]; };
-      backends = {
-        agenix = module ./nix/modules/backends/agenix.nix;
-        sops-nix = module ./nix/modules/backends/sops-nix.nix;
-      };
+      # The modules of a kind of target: `default`, and each backend alone. The keys have each count once, however often and with
+      # whatever others it is imported.
+      modulesFor =
+        kind: more:
+        let
+          module = name: imports: {
+            key = "artifacts/${kind}/${name}";
+            inherit imports;
+          };
+          base = module "base" ([ ./nix/modules/base/${kind}.nix ] ++ more);
+          backends = lib.genAttrs [ "agenix" "sops-nix" ] (
+            name:
+            module name [
+              ./nix/modules/backends/${name}.nix
+              base
+            ]
+          );
+        in
+        backends // { default = module "default" (lib.attrValues backends); };
     in
     {
-      nixosModules = backends // {
-        default = withPrograms "nixos" ./nix/modules/nixos.nix;
-      };
-
-      homeModules = backends // {
-        default = withPrograms "home-manager" ./nix/modules/home-manager.nix;
-      };
-
-      darwinModules = backends // {
-        default = module ./nix/modules/darwin.nix;
-      };
+      nixosModules = modulesFor "nixos" [ programs ];
+      homeModules = modulesFor "home-manager" [ programs ];
+      darwinModules = modulesFor "darwin" [ ];
 
       lib = import ./nix/lib;
 

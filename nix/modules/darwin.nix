@@ -1,7 +1,7 @@
-# artifacts for a macOS machine under nix-darwin.
+# artifacts for a macOS machine under nix-darwin, with every bundled backend.
 {
   imports = [
-    (import ./core "darwin")
+    ./base/darwin.nix
     ./backends/agenix.nix
     ./backends/sops-nix.nix
   ];

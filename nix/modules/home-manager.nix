@@ -1,10 +1,8 @@
-# artifacts for a user under Home Manager, standalone or inside NixOS or nix-darwin.
+# artifacts for a user under Home Manager, standalone or inside NixOS or nix-darwin, with every bundled backend.
 {
   imports = [
-    (import ./core "home-manager")
+    ./base/home-manager.nix
     ./backends/agenix.nix
     ./backends/sops-nix.nix
-    ./backends/dummy.nix
-    ./units/home-manager.nix
   ];
 }

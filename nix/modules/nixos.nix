@@ -1,10 +1,8 @@
-# artifacts for a NixOS machine.
+# artifacts for a NixOS machine, with every bundled backend.
 {
   imports = [
-    (import ./core "nixos")
+    ./base/nixos.nix
     ./backends/agenix.nix
     ./backends/sops-nix.nix
-    ./backends/dummy.nix
-    ./units/nixos.nix
   ];
 }

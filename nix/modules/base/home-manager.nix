@@ -1,0 +1,8 @@
+# What artifacts needs for a user under Home Manager, whatever the backends.
+{
+  imports = [
+    (import ../core "home-manager")
+    ../backends/dummy.nix
+    ../units/home-manager.nix
+  ];
+}
