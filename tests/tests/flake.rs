@@ -145,6 +145,29 @@ fn a_flake_without_artifacts_says_so() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn the_nix_store_is_never_written_to() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    // nixos-artifacts' option takes over the folder that it is in, which is the store itself for an input.
+    let input = "artifacts.config.agenix.flakeStoreDir = inputs.agenix;";
+    checkout.flake(&machine("web1", &key, input).replace("artifacts.root = ./.;", ""))?;
+    for arguments in [&["status"] as &[&str], &["generate"], &["--root", ".", "generate"]] {
+        let ran =
+            checkout.run(arguments)?.ends(1).says("artifacts.config.agenix.flakeStoreDir: it is the whole of a flake");
+        ran.says("set artifacts.root to that flake").never_says("made per-machine");
+    }
+    let store = nix::nix(&checkout.path(), &["eval", "--raw", "--expr", "builtins.storeDir"])?;
+    checkout.flake(&machine("web1", &key, ""))?;
+    let source = nix::nix(&checkout.path(), &["eval", "--raw", ".#nixosConfigurations.web1.config.artifacts.root"])?;
+    for root in [store.trim(), source.trim()] {
+        checkout.run(&["--root", root, "generate"])?.ends(1).says("in the Nix store, where nothing is written");
+        assert!(!std::path::Path::new(root).join("secrets").exists());
+    }
+    assert!(!checkout.path().join("secrets").exists());
+    Ok(())
+}
+
 /// Puts another program in front of the real Nix; it finds that as `$REAL`.
 fn with_nix(checkout: &Checkout, script: &str) -> Result<artifacts_tests::fleet::Ran> {
     let tools = tempfile::tempdir()?;

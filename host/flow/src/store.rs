@@ -67,6 +67,13 @@ fn storage_of(instance: &Instance, registry: &Registry) -> Option<String> {
 }
 
 fn lock(rooms: &Rooms<'_>, name: &str, options: &Options) -> Result<Writer, Failure> {
+    // Who may write there, as root may, would change what Nix takes for fixed.
+    let root = rooms.root.path();
+    if rooms.nix.is_in_store(root) {
+        let why = format!("the checkout {} is in the Nix store, where nothing is written", root.display());
+        return Err(Failure::new(format!("storage {name}"), why)
+            .help(Some("name a checkout of it with --root DIR, and set artifacts.root to the folder that Nix reads")));
+    }
     let storage = Storage::open(rooms.root, name);
     storage
         .and_then(|storage| storage.lock(options.clone()))

@@ -129,3 +129,31 @@ fn options_of_nixos_artifacts_agenix() {
     assert_eq!(evaluation.spec.root, Some(bench.source()));
     assert_eq!(evaluation.spec.targets[0].name.as_str(), "web1");
 }
+
+#[test]
+fn the_folder_that_a_whole_flake_is_in_is_no_root() {
+    let bench = Bench::new();
+    let of = |root: &str| {
+        machine(
+            "web1",
+            &format!(
+                "{AGENIX} ({{ lib, ... }}: {{ artifacts.root = {root}; artifacts.config.agenix.flakeStoreDir = inputs.agenix; }})"
+            ),
+        )
+    };
+    let message = "artifacts.config.agenix.flakeStoreDir: it is the whole of a flake, so that the folder it is in is the Nix store; \
+                   let the files be in a folder `secrets` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name \
+                   its checkout with --root where it is another flake";
+    bench.flake(&of("lib.mkOverride 1001 null"));
+    let evaluation = bench.evaluate();
+    let error = evaluation.failures[0].error.to_string();
+    assert!(error.contains(message) && evaluation.spec.targets.is_empty(), "{error}");
+    let error =
+        bench.try_eval("nixosConfigurations.web1.config.system.build.toplevel.drvPath").unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+    // Beside a root that is set it fails nothing, and is a fault all the same.
+    bench.flake(&of("lib.mkForce ./."));
+    let evaluation = bench.evaluate();
+    assert_eq!((evaluation.spec.root, evaluation.problems.len()), (Some(bench.source()), 1));
+    assert_eq!(evaluation.problems[0].message, message);
+}

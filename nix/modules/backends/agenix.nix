@@ -29,9 +29,16 @@ let
     }
     // keys.ownership file;
 
-  otherStorage = lib.optional (cfg.flakeStoreDir != null && baseNameOf cfg.flakeStoreDir != slices.storage "agenix") (
-    keys.problem [ ] "artifacts.config.agenix.flakeStoreDir: the folder is not named `${slices.storage "agenix"}`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name"
-  );
+  # A flake's top folder, as an input is: what it is in is the store itself.
+  isTop = dirOf (toString cfg.flakeStoreDir) == builtins.storeDir;
+  storage = slices.storage "agenix";
+  otherStorage = "artifacts.config.agenix.flakeStoreDir: "
+    + (
+      if isTop then
+        "it is the whole of a flake, so that the folder it is in is the Nix store; let the files be in a folder `${storage}` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name its checkout with --root where it is another flake"
+      else
+        "the folder is not named `${storage}`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name"
+    );
 in
 {
   options.artifacts.config.agenix = keys.options // {
@@ -73,12 +80,18 @@ in
 
   config = lib.mkMerge [
     {
-      artifacts.problems = keys.problems ++ otherStorage;
+      artifacts.problems =
+        keys.problems
+        ++ lib.optional (cfg.flakeStoreDir != null && baseNameOf cfg.flakeStoreDir != storage) (
+          keys.problem [ ] otherStorage
+        );
       artifacts.target = lib.mkMerge [
         (lib.mkIf (cfg.machineName != null) (lib.mkDefault cfg.machineName))
         (lib.mkIf (cfg.username != null) (lib.mkDefault cfg.username))
       ];
-      artifacts.root = lib.mkIf (cfg.flakeStoreDir != null) (lib.mkDefault (dirOf cfg.flakeStoreDir));
+      artifacts.root = lib.mkIf (cfg.flakeStoreDir != null) (
+        lib.mkDefault (if isTop then throw "artifacts: ${otherStorage}" else dirOf cfg.flakeStoreDir)
+      );
     }
     (lib.optionalAttrs (options ? age) {
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {
