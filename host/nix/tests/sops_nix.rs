@@ -194,3 +194,59 @@ fn moving_an_artifact_is_one_word() {
         assert_eq!(bench.eval_json(config, count), json!([age, sops]));
     }
 }
+
+#[test]
+fn a_percent_sign_in_a_users_path_is_one_and_the_runtime_folder_is_what_sops_nix_calls_it() {
+    let bench = Bench::new();
+    bench.flake(
+        r#"homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {
+          pkgs = nixpkgs.legacyPackages.x86_64-linux;
+          modules = [ inputs.artifacts.homeModules.default inputs.sops-nix.homeManagerModules.sops inputs.agenix.homeManagerModules.default
+            { home.username = "alice"; home.homeDirectory = "/home/alice"; artifacts.root = ./.; artifacts.default.backend = "sops-nix";
+              artifacts.store."50%rate".files.f = { };
+              artifacts.store.a.files = { plain.path = "/x/%r/%%y"; spelled.path = "\${XDG_RUNTIME_DIR}/%r";
+                short.path = "$XDG_RUNTIME_DIR/x"; sops.path = "%r/%d"; like.path = "/%rest/a"; };
+              artifacts.store.b = { backend = "agenix"; files.f.path = "%r/%x"; files.g.path = "/50%r"; }; } ]; };"#,
+    );
+    let paths = |tool: &str| {
+        let secrets = format!("homeConfigurations.alice.config.{tool}.secrets");
+        bench.eval_json(&secrets, "builtins.mapAttrs (_: s: s.path)")
+    };
+    assert_eq!(
+        paths("sops"),
+        json!({ "50%rate/f": "/home/alice/.local/state/artifacts/50%%rate/f", "a/like": "/%%rest/a", "a/plain": "/x/%%r/%%%%y",
+                "a/short": "%r/x", "a/sops": "%r/%%d", "a/spelled": "%r/%%r" })
+    );
+    assert_eq!(paths("age"), json!({ "b/f": "${XDG_RUNTIME_DIR}/%x", "b/g": "/50%r" }));
+    // A machine's files are at the path as it is.
+    bench.flake(&machine("web1", &format!(r#"{SOPS} {{ artifacts.store.a.files.f.path = "/x/%r"; }}"#)));
+    assert_eq!(bench.eval_json(SECRETS, "builtins.mapAttrs (_: s: s.path)"), json!({ "a/f": "/x/%r" }));
+}
+
+/// The options of a sops-nix that takes owners by name only.
+const OLD: &str = r#"({ lib, config, ... }: { options.sops.secrets = lib.mkOption { default = { }; type = lib.types.attrsOf (lib.types.submodule {
+  options = lib.genAttrs [ "sopsFile" "format" "key" "path" "mode" "neededForUsers" "restartUnits" "reloadUnits" ] (_: lib.mkOption { })
+    // lib.genAttrs [ "owner" "group" ] (_: lib.mkOption { type = lib.types.str; }); }); }; })"#;
+
+#[test]
+fn a_sops_nix_that_takes_no_numbers() {
+    let bench = Bench::new();
+    let of = |owner: &str| {
+        machine(
+            "web1",
+            &format!(
+                r#"{OLD} ({{ pkgs, ... }}: {{ artifacts.default.backend = "sops-nix"; artifacts.config.sops-nix.publicHostKey = "age1host";
+                  users.users.x = {{ }}; users.groups.x = {{ }};
+                  artifacts.store.a = {{ files."f.g" = {{ {owner} }}; generator = pkgs.writers.writeBash "g" "true"; }}; }})"#
+            ),
+        )
+    };
+    bench.flake(&of(r#"owner = "x"; group = "x";"#));
+    let owner = bench.eval_json(SECRETS, "s: { inherit (s.\"a/f.g\") owner group; }");
+    assert_eq!((owner, bench.evaluate().problems), (json!({ "owner": "x", "group": "x" }), vec![]));
+    bench.flake(&of(r#"owner = "1000"; group = "x";"#));
+    let problems = bench.evaluate().problems;
+    let said = "artifacts.store.a.files.\"f.g\".owner: `1000`: this version of sops-nix takes no numbers; write a name, or take a \
+                newer sops-nix";
+    assert!(matches!(problems.as_slice(), [one] if one.message == said && !one.warning), "{problems:?}");
+}

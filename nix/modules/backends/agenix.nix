@@ -25,7 +25,8 @@ let
     artifact: file:
     {
       file = slices.storePath artifact (stored file);
-      inherit (file) path mode;
+      inherit (file) mode;
+      path = slices.spelled file.path;
     }
     // keys.ownership file;
 

@@ -13,12 +13,9 @@ let
   slices = config.artifacts._lib;
   option = "artifacts.config.${backend}";
 
-  # Of these artifacts, by name; of the target when there are none.
-  problem = artifacts: message: {
-    inherit artifacts message;
-    warning = false;
-  };
-  label = artifact: lib.showOption [ "artifacts" "store" artifact.name ];
+  inherit (slices) problem;
+  inherit (slices) optionOf;
+  label = artifact: optionOf artifact [ ];
 
   mine = lib.filter (artifact: artifact.backend == backend) (lib.attrValues config.artifacts.store);
   # Those whose backend can be told: faults are looked for in these, since one that throws must not hide those of the others.
@@ -45,7 +42,7 @@ let
     artifact:
     map (
       file:
-      problem [ artifact.name ] "${label artifact}.files.${file.name}.deploy: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
+      problem [ artifact.name ] "${optionOf artifact [ "files" file.name "deploy" ]}: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
     ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
 
   hasHostKey = slices.kind != "home-manager";
@@ -64,7 +61,7 @@ in
     cfg
     slices
     problem
-    label
+    optionOf
     mine
     certain
     ofEach

@@ -23,21 +23,40 @@ let
   onMachine = slices.kind != "home-manager";
   onNixos = slices.kind == "nixos";
 
-  # It looks names up, and takes numbers apart from them.
+  # For a user it puts the runtime folder in the place of `%r`, anywhere, and a `%` in that of `%%`. It knows no variable.
+  placed =
+    path:
+    let
+      below = slices.belowRuntime path;
+      plain = builtins.replaceStrings [ "%" ] [ "%%" ];
+    in
+    if onMachine then path else if below == null then plain path else "%r/${plain below}";
+
+  # It looks names up, and takes numbers apart from them; older versions take none.
+  isNumber = value: builtins.match "[0-9]+" value != null;
+  takesNumbers = (options.sops.secrets.type.getSubOptions [ ]) ? uid;
   byNumber =
     who:
-    let
-      isNumber = value: builtins.match "[0-9]+" value != null;
-    in
     who
-    // lib.optionalAttrs (isNumber who.owner) {
+    // lib.optionalAttrs (takesNumbers && isNumber who.owner) {
       owner = null;
       uid = lib.toIntBase10 who.owner;
     }
-    // lib.optionalAttrs (isNumber who.group) {
+    // lib.optionalAttrs (takesNumbers && isNumber who.group) {
       group = null;
       gid = lib.toIntBase10 who.group;
     };
+  numbered =
+    artifact: file:
+    map (
+      field:
+      keys.problem [ artifact.name ] "${keys.optionOf artifact [ "files" file.name field ]}: `${file.${field}}`: this version of sops-nix takes no numbers; write a name, or take a newer sops-nix"
+    ) (lib.filter (field: isNumber file.${field}) [ "owner" "group" ]);
+  numbers =
+    artifact:
+    lib.optionals (onMachine && options ? sops && !takesNumbers) (
+      lib.concatMap (numbered artifact) (keys.deployed artifact)
+    );
 
   render =
     artifact: file:
@@ -46,7 +65,8 @@ let
       inherit (cfg) format;
       # The default is a name with a slash, which would mean a nested map.
       key = file.name;
-      inherit (file) path mode;
+      inherit (file) mode;
+      path = placed file.path;
     }
     // lib.optionalAttrs onMachine (byNumber (keys.ownership file))
     // lib.optionalAttrs onMachine { neededForUsers = file.neededFor == "users"; }
@@ -67,14 +87,14 @@ let
     artifact:
     map (
       file:
-      keys.problem [ artifact.name ] "${keys.label artifact}.files.${file.name}.owner: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
+      keys.problem [ artifact.name ] "${keys.optionOf artifact [ "files" file.name "owner" ]}: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
     ) (lib.filter (file: file.neededFor == "users" && (file.owner or "root" != "root" || file.group or slices.rootGroup != slices.rootGroup)) (keys.deployed artifact));
 
   reserved =
     artifact:
     map (
       file:
-      keys.problem [ artifact.name ] "${keys.label artifact}.files.${file.name}: a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+      keys.problem [ artifact.name ] "${keys.optionOf artifact [ "files" file.name ]}: a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
     ) (
       lib.filter (
         file: cfg.format != "binary" && (lib.elem file.name [ "sops" "<<" ] || lib.hasSuffix "_unencrypted" file.name)
@@ -102,7 +122,7 @@ in
   config = lib.mkMerge [
     {
       artifacts.problems =
-        keys.problems ++ rsaOnly ++ keys.ofEach (artifact: early artifact ++ reserved artifact);
+        keys.problems ++ rsaOnly ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
     }
     (lib.optionalAttrs (options ? sops) {
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {

@@ -48,6 +48,31 @@ rec {
   # The group of whoever owns what nobody else does.
   rootGroup = if kind == "darwin" then "wheel" else "root";
 
+  # What a user's path has below the runtime folder, which is known when the user is there; null for any other path.
+  belowRuntime =
+    path:
+    let
+      parts = builtins.match "([$][{]XDG_RUNTIME_DIR[}]|[$]XDG_RUNTIME_DIR|%r)/(.*)" path;
+    in
+    if kind != "home-manager" || parts == null then null else builtins.elemAt parts 1;
+
+  # The same path in one spelling, which a shell reads.
+  spelled =
+    path:
+    let
+      below = belowRuntime path;
+    in
+    if below == null then path else "\${XDG_RUNTIME_DIR}/${below}";
+
+  # How a person writes an option of an artifact.
+  optionOf = artifact: path: lib.showOption ([ "artifacts" "store" artifact.name ] ++ path);
+
+  # A fault of these artifacts, by name; of the target when there are none.
+  problem = artifacts: message: {
+    inherit artifacts message;
+    warning = false;
+  };
+
   # An artifact that cannot be evaluated yet hides no fault of another one.
   guarded =
     found:
