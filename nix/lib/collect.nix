@@ -243,14 +243,17 @@ let
             inherit kind name;
             system = artifacts.system or null;
             config = mapAttrs (_: backendConfig) (artifacts.config or { });
-            # What cannot be evaluated must not pass for no faults.
-            x-problems = attempt [
-              {
-                artifacts = [ ];
-                message = "${label} has faults that cannot be told, since finding them fails: evaluate its config.artifacts.problems to see why";
-                warning = false;
-              }
-            ] (plain (artifacts.problems or [ ]));
+            # What cannot be evaluated must not pass for no faults, and costs no other.
+            x-problems =
+              let
+                untold = {
+                  artifacts = [ ];
+                  message = "${label} has faults that cannot be told, since finding them fails: evaluate its config.artifacts.problems to see why";
+                  warning = false;
+                };
+                list = tryEval (artifacts.problems or [ ]);
+              in
+              if list.success then map (one: attempt untold (plain one)) list.value else [ untold ];
             artifacts = mapAttrs (key: declared: artifact key declared (generators.${key} or declared).generator) store;
           }
         ];

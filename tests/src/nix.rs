@@ -14,6 +14,16 @@ const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// The stand-ins, by input; each is a folder of the fixtures.
 const STUBS: [&str; 5] = ["nixpkgs", "home-manager", "agenix", "sops-nix", "rust-overlay"];
 
+/// NixOS' options for units, as far as they are looked at.
+pub const UNITS: &str = r#"
+  ({ lib, ... }: {
+    options.systemd = lib.genAttrs [ "services" "sockets" "targets" "timers" "paths" "slices" ] (_: lib.mkOption {
+      type = lib.types.attrsOf (lib.types.attrsOf lib.types.raw); default = { };
+    }) // { sysusers.enable = lib.mkOption { default = false; }; package = lib.mkOption { default = "/systemd"; }; };
+    config.artifacts.programs = { artifacts-target = "/p"; artifacts = "/p"; };
+  })
+"#;
+
 /// Folders for the inputs of a user's flake: `nixpkgs`, `home-manager`, `agenix`, `sops-nix`, `rust-overlay`, and `artifacts`, which is
 /// this project.
 #[derive(Debug, Clone)]

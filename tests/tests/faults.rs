@@ -5,6 +5,7 @@ use std::fs;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
+use artifacts_tests::nix::UNITS;
 
 /// The page of faults, which a test of Nix makes.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../nix/FAULTS.md");
@@ -24,7 +25,7 @@ fn faults() -> Result<Vec<(String, String)>> {
 fn machine(name: &str, modules: &str) -> String {
     format!(
         r#"nixosConfigurations.{name} = nixpkgs.lib.nixosSystem {{ modules = [
-          inputs.artifacts.nixosModules.default inputs.agenix.nixosModules.default
+          inputs.artifacts.nixosModules.default inputs.agenix.nixosModules.default {UNITS}
           ({{ lib, pkgs, ... }}: let generator = pkgs.writers.writeBash "g" "true"; in lib.mkMerge [ {{
             nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "{name}"; artifacts.root = ./.;
             artifacts.default.backend = "agenix";

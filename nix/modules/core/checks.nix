@@ -65,11 +65,8 @@ let
 
   option = path: lib.showOption ([ "artifacts" ] ++ path);
   problem =
-    artifact: path: text: {
-      artifacts = [ artifact.name ];
-      message = "${option path}: ${text}";
-      warning = false;
-    };
+    artifact: path: text:
+    cfg._lib.problem [ artifact.name ] "${option path}: ${text}";
   when = lib.optional;
 
   # The same rule as the spec's.
@@ -130,13 +127,18 @@ let
       ]
       ++ path;
       here = path: problem artifact (at path);
-      folder = foreignOf file.path;
+      path = cfg._lib.spelled file.path;
+      folder = foreignOf path;
+      absolute = lib.hasPrefix "/" path || cfg._lib.belowRuntime path != null;
       served = (cfg.rendering.${artifact.backend} or { neededFor = [ ]; }).neededFor;
     in
     badName artifact (at [ ]) file.name
     ++ lib.optionals (file.secret && file.deploy) (
       when (builtins.match "[0-7]{1,4}" file.mode == null) (
         here [ "mode" ] "`${file.mode}` is no octal number, which is all that every backend takes; write it as `0400`"
+      )
+      ++ when (!absolute) (
+        here [ "path" ] "`${file.path}` is no absolute path; write it from the root on, as in `${cfg.directory}/${artifact.name}/${file.name}`"
       )
       ++ when (folder != null) (here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place")
       ++ when (file.neededFor != "services" && !lib.elem file.neededFor served) (
@@ -174,7 +176,8 @@ let
       ofOne =
         artifact:
         map (file: {
-          inherit (file) name path;
+          inherit (file) name;
+          path = cfg._lib.spelled file.path;
           artifact = { inherit (artifact) name; };
         }) (deployed artifact);
       files = lib.concatMap (artifact: guarded (ofOne artifact)) artifacts;
@@ -205,7 +208,19 @@ let
   message = one: "artifacts: ${one.message}";
   messages = warning: map message (lib.filter (one: one.warning == warning) cfg.problems);
 
-  missing = lib.filter (one: !cfg._lib.exists one.artifact one.file) cfg.expected;
+  # Whether Nix reads something that is stored.
+  isPublic = artifact: lib.any (file: !file.secret) (lib.attrValues artifact.files);
+  madeHere = artifact: cfg.installers.${artifact.backend}.onTarget or false;
+  reads =
+    lib.any (artifact: (builtins.tryEval (isPublic artifact && !madeHere artifact)).value) artifacts
+    || (builtins.tryEval (cfg.expected != [ ])).value;
+  noRoot = lib.optional (cfg.root == null && reads) (
+    cfg._lib.problem [ ] "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own folder"
+  );
+
+  missing = lib.optionals (cfg.root != null) (
+    lib.filter (one: !cfg._lib.exists one.artifact one.file) cfg.expected
+  );
   missingMessage = ''
     artifacts: these files are not there yet:
     ${lib.concatMapStringsSep "\n" (one: "  ${one.artifact.instance}/${one.file}") missing}
@@ -234,7 +249,7 @@ in
   };
 
   config = lib.mkMerge [
-    { artifacts.problems = lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ samePath; }
+    { artifacts.problems = lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ samePath ++ noRoot; }
     # Home Manager evaluates a standalone user's assertions before it gives any of the configuration away. So where assertions are,
     # missing files could never be made: its activation is what only a build looks at.
     (

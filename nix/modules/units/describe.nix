@@ -189,6 +189,12 @@ rec {
     builtins.match "[a-zA-Z0-9:_.@\\-]+\\.(service|socket|target|timer|path|slice|mount|automount|swap|scope)" unit != null
     && !template unit;
   template = unit: builtins.match "[^@]+@\\.[a-z]+" unit != null;
+
+  fault =
+    one: path: text:
+    cfg._lib.problem [ one.artifact.name ] "${cfg._lib.optionOf one.artifact path}: ${text}";
+  when = lib.optional;
+
   told =
     one:
     lib.concatMap (
@@ -196,10 +202,10 @@ rec {
       lib.concatLists (
         lib.mapAttrsToList (
           name: declared:
-          map (unit: {
-            assertion = whole unit;
-            message = "${label one}: file `${name}`: ${field} has `${unit}`, which names no single unit; write the whole name, as in `web.service` or `web@one.service`";
-          }) declared.${field}
+          map (
+            unit:
+            fault one [ "files" name field ] "`${unit}` names no single unit; write the whole name, as in `web.service` or `web@one.service`"
+          ) (lib.filter (unit: !whole unit) declared.${field})
         ) one.files
       )
     ) [ "restartUnits" "reloadUnits" ];
@@ -207,66 +213,60 @@ rec {
   # Nobody but root is there yet, and nothing that is brought by others.
   beforeUsers =
     one:
-    [
-      {
-        assertion = one.onTarget;
-        message = "${label one}: something that is made here before users are depends on it, and its backend `${one.artifact.backend}` brings it later; use a backend for both that makes files on the target";
-      }
-    ]
+    when (!one.onTarget) (
+      fault one [ "backend" ] "something that is made here before users are depends on it, and `${one.artifact.backend}` brings it later; use a backend for both that makes files on the target"
+    )
     ++ lib.concatMap (
       field:
-      lib.mapAttrsToList (name: declared: {
-        assertion = builtins.match "root|[0-9]+" (file declared).${field} or "root" != null;
-        message = "${label one}: file `${name}`: ${field} `${declared.${field}}`: it is made before users are; leave it to root, or write a number";
-      }) one.files
+      lib.concatLists (
+        lib.mapAttrsToList (
+          name: declared:
+          when (builtins.match "root|[0-9]+" (file declared).${field} or "root" == null) (
+            fault one [ "files" name field ] "`${declared.${field}}`: it is made before users are; leave it to root, or write a number"
+          )
+        ) one.files
+      )
     ) [ "owner" "group" ];
 
-  # `defined kind name` tells whether something else defines that unit, below the option `systemd`.
-  assertions =
-    systemd: defined:
-    [
-      {
-        assertion = bound != { } -> cfg.programs.artifacts-target != null;
-        message = "artifacts: bindUnits needs the program artifacts-target; set artifacts.programs.artifacts-target, or use the overlay";
-      }
-      {
-        assertion = onTarget -> cfg.programs.artifacts != null;
-        message = "artifacts: a backend makes files on the target, which needs the program; set artifacts.programs.artifacts, or use the overlay";
-      }
-    ]
-    ++ lib.concatMap (
-      one:
+  binds =
+    systemd: defined: one: unit:
+    let
+      known = parse unit;
+      here = fault one [ "bindUnits" ];
+    in
+    if known == null then
       [
-        {
-          assertion = builtins.stringLength one.unit <= 255;
-          message = "${label one}: its unit's name, ${one.unit}, is longer than the 255 bytes that systemd allows; give the artifact a shorter name";
-        }
+        (here "`${unit}` names no unit that can be bound; write the whole name, as in `${unit}.service` (${lib.concatStringsSep ", " (lib.attrNames kinds)})")
       ]
-      ++ map (unit: {
-        assertion = parse unit != null;
-        message = "${label one}: bindUnits has `${unit}`, which names no unit that can be bound; write the whole name, as in `${unit}.service` (${lib.concatStringsSep ", " (lib.attrNames kinds)})";
-      }) one.artifact.bindUnits
-      ++ map (unit: {
-        assertion = !template unit;
-        message = "${label one}: bindUnits has `${unit}`, which is a template; name its instances, as in `${lib.replaceStrings [ "@." ] [ "@one." ] unit}`";
-      }) one.artifact.bindUnits
-      ++ map (
-        unit:
-        let
-          known = parse unit;
-        in
-        {
-          assertion = known == null || defined known.kind known.name;
-          message = "${label one}: bindUnits has `${unit}`, which nothing defines; correct the name, or say `${systemd}.${
-            if known == null then "services" else known.kind
-          }.\"${if known == null then unit else known.name}\" = { };` when a package brings it";
-        }
-      ) one.artifact.bindUnits
-      ++ lib.mapAttrsToList (name: declared: {
-        assertion = builtins.match "[0-7]{1,4}" declared.mode != null;
-        message = "${label one}: file `${name}`: mode `${declared.mode}` is no octal number; write it as `0400`";
-      }) one.files
-      ++ told one
-      ++ lib.optionals one.early (beforeUsers one)
-    ) artifacts;
+    else if template unit then
+      [ (here "`${unit}` is a template; name its instances, as in `${lib.replaceStrings [ "@." ] [ "@one." ] unit}`") ]
+    else
+      when (!defined known.kind known.name) (
+        here "nothing defines `${unit}`; correct the name, or say `${systemd}.${known.kind}.\"${known.name}\" = { };` when a package brings it"
+      );
+
+  # What is wrong with units. `defined kind name` tells whether something else defines that unit, below the option `systemd`.
+  problems =
+    systemd: defined:
+    let
+      inherit (cfg._lib) guarded problem;
+      ofOne =
+        one:
+        when (builtins.stringLength one.unit > 255) (
+          fault one [ ] "its unit's name, ${one.unit}, is longer than the 255 bytes that systemd allows; give the artifact a shorter name"
+        )
+        ++ lib.concatMap (binds systemd defined one) one.artifact.bindUnits
+        ++ told one;
+      lacking =
+        program: why:
+        problem [ ] "artifacts.programs.${program}: ${why}, and it is not set; set it to the package of that name, or use the overlay";
+    in
+    guarded (
+      when (bound != { } && cfg.programs.artifacts-target == null) (lacking "artifacts-target" "bindUnits needs it")
+    )
+    ++ guarded (
+      when (onTarget && cfg.programs.artifacts == null) (lacking "artifacts" "a backend makes files on the target with it")
+    )
+    ++ lib.concatMap (one: guarded (ofOne one)) artifacts
+    ++ lib.concatMap (one: guarded (lib.optionals one.early (beforeUsers one))) artifacts;
 }

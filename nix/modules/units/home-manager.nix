@@ -169,7 +169,7 @@ in
       artifacts.rendering.dummy.neededFor = [ "services" ];
     }
     (lib.optionalAttrs hasSystemd {
-      assertions = lib.mkIf (cfg.store != { }) (all.assertions "systemd.user" defined);
+      artifacts.problems = all.problems "systemd.user" defined;
 
       xdg.configFile = lib.mkIf active (
         {

@@ -230,7 +230,7 @@ in
       ++ lib.optional (makesUsers != [ ]) "users";
     }
     (lib.optionalAttrs hasSystemd {
-      assertions = lib.mkIf (cfg.store != { }) (all.assertions "systemd" defined);
+      artifacts.problems = all.problems "systemd" defined;
 
       environment.etc = lib.mkIf active (
         {
