@@ -7,6 +7,11 @@
   name, # the attribute
   system ? null, # the admin's, for generators
   strict ? null, # an artifact whose fault is not caught, to learn what it is
+  # What of it, where not all of it evaluates:
+  own ? true, # its own spec
+  users ? null, # those of these users inside it; null for all
+  problems ? true, # its faults, of which some need more of it than its declarations
+  names ? false, # the names of its users, and nothing else
 }:
 configurations:
 let
@@ -253,7 +258,9 @@ let
                 };
                 list = tryEval (artifacts.problems or [ ]);
               in
-              if list.success then map (one: attempt untold (plain one)) list.value else [ untold ];
+              if !problems then
+                [ ]
+              else if list.success then map (one: attempt untold (plain one)) list.value else [ untold ];
             artifacts = mapAttrs (key: declared: artifact key declared (generators.${key} or declared).generator) store;
           }
         ];
@@ -295,8 +302,8 @@ let
   usersOf =
     from: if from ? options.home-manager.users then from.config.home-manager.users else { };
 
-  own =
-    if isTarget configuration then
+  itself =
+    if own && isTarget configuration then
       [
         (spec {
           inherit kind name;
@@ -314,10 +321,11 @@ let
     darwin = "darwinConfigurations";
   };
 
+  declared = usersOf configuration;
   inside = concatMap (
     user:
     let
-      found = (usersOf configuration).${user};
+      found = declared.${user};
     in
     if found ? artifacts.store then
       [
@@ -331,6 +339,6 @@ let
       ]
     else
       [ ]
-  ) (attrNames (usersOf configuration));
+  ) (if users == null then attrNames declared else users);
 in
-own ++ inside
+if names then attrNames declared else itself ++ inside

@@ -83,6 +83,37 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
 }
 
 #[test]
+fn a_user_that_does_not_evaluate_stops_no_machine_and_loses_nothing() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    let user = |more: &str| {
+        let alice = format!(
+            r#"{{ pkgs, ... }}: {{ artifacts.config.agenix.publicUserKeys = [ "{key}" ]; {more}
+               artifacts.store.ssh = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "s" "echo x > $out/f"; }}; }}"#
+        );
+        let users = format!(
+            "imports = [ inputs.home-manager.nixosModules.home-manager ]; home-manager.users.alice = {alice};
+             home-manager.sharedModules = [ inputs.artifacts.homeModules.default inputs.agenix.homeManagerModules.default ];"
+        );
+        machine("web1", &key, &users)
+    };
+    checkout.flake(&user(""))?;
+    checkout.run(&["generate"])?.ends(0).says("made per-machine/web1/own").says("made per-user/alice@web1/ssh");
+    let before = stored(&checkout.path())?;
+    checkout.flake(&user("imports = [ inputs.none ];"))?;
+    let ran = checkout.run(&["status"])?.ends(1).says("present per-machine/web1/own");
+    ran.says("home-manager alice@web1")
+        .says("evaluating nixosConfigurations.web1, its user alice")
+        .says("'none' missing");
+    checkout.run(&["generate", "--regenerate", "own"])?.ends(1).says("made again per-machine/web1/own");
+    checkout.run(&["prune", "--yes"])?.never_says("removed");
+    let after = stored(&checkout.path())?;
+    let alices = "per-user/alice@web1/ssh/f.age";
+    assert!(before.contains_key(alices) && before.get(alices) == after.get(alices), "{:?}", after.keys());
+    Ok(())
+}
+
+#[test]
 fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() -> Result<()> {
     let checkout = Checkout::new()?;
     let [web1, web2, admin] = ["web1", "web2", "admin"].map(|name| checkout.key(name));

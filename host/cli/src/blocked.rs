@@ -44,13 +44,13 @@ pub fn explain(run: &Run, global: &Global, report: &mut Report) {
 const AWAITED: &str = "is not there yet; run:";
 
 fn reason(flake: &Flake<'_>, spec: &Spec, name: &str) -> Option<String> {
-    let (target, artifact) = spec.targets.iter().find_map(|target| {
+    let (exported, owner, artifact) = spec.targets.iter().find_map(|target| {
         let mut blocked = target.artifacts.iter().filter(|(_, artifact)| artifact.blocked);
         let (artifact, _) =
             blocked.find(|(artifact, declared)| instance(target, artifact, declared).to_string() == name)?;
-        Some((exported(flake, target)?, artifact))
+        Some((exported(flake, target)?, target, artifact))
     })?;
-    let why = flake.why_blocked(&target, artifact.as_str()).ok()?;
+    let why = flake.why_blocked(&exported, owner, artifact.as_str()).ok()?;
     let first = why.lines().next().unwrap_or_default();
     Some(first.trim_start_matches("artifacts: ").to_owned())
 }

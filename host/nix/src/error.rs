@@ -145,6 +145,11 @@ fn said(value: Option<&str>) -> String {
 }
 
 impl Error {
+    /// Whether Nix could not be asked at all, so that asking again is no use.
+    pub(crate) fn is_of_nix(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Missing { .. } | Self::Start { .. })
+    }
+
     /// What the person can do.
     pub fn help(&self) -> Option<String> {
         let help = match self {

@@ -80,7 +80,39 @@ struct RawProblem {
     warning: bool,
 }
 
-type Parts = Result<(Vec<Part>, String), Error>;
+/// What one exported configuration gives.
+#[derive(Default)]
+struct Found {
+    parts: Vec<Part>,
+    /// Users inside it that do not evaluate.
+    failures: Vec<TargetFailure>,
+    /// What Nix said besides.
+    said: String,
+}
+
+/// What is asked of one exported configuration.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    /// All that it has.
+    All,
+    /// What is its own, with its faults or without.
+    Itself { problems: bool },
+    /// A user inside it.
+    User(&'a str),
+    /// The names of the users inside it.
+    Names,
+}
+
+impl Of<'_> {
+    fn arguments(self) -> String {
+        match self {
+            Of::All => String::new(),
+            Of::Itself { problems } => format!("users = [ ]; problems = {problems};"),
+            Of::User(name) => format!("own = false; users = [ {} ];", quote::string(name)),
+            Of::Names => "names = true;".to_owned(),
+        }
+    }
+}
 
 impl Flake<'_> {
     /// Evaluates targets, each in a process of its own, some at a time. One that does not evaluate stops no other.
@@ -93,13 +125,15 @@ impl Flake<'_> {
         let mut parts: Vec<Part> = Vec::new();
         for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
             match result {
-                Ok((found, said)) => {
-                    parts.extend(found);
-                    if !said.trim().is_empty() {
-                        evaluation.messages.push(format!("{target}: {}", said.trim()));
+                Ok(found) => {
+                    parts.extend(found.parts);
+                    evaluation.failures.extend(found.failures);
+                    let said = found.said.trim();
+                    if !said.is_empty() {
+                        evaluation.messages.push(format!("{target}: {said}"));
                     }
                 }
-                Err(error @ (Error::Cancelled | Error::Missing { .. } | Error::Start { .. })) => return Err(error),
+                Err(error) if error.is_of_nix() => return Err(error),
                 Err(error) => {
                     evaluation.failures.push(TargetFailure { kind: target.kind, name: target.name.clone(), error });
                 }
@@ -114,13 +148,19 @@ impl Flake<'_> {
         Ok(evaluation)
     }
 
-    /// Nix's message on an artifact that the spec has as blocked.
+    /// Nix's message on an artifact that the spec has as blocked. `target` is what the flake exports, `owner` the target in it that
+    /// declares the artifact.
     ///
     /// # Errors
     /// When Nix cannot be asked.
-    pub fn why_blocked(&self, target: &TargetRef, artifact: &str) -> Result<String, Error> {
+    pub fn why_blocked(&self, target: &TargetRef, owner: &Target, artifact: &str) -> Result<String, Error> {
         let what = format!("evaluating {artifact} of {target}");
-        let function = self.function(target, Some(artifact));
+        let user = owner.name.as_str().strip_suffix(&format!("@{}", target.name));
+        let of = match user {
+            Some(user) if owner.kind != target.kind => Of::User(user),
+            _ => Of::Itself { problems: false },
+        };
+        let function = self.function(target, Some(artifact), of);
         match self.evaluate_json(&what, target.output(), &function, |_: &Value| true) {
             Ok(_) => Ok("it evaluates now; run again".to_owned()),
             Err(Error::Failed { message, .. }) => Ok(message),
@@ -129,9 +169,9 @@ impl Flake<'_> {
     }
 
     /// In the order of the targets.
-    fn evaluate_each(&self, targets: &[TargetRef]) -> Vec<Parts> {
+    fn evaluate_each(&self, targets: &[TargetRef]) -> Vec<Result<Found, Error>> {
         let next = AtomicUsize::new(0);
-        let results: Mutex<Vec<Option<Parts>>> = Mutex::new(targets.iter().map(|_| None).collect());
+        let results: Mutex<Vec<Option<Result<Found, Error>>>> = Mutex::new(targets.iter().map(|_| None).collect());
         thread::scope(|scope| {
             for _ in 0..self.nix.options.jobs.get().min(targets.len()) {
                 scope.spawn(|| {
@@ -148,14 +188,49 @@ impl Flake<'_> {
         results.into_iter().map(|result| result.unwrap_or(Err(Error::Cancelled))).collect()
     }
 
-    fn evaluate_one(&self, target: &TargetRef) -> Parts {
+    fn evaluate_one(&self, target: &TargetRef) -> Result<Found, Error> {
+        match self.ask(target, Of::All, &format!("evaluating {target}")) {
+            Err(error) if !error.is_of_nix() => self.evaluate_apart(target, error),
+            result => result,
+        }
+    }
+
+    /// Evaluates what is the configuration's own and each user inside it apart, after both together failed with `error`: one user's
+    /// fault is no other's, nor the machine's.
+    fn evaluate_apart(&self, target: &TargetRef, error: Error) -> Result<Found, Error> {
         let what = format!("evaluating {target}");
-        let (specs, said) =
-            self.evaluate_json(&what, target.output(), &self.function(target, None), |specs: &Vec<Value>| {
-                specs.iter().all(|spec| self.is_in_store(spec))
-            })?;
-        let parts = specs.into_iter().map(|value| part(target, value));
-        Ok((parts.collect::<Result<_, Error>>()?, said))
+        let mut found = match self.ask(target, Of::Itself { problems: true }, &what) {
+            Ok(found) => found,
+            // Faults are looked for in more than the declarations. What fails there is told in their place.
+            Err(unfound) => {
+                let Ok(mut found) = self.ask(target, Of::Itself { problems: false }, &what) else { return Err(error) };
+                found.parts.iter_mut().for_each(|part| part.problems = untold(part, &unfound));
+                found
+            }
+        };
+        let names: Vec<String> =
+            self.evaluate_json(&what, target.output(), &self.function(target, None, Of::Names), |_| true)?.0;
+        for user in names {
+            match self.ask(target, Of::User(&user), &format!("{what}, its user {user}")) {
+                Ok(more) => found.join(more),
+                Err(error) if error.is_of_nix() => return Err(error),
+                Err(error) => found.failures.push(TargetFailure {
+                    kind: TargetKind::HomeManager,
+                    name: format!("{user}@{}", target.name),
+                    error,
+                }),
+            }
+        }
+        Ok(found)
+    }
+
+    fn ask(&self, target: &TargetRef, of: Of<'_>, what: &str) -> Result<Found, Error> {
+        let function = self.function(target, None, of);
+        let (specs, said) = self.evaluate_json(what, target.output(), &function, |specs: &Vec<Value>| {
+            specs.iter().all(|spec| self.is_in_store(spec))
+        })?;
+        let parts = specs.into_iter().map(|value| part(target, value)).collect::<Result<_, Error>>()?;
+        Ok(Found { parts, failures: Vec::new(), said })
     }
 
     /// Whether what a spec needs of the store is still there: Nix may have collected it since.
@@ -172,14 +247,36 @@ impl Flake<'_> {
         generators.chain(components).filter(|path| path.starts_with(store)).all(Path::exists)
     }
 
-    fn function(&self, target: &TargetRef, strict: Option<&str>) -> String {
+    fn function(&self, target: &TargetRef, strict: Option<&str>, of: Of<'_>) -> String {
         let or_null = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quote::string);
         let system = or_null(self.nix.options.system.as_deref());
         let strict = or_null(strict);
         let kind = quote::string(target.kind.as_str());
         let name = quote::string(&target.name);
-        format!("({COLLECT}) {{ kind = {kind}; name = {name}; system = {system}; strict = {strict}; }}")
+        let of = of.arguments();
+        format!("({COLLECT}) {{ kind = {kind}; name = {name}; system = {system}; strict = {strict}; {of} }}")
     }
+}
+
+impl Found {
+    fn join(&mut self, more: Found) {
+        self.parts.extend(more.parts);
+        if !self.said.contains(more.said.trim()) {
+            self.said += &more.said;
+        }
+    }
+}
+
+/// The one fault of a target whose faults cannot be found.
+fn untold(part: &Part, error: &Error) -> Vec<Problem> {
+    let Some(target) = part.spec.targets.first() else { return Vec::new() };
+    vec![Problem {
+        kind: target.kind,
+        target: target.name.clone(),
+        artifacts: Vec::new(),
+        message: format!("{} has faults that cannot be told, since finding them fails: {error}", part.from),
+        warning: false,
+    }]
 }
 
 /// One spec of those that a configuration gives: its own, or that of a user inside it.

@@ -199,6 +199,66 @@ fn users_inside_a_machine_that_has_no_artifacts_itself() {
 }
 
 #[test]
+fn a_user_inside_a_machine_that_does_not_evaluate_stops_no_other() {
+    let bench = Bench::new();
+    let store = "artifacts.store.a = { files.f = { }; };";
+    let users = [
+        ("alice", "{ artifacts.root = nixpkgs.lib.mkForce (throw \"no root today\"); }".to_owned()),
+        ("bob", "({ config, ... }: { artifacts.store.a.files.f.path = config.no.such.option; })".to_owned()),
+        ("carol", format!("{{ {store} }}")),
+        ("dave", "{ imports = [ inputs.none ]; }".to_owned()),
+        ("eve", "{ artifacts.store.\"../up\".files.f = { }; }".to_owned()),
+        ("fred", format!("{{ artifacts.target = \"x\"; {store} artifacts.store.a.files.p.secret = false; }}")),
+        ("gina", format!("{{ artifacts.store.b = {{ files.f = {{ }}; backend = throw \"no backend\"; }}; {store} }}")),
+    ];
+    let users = users.map(|(name, config)| format!("home-manager.users.{name} = {config};")).concat();
+    bench.flake(&machine(
+        "m",
+        &format!(
+            "inputs.home-manager.nixosModules.home-manager
+             {{ home-manager.sharedModules = [ inputs.artifacts.homeModules.default ]; {users} {store} }}"
+        ),
+    ));
+    let evaluation = bench.evaluate();
+    let found: Vec<&str> = evaluation.spec.targets.iter().map(|target| target.name.as_str()).collect();
+    assert_eq!(found, ["m", "carol@m", "gina@m"]);
+    let failures: Vec<_> =
+        evaluation.failures.iter().map(|one| (one.kind, one.name.as_str(), one.error.to_string())).collect();
+    for ((kind, name, error), (expected, text)) in failures.iter().zip([
+        ("alice@m", "no root today"),
+        ("bob@m", "attribute 'no' missing"),
+        ("dave@m", "attribute 'none' missing"),
+        ("eve@m", "slash"),
+        ("fred@m", "artifacts.target = \"fred@m\";"),
+    ]) {
+        assert_eq!((*kind, *name), (TargetKind::HomeManager, expected));
+        assert!(error.contains(text), "{name}: {error}");
+    }
+    assert_eq!(failures.len(), 5, "{failures:?}");
+    // What blocks one user's artifact is told though others do not evaluate.
+    let flake = bench.flake_ref();
+    let gina = &evaluation.spec.targets[2];
+    assert!(gina.artifacts[&name("b")].blocked && !gina.artifacts[&name("a")].blocked);
+    let why = flake.why_blocked(&flake.targets()[0], gina, "b").unwrap();
+    assert!(why.contains("no backend"), "{why}");
+}
+
+#[test]
+fn faults_that_fail_for_good_cost_no_declaration() {
+    let bench = Bench::new();
+    // Whether a unit is defined is asked of the whole system, which here has one fault that nothing catches.
+    let units = r#"({ lib, ... }: { options.systemd = lib.genAttrs [ "services" "sockets" "targets" "timers" "paths" "slices" ]
+        (_: lib.mkOption { type = lib.types.attrsOf lib.types.raw; default = { }; });
+        options.environment.etc = lib.mkOption { }; })"#;
+    let broken = "({ config, ... }: { systemd.services = config.no.such.option; artifacts.store.a = { files.f = { }; bindUnits = [ \"x.service\" ]; }; })";
+    bench.flake(&machine("m", &format!("{units} {broken}")));
+    let evaluation = bench.evaluate();
+    assert_eq!((evaluation.failures.len(), evaluation.spec.targets.len()), (0, 1), "{:?}", evaluation.failures);
+    let [problem] = evaluation.problems.as_slice() else { panic!("{:?}", evaluation.problems) };
+    assert!(problem.message.contains("attribute 'no' missing") && !problem.warning, "{problem:?}");
+}
+
+#[test]
 fn a_mac() {
     let bench = Bench::new();
     let mac = machine("mac", "{ nixpkgs.hostPlatform = \"aarch64-darwin\"; artifacts.store.a.files.f = { }; }")
@@ -286,7 +346,7 @@ fn a_public_value_blocks_its_readers_until_it_is_there() {
     assert!(reader.blocked && reader.shared, "{reader:?}");
     assert_eq!(reader.backend, Some(name("agenix")));
     let flake = bench.flake_ref();
-    let why = flake.why_blocked(&flake.targets()[0], "reader").unwrap();
+    let why = flake.why_blocked(&flake.targets()[0], &before.spec.targets[0], "reader").unwrap();
     assert!(
         why.contains("per-machine/web1/pair: `pub` is not there yet; run: artifacts generate per-machine/web1/pair"),
         "{why}"

@@ -290,7 +290,8 @@ fn every_fault_of_a_user_is_told_by_the_command_and_when_the_user_is_built() {
     // Home Manager gives nothing away to others: there is no such option.
     let flake = bench.flake_ref();
     let grouped = flake.targets().iter().find(|target| target.name == "grouped").unwrap();
-    let why = flake.why_blocked(grouped, "good").unwrap();
+    let owner = evaluation.spec.targets.iter().find(|target| target.name.as_str() == "grouped").unwrap();
+    let why = flake.why_blocked(grouped, owner, "good").unwrap();
     assert!(why.contains("artifacts.store.good.files.f.group' does not exist"), "{why}");
 }
 
