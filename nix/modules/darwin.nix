@@ -4,5 +4,6 @@
     (import ./core "darwin")
     ./backends/agenix.nix
     ./backends/sops-nix.nix
+    ./backends/dummy.nix
   ];
 }

@@ -2,6 +2,7 @@
 {
   lib,
   config,
+  pkgs,
 }:
 let
   cfg = config.artifacts;
@@ -84,8 +85,18 @@ let
       prompts = lib.mapAttrs (_: prompt: { inherit (prompt) type testValue; }) one.artifact.prompts;
     }
     // lib.optionalAttrs (one.onTarget && one.artifact.generator != null) {
-      generator.path = "${one.artifact.generator}";
+      generator.path = "${if given one.artifact then gives one.artifact else one.artifact.generator}";
     };
+
+  # Where each file has a test value, that is all there is to make.
+  given = artifact: lib.all (file: file.testValue != null) (lib.attrValues artifact.files);
+  gives =
+    artifact:
+    pkgs.writers.writeBash "test-values" (
+      lib.concatMapStrings (file: ''
+        printf %s ${lib.escapeShellArg file.testValue} > "$out"/${lib.escapeShellArg file.name}
+      '') (lib.attrValues artifact.files)
+    );
 in
 rec {
   inherit escape artifacts;

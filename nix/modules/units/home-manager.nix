@@ -8,7 +8,7 @@
 }:
 let
   cfg = config.artifacts;
-  all = import ./describe.nix { inherit lib config; };
+  all = import ./describe.nix { inherit lib config pkgs; };
   inherit (all) artifacts escape;
 
   hasSystemd = options ? systemd.user.services;

@@ -9,7 +9,7 @@
 let
   cfg = config.artifacts;
 
-  all = import ./describe.nix { inherit lib config; };
+  all = import ./describe.nix { inherit lib config pkgs; };
   inherit (all) artifacts escape;
 
   # Our own file, to tell our definitions from others'.
