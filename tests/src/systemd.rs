@@ -132,6 +132,11 @@ impl Configuration {
         self.boot["units"][name]["text"].as_str()
     }
 
+    /// Whether another unit wants this one.
+    pub fn is_wanted(&self, name: &str) -> bool {
+        self.boot["units"][name]["wantedBy"].as_array().is_some_and(|by| !by.is_empty())
+    }
+
     /// What lies below a user's configuration folder, by path.
     pub fn config_files(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.boot["configFile"].as_object().into_iter().flatten()
@@ -154,6 +159,16 @@ impl Configuration {
             }
         }
         Ok(())
+    }
+
+    /// Writes a user's home alone, as `home` below a folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_home(&self, folder: &Path) -> Result<()> {
+        let mut home = Self { boot: serde_json::json!({ "etc": {}, "units": {} }) };
+        home.add_home(self)?;
+        home.write_etc(folder)
     }
 
     /// Writes `/etc` as NixOS does.

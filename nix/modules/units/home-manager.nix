@@ -145,8 +145,16 @@ let
     lib.nameValuePair "systemd/user/${unit}.d/artifacts.conf" {
       text = ''
         [Unit]
-        ${lib.concatMapStrings (one: "BindsTo=${one}\nAfter=${one}\n") units}'';
+        ${lib.optionalString (comesEarly unit) apart}${lib.concatMapStrings (one: "BindsTo=${one}\nAfter=${one}\n") units}'';
     };
+
+  # Installers come after all of these by default, and what waits for an artifact comes after its installer.
+  comesEarly = unit: builtins.match ".*\\.(socket|timer|path)" unit != null;
+  apart = ''
+    DefaultDependencies=no
+    Conflicts=shutdown.target
+    Before=shutdown.target
+  '';
 
   defined =
     kind: name:
