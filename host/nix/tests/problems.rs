@@ -17,7 +17,7 @@ const GOOD: &str = r#"
 "#;
 
 /// What each fault is, and what it must say.
-const FAULTS: [(&str, &str); 26] = [
+const FAULTS: [(&str, &str); 27] = [
     (
         r#"artifacts.store.good.backend = "vault";"#,
         "artifacts.store.good.backend: `vault` is no backend here; use one of agenix, dummy, sops-nix, or register it: artifacts.backends.vault.component = …;",
@@ -81,6 +81,10 @@ const FAULTS: [(&str, &str); 26] = [
     (
         r#"artifacts.store.good.files = { f = { }; g = { secret = false; testValue = "known"; }; };"#,
         "artifacts.store.good.files.f.testValue: it has none, and other files of the artifact have one; give it to each, or to none",
+    ),
+    (
+        r#"artifacts.store.good.bindUnits = [ "srv-nas.mount" ];"#,
+        "artifacts.store.good.bindUnits: `srv-nas.mount` is a mount, which is bound where it is declared: fileSystems.<where>.options = [ \"nofail\" \"x-systemd.requires=artifact-good.service\" ]; or, in systemd.mounts, bindsTo and after",
     ),
     (
         r#"artifacts.store.good.files.f.owner = "atticd";"#,

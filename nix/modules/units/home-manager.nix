@@ -162,7 +162,7 @@ let
       template = builtins.match "([^@]*@).*" name;
       names = [ name ] ++ lib.optionals (template != null) template;
     in
-    lib.any (wanted: config.systemd.user.${kind} ? ${wanted}) names;
+    all.isRefused kind || lib.any (wanted: config.systemd.user.${kind} ? ${wanted}) names;
 in
 {
   imports = [ ./options.nix ];
@@ -175,6 +175,7 @@ in
         dummy.onTarget = true;
       };
       artifacts.rendering.dummy.neededFor = [ "services" ];
+      artifacts.problems = all.mounts (unit: "systemd.user.mounts.<name>.Unit, with `${unit}` as BindsTo and After");
     }
     (lib.optionalAttrs hasSystemd {
       assertions = lib.mkIf (cfg.store != { }) (all.assertions "systemd.user" defined);
