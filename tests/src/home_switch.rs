@@ -1,6 +1,7 @@
 //! Switching a user to another configuration as Home Manager does: files first, then what `sd-switch` tells which units.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::Result;
@@ -62,7 +63,7 @@ fn script(from: &Configuration, to: &Configuration) -> String {
             None => ":".to_owned(),
         };
         let else_start = if to.is_wanted(name) { format!("start+=('{name}')") } else { ":".to_owned() };
-        script += &format!("if active '{name}'; then {plan}; else {else_start}; fi\n");
+        let _ = writeln!(script, "if active '{name}'; then {plan}; else {else_start}; fi");
     }
     script
         + "for verb in stop reset-failed daemon-reload reload restart start; do case $verb in\n\
