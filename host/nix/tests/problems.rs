@@ -384,9 +384,9 @@ fn a_users_folders_of_tools_are_the_users_own() {
 }
 
 #[test]
-fn nothing_makes_a_users_files_where_the_user_has_no_systemd() {
+fn what_a_users_systemd_cannot_do_is_said() {
     let bench = Bench::new();
-    let user = |name: &str, enable: bool| {
+    let user = |name: &str, enable: bool, more: &str| {
         format!(
             r#"homeConfigurations.{name} = inputs.home-manager.lib.homeManagerConfiguration {{
               pkgs = nixpkgs.legacyPackages.x86_64-linux;
@@ -396,10 +396,10 @@ fn nothing_makes_a_users_files_where_the_user_has_no_systemd() {
                   options.xdg = {{ configFile = lib.mkOption {{ }}; configHome = lib.mkOption {{ default = "/c"; }}; }};
                   config = {{ home.username = "{name}"; home.homeDirectory = "/home/{name}"; systemd.user.enable = {enable};
                     artifacts.programs.artifacts = "/p"; artifacts.default.backend = "dummy";
-                    artifacts.store.a = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "g" "true"; }}; }}; }}) ]; }};"#
+                    artifacts.store.a = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "g" "true"; {more} }}; }}; }}) ]; }};"#
         )
     };
-    bench.flake(&format!("{}{}", user("here", true), user("nowhere", false)));
+    bench.flake(&format!("{}{}", user("here", true, ""), user("nowhere", false, "")));
     let evaluation = bench.evaluate();
     assert_eq!(evaluation.failures.len(), 0, "{:?}", evaluation.failures);
     let problems = evaluation.problems;
@@ -409,6 +409,13 @@ fn nothing_makes_a_users_files_where_the_user_has_no_systemd() {
         matches!(problems.as_slice(), [one] if one.target.as_str() == "nowhere" && one.message == said),
         "{problems:?}"
     );
+
+    // Nor can lines be added to a user's mount.
+    bench.flake(&user("mounts", true, r#"bindUnits = [ "nas.mount" ];"#));
+    let problems = bench.evaluate().problems;
+    let said = "artifacts.store.a.bindUnits: `nas.mount` is a mount, which is bound where it is declared: \
+                systemd.user.mounts.<name>.Unit, with `artifact-a.service` as BindsTo and After";
+    assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
 }
 
 #[test]
