@@ -4,5 +4,6 @@
     ./base/darwin.nix
     ./backends/agenix.nix
     ./backends/sops-nix.nix
+    ./backends/dummy.nix
   ];
 }

@@ -4,6 +4,7 @@ pub mod age;
 pub mod checkout;
 pub mod desk;
 pub mod fleet;
+pub mod home_switch;
 pub mod nix;
 pub mod script;
 pub mod sops;

@@ -83,18 +83,36 @@ pub fn evaluate_home(modules: &str) -> Result<Configuration> {
     Ok(build(&output, [boot].into_iter())?.remove(0))
 }
 
+/// Evaluates machines of a flake as they are there, under this Nix module besides.
+///
+/// # Errors
+/// With Nix's message.
+pub fn evaluate_flake(flake: &Path, machines: &[&str], module: &str) -> Result<Vec<Configuration>> {
+    let one = |name: &&str| {
+        let expression = format!(
+            "((builtins.getFlake \"git+file://{}\").nixosConfigurations.\"{name}\".extendModules {{ modules = [ \
+             {FIXTURES}/nixos.nix {module} ]; }}).config.system.build.boot",
+            flake.display()
+        );
+        built(flake, &["--expr", &expression])
+    };
+    machines.iter().map(one).collect()
+}
+
 /// Builds what machines boot with, by the attributes of these outputs.
 fn build(outputs: &str, attributes: impl Iterator<Item = String>) -> Result<Vec<Configuration>> {
     let folder = tempfile::tempdir()?;
     nix::Inputs::new()?.flake(folder.path(), &format!("inputs: {{ {outputs} }}"))?;
-    let one = |attribute: String| {
-        let installable = format!(".#{attribute}");
-        let built = nix::nix(folder.path(), &["build", "--impure", "--no-link", "--json", &installable])?;
-        let built: Value = serde_json::from_str(&built)?;
-        let path = built[0]["outputs"]["out"].as_str().context("nix build names no output")?;
-        Ok(Configuration { boot: serde_json::from_str(&fs::read_to_string(path)?)? })
-    };
+    let one = |attribute: String| built(folder.path(), &[&format!(".#{attribute}")]);
     attributes.map(one).collect()
+}
+
+/// Builds what a machine boots with.
+fn built(folder: &Path, what: &[&str]) -> Result<Configuration> {
+    let arguments = [&["build", "--impure", "--no-link", "--json"], what].concat();
+    let built: Value = serde_json::from_str(&nix::nix(folder, &arguments)?)?;
+    let path = built[0]["outputs"]["out"].as_str().context("nix build names no output")?;
+    Ok(Configuration { boot: serde_json::from_str(&fs::read_to_string(path)?)? })
 }
 
 impl Configuration {
@@ -112,6 +130,11 @@ impl Configuration {
     /// The text of a unit.
     pub fn unit(&self, name: &str) -> Option<&str> {
         self.boot["units"][name]["text"].as_str()
+    }
+
+    /// Whether another unit wants this one.
+    pub fn is_wanted(&self, name: &str) -> bool {
+        self.boot["units"][name]["wantedBy"].as_array().is_some_and(|by| !by.is_empty())
     }
 
     /// What lies below a user's configuration folder, by path.
@@ -136,6 +159,16 @@ impl Configuration {
             }
         }
         Ok(())
+    }
+
+    /// Writes a user's home alone, as `home` below a folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_home(&self, folder: &Path) -> Result<()> {
+        let mut home = Self { boot: serde_json::json!({ "etc": {}, "units": {} }) };
+        home.add_home(self)?;
+        home.write_etc(folder)
     }
 
     /// Writes `/etc` as NixOS does.

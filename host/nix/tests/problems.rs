@@ -92,6 +92,14 @@ const FAULTS: &[(&str, &str)] = &[
         "artifacts.store.good.files.f.neededFor: the backend `dummy` does not bring files onto this target before users are made; leave it at \"services\", or use a backend that does",
     ),
     (
+        r#"artifacts.store.good.files = { f = { }; g = { secret = false; testValue = "known"; }; };"#,
+        "artifacts.store.good.files.f.testValue: it has none, and other files of the artifact have one; give it to each, or to none",
+    ),
+    (
+        r#"artifacts.store.good.bindUnits = [ "srv-nas.mount" ];"#,
+        "artifacts.store.good.bindUnits: `srv-nas.mount` is a mount, which is bound where it is declared: fileSystems.<where>.options = [ \"nofail\" \"x-systemd.requires=artifact-good.service\" ]; or, in systemd.mounts, bindsTo and after",
+    ),
+    (
         r#"artifacts.store.good.files.f.owner = "atticd";"#,
         "artifacts.store.good.files.f.owner: `atticd` is no user of this configuration, so the file stays root's; declare users.users.atticd, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential",
     ),
@@ -528,6 +536,41 @@ fn a_users_folders_of_tools_are_the_users_own() {
 }
 
 #[test]
+fn what_a_users_systemd_cannot_do_is_said() {
+    let bench = Bench::new();
+    let user = |name: &str, enable: bool, more: &str| {
+        format!(
+            r#"homeConfigurations.{name} = inputs.home-manager.lib.homeManagerConfiguration {{
+              pkgs = nixpkgs.legacyPackages.x86_64-linux;
+              modules = [ inputs.artifacts.homeModules.default
+                ({{ lib, pkgs, ... }}: {{
+                  options.systemd.user = {{ enable = lib.mkOption {{ }}; services = lib.mkOption {{ }}; }};
+                  options.xdg = {{ configFile = lib.mkOption {{ }}; configHome = lib.mkOption {{ default = "/c"; }}; }};
+                  config = {{ home.username = "{name}"; home.homeDirectory = "/home/{name}"; systemd.user.enable = {enable};
+                    artifacts.programs.artifacts = "/p"; artifacts.default.backend = "dummy";
+                    artifacts.store.a = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "g" "true"; {more} }}; }}; }}) ]; }};"#
+        )
+    };
+    bench.flake(&format!("{}{}", user("here", true, ""), user("nowhere", false, "")));
+    let evaluation = bench.evaluate();
+    assert_eq!(evaluation.failures.len(), 0, "{:?}", evaluation.failures);
+    let problems = evaluation.problems;
+    let said = "artifacts.store.a.backend: `dummy` has files made by units of systemd, and `systemd.user.enable` is false; use another \
+                backend here";
+    assert!(
+        matches!(problems.as_slice(), [one] if one.target.as_str() == "nowhere" && one.message == said),
+        "{problems:?}"
+    );
+
+    // Nor can lines be added to a user's mount.
+    bench.flake(&user("mounts", true, r#"bindUnits = [ "nas.mount" ];"#));
+    let problems = bench.evaluate().problems;
+    let said = "artifacts.store.a.bindUnits: `nas.mount` is a mount, which is bound where it is declared: \
+                systemd.user.mounts.<name>.Unit, with `artifact-a.service` as BindsTo and After";
+    assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
+}
+
+#[test]
 fn on_a_mac_root_and_wheel_are_known_and_nothing_comes_before_users() {
     let bench = Bench::new();
     let mac = |modules: &str| {
@@ -545,6 +588,11 @@ fn on_a_mac_root_and_wheel_are_known_and_nothing_comes_before_users() {
     bench.flake(&mac(r#"{ artifacts.store.good.files.f.neededFor = "users"; }"#));
     let problems = bench.evaluate().problems;
     assert!(matches!(problems.as_slice(), [one] if one.message.contains("files.f.neededFor")), "{problems:?}");
+    bench.flake(&mac(r#"{ artifacts.store.good.backend = "dummy"; }"#));
+    let problems = bench.evaluate().problems;
+    let said = "artifacts.store.good.backend: `dummy` has files made by units of systemd, and nix-darwin has none of it; use another \
+                backend here";
+    assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
     bench.flake(&mac("({ lib, ... }: { networking.hostName = lib.mkForce null; })"));
     let failures = bench.evaluate().failures;
     let said = format!("{failures:?}");

@@ -46,11 +46,12 @@ const EXPRESSION: &str = r#"
   }
 "#;
 
-fn evaluate() -> Value {
+fn evaluate(backend: &str) -> Value {
     let inputs = Inputs::new().unwrap();
     let path = |folder: &Path| format!("/. + {:?}", folder.display().to_string());
     let expression = format!(
-        "({EXPRESSION}) {{ nixpkgs = {}; ours = {}; agenix = {}; }}",
+        "({}) {{ nixpkgs = {}; ours = {}; agenix = {}; }}",
+        EXPRESSION.replace("\"agenix\"", &format!("\"{backend}\"")),
         path(&nixpkgs_of_2022().unwrap()),
         path(&inputs.path("artifacts")),
         path(&inputs.path("agenix")),
@@ -61,7 +62,7 @@ fn evaluate() -> Value {
 
 #[test]
 fn users_assertions_and_security() {
-    let found = evaluate();
+    let found = evaluate("agenix");
     // A user's password may come from an artifact, though owners are looked up among the users.
     assert_eq!(found["password"], "/run/artifacts/password/hash");
     assert_eq!(
@@ -73,4 +74,15 @@ fn users_assertions_and_security() {
     assert!(errors[0].as_str().unwrap().ends_with("run: artifacts generate per-machine/web1/password"));
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].as_str().unwrap().contains("`nobody2` is no user of this configuration"));
+}
+
+#[test]
+fn a_password_that_a_script_reads_is_not_left_to_a_unit() {
+    // The real module makes users in an activation script, before any unit starts.
+    let found = evaluate("dummy");
+    assert_eq!(found["password"], "/run/artifacts/password/hash");
+    let said = "artifacts: artifacts.store.password.files.hash.neededFor: the backend `dummy` does not bring files onto this target \
+                before users are made; leave it at \"services\", or use a backend that does";
+    let errors = found["errors"].as_array().unwrap();
+    assert!(errors.iter().any(|one| one == said), "{errors:?}");
 }

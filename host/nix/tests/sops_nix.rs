@@ -28,13 +28,30 @@ fn each_deployed_secret_of_this_backend_and_nothing_else() {
         bench.eval_json(SECRETS, FIELDS),
         json!({
             "attic/env": { "format": "binary", "key": "env", "path": "/var/lib/attic/env", "mode": "0440", "owner": "atticd",
-                "group": "atticd", "restartUnits": ["atticd.service"], "reloadUnits": ["nginx.service"], "neededForUsers": false },
+                "group": "atticd", "restartUnits": [], "reloadUnits": [], "neededForUsers": false },
             "mixed/key": { "format": "binary", "key": "key", "path": "/run/artifacts/mixed/key", "mode": "0400", "owner": "root",
                 "group": "root", "restartUnits": [], "reloadUnits": [], "neededForUsers": true },
         })
     );
     let agenix = bench.eval_json("nixosConfigurations.web1.config.age.secrets", "builtins.attrNames");
     assert_eq!(agenix, json!(["other/f"]));
+}
+
+#[test]
+fn units_are_told_of_changes_by_sops_nix_or_by_our_watcher_and_not_by_both() {
+    let bench = Bench::new();
+    let units =
+        r#"{ artifacts.store.a.files.f = { restartUnits = [ "a.service" ]; reloadUnits = [ "b.service" ]; }; }"#;
+    let alone = "({ lib, ... }: { artifacts.programs.artifacts-target = lib.mkForce null; })";
+    let [watched, alone] =
+        [("watched", ""), ("alone", alone)].map(|(name, more)| machine(name, &format!("{SOPS} {units} {more}")));
+    bench.flake(&format!("{watched}{alone}"));
+    let told = |name: &str| {
+        let secret = format!("nixosConfigurations.{name}.config.sops.secrets.\"a/f\"");
+        bench.eval_json(&secret, "s: s.restartUnits ++ s.reloadUnits")
+    };
+    assert_eq!(told("alone"), json!(["a.service", "b.service"]));
+    assert_eq!(told("watched"), json!([]));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 let
   wg = "${pkgs.wireguard-tools}/bin/wg";
   theirs = peer.config.artifacts.store.wireguard.files.public;
+  test = (import ./test-keys.nix).${config.networking.hostName};
 in
 {
   options.tunnel.address = lib.mkOption {
@@ -25,10 +26,14 @@ in
     artifacts.root = ./.;
     artifacts.default.backend = "agenix";
 
-    # The pair. The public half is no secret: it is stored as it is, and Nix reads it.
+    # The pair. The public half is no secret: it is stored as it is, and Nix reads it. A test machine makes its own files when it
+    # boots, which is too late for the other end's configuration: it has a pair that is known before.
     artifacts.store.wireguard = {
-      files.private = { };
-      files.public.secret = false;
+      files.private.testValue = test.private;
+      files.public = {
+        secret = false;
+        testValue = test.public;
+      };
       generator = pkgs.writers.writeBash "wireguard" ''
         set -e
         umask 077

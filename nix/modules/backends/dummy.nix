@@ -1,5 +1,44 @@
-# What the backend `dummy` can be told. Its files come onto the target by the units of artifacts.
-{ lib, ... }:
+# What the backend `dummy` can be told, and what it cannot do. Its files come onto the target by the units of artifacts.
+{
+  lib,
+  config,
+  ...
+}:
+let
+  cfg = config.artifacts;
+  inherit (cfg._lib) kind guarded;
+  label = artifact: lib.showOption [ "artifacts" "store" artifact.name ];
+
+  problem = artifact: text: {
+    artifacts = [ artifact.name ];
+    message = "${label artifact}.${text}";
+    warning = false;
+  };
+
+  # Files that are made together belong together.
+  partly =
+    artifact:
+    let
+      without = lib.filter (file: file.testValue == null) (lib.attrValues artifact.files);
+    in
+    lib.optional (without != [ ] && lib.length without < lib.length (lib.attrValues artifact.files)) (
+      problem artifact "files.${lib.showOption [ (lib.head without).name ]}.testValue: it has none, and other files of the artifact have one; give it to each, or to none"
+    );
+
+  # Why nothing here would make them.
+  noUnits =
+    if kind == "darwin" then
+      "nix-darwin has none of it"
+    else if kind == "home-manager" && !(config.systemd.user.enable or true) then
+      "`systemd.user.enable` is false"
+    else
+      null;
+  unmade =
+    artifact:
+    lib.optional (noUnits != null && artifact.backend == "dummy") (
+      problem artifact "backend: `dummy` has files made by units of systemd, and ${noUnits}; use another backend here"
+    );
+in
 {
   options.artifacts.config.dummy.deterministic = lib.mkOption {
     type = lib.types.nullOr lib.types.bool;
@@ -10,4 +49,8 @@
     '';
     example = true;
   };
+
+  config.artifacts.problems = lib.concatMap (artifact: guarded (partly artifact ++ unmade artifact)) (
+    lib.attrValues cfg.store
+  );
 }

@@ -70,7 +70,10 @@ let
     }
     // lib.optionalAttrs onMachine (byNumber (keys.ownership file))
     // lib.optionalAttrs onMachine { neededForUsers = file.neededFor == "users"; }
-    // lib.optionalAttrs onNixos { inherit (file) restartUnits reloadUnits; };
+    # By content and never at a boot: our own watcher tells units of changes, and sops-nix where there is none, so that none hears it twice.
+    // lib.optionalAttrs (onNixos && config.artifacts.programs.artifacts-target == null) {
+      inherit (file) restartUnits reloadUnits;
+    };
 
   rsa = lib.hasPrefix "ssh-rsa ";
   useless =

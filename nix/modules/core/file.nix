@@ -50,6 +50,17 @@ let
       example = "users";
     };
 
+    testValue = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      description = ''
+        What it is where it would be made on the target, in place of what the generator makes; elsewhere it means nothing. A public
+        file has a `value` there only by this. The files of an artifact belong together: give it to each of them, or to none. A change
+        counts from the next boot. It is world-readable, so no real one belongs here.
+      '';
+      example = "hunter2";
+    };
+
     restartUnits = mkOption {
       type = types.listOf types.str;
       default = [ ];
@@ -89,6 +100,15 @@ in
 { name, config, ... }:
 let
   public = "public/${name}";
+
+  # What was stored for other machines is not what this one makes.
+  text =
+    if onTarget then
+      if config.testValue == null then slices.made artifact config else config.testValue
+    else if config.exists then
+      builtins.readFile (slices.file artifact public)
+    else
+      slices.missing artifact name;
 in
 {
   options = fixed // {
@@ -108,9 +128,12 @@ in
     exists = mkOption {
       type = types.bool;
       readOnly = true;
-      default = !config.secret && slices.exists artifact public;
+      default =
+        !config.secret && (if onTarget then config.testValue != null else slices.exists artifact public);
       defaultText = literalExpression "whether a public file was made";
-      description = "Whether a public file was made, so that `value` can be read.";
+      description = ''
+        Whether a public file was made, so that `value` can be read. Of one that is made on the target: whether it has a `testValue`.
+      '';
     };
 
     value = mkOption {
@@ -119,13 +142,12 @@ in
       default =
         if config.secret then
           throw "artifacts: ${artifact.instance}: `${name}` is secret and has no value; read it on the target, at its path"
-        else if config.exists then
-          lib.removeSuffix "\n" (builtins.readFile (slices.file artifact public))
         else
-          slices.missing artifact name;
+          lib.removeSuffix "\n" text;
       defaultText = literalExpression "the text of a public file";
       description = ''
-        The text of a public file without its final newline. Reading one that was not made yet fails with the command to run.
+        The text of a public file without its final newline. Reading one that was not made yet fails with the command to run. Of one
+        that is made on the target it is the `testValue`; without that, reading it fails.
       '';
     };
   };

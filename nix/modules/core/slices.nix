@@ -98,6 +98,12 @@ rec {
     artifact: name:
     throw "artifacts: ${artifact.instance}: `${name}` is not there yet; run: ${command artifact}";
 
+  made =
+    artifact: file:
+    throw "artifacts: ${artifact.instance}: `${file.name}` is made on the target (${artifact.backend}), so Nix cannot read it; give ${
+      lib.showOption [ "artifacts" "store" artifact.name "files" file.name "testValue" ]
+    } to it, or read it there: ${file.path}";
+
   # One stored file as a store path of its own, so that other commits leave it, and the systems that have it, alone.
   storePath =
     artifact: name:

@@ -2,6 +2,7 @@
 {
   lib,
   config,
+  pkgs,
 }:
 let
   cfg = config.artifacts;
@@ -84,8 +85,18 @@ let
       prompts = lib.mapAttrs (_: prompt: { inherit (prompt) type testValue; }) one.artifact.prompts;
     }
     // lib.optionalAttrs (one.onTarget && one.artifact.generator != null) {
-      generator.path = "${one.artifact.generator}";
+      generator.path = "${if given one.artifact then gives one.artifact else one.artifact.generator}";
     };
+
+  # Where each file has a test value, that is all there is to make.
+  given = artifact: lib.all (file: file.testValue != null) (lib.attrValues artifact.files);
+  gives =
+    artifact:
+    pkgs.writers.writeBash "test-values" (
+      lib.concatMapStrings (file: ''
+        printf %s ${lib.escapeShellArg file.testValue} > "$out"/${lib.escapeShellArg file.name}
+      '') (lib.attrValues artifact.files)
+    );
 in
 rec {
   inherit escape artifacts;
@@ -168,12 +179,34 @@ rec {
     slice = "slices";
   };
 
+  # Lines are added to no mount by its name: those of `fileSystems` are no units before the boot, and others are a list.
+  refused = {
+    mount = "mounts";
+    automount = "automounts";
+  };
+  isRefused = kind: lib.elem kind (lib.attrValues refused);
+  isMount = unit: builtins.match ".+\\.(mount|automount)" unit != null;
+  mounts =
+    remedy:
+    lib.concatMap (
+      one:
+      cfg._lib.guarded (
+        map (unit: {
+          artifacts = [ one.artifact.name ];
+          message = "${
+            lib.showOption [ "artifacts" "store" one.artifact.name "bindUnits" ]
+          }: `${unit}` is a mount, which is bound where it is declared: ${remedy one.unit}";
+          warning = false;
+        }) (lib.filter isMount one.artifact.bindUnits)
+      )
+    ) artifacts;
+
   # `atticd.service` as its name and the option that defines it; null when it is of no known kind.
   parse =
     unit:
     let
       parts = builtins.match "(.+)\\.([a-z]+)" unit;
-      kind = kinds.${lib.last parts} or null;
+      kind = (kinds // refused).${lib.last parts} or null;
     in
     if parts == null || kind == null then
       null

@@ -8,7 +8,7 @@
 }:
 let
   cfg = config.artifacts;
-  all = import ./describe.nix { inherit lib config; };
+  all = import ./describe.nix { inherit lib config pkgs; };
   inherit (all) artifacts escape;
 
   hasSystemd = options ? systemd.user.services;
@@ -145,8 +145,16 @@ let
     lib.nameValuePair "systemd/user/${unit}.d/artifacts.conf" {
       text = ''
         [Unit]
-        ${lib.concatMapStrings (one: "BindsTo=${one}\nAfter=${one}\n") units}'';
+        ${lib.optionalString (comesEarly unit) apart}${lib.concatMapStrings (one: "BindsTo=${one}\nAfter=${one}\n") units}'';
     };
+
+  # Installers come after all of these by default, and what waits for an artifact comes after its installer.
+  comesEarly = unit: builtins.match ".*\\.(socket|timer|path)" unit != null;
+  apart = ''
+    DefaultDependencies=no
+    Conflicts=shutdown.target
+    Before=shutdown.target
+  '';
 
   defined =
     kind: name:
@@ -154,7 +162,7 @@ let
       template = builtins.match "([^@]*@).*" name;
       names = [ name ] ++ lib.optionals (template != null) template;
     in
-    lib.any (wanted: config.systemd.user.${kind} ? ${wanted}) names;
+    all.isRefused kind || lib.any (wanted: config.systemd.user.${kind} ? ${wanted}) names;
 in
 {
   imports = [ ./options.nix ];
@@ -167,6 +175,7 @@ in
         dummy.onTarget = true;
       };
       artifacts.rendering.dummy.neededFor = [ "services" ];
+      artifacts.problems = all.mounts (unit: "systemd.user.mounts.<name>.Unit, with `${unit}` as BindsTo and After");
     }
     (lib.optionalAttrs hasSystemd {
       artifacts.problems = all.problems "systemd.user" defined;

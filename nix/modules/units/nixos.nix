@@ -9,7 +9,7 @@
 let
   cfg = config.artifacts;
 
-  all = import ./describe.nix { inherit lib config; };
+  all = import ./describe.nix { inherit lib config pkgs; };
   inherit (all) artifacts escape;
 
   # Our own file, to tell our definitions from others'.
@@ -207,7 +207,7 @@ let
       names = [ name ] ++ lib.optionals (template != null) template;
       others = lib.filter (one: one.file != here) options.systemd.${kind}.definitionsWithLocations;
     in
-    lib.any (one: lib.any (wanted: one.value ? ${wanted}) names) others;
+    all.isRefused kind || lib.any (one: lib.any (wanted: one.value ? ${wanted}) names) others;
 in
 {
   _file = here;
@@ -223,6 +223,9 @@ in
         ];
         dummy.onTarget = true;
       };
+      artifacts.problems = all.mounts (
+        unit: "fileSystems.<where>.options = [ \"nofail\" \"x-systemd.requires=${unit}\" ]; or, in systemd.mounts, bindsTo and after"
+      );
       # No unit comes before an activation script, which makes users where no unit does.
       artifacts.rendering.dummy.neededFor = [
         "services"
