@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use artifacts_spec::Name;
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, flock, fstat, mkdirat,
-    openat, readlinkat, renameat, renameat_with, symlinkat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchmod, fchown, flock,
+    fstat, mkdirat, openat, readlinkat, renameat, renameat_with, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use zeroize::Zeroizing;
@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 pub use read::read;
 
 use crate::ram::in_ram;
+use crate::regular;
 use walk::{ours, walk};
 
 /// The folder of the artifacts that are there, and that of those which are being made.
@@ -363,15 +364,10 @@ impl Farm {
     /// A regular file with one name, never waited for.
     fn open_file(&self, folder: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, Error> {
         let path = self.slice_path(artifact).join(name);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let planted = || Error::Planted { path: path.clone(), expected: "a regular file with one name" };
-        let file = match openat(folder, name, flags, Mode::empty()) {
-            Ok(file) => file,
-            Err(Errno::LOOP | Errno::NXIO) => return Err(planted()),
-            Err(why) => return Err(at(&path, why)),
-        };
-        let stat = fstat(&file).map_err(|why| at(&path, why))?;
-        if FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_nlink == 1 { Ok(file) } else { Err(planted()) }
+        match regular::open(folder, name, ResolveFlags::empty()).map_err(|why| at(&path, why))? {
+            Some((file, stat)) if stat.st_nlink == 1 => Ok(file),
+            _ => Err(Error::Planted { path, expected: "a regular file with one name" }),
+        }
     }
 }
 
