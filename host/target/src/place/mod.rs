@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use artifacts_spec::Name;
 use rustix::fs::{
-    AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchmod, fchown, flock,
-    fstat, mkdirat, openat, readlinkat, renameat, renameat_with, symlinkat, unlinkat,
+    AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, flock, fstat, mkdirat,
+    openat, readlinkat, renameat, renameat_with, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use zeroize::Zeroizing;
@@ -28,7 +28,8 @@ pub use read::read;
 
 use crate::ram::in_ram;
 use crate::regular;
-use walk::{ours, walk};
+use walk::ours;
+pub(crate) use walk::walk;
 
 /// The folder of the artifacts that are there, and that of those which are being made.
 const NOW: &str = "now";
@@ -364,7 +365,7 @@ impl Farm {
     /// A regular file with one name, never waited for.
     fn open_file(&self, folder: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, Error> {
         let path = self.slice_path(artifact).join(name);
-        match regular::open(folder, name, ResolveFlags::empty()).map_err(|why| at(&path, why))? {
+        match regular::open(folder, name).map_err(|why| at(&path, why))? {
             Some((file, stat)) if stat.st_nlink == 1 => Ok(file),
             _ => Err(Error::Planted { path, expected: "a regular file with one name" }),
         }

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, ResolveFlags, fstat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, fstat, readlinkat, statat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
@@ -24,7 +24,7 @@ use crate::regular;
 pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     let unfit = |found: String| Error::Unfit { path: path.to_owned(), largest, found };
     let (folder, name) = find(path)?;
-    let open = regular::open(&folder, &name, ResolveFlags::empty()).map_err(|why| at(path, why))?;
+    let open = regular::open(&folder, &name).map_err(|why| at(path, why))?;
     let (file, stat) = open.ok_or_else(|| unfit("something else".to_owned()))?;
     // Whoever may write to a folder can give a file there that is not theirs. In the Nix store, equal files are one.
     if stat.st_nlink != 1 && !Mode::from_raw_mode(stat.st_mode).contains(Mode::ROTH) {
