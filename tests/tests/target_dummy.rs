@@ -166,6 +166,23 @@ fn a_second_run_changes_nothing_and_a_removed_file_is_lost_until_it_returns() {
 }
 
 #[test]
+fn what_somebody_removed_is_made_anew_by_a_restart_of_its_unit() {
+    let machine = Machine::boot(&WEB, &[]).unwrap();
+    machine.wait_state("atticd.service", "active").unwrap();
+    let read = "cat /var/lib/attic/secrets/env";
+    let before = machine.sh(read).unwrap();
+    machine.sh("rm /run/artifacts.d/now/attic/env").unwrap();
+    for unit in [ATTIC, "atticd.service"] {
+        machine.wait_state(unit, "inactive").unwrap();
+    }
+    machine.sh(&format!("systemctl restart {ATTIC}")).unwrap();
+    machine.wait_state("atticd.service", "active").unwrap();
+    let after = machine.sh(read).unwrap();
+    assert!(after.starts_with("TOKEN=made-up-") && after != before, "{after}");
+    assert_eq!(machine.sh("stat -L -c '%a %U' /var/lib/attic/secrets/env").unwrap(), "440 daemon");
+}
+
+#[test]
 fn what_was_made_of_something_that_is_lost_goes_on() {
     let machine = Machine::boot(&WEB, &[]).unwrap();
     machine.wait_state("leafd.service", "active").unwrap();
@@ -400,12 +417,37 @@ fn deterministic_machines_agree_on_what_they_share_and_on_nothing_else() {
         files.f = { };
         generator = pkgs.writers.writeBash "random" "cat /proc/sys/kernel/random/uuid > $out/f";
       };
+      artifacts.store.several = {
+        files.first = { };
+        files.second = { };
+        files.again = { };
+        generator = pkgs.writers.writeBash "several" ''
+          exec 3< /dev/urandom
+          for file in first second; do head -c 16 <&3 | base64 > $out/$file; done
+          head -c 16 /dev/random | base64 > $out/again
+        '';
+      };
+      artifacts.store.most = { files.f = { }; generator = pkgs.writers.writeBash "most" "head -c 1048576 /dev/urandom > $out/f"; };
+      artifacts.store.more = {
+        files.constant = { };
+        files.f = { };
+        generator = pkgs.writers.writeBash "more" "echo 1 > $out/constant; head -c 1048577 /dev/urandom > $out/f";
+      };
     "#;
     let modules = modules(more);
     let machines = evaluate(&[("web1", &modules), ("web2", &modules)]).unwrap();
     let read = |machine: &Configuration| {
         let machine = Machine::boot(machine, &[]).unwrap();
-        machine.wait_said("artifact-random", "makes other values each time").unwrap();
+        machine
+            .wait_said("artifact-random", "makes other values each time, and `deterministic` is set: file `f` differs")
+            .unwrap();
+        let much =
+            "reads all of /dev/urandom, which has 1048576 bytes where `deterministic` is set: file `f` differs when";
+        machine.wait_said("artifact-more", much).unwrap();
+        assert_eq!(machine.state("artifact-most.service").unwrap(), "active", "{}", machine.journal());
+        let several =
+            machine.sh("cd /run/artifacts/several; cat first; cmp first again; cmp -s first second || echo other");
+        assert!(several.unwrap().ends_with("\nother"), "each opening is read from the beginning");
         (machine.sh("cat /run/artifacts/cluster/token").unwrap(), machine.sh("cat /var/lib/attic/secrets/env").unwrap())
     };
     let (one, two, again) = (read(&machines[0]), read(&machines[1]), read(&machines[0]));

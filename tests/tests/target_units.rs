@@ -336,10 +336,10 @@ fn neither_an_odd_name_nor_a_refused_order_keeps_anything_else() {
     machine
         .sh("sed 's/\"told.service\"/\"t@.service\",\"w*.service\",\"\",\"told.service\"/' /etc/artifacts/manifest.json > /run/m; \
                 grep -q t@.service /run/m; ln -sfT /run/m /etc/artifacts/manifest.json; \
-                ln -sfT /dev/null /etc/systemd/system/both.service; systemctl daemon-reload; \
                 mv /run/agenix/attic/env /run/agenix.d/away")
         .unwrap();
-    machine.wait_state("atticd.service", "inactive").unwrap();
+    wait_states(&machine, "inactive", &["atticd.service", "both.service"]);
+    machine.sh("ln -sfT /dev/null /etc/systemd/system/both.service; systemctl daemon-reload").unwrap();
     machine.sh("mv /run/agenix.d/away /run/agenix/attic/env").unwrap();
     machine.wait_state("atticd.service", "active").unwrap();
     machine.wait_said(WATCHER, "both.service is masked").unwrap();
@@ -422,6 +422,187 @@ fn every_kind_of_unit_is_bound_and_accepted() {
         for unit in units.clone() {
             machine.wait_state(unit, "inactive").unwrap();
         }
+    }
+}
+
+/// What else can keep a consumer down than its own artifact's loss.
+static LATE: LazyLock<Configuration> = LazyLock::new(|| evaluate(&[("web1", &late(""))]).unwrap().remove(0));
+
+fn late(more: &str) -> String {
+    format!(
+        r#"[ ({{ pkgs, ... }}:
+        let
+          service = more: {{ wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; }} // more;
+        in {{
+          artifacts.programs.artifacts-target = "{package}";
+          artifacts.programs.artifacts = "/not/needed";
+          artifacts.default.backend = "agenix";
+          artifacts.store.key = {{
+            files.f.restartUnits = [ "picky.service" "unwanted.service" "cleared.service" ];
+            bindUnits = [ "near.service" ];
+          }};
+          artifacts.store.stored = {{ files.f.path = "/srv/late/f"; bindUnits = [ "stored.service" ]; }};
+          systemd.services.near = service {{ }};
+          systemd.services.far = service {{ requires = [ "near.service" ]; after = [ "near.service" ]; }};
+          systemd.services.farther = service {{ bindsTo = [ "far.service" ]; after = [ "far.service" ]; }};
+          systemd.services.byhand = service {{ requires = [ "artifact-key.service" ]; after = [ "artifact-key.service" ]; }};
+          systemd.services.idle = service {{ wantedBy = [ ]; requires = [ "near.service" ]; after = [ "near.service" ]; }};
+          systemd.services.stored = service {{ }};
+          systemd.services.picky = service {{ script = "grep -q good /run/artifacts/key/f || exit 3; exec sleep infinity"; }};
+          systemd.services.cleared = service {{ script = "grep -q good /run/artifacts/key/f || exit 3; exec sleep infinity"; }};
+          systemd.services.unwanted = service {{ wantedBy = [ ]; script = "grep -q good /run/artifacts/key/f || exit 3; exec sleep infinity"; }};
+          systemd.targets.multi-user.wants = [ "srv-disk.mount" "srv-late.mount" ];
+          environment.etc."systemd/system/srv-disk.mount".text = "[Unit]\nBindsTo=artifact-key.service\nAfter=artifact-key.service\n[Mount]\nWhat=tmpfs\nWhere=/srv/disk\nType=tmpfs\n";
+          environment.etc."systemd/system/srv-late.mount".text = "[Mount]\nWhat=tmpfs\nWhere=/srv/late\nType=tmpfs\nOptions=none-such\n";
+          {more}
+        }}) ]"#,
+        package = program("artifacts-target").unwrap().display()
+    )
+}
+
+fn assert_states(machine: &Machine, state: &str, units: &[&str]) {
+    for unit in units {
+        assert_eq!(machine.state(unit).unwrap(), state, "{unit}\n{}", machine.journal());
+    }
+}
+
+fn wait_states(machine: &Machine, state: &str, units: &[&str]) {
+    for unit in units {
+        machine.wait_state(unit, state).unwrap();
+    }
+}
+
+const CHAIN: [&str; 5] = ["near.service", "far.service", "farther.service", "byhand.service", "srv-disk.mount"];
+
+#[test]
+fn what_stops_with_a_consumer_comes_back_too_and_so_does_what_a_boot_could_not_start() {
+    let machine = Machine::boot(&LATE, &[]).unwrap();
+    assert_states(&machine, "inactive", &CHAIN);
+    // The disk that one artifact lies on is not there either: so its unit did not even look.
+    assert_states(&machine, "inactive", &["artifact-stored.service", "stored.service", "idle.service"]);
+    machine.set("key/f", "good").unwrap();
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    wait_states(&machine, "active", &CHAIN);
+
+    machine.sh("systemctl stop farther; mv /run/agenix/key/f /run/agenix.d/away").unwrap();
+    wait_states(&machine, "inactive", &CHAIN);
+    machine.sh("mv /run/agenix.d/away /run/agenix/key/f").unwrap();
+    wait_states(&machine, "active", &["near.service", "far.service", "byhand.service", "srv-disk.mount"]);
+    std::thread::sleep(LASTING);
+    assert_states(&machine, "inactive", &["farther.service", "idle.service"]);
+
+    machine.set("stored/f", "text").unwrap();
+    let mend = "sed -i /none-such/d /etc/systemd/system/srv-late.mount; systemctl daemon-reload; systemctl start srv-late.mount";
+    machine.sh(&format!("{mend}; systemctl restart agenix-install-secrets")).unwrap();
+    wait_states(&machine, "active", &["artifact-stored.service", "stored.service"]);
+}
+
+#[test]
+fn a_consumer_that_failed_by_an_old_content_starts_with_the_new_one() {
+    let machine = Machine::boot(&LATE, &[("key/f", "bad")]).unwrap();
+    machine.run("systemctl start unwanted").unwrap();
+    wait_states(&machine, "failed", &["picky.service", "unwanted.service", "cleared.service"]);
+    // So a person says that it shall stay down.
+    machine.sh("systemctl reset-failed cleared").unwrap();
+    machine.set("key/f", "good").unwrap();
+    machine.sh("systemctl restart agenix-install-secrets").unwrap();
+    machine.wait_state("picky.service", "active").unwrap();
+    std::thread::sleep(LASTING);
+    assert_states(&machine, "failed", &["unwanted.service"]);
+    assert_states(&machine, "inactive", &["cleared.service"]);
+}
+
+#[test]
+fn what_a_switch_could_not_start_for_want_of_a_file_starts_when_it_comes() {
+    let [before, after] = [
+        r#"systemd.services.later = service { };
+           systemd.services.unbound = service { };
+           systemd.services.stopped = service { };
+           artifacts.store.second = { files.f = { }; };
+           artifacts.store.third = { files.f = { }; bindUnits = [ "stopped.service" ]; };"#,
+        r#"systemd.services.later = service { };
+           systemd.services.unbound = service { };
+           systemd.services.stopped = service { };
+           artifacts.store.second = { files.f = { }; bindUnits = [ "later.service" ]; };
+           artifacts.store.third = { files.f = { }; bindUnits = [ "stopped.service" ]; };"#,
+    ]
+    .map(|more| evaluate(&[("web1", &late(more))]).unwrap().remove(0));
+    let machine = Machine::boot(&before, &[("key/f", "good"), ("third/f", "text")]).unwrap();
+    wait_states(&machine, "active", &["later.service", "stopped.service"]);
+    machine.switch(&before, &after).unwrap();
+    assert_states(&machine, "inactive", &["later.service"]);
+    machine.set("second/f", "text").unwrap();
+    // After the switch a person stops some, of which one was never the watcher's business.
+    machine.sh("systemctl stop stopped unbound artifact-third; systemctl restart agenix-install-secrets").unwrap();
+    machine.wait_state("later.service", "active").unwrap();
+    std::thread::sleep(LASTING);
+    assert_states(&machine, "inactive", &["stopped.service", "unbound.service", "artifact-third.service"]);
+}
+
+#[test]
+fn what_a_person_stops_stays_stopped_whoever_watches() {
+    let machine = boot();
+    machine.sh(&format!("systemctl stop {ATTIC} web; systemctl restart artifacts-watch")).unwrap();
+    machine.sh("systemctl kill -s KILL artifacts-watch").unwrap();
+    std::thread::sleep(LASTING);
+    machine.wait("the watcher to be back", "systemctl is-active -q artifacts-watch").unwrap();
+    machine.sh("systemctl restart agenix-install-secrets sops-install-secrets").unwrap();
+    std::thread::sleep(LASTING);
+    assert_states(&machine, "inactive", &[ATTIC, "atticd.service", "both.service", "web.service"]);
+    assert_states(&machine, "active", &[API]);
+}
+
+#[test]
+fn a_queue_that_ran_over_is_noticed() {
+    let machine = boot();
+    // Neighbours fill the queue while the watcher does not read; the one event that matters finds no room.
+    machine
+        .sh("systemctl kill -s STOP artifacts-watch; mkdir -p /run/agenix/attic; cd /run/agenix/attic; \
+             n=$(cat /proc/sys/fs/inotify/max_queued_events); seq -f n%.0f $((n / 2 + 9)) | xargs touch; \
+             mv env /run/agenix.d/away; systemctl kill -s CONT artifacts-watch")
+        .unwrap();
+    machine.wait_state("atticd.service", "inactive").unwrap();
+}
+
+#[test]
+fn the_watcher_and_the_cleaner_are_confined() {
+    let machine = boot();
+    // The same confinement around a program that tries each thing that it is to keep from.
+    let probe = r#"#!/bin/bash
+        t() { if "${@:2}" > /dev/null 2>&1; then echo "$1 goes"; else echo "$1 is refused"; fi; }
+        t namespaces unshare --user true
+        t chown chown daemon /run/probe/own
+        t setuid chmod u+s /run/probe/own
+        t 32-bit setarch i686 true
+        t internet bash -c 'exec 3<> /dev/udp/127.0.0.1/9'
+        t unix test -S /run/systemd/private
+        t realtime chrt -f 1 true
+        grep -E '^(CapBnd|NoNewPrivs):' /proc/self/status
+    "#;
+    std::fs::write(machine.shared().join("probe"), probe).unwrap();
+    let run = |unit: &str| {
+        machine.sh(&format!(
+            "mkdir -p /run/probe; cp /run/shared/probe /run/probe/; : > /run/probe/own; chmod 755 /run/probe/probe; \
+             sed -E '/^(ExecStart|Type|Restart|RuntimeDirectory.*|RemainAfterExit)=/d' /etc/systemd/system/{unit} | \
+             sed '/^\\[Service\\]/a Type=oneshot\\nStandardOutput=file:/run/probe/out\\nExecStart=/run/probe/probe' > /run/systemd/system/probe.service; \
+             rm -f /run/probe/out; systemctl daemon-reload; systemctl start probe.service; cat /run/probe/out"
+        ))
+    };
+    for (unit, capabilities) in [(WATCHER, "0000000000000004"), ("artifacts-clean.service", "000000000000000a")] {
+        let said = run(unit).unwrap();
+        let expected = [
+            "namespaces is refused",
+            "chown is refused",
+            "setuid is refused",
+            "32-bit is refused",
+            "internet is refused",
+            "unix goes",
+            "realtime is refused",
+        ];
+        let [privileges, bound] = ["NoNewPrivs:\t1".to_owned(), format!("CapBnd:\t{capabilities}")];
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!(lines[..7], expected, "{unit}");
+        assert!(lines.contains(&&*privileges) && lines.contains(&&*bound), "{unit}: {said}");
     }
 }
 

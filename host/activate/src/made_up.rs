@@ -9,8 +9,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// What a generator finds in `/dev/urandom` when it is to make the same values everywhere.
-const STREAM: usize = 1 << 20;
+/// How many bytes a generator finds in `/dev/urandom` when it is to make the same values everywhere.
+pub const STREAM: usize = 1 << 20;
 
 /// Where made-up values come from.
 pub struct Source {
@@ -46,11 +46,11 @@ impl Source {
         Secret::new(value.into_bytes())
     }
 
-    /// What a generator reads from the random devices; `None` leaves it the kernel's.
-    pub fn stream(&self) -> Option<Secret> {
+    /// What a generator reads from the random devices, so many bytes of it; `None` leaves it the kernel's.
+    pub fn stream(&self, size: usize) -> Option<Secret> {
         self.deterministic.then(|| {
             let blocks = (0_u64..).map(|block| keyed(&*self.key, &[&b"stream "[..], &block.to_le_bytes()].concat()));
-            Secret::new(blocks.flatten().take(STREAM).collect())
+            Secret::new(blocks.flatten().take(size).collect())
         })
     }
 }
@@ -94,7 +94,7 @@ mod tests {
         assert!(one.starts_with("made-up-") && one.len() == 40, "{one}");
         assert_ne!(one, answer("m", "{}"));
         assert_ne!(one, answer("m", r#"{"deterministic":false}"#));
-        assert!(Source::of(&instance("m", "{}")).unwrap().stream().is_none());
+        assert!(Source::of(&instance("m", "{}")).unwrap().stream(9).is_none());
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         assert_ne!(answer("m", yes), answer("n", yes));
         assert_eq!(answer("+m", yes), answer("+n", yes));
         assert_ne!(answer("+m", yes), answer("m", yes));
-        let stream = |name| Source::of(&instance(name, yes)).unwrap().stream().unwrap();
+        let stream = |name| Source::of(&instance(name, yes)).unwrap().stream(STREAM).unwrap();
         assert_eq!(stream("+m"), stream("+n"));
         assert_eq!(stream("m").size(), 1 << 20);
         assert_ne!(stream("m"), stream("n"));

@@ -16,7 +16,7 @@ use artifacts_target::manifest::expand;
 use artifacts_target::place::{Access, Error, Farm, Lock};
 
 use crate::inputs::inputs;
-use crate::made_up::Source;
+use crate::made_up::{STREAM, Source};
 
 /// Everything outside that making on the target works with.
 pub struct Room<'a> {
@@ -211,11 +211,10 @@ fn make(
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<BTreeMap<Name, Secret>, Failure> {
     let source = Source::of(instance).map_err(|e| failure(instance, format!("there is no randomness: {e}")))?;
-    let job = job(room, instances, instance, &source, made_here)?;
+    let mut job = job(room, instances, instance, &source, made_here)?;
     let mut files = run(room, instance, &job)?;
-    if job.random.is_some() && run(room, instance, &job)? != files {
-        return Err(failure(instance, "its generator makes other values each time, and `deterministic` is set")
-            .help(Some("let it take randomness from /dev/urandom alone, or leave `deterministic` away")));
+    if job.random.is_some() {
+        agree(room, instance, &source, &mut job, &files)?;
     }
     let secrets: Vec<(String, Secret)> =
         instance.secret_files().filter_map(|name| Some((name.to_string(), files.remove(name)?))).collect();
@@ -228,6 +227,40 @@ fn make(
         files.insert(name.clone(), Secret::new(value.clone()));
     }
     Ok(files)
+}
+
+/// Has a generator that is to make the same values each time do so once more. It finds more randomness than the first time:
+/// so whoever reads all that there is, and got too little, does not make the same either.
+fn agree(
+    room: &Room<'_>,
+    instance: &Instance,
+    source: &Source,
+    job: &mut Job,
+    files: &BTreeMap<Name, Secret>,
+) -> Result<(), Failure> {
+    job.random = source.stream(2 * STREAM);
+    let again = run(room, instance, job)?;
+    let differ: Vec<String> = files
+        .iter()
+        .filter(|(name, value)| again.get(*name) != Some(value))
+        .map(|(name, _)| format!("file `{name}` differs"))
+        .collect();
+    if differ.is_empty() {
+        return Ok(());
+    }
+    job.random = source.stream(STREAM);
+    let differ = differ.join(", ");
+    if run(room, instance, job)? == *files {
+        let why = format!(
+            "its generator reads all of /dev/urandom, which has {STREAM} bytes where `deterministic` is set: {differ} when there is more"
+        );
+        return Err(failure(instance, why).help(Some("let it read less; or leave `deterministic` away")));
+    }
+    let why = format!("its generator makes other values each time, and `deterministic` is set: {differ}");
+    Err(failure(instance, why).help(Some(
+        "let it take randomness from the file /dev/urandom alone: openssl, ssh-keygen, wg, age-keygen and Python ask the \
+         kernel instead; or give this artifact another backend, or leave `deterministic` away",
+    )))
 }
 
 fn job(
@@ -250,7 +283,7 @@ fn job(
     job.log_level.clone_from(&room.log_level);
     job.network = instance.network;
     job.timeout = instance.timeout.map(Duration::from_secs);
-    job.random = source.stream();
+    job.random = source.stream(STREAM);
     Ok(job)
 }
 

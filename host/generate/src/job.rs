@@ -25,7 +25,7 @@ pub struct Job {
     pub inputs: BTreeMap<Name, BTreeMap<Name, Secret>>,
     /// `$LOG_LEVEL`.
     pub log_level: String,
-    /// What it reads from `/dev/random` and `/dev/urandom`, each time from the beginning, instead of the kernel's.
+    /// What it reads from `/dev/random` and `/dev/urandom`, each opening from the beginning, instead of the kernel's.
     pub random: Option<Secret>,
     /// Whether it may use the network.
     pub network: bool,

@@ -8,5 +8,6 @@ pub mod check;
 pub mod manifest;
 pub mod place;
 mod ram;
+mod regular;
 pub mod trace;
 pub mod watch;

@@ -117,8 +117,17 @@ impl Manifest {
     /// # Errors
     /// See [`Error`].
     pub fn read(path: &Path, runtime: Option<&str>) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(|why| Error::Read { path: path.to_owned(), why })?;
-        Self::parse(&text, runtime).map_err(|why| Error::Shape { path: path.to_owned(), why })
+        Self::of_text(&Self::text(path)?, path, runtime)
+    }
+
+    /// The text of a manifest.
+    pub(crate) fn text(path: &Path) -> Result<String, Error> {
+        std::fs::read_to_string(path).map_err(|why| Error::Read { path: path.to_owned(), why })
+    }
+
+    /// The manifest of a text. `path` is for the message.
+    pub(crate) fn of_text(text: &str, path: &Path, runtime: Option<&str>) -> Result<Self, Error> {
+        Self::parse(text, runtime).map_err(|why| Error::Shape { path: path.to_owned(), why })
     }
 
     fn parse(text: &str, runtime: Option<&str>) -> Result<Self, String> {

@@ -13,17 +13,21 @@ use artifacts_spec::Name;
 use artifacts_target::place::{self, Access, Error, Farm};
 
 /// A folder in RAM that plays `/run`.
-struct Run(tempfile::TempDir);
+struct Run {
+    path: PathBuf,
+    /// Goes with it, unless it is another process's.
+    _folder: Option<tempfile::TempDir>,
+}
 
 impl Run {
     fn new() -> Self {
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        Self(folder)
+        Self { path: folder.path().to_owned(), _folder: Some(folder) }
     }
 
     fn path(&self, below: &str) -> PathBuf {
-        self.0.path().join(below)
+        self.path.join(below)
     }
 
     fn farm(&self) -> Farm {
@@ -32,6 +36,10 @@ impl Run {
 
     fn try_farm(&self) -> Result<Farm, Error> {
         Farm::open(&self.path("artifacts.d"), &self.path("artifacts"))
+    }
+
+    fn farm_with_steps(&self, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<Farm, Error> {
+        Farm::open_with_steps(&self.path("artifacts.d"), &self.path("artifacts"), step)
     }
 }
 
@@ -56,7 +64,7 @@ fn files<'a>(one: &'a str, two: &'a str) -> BTreeMap<Name, (&'a [u8], Access)> {
 fn activate(run: &Run, farm: &Farm, files: &BTreeMap<Name, (&[u8], Access)>) -> Result<(), Error> {
     let lock = farm.lock()?;
     let artifact = name("a");
-    if farm.files(&artifact)?.is_none() {
+    if farm.files(&artifact)?.is_none() || farm.is_outdated(&artifact)? {
         farm.put(&lock, &artifact, files)?;
     }
     for (file, (_, access)) in files {
@@ -99,37 +107,79 @@ fn a_second_run_changes_nothing() {
     let before = look();
     let steps = Rc::new(Cell::new(0));
     let counted = Rc::clone(&steps);
-    let farm = run.farm().with_steps(move |_| {
+    let farm = run.farm_with_steps(move |_| {
         counted.set(counted.get() + 1);
         Ok(())
     });
+    let farm = farm.unwrap();
     activate(&run, &farm, &files("3", "4")).unwrap();
     assert_eq!((look(), steps.get()), (before, 0));
 }
 
+/// All that one run does, from the first folder on.
+fn story(run: &Run, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<(), Error> {
+    activate(run, &run.farm_with_steps(step)?, &files("3", "4"))
+}
+
+const STOP: &str = "ARTIFACTS_TEST_STOP";
+
+/// Is another process of this test's own when it is told to be: it kills itself before a step.
+#[test]
+fn whoever_is_told_to_die() {
+    let Ok(told) = std::env::var(STOP) else { return };
+    let (folder, stop) = told.split_once(' ').unwrap();
+    let run = Run { path: PathBuf::from(folder), _folder: None };
+    let left = Cell::new(stop.parse::<usize>().unwrap());
+    let done = story(&run, move |_| {
+        match left.get().checked_sub(1) {
+            Some(fewer) => left.set(fewer),
+            None => rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?,
+        }
+        Ok(())
+    });
+    done.unwrap();
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Error,
+    Kill,
+}
+
+/// A run that is ended before its step `stop`; whether it came to its own end.
+fn ended(run: &Run, end: End, stop: usize) -> bool {
+    match end {
+        End::Error => {
+            let left = Cell::new(stop);
+            let done = story(run, move |_| {
+                left.set(left.get().checked_sub(1).ok_or_else(|| io::Error::other("stopped"))?);
+                Ok(())
+            });
+            done.is_ok()
+        }
+        End::Kill => {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "whoever_is_told_to_die"])
+                .env(STOP, format!("{} {stop}", run.path("").display()))
+                .output()
+                .unwrap();
+            let killed = std::os::unix::process::ExitStatusExt::signal(&child.status) == Some(9);
+            assert!(killed || child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+            child.status.success()
+        }
+    }
+}
+
 #[test]
 fn whoever_is_stopped_at_any_step_leaves_complete_files_or_none() {
-    let run = |stop: usize, replace: bool| {
+    let run = |end: End, stop: usize, replace: bool| {
         let run = Run::new();
         if replace {
-            activate(&run, &run.farm(), &files("1", "2")).unwrap();
+            let farm = run.farm();
+            activate(&run, &farm, &files("1", "2")).unwrap();
+            farm.outdate(&farm.lock().unwrap(), &name("a")).unwrap();
         }
-        let steps = Rc::new(Cell::new(0));
-        let counted = Rc::clone(&steps);
-        let farm = run.farm().with_steps(move |_| {
-            counted.set(counted.get() + 1);
-            if counted.get() > stop { Err(io::Error::other("stopped")) } else { Ok(()) }
-        });
-        let new = files("3", "4");
-        let done = if replace {
-            let lock = farm.lock().unwrap();
-            let put = farm.put(&lock, &name("a"), &new);
-            drop(lock);
-            put.and_then(|()| activate(&run, &farm, &new))
-        } else {
-            activate(&run, &farm, &new)
-        };
-        drop(farm);
+        let done = ended(&run, end, stop);
 
         let old = if replace { Some("1") } else { None };
         let seen = (content(&run, "one"), content(&run, "two"));
@@ -139,20 +189,30 @@ fn whoever_is_stopped_at_any_step_leaves_complete_files_or_none() {
         } else {
             vec![both(None, None), both(Some("3"), None), both(Some("3"), Some("4"))]
         };
-        assert!(allowed.contains(&seen), "stopped after {stop} steps: {seen:?}");
-        assert!(done.is_ok() || steps.get() == stop + 1);
+        let at = format!("{end:?} before step {stop}, replace: {replace}");
+        assert!(allowed.contains(&seen), "{at}: {seen:?}");
+        for (file, mode) in [("one", 0o400), ("two", 0o440)].iter().filter(|(file, _)| content(&run, file).is_some()) {
+            assert_eq!(fs::metadata(run.path("artifacts/a").join(file)).unwrap().mode() & 0o7777, *mode, "{at}");
+        }
 
         // The next run mends it, and leaves nothing behind.
         activate(&run, &run.farm(), &files("5", "6")).unwrap();
         let mended = (content(&run, "one").unwrap(), content(&run, "two").unwrap());
         let whole = [("1", "2"), ("3", "4"), ("5", "6")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert!(whole.contains(&mended), "stopped after {stop} steps, then mended: {mended:?}");
-        assert_eq!(fs::read_dir(run.path("artifacts/a")).unwrap().count(), 2, "stopped after {stop} steps");
-        done.is_ok()
+        assert!(whole.contains(&mended), "{at}, then mended: {mended:?}");
+        for (folder, count) in [("artifacts/a", 2), ("artifacts.d/now/a", 2), ("artifacts.d/new", 0)] {
+            assert_eq!(fs::read_dir(run.path(folder)).unwrap().count(), count, "{at}: {folder}");
+        }
+        for (folder, mode) in [("artifacts", 0o755), ("artifacts.d", 0o755), ("artifacts.d/now", 0o711)] {
+            assert_eq!(fs::metadata(run.path(folder)).unwrap().mode() & 0o7777, mode, "{at}: {folder}");
+        }
+        done
     };
-    for replace in [false, true] {
-        let steps = (0..100).find(|stop| run(*stop, replace)).unwrap();
-        assert!(steps > 8, "only {steps} steps were enumerated");
+    for end in [End::Error, End::Kill] {
+        for (replace, least) in [(false, 18), (true, 12)] {
+            let steps = (0..100).find(|stop| run(end, *stop, replace)).unwrap();
+            assert!(steps >= least, "{end:?}, replace: {replace}: only {steps} steps were enumerated");
+        }
     }
 }
 
@@ -211,7 +271,7 @@ fn what_is_no_longer_declared_goes_and_nothing_else() {
     assert_eq!(fs::read_to_string(two.run.path("artifacts/b/moved")).unwrap(), "3");
     // Where others may have had something, only the link went.
     assert!(!two.run.path("artifacts/a").exists() && two.run.path("lib/attic").exists());
-    let farm = two.run.farm().with_steps(|_| Err(io::Error::other("nothing is left to do")));
+    let farm = two.run.farm_with_steps(|_| Err(io::Error::other("nothing is left to do"))).unwrap();
     assert_eq!(two.clean(&farm), (vec![], vec![]));
 }
 
@@ -222,11 +282,11 @@ fn cleaning_that_is_stopped_at_any_step_goes_on_the_next_time() {
         let steps = Rc::new(Cell::new(0));
         let counted = Rc::clone(&steps);
         // As a kill does, it never comes back to life.
-        let farm = two.run.farm().with_steps(move |_| {
+        let farm = two.run.farm_with_steps(move |_| {
             counted.set(counted.get() + 1);
             if counted.get() > stop { Err(io::Error::other("stopped")) } else { Ok(()) }
         });
-        two.clean(&farm);
+        two.clean(&farm.unwrap());
         for (file, text) in [("artifacts/a/one", "1"), ("artifacts/a/two", "2"), ("lib/attic/secrets/one", "1")] {
             let link = two.run.path(file);
             let there = fs::symlink_metadata(&link).is_ok();

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use artifacts_spec::Name;
 use rustix::fs::{
     AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, flock, fstat, mkdirat,
-    openat, readlinkat, renameat, renameat_with, symlinkat, unlinkat,
+    openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use zeroize::Zeroizing;
@@ -27,7 +27,9 @@ use zeroize::Zeroizing;
 pub use read::read;
 
 use crate::ram::in_ram;
-use walk::{ours, walk};
+use crate::regular;
+use walk::ours;
+pub(crate) use walk::walk;
 
 /// The folder of the artifacts that are there, and that of those which are being made.
 const NOW: &str = "now";
@@ -135,28 +137,37 @@ pub struct Farm {
     step: Box<dyn Fn(&'static str) -> io::Result<()>>,
 }
 
+/// Is told of each thing before it is done to the file system.
+type Step<'a> = &'a dyn Fn(&'static str) -> io::Result<()>;
+
 impl Farm {
     /// Opens the folder for the bytes and that of the links, and makes what is missing. Both must belong to the caller alone.
     ///
     /// # Errors
     /// When one of them is somebody else's, or a link, or the first one is not in RAM.
     pub fn open(bytes: &Path, links: &Path) -> Result<Self, Error> {
-        own(links)?;
-        let folder = own(bytes)?;
+        Self::open_with_steps(bytes, links, |_| Ok(()))
+    }
+
+    /// Calls `step` before each thing that is done to the file system; an error ends it there. For tests of crash safety.
+    ///
+    /// # Errors
+    /// As [`Farm::open`].
+    pub fn open_with_steps(
+        bytes: &Path,
+        links: &Path,
+        step: impl Fn(&'static str) -> io::Result<()> + 'static,
+    ) -> Result<Self, Error> {
+        own(links, &step)?;
+        let folder = own(bytes, &step)?;
         if !in_ram(&folder).map_err(|why| at(bytes, why))? {
             return Err(Error::OnDisk { path: bytes.to_owned() });
         }
         for (name, mode) in [(NOW, 0o711), (NEW, 0o711), (LINKS, 0o700), (OUTDATED, 0o700)] {
-            make(&folder, name, mode).map_err(|why| at(&bytes.join(name), why))?;
+            let made = make(&folder, name, mode, &step).and_then(|made| settle_mode(&made, mode, &step));
+            made.map_err(|why| at(&bytes.join(name), why))?;
         }
-        Ok(Self { path: bytes.to_owned(), links: links.to_owned(), bytes: folder, step: Box::new(|_| Ok(())) })
-    }
-
-    /// Calls `step` before each thing that is done to the file system; an error ends it there. For tests of crash safety.
-    #[must_use]
-    pub fn with_steps(mut self, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Self {
-        self.step = Box::new(step);
-        self
+        Ok(Self { path: bytes.to_owned(), links: links.to_owned(), bytes: folder, step: Box::new(step) })
     }
 
     /// Keeps others who use this farm waiting until the value is dropped.
@@ -252,8 +263,7 @@ impl Farm {
         let new = openat(&self.bytes, NEW, FOLDER, Mode::empty())?;
         let now = openat(&self.bytes, NOW, FOLDER, Mode::empty())?;
         self.remove(&new, artifact.as_str())?;
-        (self.step)("make the folder")?;
-        let folder = make(&new, artifact.as_str(), 0o700)?;
+        let folder = make(&new, artifact.as_str(), 0o700, &self.step)?;
         for (name, (bytes, access)) in files {
             self.write(&folder, name, bytes, *access)?;
         }
@@ -363,15 +373,10 @@ impl Farm {
     /// A regular file with one name, never waited for.
     fn open_file(&self, folder: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, Error> {
         let path = self.slice_path(artifact).join(name);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let planted = || Error::Planted { path: path.clone(), expected: "a regular file with one name" };
-        let file = match openat(folder, name, flags, Mode::empty()) {
-            Ok(file) => file,
-            Err(Errno::LOOP | Errno::NXIO) => return Err(planted()),
-            Err(why) => return Err(at(&path, why)),
-        };
-        let stat = fstat(&file).map_err(|why| at(&path, why))?;
-        if FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_nlink == 1 { Ok(file) } else { Err(planted()) }
+        match regular::open(folder, name).map_err(|why| at(&path, why))? {
+            Some((file, stat)) if stat.st_nlink == 1 => Ok(file),
+            _ => Err(Error::Planted { path, expected: "a regular file with one name" }),
+        }
     }
 }
 
@@ -384,13 +389,13 @@ fn at(path: &Path, why: impl Into<io::Error>) -> Error {
 }
 
 /// Opens a folder that must be the caller's own, and makes it when it is not there.
-fn own(path: &Path) -> Result<OwnedFd, Error> {
+fn own(path: &Path, step: Step<'_>) -> Result<OwnedFd, Error> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(at(path, Errno::INVAL)) };
     let above = walk(parent, true)?;
     let foreign = |found: String| Error::Foreign { path: path.to_owned(), found };
-    let folder = make(&above, name, 0o755).map_err(|why| match why {
-        Errno::NOTDIR | Errno::LOOP => foreign("something else".to_owned()),
-        why => at(path, why),
+    let folder = make(&above, name, 0o755, step).map_err(|why| match Errno::from_io_error(&why) {
+        Some(Errno::NOTDIR | Errno::LOOP) => foreign("something else".to_owned()),
+        _ => at(path, why),
     })?;
     let stat = fstat(&folder).map_err(|why| at(path, why))?;
     let mode = stat.st_mode & 0o7777;
@@ -401,17 +406,31 @@ fn own(path: &Path) -> Result<OwnedFd, Error> {
 }
 
 /// Makes a folder, unless it is there, and opens it without following a link.
-fn make(within: impl AsFd, name: impl rustix::path::Arg + Copy, mode: u32) -> Result<OwnedFd, Errno> {
-    match mkdirat(&within, name, Mode::RWXU) {
-        Ok(()) => {
-            let folder = openat(&within, name, FOLDER, Mode::empty())?;
-            // Whatever the caller's mask says.
-            fchmod(&folder, Mode::from_raw_mode(mode))?;
-            Ok(folder)
+fn make(within: impl AsFd, name: impl rustix::path::Arg + Copy, mode: u32, step: Step<'_>) -> io::Result<OwnedFd> {
+    if statat(&within, name, AtFlags::SYMLINK_NOFOLLOW).err() == Some(Errno::NOENT) {
+        step("make a folder")?;
+        match mkdirat(&within, name, Mode::from_raw_mode(mode)) {
+            Ok(()) => {
+                let folder = openat(&within, name, FOLDER, Mode::empty())?;
+                // Whatever the caller's mask says.
+                settle_mode(&folder, mode, step)?;
+                return Ok(folder);
+            }
+            Err(Errno::EXIST) => {}
+            Err(why) => return Err(why.into()),
         }
-        Err(Errno::EXIST) => openat(&within, name, FOLDER, Mode::empty()),
-        Err(why) => Err(why),
     }
+    Ok(openat(&within, name, FOLDER, Mode::empty())?)
+}
+
+/// Gives a folder of our own its mode: whoever made it may have been stopped before they did.
+fn settle_mode(folder: &OwnedFd, mode: u32, step: Step<'_>) -> io::Result<()> {
+    let stat = fstat(folder)?;
+    if stat.st_mode & 0o7777 != mode && ours(&stat) {
+        step("give a folder its mode")?;
+        fchmod(folder, Mode::from_raw_mode(mode))?;
+    }
+    Ok(())
 }
 
 fn give(file: &File, access: Access) -> io::Result<()> {

@@ -7,12 +7,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, fstat, readlinkat, statat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::walk::{MOST_LINKS, closed, ours, walk};
 use super::{Error, at};
+use crate::regular;
 
 /// The bytes of a file by its absolute path. A link is followed only when root or the caller made it, in a folder where
 /// nobody else can put one: so a service cannot have root read for it what it may not read itself.
@@ -23,12 +24,8 @@ use super::{Error, at};
 pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     let unfit = |found: String| Error::Unfit { path: path.to_owned(), largest, found };
     let (folder, name) = find(path)?;
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = openat(&folder, &name, flags, Mode::empty()).map_err(|why| at(path, why))?;
-    let stat = fstat(&file).map_err(|why| at(path, why))?;
-    if !FileType::from_raw_mode(stat.st_mode).is_file() {
-        return Err(unfit("something else".to_owned()));
-    }
+    let open = regular::open(&folder, &name).map_err(|why| at(path, why))?;
+    let (file, stat) = open.ok_or_else(|| unfit("something else".to_owned()))?;
     // Whoever may write to a folder can give a file there that is not theirs. In the Nix store, equal files are one.
     if stat.st_nlink != 1 && !Mode::from_raw_mode(stat.st_mode).contains(Mode::ROTH) {
         return Err(unfit(format!("one with {} names", stat.st_nlink)));

@@ -18,7 +18,7 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOL
 
 /// Opens a folder by its absolute path and makes what is missing. A link is followed only when root or the caller made it,
 /// in a folder where nobody else can put one: so a service cannot have root write elsewhere.
-pub(super) fn walk(path: &Path, make: bool) -> Result<OwnedFd, Error> {
+pub(crate) fn walk(path: &Path, make: bool) -> Result<OwnedFd, Error> {
     let at = |why: Errno| Error::Path { path: path.to_owned(), why: why.into() };
     if !path.is_absolute() {
         return Err(at(Errno::INVAL));

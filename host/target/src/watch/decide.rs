@@ -13,6 +13,8 @@ const SOON: u64 = 500_000;
 /// Files, units and time, as they are now.
 pub(crate) struct Seen<'a> {
     pub(crate) manifest: &'a Manifest,
+    /// Of the manifest; nothing when there was none yet.
+    pub(crate) version: Option<Digest>,
     /// The first fault of each artifact that is not complete.
     pub(crate) faults: BTreeMap<&'a str, String>,
     /// Of the files of complete artifacts that somebody wants to hear of, by `artifact/file`.
@@ -47,7 +49,7 @@ impl Decision {
 pub(crate) struct Fleeting {
     /// Since when a running unit's artifact is not complete.
     losses: BTreeMap<String, u64>,
-    /// Artifacts whose unit was started since something changed. One that fails all the same is left until the next change.
+    /// Units of artifacts that were started since something changed. One that fails all the same is left until the next change.
     tried: BTreeSet<String>,
 }
 
@@ -60,7 +62,13 @@ impl Fleeting {
 
 /// Decides. A loss counts after `grace` microseconds.
 pub(crate) fn decide(seen: &Seen<'_>, memory: &mut Memory, fleeting: &mut Fleeting, grace: u64) -> Decision {
-    let mut work = Work { seen, memory, fleeting, grace, decision: Decision::default() };
+    let consumers = consumers_in_trouble(seen.manifest, &seen.faults, &seen.units);
+    // A short switch is over before it is looked at.
+    let another = memory.manifest.is_some() && memory.manifest != seen.version;
+    let switched = memory.switching || seen.switching || another;
+    memory.switching = seen.switching;
+    memory.manifest.clone_from(&seen.version);
+    let mut work = Work { seen, memory, fleeting, grace, consumers, switched, decision: Decision::default() };
     work.forget();
     for (name, artifact) in &seen.manifest.artifacts {
         match seen.faults.get(name.as_str()) {
@@ -71,25 +79,54 @@ pub(crate) fn decide(seen: &Seen<'_>, memory: &mut Memory, fleeting: &mut Fleeti
     work.bring_back();
     work.note_changes();
     work.tell_changes();
+    if seen.switching {
+        work.decision.look_at(seen.now + SOON);
+    }
     work.decision
 }
 
-/// Forgets an order that systemd refused: it is decided upon anew.
-pub(crate) fn undo(verb: Verb, unit: &str, seen: &Seen<'_>, memory: &mut Memory, fleeting: &mut Fleeting) {
-    let artifacts = &seen.manifest.artifacts;
+/// Notes that systemd took an order. Until then it is decided upon anew at each look, also by another watcher: each order
+/// leaves a trace in systemd by which it is known to have been carried out.
+pub(crate) fn done(verb: Verb, unit: &str, memory: &mut Memory, fleeting: &mut Fleeting) {
     match verb {
         Verb::Start => {
-            fleeting.tried.retain(|name| artifacts.get(name.as_str()).is_none_or(|artifact| artifact.unit != unit));
-            if artifacts.values().any(|artifact| artifact.bind_units.iter().any(|bound| bound == unit)) {
-                memory.waiting.insert(unit.to_owned());
-            }
+            fleeting.tried.insert(unit.to_owned());
+            memory.waiting.remove(unit);
+            memory.changed.remove(unit);
         }
-        // What is lost is found to be lost again.
         Verb::Stop => {}
         Verb::TryRestart | Verb::TryReload => {
-            memory.changed.insert(unit.to_owned(), Change { restart: verb == Verb::TryRestart, at: seen.now });
+            memory.changed.remove(unit);
         }
     }
+}
+
+/// The consumers of each artifact that is not complete, or whose unit is not up.
+pub(crate) fn consumers_in_trouble<'a>(
+    manifest: &'a Manifest,
+    faults: &BTreeMap<&str, String>,
+    units: &BTreeMap<String, Unit>,
+) -> BTreeMap<&'a str, BTreeSet<String>> {
+    let own: BTreeSet<&str> = manifest.artifacts.values().map(|artifact| artifact.unit.as_str()).collect();
+    let up = |artifact: &Artifact| units.get(&artifact.unit).is_some_and(|unit| unit.active == Activity::Up);
+    let troubled =
+        manifest.artifacts.iter().filter(|(name, artifact)| faults.contains_key(name.as_str()) || !up(artifact));
+    troubled.map(|(name, artifact)| (name.as_str(), consumers(artifact, &own, units))).collect()
+}
+
+/// Units that stop with an artifact's, at first or at second hand: those that are declared, and what systemd knows besides.
+/// A target is among them only where it is declared: to start one starts all that it wants, also what a person stopped.
+fn consumers(artifact: &Artifact, own: &BTreeSet<&str>, units: &BTreeMap<String, Unit>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let of = |name: &str| units.get(name).map(|unit| unit.dependents.as_slice()).unwrap_or_default();
+    let mut open: Vec<&String> = artifact.bind_units.iter().chain(of(&artifact.unit)).collect();
+    while let Some(name) = open.pop() {
+        let undeclared_target = name.ends_with(".target") && !artifact.bind_units.contains(name);
+        if !own.contains(name.as_str()) && !undeclared_target && found.insert(name.clone()) {
+            open.extend(of(name));
+        }
+    }
+    found
 }
 
 impl Seen<'_> {
@@ -101,14 +138,22 @@ impl Seen<'_> {
         self.units.get(unit).map(|unit| unit.active).unwrap_or_default()
     }
 
-    /// A consumer that this boot wanted and never started: its artifact was not there in time.
-    fn missed(&self, consumer: &str) -> bool {
-        let unit = self.unit(consumer);
-        let wanted = |by: &String| {
+    /// Whether something that is up, or on its way there, wants a unit.
+    fn wanted(&self, unit: &Unit, counts: impl Fn(&str) -> bool) -> bool {
+        let up = |by: &String| {
             let by = self.unit(by);
             by.queued || matches!(by.active, Activity::Up | Activity::Moving)
         };
-        unit.active == Activity::Down && unit.began == 0 && unit.wanted_by.iter().any(wanted)
+        unit.wanted_by.iter().any(|by| counts(by) && up(by))
+    }
+
+    /// Whether something wants a unit that is down, and no person is why it is down: in this boot systemd never came as far as
+    /// to start it, or a switch just could not. A switch starts all that targets want, also what a person stopped before.
+    fn missed(&self, name: &str, switched: bool) -> bool {
+        let unit = self.unit(name);
+        let never = !unit.tried && self.wanted(&unit, |_| true);
+        let now = || switched && self.wanted(&unit, |by| by.ends_with(".target"));
+        unit.active == Activity::Down && !unit.queued && (never || now())
     }
 }
 
@@ -117,16 +162,24 @@ struct Work<'a> {
     memory: &'a mut Memory,
     fleeting: &'a mut Fleeting,
     grace: u64,
+    /// Of artifacts that are not complete, or whose unit is not up.
+    consumers: BTreeMap<&'a str, BTreeSet<String>>,
+    /// A switch is under way, or ended since the last look.
+    switched: bool,
     decision: Decision,
 }
 
 impl Work<'_> {
-    /// Lets go of what is no longer declared.
+    /// Lets go of what is no longer declared, and of what is there again.
     fn forget(&mut self) {
         let artifacts = &self.seen.manifest.artifacts;
         self.memory.lost.retain(|name| artifacts.contains_key(name.as_str()));
         self.fleeting.losses.retain(|name, _| artifacts.contains_key(name.as_str()));
-        self.memory.waiting.retain(|unit| artifacts.values().any(|artifact| artifact.bind_units.contains(unit)));
+        self.memory.waiting.retain(|unit, of| {
+            of.retain(|name| artifacts.contains_key(name.as_str()));
+            let unit = self.seen.unit(unit);
+            !of.is_empty() && (unit.active != Activity::Up || unit.queued)
+        });
         let key = |name, file| format!("{name}/{file}");
         let files: BTreeSet<String> =
             artifacts.iter().flat_map(|(name, a)| a.files.keys().map(move |file| key(name, file))).collect();
@@ -135,38 +188,41 @@ impl Work<'_> {
 
     fn complete(&mut self, name: &str, artifact: &Artifact) {
         self.fleeting.losses.remove(name);
-        let activity = self.seen.activity(&artifact.unit);
-        if activity == Activity::Moving {
-            // Its own look may have come before the last file: then it fails next.
-            return self.decision.look_at(self.seen.now + SOON);
-        }
-        if activity == Activity::Up {
+        let unit = self.seen.unit(&artifact.unit);
+        if unit.active == Activity::Up {
             self.memory.lost.remove(name);
             return;
         }
-        let lost = self.memory.lost.contains(name);
-        if lost && self.seen.unit(&artifact.unit).queued {
-            self.decision.look_at(self.seen.now + SOON);
+        if unit.active == Activity::Moving || (unit.active == Activity::Down && unit.queued) {
+            // Its own look may have come before the last file: then it fails next.
+            return self.decision.look_at(self.seen.now + SOON);
         }
-        // A unit that is down and was not stopped by us was stopped by a person, or its turn comes yet.
-        let ours = activity == Activity::Failed || (activity == Activity::Down && lost);
-        if ours && self.fleeting.tried.insert(name.to_owned()) {
+        // A unit that is down, and not because of us or of another unit, was stopped by a person.
+        let ours = unit.active == Activity::Failed
+            || self.memory.lost.contains(name)
+            || self.seen.missed(&artifact.unit, false);
+        if !ours {
+            return;
+        }
+        self.note_missed(name);
+        if !self.fleeting.tried.contains(&artifact.unit) {
             self.decision.order(Verb::Start, &artifact.unit);
             self.decision.messages.push(format!("artifact `{name}` is complete: starting {}", artifact.unit));
             self.decision.look_at(self.seen.now + SOON);
-        }
-        if activity == Activity::Failed {
-            let missed = artifact.bind_units.iter().filter(|unit| self.seen.missed(unit)).cloned();
-            self.memory.waiting.extend(missed);
         }
     }
 
     fn incomplete(&mut self, name: &str, artifact: &Artifact, fault: &str) {
         let now = self.seen.now;
-        match self.seen.activity(&artifact.unit) {
+        let unit = self.seen.unit(&artifact.unit);
+        match unit.active {
             Activity::Moving => self.decision.look_at(now + SOON),
             Activity::Down | Activity::Failed => {
                 self.fleeting.losses.remove(name);
+                if unit.queued {
+                    self.decision.look_at(now + SOON);
+                }
+                self.note_missed(name);
             }
             Activity::Up => {
                 let since = self.fleeting.losses.entry(name.to_owned()).or_insert(now);
@@ -183,30 +239,45 @@ impl Work<'_> {
         }
     }
 
-    /// Stops the unit, and with it what is bound to it: that is to come back.
+    /// What could not start without this artifact starts with it.
+    fn note_missed(&mut self, name: &str) {
+        let switched = self.switched;
+        self.wait_for(name, |seen, unit| seen.missed(unit, switched));
+    }
+
+    /// Stops the unit, and with it its consumers: those that run, or failed and are wanted, are to come back.
     fn lose(&mut self, name: &str, artifact: &Artifact, fault: &str) {
         self.fleeting.losses.remove(name);
         self.memory.lost.insert(name.to_owned());
-        let running = |unit: &&String| self.seen.activity(unit) != Activity::Down;
-        self.memory.waiting.extend(artifact.bind_units.iter().filter(running).cloned());
+        self.wait_for(name, |seen, unit| match seen.activity(unit) {
+            Activity::Up | Activity::Moving => true,
+            Activity::Failed => seen.wanted(&seen.unit(unit), |_| true),
+            Activity::Down => false,
+        });
         self.decision.order(Verb::Stop, &artifact.unit);
         self.decision.messages.push(format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit));
     }
 
-    /// Starts consumers once all units that they are bound to are up.
+    /// Has those of an artifact's consumers wait for it that `which` tells.
+    fn wait_for(&mut self, name: &str, which: impl Fn(&Seen<'_>, &str) -> bool) {
+        for unit in self.consumers.get(name).into_iter().flatten().filter(|unit| which(self.seen, unit)) {
+            self.memory.waiting.entry(unit.clone()).or_default().insert(name.to_owned());
+        }
+    }
+
+    /// Starts consumers once all units that they stop with are up.
     fn bring_back(&mut self) {
-        let artifacts = &self.seen.manifest.artifacts;
         let stopping = self.decision.orders.get(&Verb::Stop).cloned().unwrap_or_default();
-        let blocked = |unit: &String| {
-            let mut of_it = artifacts.values().filter(|artifact| artifact.bind_units.contains(unit));
-            of_it
-                .any(|artifact| stopping.contains(&artifact.unit) || self.seen.activity(&artifact.unit) != Activity::Up)
+        let down = |name: &str| {
+            let artifact = self.seen.manifest.artifacts.get(name);
+            artifact.is_some_and(|a| stopping.contains(&a.unit) || self.seen.activity(&a.unit) != Activity::Up)
         };
-        let waiting = std::mem::take(&mut self.memory.waiting);
-        let (still, ready): (BTreeSet<_>, BTreeSet<_>) = waiting.into_iter().partition(blocked);
-        self.memory.waiting = still;
-        for unit in ready {
-            self.decision.order(Verb::Start, &unit);
+        let blocked = |unit: &String, of: &BTreeSet<String>| {
+            let also = self.consumers.iter().filter(|(_, consumers)| consumers.contains(unit)).map(|(name, _)| *name);
+            of.iter().map(String::as_str).chain(also).any(down)
+        };
+        for (unit, _) in self.memory.waiting.iter().filter(|(unit, of)| !blocked(unit, of)) {
+            self.decision.order(Verb::Start, unit);
             self.decision.messages.push(format!("its artifacts are complete: starting {unit}"));
         }
     }
@@ -235,22 +306,34 @@ impl Work<'_> {
     }
 
     fn tell_changes(&mut self) {
-        if self.memory.changed.is_empty() {
+        // A switch starts most of them itself, and what started after the change has read it.
+        if self.seen.switching {
             return;
         }
-        if self.seen.switching {
-            // The switch starts most of them itself, and what started after the change has read it.
-            return self.decision.look_at(self.seen.now + SOON);
+        let (seen, decision) = (self.seen, &mut self.decision);
+        self.memory.changed.retain(|name, change| {
+            let Some((verb, word)) = seen.answer(&seen.unit(name), *change) else { return false };
+            decision.order(verb, name);
+            decision.messages.push(format!("{word} {name}"));
+            true
+        });
+    }
+}
+
+impl Seen<'_> {
+    /// What a change asks of a unit; nothing when it does not run, or heard of it already.
+    fn answer(&self, unit: &Unit, change: Change) -> Option<(Verb, &'static str)> {
+        if unit.began > change.at {
+            return None;
         }
-        for (name, change) in std::mem::take(&mut self.memory.changed) {
-            let unit = self.seen.unit(&name);
-            let runs = matches!(unit.active, Activity::Up | Activity::Moving);
-            if runs && unit.began <= change.at {
-                let (verb, word) =
-                    if change.restart { (Verb::TryRestart, "restarting") } else { (Verb::TryReload, "reloading") };
-                self.decision.order(verb, &name);
-                self.decision.messages.push(format!("{word} {name}"));
-            }
+        // It was up when the content changed, still is, and did something since: it can only be a reload.
+        let reloaded = unit.began <= unit.entered && unit.entered <= change.at && unit.stirred > change.at;
+        match unit.active {
+            Activity::Up | Activity::Moving if change.restart => Some((Verb::TryRestart, "restarting")),
+            Activity::Up | Activity::Moving => (!reloaded).then_some((Verb::TryReload, "reloading")),
+            // The old content may be why.
+            Activity::Failed => self.wanted(unit, |_| true).then_some((Verb::Start, "starting")),
+            Activity::Down => None,
         }
     }
 }
@@ -272,14 +355,15 @@ mod tests {
         faults: BTreeMap<&'static str, String>,
         digests: BTreeMap<String, Digest>,
         switching: bool,
+        version: String,
         now: u64,
+        /// Units for which systemd takes no order.
+        refused: BTreeSet<&'static str>,
     }
 
     fn digest(text: &str) -> Digest {
         let key: Key = serde_json::from_str(&format!("{:?}", [7; 32])).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("f"), text).unwrap();
-        key.of(&dir.path().join("f")).unwrap()
+        key.of_all(text.as_bytes()).unwrap()
     }
 
     impl Machine {
@@ -288,7 +372,10 @@ mod tests {
                 "a":{"unit":"artifact-a.service","bindUnits":["x.service","y.service"],"installers":["in.service"],
                      "files":{"f":{"path":"/a","mode":"0400","restartUnits":["r.service"],"reloadUnits":["l.service"]}}},
                 "b":{"unit":"artifact-b.service","bindUnits":["x.service"],"files":{}}}}"#;
-            let memory = format!(r#"{{"key":{:?},"digests":{{}},"lost":[],"waiting":[],"changed":{{}}}}"#, [7; 32]);
+            let memory = format!(
+                r#"{{"key":{:?},"digests":{{}},"lost":[],"waiting":{{}},"changed":{{}},"switching":false,"manifest":null}}"#,
+                [7; 32]
+            );
             let mut machine = Self {
                 manifest: serde_json::from_str(text).unwrap(),
                 memory: serde_json::from_str(&memory).unwrap(),
@@ -297,7 +384,9 @@ mod tests {
                 faults: BTreeMap::new(),
                 digests: BTreeMap::new(),
                 switching: false,
+                version: "1".to_owned(),
                 now: 10,
+                refused: BTreeSet::new(),
             };
             for unit in ["artifact-a", "artifact-b", "x", "y", "r", "l"] {
                 machine.set(unit, Activity::Up);
@@ -308,12 +397,23 @@ mod tests {
         fn set(&mut self, unit: &str, active: Activity) {
             let unit = self.units.entry(format!("{unit}.service")).or_default();
             unit.active = active;
-            unit.began = 5;
+            unit.tried = true;
+            (unit.began, unit.entered, unit.stirred) = (5, 6, 7);
+        }
+
+        fn unit(&mut self, unit: &str) -> &mut Unit {
+            self.units.get_mut(&format!("{unit}.service")).unwrap()
+        }
+
+        /// A unit that never ran, and what wants it.
+        fn never(&mut self, unit: &str, wanted_by: &str) {
+            *self.unit(unit) = Unit { wanted_by: vec![wanted_by.to_owned()], ..Unit::default() };
         }
 
         fn look(&mut self) -> (Vec<String>, Option<u64>) {
             let seen = Seen {
                 manifest: &self.manifest,
+                version: Some(digest(&self.version)),
                 faults: self.faults.clone(),
                 digests: self.digests.clone(),
                 units: self.units.clone(),
@@ -321,21 +421,11 @@ mod tests {
                 now: self.now,
             };
             let decision = decide(&seen, &mut self.memory, &mut self.fleeting, GRACE);
-            let orders =
-                decision.orders.iter().flat_map(|(verb, units)| units.iter().map(move |u| format!("{verb:?} {u}")));
-            (orders.collect(), decision.again)
-        }
-
-        fn undo(&mut self, verb: Verb, unit: &str) {
-            let seen = Seen {
-                manifest: &self.manifest,
-                faults: BTreeMap::new(),
-                digests: BTreeMap::new(),
-                units: BTreeMap::new(),
-                switching: false,
-                now: self.now,
-            };
-            undo(verb, unit, &seen, &mut self.memory, &mut self.fleeting);
+            let orders = decision.orders.iter().flat_map(|(verb, units)| units.iter().map(move |unit| (*verb, unit)));
+            for (verb, unit) in orders.clone().filter(|(_, unit)| !self.refused.contains(unit.as_str())) {
+                done(verb, unit, &mut self.memory, &mut self.fleeting);
+            }
+            (orders.map(|(verb, unit)| format!("{verb:?} {unit}")).collect(), decision.again)
         }
 
         fn orders(&mut self) -> Vec<String> {
@@ -449,14 +539,12 @@ mod tests {
         let mut m = Machine::new();
         m.set("artifact-a", Activity::Failed);
         m.set("x", Activity::Down);
-        m.units.get_mut("x.service").unwrap().wanted_by =
-            vec!["y-wants.target".to_owned(), "multi-user.target".to_owned()];
-        let y = m.units.get_mut("y.service").unwrap();
-        *y = Unit { wanted_by: vec!["multi-user.target".to_owned()], ..Unit::default() };
+        m.unit("x").wanted_by = vec!["multi-user.target".to_owned()];
+        m.never("y", "multi-user.target");
         m.lose("a");
         assert_eq!(m.look(), (vec![], None));
-        m.faults.clear();
         // x ran in this boot: a person stopped it. y is wanted by a target that is not up.
+        m.faults.clear();
         assert_eq!(m.look(), (vec!["Start artifact-a.service".to_owned()], Some(m.now + SOON)));
         assert!(m.memory.waiting.is_empty());
         let target = Unit { queued: true, ..Unit::default() };
@@ -467,10 +555,164 @@ mod tests {
     }
 
     #[test]
+    fn whoever_starts_it_by_hand_need_not_start_its_consumers() {
+        let mut m = Machine::new();
+        m.units.insert("multi-user.target".to_owned(), Unit { active: Activity::Up, ..Unit::default() });
+        m.set("artifact-a", Activity::Failed);
+        m.never("y", "multi-user.target");
+        m.lose("a");
+        m.look();
+        m.faults.clear();
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.orders(), ["Start y.service"]);
+        m.unit("y").tried = true;
+        assert_eq!(m.orders(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_artifact_whose_boot_waited_in_vain_for_a_mount_starts_when_it_is_there() {
+        let mut m = Machine::new();
+        m.never("artifact-a", "multi-user.target");
+        m.units.insert("multi-user.target".to_owned(), Unit { active: Activity::Up, ..Unit::default() });
+        m.never("y", "multi-user.target");
+        m.lose("a");
+        assert_eq!(m.look(), (vec![], None));
+        m.faults.clear();
+        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.orders(), ["Start y.service"]);
+    }
+
+    #[test]
+    fn a_unit_whose_turn_comes_is_left_to_systemd() {
+        let mut m = Machine::new();
+        m.never("artifact-a", "multi-user.target");
+        m.unit("artifact-a").queued = true;
+        m.units.insert("multi-user.target".to_owned(), Unit { queued: true, ..Unit::default() });
+        assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
+        m.lose("a");
+        assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
+    }
+
+    #[test]
+    fn a_condition_that_does_not_hold_is_nobodys_lateness() {
+        let mut m = Machine::new();
+        m.units.insert("multi-user.target".to_owned(), Unit { active: Activity::Up, ..Unit::default() });
+        m.set("artifact-a", Activity::Failed);
+        m.never("y", "multi-user.target");
+        m.unit("y").tried = true;
+        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.orders(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_stops_with_a_consumer_comes_back_with_it_and_never_before_all_artifacts() {
+        let mut m = Machine::new();
+        for (unit, dependents) in [("x", vec!["deep"]), ("deep", vec!["x", "whole"]), ("artifact-a", vec!["hand"])] {
+            m.set(unit, Activity::Up);
+            let kind = |unit: &str| if unit == "whole" { "whole.target".to_owned() } else { format!("{unit}.service") };
+            m.unit(unit).dependents = dependents.into_iter().map(kind).collect();
+        }
+        m.set("hand", Activity::Up);
+        m.units.insert("whole.target".to_owned(), Unit { active: Activity::Up, ..Unit::default() });
+        for artifact in ["a", "b"] {
+            m.lose(artifact);
+        }
+        m.look();
+        m.now += GRACE;
+        assert_eq!(m.orders(), ["Stop artifact-a.service", "Stop artifact-b.service"]);
+        for unit in ["artifact-a", "artifact-b", "x", "y", "deep", "hand"] {
+            m.set(unit, Activity::Down);
+        }
+        m.faults.remove("a");
+        m.look();
+        m.set("artifact-a", Activity::Up);
+        // What systemd unloaded meanwhile is not forgotten.
+        m.units.remove("deep.service");
+        m.unit("x").dependents.clear();
+        assert_eq!(m.orders(), ["Start hand.service", "Start y.service"]);
+        m.faults.clear();
+        m.look();
+        m.set("artifact-b", Activity::Up);
+        // The target would start all that it wants.
+        assert_eq!(m.orders(), ["Start deep.service", "Start x.service"]);
+    }
+
+    #[test]
+    fn a_consumer_that_a_switch_could_not_start_waits_for_its_artifact() {
+        for (wanted_by, seen) in [("multi-user.target", true), ("multi-user.target", false), ("other.service", true)] {
+            let mut m = Machine::new();
+            m.units.insert(wanted_by.to_owned(), Unit { active: Activity::Up, ..Unit::default() });
+            m.set("artifact-a", Activity::Failed);
+            m.lose("a");
+            // Long ago a person stopped one.
+            m.set("y", Activity::Down);
+            m.unit("y").wanted_by = vec![wanted_by.to_owned()];
+            m.look();
+            assert!(m.memory.waiting.is_empty());
+            if seen {
+                m.switching = true;
+                m.unit("y").queued = true;
+                assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
+                m.switching = false;
+                m.unit("y").queued = false;
+            } else {
+                m.version.push('2');
+            }
+            assert_eq!(m.look(), (vec![], None));
+            m.faults.clear();
+            m.look();
+            m.set("artifact-a", Activity::Up);
+            // A switch starts what targets want and nothing else.
+            let expected = if wanted_by.ends_with(".target") { vec!["Start y.service"] } else { vec![] };
+            assert_eq!(m.orders(), expected, "{wanted_by}");
+        }
+    }
+
+    #[test]
+    fn what_runs_again_is_not_waited_for() {
+        let mut m = Machine::new();
+        m.memory.waiting.insert("y.service".to_owned(), ["a".to_owned()].into());
+        m.unit("y").queued = true;
+        m.set("artifact-a", Activity::Moving);
+        m.look();
+        assert!(!m.memory.waiting.is_empty(), "its stop is still to come");
+        m.unit("y").queued = false;
+        m.look();
+        assert!(m.memory.waiting.is_empty());
+    }
+
+    #[test]
+    fn a_failed_consumer_comes_back_only_where_something_wants_it() {
+        for wanted in [true, false] {
+            let mut m = Machine::new();
+            m.units.insert("multi-user.target".to_owned(), Unit { active: Activity::Up, ..Unit::default() });
+            for unit in ["y", "r"] {
+                m.set(unit, Activity::Failed);
+                m.unit(unit).wanted_by = if wanted { vec!["multi-user.target".to_owned()] } else { vec![] };
+            }
+            m.digests.insert("a/f".to_owned(), digest("1"));
+            m.look();
+            m.digests.insert("a/f".to_owned(), digest("2"));
+            let changed =
+                if wanted { vec!["Start r.service", "TryReload l.service"] } else { vec!["TryReload l.service"] };
+            assert_eq!(m.orders(), changed, "the old content may be why it failed");
+            m.unit("r").began = m.now + 1;
+            m.lose("a");
+            m.look();
+            m.now += GRACE;
+            m.look();
+            assert_eq!(m.memory.waiting.contains_key("y.service"), wanted);
+        }
+    }
+
+    #[test]
     fn a_unit_that_fails_although_all_is_there_is_started_once_a_change() {
         let mut m = Machine::new();
-        m.memory.waiting.insert("x.service".to_owned());
+        m.memory.waiting.insert("x.service".to_owned(), ["a".to_owned()].into());
         m.set("artifact-a", Activity::Failed);
+        m.set("x", Activity::Down);
         assert_eq!(m.orders(), ["Start artifact-a.service"]);
         assert_eq!(m.look(), (vec![], None));
         m.fleeting.try_again();
@@ -486,18 +728,28 @@ mod tests {
         m.look();
         m.now += GRACE;
         m.look();
-        m.set("artifact-a", Activity::Down);
+        for unit in ["artifact-a", "x", "y"] {
+            m.set(unit, Activity::Down);
+        }
         m.faults.clear();
         let start = ["Start artifact-a.service"];
+        m.refused.insert("artifact-a.service");
         assert_eq!(m.orders(), start);
-        assert_eq!(m.orders(), Vec::<String>::new());
-        m.undo(Verb::Start, "artifact-a.service");
+        m.refused.clear();
         assert_eq!(m.orders(), start, "nobody stopped it but the watcher");
+        assert_eq!(m.orders(), Vec::<String>::new());
         m.set("artifact-a", Activity::Up);
+        m.refused.insert("y.service");
         assert_eq!(m.orders(), ["Start x.service", "Start y.service"]);
-        m.undo(Verb::Start, "y.service");
+        m.refused.clear();
         assert_eq!(m.orders(), ["Start y.service"]);
-        m.undo(Verb::TryReload, "l.service");
+        m.set("y", Activity::Up);
+        m.digests.insert("a/f".to_owned(), digest("1"));
+        m.look();
+        m.digests.insert("a/f".to_owned(), digest("2"));
+        m.refused.insert("l.service");
+        assert_eq!(m.orders(), ["TryRestart r.service", "TryReload l.service"]);
+        m.refused.clear();
         assert_eq!(m.orders(), ["TryReload l.service"]);
         assert_eq!(m.look(), (vec![], None));
     }
@@ -534,10 +786,23 @@ mod tests {
         m.switching = true;
         m.digests.insert("a/f".to_owned(), digest("2"));
         assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
-        m.units.get_mut("r.service").unwrap().began = m.now + 1;
+        m.unit("r").began = m.now + 1;
         m.now += 100;
         m.switching = false;
         assert_eq!(m.orders(), ["TryReload l.service"]);
+    }
+
+    #[test]
+    fn whoever_reloaded_since_hears_nothing_and_whoever_came_up_since_hears_it() {
+        for (began, entered, stirred, hears) in
+            [(5, 6, 7, true), (5, 6, 11, false), (5, 11, 11, true), (5, 3, 11, true), (11, 12, 12, false)]
+        {
+            let mut m = Machine::new();
+            m.memory.changed.insert("l.service".to_owned(), Change { restart: false, at: 10 });
+            (m.unit("l").began, m.unit("l").entered, m.unit("l").stirred) = (began, entered, stirred);
+            assert_eq!(m.orders() == ["TryReload l.service"], hears, "{began} {entered} {stirred}");
+            assert!(m.memory.changed.is_empty());
+        }
     }
 
     #[test]

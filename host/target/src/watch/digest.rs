@@ -5,10 +5,12 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use hmac::{Hmac, Mac};
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::place::walk;
+use crate::regular;
 
 /// A larger file is no secret; reading stops here.
 const LARGEST: u64 = 64 << 20;
@@ -19,7 +21,24 @@ pub(crate) struct Key(Zeroizing<[u8; 32]>);
 
 /// HMAC-SHA256 of a content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct Digest([u8; 32]);
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        base16ct::lower::encode_string(&digest.0)
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = base16ct::Error;
+
+    fn try_from(text: String) -> Result<Self, base16ct::Error> {
+        let mut digest = [0; 32];
+        base16ct::lower::decode(text, &mut digest)?;
+        Ok(Self(digest))
+    }
+}
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,14 +53,18 @@ impl Key {
         Ok(Self(key))
     }
 
-    /// The digest of a regular file. Its owner may put a pipe or an endless file in its place: neither holds the watcher.
+    /// The digest of a regular file. Its owner may put a device, a pipe, a link or an endless file in its place: none holds the
+    /// watcher, or leads it elsewhere.
     pub(crate) fn of(&self, path: &Path) -> io::Result<Digest> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = openat(CWD, path, flags, Mode::empty())?;
-        if !rustix::fs::FileType::from_raw_mode(fstat(&file)?.st_mode).is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
-        }
-        let mut rest = File::from(file).take(LARGEST);
+        let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(unfit)?;
+        let folder = walk(parent, false).map_err(io::Error::other)?;
+        let (file, _) = regular::open(&folder, name)?.ok_or_else(unfit)?;
+        self.of_all(File::from(file).take(LARGEST))
+    }
+
+    /// The digest of all that can be read.
+    pub(crate) fn of_all(&self, mut rest: impl Read) -> io::Result<Digest> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).map_err(io::Error::other)?;
         let mut buffer = Zeroizing::new([0; 8192]);
         loop {
@@ -73,10 +96,20 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_refused_without_waiting() {
+    fn a_pipe_is_refused_without_waiting_and_a_link_leads_nowhere() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("pipe");
-        rustix::fs::mknodat(CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
-        assert!(Key::new().unwrap().of(&path).is_err());
+        let base = dir.path().canonicalize().unwrap();
+        let key = Key::new().unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, base.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
+        assert!(key.of(&base.join("pipe")).is_err());
+        std::fs::create_dir(base.join("folder")).unwrap();
+        std::fs::write(base.join("folder/f"), "text").unwrap();
+        std::os::unix::fs::symlink("folder", base.join("led")).unwrap();
+        std::os::unix::fs::symlink("folder/f", base.join("link")).unwrap();
+        // These tests run as root.
+        std::os::unix::fs::chown(&base, Some(4711), None).unwrap();
+        assert!(key.of(&base.join("folder/f")).is_ok());
+        assert!(key.of(&base.join("led/f")).is_err() && key.of(&base.join("link")).is_err());
     }
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::digest::{Digest, Key};
 use crate::ram::in_ram;
@@ -20,10 +21,14 @@ pub(crate) struct Memory {
     pub(crate) digests: BTreeMap<String, Digest>,
     /// Artifacts whose unit the watcher stopped.
     pub(crate) lost: BTreeSet<String>,
-    /// Consumers to start when all artifacts they are bound to are complete.
-    pub(crate) waiting: BTreeSet<String>,
+    /// Consumers to start when all artifacts that they stop with are up, and for which of those they wait.
+    pub(crate) waiting: BTreeMap<String, BTreeSet<String>>,
     /// Consumers that have not yet heard of a change.
     pub(crate) changed: BTreeMap<String, Change>,
+    /// The machine was being switched at the last look.
+    pub(crate) switching: bool,
+    /// Of the manifest that was seen last. Another one is another configuration.
+    pub(crate) manifest: Option<Digest>,
 }
 
 /// A change that a consumer has not heard of.
@@ -36,10 +41,12 @@ pub(crate) struct Change {
 }
 
 /// The folder in RAM where the memory lies.
-#[derive(Debug)]
 pub(crate) struct Store {
     file: PathBuf,
-    saved: String,
+    /// Of what lies there.
+    saved: [u8; 32],
+    /// Is called before each thing that is done to the file system; an error ends it there. For tests.
+    step: Box<dyn Fn() -> io::Result<()>>,
 }
 
 impl Store {
@@ -49,7 +56,7 @@ impl Store {
             let why = format!("{} is not in RAM: digests of secrets must not outlive the boot", folder.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let mut store = Self { file: folder.join("watch.json"), saved: String::new() };
+        let mut store = Self { file: folder.join("watch.json"), saved: [0; 32], step: Box::new(|| Ok(())) };
         let recalled = fs::read_to_string(&store.file).ok().and_then(|text| serde_json::from_str(&text).ok());
         let memory = match recalled {
             Some(memory) => memory,
@@ -57,25 +64,39 @@ impl Store {
                 key: Key::new()?,
                 digests: BTreeMap::new(),
                 lost: BTreeSet::new(),
-                waiting: BTreeSet::new(),
+                waiting: BTreeMap::new(),
                 changed: BTreeMap::new(),
+                switching: false,
+                manifest: None,
             },
         };
         store.save(&memory)?;
         Ok((store, memory))
     }
 
+    /// Has `step` called before each step.
+    #[cfg(test)]
+    pub(crate) fn with_steps(&mut self, step: impl Fn() -> io::Result<()> + 'static) {
+        self.step = Box::new(step);
+    }
+
     /// Writes the memory when it changed, whole or not at all.
     pub(crate) fn save(&mut self, memory: &Memory) -> io::Result<()> {
         let text = serde_json::to_string(memory)?;
-        if text == self.saved {
+        let digest: [u8; 32] = Sha256::digest(&text).into();
+        if digest == self.saved {
             return Ok(());
         }
         let new = self.file.with_extension("new");
+        (self.step)()?;
         let _ = fs::remove_file(&new);
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?.write_all(text.as_bytes())?;
+        (self.step)()?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        (self.step)()?;
+        file.write_all(text.as_bytes())?;
+        (self.step)()?;
         fs::rename(&new, &self.file)?;
-        self.saved = text;
+        self.saved = digest;
         Ok(())
     }
 }
@@ -90,11 +111,13 @@ mod tests {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let (mut store, mut memory) = Store::open(dir.path()).unwrap();
         memory.lost.insert("attic".to_owned());
+        let digest = memory.key.of(&dir.path().canonicalize().unwrap().join("watch.json"));
+        memory.digests.insert("attic/f".to_owned(), digest.unwrap());
         store.save(&memory).unwrap();
         let (_, again) = Store::open(dir.path()).unwrap();
-        assert!(again.lost.contains("attic"));
+        assert!(again.lost.contains("attic") && again.digests == memory.digests);
         assert_eq!(serde_json::to_string(&again.key).unwrap(), serde_json::to_string(&memory.key).unwrap());
-        let message = Store::open(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_err().to_string();
+        let message = Store::open(Path::new(env!("CARGO_MANIFEST_DIR"))).err().unwrap().to_string();
         assert!(message.contains("not in RAM"), "{message}");
     }
 

@@ -6,11 +6,13 @@ mod digest;
 mod memory;
 mod switch;
 mod systemd;
+mod troubles;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use artifacts_spec::Name;
@@ -19,19 +21,17 @@ use rustix::io::Errno;
 
 use crate::accounts::Accounts;
 use crate::check::{Fault, file_fault};
-use crate::manifest::{Artifact, Manifest};
-use crate::trace::trace;
-use decide::{Decision, Fleeting, Seen, decide, undo};
+use crate::manifest::{self, Manifest};
+use crate::trace::{End, trace};
+use decide::{Decision, Fleeting, Seen, consumers_in_trouble, decide, done};
 use digest::{Digest, Key};
 use memory::{Memory, Store};
-use systemd::{Activity, Systemctl, Unit};
+use systemd::{Activity, Manager, Systemctl, Unit};
+use troubles::Troubles;
 use watches::Watches;
 
 /// Changes that come within this time are looked at together.
 const SETTLE: Duration = Duration::from_millis(200);
-
-/// How soon to look again when something could not be seen or told.
-const RETRY: Duration = Duration::from_secs(10);
 
 /// What to watch, and how.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl Error {
 /// # Errors
 /// See [`Error`]; anything else is told through `say` and tried again.
 pub fn watch(options: &Options, ready: impl FnOnce(), mut say: impl FnMut(&str)) -> Result<(), Error> {
-    let mut watcher = Watcher::new(options)?;
+    let mut watcher = Watcher::new(options, Systemctl { user: options.user })?;
     let mut again = watcher.look(&mut say);
     ready();
     loop {
@@ -89,15 +89,17 @@ pub fn watch(options: &Options, ready: impl FnOnce(), mut say: impl FnMut(&str))
     }
 }
 
-struct Watcher<'a> {
+struct Watcher<'a, M> {
     options: &'a Options,
-    systemd: Systemctl,
+    manager: M,
     watches: Watches,
     mounts: File,
     store: Store,
     memory: Memory,
-    manifest: Manifest,
+    manifest: Rc<Manifest>,
+    version: Option<Digest>,
     fleeting: Fleeting,
+    troubles: Troubles,
 }
 
 /// One look at all files.
@@ -106,19 +108,21 @@ struct Files<'a> {
     digests: BTreeMap<String, Digest>,
 }
 
-impl<'a> Watcher<'a> {
-    fn new(options: &'a Options) -> Result<Self, Error> {
+impl<'a, M: Manager> Watcher<'a, M> {
+    fn new(options: &'a Options, manager: M) -> Result<Self, Error> {
         let memory = |why| Error::Memory { folder: options.state.clone(), why };
         let (store, memory) = Store::open(&options.state).map_err(memory)?;
         Ok(Self {
             options,
-            systemd: Systemctl { user: options.user },
+            manager,
             watches: Watches::new().map_err(Error::Kernel)?,
             mounts: File::open("/proc/self/mountinfo").map_err(Error::Kernel)?,
             store,
             memory,
-            manifest: Manifest::default(),
+            manifest: Rc::default(),
+            version: None,
             fleeting: Fleeting::default(),
+            troubles: Troubles::default(),
         })
     }
 
@@ -151,33 +155,43 @@ impl<'a> Watcher<'a> {
 
     /// Looks at everything and acts. When to look again at the latest, in microseconds of the monotonic clock.
     fn look(&mut self, say: &mut impl FnMut(&str)) -> Option<u64> {
-        let retry = now() + micros(RETRY);
         self.watches.begin();
         self.read_manifest(say);
-        let manifest = self.manifest.clone();
+        let manifest = Rc::clone(&self.manifest);
         let files = look_at_files(&manifest, &mut self.watches, &self.memory.key);
-        let blind = self.watches.end();
-        if let Some((folder, why)) = &blind {
-            say(&format!("{} cannot be watched: {why}; looking again every {RETRY:?}", folder.display()));
+        if let Some((folder, why)) = self.watches.end() {
+            self.troubles
+                .meet(format!("{} cannot be watched: {why}; it is looked at from time to time", folder.display()), say);
         }
         let again = match self.act(&manifest, files, say) {
             Ok(again) => again,
             Err(why) => {
-                say(&format!("{why}; trying again in {RETRY:?}"));
-                Some(retry)
+                self.troubles.meet(format!("{why}; it is tried again"), say);
+                None
             }
         };
-        if blind.is_some() { Some(again.map_or(retry, |at| at.min(retry))) } else { again }
+        let retry = self.troubles.retry().map(|delay| now() + micros(delay));
+        again.into_iter().chain(retry).min()
     }
 
     /// Keeps the last good manifest when there is no better.
     fn read_manifest(&mut self, say: &mut impl FnMut(&str)) {
         let path = &self.options.manifest;
         trace(path, |folder, name| self.watches.want(folder, name));
-        match Manifest::read(path, self.options.runtime.as_deref()) {
-            Ok(manifest) => self.manifest = manifest,
-            Err(why) => say(&format!("{why}; keeping the last one")),
+        if let Err(why) = self.try_read_manifest() {
+            self.troubles.meet(format!("{why}; keeping the last one"), say);
         }
+    }
+
+    fn try_read_manifest(&mut self) -> Result<(), manifest::Error> {
+        let path = &self.options.manifest;
+        let text = Manifest::text(path)?;
+        let version = self.memory.key.of_all(text.as_bytes()).ok();
+        if version.is_none() || version != self.version {
+            self.manifest = Rc::new(Manifest::of_text(&text, path, self.options.runtime.as_deref())?);
+            self.version = version;
+        }
+        Ok(())
     }
 
     fn act(
@@ -186,39 +200,36 @@ impl<'a> Watcher<'a> {
         files: Files<'_>,
         say: &mut impl FnMut(&str),
     ) -> Result<Option<u64>, std::io::Error> {
-        let at = now();
-        let seen = Seen {
-            units: self.units(manifest, &files)?,
-            faults: files.faults,
-            digests: files.digests,
-            switching: switch::under_way(Path::new(switch::LOCK))?,
-            manifest,
-            now: at,
-        };
+        let now = now();
+        let units = self.units(manifest, &files)?;
+        let switching = switch::under_way(Path::new(switch::LOCK))?;
+        let version = self.version.clone();
+        let seen = Seen { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
         let mut memory = self.memory.clone();
-        let Decision { orders, messages, mut again } =
+        let Decision { orders, messages, again } =
             decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
+        // First: whoever is stopped before an order, or after it, then decides upon it anew and knows what came of it.
+        self.store.save(&memory)?;
+        self.memory = memory;
         for message in messages {
-            say(&message);
+            self.troubles.tell(message, say);
         }
         // Each by itself: one that is refused, as that of a masked unit is, must not keep others.
         for (verb, unit) in orders.iter().flat_map(|(verb, units)| units.iter().map(|unit| (*verb, unit))) {
-            if let Err(why) = self.systemd.tell(verb, unit) {
-                say(&format!("{why}; trying again in {RETRY:?}"));
-                undo(verb, unit, &seen, &mut memory, &mut self.fleeting);
-                let retry = at + micros(RETRY);
-                again = Some(again.map_or(retry, |at| at.min(retry)));
+            match self.manager.tell(verb, unit) {
+                Ok(()) => done(verb, unit, &mut self.memory, &mut self.fleeting),
+                Err(why) => self.troubles.meet(format!("{why}; it is tried again"), say),
             }
         }
-        self.store.save(&memory)?;
-        self.memory = memory;
+        self.store.save(&self.memory)?;
         Ok(again)
     }
 
-    /// All units that the decision may ask for: those of the manifest, those that a change is pending for, and, where an artifact
-    /// came too late, those that want its consumers.
+    /// All units that the decision may ask for: those of the manifest, those that something is pending for, what stops with an
+    /// artifact that is in trouble, and what wants those that are down.
     fn units(&self, manifest: &Manifest, files: &Files<'_>) -> std::io::Result<BTreeMap<String, Unit>> {
-        let mut names: BTreeSet<&str> = self.memory.changed.keys().map(String::as_str).collect();
+        let mut names: BTreeSet<&str> =
+            self.memory.changed.keys().chain(self.memory.waiting.keys()).map(String::as_str).collect();
         for artifact in manifest.artifacts.values() {
             names.insert(&artifact.unit);
             names.extend(artifact.bind_units.iter().chain(&artifact.installers).map(String::as_str));
@@ -226,15 +237,34 @@ impl<'a> Watcher<'a> {
                 names.extend(file.restart_units.iter().chain(&file.reload_units).map(String::as_str));
             }
         }
-        let mut units = self.systemd.show(&names)?;
-        let late = |(name, artifact): &(&Name, &Artifact)| {
-            !files.faults.contains_key(name.as_str()) && units[&artifact.unit].active == Activity::Failed
+        let mut units = self.manager.show(&names)?;
+        let consumers = loop {
+            let consumers = consumers_in_trouble(manifest, &files.faults, &units);
+            if !self.show_more(&mut units, consumers.values().flatten().cloned().collect())? {
+                break consumers;
+            }
         };
-        let consumers = manifest.artifacts.iter().filter(late).flat_map(|(_, artifact)| &artifact.bind_units);
-        let wanting: BTreeSet<String> = consumers.flat_map(|unit| units[unit].wanted_by.clone()).collect();
-        let more = self.systemd.show(&wanting.iter().map(String::as_str).collect())?;
-        units.extend(more);
+        let waits = |name: &str| {
+            manifest.artifacts.values().any(|artifact| artifact.unit == name)
+                || consumers.values().any(|consumers| consumers.contains(name))
+        };
+        let down = units.iter().filter(|(name, unit)| match unit.active {
+            Activity::Failed => true,
+            Activity::Down => waits(name),
+            Activity::Up | Activity::Moving => false,
+        });
+        let wanting = down.flat_map(|(_, unit)| unit.wanted_by.clone()).collect();
+        self.show_more(&mut units, wanting)?;
         Ok(units)
+    }
+
+    /// Adds units; whether one of them was not there.
+    fn show_more(&self, units: &mut BTreeMap<String, Unit>, names: BTreeSet<String>) -> std::io::Result<bool> {
+        let new = names.iter().filter(|name| !units.contains_key(*name)).map(String::as_str).collect();
+        let new = self.manager.show(&new)?;
+        let any = !new.is_empty();
+        units.extend(new);
+        Ok(any)
     }
 }
 
@@ -242,27 +272,26 @@ fn look_at_files<'a>(manifest: &'a Manifest, watches: &mut Watches, key: &Key) -
     let mut accounts = Accounts::default();
     let mut files = Files { faults: BTreeMap::new(), digests: BTreeMap::new() };
     for (name, artifact) in &manifest.artifacts {
+        let mut ends = Vec::new();
         for (file_name, file) in &artifact.files {
             let end = trace(Path::new(&file.path), |folder, name| watches.want(folder, name));
+            // Only files that somebody wants to hear of are ever read.
+            if let End::Found(at, _) = &end
+                && !(file.restart_units.is_empty() && file.reload_units.is_empty())
+            {
+                ends.push((file_name, at.clone()));
+            }
             if let Some(cause) = file_fault(file, end, &mut accounts) {
                 let fault = Fault { file: file_name.clone(), path: file.path.clone(), cause };
                 files.faults.entry(name.as_str()).or_insert_with(|| fault.to_string());
             }
         }
         if !files.faults.contains_key(name.as_str()) {
-            files.digests.extend(digests(name, artifact, key));
+            let digest = |(file, at): (&Name, PathBuf)| Some((format!("{name}/{file}"), key.of(&at).ok()?));
+            files.digests.extend(ends.into_iter().filter_map(digest));
         }
     }
     files
-}
-
-/// Only of files that somebody wants to hear of: others are never read.
-fn digests(name: &Name, artifact: &Artifact, key: &Key) -> impl Iterator<Item = (String, Digest)> {
-    artifact
-        .files
-        .iter()
-        .filter(|(_, file)| !(file.restart_units.is_empty() && file.reload_units.is_empty()))
-        .filter_map(move |(file_name, file)| Some((format!("{name}/{file_name}"), key.of(Path::new(&file.path)).ok()?)))
 }
 
 fn now() -> u64 {
@@ -272,4 +301,211 @@ fn now() -> u64 {
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::io;
+    use std::os::unix::fs::PermissionsExt;
+    use std::rc::Rc;
+    use systemd::Verb;
+
+    /// Counts what is done, and lets nothing be done any more after so many steps: as whoever is killed there.
+    #[derive(Clone)]
+    struct Life(Rc<Cell<usize>>);
+
+    impl Life {
+        fn step(&self) -> io::Result<()> {
+            self.0.set(self.0.get().checked_sub(1).ok_or_else(|| io::Error::other("killed"))?);
+            Ok(())
+        }
+    }
+
+    /// A manager whose jobs are done at once, and what it did.
+    struct Fake {
+        units: RefCell<BTreeMap<String, Unit>>,
+        did: RefCell<Vec<String>>,
+    }
+
+    impl Fake {
+        /// `a` with its consumers `x`, which wants `deep`, and `y`; `r` and `l` want to hear of changes.
+        fn new() -> Self {
+            let unit = |dependents: &[&str]| Unit {
+                active: Activity::Up,
+                began: 1,
+                entered: 2,
+                stirred: 3,
+                tried: true,
+                dependents: dependents.iter().map(ToString::to_string).collect(),
+                ..Unit::default()
+            };
+            let units = [("a", &["x", "y"][..]), ("x", &["deep"]), ("y", &[]), ("deep", &[]), ("r", &[]), ("l", &[])];
+            let units = units.map(|(name, dependents)| (name.to_owned(), unit(dependents)));
+            Self { units: RefCell::new(units.into()), did: RefCell::default() }
+        }
+
+        fn stop(&self, name: &str) {
+            let unit = self.units.borrow()[name].clone();
+            if unit.active != Activity::Down {
+                self.did.borrow_mut().push(format!("stop {name}"));
+                self.units.borrow_mut().get_mut(name).unwrap().active = Activity::Down;
+            }
+            unit.dependents.iter().for_each(|other| self.stop(other));
+        }
+
+        fn start(&self, name: &str) {
+            let mut units = self.units.borrow_mut();
+            let unit = units.get_mut(name).unwrap();
+            if unit.active != Activity::Up {
+                self.did.borrow_mut().push(format!("start {name}"));
+                unit.active = Activity::Up;
+                (unit.began, unit.entered, unit.stirred) = (now(), now(), now());
+            }
+        }
+
+        fn did(&self, what: &str) -> usize {
+            self.did.borrow().iter().filter(|did| *did == what).count()
+        }
+    }
+
+    impl Manager for (&Fake, Life) {
+        fn show(&self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> {
+            let unit = |name: &&str| (name.to_string(), self.0.units.borrow().get(*name).cloned().unwrap_or_default());
+            Ok(names.iter().map(unit).collect())
+        }
+
+        fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
+            self.1.step()?;
+            match verb {
+                Verb::Start => self.0.start(name),
+                Verb::Stop => self.0.stop(name),
+                Verb::TryRestart => {
+                    self.0.did.borrow_mut().push(format!("restart {name}"));
+                    self.0.units.borrow_mut().get_mut(name).unwrap().active = Activity::Down;
+                    self.0.start(name);
+                }
+                Verb::TryReload => {
+                    self.0.did.borrow_mut().push(format!("reload {name}"));
+                    self.0.units.borrow_mut().get_mut(name).unwrap().stirred = now();
+                }
+            }
+            self.1.step()
+        }
+    }
+
+    struct Machine {
+        folder: tempfile::TempDir,
+        systemd: Fake,
+        options: Options,
+    }
+
+    impl Machine {
+        fn new() -> Self {
+            let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+            let manifest = format!(
+                r#"{{"schema":1,"artifacts":{{"a":{{"unit":"a","bindUnits":["x","y"],"files":{{"f":{{
+                    "path":"{}/f","mode":"0400","restartUnits":["r"],"reloadUnits":["l"]}}}}}}}}}}"#,
+                folder.path().display()
+            );
+            std::fs::write(folder.path().join("manifest"), manifest).unwrap();
+            let options = Options {
+                manifest: folder.path().join("manifest"),
+                state: folder.path().to_owned(),
+                user: false,
+                runtime: None,
+                grace: Duration::ZERO,
+            };
+            let machine = Self { folder, systemd: Fake::new(), options };
+            machine.put("old");
+            machine.watch(usize::MAX, 1);
+            machine
+        }
+
+        fn put(&self, text: &str) {
+            let new = self.folder.path().join("new");
+            std::fs::write(&new, text).unwrap();
+            std::fs::set_permissions(&new, PermissionsExt::from_mode(0o400)).unwrap();
+            std::fs::rename(new, self.folder.path().join("f")).unwrap();
+        }
+
+        fn take_away(&self) {
+            std::fs::remove_file(self.folder.path().join("f")).unwrap();
+        }
+
+        /// A watcher's whole life: it looks so many times, and is killed after so many steps. Whether it was.
+        fn watch(&self, steps: usize, looks: usize) -> bool {
+            let life = Life(Rc::new(Cell::new(steps)));
+            let mut watcher = Watcher::new(&self.options, (&self.systemd, life.clone())).unwrap();
+            let of_store = life.clone();
+            watcher.store.with_steps(move || of_store.step());
+            for _ in 0..looks {
+                watcher.look(&mut |_| ());
+            }
+            life.0.get() == 0
+        }
+    }
+
+    /// Kills a watcher at each of its steps in turn; another comes after it.
+    fn killed_at_each_step(story: impl Fn(&dyn Fn(&Machine))) {
+        let mut steps = 0;
+        loop {
+            let killed = Cell::new(false);
+            story(&|machine| {
+                killed.set(machine.watch(steps, 3));
+                machine.watch(usize::MAX, 3);
+            });
+            if !killed.get() {
+                break;
+            }
+            steps += 1;
+        }
+        assert!(steps > 6, "only {steps} steps were enumerated");
+    }
+
+    #[test]
+    fn whoever_is_killed_at_any_step_loses_no_change_and_tells_none_twice() {
+        killed_at_each_step(|watch| {
+            let machine = Machine::new();
+            machine.put("new");
+            watch(&machine);
+            assert_eq!(machine.systemd.did("restart r"), 1, "{:?}", machine.systemd.did);
+            assert_eq!(machine.systemd.did("reload l"), 1, "{:?}", machine.systemd.did);
+        });
+    }
+
+    #[test]
+    fn whoever_is_killed_at_any_step_of_a_loss_brings_back_what_it_stopped_and_nothing_else() {
+        killed_at_each_step(|watch| {
+            let machine = Machine::new();
+            machine.systemd.stop("y");
+            machine.take_away();
+            watch(&machine);
+            for unit in ["a", "x", "deep"] {
+                assert_eq!(machine.systemd.did(&format!("stop {unit}")), 1, "{:?}", machine.systemd.did);
+            }
+            machine.put("old");
+            machine.watch(usize::MAX, 3);
+            for (unit, starts) in [("a", 1), ("x", 1), ("deep", 1), ("y", 0)] {
+                assert_eq!(machine.systemd.did(&format!("start {unit}")), starts, "{:?}", machine.systemd.did);
+            }
+        });
+    }
+
+    #[test]
+    fn whoever_is_killed_at_any_step_of_a_return_starts_all_once() {
+        killed_at_each_step(|watch| {
+            let machine = Machine::new();
+            machine.systemd.stop("y");
+            machine.take_away();
+            machine.watch(usize::MAX, 3);
+            machine.put("old");
+            watch(&machine);
+            for (unit, starts) in [("a", 1), ("x", 1), ("deep", 1), ("y", 0)] {
+                assert_eq!(machine.systemd.did(&format!("start {unit}")), starts, "{:?}", machine.systemd.did);
+            }
+        });
+    }
 }

@@ -24,11 +24,22 @@ pub(crate) struct Unit {
     pub(crate) active: Activity,
     /// When it last began to start, in microseconds of the monotonic clock; zero when it never did.
     pub(crate) began: u64,
+    /// When it last came up.
+    pub(crate) entered: u64,
+    /// When its state last changed in any way, as by a reload.
+    pub(crate) stirred: u64,
+    /// systemd came as far as to look at its conditions. Whoever waits in vain for another unit never does.
+    pub(crate) tried: bool,
     /// A job is waiting or running for it.
     pub(crate) queued: bool,
     /// Units that want or require it.
     pub(crate) wanted_by: Vec<String>,
+    /// Units that stop with it.
+    pub(crate) dependents: Vec<String>,
 }
+
+const PROPERTIES: &str = "--property=LoadState,ActiveState,Job,InactiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic,\
+    StateChangeTimestampMonotonic,ConditionTimestampMonotonic,WantedBy,RequiredBy,RequisiteOf,BoundBy,ConsistsOf,PropagatesStopTo";
 
 /// What the watcher tells systemd. Nothing of it waits for a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,16 +65,24 @@ impl Verb {
     }
 }
 
+/// Whoever runs units.
+pub(crate) trait Manager {
+    /// States of units. What it does not know is down.
+    fn show(&self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>>;
+
+    /// Tells it and does not wait for it to be done.
+    fn tell(&self, verb: Verb, name: &str) -> io::Result<()>;
+}
+
 /// The system's manager, or a user's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Systemctl {
     pub(crate) user: bool,
 }
 
-impl Systemctl {
-    /// States of units. What systemd does not know is inactive, and so is what it refuses to tell of, as long as it tells of
-    /// any other.
-    pub(crate) fn show(self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> {
+impl Manager for Systemctl {
+    /// What systemd refuses to tell of is down, too, as long as it tells of any other.
+    fn show(&self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> {
         if names.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -80,20 +99,20 @@ impl Systemctl {
         })
     }
 
+    fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
+        self.run(&["--no-block", verb.word(), "--"], &BTreeSet::from([name])).map(drop)
+    }
+}
+
+impl Systemctl {
     fn show_all(self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> {
-        let properties = "--property=LoadState,ActiveState,Job,InactiveExitTimestampMonotonic,WantedBy,RequiredBy";
-        let output = self.run(&["show", properties, "--"], names)?;
+        let output = self.run(&["show", PROPERTIES, "--"], names)?;
         let units = parse(&String::from_utf8_lossy(&output.stdout));
         if units.len() != names.len() {
             let why = format!("systemctl show answered for {} of {} units", units.len(), names.len());
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
         Ok(names.iter().map(ToString::to_string).zip(units).collect())
-    }
-
-    /// Tells systemd and does not wait for it to be done.
-    pub(crate) fn tell(self, verb: Verb, name: &str) -> io::Result<()> {
-        self.run(&["--no-block", verb.word(), "--"], &BTreeSet::from([name])).map(drop)
     }
 
     fn run(self, words: &[&str], names: &BTreeSet<&str>) -> io::Result<Output> {
@@ -126,12 +145,24 @@ fn unit(block: &str) -> Unit {
                 }
             }
             "InactiveExitTimestampMonotonic" => unit.began = value.parse().unwrap_or_default(),
+            "ActiveEnterTimestampMonotonic" => unit.entered = value.parse().unwrap_or_default(),
+            "StateChangeTimestampMonotonic" => unit.stirred = value.parse().unwrap_or_default(),
+            "ConditionTimestampMonotonic" => unit.tried = value.parse::<u64>().is_ok_and(|at| at != 0),
             "Job" => unit.queued = !value.is_empty(),
-            "WantedBy" | "RequiredBy" => unit.wanted_by.extend(value.split_whitespace().map(str::to_owned)),
+            "WantedBy" => unit.wanted_by.extend(words(value)),
+            "RequiredBy" => {
+                unit.wanted_by.extend(words(value));
+                unit.dependents.extend(words(value));
+            }
+            "RequisiteOf" | "BoundBy" | "ConsistsOf" | "PropagatesStopTo" => unit.dependents.extend(words(value)),
             _ => {}
         }
     }
     unit
+}
+
+fn words(value: &str) -> impl Iterator<Item = String> {
+    value.split_whitespace().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -141,11 +172,14 @@ mod tests {
     #[test]
     fn an_answer_is_read_block_by_block() {
         let text = "LoadState=loaded\nActiveState=active\nJob=3\nInactiveExitTimestampMonotonic=17\nWantedBy=multi-user.target\n\
-                    RequiredBy=b.service\n\nLoadState=not-found\nActiveState=inactive\n\nActiveState=reloading\n";
+                    RequiredBy=b.service\nBoundBy=c.mount d.service\nConditionTimestampMonotonic=16\nStateChangeTimestampMonotonic=18\n\n\
+                    LoadState=not-found\nActiveState=inactive\nConditionTimestampMonotonic=0\n\nActiveState=reloading\n";
         let units = parse(text);
         assert_eq!(units.len(), 3);
         assert_eq!((units[0].active, units[0].queued, units[0].began), (Activity::Up, true, 17));
+        assert_eq!((units[0].tried, units[0].stirred), (true, 18));
         assert_eq!(units[0].wanted_by, ["multi-user.target", "b.service"]);
+        assert_eq!(units[0].dependents, ["b.service", "c.mount", "d.service"]);
         assert_eq!(units[1], Unit::default());
         assert_eq!(units[2].active, Activity::Moving);
     }

@@ -57,13 +57,22 @@ impl Watches {
                 }
                 // It went away: its own folder is watched, too, and tells when it is back.
                 Err(Errno::NOENT | Errno::NOTDIR) => return,
-                Err(why) => {
-                    self.blind = Some((folder.to_owned(), why));
-                    return;
-                }
+                Err(why) => return self.want_alone(folder, name, why),
             },
         };
         self.round.entry(watch).or_default().insert(name.to_owned());
+    }
+
+    /// A folder that may be entered and not listed cannot be watched. What is in it tells itself when it changes or goes; only
+    /// what is not there cannot tell when it comes.
+    fn want_alone(&mut self, folder: &Path, name: &OsStr, why: Errno) {
+        let interest = INTEREST.difference(WatchFlags::ONLYDIR).union(WatchFlags::DONT_FOLLOW);
+        match inotify::add_watch(&self.queue, folder.join(name), interest) {
+            Ok(watch) => {
+                self.round.entry(watch).or_default();
+            }
+            Err(_) => self.blind = Some((folder.to_owned(), why)),
+        }
     }
 
     /// Lets go of what was not named since [`Self::begin`]. Returns a folder that could not be watched, and why.
