@@ -40,8 +40,12 @@ pub fn explain(run: &Run, global: &Global, report: &mut Report) {
             for row in some {
                 let (flake, spec) = (&flake, run.spec());
                 scope.spawn(move || match reason(flake, spec, &row.name) {
-                    Some(why) if why.contains(AWAITED) => row.notes.push(format!("it waits: {why}")),
-                    Some(why) => row.state = State::Error(why),
+                    Some(why) => match why.split_once(AWAITED) {
+                        Some((what, command)) => {
+                            row.notes.push(format!("it waits: {what}{AWAITED} `{}`", command.trim()));
+                        }
+                        None => row.state = State::Error(why),
+                    },
                     None => {}
                 });
             }
