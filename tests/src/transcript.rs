@@ -8,7 +8,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::desk::Desk;
 use crate::fleet::{Ran, in_session};
+
+/// No encrypted file is smaller.
+const ENCRYPTED: u64 = 100;
 
 /// A session that is written down.
 #[derive(Default)]
@@ -54,12 +58,7 @@ impl Transcript {
         let ran = Ran::from(command.output().context("the command")?);
         let _ = writeln!(self.text, "$ {shown}");
         for (mark, said) in [("", ran.stdout), ("| ", ran.stderr)] {
-            let mut lines: Vec<String> = said.lines().map(|line| self.steady(line)).collect();
-            // Readers are in the order of their keys, which are new in each run.
-            lines
-                .chunk_by_mut(|one, other| reader(one).is_some() && reader(other).is_some())
-                .for_each(|run| run.sort_by(|one, other| reader(one).cmp(&reader(other))));
-            for line in lines {
+            for line in sorted(said.lines().map(|line| self.steady(line)).collect()) {
                 let _ = writeln!(self.text, "{mark}{line}");
             }
         }
@@ -72,6 +71,45 @@ impl Transcript {
         Ok(())
     }
 
+    /// Runs a command at a terminal, as the shell's line `shown`, with a person who gives these answers to what is asked, and writes
+    /// down what is on the screen besides how far it is. Returns the exit status.
+    ///
+    /// # Errors
+    /// When something else is asked, or nothing.
+    pub fn at_terminal(&mut self, shown: &str, command: &mut Command, answers: &[(&str, &str)]) -> Result<Option<i32>> {
+        let mut desk = Desk::start(command.env("NO_COLOR", "1"))?;
+        for (question, answer) in answers {
+            desk.sees(question)?.types(&format!("{answer}\n"))?;
+        }
+        let (status, screen) = desk.ends()?;
+        let _ = writeln!(self.text, "$ {shown}");
+        let lines = screen.lines().filter(|line| !is_progress(line)).map(|line| self.steady(line)).collect();
+        for line in sorted(lines) {
+            let _ = writeln!(self.text, "{line}");
+        }
+        Ok(status)
+    }
+
+    /// Writes down what was written down before.
+    pub fn says(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Writes down a command that is the shell's, and says nothing.
+    pub fn types(&mut self, shown: &str) {
+        let _ = writeln!(self.text, "$ {shown}");
+    }
+
+    /// Ends what belongs together.
+    pub fn ends(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// What was written down.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The line without what differs from run to run.
     fn steady(&self, line: &str) -> String {
         let mut line = line.trim_end().to_owned();
@@ -81,7 +119,7 @@ impl Transcript {
         // An age file has a few bytes of random length in its header.
         let words: Vec<&str> = line.split(' ').collect();
         let sized = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "bytes");
-        let number = |word: &str| word.parse::<u64>().is_ok();
+        let number = |word: &str| word.parse::<u64>().is_ok_and(|size| size >= ENCRYPTED);
         let steady = words.iter().enumerate().map(|(at, word)| if sized(at) && number(word) { "N" } else { word });
         steady.collect::<Vec<_>>().join(" ")
     }
@@ -108,6 +146,24 @@ impl Transcript {
         }
         ensure!(kept.len() == self.text.len(), "{} has more lines than was said", file.display());
         Ok(())
+    }
+}
+
+/// Readers are in the order of their keys, which are new in each run; here they are in that of what stands for them.
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines
+        .chunk_by_mut(|one, other| reader(one).is_some() && reader(other).is_some())
+        .for_each(|run| run.sort_by(|one, other| reader(one).cmp(&reader(other))));
+    lines
+}
+
+/// How far it is.
+fn is_progress(line: &str) -> bool {
+    let words: Vec<&str> = line.split(' ').collect();
+    match words[..] {
+        ["making" | "rekeyed", _] => true,
+        ["made", _, _, "of", _] => true,
+        _ => line.starts_with("public files were made"),
     }
 }
 

@@ -147,8 +147,8 @@ fn what_waits_for_a_public_value_is_made_in_the_same_run() -> Result<()> {
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/hub/wireguard"), "absent");
     assert_eq!(ran.state("per-machine/hub/tunnel"), "blocked");
-    let waits = "it waits: per-machine/leaf/wireguard: `public` is not there yet; run: artifacts generate \
-                 per-machine/leaf/wireguard";
+    let waits = "it waits: per-machine/leaf/wireguard: `public` is not there yet; run: \
+                 `artifacts generate per-machine/leaf/wireguard`";
     checkout.run(&["status"])?.ends(3).says(waits);
     checkout.evaluated()?;
 

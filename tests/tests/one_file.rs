@@ -228,8 +228,8 @@ fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> 
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 3 readers");
-    dry.says("two: encrypted anew, 3 readers");
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 -> 3 readers");
+    dry.says("two: secret, 2 -> 3 readers");
     Ok(())
 }
 

@@ -134,8 +134,10 @@ fn the_life_of_a_secret() -> Result<()> {
     let mut story = Story::begin()?;
     fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
     story.run("generate --answers /fleet/answers.toml")?;
-    story.run("set --dry-run attic env")?;
+    story.given("set --dry-run attic env", b"TOKEN=by hand")?;
     story.given("set attic env", b"TOKEN=by hand")?;
+    story.given("set --dry-run ca cert", b"certificate by hand\n")?;
+    story.given("--json set --dry-run ca cert", b"certificate by hand\n")?;
     story.runs(&[
         "get attic env",
         "edit attic env",

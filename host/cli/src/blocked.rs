@@ -1,19 +1,35 @@
 //! What blocked instances wait for, in Nix's own words.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use artifacts_nix::{Flake, TargetRef};
 use artifacts_plan::State;
 use artifacts_report::{Failure, Report, Row};
-use artifacts_spec::{Spec, Target, TargetKind};
+use artifacts_spec::{InstanceName, Spec, Target, TargetKind};
 
 use crate::args::Global;
 use crate::declarations::instance;
 use crate::environment::Environment;
 use crate::rooms::Run;
 
+/// Adds to the rows of instances that wait for others which.
+pub fn note(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
+    for (name, reason) in waiting.iter().filter(|(name, reason)| name != reason) {
+        let name = name.to_string();
+        let row = report.instances.iter_mut().find(|row| row.name == name);
+        if let Some(row) = row.filter(|row| row.state == State::Blocked) {
+            row.notes.push(format!("it waits for {reason}, which cannot be made yet"));
+        }
+    }
+}
+
 /// Adds to the rows of blocked instances what they wait for. It is asked only now, since one whose value is made by this very
 /// run waits for nothing in the end.
 pub fn explain(run: &Run, global: &Global, report: &mut Report) {
-    let mut rows: Vec<&mut Row> = report.instances.iter_mut().filter(|row| row.state == State::Blocked).collect();
+    let blocked = run.instances.values().filter(|instance| instance.blocked);
+    let blocked: BTreeSet<String> = blocked.map(|instance| instance.name.to_string()).collect();
+    let waits = |row: &&mut Row| row.state == State::Blocked && blocked.contains(&row.name);
+    let mut rows: Vec<&mut Row> = report.instances.iter_mut().filter(waits).collect();
     if rows.is_empty() || global.spec.is_some() {
         return;
     }
@@ -24,8 +40,12 @@ pub fn explain(run: &Run, global: &Global, report: &mut Report) {
             for row in some {
                 let (flake, spec) = (&flake, run.spec());
                 scope.spawn(move || match reason(flake, spec, &row.name) {
-                    Some(why) if why.contains(AWAITED) => row.notes.push(format!("it waits: {why}")),
-                    Some(why) => row.state = State::Error(why),
+                    Some(why) => match why.split_once(AWAITED) {
+                        Some((what, command)) => {
+                            row.notes.push(format!("it waits: {what}{AWAITED} `{}`", command.trim()));
+                        }
+                        None => row.state = State::Error(why),
+                    },
                     None => {}
                 });
             }

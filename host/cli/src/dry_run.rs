@@ -1,32 +1,45 @@
-//! What a run would write, without writing it: files, readers, sizes; no secret.
+//! What a run would write, without writing it: files, readers, sizes, what is public; no secret.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_flow::{Found, Survey};
-use artifacts_plan::Instance;
+use artifacts_flow::{Found, Rooms, Survey, Writing, changes};
 use artifacts_report::{Report, counted};
 use artifacts_spec::InstanceName;
 
+use crate::output::Output;
 use crate::rooms::Run;
 
 /// Adds to the rows of these instances what would be written.
-pub fn describe(report: &mut Report, run: &Run, survey: &Survey, names: &BTreeSet<InstanceName>) {
+pub fn describe(
+    report: &mut Report,
+    run: &Run,
+    rooms: &Rooms<'_>,
+    survey: &Survey,
+    names: &BTreeSet<InstanceName>,
+    writing: Writing<'_>,
+) {
+    let names: BTreeMap<String, &InstanceName> = names.iter().map(|name| (name.to_string(), name)).collect();
     for row in &mut report.instances {
-        let Some(name) = names.iter().find(|name| name.to_string() == row.name) else { continue };
+        let Some(name) = names.get(&row.name).copied() else { continue };
         if let Some((instance, found)) = run.instances.get(name).zip(survey.found.get(name)) {
-            row.notes = lines(instance, found);
+            row.files = changes(rooms, instance, found, writing);
+            if !matches!(writing, Writing::One { .. }) {
+                row.notes.extend(replaced(found));
+            }
         }
     }
 }
 
-fn lines(instance: &Instance, found: &Found) -> Vec<String> {
-    let secret =
-        found.readers.iter().map(|(file, readers)| format!("{file}: secret, {}", counted(readers.len(), "reader")));
-    let public = instance.public_files().map(|file| format!("{file}: public"));
-    let lying = found.receipt.as_ref().map(|receipt| {
-        let sizes = receipt.files.values().chain(receipt.public.values()).map(|stored| stored.size);
-        let files = receipt.files.len() + receipt.public.len();
-        format!("replaces {} of {}", counted(files, "stored file"), counted(sizes.sum::<u64>(), "byte"))
-    });
-    secret.chain(public).chain(lying).collect()
+/// Shows who would read what, and what would change in public files. Programs find it in the report.
+pub fn show(report: &Report, output: &Output) {
+    if !output.json() {
+        output.painted(&report.preview());
+    }
+}
+
+fn replaced(found: &Found) -> Option<String> {
+    let receipt = found.receipt.as_ref()?;
+    let sizes = receipt.files.values().chain(receipt.public.values()).map(|stored| stored.size);
+    let files = receipt.files.len() + receipt.public.len();
+    Some(format!("replaces {} of {}", counted(files, "stored file"), counted(sizes.sum::<u64>(), "byte")))
 }

@@ -12,7 +12,7 @@ use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, TargetName};
 use artifacts_ram::Ram;
-use artifacts_report::{Failure, Report, Row};
+use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::Root;
 use artifacts_trust::{Readers, Sealed, Trust};
@@ -131,7 +131,7 @@ impl Run {
         let idle = idle.iter().map(|selector| {
             let prefix = Selector::new(format!("{selector}/"));
             let help = if all.iter().any(|name| prefix.matches(name)) {
-                format!("did you mean `{prefix}`? A prefix ends at a slash")
+                format!("did you mean `{}`? A prefix ends at a slash", shell_word(&prefix.to_string()))
             } else {
                 "`artifacts status` lists them all; a prefix ends at a slash".to_owned()
             };
@@ -286,6 +286,7 @@ impl Run {
                 backend: instance.backend.as_ref().map(ToString::to_string),
                 state: found.state.clone(),
                 done: None,
+                files: Vec::new(),
                 notes: Vec::new(),
             })
         };

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Consent, Found, Others, Plaintext, Rooms, Survey, Writers, unsettable};
+use artifacts_flow::{Consent, Plaintext, Rooms, Survey, Writers, Writing, unsettable};
 use artifacts_plan::Instance;
-use artifacts_report::{Done, Failure, Report, counted, reader_changes};
+use artifacts_report::{Done, Failure, FileChange, Report};
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
 
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::{consent, writing};
+use crate::{consent, dry_run, writing};
 
 /// One instance, found, locked and agreed to.
 pub struct Setting<'a> {
@@ -35,13 +35,15 @@ pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Sur
     }
 }
 
-/// What setting a file would write, and to whom. `opens` says whether its old value would be opened, to be edited.
+/// What setting a file would write, and to whom; the value is there when it is known. `opens` says whether the old one would be
+/// opened, to be edited.
 pub fn preview(
     run: &Run,
     rooms: &mut Rooms<'_>,
     output: &Output,
     instance: &Instance,
     file: &Name,
+    value: Option<&Secret>,
     opens: bool,
 ) -> Result<Report, Failure> {
     let survey = look(run, rooms, instance)?;
@@ -50,30 +52,11 @@ pub fn preview(
     }
     let mut report = run.rows(std::iter::once(instance), &survey);
     report.readers = consent::changes(run, std::iter::once(instance), &survey, Plaintext::Given { file, opens })?;
-    for row in &mut report.instances {
-        row.done = Some(Done::WouldSet);
-        row.notes = survey.found.values().flat_map(|found| lines(instance, found, file)).collect();
-    }
-    if !output.json() {
-        output.painted(&reader_changes(&report.readers));
-    }
+    report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
+    let writing = Writing::One { file, value: value.map(Secret::expose) };
+    dry_run::describe(&mut report, run, rooms, &survey, &only(instance), writing);
+    dry_run::show(&report, output);
     Ok(report)
-}
-
-/// The files that would be written, and those that would go.
-fn lines(instance: &Instance, found: &Found, file: &Name) -> Vec<String> {
-    let readers = |file: &str| {
-        let of = found.readers.iter().find(|(name, _)| name == file).map(|(_, readers)| readers.len());
-        of.map(|count| counted(count, "reader"))
-    };
-    let given = match readers(file.as_str()) {
-        Some(readers) => format!("{file}: secret, {readers}"),
-        None => format!("{file}: public"),
-    };
-    let Others { anew, gone } = artifacts_flow::others(instance, found, file);
-    let anew = anew.iter().map(|name| format!("{name}: encrypted anew, {}", readers(name).unwrap_or_default()));
-    let gone = gone.iter().map(|name| format!("{name}: goes, since it is no declared secret any more"));
-    std::iter::once(given).chain(anew).chain(gone).collect()
 }
 
 /// With a public file nothing is encrypted.
@@ -127,13 +110,15 @@ impl<'a> Setting<'a> {
         let others = survey.found.values().map(|found| artifacts_flow::others(instance, found, file));
         let gone: Vec<String> = others.flat_map(|others| others.gone).collect();
         let changes = artifacts_flow::set(rooms, instance, survey, consent, writers, file, value)?;
-        self.output.painted(&changes);
+        let name = instance.name.to_string();
+        changes.iter().for_each(|change: &FileChange| self.output.painted(&change.diff(&name)));
         writing::tell_git(self.run, &self.writers, self.output);
         let survey = artifacts_flow::survey(rooms, &self.run.instances, &only(self.instance));
         let mut report = self.run.rows(std::iter::once(self.instance), &survey);
         report.errors.extend(survey.errors);
         for row in &mut report.instances {
             row.done = Some(Done::Set);
+            row.files.clone_from(&changes);
             row.notes.extend(gone.iter().map(|name| format!("{name}: gone, since it is no declared secret any more")));
         }
         self.run.note_dependents(rooms, &mut report, &only(self.instance), &BTreeSet::new());

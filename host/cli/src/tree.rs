@@ -21,6 +21,16 @@ impl Tree {
     pub fn begin(place: &Path) -> Result<Self, Failure> {
         let failed = |why: String| Failure::new(place.display().to_string(), why);
         let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
+        let growing = Self::check(place)?.folder().map_err(ram)?;
+        let root = growing.subfolder(GROWING).map_err(ram)?;
+        // An installer gives the machine's own folders the modes that it finds here.
+        readable(&root).map_err(|e| failed(e.to_string()))?;
+        Ok(Self { growing, root, place: place.to_owned() })
+    }
+
+    /// Whether a tree can appear there: where in RAM it may grow.
+    pub fn check(place: &Path) -> Result<Ram, Failure> {
+        let failed = |why: String| Failure::new(place.display().to_string(), why);
         if std::fs::symlink_metadata(place).is_ok() && !empty(place) {
             return Err(failed("it is there already, and not an empty folder".to_owned()).help(Some("name a new one")));
         }
@@ -28,15 +38,10 @@ impl Tree {
             Some(above) if !above.as_os_str().is_empty() => above.to_owned(),
             _ => PathBuf::from("."),
         };
-        let found = Ram::find(&[above]).map_err(|e| {
+        Ram::find(&[above]).map_err(|e| {
             failed(format!("private keys are not written there: {e}"))
                 .help(Some("name a folder on a file system in RAM, such as one below $XDG_RUNTIME_DIR or /dev/shm"))
-        })?;
-        let growing = found.folder().map_err(ram)?;
-        let root = growing.subfolder(GROWING).map_err(ram)?;
-        // An installer gives the machine's own folders the modes that it finds here.
-        readable(&root).map_err(|e| failed(e.to_string()))?;
-        Ok(Self { growing, root, place: place.to_owned() })
+        })
     }
 
     /// Writes a file that the new machine shall have at this absolute path.

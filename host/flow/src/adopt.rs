@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_plan::{Instance, Reason, State};
-use artifacts_report::Failure;
+use artifacts_report::{Failure, FileChange, shell_word};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{NewSlice, Receipt, ReceiptState, Slice, Storage};
 
 use crate::owners::{self, Owners};
 use crate::receipt::{self, Making};
-use crate::{Found, Rooms, Survey, Writers, failure};
+use crate::{Found, Rooms, Survey, Writers, changes, failure};
 
 /// How an age file that is not armored begins.
 const BINARY: &[u8] = b"age-encryption.org/v1";
@@ -30,6 +30,8 @@ pub struct Adoption {
     pub new_headers: usize,
     /// Whether no receipt tells who reads them.
     pub unread: bool,
+    /// What its files become.
+    pub files: Vec<FileChange>,
     slice: NewSlice,
 }
 
@@ -126,12 +128,12 @@ fn adoption(
             Some((file, _)) => format!(
                 "`{file}` is a binary age file, and an armored one is expected. To keep what is in it, move it out of \
                  the slice and store it anew: `age -d -i KEY {} | artifacts set {} FILE`",
-                word(&format!("./{file}")),
-                word(&instance.name.to_string())
+                shell_word(&format!("./{file}")),
+                failure::word(&instance.name)
             ),
             None => format!(
                 "take it from the last good commit, or make it anew: `artifacts generate --stale {}`",
-                instance.name
+                failure::word(&instance.name)
             ),
         })));
     }
@@ -156,20 +158,16 @@ fn adoption(
         let making = Making { instance, found, backend: stored_by, dependencies, sealed: &sealed, now: rooms.now };
         continued(making.receipt()?, before)
     };
+    let files = changes::accepted(instance, before, &receipt, &slice.files, &slice.public);
     Ok(Adoption {
         name: instance.name.clone(),
         differences: accepted(found).map(|reason| reason.message.clone()).collect(),
         new_headers: headers.difference(&known).count(),
         headers,
         unread,
+        files,
         slice: NewSlice { replaces: Some(slice.fingerprint()), files: slice.files, public: slice.public, receipt },
     })
-}
-
-/// A text as one word of a shell's command: the names are a repository's, and the command is there to be copied.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "./-_@".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The receipt that lies there, if it is this instance's and this backend's.

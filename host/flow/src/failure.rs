@@ -1,6 +1,6 @@
 use artifacts_backend::CallFailed;
 use artifacts_plan::{Instance, Problem};
-use artifacts_report::{Failure, counted};
+use artifacts_report::{Failure, counted, listed, shell_word};
 use artifacts_seam::CallError;
 use artifacts_spec::{InstanceName, Name};
 
@@ -9,9 +9,36 @@ pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
     Failure::new(instance.name.to_string(), message).backend(instance.backend.as_ref().map(ToString::to_string))
 }
 
+/// An instance's name as a word of a command that is there to be copied.
+pub fn word(name: &InstanceName) -> String {
+    shell_word(&name.to_string())
+}
+
 /// In place of what a backend says once it was given plaintext.
 pub const UNSHOWN: &str =
     "its backend failed after it was given plaintext; its words may hold a secret and are not shown";
+
+/// What is not stored yet.
+pub fn absent(instance: &Instance) -> Failure {
+    of(instance, "it is not made yet").help(Some(format!("`artifacts generate {}`", word(&instance.name))))
+}
+
+/// What is stored nowhere.
+pub fn on_target(instance: &Instance) -> Failure {
+    of(instance, "it is made on the target and stored nowhere else").help(Some("declare a backend that stores it"))
+}
+
+/// What nothing makes.
+pub fn no_generator(instance: &Instance) -> Failure {
+    let help = format!("set `artifacts.store.{}.generator`", instance.name.artifact());
+    of(instance, "it has no generator").help(Some(help))
+}
+
+/// A failure of what depends on another one that cannot be read, and why that cannot.
+pub fn of_unread(instance: &Instance, dependency: &InstanceName, why: &Failure) -> Failure {
+    let message = format!("it depends on {dependency}, which cannot be read: {}", why.message);
+    of(instance, message).help(why.help.clone())
+}
 
 /// A failure of what depends on another one that failed.
 pub fn behind(instance: &Instance, dependency: &InstanceName) -> Failure {
@@ -20,22 +47,25 @@ pub fn behind(instance: &Instance, dependency: &InstanceName) -> Failure {
 
 /// A slice that is not as its receipt has it.
 pub fn differs(instance: &Instance, how: &str) -> Failure {
-    of(instance, format!("it does not lie as the host stored it: {how}"))
-        .help(Some(format!("see what changed (`git log -p`); if it is well, `artifacts adopt {}`", instance.name)))
+    of(instance, format!("it does not lie as the host stored it: {how}")).help(Some(format!(
+        "see what changed (`git log -p`); if it is well, `artifacts adopt {}`",
+        word(&instance.name)
+    )))
 }
 
 /// A slice that another backend than the declared one stored.
 pub fn of_another(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
     of(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared")).help(Some(format!(
         "declare `{stored}` again to read it, or make it anew: `artifacts generate --stale {}`",
-        instance.name
+        word(&instance.name)
     )))
 }
 
-/// A run that the person ended, and how many instances it did not come to.
-pub fn ended(left: usize) -> Failure {
-    let left = counted(left, "instance");
-    Failure::new("", format!("the run was ended before it reached {left}"))
+/// A run that the person ended, and the instances that it did not come to.
+pub fn ended<'a>(left: impl Iterator<Item = &'a InstanceName>) -> Failure {
+    let left: Vec<String> = left.map(ToString::to_string).collect();
+    let count = counted(left.len(), "instance");
+    Failure::new("", format!("the run was ended before it reached {count}: {}", listed(&left)))
         .help(Some("what was done before is stored; the rest is as it was, and is left for another run"))
 }
 

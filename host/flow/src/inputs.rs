@@ -63,8 +63,7 @@ impl Inputs {
     pub fn fault(&self, instance: &Instance) -> Option<Failure> {
         instance.dependencies.values().find_map(|name| {
             let why = self.files.get(name)?.as_ref().err()?;
-            let message = format!("it depends on {name}, which cannot be read: {}", why.message);
-            Some(failure::of(instance, message).help(why.help.clone()))
+            Some(failure::of_unread(instance, name, why))
         })
     }
 

@@ -5,6 +5,8 @@
 
 mod adopt;
 mod audit;
+mod certain;
+mod changes;
 mod consent;
 mod dependents;
 mod facts;
@@ -29,6 +31,8 @@ mod survey;
 
 pub use adopt::{Adoption, adopt, adoptions};
 pub use audit::{Audit, Ended, Hear, Words, note};
+pub use certain::{unmakeable, unreadable};
+pub use changes::{Writing, changes};
 pub use consent::{Asked, Consent, Plaintext};
 pub use dependents::dependents;
 pub use failure::{declared, not_serialized};

@@ -6,13 +6,14 @@ use std::time::Duration;
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
-use artifacts_report::Failure;
+use artifacts_report::{Failure, FileChange};
 use artifacts_seam::{Files, Secret};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{ReceiptState, Storage};
 
+use crate::changes::public_changes;
 use crate::receipt::Making;
-use crate::storing::{Stopped, Storing, public_changes};
+use crate::storing::{Stopped, Storing};
 use crate::{Consent, Found, Inputs, Rooms, Step, Survey, Writers, failure, program};
 
 /// What happens while instances are made.
@@ -23,8 +24,8 @@ pub enum Event<'a> {
     Made {
         /// Which.
         name: &'a InstanceName,
-        /// What changed in its public files, as a diff; empty when nothing did or nothing lay there.
-        public: &'a str,
+        /// What changed in its public files.
+        public: &'a [FileChange],
     },
     /// It failed, and nothing of it was changed.
     Failed {
@@ -166,8 +167,7 @@ impl Run<'_> {
 
     /// The failures. What is left over was not reached before the person wanted out.
     fn end(self) -> Vec<Failure> {
-        let left = self.waiting.len();
-        let ended = (left > 0).then(|| failure::ended(left));
+        let ended = (!self.waiting.is_empty()).then(|| failure::ended(self.waiting.iter()));
         self.failures.into_iter().chain(ended).collect()
     }
 
@@ -177,10 +177,7 @@ impl Run<'_> {
         if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
             return Err(failure::behind(instance, failed));
         }
-        let generator = instance.generator.as_ref().ok_or_else(|| {
-            failure::of(instance, "it has no generator")
-                .help(Some(format!("set `artifacts.store.{}.generator`", name.artifact())))
-        })?;
+        let generator = instance.generator.as_ref().ok_or_else(|| failure::no_generator(instance))?;
         let mut job = Job::new(name.clone(), generator.path.clone());
         job.expected = instance.files.keys().cloned().collect();
         job.inputs = self.inputs.of(instance)?;
@@ -221,13 +218,14 @@ impl Run<'_> {
         files: BTreeMap<Name, Secret>,
         rooms: &mut Rooms<'_>,
         writers: &mut Writers,
-    ) -> Result<String, Stopped> {
+    ) -> Result<Vec<FileChange>, Stopped> {
         let (instance, found) = self.known(name)?;
         self.unchanged(instance, rooms)?;
         let storing = Storing { instance, found, consent: self.work.consent };
         let slice = storing.slice(rooms, writers)?;
         let (secrets, public) = split(instance, &files);
-        let changes = slice.as_ref().map(|slice| public_changes(instance, &slice.public, &public)).unwrap_or_default();
+        let before = slice.as_ref().map(|slice| slice.public.clone()).unwrap_or_default();
+        let changes = public_changes(&before, &public);
         let stored = storing.serialize(rooms, slice, &secrets)?;
         let making = Making {
             instance,

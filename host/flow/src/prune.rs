@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use artifacts_plan::{Owner, Owners};
-use artifacts_report::Failure;
+use artifacts_report::{Failure, FileChange};
 use artifacts_spec::InstanceName;
 use artifacts_store::{Options, ReceiptState, Slice, Storage};
 
-use crate::{Rooms, Writers};
+use crate::{Rooms, Writers, changes};
 
 /// A slice that nobody owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Orphan {
     pub backend: Option<String>,
     /// How many files it has besides the receipt, and their bytes; none when it cannot be read.
     pub size: Option<(usize, u64)>,
+    /// Its files, and who reads them as far as the receipt tells.
+    pub contents: Vec<FileChange>,
 }
 
 /// What lies in the storages besides what is declared.
@@ -63,7 +65,8 @@ fn orphan(storage: &Storage, name: InstanceName) -> Orphan {
         ReceiptState::Valid(receipt) => Some(receipt.backend.name.to_string()),
         ReceiptState::Missing | ReceiptState::Malformed(_) => None,
     });
-    Orphan { storage: storage.path().to_owned(), name, backend, size: slice.as_ref().map(size) }
+    let contents = slice.as_ref().map(changes::removed).unwrap_or_default();
+    Orphan { storage: storage.path().to_owned(), name, backend, size: slice.as_ref().map(size), contents }
 }
 
 fn size(slice: &Slice) -> (usize, u64) {

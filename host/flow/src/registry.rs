@@ -6,7 +6,7 @@ use artifacts_backend::{
 };
 use artifacts_nix::Nix;
 use artifacts_ram::Folder;
-use artifacts_report::Failure;
+use artifacts_report::{Failure, shell_word};
 use artifacts_spec::{Component as Location, DEFAULT_STORAGE, Name};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
@@ -282,7 +282,10 @@ fn not_accepted(name: &Name, component: &Component, grants: &Grants) -> Failure 
             component.sha256()
         ),
     )
-    .help(Some(format!("look at it with `artifacts backend explain {name}`, then say `--accept-grants`")))
+    .help(Some(format!(
+        "look at it with `artifacts backend explain {}`, then say `--accept-grants`",
+        shell_word(name.as_str())
+    )))
 }
 
 fn is_builtin(entry: &artifacts_spec::Backend) -> bool {

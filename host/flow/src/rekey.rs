@@ -87,8 +87,12 @@ pub fn rekey(
         let mut read = retrieve(rooms, &wanted);
         for (instance, found) in some {
             if rooms.cancel.load(Ordering::Relaxed) {
-                let reached = rekeyed.done.len() + rekeyed.failures.len();
-                rekeyed.failures.push(failure::ended(work.len() - reached));
+                let failed: BTreeSet<&str> = rekeyed.failures.iter().map(|failure| failure.subject.as_str()).collect();
+                let left = work.iter().map(|(instance, _)| &instance.name);
+                let left =
+                    left.filter(|name| !rekeyed.done.contains(*name) && !failed.contains(name.to_string().as_str()));
+                let ended = failure::ended(left);
+                rekeyed.failures.push(ended);
                 return rekeyed;
             }
             let missing = || Err(failure::of(instance, "it was not read"));

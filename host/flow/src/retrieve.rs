@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_plan::Instance;
-use artifacts_report::Failure;
+use artifacts_report::{Failure, shell_word};
 use artifacts_seam::{CallError, Secret};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Fingerprint, ReceiptState, Slice, Storage};
@@ -129,13 +129,11 @@ impl<'a> Reading<'a> {
         }
         let opened = rooms.registry.open(backend, &rooms.nix)?;
         if opened.backend.is_none() {
-            return Err(fail("it is made on the target and stored nowhere else".to_owned()));
+            return Err(failure::on_target(instance));
         }
         let failed = |error: artifacts_store::Error| fail(error.to_string()).help(error.help());
         let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
-        let slice = slice.map_err(failed)?.ok_or_else(|| {
-            fail("it is not made yet".to_owned()).help(Some(format!("`artifacts generate {}`", instance.name)))
-        })?;
+        let slice = slice.map_err(failed)?.ok_or_else(|| failure::absent(instance))?;
         let sealed = sealed(instance, backend, &slice)?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
@@ -145,9 +143,10 @@ impl<'a> Reading<'a> {
             files.insert(name.clone(), Secret::new(bytes.clone()));
         }
         if let Some(missing) = never_stored(&slice, &secrets) {
-            let name = &instance.name;
+            let name = failure::word(&instance.name);
+            let file = shell_word(missing.as_str());
             return Err(fail(format!("`{missing}` is declared and was never stored")).help(Some(format!(
-                "`artifacts set {name} {missing}` stores it; `artifacts generate --stale {name}` makes all of it anew"
+                "`artifacts set {name} {file}` stores it; `artifacts generate --stale {name}` makes all of it anew"
             ))));
         }
         if !secrets.is_empty() {

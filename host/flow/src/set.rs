@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use artifacts_plan::{Instance, State};
-use artifacts_report::Failure;
+use artifacts_report::{Failure, FileChange};
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Generation, Receipt, Slice};
 
+use crate::changes::public_changes;
 use crate::receipt::{self, Making};
-use crate::storing::{Stored, Storing, public_changes};
+use crate::storing::{Stored, Storing};
 use crate::{Consent, Found, Rooms, Survey, Writers, failure, retrieve_one};
 
 /// Which making of each dependency.
@@ -18,7 +19,7 @@ type Generations = BTreeMap<InstanceName, Generation>;
 /// Why an instance's file cannot be set, however it is given.
 pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
     let fail = |message: &str, help: String| Some(failure::of(instance, message).help(Some(help)));
-    let name = &instance.name;
+    let name = failure::word(&instance.name);
     match &found.state {
         State::Absent if instance.files.len() > 1 => fail(
             "it is not made yet, and one of its files alone is not all of it",
@@ -27,9 +28,7 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
         State::Blocked => {
             fail("it cannot be evaluated yet", "make what it reads first: `artifacts generate`".to_owned())
         }
-        State::OnTarget => {
-            fail("it is made on the target and stored nowhere else", "declare a backend that stores it".to_owned())
-        }
+        State::OnTarget => Some(failure::on_target(instance)),
         State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
         State::Stale(reasons) => reasons
             .iter()
@@ -57,7 +56,7 @@ pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
 }
 
 /// Stores a value as one file; the others stay as they are. They are read only when their readers change, too, or when the
-/// backend cannot write one file alone. Returns what changed in public files, as a diff.
+/// backend cannot write one file alone. Returns what changed in public files.
 ///
 /// # Errors
 /// When it cannot be stored; then nothing was changed.
@@ -69,7 +68,7 @@ pub fn set(
     writers: &mut Writers,
     file: &Name,
     value: Secret,
-) -> Result<String, Failure> {
+) -> Result<Vec<FileChange>, Failure> {
     let found = survey.found.get(&instance.name).ok_or_else(|| failure::of(instance, "nobody looked at it"))?;
     let made_from = survey.made_from(instance);
     if let Some(fault) = unsettable(instance, found) {
@@ -85,7 +84,7 @@ pub fn set(
             None => first(rooms, storing, &stored, &made_from)?,
         };
         storing.commit(rooms, writers, stored.files, before, receipt)?;
-        return Ok(String::new());
+        return Ok(Vec::new());
     }
     let mut public = before.clone();
     public.insert(file.to_string(), value.expose().to_vec());
@@ -97,7 +96,7 @@ pub fn set(
         let receipt = first(rooms, storing, &stored, &made_from)?;
         (stored.files, receipt)
     };
-    let changes = public_changes(instance, &before, &public);
+    let changes = public_changes(&before, &public);
     storing.commit(rooms, writers, files, public, receipt)?;
     Ok(changes)
 }

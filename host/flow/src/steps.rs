@@ -119,6 +119,15 @@ pub fn waiting(
     waiting.into_iter().map(|(name, reason)| (name.clone(), reason.clone())).collect()
 }
 
+impl Survey {
+    /// What would be made and waits for another evaluation is blocked, whatever it is by itself.
+    pub fn hold(&mut self, waiting: &BTreeMap<InstanceName, InstanceName>, wanted: Wanted) {
+        let held =
+            self.found.iter_mut().filter(|(name, found)| waiting.contains_key(*name) && wanted.covers(&found.state));
+        held.for_each(|(_, found)| found.state = State::Blocked);
+    }
+}
+
 fn waits(found: &Found) -> bool {
     match found.state {
         State::Blocked => true,

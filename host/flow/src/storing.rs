@@ -1,7 +1,5 @@
 //! New content of one instance on its way into the storage.
 
-use std::collections::BTreeSet;
-
 use artifacts_backend::Checks;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
@@ -138,7 +136,7 @@ fn holds(mut checks: Checks, instance: &Instance, found: &Found, files: &Files, 
     match answer {
         Some(Ok(checked)) if !files.is_empty() && present(&checked) => Ok(()),
         Some(Ok(Checked { state: State::Stale(_), .. })) if partial => {
-            let name = &instance.name;
+            let name = failure::word(&instance.name);
             let help = format!(
                 "nothing was changed; `artifacts status {name}` tells what else is not as declared; set what is missing, or \
                  make all of it anew: `artifacts generate --stale {name}`"
@@ -148,14 +146,4 @@ fn holds(mut checks: Checks, instance: &Instance, found: &Found, files: &Files, 
         _ => Err(failure::of(instance, "its backend stored something that it does not call present itself")
             .help(Some("nothing was changed; report this to the backend's author"))),
     }
-}
-
-/// What changes in public files, as a painted diff.
-pub(crate) fn public_changes(instance: &Instance, before: &Files, after: &Files) -> String {
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let diff = |name: &&String| {
-        let of = |files: &Files| files.get(*name).cloned();
-        artifacts_report::diff(&format!("{}/public/{name}", instance.name), of(before).as_deref(), of(after).as_deref())
-    };
-    names.iter().map(diff).collect()
 }

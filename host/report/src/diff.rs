@@ -15,6 +15,7 @@ pub fn diff(name: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
     }
     let size = |bytes: Option<&[u8]>| bytes.map_or_else(|| "nothing".to_owned(), |b| counted(b.len(), "byte"));
     let mut text = format!("{}: {} -> {}\n", escaped(name), size(before), size(after));
+    let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
     let (Some(old), Some(new)) = (readable(before), readable(after)) else { return text };
     let (green, red) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default());
     for change in TextDiff::from_lines(old, new).iter_all_changes() {
@@ -28,8 +29,9 @@ pub fn diff(name: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
     text
 }
 
-fn readable(bytes: Option<&[u8]>) -> Option<&str> {
-    std::str::from_utf8(bytes.unwrap_or_default()).ok().filter(|text| text.len() <= LONGEST)
+/// Text that is short enough to be shown.
+pub fn readable(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| text.len() <= LONGEST)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use artifacts_plan::State;
 use serde_json::{Value, json};
 
-use crate::{Failure, ReaderChange, Reading, Removed, Report, Row};
+use crate::{Failure, FileChange, ReaderChange, Reading, Removed, Report, Row};
 
 impl Report {
     /// The one object that `--json` prints.
@@ -43,8 +43,12 @@ fn row(row: &Row) -> Value {
     if let Some(done) = row.done {
         value["done"] = json!(done.as_str());
     }
-    if !row.notes.is_empty() {
-        value["notes"] = json!(row.notes);
+    if !row.files.is_empty() {
+        value["files"] = row.files.iter().map(FileChange::json).collect();
+    }
+    let notes: Vec<String> = row.lines().collect();
+    if !notes.is_empty() {
+        value["notes"] = json!(notes);
     }
     value
 }

@@ -3,10 +3,12 @@
 mod cures;
 mod diff;
 mod escape;
+mod files;
 mod json;
 mod readers;
 mod readings;
 mod removed;
+mod shell;
 mod text;
 
 use std::collections::BTreeMap;
@@ -15,10 +17,12 @@ use artifacts_plan::State;
 
 pub use diff::diff;
 pub use escape::escaped;
+pub use files::{FileChange, Side};
 pub use readers::{ReaderChange, reader_changes};
 pub use readings::{Reading, readings};
 pub use removed::{Removed, removed};
-pub use text::{Style, agreeing, counted, field, note, warning};
+pub use shell::shell_word;
+pub use text::{Style, agreeing, counted, field, listed, note, warning};
 
 /// What a command found or did.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +52,9 @@ pub struct Row {
     pub state: State,
     /// What was done to it, if anything.
     pub done: Option<Done>,
-    /// What lies there or would, a line each: files, readers, sizes. No secret.
+    /// What would be written, or which public files were.
+    pub files: Vec<FileChange>,
+    /// What else there is to say, a line each. No secret.
     pub notes: Vec<String>,
 }
 
@@ -82,6 +88,19 @@ pub enum Done {
 }
 
 impl Done {
+    /// Whether it is not done yet.
+    pub fn is_to_come(self) -> bool {
+        matches!(
+            self,
+            Self::WouldMake
+                | Self::WouldMakeAgain
+                | Self::WouldRekey
+                | Self::WouldSet
+                | Self::WouldRemove
+                | Self::WouldAdopt
+        )
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Made => "made",

@@ -27,6 +27,10 @@ type Sides<'a> = (&'a BTreeSet<String>, &'a BTreeSet<String>);
 
 /// Changes of readers, those that are alike shown once, each reader whole: an abbreviated key is no key.
 pub fn reader_changes(changes: &[ReaderChange]) -> String {
+    blocks("readers change:", changes)
+}
+
+pub(crate) fn blocks(heading: &str, changes: &[ReaderChange]) -> String {
     let mut alike: BTreeMap<Sides<'_>, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
     for change in changes {
         let instances = alike.entry((&change.before, &change.after)).or_default();
@@ -36,7 +40,7 @@ pub fn reader_changes(changes: &[ReaderChange]) -> String {
     let mut alike: Vec<_> = alike.into_iter().collect();
     alike.sort_by(|(_, one), (_, other)| one.keys().next().cmp(&other.keys().next()));
     for ((before, after), instances) in alike {
-        let _ = writeln!(text, "readers change:");
+        let _ = writeln!(text, "{heading}");
         for (instance, files) in instances.iter().take(NAMED) {
             let _ = writeln!(text, "    {}: {}", escaped(instance), escaped(&files.join(", ")));
         }

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::{Done, counted, escaped};
+use crate::{Done, FileChange, counted, escaped};
 
 /// A slice without an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Removed {
     pub backend: Option<String>,
     /// Files and bytes, if they can be told.
     pub size: Option<(usize, u64)>,
+    /// Its files.
+    pub contents: Vec<FileChange>,
     /// What was done to it.
     pub done: Done,
 }
@@ -28,6 +30,7 @@ impl Removed {
             "backend": self.backend,
             "files": self.size.map(|(files, _)| files),
             "bytes": self.size.map(|(_, bytes)| bytes),
+            "contents": self.contents.iter().map(FileChange::json).collect::<Vec<_>>(),
             "done": self.done.as_str(),
         })
     }
@@ -42,6 +45,9 @@ pub fn removed(slices: &[Removed]) -> String {
         });
         let (storage, name) = (escaped(&slice.storage), escaped(&slice.name));
         let _ = writeln!(text, "{}  {storage}/{name}{size}", slice.done.as_str());
+        for line in slice.contents.iter().filter(|_| slice.done.is_to_come()).filter_map(FileChange::goes) {
+            let _ = writeln!(text, "    {}", escaped(&line));
+        }
     }
     if let Some(first) = slices.first() {
         let _ = writeln!(text, "{} {}", counted(slices.len(), "slice"), first.done.as_str());

@@ -3,8 +3,10 @@ use std::fmt::{Display, Write as _};
 
 use anstyle::{AnsiColor, Style as Paint};
 use artifacts_plan::State;
+use textwrap::WordSeparator;
+use textwrap::core::Word;
 
-use crate::{Done, Failure, Report, Row, escaped};
+use crate::{Failure, Report, Row, escaped};
 
 /// How wide the reader's page is; colours are always written and taken out again by who prints to no terminal.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +47,18 @@ impl Report {
 /// So many of these: `1 file`, `2 files`.
 pub fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     format!("{count} {noun}{}", agreeing(count, "", "s"))
+}
+
+/// So many of a list are named.
+const NAMED: usize = 10;
+
+/// Names, and how many more there are.
+pub fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// The word that goes with so many: `is` or `are`, `it` or `them`.
@@ -94,7 +108,8 @@ fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, st
     text
 }
 
-/// Wraps all but the first line's indentation; a word is never broken, so that commands and paths can be copied.
+/// Wraps all but the first line's indentation; neither a word nor what stands between backticks is ever broken, so that commands
+/// and paths can be copied: a half of a command may be a command, too.
 fn wrapped(text: &str, indent: usize, style: Style) -> String {
     let pad = " ".repeat(indent);
     let options = unbroken(style.width.saturating_sub(indent));
@@ -111,7 +126,34 @@ fn hung(line: &str, indent: usize, style: Style) -> String {
 }
 
 fn unbroken<'a>(width: usize) -> textwrap::Options<'a> {
-    textwrap::Options::new(width.max(20)).break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation)
+    textwrap::Options::new(width.max(20))
+        .break_words(false)
+        .word_separator(WordSeparator::Custom(words))
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+}
+
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    let mut rest = line;
+    Box::new(std::iter::from_fn(move || {
+        let (word, next) = rest.split_at(word_end(rest));
+        rest = next;
+        (!word.is_empty()).then(|| Word::from(word))
+    }))
+}
+
+/// Where the first word and the blanks behind it end. A backtick without a second one is a character as any other.
+fn word_end(line: &str) -> usize {
+    let (mut code, mut blank) = (false, false);
+    for (at, c) in line.char_indices() {
+        let opens = |rest: &str| rest.chars().skip(1).any(|c| c == '`');
+        match c {
+            ' ' if !code => blank = true,
+            _ if blank => return at,
+            '`' => code = !code && line.get(at..).is_some_and(opens),
+            _ => {}
+        }
+    }
+    line.len()
 }
 
 fn word(row: &Row) -> &'static str {
@@ -124,18 +166,8 @@ fn word(row: &Row) -> &'static str {
 fn paint(row: &Row) -> Paint {
     let color = match (&row.state, row.done) {
         (State::Error(_), _) => AnsiColor::Red,
-        (
-            _,
-            Some(
-                Done::WouldMake
-                | Done::WouldMakeAgain
-                | Done::WouldRekey
-                | Done::WouldSet
-                | Done::WouldRemove
-                | Done::WouldAdopt,
-            ),
-        )
-        | (State::Absent | State::Stale(_) | State::Blocked, _) => AnsiColor::Yellow,
+        (_, Some(done)) if done.is_to_come() => AnsiColor::Yellow,
+        (State::Absent | State::Stale(_) | State::Blocked, _) => AnsiColor::Yellow,
         _ => AnsiColor::Green,
     };
     color.on_default()
@@ -151,8 +183,8 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
         let what = format!("{}: {}", reason.kind, escaped(&reason.message));
         let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&what, state_width + 2, style));
     }
-    for note in &row.notes {
-        let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped(note), state_width + 2, style));
+    for said in row.lines() {
+        let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped(&said), state_width + 2, style));
     }
 }
 
@@ -170,6 +202,12 @@ mod tests {
         );
         assert_eq!(note("a:\n  in it there is more than fits", NARROW), "a:\n  in it there is more\n    than fits\n");
         assert_eq!(note("a\u{1b}b", NARROW), "a\\u{1b}b\n");
+    }
+
+    #[test]
+    fn a_command_is_never_broken() {
+        let text = note("it is `artifacts adopt --all 'two words'` that does `it, where it can", NARROW);
+        assert_eq!(text, "it is\n  `artifacts adopt --all 'two words'`\n  that does `it, where\n  it can\n");
     }
 
     #[test]

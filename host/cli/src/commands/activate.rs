@@ -101,6 +101,7 @@ impl Options {
                 name: name.to_string(),
                 state: State::Present,
                 done: (done != Done::Present).then_some(artifacts_report::Done::Made),
+                files: Vec::new(),
                 notes: Vec::new(),
             });
         }

@@ -1,6 +1,8 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use artifacts_flow::{Adoption, Writers};
 use artifacts_plan::Selector;
-use artifacts_report::{Done, Failure};
+use artifacts_report::{Done, Failure, FileChange, shell_word};
 use artifacts_spec::InstanceName;
 use clap::Args;
 
@@ -36,12 +38,14 @@ impl Options {
         };
         let (mut survey, mut adoptions, mut errors) = look(&mut rooms);
         let mut done = Done::WouldAdopt;
-        let mut names = adoptions.iter().map(|adoption| adoption.name.clone()).collect();
+        let mut files = of(&adoptions);
+        let mut names: BTreeSet<InstanceName> = adoptions.iter().map(|adoption| adoption.name.clone()).collect();
         if !self.dry_run && !adoptions.is_empty() {
             // Again under the lock: what is shown is what is accepted.
             let mut writers = Writers::lock(&rooms, run.instances(&chosen.names), &writing::options(global, &run));
             (_, adoptions, errors) = look(&mut rooms);
             show(&adoptions, output);
+            files = of(&adoptions);
             let (adopted, failed) = artifacts_flow::adopt(&rooms, &mut writers, &run.instances, adoptions);
             writing::tell_git(&run, &writers, output);
             errors.extend(failed);
@@ -55,11 +59,18 @@ impl Options {
         report.errors.extend(survey.errors);
         report.errors.extend(errors);
         for row in &mut report.instances {
-            let meant = names.iter().any(|name| name.to_string() == row.name);
-            row.done = meant.then_some(done);
+            if let Some(name) = names.iter().find(|name| name.to_string() == row.name) {
+                row.done = Some(done);
+                row.files = files.remove(name).unwrap_or_default();
+            }
         }
         Ok(output.report(&report))
     }
+}
+
+/// What the files of each become.
+fn of(adoptions: &[Adoption]) -> BTreeMap<InstanceName, Vec<FileChange>> {
+    adoptions.iter().map(|adoption| (adoption.name.clone(), adoption.files.clone())).collect()
 }
 
 /// What the person accepts.
@@ -75,7 +86,8 @@ fn show(adoptions: &[Adoption], output: &Output) {
         };
         output.note(&format!("{name}:"));
         let readers = (*unread && !headers.is_empty()).then(|| {
-            format!("who reads it is not known; `artifacts rekey --all {name}` encrypts it to the declared readers")
+            let word = shell_word(&name.to_string());
+            format!("who reads it is not known; `artifacts rekey --all {word}` encrypts it to the declared readers")
         });
         for line in differences.iter().chain([&keys]).chain(&readers) {
             output.note(&format!("  {line}"));

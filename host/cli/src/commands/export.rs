@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use artifacts_flow::{Rooms, Writing};
 use artifacts_plan::{Instance, Selector};
-use artifacts_report::{Failure, Report, counted};
+use artifacts_report::{Failure, FileChange, Report, counted};
 use artifacts_seam::Secret;
 use artifacts_spec::{File, InstanceName, Name};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Status;
 use crate::args::Global;
@@ -53,11 +54,12 @@ impl Options {
         if paths.len() < pieces.len() {
             return Err(failed("two files have one path".to_owned()).help(Some("give each its own `path`")));
         }
+        let mut rooms = run.rooms()?;
         if self.dry_run {
-            return Ok(tell(output, &pieces, None));
+            Tree::check(&self.folder)?;
+            return preview(&run, &mut rooms, output, &pieces);
         }
         let tree = Tree::begin(&self.folder)?;
-        let mut rooms = run.rooms()?;
         let mut wanted: BTreeMap<&InstanceName, (&Instance, Vec<Name>)> = BTreeMap::new();
         for piece in &pieces {
             let files = &mut wanted.entry(&piece.instance.name).or_insert((piece.instance, Vec::new())).1;
@@ -77,7 +79,9 @@ impl Options {
             sizes.push(value.size());
         }
         tree.appear().map_err(|why| failed(format!("{} cannot be made: {why}", self.folder.display())))?;
-        Ok(tell(output, &pieces, Some(&sizes)))
+        let words: Vec<String> = sizes.iter().map(|size| counted(*size, "byte")).collect();
+        let sizes: Vec<Value> = sizes.iter().map(|size| json!({"size": size})).collect();
+        Ok(tell(output, &pieces, &words, &sizes))
     }
 
     fn selector(&self, kind: &str) -> Selector {
@@ -126,21 +130,45 @@ fn installed<'a>(instance: &Instance, name: &Name, file: &'a File) -> Option<&'a
     file.path.as_deref().filter(|path| file.secret && !file.deploy && path.starts_with('/') && !path.ends_with(&usual))
 }
 
-fn tell(output: &Output, pieces: &[Piece<'_>], sizes: Option<&[u64]>) -> Status {
-    let size = |at: usize| sizes.and_then(|sizes| sizes.get(at)).copied();
+/// What would be written. How large it is tells nobody without opening it; how much is stored for it, the receipt does.
+fn preview(run: &Run, rooms: &mut Rooms<'_>, output: &Output, pieces: &[Piece<'_>]) -> Result<Status, Failure> {
+    let names: BTreeSet<InstanceName> = pieces.iter().map(|piece| piece.instance.name.clone()).collect();
+    let survey = artifacts_flow::survey(rooms, &run.instances, &names);
+    Run::warn_of_missing_walls(rooms, output);
+    let (mut words, mut sizes) = (Vec::new(), Vec::new());
+    for Piece { instance, file, .. } in pieces {
+        let nobody = || Failure::new(instance.name.to_string(), "nobody looked at it");
+        let found = survey.found.get(&instance.name).ok_or_else(nobody)?;
+        if let Some(failure) = artifacts_flow::unreadable(instance, found) {
+            return Err(failure);
+        }
+        let files = artifacts_flow::changes(rooms, instance, found, Writing::Anew);
+        let stored = files.iter().find(|change| change.file == file.as_str()).and_then(FileChange::stored);
+        let told = stored.map_or_else(String::new, |size| format!(", {} stored", counted(size, "byte")));
+        words.push(format!("would be written{told}"));
+        sizes.push(json!({"size": null, "stored": stored}));
+    }
+    Ok(tell(output, pieces, &words, &sizes))
+}
+
+/// A line each, in words or in JSON.
+fn tell(output: &Output, pieces: &[Piece<'_>], words: &[String], sizes: &[Value]) -> Status {
     if output.json() {
-        let row = |(at, piece): (usize, &Piece<'_>)| {
-            json!({
+        let row = |(piece, sizes): (&Piece<'_>, &Value)| {
+            let mut row = json!({
                 "path": piece.path, "instance": piece.instance.name.to_string(), "file": piece.file.as_str(),
-                "mode": format!("{:04o}", piece.mode), "size": size(at),
-            })
+                "mode": format!("{:04o}", piece.mode),
+            });
+            if let (Some(row), Some(sizes)) = (row.as_object_mut(), sizes.as_object()) {
+                row.extend(sizes.clone());
+            }
+            row
         };
-        let files: Vec<_> = pieces.iter().enumerate().map(row).collect();
+        let files: Vec<_> = pieces.iter().zip(sizes).map(row).collect();
         output.object(json!({"files": files}), &[]);
     } else {
-        for (at, piece) in pieces.iter().enumerate() {
-            let what = size(at).map_or_else(|| "would be written".to_owned(), |size| counted(size, "byte"));
-            let line = format!("{} {:04o} {}/{} {what}", piece.path, piece.mode, piece.instance.name, piece.file);
+        for (piece, words) in pieces.iter().zip(words) {
+            let line = format!("{} {:04o} {}/{} {words}", piece.path, piece.mode, piece.instance.name, piece.file);
             output.line(&artifacts_report::escaped(&line));
         }
     }

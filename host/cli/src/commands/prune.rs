@@ -87,6 +87,7 @@ fn rows(found: &[Orphan], done: Done) -> Vec<Removed> {
         storage: orphan.storage.clone(),
         backend: orphan.backend.clone(),
         size: orphan.size,
+        contents: orphan.contents.clone(),
         done,
     };
     found.iter().map(row).collect()

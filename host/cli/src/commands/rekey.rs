@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Plaintext, Survey, Writers, stored_readers, unopenable, wants_rekey};
+use artifacts_flow::{Plaintext, Survey, Writers, Writing, stored_readers, unopenable, wants_rekey};
 use artifacts_plan::Selector;
 use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_spec::InstanceName;
@@ -59,7 +59,7 @@ impl Options {
         report.errors.extend(faults);
         if self.dry_run {
             report.readers = changes;
-            dry_run::describe(&mut report, &run, &survey, &names);
+            dry_run::describe(&mut report, &run, &rooms, &survey, &names, Writing::Anew);
             mark(&mut report, &names, Done::WouldRekey);
             return Ok(output.report(&report));
         }

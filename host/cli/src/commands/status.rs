@@ -1,5 +1,9 @@
-use artifacts_plan::Selector;
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_flow::{Rooms, Survey, Wanted};
+use artifacts_plan::{Selector, State};
 use artifacts_report::{Failure, counted};
+use artifacts_spec::InstanceName;
 use clap::Args;
 
 use super::Status;
@@ -21,13 +25,16 @@ impl Options {
         let run = Run::of(global, output, &selectors)?;
         let chosen = run.choose(&selectors);
         let mut rooms = run.rooms()?;
-        let survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+        let mut survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+        let waiting = waiting(&run, &mut rooms, &mut survey);
+        survey.hold(&waiting, Wanted::default());
         Run::warn_of_missing_walls(&rooms, output);
         for (backend, calls) in &survey.calls {
             output.detail(&format!("{backend}: {}", counted(*calls, "call")));
         }
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors);
+        blocked::note(&waiting, &mut report);
         blocked::explain(&run, global, &mut report);
         let status = output.report(&report);
         if !output.json() {
@@ -35,4 +42,17 @@ impl Options {
         }
         Ok(status)
     }
+}
+
+/// What is absent and cannot be made yet, and what it waits for. Only what that depends on is looked at beyond what was chosen.
+fn waiting(run: &Run, rooms: &mut Rooms<'_>, survey: &mut Survey) -> BTreeMap<InstanceName, InstanceName> {
+    let absent = survey.found.iter().filter(|(_, found)| found.state == State::Absent);
+    let absent: BTreeSet<InstanceName> = absent.map(|(name, _)| name.clone()).collect();
+    if absent.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut reach = run.with_dependencies(&absent);
+    reach.retain(|name| !survey.found.contains_key(name));
+    survey.found.extend(artifacts_flow::survey(rooms, &run.instances, &reach).found);
+    artifacts_flow::waiting(&run.instances, &run.ordered, survey)
 }

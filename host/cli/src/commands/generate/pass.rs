@@ -3,22 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
-use artifacts_flow::{Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers};
+use artifacts_flow::{
+    Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers, Writing,
+};
 use artifacts_plan::{Instance, Reason, State};
 use artifacts_prompt::Answers;
-use artifacts_report::{Done, Failure, Report, agreeing, counted, reader_changes};
+use artifacts_report::{Done, Failure, Report, agreeing, counted, listed};
 use artifacts_spec::InstanceName;
 use artifacts_trust::Readers;
 
-use super::questions::{ask, prompt_failure, questions, unanswered};
+use super::questions::{ask, open_prompts, prompt_failure, questions, unanswered};
 use super::{Options, Whole};
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::{Chosen, Run};
-use crate::{consent, dry_run, person, terminal, writing};
-
-/// So many instances are named in a warning.
-const SHOWN: usize = 10;
+use crate::{blocked, consent, dry_run, person, terminal, writing};
 
 /// Of all but the first that lacks an answer.
 const SAME_FILE: &str = "its answers belong into the same file";
@@ -73,7 +72,7 @@ impl Pass<'_> {
         // What is agreed to from here on does not count as known before.
         let known = self.run.readers()?;
         if self.options.dry_run {
-            self.describe(&rooms, &found, &known, &whole.inputs, &mut report)?;
+            self.describe(&rooms, &mut found, &known, whole, &mut report)?;
             whole.take(report);
             return Ok(Made::NoValues);
         }
@@ -91,13 +90,7 @@ impl Pass<'_> {
     fn rows(&self, found: &Found) -> Report {
         let names = self.chosen.names.union(&found.names()).cloned().collect();
         let mut report = self.run.rows(self.run.instances(&names), &found.survey);
-        for (name, reason) in found.waiting.iter().filter(|(name, reason)| name != reason) {
-            let name = name.to_string();
-            let row = report.instances.iter_mut().find(|row| row.name == name);
-            if let Some(row) = row.filter(|row| row.state == State::Blocked) {
-                row.notes.push(format!("it waits for {reason}, which cannot be made yet"));
-            }
-        }
+        blocked::note(&found.waiting, &mut report);
         report
     }
 
@@ -119,10 +112,7 @@ impl Pass<'_> {
         if names.is_empty() || self.options.regenerate {
             return;
         }
-        let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = names.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        self.output.warning(&format!("{why} given new secrets here: {shown}{more}"), Some(help));
+        self.output.warning(&format!("{why} given new secrets here: {}", listed(&names)), Some(help));
     }
 
     /// An answer to nothing is a mistake; but the questions of what is blocked are not known yet.
@@ -141,14 +131,9 @@ impl Pass<'_> {
         let look = |rooms: &mut Rooms<'_>| {
             let mut survey = artifacts_flow::survey(rooms, &run.instances, &reach);
             let waiting = artifacts_flow::waiting(&run.instances, &run.ordered, &survey);
-            let (held, ready): (BTreeSet<_>, _) =
-                chosen.names.iter().cloned().partition(|name| waiting.contains_key(name));
+            let ready = chosen.names.iter().filter(|name| !waiting.contains_key(*name)).cloned().collect();
             let steps = artifacts_flow::steps(&run.instances, &run.ordered, &ready, &survey, wanted);
-            for (_, found) in survey.found.iter_mut().filter(|(name, _)| held.contains(*name)) {
-                if wanted.covers(&found.state) {
-                    found.state = State::Blocked;
-                }
-            }
+            survey.hold(&waiting, wanted);
             Found { survey, steps, waiting }
         };
         let found = look(rooms);
@@ -165,21 +150,26 @@ impl Pass<'_> {
     fn describe(
         &self,
         rooms: &Rooms<'_>,
-        found: &Found,
+        found: &mut Found,
         known: &Readers,
-        inputs: &Inputs,
+        whole: &Whole,
         report: &mut Report,
     ) -> Result<(), Failure> {
         let Self { run, output, .. } = *self;
-        let Found { survey, steps, .. } = found;
+        self.keep_makeable(found, whole, report);
+        if self.global.no_input {
+            self.keep_answered(&mut found.steps, whole.answers.as_ref(), report);
+        }
         let would = found.names();
+        let Found { survey, steps, .. } = found;
         report.readers = consent::changes(run, run.instances(&would), survey, Plaintext::New)?;
-        let asked = Readings::new(rooms, known, &run.instances, survey, steps, inputs);
+        let asked = Readings::new(rooms, known, &run.instances, survey, steps, &whole.inputs);
         report.readings = asked.unknown(rooms, run.trust())?;
-        dry_run::describe(report, run, survey, &would);
+        dry_run::describe(report, run, rooms, survey, &would, Writing::All);
+        self.tell_questions(steps, whole.answers.as_ref(), report);
         mark(report, steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
+        dry_run::show(report, output);
         if !output.json() {
-            output.painted(&reader_changes(&report.readers));
             output.painted(&artifacts_report::readings(&report.readings));
         }
         Ok(())
@@ -196,12 +186,9 @@ impl Pass<'_> {
         report: &mut Report,
     ) -> Result<Consent, Failure> {
         let Self { run, global, output, .. } = *self;
+        self.keep_makeable(found, whole, report);
         let Found { survey, steps, .. } = found;
-        self.keep(steps, report, |instance| {
-            let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
-            let unknown = run.unknown_readers(instance).filter(|_| lies);
-            whole.fault(instance).or(unknown).or_else(|| writers.fault(instance, &rooms.registry))
-        });
+        self.keep(steps, report, |instance| writers.fault(instance, &rooms.registry));
         self.may_replace(steps, whole, report)?;
         let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
         let (consent, readers) =
@@ -245,6 +232,31 @@ impl Pass<'_> {
         }
         steps.clear();
         Ok(())
+    }
+
+    /// Leaves what is not certain to fail.
+    fn keep_makeable(&self, found: &mut Found, whole: &Whole, report: &mut Report) {
+        let run = self.run;
+        let all = found.names();
+        let Found { survey, steps, .. } = found;
+        self.keep(steps, report, |instance| {
+            let lies = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
+            let unknown = run.unknown_readers(instance).filter(|_| lies);
+            let unmakeable = || artifacts_flow::unmakeable(instance, &run.instances, survey, &all, &whole.inputs);
+            whole.fault(instance).or(unknown).or_else(unmakeable)
+        });
+    }
+
+    /// Notes what a person would be asked.
+    fn tell_questions(&self, steps: &[Step], answers: Option<&Answers>, report: &mut Report) {
+        for instance in steps.iter().filter_map(|step| self.run.instances.get(&step.name)) {
+            let open = open_prompts(instance, answers);
+            let name = instance.name.to_string();
+            let row = report.instances.iter_mut().find(|row| row.name == name);
+            if let Some(row) = row.filter(|_| !open.is_empty()) {
+                row.notes.push(format!("asks for {}", open.join(", ")));
+            }
+        }
     }
 
     /// Leaves what needs no answer, or has one, when there is nobody to ask.
@@ -303,13 +315,23 @@ impl Pass<'_> {
     ) -> BTreeSet<InstanceName> {
         let output = self.output;
         let mut made = BTreeSet::new();
+        let mut published = BTreeMap::new();
+        let again: BTreeSet<&InstanceName> =
+            work.steps.iter().filter(|step| step.again).map(|step| &step.name).collect();
         let total = work.steps.len();
         let mut tell = |event: &Event<'_>| match event {
             Event::Begun(name) => output.progress(&format!("making {name}")),
             Event::Made { name, public } => {
                 made.insert((*name).clone());
                 output.progress(&format!("made {name} ({} of {total})", made.len()));
-                output.painted(public);
+                // What is made for the first time changes nothing.
+                if again.contains(*name) {
+                    let label = name.to_string();
+                    public.iter().for_each(|change| output.painted(&change.diff(&label)));
+                }
+                if !public.is_empty() {
+                    published.insert((*name).clone(), public.to_vec());
+                }
             }
             Event::Failed { name, output: said, .. } => {
                 if let Some(said) = said {
@@ -318,6 +340,10 @@ impl Pass<'_> {
             }
         };
         report.errors.extend(artifacts_flow::make(rooms, work, inputs, writers, &mut tell));
+        for (name, files) in published {
+            let name = name.to_string();
+            report.instances.iter_mut().filter(|row| row.name == name).for_each(|row| row.files.clone_from(&files));
+        }
         made
     }
 

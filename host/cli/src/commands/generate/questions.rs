@@ -40,11 +40,15 @@ pub fn questions(run: &Run, steps: &[Step]) -> Vec<Question> {
         .collect()
 }
 
+/// The prompts that are not answered yet.
+pub fn open_prompts(instance: &Instance, answers: Option<&Answers>) -> Vec<String> {
+    let given = |prompt: &&Name| answers.is_some_and(|answers| answers.get(&instance.name, prompt).is_some());
+    instance.prompts.keys().filter(|prompt| !given(prompt)).map(|prompt| format!("`{prompt}`")).collect()
+}
+
 /// Why an instance cannot be made where nobody can be asked.
 pub fn unanswered(instance: &Instance, answers: Option<&Answers>) -> Option<Failure> {
-    let given = |prompt: &&Name| answers.is_some_and(|answers| answers.get(&instance.name, prompt).is_some());
-    let open: Vec<String> =
-        instance.prompts.keys().filter(|prompt| !given(prompt)).map(|prompt| format!("`{prompt}`")).collect();
+    let open = open_prompts(instance, answers);
     let count = open.len();
     let (prompts, have) = (agreeing(count, "prompt", "prompts"), agreeing(count, "has", "have"));
     let why = format!("its {prompts} {} {have} no answer, and there is nobody to ask", open.join(", "));

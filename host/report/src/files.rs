@@ -1,0 +1,191 @@
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::diff::readable;
+use crate::readers::blocks;
+use crate::{Done, ReaderChange, Report, Row, counted, diff, reader_changes};
+
+/// A file that is written, or would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// As it is declared, or was.
+    pub file: String,
+    /// What lies there; nothing when it is new.
+    pub before: Option<Side>,
+    /// What takes its place; nothing when it goes.
+    pub after: Option<Side>,
+}
+
+/// A file before or after. No secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Side {
+    /// Encrypted.
+    Secret {
+        /// Its bytes as they are stored, where that can be told.
+        size: Option<u64>,
+        /// The bytes of the value that a person gave.
+        given: Option<u64>,
+        /// Whom it is encrypted to, where anybody knows.
+        readers: Option<BTreeSet<String>>,
+    },
+    /// In plain text.
+    Public {
+        /// Its bytes, where that is known already.
+        size: Option<u64>,
+        /// Its content, where that is known already.
+        content: Option<Vec<u8>>,
+    },
+}
+
+impl Side {
+    /// A public file of this content.
+    pub fn public(content: Vec<u8>) -> Self {
+        Self::Public { size: Some(content.len() as u64), content: Some(content) }
+    }
+
+    fn is_secret(&self) -> bool {
+        matches!(self, Self::Secret { .. })
+    }
+
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::Secret { size, .. } | Self::Public { size, .. } => *size,
+        }
+    }
+
+    fn given(&self) -> Option<u64> {
+        match self {
+            Self::Secret { given, .. } => *given,
+            Self::Public { .. } => None,
+        }
+    }
+
+    fn readers(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::Secret { readers, .. } => readers.as_ref(),
+            Self::Public { .. } => None,
+        }
+    }
+
+    fn content(&self) -> Option<&[u8]> {
+        match self {
+            Self::Secret { .. } => None,
+            Self::Public { content, .. } => content.as_deref(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Secret { size, given, readers } => {
+                json!({"secret": true, "size": size, "given": given, "readers": readers})
+            }
+            Self::Public { size, content } => {
+                json!({"secret": false, "size": size, "text": content.as_deref().and_then(readable)})
+            }
+        }
+    }
+}
+
+impl FileChange {
+    /// As `--json` has it.
+    pub fn json(&self) -> Value {
+        let side = |side: &Option<Side>| side.as_ref().map(Side::json);
+        json!({"file": self.file, "before": side(&self.before), "after": side(&self.after)})
+    }
+
+    /// The bytes that are stored of it.
+    pub fn stored(&self) -> Option<u64> {
+        self.before.as_ref().and_then(Side::size)
+    }
+
+    /// `env: secret, 2 readers, 413 bytes stored`.
+    pub fn line(&self) -> String {
+        let Some(after) = &self.after else {
+            let what = if self.before.as_ref().is_some_and(Side::is_secret) { "secret" } else { "public file" };
+            return format!("{}: goes, since it is no declared {what} any more", self.file);
+        };
+        let parts = [self.kind(after), self.readers(after), self.size(after)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        format!("{}: {}", self.file, parts.join(", "))
+    }
+
+    /// What goes with a slice: `env: secret, 2 readers, 413 bytes`.
+    pub(crate) fn goes(&self) -> Option<String> {
+        let all = Self { file: self.file.clone(), before: None, after: self.before.clone() };
+        all.after.as_ref().map(|_| all.line())
+    }
+
+    fn kind(&self, after: &Side) -> Option<String> {
+        let word = |side: &Side| if side.is_secret() { "secret" } else { "public" };
+        let before = self.before.as_ref().map(word).filter(|before| *before != word(after));
+        Some(before.map_or_else(|| word(after).to_owned(), |before| format!("{before} -> {}", word(after))))
+    }
+
+    fn readers(&self, after: &Side) -> Option<String> {
+        if let Side::Secret { readers: None, .. } = after {
+            return Some("its readers are not known".to_owned());
+        }
+        let after = after.readers()?;
+        let before = self.before.as_ref().and_then(Side::readers).filter(|before| *before != after);
+        let changes = before.map_or_else(String::new, |before| format!("{} -> ", before.len()));
+        Some(format!("{changes}{}", counted(after.len(), "reader")))
+    }
+
+    fn size(&self, after: &Side) -> Option<String> {
+        let before = self.stored().map(|size| counted(size, "byte"));
+        let new = after.given().map(|given| format!("{} given", counted(given, "byte")));
+        let new = new.or_else(|| after.size().map(|size| counted(size, "byte")));
+        match (before, new) {
+            (Some(before), Some(new)) => Some(format!("{before} -> {new}")),
+            (Some(before), None) => Some(format!("{before} stored")),
+            (None, new) => new,
+        }
+    }
+
+    /// What changes in a public file of that instance, line by line; nothing when its content stays, or is not known yet.
+    pub fn diff(&self, instance: &str) -> String {
+        let content = |side: &Option<Side>| side.as_ref().and_then(Side::content).map(<[u8]>::to_vec);
+        let unknown = |side: &Side| matches!(side, Side::Public { content: None, .. });
+        let secret = self.after.as_ref().is_some_and(Side::is_secret);
+        if secret || self.before.iter().chain(&self.after).any(unknown) {
+            return String::new();
+        }
+        let name = format!("{instance}/public/{}", self.file);
+        diff(&name, content(&self.before).as_deref(), content(&self.after).as_deref())
+    }
+}
+
+impl Row {
+    /// What is said below it, a line each: files, readers, sizes. What was done is told as it is done.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        let would = self.done.is_some_and(Done::is_to_come);
+        let files = self.files.iter().filter(move |_| would).map(FileChange::line);
+        files.chain(self.notes.iter().cloned())
+    }
+}
+
+impl Report {
+    /// For a person who is to agree to it: readers that would change, who would read what is new, what would change in public
+    /// files.
+    pub fn preview(&self) -> String {
+        let mut text = reader_changes(&self.readers);
+        let is_known = |row: &Row, file: &str| {
+            self.readers.iter().any(|change| change.instance == row.name && change.file == file)
+        };
+        let mut new = Vec::new();
+        for row in &self.instances {
+            for FileChange { file, before, after } in &row.files {
+                let Some(after) = after.as_ref().and_then(Side::readers) else { continue };
+                if before.is_none() && !is_known(row, file) {
+                    let (instance, file, before, after) =
+                        (row.name.clone(), file.clone(), BTreeSet::new(), after.clone());
+                    new.push(ReaderChange { instance, file, before, after });
+                }
+            }
+        }
+        text.push_str(&blocks("readers of what is new:", &new));
+        text.extend(self.instances.iter().flat_map(|row| row.files.iter().map(|file| file.diff(&row.name))));
+        text
+    }
+}

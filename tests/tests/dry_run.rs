@@ -1,0 +1,272 @@
+//! What a command would write is told before: instances, files, readers, sizes, what is public; and no secret.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+use artifacts_tests::fleet::{Fleet, Ran};
+use serde_json::{Value, json};
+
+const PAIR: &str = "per-machine/web1/pair";
+
+/// `pair` of a secret and a public file; not made yet.
+fn fleet() -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let pair = fleet.generator("pair", "#!/bin/bash\nprintf hidden > $out/key\nprintf 'same\\nold\\n' > $out/pub\n")?;
+    let admin = fleet.new_key("admin")?;
+    let files = json!({"key": {}, "pub": {"secret": false}});
+    let pair = json!({"backend": "agenix", "files": files, "generator": pair});
+    let mut fleet = fleet.machine("web1", &json!({"pair": pair}))?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
+    Ok(fleet)
+}
+
+fn made() -> Result<Fleet> {
+    let fleet = fleet()?;
+    fleet.run(["generate"])?.ends(0);
+    Ok(fleet)
+}
+
+fn given(fleet: &Fleet, arguments: &[&str], value: &str) -> Result<Ran> {
+    let mut command = fleet.command(arguments)?;
+    let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = streams.spawn()?;
+    child.stdin.take().unwrap().write_all(value.as_bytes())?;
+    Ok(child.wait_with_output()?.into())
+}
+
+fn host(fleet: &mut Fleet) -> String {
+    fleet.of("web1")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned()
+}
+
+/// The files of an instance, from `--json`.
+fn files(ran: &Ran, name: &str) -> Vec<Value> {
+    let rows = ran.json()["instances"].as_array().cloned().unwrap();
+    let row = rows.into_iter().find(|row| row["name"] == name).unwrap();
+    row["files"].as_array().cloned().unwrap_or_default()
+}
+
+fn size(fleet: &Fleet, file: &str) -> Result<usize> {
+    Ok(fs::read(fleet.path().join("secrets").join(file))?.len())
+}
+
+fn sorted(mut all: Vec<String>) -> Vec<String> {
+    all.sort();
+    all
+}
+
+#[test]
+fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> Result<()> {
+    let mut fleet = fleet()?;
+    let (host, admin) = (host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].clone());
+    let admin = admin.as_str().unwrap().to_owned();
+    let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("readers of what is new: per-machine/web1/pair: key");
+    ran.says(&format!("+ {host}")).says(&format!("+ {admin}")).says("key: secret, 2 readers").never_says("stored");
+    let ran = fleet.run(["--json", "generate", "--dry-run"])?.ends(3);
+    let readers = sorted(vec![host, admin]);
+    let key = json!({"secret": true, "size": null, "given": null, "readers": readers});
+    assert_eq!(
+        files(&ran, PAIR),
+        [
+            json!({"file": "key", "before": null, "after": key}),
+            json!({"file": "pub", "before": null, "after": {"secret": false, "size": null, "text": null}}),
+        ]
+    );
+    assert!(!fleet.path().join("secrets").exists(), "nothing is written");
+    fleet.run(["generate"])?.ends(0);
+    let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
+    let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("what is new");
+    ran.says(&format!("key: secret, 2 readers, {stored} bytes stored")).says("pub: public, 9 bytes stored");
+    let ran = fleet.run(["--json", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("hidden");
+    let all = files(&ran, PAIR);
+    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "given": null, "readers": readers}));
+    assert_eq!(all[1]["before"], json!({"secret": false, "size": 9, "text": "same\nold\n"}));
+    // What is declared no more goes.
+    fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("key");
+    let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?;
+    ran.says("key: goes, since it is no declared secret any more");
+    Ok(())
+}
+
+#[test]
+fn a_run_tells_of_public_files_in_json_too() -> Result<()> {
+    let fleet = made()?;
+    fleet.generator("pair", "#!/bin/bash\nprintf hidden > $out/key\nprintf 'same\\nnew\\n' > $out/pub\n")?;
+    let ran = fleet.run(["--json", "generate", "--regenerate", "pair"])?.ends(0);
+    let side = |text: &str| json!({"secret": false, "size": text.len(), "text": text});
+    let changed = json!({"file": "pub", "before": side("same\nold\n"), "after": side("same\nnew\n")});
+    assert_eq!(files(&ran, PAIR), [changed]);
+    fleet.generator("pair", "#!/bin/bash\nprintf hidden > $out/key\nprintf '\\xff' > $out/pub\n")?;
+    let ran = fleet.run(["--json", "generate", "--regenerate", "pair"])?.ends(0);
+    assert_eq!(files(&ran, PAIR)[0]["after"], json!({"secret": false, "size": 1, "text": null}));
+    let ran = given(&fleet, &["--json", "set", "pair", "pub"], "by hand")?.ends(0);
+    assert_eq!(files(&ran, PAIR)[0]["after"], side("by hand"));
+    Ok(())
+}
+
+#[test]
+fn set_and_edit_tell_what_generate_tells() -> Result<()> {
+    let mut fleet = made()?;
+    let before = fleet.stored()?;
+    let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
+    let line = format!("key: secret, 2 readers, {stored} bytes -> 7 bytes given");
+    given(&fleet, &["set", "--dry-run", "pair", "key"], "hunter2")?.ends(0).says(&line).never_says("hunter2");
+    let ran = given(&fleet, &["--json", "set", "--dry-run", "pair", "key"], "hunter2")?.ends(0).never_says("hunter2");
+    let key = &files(&ran, PAIR)[0];
+    assert_eq!((&key["before"]["size"], &key["after"]["given"]), (&json!(stored), &json!(7)));
+    assert_eq!(key["before"]["readers"], key["after"]["readers"]);
+    assert_eq!(key["after"]["readers"].as_array().unwrap().len(), 2);
+    let ran = given(&fleet, &["set", "--dry-run", "pair", "pub"], "same\nnew\n")?.ends(0);
+    ran.says("pub: public, 9 bytes -> 9 bytes").says("- old").says("+ new").never_says("- same");
+    let ran = given(&fleet, &["--json", "set", "--dry-run", "pair", "pub"], "same\nnew\n")?.ends(0);
+    assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
+    assert_eq!(files(&ran, PAIR)[0]["after"]["text"], "same\nnew\n");
+    // Nothing given is not taken for an empty value.
+    let empty = "the run refuses that without `--allow-empty`";
+    given(&fleet, &["set", "--dry-run", "pair", "key"], "")?.ends(0).says(empty);
+    given(&fleet, &["set", "--dry-run", "--allow-empty", "pair", "key"], "")?.says("0 bytes given").never_says(empty);
+    // What a person would type nobody knows.
+    fleet.run(["edit", "--dry-run", "pair", "key"])?.ends(0).says(&format!("2 readers, {stored} bytes stored"));
+    let ran = fleet.run(["--json", "edit", "--dry-run", "pair", "pub"])?.ends(0);
+    assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
+    assert_eq!(files(&ran, PAIR)[0]["after"]["text"], json!(null));
+    // Of what is new the readers are named.
+    fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("pub");
+    fs::remove_dir_all(fleet.path().join("secrets").join(PAIR))?;
+    let ran = given(&fleet, &["set", "--dry-run", "pair", "key"], "hunter2")?.ends(3);
+    ran.says("readers of what is new:").says(&format!("+ {}", host(&mut fleet)));
+    assert!(before.len() > fleet.stored()?.len());
+    Ok(())
+}
+
+#[test]
+fn rekey_tells_readers_before_and_after() -> Result<()> {
+    let mut fleet = made()?;
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
+    let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
+    let ran = fleet.run(["rekey", "--dry-run"])?.ends(3).says(&format!("+ {second}"));
+    ran.says(&format!("key: secret, 2 -> 3 readers, {stored} bytes stored")).never_says("pub: public");
+    let ran = fleet.run(["--json", "rekey", "--dry-run"])?.ends(3);
+    let [key] = &files(&ran, PAIR)[..] else { panic!("{ran}") };
+    let readers = |side: &str| key[side]["readers"].as_array().unwrap().clone();
+    assert_eq!((readers("before").len(), readers("after").len()), (2, 3));
+    assert!(readers("after").contains(&json!(second)) && !readers("before").contains(&json!(second)));
+    Ok(())
+}
+
+#[test]
+fn adopt_and_prune_tell_files_readers_and_sizes() -> Result<()> {
+    let mut fleet = made()?;
+    let slice = fleet.path().join("secrets").join(PAIR);
+    fs::write(slice.join("public/pub"), "by another hand\n")?;
+    let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
+    let ran = fleet.run(["adopt", "--dry-run"])?.ends(3).says("pub: public, 9 bytes -> 16 bytes");
+    ran.says(&format!("key: secret, 2 readers, {stored} bytes -> {stored} bytes"));
+    let ran = fleet.run(["--json", "adopt", "--dry-run"])?.ends(3);
+    assert_eq!(files(&ran, PAIR)[1]["after"]["text"], "by another hand\n");
+    // Whoever reads what no receipt tells of is not guessed.
+    fs::remove_file(slice.join("receipt.json"))?;
+    fleet.run(["adopt", "--dry-run"])?.says("key: secret, its readers are not known");
+    let ran = fleet.run(["--json", "adopt", "--dry-run"])?.ends(3);
+    assert_eq!(files(&ran, PAIR)[0]["after"]["readers"], json!(null));
+    fleet.run(["adopt"])?.ends(0);
+    fleet.of("web1")["artifacts"] = json!({});
+    let ran = fleet.run(["prune", "--dry-run"])?.ends(0).says("would be removed secrets/per-machine/web1/pair");
+    ran.says(&format!("key: secret, 2 readers, {stored} bytes")).says("pub: public, 16 bytes");
+    let ran = fleet.run(["--json", "prune", "--dry-run"])?.ends(0).json();
+    let contents = ran["removed"][0]["contents"].as_array().unwrap().clone();
+    assert_eq!((&contents[0]["before"]["size"], &contents[0]["after"]), (&json!(stored), &json!(null)));
+    assert_eq!(contents[0]["before"]["readers"].as_array().unwrap().len(), 2);
+    Ok(())
+}
+
+#[test]
+fn export_promises_nothing_that_it_cannot_do() -> Result<()> {
+    let mut fleet = fleet()?;
+    fleet.of("web1")["artifacts"]["pair"]["files"]["key"] =
+        json!({"deploy": false, "path": "/etc/key", "mode": "0600"});
+    let dry = |place: &str| fleet.run(["export", "--dry-run", "web1", place]);
+    let place = "/dev/shm/artifacts-of-nobody";
+    dry(place)?.ends(1).says("it is not made yet").says("`artifacts generate per-machine/web1/pair`");
+    fleet.run(["generate"])?.ends(0);
+    let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
+    dry(place)?.ends(0).says(&format!("/etc/key 0600 {PAIR}/key would be written, {stored} bytes stored"));
+    let json = fleet.run(["--json", "export", "--dry-run", "web1", place])?.ends(0).json();
+    assert_eq!((&json["files"][0]["size"], &json["files"][0]["stored"]), (&json!(null), &json!(stored)));
+    dry(fleet.path().to_str().unwrap())?.ends(1).says("it is there already");
+    assert!(!fs::exists(place)?);
+    Ok(())
+}
+
+#[test]
+fn a_dry_run_says_what_the_run_does() -> Result<()> {
+    let mut fleet = fleet()?;
+    let make = fleet.generator("make", "#!/bin/bash\necho made > $out/f\n")?;
+    let one = |more: Value| {
+        let mut one = json!({"backend": "agenix", "files": {"f": {}}, "generator": make});
+        one.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        one
+    };
+    let artifacts = json!({
+        "dummy": one(json!({"backend": "dummy"})),
+        "from-dummy": one(json!({"dependencies": ["dummy"]})),
+        "from-that": one(json!({"dependencies": ["from-dummy"]})),
+        "none": one(json!({"generator": null})),
+        "waits": one(json!({"blocked": true})),
+        "from-waits": one(json!({"dependencies": ["waits"]})),
+        "asks": one(json!({"prompts": {"word": {}}})),
+        "from-pair": one(json!({"dependencies": ["pair"]})),
+    });
+    fleet.of("web1")["artifacts"].as_object_mut().unwrap().extend(artifacts.as_object().unwrap().clone());
+    let dry = fleet.run(["generate", "--dry-run"])?.ends(1);
+    let dry = dry.says("it depends on per-machine/web1/dummy, which cannot be read: it is made on the target");
+    let dry = dry.says("it has no generator").says("it depends on per-machine/web1/from-dummy, which failed");
+    let dry = dry.says("asks for `word`").says("3 would be made");
+    dry.says("would be made per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
+    fleet.run(["generate", "--dry-run", "--no-input"])?.ends(1).says("nobody to ask").says("2 would be made");
+    let ran = fleet.run(["generate"])?.ends(1).says("2 made");
+    // And `status` calls blocked what a run cannot make.
+    for name in ["waits", "from-waits", "from-dummy", "none"] {
+        let name = format!("per-machine/web1/{name}");
+        let state = fleet.run(["--json", "status"])?.state(&name);
+        assert_eq!(state, fleet.run(["--json", "generate", "--dry-run"])?.state(&name), "{name}: {ran}");
+    }
+    let ran = fleet.run(["status", "from-waits"])?.ends(3).says("blocked per-machine/web1/from-waits");
+    ran.says("it waits for per-machine/web1/waits, which cannot be made yet").says("1 instance: 1 blocked");
+    // A dependency that lies there otherwise than it was stored is not read.
+    fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(0).says("1 would be made again");
+    fs::write(fleet.path().join("secrets").join(PAIR).join("key.age"), "other")?;
+    let ran = fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(1);
+    ran.says("it depends on per-machine/web1/pair, which cannot be read").says("1 present");
+    Ok(())
+}
+
+#[test]
+fn a_command_in_a_hint_means_what_it_says_to_a_shell() -> Result<()> {
+    let mut fleet = fleet()?;
+    let name = "it's $HOME; two  words";
+    let pair = fleet.of("web1")["artifacts"]["pair"].take();
+    fleet.of("web1")["artifacts"] = json!({name: pair, "other": pair});
+    let ran = fleet.run(["get", name, "key"])?.ends(1);
+    // One line, however long: half of it would be a command as well.
+    let line = ran.stderr.lines().find(|line| line.contains("`artifacts generate ")).unwrap_or_else(|| panic!("{ran}"));
+    let command = line.split('`').nth(1).unwrap();
+    let program = fleet.command(["generate"])?;
+    let arguments: Vec<_> = program.get_args().map(|word| word.to_str().unwrap().to_owned()).collect();
+    let (_, before) = arguments.split_last().unwrap();
+    let script = format!("before=(\"$@\")\nartifacts() {{ \"$PROGRAM\" \"${{before[@]}}\" \"$@\"; }}\n{command}");
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &script, "bash"]).args(before).env("PROGRAM", program.get_program());
+    for (variable, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(variable, value),
+            None => shell.env_remove(variable),
+        };
+    }
+    let ran: Ran = shell.output()?.into();
+    assert!(ran.ends(0).says("1 instance: 1 made").stdout.contains(name));
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! What the README shows is what a person sees: each of its sessions is run here, at a terminal.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use artifacts_tests::checkout::Checkout;
+use artifacts_tests::fleet::Fleet;
+use artifacts_tests::transcript::Transcript;
+use artifacts_tests::{script, sops};
+use serde_json::{Value, json};
+
+const YES: &[(&str, &str)] = &[("[y/N]", "y")];
+
+/// One machine, `web1`, with these artifacts and an admin.
+fn fleet(artifacts: &dyn Fn(&Fleet) -> Result<Value>) -> Result<(Fleet, Transcript)> {
+    let fleet = Fleet::new()?;
+    let artifacts = artifacts(&fleet)?;
+    let mut fleet = fleet.machine("web1", &artifacts)?;
+    let mut transcript = Transcript::default();
+    let [admin, second] = [fleet.new_key("admin")?, fleet.new_key("second")?];
+    let keys = &mut fleet.of("web1")["config"]["agenix"];
+    keys["publicUserKeys"] = json!([admin]);
+    let host = keys["publicHostKey"].as_str().unwrap().to_owned();
+    for (key, name) in [(host, "web1"), (admin, "admin"), (second, "second")] {
+        transcript.stand_in(key, &format!("age1{name}"));
+    }
+    transcript.stand_in(fleet.path(), "/fleet");
+    transcript.stand_in(fleet.home(), "/home/alice");
+    Ok((fleet, transcript))
+}
+
+fn attic(fleet: &Fleet) -> Result<Value> {
+    let generator = fleet.generator("attic", "#!/bin/bash\necho TOKEN=3f1c9a7e > $out/env\n")?;
+    Ok(json!({"backend": "agenix", "files": {"env": {}}, "generator": generator}))
+}
+
+/// A command of the fleet, with the admin's key at hand.
+fn command(fleet: &Fleet, arguments: &[&str]) -> Result<Command> {
+    let mut command = fleet.command(arguments)?;
+    command.env("ARTIFACTS_IDENTITY", fleet.key_file("admin")).env_remove("VISUAL").env("EDITOR", "./editor");
+    command.current_dir(fleet.path());
+    Ok(command)
+}
+
+/// Runs `artifacts` with these words, as they are shown.
+fn run(transcript: &mut Transcript, fleet: &Fleet, line: &str, answers: &[(&str, &str)], status: i32) -> Result<()> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let ended = transcript.at_terminal(&format!("artifacts {line}"), &mut command(fleet, &words)?, answers)?;
+    ensure!(ended == Some(status), "{line} ended with {ended:?}:\n{}", transcript.text());
+    Ok(())
+}
+
+fn run_in(
+    transcript: &mut Transcript,
+    checkout: &Checkout,
+    line: &str,
+    answers: &[(&str, &str)],
+    status: i32,
+) -> Result<()> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut command = checkout.command(&words)?;
+    command.env("ARTIFACTS_IDENTITY", checkout.key_file("admin"));
+    let ended = transcript.at_terminal(&format!("artifacts {line}"), &mut command, answers)?;
+    ensure!(ended == Some(status), "{line} ended with {ended:?}:\n{}", transcript.text());
+    Ok(())
+}
+
+/// Runs `artifacts` with something piped into it.
+fn piped(transcript: &mut Transcript, fleet: &Fleet, value: &str, line: &str) -> Result<()> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let program = command(fleet, &words)?;
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "printf %s \"$VALUE\" | \"$@\"", "bash"]).env("VALUE", value).current_dir(fleet.path());
+    shell.arg(program.get_program()).args(program.get_args());
+    for (name, value) in program.get_envs() {
+        value.map(|value| shell.env(name, value));
+    }
+    let ended = transcript.at_terminal(&format!("printf %s '{value}' | artifacts {line}"), &mut shell, &[])?;
+    ensure!(ended == Some(0), "{}", transcript.text());
+    Ok(())
+}
+
+fn first_day() -> Result<String> {
+    let (fleet, mut told) = fleet(&|fleet| Ok(json!({"attic": attic(fleet)?})))?;
+    run(&mut told, &fleet, "generate --dry-run", &[], 3)?;
+    told.ends();
+    run(&mut told, &fleet, "generate", &[], 0)?;
+    told.ends();
+    piped(&mut told, &fleet, "TOKEN=new", "set --dry-run attic env")?;
+    piped(&mut told, &fleet, "TOKEN=new", "set attic env")?;
+    script::write(&fleet.path().join("editor"), "#!/bin/sh\nsed -i s/new/newer/ \"$1\"\n")?;
+    run(&mut told, &fleet, "edit attic env", &[], 0)?;
+    run(&mut told, &fleet, "get attic env", &[], 0)?;
+    Ok(told.text().to_owned())
+}
+
+fn changed_by_sops() -> Result<String> {
+    let (mut fleet, mut told) = fleet(&|fleet| {
+        let mut attic = attic(fleet)?;
+        attic["backend"] = json!("sops-nix");
+        Ok(json!({"attic": attic}))
+    })?;
+    let config = fleet.of("web1")["config"]["agenix"].clone();
+    fleet.configure("web1", "sops-nix", config);
+    fleet.run(["generate"])?.ends(0);
+    let file = "secrets/per-machine/web1/attic/env.sops";
+    run(&mut told, &fleet, "get attic env", &[], 0)?;
+    sops::edited(&fleet, &fleet.key_file("admin"), file, "TOKEN=by hand\\n")?;
+    told.types(&format!("sops edit --input-type binary --output-type binary {file}"));
+    run(&mut told, &fleet, "get attic env", &[], 1)?;
+    run(&mut told, &fleet, "adopt attic", &[], 0)?;
+    run(&mut told, &fleet, "get attic env", &[], 0)?;
+    Ok(told.text().to_owned())
+}
+
+fn the_record() -> Result<String> {
+    let (fleet, mut told) = fleet(&|fleet| Ok(json!({"attic": attic(fleet)?})))?;
+    fleet.run(["generate"])?.ends(0);
+    fs::remove_file(fleet.audit_log())?;
+    run(&mut told, &fleet, "get attic env", &[], 0)?;
+    run(&mut told, &fleet, "audit", &[], 0)?;
+    // When it was, and with which component, is another thing each time.
+    let steady = |word: &str| match word {
+        time if time.ends_with('Z') && time.contains('T') => "2026-11-22T20:06:09Z".to_owned(),
+        hash if hash.starts_with('(') && hash.ends_with("…)") => "(c07684732608…)".to_owned(),
+        other => other.to_owned(),
+    };
+    let lines = told.text().lines().map(|line| line.split(' ').map(steady).collect::<Vec<_>>().join(" ") + "\n");
+    Ok(lines.collect())
+}
+
+fn readers_and_the_end() -> Result<String> {
+    let (mut fleet, mut told) = fleet(&|fleet| Ok(json!({"attic": attic(fleet)?, "token": attic(fleet)?})))?;
+    fleet.run(["generate"])?.ends(0);
+    let second = fs::read_to_string(fleet.key_file("second"))?;
+    let second = second.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([second]);
+    run(&mut told, &fleet, "rekey --dry-run attic", &[], 3)?;
+    told.ends();
+    run(&mut told, &fleet, "rekey", YES, 0)?;
+    told.ends();
+    fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove("token");
+    run(&mut told, &fleet, "prune", YES, 0)?;
+    Ok(told.text().to_owned())
+}
+
+fn unattended() -> Result<String> {
+    let (fleet, mut told) = fleet(&|fleet| {
+        let generator = fleet.generator("test", "#!/bin/bash\ncp $prompts/test $out/test\n")?;
+        let prompts = json!({"test": {"description": "The value of the test"}});
+        Ok(json!({"test": {"backend": "agenix", "files": {"test": {}}, "prompts": prompts, "generator": generator}}))
+    })?;
+    run(&mut told, &fleet, "generate --no-input", &[], 1)?;
+    fs::write(fleet.path().join("answers.toml"), "[\"per-machine/web1/test\"]\ntest = \"the value\"\n")?;
+    run(&mut told, &fleet, "generate --no-input --answers answers.toml", &[], 0)?;
+    Ok(told.text().to_owned())
+}
+
+/// A machine of a flake with an authority and what is made from it.
+fn made_from_another() -> Result<String> {
+    let checkout = Checkout::new()?;
+    let mut told = Transcript::default();
+    let [web1, admin] = [checkout.key("web1")?, checkout.key("admin")?];
+    let outputs = |word: &str| {
+        format!(
+            r#"nixosConfigurations.web1 = nixpkgs.lib.nixosSystem {{ modules = [
+              inputs.artifacts.nixosModules.default inputs.agenix.nixosModules.default
+              ({{ pkgs, ... }}: {{
+                nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "web1";
+                artifacts.root = ./.; artifacts.default.backend = "agenix";
+                artifacts.config.agenix = {{ publicHostKey = "{web1}"; publicUserKeys = [ "{admin}" ]; }};
+                artifacts.store.ca = {{
+                  shared = true; files.key.deploy = false; files.cert.secret = false;
+                  generator = pkgs.writers.writeBash "ca" "echo key > $out/key; echo {word} certificate > $out/cert";
+                }};
+                artifacts.store.tls = {{
+                  dependencies = [ "ca" ]; files.key = {{ }}; files.cert.secret = false;
+                  generator = pkgs.writers.writeBash "tls" "cp $in/ca/key $in/ca/cert $out/";
+                }};
+              }})
+            ]; }};"#
+        )
+    };
+    checkout.flake(&outputs("first"))?;
+    told.stand_in(&web1, "age1web1");
+    told.stand_in(&admin, "age1admin");
+    checkout.run(&["generate"])?.ends(0);
+    checkout.flake(&outputs("second"))?;
+    run_in(&mut told, &checkout, "generate --regenerate ca", &[], 0)?;
+    run_in(&mut told, &checkout, "status", &[], 3)?;
+    told.ends();
+    run_in(&mut told, &checkout, "generate --stale", YES, 0)?;
+    Ok(without_hashes(told.text()))
+}
+
+/// Which path of the store it is depends on nixpkgs.
+fn without_hashes(text: &str) -> String {
+    let mut parts = text.split("/nix/store/");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let name = part.split_once('-').map_or(part, |(_, name)| name);
+        format!("{text}/nix/store/…-{name}")
+    })
+}
+
+fn a_chain_of_certificates() -> Result<String> {
+    let checkout = Checkout::new()?;
+    checkout.example("ca", &["web1", "web2", "admin"])?;
+    let mut told = Transcript::default();
+    run_in(&mut told, &checkout, "generate", &[], 0)?;
+    let cert = |name: &str| format!("secrets/{name}/public/cert");
+    let [root, intermediate, leaf] = ["shared/root-ca", "shared/intermediate-ca", "per-machine/web1/tls"].map(cert);
+    let line = format!("openssl verify -CAfile {root} -untrusted {intermediate} {leaf}");
+    let mut openssl = Command::new("openssl");
+    openssl.args(line.split(' ').skip(1)).current_dir(checkout.path());
+    let ended = told.at_terminal(&line, &mut openssl, &[])?;
+    ensure!(ended == Some(0), "{}", told.text());
+    run_in(&mut told, &checkout, "graph per-machine/web1/", &[], 0)?;
+    run_in(&mut told, &checkout, "graph --format mermaid", &[], 0)?;
+    Ok(told.text().to_owned())
+}
+
+fn a_public_value_that_is_not_there_yet() -> Result<String> {
+    let checkout = Checkout::new()?;
+    checkout.example("wireguard", &["hub", "leaf", "admin"])?;
+    let mut told = Transcript::default();
+    run_in(&mut told, &checkout, "status per-machine/hub/", &[], 3)?;
+    run_in(&mut told, &checkout, "generate", &[], 0)?;
+    Ok(told.text().to_owned())
+}
+
+fn a_new_machine() -> Result<String> {
+    let checkout = Checkout::new()?;
+    checkout.example("bootstrap", &["admin"])?;
+    let mut told = Transcript::default();
+    run_in(&mut told, &checkout, "generate", YES, 0)?;
+    let ram = tempfile::tempdir_in("/dev/shm")?;
+    let place = ram.path().join("web1");
+    let mut export = checkout.command(&["export", "web1", place.to_str().unwrap()])?;
+    export.env("ARTIFACTS_IDENTITY", checkout.key_file("admin"));
+    let ended = told.at_terminal("artifacts export web1 \"$XDG_RUNTIME_DIR/web1\"", &mut export, &[])?;
+    ensure!(ended == Some(0), "{}", told.text());
+    let public = fs::read_to_string(checkout.path().join("secrets/per-machine/web1/host-key/public/public"))?;
+    let key = public.split(' ').nth(1).unwrap();
+    let admin = fs::read_to_string(checkout.key_file("admin"))?;
+    let admin = admin.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
+    Ok(told.text().replace(key, "AAAA…").replace(&admin, "age1admin"))
+}
+
+/// The sessions in a text in Markdown, without the fences.
+fn sessions(markdown: &str) -> Vec<&str> {
+    let mut parts = markdown.split("\n```console\n");
+    parts.next();
+    parts.filter_map(|part| part.split_once("\n```")).map(|(session, _)| session).collect()
+}
+
+#[test]
+fn the_readme_shows_what_a_person_sees() -> Result<()> {
+    let mut told = Transcript::default();
+    let stories: [(&str, fn() -> Result<String>); 9] = [
+        ("the first day", first_day),
+        ("changed by sops", changed_by_sops),
+        ("made from another", made_from_another),
+        ("a chain of certificates", a_chain_of_certificates),
+        ("a public value that is not there yet", a_public_value_that_is_not_there_yet),
+        ("a new machine", a_new_machine),
+        ("readers and the end", readers_and_the_end),
+        ("unattended", unattended),
+        ("the record", the_record),
+    ];
+    for (title, story) in stories {
+        told.tell(title);
+        told.says(&story()?);
+        told.ends();
+    }
+    told.is_kept_as("readme.txt")?;
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"))?;
+    let sessions = sessions(&readme);
+    ensure!(sessions.len() >= 10, "{} sessions are in the README", sessions.len());
+    for session in sessions {
+        ensure!(told.text().contains(&format!("{session}\n")), "nobody sees this of the README:\n{session}");
+    }
+    Ok(())
+}
