@@ -38,7 +38,12 @@
             { pkgs, ... }:
             {
               artifacts.programs = lib.mapAttrs (_: lib.mkDefault) {
-                inherit (self.packages.${pkgs.stdenv.hostPlatform.system} or { artifacts = null; artifacts-target = null; })
+                inherit
+                  (self.packages.${pkgs.stdenv.hostPlatform.system} or {
+                    artifacts = null;
+                    artifacts-target = null;
+                  }
+                  )
                   artifacts
                   artifacts-target
                   ;

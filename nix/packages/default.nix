@@ -28,8 +28,7 @@ let
     wanted:
     let
       below = path: lib.removePrefix "${toString top}/" path;
-      isWanted =
-        path: one: path == one || lib.hasPrefix "${one}/" path || lib.hasPrefix "${path}/" one;
+      isWanted = path: one: path == one || lib.hasPrefix "${one}/" path || lib.hasPrefix "${path}/" one;
     in
     builtins.path {
       name = "artifacts-source";
@@ -97,7 +96,9 @@ rec {
       '';
       installPhase = ''
         runHook preInstall
-        install -D -m 444 target/wasm32-wasip2/release/${builtins.replaceStrings [ "-" ] [ "_" ] name}.wasm $out/${name}.wasm
+        install -D -m 444 target/wasm32-wasip2/release/${
+          builtins.replaceStrings [ "-" ] [ "_" ] name
+        }.wasm $out/${name}.wasm
         runHook postInstall
       '';
       doCheck = false;
