@@ -26,8 +26,9 @@
         "aarch64-darwin"
       ];
 
-      pkgsFor = system: nixpkgs.legacyPackages.${system}.extend rust-overlay.overlays.default;
-      built = system: (pkgsFor system).callPackage ./nix/packages { };
+      # Whatever is done to these packages by overlays is done to what ours are built of as well.
+      built = pkgs: (pkgs.extend rust-overlay.overlays.default).callPackage ./nix/packages { };
+      pkgsFor = system: nixpkgs.legacyPackages.${system};
 
       # The programs that a target runs are this project's own. The key has it count once, however often it is imported.
       withPrograms = kind: module: {
@@ -78,7 +79,7 @@
       packages = lib.genAttrs linux (
         system:
         let
-          packages = built system;
+          packages = built (pkgsFor system);
         in
         {
           default = packages.artifacts;
@@ -89,9 +90,7 @@
         }
       );
 
-      overlays.default = final: _: {
-        inherit (self.packages.${final.stdenv.hostPlatform.system}) artifacts artifacts-target;
-      };
+      overlays.default = final: _: { inherit (built final) artifacts artifacts-target; };
 
       checks = lib.genAttrs linux (
         system:
@@ -104,17 +103,21 @@
             diff -u ${./nix/OPTIONS.md} ${self.packages.${system}.options-reference}
             touch $out
           '';
-          format = pkgs.runCommand "nix-is-formatted" { nativeBuildInputs = [ self.formatter.${system} ]; } ''
-            find ${./nix} ${./flake.nix} -name '*.nix' -exec nixfmt --check {} +
+          # What `nix fmt` runs on each file.
+          format = pkgs.runCommand "nix-is-formatted" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
+            find ${self} -name '*.nix' -exec nixfmt --check {} +
             touch $out
           '';
+          boot = pkgs.testers.runNixOSTest (
+            import ./nix/checks/boot.nix { nixosModule = self.nixosModules.default; }
+          );
         }
       );
 
       devShells = lib.genAttrs linux (
         system:
         let
-          pkgs = pkgsFor system;
+          pkgs = (pkgsFor system).extend rust-overlay.overlays.default;
         in
         {
           default = pkgs.mkShell {
@@ -136,7 +139,7 @@
         }
       );
 
-      formatter = lib.genAttrs everywhere (system: nixpkgs.legacyPackages.${system}.nixfmt);
+      formatter = lib.genAttrs everywhere (system: (pkgsFor system).nixfmt-tree);
 
       templates = {
         default = {
