@@ -26,18 +26,20 @@
         "aarch64-darwin"
       ];
 
-      pkgsFor = system: nixpkgs.legacyPackages.${system}.extend rust-overlay.overlays.default;
-      built = system: (pkgsFor system).callPackage ./nix/packages { };
+      # Whatever is done to these packages by overlays is done to what ours are built of as well.
+      built = pkgs: (pkgs.extend rust-overlay.overlays.default).callPackage ./nix/packages { };
+      pkgsFor = system: nixpkgs.legacyPackages.${system};
 
       # The programs that a target runs are this project's own.
       programs =
         { pkgs, ... }:
+        let
+          packages = self.packages.${pkgs.stdenv.hostPlatform.system} or { };
+        in
         {
-          artifacts.programs = lib.mapAttrs (_: lib.mkDefault) {
-            inherit (self.packages.${pkgs.stdenv.hostPlatform.system} or { artifacts = null; artifacts-target = null; })
-              artifacts
-              artifacts-target
-              ;
+          artifacts.programs = {
+            artifacts = lib.mkDefault (packages.artifacts or null);
+            artifacts-target = lib.mkDefault (packages.artifacts-target or null);
           };
         };
 
@@ -71,7 +73,7 @@
       packages = lib.genAttrs linux (
         system:
         let
-          packages = built system;
+          packages = built (pkgsFor system);
         in
         {
           default = packages.artifacts;
@@ -82,9 +84,7 @@
         }
       );
 
-      overlays.default = final: _: {
-        inherit (self.packages.${final.stdenv.hostPlatform.system}) artifacts artifacts-target;
-      };
+      overlays.default = final: _: { inherit (built final) artifacts artifacts-target; };
 
       checks = lib.genAttrs linux (
         system:
@@ -97,17 +97,21 @@
             diff -u ${./nix/OPTIONS.md} ${self.packages.${system}.options-reference}
             touch $out
           '';
-          format = pkgs.runCommand "nix-is-formatted" { nativeBuildInputs = [ self.formatter.${system} ]; } ''
-            find ${./nix} ${./flake.nix} -name '*.nix' -exec nixfmt --check {} +
+          # What `nix fmt` runs on each file.
+          format = pkgs.runCommand "nix-is-formatted" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
+            find ${self} -name '*.nix' -exec nixfmt --check {} +
             touch $out
           '';
+          boot = pkgs.testers.runNixOSTest (
+            import ./nix/checks/boot.nix { nixosModule = self.nixosModules.default; }
+          );
         }
       );
 
       devShells = lib.genAttrs linux (
         system:
         let
-          pkgs = pkgsFor system;
+          pkgs = (pkgsFor system).extend rust-overlay.overlays.default;
         in
         {
           default = pkgs.mkShell {
@@ -129,7 +133,7 @@
         }
       );
 
-      formatter = lib.genAttrs everywhere (system: nixpkgs.legacyPackages.${system}.nixfmt);
+      formatter = lib.genAttrs everywhere (system: (pkgsFor system).nixfmt-tree);
 
       templates = {
         default = {

@@ -12,7 +12,9 @@ let
         specialArgs.pkgs = throw "the reference of options needs no package";
       };
       all = lib.optionAttrSetToDocList evaluated.options.artifacts;
-      shown = lib.filter (option: option.visible && !option.internal && !lib.hasInfix "_module" option.name) all;
+      shown = lib.filter (
+        option: option.visible && !option.internal && !lib.hasInfix "_module" option.name
+      ) all;
     in
     lib.listToAttrs (map (option: lib.nameValuePair option.name option) shown);
 

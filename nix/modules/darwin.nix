@@ -4,6 +4,5 @@
     ./base/darwin.nix
     ./backends/agenix.nix
     ./backends/sops-nix.nix
-    ./backends/dummy.nix
   ];
 }

@@ -3,7 +3,9 @@
   lib,
   makeRustPlatform,
   rust-bin,
+  stdenv,
   makeWrapper,
+  installShellFiles,
   runCommand,
   writeText,
   bash,
@@ -22,19 +24,20 @@ let
     rustc = toolchain;
   };
 
-  # What a build reads, and no more: the rest of the repository may change without a new build.
+  # What a build reads, and no more: the rest of the repository may change without a new build. So may tests, but that a
+  # workspace wants all its members to be there.
   top = ../..;
   sources =
     wanted:
     let
       below = path: lib.removePrefix "${toString top}/" path;
-      isWanted =
-        path: one: path == one || lib.hasPrefix "${one}/" path || lib.hasPrefix "${path}/" one;
+      isWanted = path: one: path == one || lib.hasPrefix "${one}/" path || lib.hasPrefix "${path}/" one;
+      isTest = path: builtins.match "(host|plugins)/[^/]+/tests(/.*)?" path != null;
     in
     builtins.path {
       name = "artifacts-source";
       path = top;
-      filter = path: _: lib.any (isWanted (below path)) wanted;
+      filter = path: _: lib.any (isWanted (below path)) wanted && !isTest (below path);
     };
 
   meta = {
@@ -48,7 +51,7 @@ let
   program =
     crate: extra:
     platform.buildRustPackage (
-      {
+      lib.recursiveUpdate {
         pname = crate;
         inherit version;
         src = sources [
@@ -56,8 +59,10 @@ let
           "Cargo.toml"
           "Cargo.lock"
           "host"
-          "tests"
-          "xtask"
+          "tests/Cargo.toml"
+          "tests/src"
+          "xtask/Cargo.toml"
+          "xtask/src/main.rs"
           "wit"
           "nix/lib"
         ];
@@ -71,8 +76,7 @@ let
         meta = meta // {
           mainProgram = crate;
         };
-      }
-      // extra
+      } extra
     );
 in
 rec {
@@ -97,14 +101,18 @@ rec {
       '';
       installPhase = ''
         runHook preInstall
-        install -D -m 444 target/wasm32-wasip2/release/${builtins.replaceStrings [ "-" ] [ "_" ] name}.wasm $out/${name}.wasm
+        install -D -m 444 target/wasm32-wasip2/release/${
+          builtins.replaceStrings [ "-" ] [ "_" ] name
+        }.wasm $out/${name}.wasm
         runHook postInstall
       '';
       doCheck = false;
       # A component is no program of the host's.
       dontStrip = true;
       dontFixup = true;
-      inherit meta;
+      meta = meta // {
+        description = "The backend ${name} of artifacts, a WebAssembly component";
+      };
     };
 
   # Components and code of them for any processor of this architecture, so that no start of the program compiles them.
@@ -123,32 +131,50 @@ rec {
   '';
 
   # The program's own compiler, without any backend inside.
-  precompile = program "artifacts-backend" { };
+  precompile = program "artifacts-backend" {
+    meta.description = "Compiles backends of artifacts ahead of time";
+    meta.mainProgram = "artifacts-precompile";
+  };
 
   # The command, with the bundled backends inside.
   artifacts = program "artifacts" {
+    meta.description = "Secrets and generated files for NixOS and Home Manager";
     env.ARTIFACTS_PLUGINS = "${backends}";
-    nativeBuildInputs = [ makeWrapper ];
+    nativeBuildInputs = [
+      installShellFiles
+      makeWrapper
+    ];
     # Nix itself is the user's own. Generators find a shell and the usual tools here, since NixOS has them nowhere else.
-    postInstall = ''
-      wrapProgram $out/bin/artifacts \
-        --prefix PATH : ${
-          lib.makeBinPath [
-            bubblewrap
-            git
-          ]
-        } \
-        --set-default ARTIFACTS_GENERATOR_PATH ${
-          lib.makeBinPath [
-            bash
-            coreutils
-          ]
-        }
-    '';
+    postInstall =
+      lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+        $out/bin/artifacts man > artifacts.1
+        installManPage artifacts.1
+        for shell in bash fish zsh; do
+          $out/bin/artifacts completions $shell > artifacts.$shell
+          installShellCompletion --cmd artifacts --$shell artifacts.$shell
+        done
+      ''
+      + ''
+        wrapProgram $out/bin/artifacts \
+          --prefix PATH : ${
+            lib.makeBinPath [
+              bubblewrap
+              git
+            ]
+          } \
+          --set-default ARTIFACTS_GENERATOR_PATH ${
+            lib.makeBinPath [
+              bash
+              coreutils
+            ]
+          }
+      '';
   };
 
   # The small program on the target.
-  artifacts-target = program "artifacts-target" { };
+  artifacts-target = program "artifacts-target" {
+    meta.description = "Watches the files of artifacts on a machine";
+  };
 
   options-reference = writeText "OPTIONS.md" (import ../reference.nix { inherit lib; });
 }

@@ -101,32 +101,91 @@ fn packages() {
 }
 
 #[test]
-fn sources_are_what_is_built_and_no_more() {
-    let list = |package: &str| {
-        let source = own(&format!("packages.x86_64-linux.{package}"), "p: \"${p.arguments.src}\"");
-        let entries = fs::read_dir(source.as_str().unwrap()).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
+fn what_a_package_is() {
+    let meta = "builtins.mapAttrs (_: p: builtins.removeAttrs p.arguments.meta [ \"description\" ])";
+    let described = "builtins.mapAttrs (_: p: p.arguments.meta.description)";
+    let packages = |function: &str| {
+        own("packages.x86_64-linux", &format!("p: ({function}) (builtins.removeAttrs p [ \"options-reference\" ])"))
     };
-    assert_eq!(list("artifacts"), [".cargo", "Cargo.lock", "Cargo.toml", "host", "nix", "tests", "wit", "xtask"]);
-    assert_eq!(list("backend-agenix"), ["plugins", "tests", "wit"]);
+    for (name, text) in packages(described).as_object().unwrap() {
+        assert!(text.as_str().is_some_and(|text| !text.is_empty() && !text.ends_with('.')), "{name}: {text}");
+    }
+    for (name, meta) in packages(meta).as_object().unwrap() {
+        let licences: Vec<&Value> = meta["license"].as_array().unwrap().iter().map(|one| &one["spdxId"]).collect();
+        assert_eq!(licences, ["MIT", "Apache-2.0"], "{name}");
+        assert!(meta["platforms"].as_array().unwrap().contains(&json!("aarch64-linux")), "{name}");
+        let program = if name == "artifacts-target" { json!(name) } else { json!("artifacts") };
+        let expected = if name.starts_with("backend-") { &Value::Null } else { &program };
+        assert_eq!(&meta["mainProgram"], expected, "{name}");
+    }
+}
+
+#[test]
+fn sources_are_what_is_built_and_no_more() {
+    let source = |package: &str| {
+        let source = own(&format!("packages.x86_64-linux.{package}"), "p: \"${p.arguments.src}\"");
+        std::path::PathBuf::from(source.as_str().unwrap())
+    };
+    let (programs, backends) = (source("artifacts"), source("backend-agenix"));
+    assert_eq!(names(&programs), [".cargo", "Cargo.lock", "Cargo.toml", "host", "nix", "tests", "wit", "xtask"]);
+    assert_eq!(names(&programs.join("tests")), ["Cargo.toml", "src"]);
+    assert_eq!(names(&programs.join("nix")), ["lib"]);
+    assert_eq!(names(&programs.join("xtask/src")), ["main.rs"]);
+    assert_eq!(names(&backends), ["plugins", "tests", "wit"]);
+    for (folder, of) in [(programs.join("host"), "host"), (backends.join("plugins"), "plugins")] {
+        for part in names(&folder) {
+            let tests = Path::new(TOP).join(of).join(&part).join("tests");
+            assert!(!folder.join(&part).join("tests").exists(), "{}", tests.display());
+        }
+    }
+    // All that the lock file tells of is there.
+    let own = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    for (workspace, platform) in [(programs, own.as_str()), (backends.join("plugins"), "wasm32-wasip2")] {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = std::process::Command::new(cargo);
+        command.args(["metadata", "--locked", "--offline", "--format-version", "1"]);
+        command.args(["--filter-platform", platform]).current_dir(&workspace);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}: {}", workspace.display(), String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// What is in a folder, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_overlay_builds_of_the_packages_that_it_lies_over() {
+    let bench = Bench::new();
+    bench.flake(
+        r#"scripts = let
+          other = _: _: { bubblewrap = "/another"; };
+          ours = inputs.artifacts.overlays.default;
+          of = first: second:
+            ((nixpkgs.legacyPackages.x86_64-linux.extend first).extend second).artifacts.arguments.postInstall;
+        in { after = of ours other; before = of other ours; };"#,
+    );
+    for place in ["before", "after"] {
+        let script = bench.eval(&format!("scripts.{place}"));
+        assert!(script.contains("/another/bin"), "{place}: {script}");
+    }
 }
 
 #[test]
 fn the_rest_of_it() {
     let derivations = "builtins.mapAttrs (_: p: builtins.deepSeq (p.arguments or null) p.type)";
     let kinds = own("checks.x86_64-linux", derivations);
-    let expected = ["artifacts", "artifacts-target", "format", "options-reference"].map(|name| (name, "derivation"));
+    let expected =
+        ["artifacts", "artifacts-target", "boot", "format", "options-reference"].map(|name| (name, "derivation"));
     assert_eq!(kinds, json!(std::collections::BTreeMap::from(expected)));
     assert_eq!(own("devShells.x86_64-linux", derivations), json!({ "default": "derivation" }));
     for system in ["x86_64-linux", "aarch64-linux", "x86_64-darwin", "aarch64-darwin"] {
-        assert_eq!(own(&format!("formatter.{system}"), "p: p.name"), "nixfmt");
+        assert_eq!(own(&format!("formatter.{system}"), "p: p.name"), "nixfmt-tree");
     }
-    assert_eq!(
-        own("overlays.default", "o: builtins.attrNames (o { stdenv.hostPlatform.system = \"x86_64-linux\"; } { })"),
-        json!(["artifacts", "artifacts-target"])
-    );
     let templates = own("templates", "builtins.mapAttrs (_: t: builtins.pathExists (t.path + \"/flake.nix\"))");
     assert_eq!(templates, json!({ "default": true, "backend": true }));
     for modules in ["nixosModules", "homeModules", "darwinModules"] {

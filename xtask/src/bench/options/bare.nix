@@ -25,7 +25,14 @@ let
       options = {
         name = or' name types.str;
         description = or' "input" types.str;
-        type = or' "hidden" (types.enum [ "hidden" "line" "multiline" "multiline-hidden" ]);
+        type = or' "hidden" (
+          types.enum [
+            "hidden"
+            "line"
+            "multiline"
+            "multiline-hidden"
+          ]
+        );
         testValue = text;
       };
     };
@@ -42,7 +49,12 @@ let
         group = or' "root" types.str;
         secret = flag true;
         deploy = flag true;
-        neededFor = or' "services" (types.enum [ "services" "users" ]);
+        neededFor = or' "services" (
+          types.enum [
+            "services"
+            "users"
+          ]
+        );
         restartUnits = strings;
         reloadUnits = strings;
         exists = flag false;
@@ -76,7 +88,9 @@ let
     { name, ... }:
     {
       options = {
-        component = or' "builtin:${name}" (types.either (types.addCheck types.package builtins.isAttrs) (types.either types.path types.str));
+        component = or' "builtin:${name}" (
+          types.either (types.addCheck types.package builtins.isAttrs) (types.either types.path types.str)
+        );
         sha256 = or' null (types.nullOr (types.strMatching "[0-9a-f]{64}"));
         storage = or' "secrets" types.str;
         grants = or' { } (types.attrsOf types.anything);
@@ -97,22 +111,30 @@ in
     root = or' null (types.nullOr types.path);
     directory = or' "/run/artifacts" types.str;
     backends = submodules backend;
-    config = or' { } (types.submodule {
-      freeformType = types.attrsOf (types.attrsOf types.anything);
-      options = {
-        agenix = keys // {
-          identityPaths = or' null (types.nullOr (types.listOf types.str));
-          machineName = text;
-          username = text;
-          storeDir = text;
-          flakeStoreDir = or' null (types.nullOr types.path);
+    config = or' { } (
+      types.submodule {
+        freeformType = types.attrsOf (types.attrsOf types.anything);
+        options = {
+          agenix = keys // {
+            identityPaths = or' null (types.nullOr (types.listOf types.str));
+            machineName = text;
+            username = text;
+            storeDir = text;
+            flakeStoreDir = or' null (types.nullOr types.path);
+          };
+          sops-nix = keys // {
+            format = or' "binary" (
+              types.enum [
+                "binary"
+                "json"
+                "yaml"
+              ]
+            );
+          };
+          dummy.deterministic = or' null (types.nullOr types.bool);
         };
-        sops-nix = keys // {
-          format = or' "binary" (types.enum [ "binary" "json" "yaml" ]);
-        };
-        dummy.deterministic = or' null (types.nullOr types.bool);
-      };
-    });
+      }
+    );
     system = or' "x86_64-linux" types.str;
     rendering = or' { } (types.attrsOf types.raw);
     _lib = or' { } types.raw;

@@ -89,13 +89,15 @@ let
 
   bytes =
     of: machines:
-    lib.foldl' (sum: number: sum + builtins.stringLength (builtins.toJSON (of (machine number).config))) 0 (
-      lib.range 1 machines
-    );
+    lib.foldl' (
+      sum: number: sum + builtins.stringLength (builtins.toJSON (of (machine number).config))
+    ) 0 (lib.range 1 machines);
 in
 {
   options = map (option: "${option.name}: ${option.type}") (
-    lib.filter (option: lib.hasPrefix "artifacts." option.name) (lib.optionAttrSetToDocList (machine 1).options)
+    lib.filter (option: lib.hasPrefix "artifacts." option.name) (
+      lib.optionAttrSetToDocList (machine 1).options
+    )
   );
   values = values (machine 1).config;
   # Of so many machines, with the checks for faults and without.
