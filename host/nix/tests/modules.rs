@@ -206,10 +206,9 @@ fn the_whole_spec_has_users_and_macs() {
 fn durations_in_every_unit() {
     let bench = Bench::new();
     let units = [("s", 1), ("min", 60), ("h", 3600), ("d", 86400), ("w", 604_800), ("y", 31_536_000)];
-    let config: String = units
-        .iter()
+    let config = units
         .map(|(unit, _)| format!("artifacts.store.{unit} = {{ files.f = {{ }}; maxAge = \"2{unit}\"; }};"))
-        .collect();
+        .concat();
     bench.flake(&machine("web1", &format!("{{ {config} }}")));
     let spec = bench.evaluate().spec;
     for (unit, seconds) in units {
