@@ -145,7 +145,7 @@ fn values_of_a_sops_file_are_set_and_a_binary_one_is_adopted() -> Result<()> {
     is_taken_over(&fleet)
 }
 
-/// A key of GnuPG's in the home that the tests' sops has; its fingerprint. The agent ends with this.
+/// A PGP key in the home that the tests' sops has. The agent of `gpg` ends with this.
 struct Pgp<'a>(&'a Fleet);
 
 impl<'a> Pgp<'a> {
