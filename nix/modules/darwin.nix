@@ -4,6 +4,5 @@
     (import ./core "darwin")
     ./backends/agenix.nix
     ./backends/sops-nix.nix
-    ./backends/dummy.nix
   ];
 }

@@ -17,7 +17,7 @@ const GOOD: &str = r#"
 "#;
 
 /// What each fault is, and what it must say.
-const FAULTS: [(&str, &str); 27] = [
+const FAULTS: &[(&str, &str)] = &[
     (
         r#"artifacts.store.good.backend = "vault";"#,
         "artifacts.store.good.backend: `vault` is no backend here; use one of agenix, dummy, sops-nix, or register it: artifacts.backends.vault.component = …;",
@@ -191,7 +191,7 @@ fn page() -> String {
         warning. That the declarations of a\nshared artifact differ is seen only across targets, so the command alone says it: `shared/ca: one (nixos) and two (nixos) declare it with\ndifferent files.secret: cert and none`. This page is generated \
         from the tests.\n"
         .to_owned();
-    list(&mut text, &FAULTS);
+    list(&mut text, FAULTS);
     text += "\n## Found when a system is built\n\nThese need more of the system than its declarations, so the command does not say \
              them. The first names all that is missing, at once.\n";
     list(&mut text, &BUILT);
