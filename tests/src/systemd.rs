@@ -55,16 +55,38 @@ pub struct Configuration {
 /// # Errors
 /// With Nix's message.
 pub fn evaluate(machines: &[(&str, &str)]) -> Result<Vec<Configuration>> {
-    let system = format!("{}-linux", std::env::consts::ARCH);
-    let output = |(name, modules): &(&str, &str)| {
-        format!(
-            "nixosConfigurations.\"{name}\" = inputs.nixpkgs.lib.nixosSystem {{ modules = [ inputs.artifacts.nixosModules.default \
-             inputs.agenix.nixosModules.default {FIXTURES}/nixos.nix {FIXTURES}/installers.nix \
-             {{ nixpkgs.hostPlatform = \"{system}\"; networking.hostName = \"{name}\"; }} ] ++ ({modules}); }};\n",
-        )
-    };
     let boot = |(name, _): &(&str, &str)| format!("nixosConfigurations.\"{name}\".config.system.build.boot");
-    build(&machines.iter().map(output).collect::<String>(), machines.iter().map(boot))
+    build(&machines.iter().map(machine).collect::<String>(), machines.iter().map(boot))
+}
+
+/// The output of a flake that is a machine of this name and these modules.
+fn machine((name, modules): &(&str, &str)) -> String {
+    let system = format!("{}-linux", std::env::consts::ARCH);
+    format!(
+        "nixosConfigurations.\"{name}\" = inputs.nixpkgs.lib.nixosSystem {{ modules = [ inputs.artifacts.nixosModules.default \
+         inputs.agenix.nixosModules.default {FIXTURES}/nixos.nix {FIXTURES}/installers.nix \
+         {{ nixpkgs.hostPlatform = \"{system}\"; networking.hostName = \"{name}\"; }} ] ++ ({modules}); }};\n",
+    )
+}
+
+/// Evaluates a machine with a Home Manager user `alice` inside, whose own modules are the second ones. The home is `/etc/home`.
+///
+/// # Errors
+/// With Nix's message.
+pub fn evaluate_with_user(name: &str, modules: &str, user: &str) -> Result<Configuration> {
+    let modules = format!(
+        "[ inputs.home-manager.nixosModules.home-manager {{ home-manager.users.alice = {{ imports = [ \
+         inputs.artifacts.homeModules.default {FIXTURES}/home.nix {{ home.homeDirectory = \"/etc/home\"; }} ] ++ ({user}); }}; }} \
+         ] ++ ({modules})"
+    );
+    let of = |what: &str| format!("nixosConfigurations.\"{name}\".config.{what}");
+    let boots = [of("system.build.boot"), of("home-manager.users.alice.home.boot")];
+    let mut found = build(&machine(&(name, &modules)), boots.into_iter())?;
+    let home = found.remove(1);
+    ensure!(home.failed().is_empty(), "the user's assertions do not hold: {:#?}", home.failed());
+    let mut whole = found.remove(0);
+    whole.add_home(&home)?;
+    Ok(whole)
 }
 
 /// Evaluates a user's configuration, given by a Nix list of modules that sees `inputs`. The home is `/etc/home`.

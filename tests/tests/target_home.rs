@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 use artifacts_tests::home_switch::switch_home;
-use artifacts_tests::systemd::{Configuration, Machine, evaluate, evaluate_home, other_version, program};
+use artifacts_tests::systemd::{
+    Configuration, Machine, evaluate, evaluate_home, evaluate_with_user, other_version, program,
+};
 
 /// The user's manager runs as a service of the machine, as `user@.service` would have it.
 const MANAGER: &str = r#"[ {
@@ -398,6 +400,42 @@ fn a_users_switch_stops_no_consumer_makes_what_is_new_and_removes_what_is_gone()
     assert_eq!(machine.sh(&as_user(same)).unwrap(), was, "{}", machine.journal());
     assert_eq!(["mail", "told", "chat"].map(|name| log(&machine, name)), ["start", "start", "start"]);
     verify(&machine);
+}
+
+#[test]
+fn a_user_inside_a_machine_becomes_a_test_user_with_the_machine_and_both_agree_on_what_they_share() {
+    let [target, host] = programs();
+    let shared = r#"
+      artifacts.config.dummy.deterministic = true;
+      artifacts.store.cluster = {
+        shared = true; files.token = { };
+        generator = pkgs.writers.writeBash "cluster" "head -c 16 /dev/urandom | base64 > $out/token";
+      };
+      artifacts.store.own = {
+        files.f = { };
+        generator = pkgs.writers.writeBash "own" "head -c 16 /dev/urandom | base64 > $out/f";
+      };"#;
+    let programs = format!(
+        "artifacts.programs.artifacts-target = \"{}\"; artifacts.programs.artifacts = \"{}\";",
+        target.display(),
+        host.display()
+    );
+    // The one line is the machine's.
+    let machine = format!(
+        "[ ({{ pkgs, ... }}: {{ artifacts.default.backend = \"dummy\"; {programs} {shared} }}) ] ++ ({MANAGER})"
+    );
+    let user = format!("[ ({{ pkgs, ... }}: {{ xdg.stateHome = \"/run/state\"; {programs} {shared} }}) ]");
+    let machine = Machine::boot(&evaluate_with_user("laptop", &machine, &user).unwrap(), &[]).unwrap();
+    for unit in ["artifact-cluster.service", "artifact-own.service"] {
+        machine.wait_state(unit, "active").unwrap();
+        state(&machine, unit, "active");
+    }
+    let read = |file: &str| machine.sh(&format!("cat /run/artifacts/{file}; cat /run/state/artifacts/{file}")).unwrap();
+    let [cluster, own] = ["cluster/token", "own/f"].map(read);
+    let [cluster, own] = [&cluster, &own].map(|both| both.lines().collect::<Vec<_>>());
+    assert!(cluster.len() == 2 && cluster[0] == cluster[1], "{cluster:?}");
+    assert!(own.len() == 2 && own[0] != own[1], "{own:?}");
+    machine.wait("the user's name", "journalctl -o cat | grep -q 'made per-user/alice@laptop/own'").unwrap();
 }
 
 /// Longer than the watcher waits before a loss counts, and looks again.
