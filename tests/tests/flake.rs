@@ -132,6 +132,7 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
     let key = key.to_str().unwrap();
     let cannot = "who reads it cannot be told: nixos web2 did not evaluate";
     checkout.run(&["-i", key, "rekey", "--all", "shared/"])?.ends(1).says(cannot);
+    checkout.run(&["rekey", "--all", "--dry-run", "shared/"])?.ends(1).says(cannot).never_says("would be");
     checkout.run(&["-i", key, "--accept-readers", "rekey", "shared/common"])?.ends(1).says("this one is broken");
     checkout.run(&["generate", "--regenerate", "common"])?.ends(1).says(cannot);
     let mut set = checkout.command(&["--accept-readers", "set", "common", "f"])?;

@@ -427,6 +427,30 @@ fn what_is_made_for_what_was_named_is_told_as_well() -> Result<()> {
 }
 
 #[test]
+fn status_tells_of_what_expires_soon() -> Result<()> {
+    let mut fleet = one()?;
+    fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(100 * 24 * 60 * 60);
+    let name = "per-machine/web1/a";
+    assert_eq!(notes(&fleet.run(["--json", "status"])?.ends(0), name), "null");
+    let receipt = fleet.path().join("secrets").join(name).join("receipt.json");
+    let made = |ago: &str| -> Result<()> {
+        let time = Command::new("date").args(["--utc", "--date", ago, "+%Y-%m-%dT%H:%M:%SZ"]).output()?;
+        let mut text: Value = serde_json::from_slice(&fs::read(&receipt)?)?;
+        text["made"] = json!(String::from_utf8(time.stdout)?.trim());
+        Ok(fs::write(&receipt, text.to_string())?)
+    };
+    made("89 days ago")?;
+    assert_eq!(notes(&fleet.run(["--json", "status"])?.ends(0), name), "null");
+    made("94 days ago 1 hour ago")?;
+    fleet.run(["status"])?.ends(0).says("present per-machine/web1/a agenix expires in 5 days");
+    made("99 days ago 1 hour ago")?;
+    fleet.run(["status"])?.ends(0).says("expires in less than a day");
+    made("101 days ago")?;
+    fleet.run(["status"])?.ends(3).says("stale").never_says("expires in");
+    Ok(())
+}
+
+#[test]
 fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
     let fleet = chain()?;
     fleet.run(["generate"])?.ends(0);

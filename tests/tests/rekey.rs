@@ -59,6 +59,14 @@ fn opened_by_instance(fleet: &Fleet) -> Result<BTreeMap<String, u64>> {
     Ok(opened)
 }
 
+/// How many instances a backend was asked about in its last call.
+fn looked_at_last(fleet: &Fleet) -> Result<usize> {
+    let record = fs::read_to_string(fleet.audit_log())?;
+    let last: Value = serde_json::from_str(record.lines().last().unwrap())?;
+    assert_eq!(last["host"]["operation"], "check", "{last}");
+    Ok(last["host"]["instances"].as_array().unwrap().len())
+}
+
 /// Gives everything another reader, which makes it stale.
 fn add_admin(fleet: &mut Fleet, name: &str) -> Result<()> {
     let key = fleet.new_key(name)?;
@@ -113,6 +121,8 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     assert_eq!(fleet.decrypt("web2", "secrets/per-machine/web2/a/one.age")?, plain);
     fleet.run(["status"])?.ends(0);
     rekey(&fleet, &["--all"])?.ends(0).says("5 opened, 5 written");
+    // What was written is looked at in one call, before the first of it is stored.
+    assert_eq!(looked_at_last(&fleet)?, 5);
     assert_eq!(fleet.decrypt("web2", "secrets/per-machine/web2/a/one.age")?, plain);
     Ok(())
 }

@@ -5,13 +5,17 @@ use std::sync::atomic::Ordering;
 
 use artifacts_plan::{Instance, Reason, State};
 use artifacts_report::{Failure, ReaderChange};
+use artifacts_seam::Files;
 use artifacts_spec::InstanceName;
 
-use crate::storing::Storing;
+use crate::storing::{Storing, Written, checked};
 use crate::{Consent, Found, Read, Rooms, Survey, Writers, failure, receipt, retrieve};
 
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
 const AT_ONCE: usize = 1000;
+
+/// So many are written before their backend looks at them, in one call, and before a person who wants out is heard.
+const WRITTEN_AT_ONCE: usize = 16;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -85,46 +89,90 @@ pub fn rekey(
     for some in work.chunks(AT_ONCE) {
         let wanted: Vec<_> = some.iter().map(|(one, _)| (*one, one.secret_files().cloned().collect())).collect();
         let mut read = retrieve(rooms, &wanted);
-        for (instance, found) in some {
-            if rooms.cancel.load(Ordering::Relaxed) {
-                let failed: BTreeSet<&str> = rekeyed.failures.iter().map(|failure| failure.subject.as_str()).collect();
-                let left = work.iter().map(|(instance, _)| &instance.name);
-                let left =
-                    left.filter(|name| !rekeyed.done.contains(*name) && !failed.contains(name.to_string().as_str()));
-                let ended = failure::ended(left);
-                rekeyed.failures.push(ended);
-                return rekeyed;
-            }
-            let missing = || Err(failure::of(instance, "it was not read"));
-            let ended = read.remove(&instance.name).unwrap_or_else(missing).and_then(|read| {
-                rekeyed.opened += 1;
-                one(rooms, Storing { instance, found, consent }, read, writers)
-            });
-            match ended {
-                Ok(()) => {
-                    rekeyed.written += 1;
-                    rekeyed.done.insert(instance.name.clone());
-                    tell(&instance.name);
+        for few in some.chunks(WRITTEN_AT_ONCE) {
+            let mut written = Vec::new();
+            for (instance, found) in few {
+                if rooms.cancel.load(Ordering::Relaxed) {
+                    break;
                 }
-                Err(failure) => rekeyed.failures.push(failure),
+                let storing = Storing { instance, found, consent };
+                let missing = || Err(failure::of(instance, "it was not read"));
+                let ended = read.remove(&instance.name).unwrap_or_else(missing).and_then(|read| {
+                    rekeyed.opened += 1;
+                    write(rooms, storing, read, writers)
+                });
+                match ended {
+                    Ok((public, one)) => written.push((storing, public, one)),
+                    Err(failure) => rekeyed.failures.push(failure),
+                }
+            }
+            store(rooms, written, writers, &mut rekeyed, tell);
+            if rooms.cancel.load(Ordering::Relaxed) {
+                rekeyed.end(&work);
+                return rekeyed;
             }
         }
     }
     rekeyed
 }
 
-fn one(rooms: &mut Rooms<'_>, storing: Storing<'_>, read: Read, writers: &mut Writers) -> Result<(), Failure> {
-    let Storing { instance, found, .. } = storing;
+impl Rekeyed {
+    /// Tells what was not reached before the person wanted out, if anything.
+    fn end(&mut self, work: &[(&Instance, &Found)]) {
+        let failed: BTreeSet<&str> = self.failures.iter().map(|failure| failure.subject.as_str()).collect();
+        let reached = |name: &InstanceName| self.done.contains(name) || failed.contains(name.to_string().as_str());
+        let mut left = work.iter().map(|(instance, _)| &instance.name).filter(|name| !reached(name)).peekable();
+        let ended = left.peek().is_some().then(|| failure::ended(left));
+        self.failures.extend(ended);
+    }
+}
+
+/// Has the backend encrypt an instance anew. Returns its public files, which stay as they are, and what it wrote.
+fn write(
+    rooms: &mut Rooms<'_>,
+    storing: Storing<'_>,
+    read: Read,
+    writers: &Writers,
+) -> Result<(Files, Written), Failure> {
     let slice = storing.slice(rooms, writers)?.filter(|slice| slice.fingerprint() == read.fingerprint);
-    let (slice, old) = slice.zip(found.receipt.as_ref()).ok_or_else(|| {
-        failure::of(instance, "it changed while it was read").help(Some("nothing was changed; run again"))
-    })?;
+    let slice = slice.ok_or_else(|| changed(storing.instance))?;
     let public = slice.public.clone();
     let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
-    let stored = storing.serialize(rooms, Some(slice), &secrets).map_err(|stopped| stopped.failure)?;
-    let sealed = receipt::hashes(instance, &stored.sealed)?;
-    let receipt = receipt::rewritten(old, instance, found, stored.backend, sealed)?;
-    storing.commit(rooms, writers, stored.files, public, receipt)
+    let written = storing.write(rooms, Some(slice), &secrets).map_err(|stopped| stopped.failure)?;
+    Ok((public, written))
+}
+
+/// Has backends look at what they wrote, and exchanges the slices one by one.
+fn store(
+    rooms: &mut Rooms<'_>,
+    written: Vec<(Storing<'_>, Files, Written)>,
+    writers: &mut Writers,
+    rekeyed: &mut Rekeyed,
+    tell: &mut dyn FnMut(&InstanceName),
+) {
+    let (kept, written): (Vec<_>, Vec<_>) =
+        written.into_iter().map(|(storing, public, one)| ((storing, public), (storing, one))).unzip();
+    for ((storing, public), stored) in kept.into_iter().zip(checked(rooms, written)) {
+        let Storing { instance, found, .. } = storing;
+        let ended = stored.and_then(|stored| {
+            let old = found.receipt.as_ref().ok_or_else(|| changed(instance))?;
+            let sealed = receipt::hashes(instance, &stored.sealed)?;
+            let receipt = receipt::rewritten(old, instance, found, stored.backend, sealed)?;
+            storing.commit(rooms, writers, stored.files, public, receipt)
+        });
+        match ended {
+            Ok(()) => {
+                rekeyed.written += 1;
+                rekeyed.done.insert(instance.name.clone());
+                tell(&instance.name);
+            }
+            Err(failure) => rekeyed.failures.push(failure),
+        }
+    }
+}
+
+fn changed(instance: &Instance) -> Failure {
+    failure::of(instance, "it changed while it was read").help(Some("nothing was changed; run again"))
 }
 
 impl Survey {

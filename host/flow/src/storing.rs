@@ -1,6 +1,7 @@
 //! New content of one instance on its way into the storage.
 
-use artifacts_backend::Checks;
+use std::collections::BTreeMap;
+
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, Checked, Files, Secret, State};
@@ -40,6 +41,79 @@ pub(crate) struct Stored {
     pub backend: BackendId,
 }
 
+/// What a backend wrote and nobody has looked at yet.
+pub(crate) struct Written {
+    stored: Stored,
+    /// How it was asked; none when there was nothing to store.
+    asked: Option<Asked>,
+}
+
+#[derive(Clone, Copy)]
+struct Asked {
+    saw_plaintext: bool,
+    /// Whether some of the files are as they were before.
+    partial: bool,
+}
+
+/// Has backends look at what they wrote: a new slice takes the old one's place only when its own backend, asked anew, calls it
+/// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written.
+pub(crate) fn checked(rooms: &mut Rooms<'_>, written: Vec<(Storing<'_>, Written)>) -> Vec<Result<Stored, Failure>> {
+    let mut by_backend: BTreeMap<Option<&Name>, Vec<usize>> = BTreeMap::new();
+    for (at, (storing, one)) in written.iter().enumerate() {
+        if one.asked.is_some() {
+            by_backend.entry(storing.instance.backend.as_ref()).or_default().push(at);
+        }
+    }
+    let mut faults = BTreeMap::new();
+    for at in by_backend.into_values() {
+        let some: Vec<_> = at.iter().filter_map(|at| written.get(*at)).collect();
+        faults.extend(at.into_iter().zip(looked_at(rooms, &some)));
+    }
+    let ended =
+        |(at, (_, one)): (usize, (Storing<'_>, Written))| faults.remove(&at).flatten().map_or(Ok(one.stored), Err);
+    written.into_iter().enumerate().map(ended).collect()
+}
+
+/// What is wrong with each of these, all of one backend.
+fn looked_at(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Vec<Option<Failure>> {
+    match answers(rooms, written) {
+        Ok(answers) => {
+            let fault = |((storing, one), answer): (&&(Storing<'_>, Written), _)| storing.fault(answer, one);
+            written
+                .iter()
+                .zip(answers.into_iter().map(Some).chain(std::iter::repeat_with(|| None)))
+                .map(fault)
+                .collect()
+        }
+        Err(failure) => {
+            let of = |(storing, _): &&(Storing<'_>, Written)| Failure {
+                subject: storing.instance.name.to_string(),
+                ..failure.clone()
+            };
+            written.iter().map(|one| Some(of(one))).collect()
+        }
+    }
+}
+
+type Answer = Result<Checked, CallError>;
+
+fn answers(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Result<Vec<Answer>, Failure> {
+    let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
+    let name = storing.backend()?;
+    let opened = rooms.registry.open(name, &rooms.nix)?;
+    let running =
+        opened.backend.as_mut().ok_or_else(|| failure::of(storing.instance, "its backend stores nothing here"))?;
+    let told = |(storing, one): &&(Storing<'_>, Written)| (storing.instance.told.clone(), one.stored.files.clone());
+    let checks = running.check(written.iter().map(told).collect());
+    let saw_plaintext = written.iter().any(|(_, one)| one.asked.is_some_and(|asked| asked.saw_plaintext));
+    let ended = Ended::from(&checks).after_plaintext(saw_plaintext);
+    let names = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
+    match audit::note(&mut rooms.audit, name, opened, names, ended, rooms.now) {
+        Some(unrecorded) => Err(unrecorded),
+        None => Ok(checks.answers),
+    }
+}
+
 impl Storing<'_> {
     /// The slice as it lies: what is to be replaced.
     pub fn slice(&self, rooms: &Rooms<'_>, writers: &Writers) -> Result<Option<Slice>, Failure> {
@@ -47,20 +121,32 @@ impl Storing<'_> {
         writer.storage().read(&self.instance.name).map_err(|e| self.failed(&e))
     }
 
-    /// Has the backend write secret files into a copy of the slice. A backend is not asked to store nothing.
+    /// Has the backend write secret files, and look at them.
     pub fn serialize(
         &self,
         rooms: &mut Rooms<'_>,
         slice: Option<Slice>,
         secrets: &[(String, Secret)],
     ) -> Result<Stored, Stopped> {
+        let written = self.write(rooms, slice, secrets)?;
+        let missing = || Err(failure::of(self.instance, "nobody looked at what was written"));
+        Ok(checked(rooms, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
+    }
+
+    /// Has the backend write secret files into a copy of the slice. A backend is not asked to store nothing.
+    pub fn write(
+        &self,
+        rooms: &mut Rooms<'_>,
+        slice: Option<Slice>,
+        secrets: &[(String, Secret)],
+    ) -> Result<Written, Stopped> {
         let Self { instance, found, consent } = self;
         consent.covers(instance, found)?;
         let name = self.backend()?;
         let opened = rooms.registry.open(name, &rooms.nix)?;
         let backend = receipt::backend_id(instance, name, &opened.component)?;
         if secrets.is_empty() {
-            return Ok(Stored { files: Files::new(), sealed: Vec::new(), backend });
+            return Ok(Written { stored: Stored { files: Files::new(), sealed: Vec::new(), backend }, asked: None });
         }
         let running =
             opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend stores nothing here"))?;
@@ -74,18 +160,34 @@ impl Storing<'_> {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "needs-all"),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
-        if let Some(running) = opened.backend.as_mut() {
-            let checks = running.check(vec![(instance.told.clone(), serialized.files.clone())]);
-            let ended = Ended::from(&checks).after_plaintext(serialized.saw_plaintext);
-            let names = vec![instance.name.to_string()];
-            if let Some(unrecorded) = audit::note(&mut rooms.audit, name, opened, names, ended, rooms.now) {
-                return Err(unrecorded.into());
-            }
-            let partial = secrets.len() < instance.secret_files().count();
-            holds(checks, instance, found, &serialized.files, partial)?;
-        }
         rooms.remember(instance, serialized.sealed.iter().cloned())?;
-        Ok(Stored { files: serialized.files, sealed: serialized.sealed, backend })
+        let partial = secrets.len() < instance.secret_files().count();
+        Ok(Written {
+            stored: Stored { files: serialized.files, sealed: serialized.sealed, backend },
+            asked: Some(Asked { saw_plaintext: serialized.saw_plaintext, partial }),
+        })
+    }
+
+    /// Why what was written is not stored.
+    fn fault(&self, answer: Option<Answer>, written: &Written) -> Option<Failure> {
+        let Self { instance, found, .. } = self;
+        let present = |checked: &Checked| checked.state == State::Present && checked.readers == found.readers;
+        match answer {
+            Some(Ok(checked)) if !written.stored.files.is_empty() && present(&checked) => None,
+            // Where some of its files were there before, they may be what is wrong with it.
+            Some(Ok(Checked { state: State::Stale(_), .. })) if written.asked.is_some_and(|asked| asked.partial) => {
+                let name = failure::word(&instance.name);
+                let help = format!(
+                    "nothing was changed; `artifacts status {name}` tells what else is not as declared; set what is \
+                     missing, or make all of it anew: `artifacts generate --stale {name}`"
+                );
+                Some(failure::of(instance, "with this file alone it is not whole").help(Some(help)))
+            }
+            _ => Some(
+                failure::of(instance, "its backend stored something that it does not call present itself")
+                    .help(Some("nothing was changed; report this to the backend's author")),
+            ),
+        }
     }
 
     /// Exchanges the slice.
@@ -125,25 +227,5 @@ fn own_files(slice: Option<Slice>, backend: &Name) -> Files {
             _ => slice.files,
         },
         None => Files::new(),
-    }
-}
-
-/// A new slice takes the old one's place only when its own backend, asked anew, calls it present for the same readers. Where
-/// some of its files were there before, they may be what is wrong with it.
-fn holds(mut checks: Checks, instance: &Instance, found: &Found, files: &Files, partial: bool) -> Result<(), Failure> {
-    let answer = checks.answers.pop();
-    let present = |checked: &Checked| checked.state == State::Present && checked.readers == found.readers;
-    match answer {
-        Some(Ok(checked)) if !files.is_empty() && present(&checked) => Ok(()),
-        Some(Ok(Checked { state: State::Stale(_), .. })) if partial => {
-            let name = failure::word(&instance.name);
-            let help = format!(
-                "nothing was changed; `artifacts status {name}` tells what else is not as declared; set what is missing, or \
-                 make all of it anew: `artifacts generate --stale {name}`"
-            );
-            Err(failure::of(instance, "with this file alone it is not whole").help(Some(help)))
-        }
-        _ => Err(failure::of(instance, "its backend stored something that it does not call present itself")
-            .help(Some("nothing was changed; report this to the backend's author"))),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The checkout's configuration names programs that git would start: monitors, hooks, filters, and whatever comes next.
 //! So git is given a repository folder of the host's own, with an empty configuration, and of the real one only the index
-//! and the objects. Nothing is left to switch off.
+//! and the objects. Nothing is left to switch off. Of the person's own configuration two files count, which say what is ignored
+//! and what has filters everywhere; what the checkout's names in their place does not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -96,14 +97,15 @@ impl Writer {
             return Ok(());
         }
         let repository = Repository::find(git, root)?;
-        let top_folder = Folder::ambient(root)?;
-        let slices = paths.iter().map(|path| Ok((path.as_str(), files(&top_folder, path)?)));
+        let root_folder = Folder::ambient(root)?;
+        let slices = paths.iter().map(|path| Ok((path.as_str(), files(&root_folder, path)?)));
         let slices: Vec<_> = slices.collect::<Result<_, Error>>()?;
         let disk = self.disk();
         let staging = self.staging();
         let own = disk.make("make git's folder", staging, OWN, 0o700)?;
         let told = repository.prepare(disk, &own).map_err(Warning::from).and_then(|()| {
-            let index = Index { git, repository: &repository, root, top, own: self.staging_path().join(OWN) };
+            let own = self.staging_path().join(OWN);
+            let index = Index { git, repository: &repository, root, top, own, settings: settings(git, root) };
             index.add_slices(&slices)
         });
         // What stays is removed by the next run.
@@ -171,6 +173,25 @@ struct Index<'a> {
     root: &'a Path,
     top: &'a Path,
     own: PathBuf,
+    /// The person's own settings that count, by name.
+    settings: Vec<(&'static str, OsString)>,
+}
+
+/// Files that say of every checkout of a person what is ignored in it, and which files have filters.
+const SETTINGS: [&str; 2] = ["core.excludesFile", "core.attributesFile"];
+
+/// The person's own settings, or else the system's. What git does not tell is not set; where these files are when nothing is set,
+/// git knows by itself.
+fn settings(git: &Git, root: &Path) -> Vec<(&'static str, OsString)> {
+    let get = |scope: &str, name: &str| {
+        let mut command = git.command(root);
+        let output =
+            run(command.args(["config", scope, "--includes", "--type=path", "-z", "--get", name]), b"").ok()?;
+        let value = output.stdout.strip_suffix(b"\0").unwrap_or(&output.stdout);
+        Some(os(value).to_owned())
+    };
+    let set = |name| Some((name, get("--global", name).or_else(|| get("--system", name))?));
+    SETTINGS.into_iter().filter_map(set).collect()
 }
 
 impl Index<'_> {
@@ -229,7 +250,11 @@ impl Index<'_> {
             .env("GIT_INDEX_FILE", &self.repository.index)
             .env("GIT_OBJECT_DIRECTORY", &self.repository.objects)
             .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null");
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_COUNT", self.settings.len().to_string());
+        for (number, (name, value)) in self.settings.iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{number}"), name).env(format!("GIT_CONFIG_VALUE_{number}"), value);
+        }
         command
     }
 }

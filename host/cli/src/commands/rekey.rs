@@ -44,7 +44,8 @@ impl Options {
         let mut faults = Vec::new();
         names.retain(|name| {
             let pair = run.instances.get(name).zip(survey.found.get(name));
-            let fault = pair.and_then(|(instance, found)| unopenable(instance, found));
+            let fault = pair
+                .and_then(|(instance, found)| unopenable(instance, found).or_else(|| run.unknown_readers(instance)));
             let fit = fault.is_none();
             faults.extend(fault);
             fit
@@ -67,10 +68,10 @@ impl Options {
             consent::settle(&run, global, output, run.instances(&names), &survey, Plaintext::Stored, &changes)?;
         report.readers = changes;
         names.retain(|name| {
-            let fault = run.instances.get(name).and_then(|instance| {
-                let fault = run.unknown_readers(instance).or_else(|| writers.fault(instance, &rooms.registry));
-                fault.or_else(|| consent.fault(instance))
-            });
+            let fault = run
+                .instances
+                .get(name)
+                .and_then(|instance| writers.fault(instance, &rooms.registry).or_else(|| consent.fault(instance)));
             let fit = fault.is_none();
             report.errors.extend(fault);
             fit

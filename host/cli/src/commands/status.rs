@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use artifacts_flow::{Rooms, Survey, Wanted};
+use artifacts_flow::{Found, Rooms, Survey, Wanted};
 use artifacts_plan::{Selector, State};
 use artifacts_report::{Failure, counted};
 use artifacts_spec::InstanceName;
@@ -11,6 +12,12 @@ use crate::args::Global;
 use crate::blocked;
 use crate::output::Output;
 use crate::rooms::Run;
+
+/// Seconds.
+const DAY: u64 = 24 * 60 * 60;
+
+/// So long before it expires, it is told.
+const SOON: Duration = Duration::from_secs(14 * DAY);
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -26,6 +33,7 @@ impl Options {
         let chosen = run.choose(&selectors);
         let mut rooms = run.rooms()?;
         let mut survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+        let ages = ages(&run, &survey);
         let waiting = waiting(&run, &mut rooms, &mut survey);
         survey.hold(&waiting, Wanted::default());
         Run::warn_of_missing_walls(&rooms, output);
@@ -35,6 +43,9 @@ impl Options {
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors);
         blocked::note(&waiting, &mut report);
+        for row in report.instances.iter_mut().filter(|row| row.state == State::Present) {
+            row.notes.extend(ages.get(&row.name).map(|left| format!("expires in {left}")));
+        }
         blocked::explain(&run, global, &mut report);
         let status = output.report(&report);
         if !output.json() {
@@ -42,6 +53,20 @@ impl Options {
         }
         Ok(status)
     }
+}
+
+/// How long there is left of what expires soon: within two weeks, and in the last tenth of its age.
+fn ages(run: &Run, survey: &Survey) -> BTreeMap<String, String> {
+    let left = |(name, found): (&InstanceName, &Found)| {
+        let age = Duration::from_secs(run.instances.get(name)?.max_age?);
+        let left = age.checked_sub(run.now().duration_since(found.receipt.as_ref()?.made.system()).ok()?)?;
+        let words = match left.as_secs() / DAY {
+            0 => "less than a day".to_owned(),
+            days => counted(days, "day"),
+        };
+        (left <= (age / 10).min(SOON)).then(|| (name.to_string(), words))
+    };
+    survey.found.iter().filter_map(left).collect()
 }
 
 /// What is absent and cannot be made yet, and what it waits for. Only what that depends on is looked at beyond what was chosen.

@@ -187,6 +187,35 @@ fn what_a_filter_would_change_is_staged_by_name_only() {
 }
 
 #[test]
+fn what_the_persons_own_configuration_ignores_and_filters_counts() {
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| fs::write(home.path().join(name), text).unwrap();
+    file("ignored", "*.key\n");
+    file("filtered", "*.age filter=crypt\n");
+    file("more", "[core]\n\tattributesFile = ~/filtered\n");
+    file(".gitconfig", "[core]\n\texcludesFile = ~/ignored\n[include]\n\tpath = more\n");
+    let mut git_program = git_program();
+    git_program.env.insert("HOME".into(), home.path().into());
+    let checkout = repository(&[]);
+    let writer = checkout.writer();
+    let ignored = put(&writer, WEB, &[("env.key", "x")], &[]).unwrap().path;
+    match writer.add_to_git(&git_program, &[ignored]) {
+        Err(Warning::Ignored { path, slices: 1 }) => assert_eq!(path, format!("secrets/{WEB}/env.key")),
+        other => panic!("{other:?}"),
+    }
+    let filtered = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
+    match writer.add_to_git(&git_program, &[filtered]) {
+        Err(Warning::Filtered { path, slices: 1 }) => assert_eq!(path, "secrets/shared/ca/env.age"),
+        other => panic!("{other:?}"),
+    }
+    // Where there is none of that, everything is staged.
+    git_program.env.insert("HOME".into(), home.path().join("nowhere").into());
+    let plain = put(&writer, "shared/plain", &[("env.age", "x")], &[]).unwrap().path;
+    writer.add_to_git(&git_program, &[plain]).unwrap();
+    assert!(status(&checkout).contains("A  secrets/shared/plain/env.age"));
+}
+
+#[test]
 fn the_checkouts_own_configuration_runs_nothing() {
     let checkout = repository(&[]);
     checkout.put(WEB, &[("env.age", "x")]);
