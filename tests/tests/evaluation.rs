@@ -216,6 +216,64 @@ fn what_is_named_waits_for_what_is_not_among_it() -> Result<()> {
 }
 
 #[test]
+fn what_nix_warns_of_is_said_each_time() -> Result<()> {
+    let checkout = fleet()?;
+    let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
+    let old = "networking.hostName = builtins.trace \"web1 is old\" \"web1\"";
+    checkout.write("flake.nix", &text.replace("networking.hostName = \"web1\"", old))?;
+    for evaluated in [&BOTH[..], &NONE] {
+        checkout.run(&["status"])?.ends(3).says("nixosConfigurations.web1: trace: web1 is old");
+        assert_eq!(checkout.evaluated()?, evaluated);
+    }
+    Ok(())
+}
+
+#[test]
+fn as_many_are_evaluated_at_once_as_is_said() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let machine = |number: usize| {
+        format!(
+            r#"nixosConfigurations.m{number} = nixpkgs.lib.nixosSystem {{ modules = [ inputs.artifacts.nixosModules.default
+              {{ nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "m{number}"; artifacts.root = ./.;
+                artifacts.default.backend = "dummy"; artifacts.store.own.files.f = {{ }}; }} ]; }};"#
+        )
+    };
+    checkout.flake(&(0..6).map(machine).collect::<String>())?;
+    for jobs in ["1", "2"] {
+        let folder = tempfile::tempdir()?;
+        let place = folder.path().display();
+        // Waits until so many have begun, so that those which may run together do.
+        let script = format!(
+            r#"#!/bin/sh
+            case "$*" in *"kind ="*) ;; *) exec {nix} "$@" ;; esac
+            : > {place}/running.$$; : > {place}/begun.$$
+            ticks=0
+            while [ "$(ls {place} | grep -c begun)" -lt {jobs} ] && [ $ticks -lt 400 ]; do ticks=$((ticks + 1)); sleep 0.05; done
+            ls {place} | grep -c running > {place}/seen.$$
+            {nix} "$@"; status=$?
+            rm {place}/running.$$; exit $status
+            "#,
+            nix = artifacts_tests::nix::program("nix")?.display()
+        );
+        script::write(&folder.path().join("nix"), script)?;
+        let mut status = checkout.command(&["--no-eval-cache", "--eval-jobs", jobs, "status"])?;
+        let path = artifacts_tests::nix::search_path()?;
+        let path = [folder.path().to_owned()].into_iter().chain(std::env::split_paths(&path));
+        status.env("PATH", std::env::join_paths(path)?);
+        Ran::from(status.output()?).says("per-machine/m5/own");
+        let mut most = Vec::new();
+        for entry in fs::read_dir(folder.path())? {
+            let entry = entry?;
+            if entry.file_name().to_str().unwrap().starts_with("seen") {
+                most.push(fs::read_to_string(entry.path())?.trim().to_owned());
+            }
+        }
+        assert_eq!((most.len(), most.iter().max().map(String::as_str)), (6, Some(jobs)), "{most:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_failed_is_not_tried_again_in_the_same_run() -> Result<()> {
     let checkout = Checkout::new()?;
     checkout.example("wireguard", &["hub", "leaf", "admin"])?;

@@ -1,10 +1,10 @@
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fs, io};
 
-use artifacts_spec::SCHEMA;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -19,12 +19,10 @@ const AGE: Duration = Duration::from_hours(30 * 24);
 pub(crate) struct Evaluator {
     pure: bool,
     version: String,
-    language: u64,
 }
 
 /// Asks Nix, with all arguments of evaluations, since they can make it impure.
-const EVALUATOR: &str =
-    "{ pure = !(builtins ? currentTime); version = builtins.nixVersion; language = builtins.langVersion; }";
+const EVALUATOR: &str = "{ pure = !(builtins ? currentTime); version = builtins.nixVersion; }";
 
 impl Nix {
     pub(crate) fn evaluator(&self) -> Result<Evaluator, Error> {
@@ -43,53 +41,56 @@ impl Nix {
 
 /// Earlier answers of Nix on one flake.
 ///
-/// An answer depends on the source, its locked inputs, the question, and Nix: that is the key. So there is a cache only
-/// where nothing else can have a part in it: pure evaluation of a fixed source whose inputs its own lock file fixes.
+/// What is asked is the key, to the letter: so there is a cache only where the same words get the same answer each time. That
+/// is pure evaluation of a reference that names one source for ever, whose own lock file names what each input is.
 #[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
-    key: Sha256,
+    asked: Asked,
+}
+
+/// Who is asked, and in which circumstances. No part of it follows from another one.
+#[derive(Debug, Clone)]
+struct Asked {
+    program: PathBuf,
+    version: String,
+    /// Configuration of Nix, as variables of the environment.
+    configuration: Vec<(OsString, OsString)>,
+}
+
+/// An answer, and what Nix said besides.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub said: String,
+    pub answer: Value,
 }
 
 impl Cache {
-    pub(crate) fn new(nix: &Nix, metadata: &Metadata, evaluator: &Evaluator) -> Option<Self> {
+    pub(crate) fn new(nix: &Nix, metadata: &Metadata, evaluator: Evaluator) -> Option<Self> {
         let folder = nix.options.cache.clone().filter(|folder| is_own(folder))?;
         let sound = evaluator.pure
             && nix.options.override_inputs.is_empty()
             && metadata.is_fixed()
             && metadata.inputs_are_locked();
-        if !sound {
-            return None;
-        }
-        let mut key = Sha256::new();
-        part(&mut key, env!("CARGO_PKG_VERSION").as_bytes());
-        part(&mut key, &SCHEMA.to_le_bytes());
-        part(&mut key, metadata.path.as_os_str().as_encoded_bytes());
-        part(&mut key, metadata.evaluated().as_bytes());
-        part(&mut key, metadata.locks.to_string().as_bytes());
-        part(&mut key, evaluator.version.as_bytes());
-        part(&mut key, &evaluator.language.to_le_bytes());
-        for text in nix.identity() {
-            part(&mut key, text.as_encoded_bytes());
-        }
-        Some(Self { folder, key })
+        let asked =
+            Asked { program: nix.program().ok()?, version: evaluator.version, configuration: nix.configuration() };
+        sound.then_some(Self { folder, asked })
     }
 
-    /// The earlier answer to a question.
-    pub(crate) fn get(&self, attribute: &str, function: &str) -> Option<Vec<u8>> {
-        fs::read(self.file(attribute, function)).ok()
+    /// The earlier answer to a question, which is the arguments of Nix.
+    pub(crate) fn get(&self, question: &[OsString]) -> Option<Entry> {
+        serde_json::from_slice(&fs::read(self.file(question)).ok()?).ok()
     }
 
     /// Keeps an answer. Failing to is no fault: the next run asks again.
-    pub(crate) fn put(&self, attribute: &str, function: &str, answer: &[u8]) {
-        let _ = self.write(&self.file(attribute, function), answer);
+    pub(crate) fn put(&self, question: &[OsString], entry: &Entry) {
+        if let Ok(text) = serde_json::to_vec(entry) {
+            let _ = self.write(&self.file(question), &text);
+        }
     }
 
-    fn file(&self, attribute: &str, function: &str) -> PathBuf {
-        let mut key = self.key.clone();
-        part(&mut key, attribute.as_bytes());
-        part(&mut key, function.as_bytes());
-        self.folder.join(format!("{:x}.json", key.finalize()))
+    fn file(&self, question: &[OsString]) -> PathBuf {
+        self.folder.join(format!("{}.json", self.asked.digest(question)))
     }
 
     /// A reader sees the whole answer or none.
@@ -127,10 +128,29 @@ fn is_own(folder: &Path) -> bool {
     found.is_ok_and(|found| found.is_dir() && found.uid() == me && found.mode() & 0o777 == 0o700)
 }
 
+impl Asked {
+    fn digest(&self, question: &[OsString]) -> String {
+        let Self { program, version, configuration } = self;
+        let mut key = Sha256::new();
+        part(&mut key, program.as_os_str());
+        part(&mut key, version.as_ref());
+        list(&mut key, configuration.iter().flat_map(|(name, value)| [name, value]));
+        list(&mut key, question.iter());
+        format!("{:x}", key.finalize())
+    }
+}
+
 /// Its length first, so that no two lists of parts look alike.
-fn part(key: &mut Sha256, bytes: &[u8]) {
+fn part(key: &mut Sha256, text: &OsStr) {
+    let bytes = text.as_encoded_bytes();
     key.update((bytes.len() as u64).to_le_bytes());
     key.update(bytes);
+}
+
+fn list<'a>(key: &mut Sha256, texts: impl Iterator<Item = &'a OsString>) {
+    let texts: Vec<&OsString> = texts.collect();
+    key.update((texts.len() as u64).to_le_bytes());
+    texts.into_iter().for_each(|text| part(key, text));
 }
 
 impl Metadata {
@@ -141,5 +161,35 @@ impl Metadata {
         let kept = fs::read(self.path.join(dir).join("flake.lock")).ok();
         let kept = kept.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
         no_inputs || kept.is_some_and(|kept| kept == self.locks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Asked;
+
+    #[test]
+    fn each_part_counts() {
+        let asked = || Asked { program: "/nix".into(), version: "2.8".into(), configuration: Vec::new() };
+        let question = |words: &[&str]| words.iter().map(Into::into).collect::<Vec<_>>();
+        let plain = question(&["eval", "x"]);
+        // Another part is not forgotten here: this does not compile with it.
+        let Asked { program: _, version: _, configuration: _ } = asked();
+        let one = |name: &str, value: &str| vec![(name.into(), value.into())];
+        let keys = [
+            asked().digest(&plain),
+            Asked { program: "/nix2".into(), ..asked() }.digest(&plain),
+            Asked { version: "2.9".into(), ..asked() }.digest(&plain),
+            Asked { configuration: one("NIX_A", "b"), ..asked() }.digest(&plain),
+            Asked { configuration: one("NIX_Ab", ""), ..asked() }.digest(&plain),
+            asked().digest(&question(&["eval", "y"])),
+            asked().digest(&question(&["evalx"])),
+            asked().digest(&question(&["eval", "x", ""])),
+            Asked { configuration: one("eval", "x"), ..asked() }.digest(&[]),
+        ];
+        assert_eq!(asked().digest(&plain), keys[0]);
+        assert_eq!(BTreeSet::from(keys.clone()).len(), keys.len(), "{keys:?}");
     }
 }

@@ -130,10 +130,23 @@ pub enum Error {
     },
 }
 
-/// In the copy of the checkout that Nix makes.
-fn names_a_missing_file(message: &str) -> bool {
-    let missing = ["No such file or directory", "does not exist", "not tracked by Git"];
-    message.contains("-source/") && missing.iter().any(|words| message.contains(words))
+/// The file of the checkout that Nix does not find in its copy of it, or does not take from it.
+fn missing_file(message: &str) -> Option<&str> {
+    let line = message.lines().find(|line| {
+        ["No such file or directory", "does not exist", "not tracked by Git"].iter().any(|words| line.contains(words))
+    })?;
+    let after = match line.split_once("-source/") {
+        Some((_, after)) => after,
+        None => line.split_once("Path '")?.1,
+    };
+    let file = after.split(['\'', '"']).next().unwrap_or_default();
+    (!file.is_empty()).then_some(file)
+}
+
+/// As one word of a shell.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn searched(path: Option<&str>) -> String {
@@ -159,8 +172,12 @@ impl Error {
             Self::Failed { message, .. } if message.contains("' is not a valid URL") => {
                 "this version of Nix takes no blank in the path of a git checkout: move it, or use a newer Nix"
             }
-            Self::Failed { message, .. } if names_a_missing_file(message) => {
-                "a flake sees only what git knows: `git add` the file, if it is there"
+            Self::Failed { message, .. } if missing_file(message).is_some() => {
+                let file = missing_file(message).unwrap_or_default();
+                return Some(format!(
+                    "of a git checkout, a flake sees only what git knows: if `{file}` is there, `git add -- {}`",
+                    word(file)
+                ));
             }
             Self::Failed { message, .. } if message.contains("resolve host") => {
                 "there is no network to fetch an input by; `--override-input NAME path:DIR` takes it from a folder"
@@ -187,5 +204,30 @@ impl Error {
             Self::Start { .. } | Self::Read { .. } | Self::Cancelled => return None,
         };
         Some(help.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    #[test]
+    fn a_file_that_git_does_not_know_is_named_as_each_nix_says_it() {
+        let help = |message: &str| Error::Failed { what: String::new(), message: message.to_owned() }.help().unwrap();
+        for (message, command) in [
+            (
+                "getting status of '/nix/store/abc-source/m/new.nix': No such file or directory",
+                "`git add -- m/new.nix`",
+            ),
+            ("path '/nix/store/abc-source/a b.nix' does not exist", "`git add -- 'a b.nix'`"),
+            (
+                "Path 'new.nix' in the repository \"/r\" is not tracked by Git.\n\nTo make it visible to Nix, run:",
+                "`git add -- new.nix`",
+            ),
+        ] {
+            assert!(help(message).contains(command), "{message}: {}", help(message));
+        }
+        assert!(!help("file 'nixpkgs/x' was not found in the Nix search path").contains("git add"));
+        assert!(!help("attribute 'a' missing\nthe option does not exist").contains("git add"));
     }
 }

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Entry};
 use crate::{Error, Nix};
 
 /// What has a meaning in the query of a flake reference, of what a hash can have.
@@ -70,7 +70,7 @@ impl Nix {
             (metadata, evaluator.and_then(|thread| thread.join().ok()))
         });
         let metadata = metadata?;
-        let cache = evaluator.transpose()?.and_then(|evaluator| Cache::new(self, &metadata, &evaluator));
+        let cache = evaluator.transpose()?.and_then(|evaluator| Cache::new(self, &metadata, evaluator));
         let mut flake = Flake { nix: self, reference: reference.to_owned(), metadata, cache, targets: Vec::new() };
         flake.targets = flake.list()?;
         if flake.targets.is_empty() {
@@ -152,7 +152,8 @@ impl Flake<'_> {
             Ok((names, _)) => Ok(names.into_iter().map(|name| TargetRef { kind, name }).collect()),
             Err(Error::Failed { message, .. }) if is_absent(&message, output(kind)) => {
                 if let Some(cache) = &self.cache {
-                    cache.put(output(kind), NAMES, b"[]");
+                    let none = Entry { said: String::new(), answer: serde_json::Value::Array(Vec::new()) };
+                    cache.put(&self.question(output(kind), NAMES), &none);
                 }
                 Ok(Vec::new())
             }
@@ -161,7 +162,7 @@ impl Flake<'_> {
     }
 
     /// Applies a function to an attribute of the flake. What Nix said besides is the second part. An earlier answer is
-    /// taken while it `holds`.
+    /// taken while it `holds`, with what was said then.
     pub(crate) fn evaluate_json<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -169,25 +170,30 @@ impl Flake<'_> {
         function: &str,
         holds: impl Fn(&T) -> bool,
     ) -> Result<(T, String), Error> {
-        let earlier = self.cache.as_ref().and_then(|cache| cache.get(attribute, function));
-        let earlier = earlier.and_then(|answer| serde_json::from_slice(&answer).ok()).filter(holds);
-        if let Some(earlier) = earlier {
-            return Ok((earlier, String::new()));
+        let question = self.question(attribute, function);
+        if let Some(Entry { said, answer }) = self.cache.as_ref().and_then(|cache| cache.get(&question))
+            && let Some(earlier) = serde_json::from_value(answer).ok().filter(holds)
+        {
+            return Ok((earlier, said));
         }
+        let answer = self.nix.nix(what, &question)?;
+        let bytes = answer.stdout.len();
+        let fault = |source| Error::Answer { what: what.to_owned(), bytes, source };
+        let parsed = serde_json::from_slice(&answer.stdout).map_err(fault)?;
+        let entry = Entry { said: answer.stderr, answer: parsed };
+        if let Some(cache) = &self.cache {
+            cache.put(&question, &entry);
+        }
+        Ok((serde_json::from_value(entry.answer).map_err(fault)?, entry.said))
+    }
+
+    /// The arguments by which Nix is asked. Nothing else tells it what to evaluate.
+    fn question(&self, attribute: &str, function: &str) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["eval".into(), "--json".into()];
         arguments.extend(self.nix.flake_arguments());
         arguments.push(format!("{}#{attribute}", self.metadata.evaluated()).into());
         arguments.extend(["--apply".into(), function.into()]);
-        let answer = self.nix.nix(what, &arguments)?;
-        let parsed = serde_json::from_slice(&answer.stdout).map_err(|source| Error::Answer {
-            what: what.to_owned(),
-            bytes: answer.stdout.len(),
-            source,
-        })?;
-        if let Some(cache) = &self.cache {
-            cache.put(attribute, function, &answer.stdout);
-        }
-        Ok((parsed, answer.stderr))
+        arguments
     }
 }
 
@@ -236,9 +242,10 @@ impl Metadata {
         if self.is_folder() && !self.in_subfolder() { self.copy() } else { self.url.clone() }
     }
 
-    /// Whether every process that evaluates it sees the same source.
+    /// Whether what is evaluated names one source for ever: a copy in the store, a revision, or what has one hash.
     pub fn is_fixed(&self) -> bool {
-        !(self.is_folder() && self.in_subfolder())
+        let named = self.locked.rev.is_some() || self.url.contains("narHash=");
+        if self.is_folder() { !self.in_subfolder() } else { named }
     }
 
     fn is_folder(&self) -> bool {
@@ -259,5 +266,27 @@ impl Metadata {
             }
             _ => format!("path:{path}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Metadata;
+
+    #[test]
+    fn only_what_names_one_source_for_ever_is_fixed() {
+        let fixed = |url: &str, locked: serde_json::Value| {
+            let metadata = json!({ "path": "/s/x-source", "url": url, "locks": {}, "original": { "type": "x" },
+                "resolved": { "type": "x" }, "locked": locked });
+            serde_json::from_value::<Metadata>(metadata).is_ok_and(|metadata| metadata.is_fixed())
+        };
+        assert!(fixed("github:o/r/abc", json!({ "type": "github", "rev": "abc" })));
+        assert!(!fixed("github:o/r", json!({ "type": "github" })));
+        assert!(fixed("https://e.org/x.tar.gz?narHash=sha256-x", json!({ "type": "tarball", "narHash": "sha256-x" })));
+        assert!(!fixed("https://e.org/x.tar.gz", json!({ "type": "tarball" })));
+        assert!(fixed("git+file:///r", json!({ "type": "git" })), "its copy in the store");
+        assert!(!fixed("git+file:///r?dir=a", json!({ "type": "git", "dir": "a" })));
     }
 }

@@ -99,18 +99,13 @@ impl Nix {
         run(command, what, &self.options.cancel)
     }
 
-    /// What else an answer may depend on: which program, its arguments, and its configuration.
-    pub(crate) fn identity(&self) -> Vec<OsString> {
-        let mut identity = vec![self.program().unwrap_or_default().into_os_string()];
-        identity.extend(self.options.arguments.iter().cloned());
+    /// Its configuration, as far as the environment has it.
+    pub(crate) fn configuration(&self) -> Vec<(OsString, OsString)> {
         let own = |name: &OsString| name.to_string_lossy().starts_with("NIX_");
-        for (name, value) in self.environment.iter().filter(|(name, _)| own(name)) {
-            identity.extend([name.clone(), value.clone()]);
-        }
-        identity
+        self.environment.iter().filter(|(name, _)| own(name)).cloned().collect()
     }
 
-    fn program(&self) -> Result<PathBuf, Error> {
+    pub(crate) fn program(&self) -> Result<PathBuf, Error> {
         match &self.program {
             None => program::find("nix", &self.environment),
             Some(file) if program::executable(file) => Ok(file.clone()),

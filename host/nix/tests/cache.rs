@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use artifacts_nix::{Evaluation, Nix, Options};
-use artifacts_tests::nix::{environment, git, nix};
+use artifacts_tests::nix::{Inputs, environment, git, nix};
 use common::{Bench, fake, machine, name};
 
 const CONFIG: &str = r#"({ pkgs, ... }: { artifacts.store.a = { files.f = { }; description = "first"; generator = pkgs.writers.writeBash "g" "true"; }; })"#;
@@ -18,6 +18,8 @@ const CONFIG: &str = r#"({ pkgs, ... }: { artifacts.store.a = { files.f = { }; d
 struct Counted {
     bench: Bench,
     tools: tempfile::TempDir,
+    /// Another program than the one that counts.
+    program: Option<PathBuf>,
     options: Options,
     environment: Vec<(OsString, OsString)>,
 }
@@ -37,11 +39,15 @@ impl Counted {
         fake(tools.path(), &script);
         let cache = Some(tools.path().join("cache"));
         let options = Options { cache, system: Some("x86_64-linux".to_owned()), ..Options::default() };
-        Self { bench: Bench::new(), tools, options, environment: environment().unwrap() }
+        Self { bench: Bench::new(), tools, program: None, options, environment: environment().unwrap() }
+    }
+
+    fn program(&self) -> PathBuf {
+        self.program.clone().unwrap_or_else(|| self.tools.path().join("nix"))
     }
 
     fn try_evaluate(&self, reference: &str) -> Evaluation {
-        let nix = Nix::new(Some(self.tools.path().join("nix")), self.environment.clone(), self.options.clone());
+        let nix = Nix::new(Some(self.program()), self.environment.clone(), self.options.clone());
         let flake = nix.flake(reference).unwrap();
         flake.evaluate(flake.targets()).unwrap()
     }
@@ -190,9 +196,73 @@ fn another_system() {
 #[test]
 fn another_version_of_nix() {
     let counted = Counted::warm(CONFIG);
-    fs::write(counted.tools.path().join("version"), r#"{ "pure": true, "version": "99.0", "language": 6 }"#).unwrap();
+    fs::write(counted.tools.path().join("version"), r#"{ "pure": true, "version": "99.0" }"#).unwrap();
     assert_eq!(counted.evaluations(), 1);
     assert_eq!(counted.evaluations(), 0);
+}
+
+#[test]
+fn another_program_of_the_same_version() {
+    let mut counted = Counted::warm(CONFIG);
+    let other = counted.tools.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::copy(counted.program(), other.join("nix")).unwrap();
+    counted.program = Some(other.join("nix"));
+    assert_eq!(counted.evaluations(), 1);
+    assert_eq!(counted.evaluations(), 0);
+}
+
+#[test]
+fn another_commit_of_the_same_files() {
+    let counted = Counted::new();
+    counted.bench.flake(&machine("web1", &CONFIG.replace("\"first\"", "inputs.self.rev")));
+    counted.bench.commit();
+    let head = || git(counted.bench.folder(), &["rev-parse", "HEAD"]).unwrap().trim().to_owned();
+    let first = head();
+    assert_eq!(counted.description(), Some(first.clone()));
+    assert_eq!(counted.evaluations(), 0);
+    git(counted.bench.folder(), &["commit", "-q", "--allow-empty", "-m", "y"]).unwrap();
+    assert_ne!(head(), first);
+    assert_eq!(counted.description(), Some(head()));
+}
+
+#[test]
+fn another_flake_of_the_same_repository() {
+    let counted = Counted::new();
+    counted.bench.flake(&machine("web1", CONFIG));
+    let top = counted.bench.folder();
+    let copy = Inputs::new().unwrap();
+    copy.flake(
+        &top.join("other"),
+        &format!(
+            "inputs: let inherit (inputs) nixpkgs; in {{ {} }}",
+            machine("web1", &CONFIG.replace("first", "second"))
+        ),
+    )
+    .unwrap();
+    counted.bench.commit();
+    let description = |query: &str| {
+        let reference = format!("git+file://{}{query}", top.display());
+        counted.try_evaluate(&reference).spec.targets[0].artifacts[&name("a")].description.clone().unwrap()
+    };
+    for _ in 0..2 {
+        assert_eq!((description(""), description("?dir=other")), ("first".to_owned(), "second".to_owned()));
+    }
+    assert_eq!(counted.count("count"), 2);
+}
+
+#[test]
+fn what_nix_said_is_said_again() {
+    let counted = Counted::new();
+    let said = r#"builtins.trace "on the way" (nixpkgs.lib.warn "it is old:\nreplace it" "first")"#;
+    counted.bench.flake(&machine("web1", &CONFIG.replace("\"first\"", said)));
+    let first = counted.evaluate().messages;
+    assert_eq!(first.len(), 1);
+    for text in ["nixosConfigurations.web1: ", "trace: on the way", "it is old:\nreplace it"] {
+        assert!(first[0].contains(text), "{first:?}");
+    }
+    assert_eq!(counted.evaluate().messages, first);
+    assert_eq!(counted.count("count"), 1);
 }
 
 #[test]
@@ -230,11 +300,14 @@ fn generator_drv(evaluation: &Evaluation) -> PathBuf {
 #[test]
 fn an_entry_that_is_broken() {
     let counted = Counted::warm(CONFIG);
-    for broken in ["", "[", "[{}]", "[{\"schema\":1,\"targets\":[{}]}]", "{}"] {
+    let broken = ["[{}]", "[{\"schema\":1,\"targets\":[{}]}]", "{}", "null"];
+    let broken = broken.map(|answer| format!("{{\"said\":\"\",\"answer\":{answer}}}"));
+    for broken in ["", "[", "{\"said\":\"\"}"].into_iter().chain(broken.iter().map(String::as_str)) {
         for entry in fs::read_dir(counted.tools.path().join("cache")).unwrap() {
             fs::write(entry.unwrap().path(), broken).unwrap();
         }
-        assert_eq!(counted.evaluate().failures.len(), 0, "{broken}");
+        let evaluation = counted.evaluate();
+        assert_eq!((evaluation.failures.len(), evaluation.spec.targets.len()), (0, 1), "{broken}");
     }
 }
 

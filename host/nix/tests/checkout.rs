@@ -144,12 +144,15 @@ fn what_git_does_not_know_is_not_there() {
 #[test]
 fn a_module_that_git_does_not_know_is_said_to_be_that() {
     let bench = Bench::new();
-    bench.flake(&machine("web1", "./new.nix"));
+    bench.flake(&machine("web1", "./modules/new.nix"));
+    bench.write("modules/old.nix", "{ }");
     bench.commit();
-    bench.write("new.nix", "{ }");
+    bench.write("modules/new.nix", "{ }");
     let failures = bench.evaluate().failures;
     let help = failures[0].error.help().unwrap();
-    assert!(help.contains("git add"), "{}: {help}", failures[0].error);
+    assert!(help.contains("`git add -- modules/new.nix`"), "{}: {help}", failures[0].error);
+    git(bench.folder(), &["add", "--", "modules/new.nix"]).unwrap();
+    assert_eq!(bench.evaluate().failures.len(), 0);
 }
 
 #[test]
