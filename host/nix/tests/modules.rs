@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::Bench;
+use common::{Bench, machine, name};
 use serde_json::json;
 
 /// What is imported of `nixosModules` and the like, and the backends whose files that brings onto the target.
@@ -71,4 +71,144 @@ fn each_module_of_a_user_works_alone_and_with_the_others() {
         );
     }
     assert_eq!(bench.evaluate().spec.targets.len(), IMPORTS.len());
+}
+
+#[test]
+fn a_user_inside_a_machine_takes_over_what_the_machine_says() {
+    let bench = Bench::new();
+    bench.write("vault.wasm", "\0asm");
+    bench.write("sub/secrets/per-machine/attribute/own/public/f", "of the machine");
+    bench.write("sub/secrets/per-user/alice@attribute/own/public/f", "of the user");
+    let own = "artifacts.store.own.files.f.secret = false;";
+    bench.flake(&format!(
+        r#"nixosConfigurations.attribute = nixpkgs.lib.nixosSystem {{ modules = [
+          inputs.artifacts.nixosModules.default inputs.home-manager.nixosModules.home-manager
+          {{ nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "other"; artifacts.target = "attribute";
+            artifacts.root = ./sub; artifacts.default.backend = "vault"; {own}
+            artifacts.backends.vault = {{ component = ./vault.wasm; storage = "vaulted"; }};
+            artifacts.backends.agenix.storage = "secrets";
+            home-manager.sharedModules = [ inputs.artifacts.homeModules.default ];
+            home-manager.users.alice = {{ osConfig, ... }}: {{
+              {own} artifacts.store.own.backend = "agenix"; artifacts.store.kept.files.f = {{ }};
+              artifacts.store.kept.description = osConfig.artifacts.store.own.files.f.value;
+            }};
+            artifacts.store.own.backend = "agenix"; }} ]; }};"#
+    ));
+    let evaluation = bench.evaluate();
+    assert_eq!(
+        (evaluation.failures.len(), evaluation.problems.iter().filter(|one| one.message.contains("root")).count()),
+        (0, 0)
+    );
+    let spec = evaluation.spec;
+    assert_eq!(spec.root, Some(bench.source().join("sub")));
+    assert_eq!(spec.backends[&name("vault")].storage, "vaulted");
+    let alice = &spec.targets[1];
+    assert_eq!(alice.name.as_str(), "alice@attribute", "the machine's own target, not its host name");
+    let kept = &alice.artifacts[&name("kept")];
+    assert_eq!(kept.backend, Some(name("vault")));
+    assert_eq!(kept.description.as_deref(), Some("of the machine"), "osConfig is the machine's configuration");
+    let users = "nixosConfigurations.attribute.config.home-manager.users.alice.artifacts";
+    assert_eq!(bench.eval(&format!("{users}.store.own.files.f.value")), "of the user");
+    let own = bench
+        .eval_json(users, "a: [ (toString a.root) (builtins.attrNames a.backends) a.target a.store.kept.instance ]");
+    let root = bench.source().join("sub");
+    assert_eq!(own, json!([root, ["agenix", "vault"], "alice@attribute", "per-user/alice@attribute/kept"]));
+}
+
+#[test]
+fn a_user_inside_a_machine_may_say_otherwise() {
+    let bench = Bench::new();
+    bench.flake(&machine(
+        "m",
+        r#"inputs.home-manager.nixosModules.home-manager
+          { artifacts.backends.vault.component = "/v.wasm"; home-manager.users.alice = {
+              imports = [ inputs.artifacts.homeModules.default ]; artifacts.store.a.files.f = { };
+              artifacts.default.backend = "sops-nix"; artifacts.backends = { }; artifacts.target = "alice@elsewhere"; }; }"#,
+    ));
+    let users = "nixosConfigurations.m.config.home-manager.users.alice.artifacts";
+    let own = bench.eval_json(users, "a: [ (builtins.attrNames a.backends) a.target a.store.a.backend ]");
+    assert_eq!(own, json!([[], "alice@elsewhere", "sops-nix"]));
+}
+
+#[test]
+fn the_name_of_a_user_that_nixos_artifacts_has() {
+    let bench = Bench::new();
+    bench.write("secrets/per-user/alice@desk/ssh/public/id", "mine");
+    let user = |more: &str| {
+        format!(
+            r#"homeConfigurations."alice@desk" = inputs.home-manager.lib.homeManagerConfiguration {{
+              pkgs = nixpkgs.legacyPackages.x86_64-linux;
+              modules = [ inputs.artifacts.homeModules.default
+                {{ home.username = "alice"; home.homeDirectory = "/home/alice"; artifacts.root = ./.;
+                  artifacts.default.backend = "agenix"; artifacts.store.ssh.files.id.secret = false; {more} }} ]; }};"#
+        )
+    };
+    bench.flake(&user(r#"artifacts.config.agenix.username = "alice@desk";"#));
+    let value = "homeConfigurations.\"alice@desk\".config.artifacts.store.ssh.files.id.value";
+    assert_eq!(bench.eval(value), "mine");
+    assert_eq!(bench.evaluate().spec.targets[0].name.as_str(), "alice@desk");
+    // What is set for good wins.
+    bench.flake(&user(r#"artifacts.config.agenix.username = "bob"; artifacts.target = "alice@desk";"#));
+    assert_eq!(bench.eval(value), "mine");
+}
+
+#[test]
+fn the_whole_spec_has_users_and_macs() {
+    let bench = Bench::new();
+    let config = "{ artifacts.store.a.files.f = { }; }";
+    let mac = machine("mac", &format!("{config} {{ nixpkgs.hostPlatform = \"aarch64-darwin\"; }}"))
+        .replace("nixosConfigurations", "darwinConfigurations")
+        .replace("nixosModules", "darwinModules");
+    let home = format!(
+        r#"homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {{
+          pkgs = nixpkgs.legacyPackages.x86_64-linux;
+          modules = [ inputs.artifacts.homeModules.default {config} {{ home.username = "alice"; home.homeDirectory = "/home/alice";
+            artifacts.root = ./.; artifacts.default.backend = "agenix"; }} ]; }};"#
+    );
+    let users = format!(
+        "inputs.home-manager.nixosModules.home-manager {config}
+         {{ home-manager.users.bob = {{ imports = [ inputs.artifacts.homeModules.default {config} ]; }}; }}"
+    );
+    bench.flake(&format!(
+        "artifacts = inputs.artifacts.lib.mkArtifacts {{ inherit (inputs) self; system = \"x86_64-linux\"; }}; {mac} {home} {}",
+        machine("web1", &users)
+    ));
+    let mut whole = artifacts_spec::parse(&bench.eval_json("artifacts", "x: x").to_string()).unwrap();
+    whole.targets.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+    assert_eq!(whole, bench.evaluate().spec);
+    let found: Vec<_> = whole.targets.iter().map(|target| (target.kind.as_str(), target.name.as_str())).collect();
+    assert_eq!(found, [("nixos", "web1"), ("home-manager", "alice"), ("home-manager", "bob@web1"), ("darwin", "mac")]);
+}
+
+#[test]
+fn durations_in_every_unit() {
+    let bench = Bench::new();
+    let units = [("s", 1), ("min", 60), ("h", 3600), ("d", 86400), ("w", 604_800), ("y", 31_536_000)];
+    let config = units
+        .map(|(unit, _)| format!("artifacts.store.{unit} = {{ files.f = {{ }}; maxAge = \"2{unit}\"; }};"))
+        .concat();
+    bench.flake(&machine("web1", &format!("{{ {config} }}")));
+    let spec = bench.evaluate().spec;
+    for (unit, seconds) in units {
+        assert_eq!(spec.targets[0].artifacts[&name(unit)].max_age, Some(2 * seconds), "{unit}");
+    }
+    for wrong in ["2m", "0d", "d", "1.5h", "2 d", "-1s", ""] {
+        bench.flake(&machine(
+            "web1",
+            &format!("{{ artifacts.store.a = {{ files.f = {{ }}; maxAge = \"{wrong}\"; }}; }}"),
+        ));
+        let error = bench.try_eval("nixosConfigurations.web1.config.artifacts.store.a.maxAge").unwrap_err().to_string();
+        assert!(error.contains("artifacts.store.a.maxAge"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn a_secret_has_no_value_and_says_where_it_can_be_read() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", "{ artifacts.store.\"a b\".files.f = { }; }"));
+    let f = "nixosConfigurations.web1.config.artifacts.store.\"a b\".files.f";
+    let error = bench.try_eval(&format!("{f}.value")).unwrap_err().to_string();
+    let said = "artifacts: per-machine/web1/a b: `f` is secret and has no value; read it on the target, at its path";
+    assert!(error.contains(said), "{error}");
+    assert_eq!(bench.eval_json(&format!("{f}.exists"), "x: x"), false);
 }
