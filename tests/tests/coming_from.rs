@@ -145,6 +145,81 @@ fn values_of_a_sops_file_are_set_and_a_binary_one_is_adopted() -> Result<()> {
     is_taken_over(&fleet)
 }
 
+/// A PGP key in the home that the tests' sops has. The agent of `gpg` ends with this.
+struct Pgp<'a>(&'a Fleet);
+
+impl<'a> Pgp<'a> {
+    fn new(fleet: &'a Fleet) -> Result<(Self, String)> {
+        let pgp = Self(fleet);
+        pgp.gpg(&[
+            "--batch",
+            "--passphrase",
+            "",
+            "--quick-gen-key",
+            "admin@example.org",
+            "default",
+            "default",
+            "never",
+        ])?;
+        let listed = String::from_utf8(pgp.gpg(&["--batch", "--with-colons", "--list-keys"])?)?;
+        let fingerprint = listed.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap_or_default();
+        Ok((pgp, fingerprint.trim_end_matches(':').to_owned()))
+    }
+
+    fn gpg(&self, arguments: &[&str]) -> Result<Vec<u8>> {
+        let home = self.0.path();
+        done(Command::new("gpg").args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", home).output()?)
+    }
+}
+
+impl Drop for Pgp<'_> {
+    fn drop(&mut self) {
+        let mut end = Command::new("gpgconf");
+        let _ = end
+            .args(["--kill", "gpg-agent"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.0.path())
+            .output();
+    }
+}
+
+#[test]
+fn what_sops_encrypted_for_pgp_is_set_once_and_a_key_besides_is_dropped_by_a_rekey() -> Result<()> {
+    let mut fleet = fleet("sops-nix")?;
+    let host = host(&mut fleet);
+    let (_agent, fingerprint) = Pgp::new(&fleet)?;
+    let key = fleet.key_file("web1");
+    let plain = fleet.path().join(".keys/plain");
+    fs::write(&plain, SECRET)?;
+    let seal = |readers: &[&str]| {
+        let arguments =
+            [&["-e"], readers, &["--input-type", "binary", "--output-type", "json", plain.to_str().unwrap()]];
+        done(sops(&fleet, &key, &arguments.concat())?)
+    };
+    // For nobody else: nobody here could open it.
+    let sealed = seal(&["--pgp", &fingerprint])?;
+    lay(&fleet, "env.sops", &sealed)?;
+    fleet.run(["adopt"])?.ends(1).says("it cannot be adopted: `env.sops`: the file has no age reader, only pgp");
+    let old = format!("secrets/{INSTANCE}/env.sops");
+    let value = done(sops(&fleet, &key, &["-d", "--input-type", "json", "--output-type", "binary", &old])?)?;
+    assert_eq!(value, SECRET.as_bytes());
+    fs::remove_dir_all(fleet.path().join("secrets"))?;
+    set(&fleet, &value)?.ends(0);
+    is_taken_over(&fleet)?;
+
+    // For the machine as well.
+    fs::remove_dir_all(fleet.path().join("secrets"))?;
+    lay(&fleet, "env.sops", &seal(&["--pgp", &fingerprint, "--age", &host])?)?;
+    fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/attic");
+    let with_pgp = |key| sops(&fleet, key, &["-d", "--input-type", "json", "--output-type", "binary", &old]);
+    let none = fleet.path().join(".keys/none");
+    assert_eq!(done(with_pgp(&none)?)?, SECRET.as_bytes());
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-readers", "rekey", "--all"])?.ends(0);
+    assert!(!with_pgp(&none)?.status.success());
+    is_taken_over(&fleet)
+}
+
 /// Whatever lies in a storage besides slices is another's: not shown, not pruned, not changed.
 fn leaves_alone(fleet: &Fleet, theirs: &[&str]) -> Result<()> {
     let ran = fleet.run(["prune", "--yes"])?.ends(0);

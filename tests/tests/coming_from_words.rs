@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use anyhow::Result;
@@ -150,5 +151,58 @@ fn words_of_agenix_and_agenix_rekey() -> Result<()> {
     // The machine is no reader of what it is not given.
     assert!(checkout.decrypt("web1", "secrets/per-machine/web1/password/text.age").is_err());
     assert_eq!(value(&checkout, "age.secrets.\"htpasswd/auth\".path")?, "/etc/auth");
+    Ok(())
+}
+
+#[test]
+fn octal_modes_are_what_chmod_makes_of_the_symbolic_ones() -> Result<()> {
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix("` |")?.split_once(" | `"));
+    let modes: Vec<(&str, &str)> = rows.filter(|(_, ours)| u32::from_str_radix(ours, 8).is_ok()).collect();
+    assert_eq!(modes.len(), 5, "{modes:?}");
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("secret");
+    fs::write(&file, "")?;
+    for (theirs, ours) in modes {
+        for symbolic in theirs.trim_end_matches('`').split("`, `") {
+            // As agenix makes it before.
+            fs::set_permissions(&file, PermissionsExt::from_mode(0o400))?;
+            assert!(Command::new("chmod").arg(symbolic).arg(&file).status()?.success());
+            let made = file.metadata()?.permissions().mode() & 0o7777;
+            assert_eq!(format!("{made:04o}"), ours, "{symbolic}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn old_secrets_stay_beside_new_ones_and_their_places_are_refused() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let settings = |more: &str| {
+        format!(
+            r#"artifacts.default.backend = "sops-nix";
+               artifacts.store.attic = {{ files.env = {{ }}; generator = pkgs.writers.writeBash "g" "echo x > $out/env"; }};
+               sops.secrets.old = {{ sopsFile = ./old.yaml; }}; age.secrets.old.file = ./old.age;
+               environment.etc.attic.text = config.sops.secrets."attic/env".path; {more}"#
+        )
+    };
+    let tools = "inputs.sops-nix.nixosModules.sops inputs.agenix.nixosModules.default";
+    machine(&checkout, tools, &settings(""))?;
+    checkout.write("old.yaml", "sealed")?;
+    checkout.write("old.age", "sealed")?;
+    checkout.run(&["generate"])?.ends(0).says("made per-machine/web1/attic");
+    for (attribute, path) in [
+        ("sops.secrets.old.path", "/run/secrets/old"),
+        ("age.secrets.old.path", "/run/agenix/old"),
+        ("environment.etc.attic.text", "/run/artifacts/attic/env"),
+        ("artifacts.store.attic.files.env.path", "/run/artifacts/attic/env"),
+    ] {
+        assert_eq!(value(&checkout, attribute)?, path, "{attribute}");
+    }
+    for place in ["/run/secrets/attic", "/run/agenix/attic"] {
+        let more = format!(r#"artifacts.store.attic.files.env.path = "{place}";"#);
+        machine(&checkout, tools, &settings(&more))?;
+        let ran = checkout.run(&["status"])?.ends(1);
+        ran.says(&format!("artifacts.store.attic.files.env.path: `{place}` is inside"));
+    }
     Ok(())
 }

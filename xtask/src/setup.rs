@@ -85,6 +85,12 @@ const TOOLS: &[Tool] = &[
         elsewhere: "nix profile install nixpkgs#procps",
     },
     Tool {
+        program: "gpg",
+        package: "gnupg",
+        what_for: "encrypts what is taken over from another tool",
+        elsewhere: "nix profile install nixpkgs#gnupg",
+    },
+    Tool {
         program: "perl",
         package: "perl",
         what_for: "a generator of the tests is written in it",
