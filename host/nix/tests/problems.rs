@@ -108,6 +108,10 @@ const FAULTS: &[(&str, &str)] = &[
         "artifacts.config.agenix.flakeStoreDir: the folder is not named `secrets`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name",
     ),
     (
+        "artifacts.root = lib.mkForce ./.; artifacts.config.agenix.flakeStoreDir = inputs.agenix;",
+        "artifacts.config.agenix.flakeStoreDir: it is the whole of a flake, so that the folder it is in is the Nix store; let the files be in a folder `secrets` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name its checkout with --root where it is another flake",
+    ),
+    (
         "artifacts.config.agenix.publicHostKey = lib.mkForce null;",
         "artifacts.config.agenix.publicHostKey: the machine's public key is not set, so nothing can be encrypted for it: set it, for artifacts.store.good",
     ),

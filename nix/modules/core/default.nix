@@ -34,6 +34,9 @@ let
     else
       "${config.home.username}@${machineArtifacts.target or (hostName machine "darwinConfigurations, as `<user>@<attribute>`")}";
 
+  # What a user inside a machine has from there, as a text.
+  inherited = option: otherwise: if kind == "home-manager" then "osConfig.artifacts.${option} or ${otherwise}" else otherwise;
+
   directoryDefault =
     if kind == "home-manager" then
       "${config.xdg.stateHome or "${config.home.homeDirectory}/.local/state"}/artifacts"
@@ -94,7 +97,7 @@ in
     root = mkOption {
       type = types.nullOr types.path;
       default = machineArtifacts.root or null;
-      defaultText = literalExpression "null";
+      defaultText = literalExpression (inherited "root" "null");
       description = ''
         The folder that holds the storages, usually the flake's own: set it once to `./.` in the flake's folder. Stored
         files are read from below it; the command writes to the same place in the checkout.
@@ -115,7 +118,7 @@ in
     backends = mkOption {
       type = types.attrsOf (types.submodule (import ./backend.nix { inherit lib; }));
       default = machineArtifacts.backends or { };
-      defaultText = literalExpression "{ }";
+      defaultText = literalExpression (inherited "backends" "{ }");
       description = "Registered backends. Bundled ones need no entry. All targets of a flake must agree.";
       example = literalExpression ''
         { vault.component = inputs.vault-backend.packages.x86_64-linux.default; }

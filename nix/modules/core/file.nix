@@ -98,7 +98,10 @@ in
       type = types.str;
       default = if config.secret || onTarget then "${cfg.directory}/${artifact.name}/${name}" else slices.storePath artifact public;
       defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
-      description = "Where the target finds it: what a service's configuration refers to.";
+      description = ''
+        Where the target finds it: what a service's configuration refers to. It is absolute; a user's may begin with
+        `''${XDG_RUNTIME_DIR}/`.
+      '';
       example = "/var/lib/attic/secrets/env";
     };
 
