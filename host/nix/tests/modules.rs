@@ -25,7 +25,8 @@ const INSTALLED: &str = r#"c: builtins.filter (tool: tool != null) [
   (if c.age.secrets == { } then null else "agenix") (if c.sops.secrets == { } then null else "sops-nix") ]"#;
 
 const STORE: &str = r#"artifacts.root = ./.;
-  artifacts.store.a = { backend = "agenix"; files.f = { }; }; artifacts.store.s = { backend = "sops-nix"; files.f = { }; };"#;
+  artifacts.store.a = { backend = "agenix"; files.f = { }; }; artifacts.store.s = { backend = "sops-nix"; files.f = { }; };
+  artifacts.store.d = { backend = "dummy"; files.f = { }; };"#;
 
 #[test]
 fn each_module_of_a_machine_works_alone_and_with_the_others() {
@@ -46,7 +47,28 @@ fn each_module_of_a_machine_works_alone_and_with_the_others() {
         for (name, _, installed) in IMPORTS {
             assert_eq!(bench.eval_json(&format!("{output}.{name}.config"), INSTALLED), json!(installed), "{name}");
         }
-        assert_eq!(bench.evaluate().spec.targets.len(), IMPORTS.len());
+        what_is_not_brought_is_told(&bench, modules);
+    }
+}
+
+/// An artifact of a backend whose module is not imported would never come onto the target.
+fn what_is_not_brought_is_told(bench: &Bench, modules: &str) {
+    let evaluation = bench.evaluate();
+    assert_eq!(evaluation.spec.targets.len(), IMPORTS.len());
+    let lacking = |artifact: &str, backend: &str| {
+        format!(
+            "artifacts.store.{artifact}.backend: no module here brings the files of `{backend}` onto the target; import artifacts.{modules}.{backend} as well"
+        )
+    };
+    for (name, _, installed) in IMPORTS {
+        let said = evaluation
+            .problems
+            .iter()
+            .filter(|one| one.target.as_str() == name && one.message.contains("no module here"));
+        let said: Vec<&str> = said.map(|one| one.message.as_str()).collect();
+        let expected = [("a", "agenix"), ("s", "sops-nix")].iter().filter(|(_, backend)| !installed.contains(backend));
+        let expected: Vec<String> = expected.map(|(artifact, backend)| lacking(artifact, backend)).collect();
+        assert_eq!(said, expected, "{name}");
     }
 }
 
@@ -70,7 +92,7 @@ fn each_module_of_a_user_works_alone_and_with_the_others() {
             "{name}"
         );
     }
-    assert_eq!(bench.evaluate().spec.targets.len(), IMPORTS.len());
+    what_is_not_brought_is_told(&bench, "homeModules");
 }
 
 #[test]

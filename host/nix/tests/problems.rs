@@ -305,8 +305,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../nix/FAULTS.md");
 fn page() -> String {
     let mut text = "# Faults that evaluation finds\n\nEach with a declaration that has it, beside what is right otherwise. Nix says it \
         when a system is built, after `artifacts: `,\nand `artifacts status` and `artifacts generate` repeat it. An unknown owner or group is a \
-        warning. That the declarations of a\nshared artifact differ is seen only across targets, so the command alone says it: `shared/ca: one (nixos) and two (nixos) declare it with\ndifferent files.secret: cert and none`. This page is generated \
-        from the tests.\n"
+        warning. That the declarations of a\nshared artifact differ is seen only across targets, so the command alone says it: `shared/ca: one (nixos) and two (nixos) declare it with\ndifferent files.secret: cert and none`.\nWhere one backend's module is imported alone, what another one stores is a fault, too: `artifacts.store.good.backend: no module here\nbrings the files of `agenix` onto the target; import artifacts.nixosModules.agenix as well`. This page is generated from the tests.\n"
         .to_owned();
     list(&mut text, FAULTS);
     text += "\n## Of a user\n\nThe same holds for a user under Home Manager, and this besides. Home Manager says it when it is built, at its activation.\n";

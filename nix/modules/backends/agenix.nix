@@ -81,6 +81,7 @@ in
 
   config = lib.mkMerge [
     {
+      artifacts.backendModules = [ "agenix" ];
       artifacts.problems =
         keys.problems
         ++ lib.optional (cfg.flakeStoreDir != null && baseNameOf cfg.flakeStoreDir != storage) (

@@ -121,6 +121,7 @@ in
 
   config = lib.mkMerge [
     {
+      artifacts.backendModules = [ "sops-nix" ];
       artifacts.problems =
         keys.problems ++ rsaOnly ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
     }

@@ -1,4 +1,7 @@
 # What artifacts needs on a macOS machine under nix-darwin, whatever its backends.
 {
-  imports = [ (import ../core "darwin") ];
+  imports = [
+    (import ../core "darwin")
+    ../backends/dummy.nix
+  ];
 }

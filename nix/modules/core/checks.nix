@@ -107,6 +107,10 @@ let
       here [ "backend" ]
         "`${artifact.backend}` is no backend here; use one of ${lib.concatStringsSep ", " backends}, or register it: artifacts.backends.${artifact.backend}.component = …;"
     )
+    ++ when (notBrought artifact) (
+      here [ "backend" ]
+        "no module here brings the files of `${artifact.backend}` onto the target; import artifacts.${output.${kind}}.${artifact.backend} as well"
+    )
     ++ lib.concatMap (
       name:
       when (name == artifact.name) (here [ "dependencies" ] "it depends on itself; remove `${name}`")
@@ -115,6 +119,18 @@ let
       )
     ) artifact.dependencies
     ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files);
+
+  # A bundled backend whose files something else than the target's own units brings there, and whose module is not imported here.
+  output = {
+    nixos = "nixosModules";
+    darwin = "darwinModules";
+    home-manager = "homeModules";
+  };
+  notBrought =
+    artifact:
+    lib.elem artifact.backend [ "agenix" "sops-nix" ]
+    && !(lib.elem artifact.backend cfg.backendModules || cfg.rendering ? ${artifact.backend})
+    && deployed artifact != [ ];
 
   ofFile =
     artifact: file:
@@ -238,6 +254,13 @@ in
       internal = true;
       default = [ ];
       description = "Faults of the declarations: `artifacts` (those that have it, by name; none when it is the target's), `message`, and `warning` if it is none that stops anything.";
+    };
+
+    backendModules = mkOption {
+      type = types.listOf types.str;
+      internal = true;
+      default = [ ];
+      description = "Backends whose module is imported; it says itself when it cannot bring their files onto the target.";
     };
 
     expected = mkOption {
