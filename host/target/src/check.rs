@@ -80,11 +80,11 @@ impl fmt::Display for Cause {
 
 /// Every file of an artifact that is not as declared; empty when it is complete.
 pub fn check(artifact: &Artifact, accounts: &mut Accounts) -> Vec<Fault> {
-    let fault = |(name, file): (&Name, &File)| {
+    let faults = artifact.files.iter().filter_map(|(name, file)| {
         let cause = file_fault(file, trace(Path::new(&file.path), |_, _| ()), accounts)?;
         Some(Fault { file: name.clone(), path: file.path.clone(), cause })
-    };
-    artifact.files.iter().filter_map(fault).collect()
+    });
+    faults.collect()
 }
 
 /// What is wrong with a file whose path led to `end`.
@@ -154,7 +154,7 @@ mod tests {
             bind_units: vec![],
             installers: vec![],
             on_target: false,
-            files: [(Name::new("f").unwrap(), file)].into(),
+            files: [(Name::new("f").unwrap(), Box::new(file))].into(),
         }
     }
 

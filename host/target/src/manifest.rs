@@ -37,8 +37,8 @@ pub struct Artifact {
     /// Whether they are made here.
     #[serde(default)]
     pub on_target: bool,
-    /// Its files.
-    pub files: BTreeMap<Name, File>,
+    /// Its files, boxed: a map makes room for eleven values at once, and there may be many maps.
+    pub files: BTreeMap<Name, Box<File>>,
 }
 
 /// One deployed file.

@@ -240,7 +240,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         let mut units = self.manager.show(&names)?;
         let consumers = loop {
             let consumers = consumers_in_trouble(manifest, &files.faults, &units);
-            if !self.show_more(&mut units, consumers.values().flatten().cloned().collect())? {
+            if !self.show_more(&mut units, &consumers.values().flatten().cloned().collect())? {
                 break consumers;
             }
         };
@@ -254,12 +254,12 @@ impl<'a, M: Manager> Watcher<'a, M> {
             Activity::Up | Activity::Moving => false,
         });
         let wanting = down.flat_map(|(_, unit)| unit.wanted_by.clone()).collect();
-        self.show_more(&mut units, wanting)?;
+        self.show_more(&mut units, &wanting)?;
         Ok(units)
     }
 
     /// Adds units; whether one of them was not there.
-    fn show_more(&self, units: &mut BTreeMap<String, Unit>, names: BTreeSet<String>) -> std::io::Result<bool> {
+    fn show_more(&self, units: &mut BTreeMap<String, Unit>, names: &BTreeSet<String>) -> std::io::Result<bool> {
         let new = names.iter().filter(|name| !units.contains_key(*name)).map(String::as_str).collect();
         let new = self.manager.show(&new)?;
         let any = !new.is_empty();
