@@ -43,6 +43,7 @@ let
         secret = flag true;
         deploy = flag true;
         neededFor = or' "services" (types.enum [ "services" "users" ]);
+        testValue = text;
         restartUnits = strings;
         reloadUnits = strings;
         exists = flag false;
