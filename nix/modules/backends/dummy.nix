@@ -19,10 +19,12 @@ let
   partly =
     artifact:
     let
-      without = lib.filter (file: file.testValue == null) (lib.attrValues artifact.files);
+      files = lib.attrValues artifact.files;
+      without = lib.filter (file: file.testValue == null) files;
+      name = (lib.head without).name;
     in
-    lib.optional (without != [ ] && lib.length without < lib.length (lib.attrValues artifact.files)) (
-      problem artifact "files.${lib.showOption [ (lib.head without).name ]}.testValue: it has none, and other files of the artifact have one; give it to each, or to none"
+    lib.optional (without != [ ] && lib.length without != lib.length files) (
+      problem artifact "files.${lib.showOption [ name ]}.testValue: it has none, and other files of the artifact have one; give it to each, or to none"
     );
 
   # Why nothing here would make them.
@@ -35,7 +37,7 @@ let
       null;
   unmade =
     artifact:
-    lib.optional (noUnits != null && artifact.backend == "dummy") (
+    lib.optional (artifact.backend == "dummy") (
       problem artifact "backend: `dummy` has files made by units of systemd, and ${noUnits}; use another backend here"
     );
 in
@@ -53,7 +55,7 @@ in
     example = true;
   };
 
-  config.artifacts.problems = lib.concatMap (artifact: guarded (partly artifact ++ unmade artifact)) (
-    lib.attrValues cfg.store
-  );
+  config.artifacts.problems = lib.concatMap (
+    artifact: guarded (partly artifact ++ lib.optionals (noUnits != null) (unmade artifact))
+  ) (lib.attrValues cfg.store);
 }

@@ -55,6 +55,7 @@ let
             "users"
           ]
         );
+        testValue = text;
         restartUnits = strings;
         reloadUnits = strings;
         exists = flag false;

@@ -33,6 +33,7 @@ let
       options.warnings = of (lib.types.listOf lib.types.raw);
       options.age.secrets = of (lib.types.attrsOf lib.types.raw);
       options.age.identityPaths = of (lib.types.listOf lib.types.str);
+      options.age.secretsDir = lib.mkOption { default = "/run/agenix"; };
     };
 
   machine =
