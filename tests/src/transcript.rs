@@ -161,8 +161,7 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
 fn is_progress(line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
-        ["making" | "rekeyed", _] => true,
-        ["made", _, _, "of", _] => true,
+        ["making" | "rekeyed", _] | ["made", _, _, "of", _] => true,
         _ => line.starts_with("public files were made"),
     }
 }

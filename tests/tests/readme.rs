@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 const YES: &[(&str, &str)] = &[("[y/N]", "y")];
 
+/// Tells what was seen.
+type Story = fn() -> Result<String>;
+
 /// One machine, `web1`, with these artifacts and an admin.
 fn fleet(artifacts: &dyn Fn(&Fleet) -> Result<Value>) -> Result<(Fleet, Transcript)> {
     let fleet = Fleet::new()?;
@@ -260,7 +263,7 @@ fn sessions(markdown: &str) -> Vec<&str> {
 #[test]
 fn the_readme_shows_what_a_person_sees() -> Result<()> {
     let mut told = Transcript::default();
-    let stories: [(&str, fn() -> Result<String>); 9] = [
+    let stories: [(&str, Story); 9] = [
         ("the first day", first_day),
         ("changed by sops", changed_by_sops),
         ("made from another", made_from_another),

@@ -28,7 +28,7 @@ pub fn run() -> Result<()> {
 /// Takes the program as it was built through the main job.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run()`].
 pub fn show() -> Result<()> {
     Demo::new(project::program())?.show()?;
     println!("\nAll of it holds: what age and sops decrypt is what was made, and a second run had nothing left to do.");

@@ -39,14 +39,14 @@ pub fn explain(run: &Run, global: &Global, report: &mut Report) {
         std::thread::scope(|scope| {
             for row in some {
                 let (flake, spec) = (&flake, run.spec());
-                scope.spawn(move || match reason(flake, spec, &row.name) {
-                    Some(why) => match why.split_once(AWAITED) {
+                scope.spawn(move || {
+                    let Some(why) = reason(flake, spec, &row.name) else { return };
+                    match why.split_once(AWAITED) {
                         Some((what, command)) => {
                             row.notes.push(format!("it waits: {what}{AWAITED} `{}`", command.trim()));
                         }
                         None => row.state = State::Error(why),
-                    },
-                    None => {}
+                    }
                 });
             }
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use artifacts_flow::{Consent, Plaintext, Rooms, Survey, Writers, Writing, unsettable};
 use artifacts_plan::Instance;
-use artifacts_report::{Done, Failure, FileChange, Report};
+use artifacts_report::{Done, Failure, Report};
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
 
@@ -111,7 +111,9 @@ impl<'a> Setting<'a> {
         let gone: Vec<String> = others.flat_map(|others| others.gone).collect();
         let changes = artifacts_flow::set(rooms, instance, survey, consent, writers, file, value)?;
         let name = instance.name.to_string();
-        changes.iter().for_each(|change: &FileChange| self.output.painted(&change.diff(&name)));
+        for change in &changes {
+            self.output.painted(&change.diff(&name));
+        }
         writing::tell_git(self.run, &self.writers, self.output);
         let survey = artifacts_flow::survey(rooms, &self.run.instances, &only(self.instance));
         let mut report = self.run.rows(std::iter::once(self.instance), &survey);

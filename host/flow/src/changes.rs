@@ -149,20 +149,20 @@ impl Lying {
         secret: BTreeMap<String, Option<BTreeSet<String>>>,
         stored: impl Iterator<Item = (&'a str, u64)>,
     ) -> Self {
-        let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
         for (name, size) in stored {
             let bears = |file: &&String| {
                 name.strip_prefix(file.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             };
             if let Some(file) = secret.keys().filter(bears).max_by_key(|file| file.len()) {
-                *sizes.entry(file).or_default() += size;
+                *sizes.entry(file.clone()).or_default() += size;
             }
         }
-        let side = |(file, readers): (&String, &Option<BTreeSet<String>>)| {
-            let size = sizes.get(file.as_str()).copied();
-            (file.clone(), Side::Secret { size, given: None, readers: readers.clone() })
+        let side = |(file, readers): (String, Option<BTreeSet<String>>)| {
+            let size = sizes.get(&file).copied();
+            (file, Side::Secret { size, given: None, readers })
         };
-        Self { files: secret.iter().map(side).collect() }
+        Self { files: secret.into_iter().map(side).collect() }
     }
 
     fn with_public(mut self, public: Files) -> Self {
@@ -181,8 +181,7 @@ mod tests {
         let stored = [("key.age", 1), ("key.pub.age", 2), ("keys", 4), ("secrets.json", 8)];
         let lying = Lying::of(secret.into_iter().collect(), stored.into_iter());
         let size = |file: &str| match &lying.files[file] {
-            Side::Secret { size, .. } => *size,
-            Side::Public { size, .. } => *size,
+            Side::Secret { size, .. } | Side::Public { size, .. } => *size,
         };
         assert_eq!([size("key"), size("key.pub"), size("other")], [Some(1), Some(2), None]);
     }

@@ -105,7 +105,7 @@ impl FileChange {
             let what = if self.before.as_ref().is_some_and(Side::is_secret) { "secret" } else { "public file" };
             return format!("{}: goes, since it is no declared {what} any more", self.file);
         };
-        let parts = [self.kind(after), self.readers(after), self.size(after)];
+        let parts = [Some(self.kind(after)), self.readers(after), self.size(after)];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         format!("{}: {}", self.file, parts.join(", "))
     }
@@ -116,10 +116,10 @@ impl FileChange {
         all.after.as_ref().map(|_| all.line())
     }
 
-    fn kind(&self, after: &Side) -> Option<String> {
+    fn kind(&self, after: &Side) -> String {
         let word = |side: &Side| if side.is_secret() { "secret" } else { "public" };
         let before = self.before.as_ref().map(word).filter(|before| *before != word(after));
-        Some(before.map_or_else(|| word(after).to_owned(), |before| format!("{before} -> {}", word(after))))
+        before.map_or_else(|| word(after).to_owned(), |before| format!("{before} -> {}", word(after)))
     }
 
     fn readers(&self, after: &Side) -> Option<String> {

@@ -10,6 +10,9 @@ pub fn shell_word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::process::Command;
+
     use super::shell_word;
 
     #[test]
@@ -17,7 +20,7 @@ mod tests {
         assert_eq!(shell_word("per-user/alice@laptop/c++_1.0"), "per-user/alice@laptop/c++_1.0");
         for text in ["two words", "$HOME", "`id`", "it's", "a;b", "", "'", "\\"] {
             let script = format!("printf %s {}", shell_word(text));
-            let said = std::process::Command::new("sh").arg("-c").arg(script).output().expect("a shell");
+            let said = Command::new("sh").arg("-c").arg(script).output().unwrap();
             assert_eq!(String::from_utf8_lossy(&said.stdout), text);
         }
     }
