@@ -141,7 +141,8 @@
           description = "Two machines and a user with secrets of their own and one that they share";
           welcomeText = ''
             In `flake.nix`, give the input `artifacts` its address; in `keys.nix`, put your own public keys (`ssh-keyscan HOST`,
-            `age-keygen -y FILE`). Nix sees what git knows: `git init && git add .`. Then:
+            `age-keygen -y FILE`). Nix sees what git knows: `git init && git add .`. Then, with artifacts in `PATH` or as
+            `nix run ADDRESS#artifacts -- status`:
 
                 artifacts status
                 artifacts generate
@@ -151,7 +152,8 @@
           path = ./nix/templates/backend;
           description = "A backend: a WebAssembly component that stores artifacts";
           welcomeText = ''
-            In `flake.nix` and `Cargo.toml`, give artifacts its address. Then, in `nix develop`:
+            In `flake.nix` and `Cargo.toml`, give artifacts its address. In a git checkout, Nix sees what git knows: `git add .`.
+            Then, in `nix develop`:
 
                 cargo build --release --target wasm32-wasip2
                 artifacts backend inspect target/wasm32-wasip2/release/mine.wasm

@@ -150,7 +150,9 @@ fn part(key: &mut Sha256, text: &OsStr) {
 fn list<'a>(key: &mut Sha256, texts: impl Iterator<Item = &'a OsString>) {
     let texts: Vec<&OsString> = texts.collect();
     key.update((texts.len() as u64).to_le_bytes());
-    texts.into_iter().for_each(|text| part(key, text));
+    for text in texts {
+        part(key, text);
+    }
 }
 
 impl Metadata {

@@ -28,7 +28,7 @@
         system: (pkgsFor system).rust-bin.stable.latest.default.override { targets = [ "wasm32-wasip2" ]; };
     in
     {
-      # `nix build` needs a Cargo.lock: run `cargo generate-lockfile` once, in `nix develop`.
+      # `nix build` needs a Cargo.lock: run `cargo generate-lockfile` once, in `nix develop`, and in a git checkout `git add` it.
       packages = lib.genAttrs systems (
         system:
         let
