@@ -233,7 +233,8 @@ let
       own = filter (one: attempt true (!(one.shared or false))) (attrValues store);
       readByName =
         one:
-        (artifacts.rendering or { }) ? ${one.backend} || builtins.any (file: !file.secret) (attrValues one.files);
+        (artifacts.rendering or { }) ? ${one.backend}
+        || builtins.any (file: !file.secret) (attrValues one.files);
       matters = builtins.any (one: attempt true (readByName one)) own;
     in
     if named != name && matters then
@@ -260,8 +261,13 @@ let
               in
               if !problems then
                 [ ]
-              else if list.success then map (one: attempt untold (plain one)) list.value else [ untold ];
-            artifacts = mapAttrs (key: declared: artifact key declared (generators.${key} or declared).generator) store;
+              else if list.success then
+                map (one: attempt untold (plain one)) list.value
+              else
+                [ untold ];
+            artifacts = mapAttrs (
+              key: declared: artifact key declared (generators.${key} or declared).generator
+            ) store;
           }
         ];
       };
@@ -299,8 +305,7 @@ let
     else
       extended;
 
-  usersOf =
-    from: if from ? options.home-manager.users then from.config.home-manager.users else { };
+  usersOf = from: if from ? options.home-manager.users then from.config.home-manager.users else { };
 
   itself =
     if own && isTarget configuration then

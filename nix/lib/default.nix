@@ -55,7 +55,9 @@ in
     {
       schema = 1;
       root = agreed "artifacts.root" (spec: spec.root) specs;
-      backends = mapAttrs (name: _: agreed "artifacts.backends.${name}" (spec: spec.backends.${name} or null) specs) names;
+      backends = mapAttrs (
+        name: _: agreed "artifacts.backends.${name}" (spec: spec.backends.${name} or null) specs
+      ) names;
       targets = concatMap (spec: spec.targets) specs;
     };
 

@@ -20,7 +20,11 @@
       keys = import ./keys.nix;
 
       machine =
-        { name, address, peer }:
+        {
+          name,
+          address,
+          peer,
+        }:
         nixpkgs.lib.nixosSystem {
           specialArgs.peer = self.nixosConfigurations.${peer};
           modules = [

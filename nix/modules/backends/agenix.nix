@@ -33,7 +33,8 @@ let
   # A flake's top folder, as an input is: what it is in is the store itself.
   isTop = dirOf (toString cfg.flakeStoreDir) == builtins.storeDir;
   storage = slices.storage "agenix";
-  otherStorage = "artifacts.config.agenix.flakeStoreDir: "
+  otherStorage =
+    "artifacts.config.agenix.flakeStoreDir: "
     + (
       if isTop then
         "it is the whole of a flake, so that the folder it is in is the Nix store; let the files be in a folder `${storage}` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name its checkout with --root where it is another flake"

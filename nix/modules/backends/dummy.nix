@@ -7,7 +7,13 @@
 let
   cfg = config.artifacts;
   inherit (cfg._lib) kind guarded;
-  label = artifact: lib.showOption [ "artifacts" "store" artifact.name ];
+  label =
+    artifact:
+    lib.showOption [
+      "artifacts"
+      "store"
+      artifact.name
+    ];
 
   problem = artifact: text: {
     artifacts = [ artifact.name ];

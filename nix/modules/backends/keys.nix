@@ -20,16 +20,19 @@ let
   mine = lib.filter (artifact: artifact.backend == backend) (lib.attrValues config.artifacts.store);
   # Those whose backend can be told: faults are looked for in these, since one that throws must not hide those of the others.
   # Whatever brings files onto the target reads `mine`, and throws.
-  certain = lib.filter (
-    artifact: (builtins.tryEval (artifact.backend == backend)).value
-  ) (lib.attrValues config.artifacts.store);
+  certain = lib.filter (artifact: (builtins.tryEval (artifact.backend == backend)).value) (
+    lib.attrValues config.artifacts.store
+  );
   ofEach = find: lib.concatMap (artifact: slices.guarded (find artifact)) certain;
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
   forTarget = lib.filter (artifact: (builtins.tryEval (deployed artifact != [ ])).value) certain;
 
   unreadable =
     key:
-    problem (map (artifact: artifact.name) forTarget) "${option}.${key}, so nothing can be encrypted for it: set it, for ${lib.concatMapStringsSep ", " label forTarget}";
+    problem (map (artifact: artifact.name) forTarget)
+      "${option}.${key}, so nothing can be encrypted for it: set it, for ${
+        lib.concatMapStringsSep ", " label forTarget
+      }";
   noTargetKey =
     lib.optional (hasHostKey && cfg.publicHostKey == null && forTarget != [ ]) (
       unreadable "publicHostKey: the machine's public key is not set"
@@ -42,7 +45,14 @@ let
     artifact:
     map (
       file:
-      problem [ artifact.name ] "${optionOf artifact [ "files" file.name "deploy" ]}: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
+      problem [ artifact.name ]
+        "${
+          optionOf artifact [
+            "files"
+            file.name
+            "deploy"
+          ]
+        }: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
     ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
 
   hasHostKey = slices.kind != "home-manager";
@@ -52,9 +62,14 @@ let
     darwin = "darwinModules";
     home-manager = "homeManagerModules";
   };
-  noTool = lib.optional (!imported && !(config.artifacts.rendering ? ${backend}) && forTarget != [ ]) (
-    problem (map (artifact: artifact.name) forTarget) "${option}: ${tool} is not imported here, so nothing brings its files onto the target: import ${tool}.${output.${slices.kind}}.${module}, for ${lib.concatMapStringsSep ", " label forTarget}"
-  );
+  noTool =
+    lib.optional (!imported && !(config.artifacts.rendering ? ${backend}) && forTarget != [ ])
+      (
+        problem (map (artifact: artifact.name) forTarget)
+          "${option}: ${tool} is not imported here, so nothing brings its files onto the target: import ${tool}.${output.${slices.kind}}.${module}, for ${
+            lib.concatMapStringsSep ", " label forTarget
+          }"
+      );
 in
 {
   inherit
@@ -113,7 +128,10 @@ in
     render:
     lib.listToAttrs (
       lib.concatMap (
-        artifact: map (file: lib.nameValuePair "${artifact.name}/${file.name}" (render artifact file)) (deployed artifact)
+        artifact:
+        map (file: lib.nameValuePair "${artifact.name}/${file.name}" (render artifact file)) (
+          deployed artifact
+        )
       ) mine
     );
 }

@@ -30,7 +30,12 @@ let
       below = slices.belowRuntime path;
       plain = builtins.replaceStrings [ "%" ] [ "%%" ];
     in
-    if onMachine then path else if below == null then plain path else "%r/${plain below}";
+    if onMachine then
+      path
+    else if below == null then
+      plain path
+    else
+      "%r/${plain below}";
 
   # It looks names up, and takes numbers apart from them; older versions take none.
   isNumber = value: builtins.match "[0-9]+" value != null;
@@ -48,10 +53,24 @@ let
     };
   numbered =
     artifact: file:
-    map (
-      field:
-      keys.problem [ artifact.name ] "${keys.optionOf artifact [ "files" file.name field ]}: `${file.${field}}`: this version of sops-nix takes no numbers; write a name, or take a newer sops-nix"
-    ) (lib.filter (field: isNumber file.${field}) [ "owner" "group" ]);
+    map
+      (
+        field:
+        keys.problem [ artifact.name ]
+          "${
+            keys.optionOf artifact [
+              "files"
+              file.name
+              field
+            ]
+          }: `${file.${field}}`: this version of sops-nix takes no numbers; write a name, or take a newer sops-nix"
+      )
+      (
+        lib.filter (field: isNumber file.${field}) [
+          "owner"
+          "group"
+        ]
+      );
   numbers =
     artifact:
     lib.optionals (onMachine && options ? sops && !takesNumbers) (
@@ -78,9 +97,12 @@ let
   rsa = lib.hasPrefix "ssh-rsa ";
   useless =
     key:
-    keys.problem [ ] "artifacts.config.sops-nix.${key}: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient";
+    keys.problem [ ]
+      "artifacts.config.sops-nix.${key}: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient";
   rsaOnly =
-    lib.optional (onMachine && cfg.publicHostKey != null && rsa cfg.publicHostKey) (useless "publicHostKey")
+    lib.optional (onMachine && cfg.publicHostKey != null && rsa cfg.publicHostKey) (
+      useless "publicHostKey"
+    )
     ++ lib.optional (!onMachine && cfg.publicUserKeys != [ ] && lib.all rsa cfg.publicUserKeys) (
       useless "publicUserKeys"
     );
@@ -88,21 +110,52 @@ let
   # sops-nix installs these before there are users, and says so without naming ours.
   early =
     artifact:
-    map (
-      file:
-      keys.problem [ artifact.name ] "${keys.optionOf artifact [ "files" file.name "owner" ]}: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
-    ) (lib.filter (file: file.neededFor == "users" && (file.owner or "root" != "root" || file.group or slices.rootGroup != slices.rootGroup)) (keys.deployed artifact));
+    map
+      (
+        file:
+        keys.problem [ artifact.name ]
+          "${
+            keys.optionOf artifact [
+              "files"
+              file.name
+              "owner"
+            ]
+          }: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
+      )
+      (
+        lib.filter (
+          file:
+          file.neededFor == "users"
+          && (file.owner or "root" != "root" || file.group or slices.rootGroup != slices.rootGroup)
+        ) (keys.deployed artifact)
+      );
 
   reserved =
     artifact:
-    map (
-      file:
-      keys.problem [ artifact.name ] "${keys.optionOf artifact [ "files" file.name ]}: a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
-    ) (
-      lib.filter (
-        file: cfg.format != "binary" && (lib.elem file.name [ "sops" "<<" ] || lib.hasSuffix "_unencrypted" file.name)
-      ) (keys.deployed artifact)
-    );
+    map
+      (
+        file:
+        keys.problem [ artifact.name ]
+          "${
+            keys.optionOf artifact [
+              "files"
+              file.name
+            ]
+          }: a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+      )
+      (
+        lib.filter (
+          file:
+          cfg.format != "binary"
+          && (
+            lib.elem file.name [
+              "sops"
+              "<<"
+            ]
+            || lib.hasSuffix "_unencrypted" file.name
+          )
+        ) (keys.deployed artifact)
+      );
 in
 {
   options.artifacts.config.sops-nix = keys.options // {
@@ -126,7 +179,9 @@ in
     {
       artifacts.backendModules = [ "sops-nix" ];
       artifacts.problems =
-        keys.problems ++ rsaOnly ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
+        keys.problems
+        ++ rsaOnly
+        ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
     }
     (lib.optionalAttrs (options ? sops) {
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {

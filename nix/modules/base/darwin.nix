@@ -2,6 +2,5 @@
 {
   imports = [
     (import ../core "darwin")
-    ../backends/dummy.nix
   ];
 }

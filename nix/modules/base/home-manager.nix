@@ -2,7 +2,6 @@
 {
   imports = [
     (import ../core "home-manager")
-    ../backends/dummy.nix
     ../units/home-manager.nix
   ];
 }

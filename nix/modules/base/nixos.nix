@@ -2,7 +2,6 @@
 {
   imports = [
     (import ../core "nixos")
-    ../backends/dummy.nix
     ../units/nixos.nix
   ];
 }

@@ -7,7 +7,9 @@ in
 {
   options = {
     component = mkOption {
-      type = types.either (types.addCheck types.package builtins.isAttrs) (types.either types.path types.str);
+      type = types.either (types.addCheck types.package builtins.isAttrs) (
+        types.either types.path types.str
+      );
       default = "builtin:${name}";
       defaultText = literalExpression ''"builtin:<name>"'';
       description = "Its WebAssembly component: a derivation, a file, or `builtin:<name>` for a bundled one.";

@@ -80,7 +80,9 @@ let
     artifact: path: name:
     when (unsafe name) (
       problem artifact path
-        "`${builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ] name}` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`"
+        "`${
+          builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ] name
+        }` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`"
     );
 
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
@@ -88,17 +90,27 @@ let
   ofArtifact =
     artifact:
     let
-      at = path: [
-        "store"
-        artifact.name
-      ]
-      ++ path;
+      at =
+        path:
+        [
+          "store"
+          artifact.name
+        ]
+        ++ path;
       here = path: problem artifact (at path);
     in
     badName artifact (at [ ]) artifact.name
-    ++ lib.concatMap (prompt: badName artifact (at [ "prompts" prompt ]) prompt) (lib.attrNames artifact.prompts)
+    ++ lib.concatMap (
+      prompt:
+      badName artifact (at [
+        "prompts"
+        prompt
+      ]) prompt
+    ) (lib.attrNames artifact.prompts)
     ++ when (artifact.files == { }) (
-      here [ "files" ] "it has no files; declare at least one, as in: ${option (at [ "files" ])}.password = { };"
+      here [
+        "files"
+      ] "it has no files; declare at least one, as in: ${option (at [ "files" ])}.password = { };"
     )
     ++ when (artifact.generator == null) (
       here [ "generator" ] "it has no generator; set the program that makes its files in $out"
@@ -115,7 +127,8 @@ let
       name:
       when (name == artifact.name) (here [ "dependencies" ] "it depends on itself; remove `${name}`")
       ++ when (!cfg.store ? ${name}) (
-        here [ "dependencies" ] "there is no artifact `${name}` on this target; declare artifacts.store.${name} here as well, or remove it"
+        here [ "dependencies" ]
+          "there is no artifact `${name}` on this target; declare artifacts.store.${name} here as well, or remove it"
       )
     ) artifact.dependencies
     ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files);
@@ -128,20 +141,25 @@ let
   };
   notBrought =
     artifact:
-    lib.elem artifact.backend [ "agenix" "sops-nix" ]
+    lib.elem artifact.backend [
+      "agenix"
+      "sops-nix"
+    ]
     && !(lib.elem artifact.backend cfg.backendModules || cfg.rendering ? ${artifact.backend})
     && deployed artifact != [ ];
 
   ofFile =
     artifact: file:
     let
-      at = path: [
-        "store"
-        artifact.name
-        "files"
-        file.name
-      ]
-      ++ path;
+      at =
+        path:
+        [
+          "store"
+          artifact.name
+          "files"
+          file.name
+        ]
+        ++ path;
       here = path: problem artifact (at path);
       path = cfg._lib.spelled file.path;
       folder = foreignOf path;
@@ -151,12 +169,17 @@ let
     badName artifact (at [ ]) file.name
     ++ lib.optionals (file.secret && file.deploy) (
       when (builtins.match "[0-7]{1,4}" file.mode == null) (
-        here [ "mode" ] "`${file.mode}` is no octal number, which is all that every backend takes; write it as `0400`"
+        here [
+          "mode"
+        ] "`${file.mode}` is no octal number, which is all that every backend takes; write it as `0400`"
       )
       ++ when (!absolute) (
-        here [ "path" ] "`${file.path}` is no absolute path; write it from the root on, as in `${cfg.directory}/${artifact.name}/${file.name}`"
+        here [ "path" ]
+          "`${file.path}` is no absolute path; write it from the root on, as in `${cfg.directory}/${artifact.name}/${file.name}`"
       )
-      ++ when (folder != null) (here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place")
+      ++ when (folder != null) (
+        here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place"
+      )
       ++ when (file.neededFor != "services" && !lib.elem file.neededFor served) (
         here [ "neededFor" ]
           "the backend `${artifact.backend}` does not bring files onto this target before ${file.neededFor} are made; leave it at \"services\", or use a backend that does"
@@ -206,15 +229,13 @@ let
         first = lib.head same;
       in
       when (lib.length same > 1) (
-        problem first.artifact
-          [
-            "store"
-            first.artifact.name
-            "files"
-            first.name
-            "path"
-          ]
-          "`${first.path}` is the path of ${lib.concatMapStringsSep " and " label same}; give each its own"
+        problem first.artifact [
+          "store"
+          first.artifact.name
+          "files"
+          first.name
+          "path"
+        ] "`${first.path}` is the path of ${lib.concatMapStringsSep " and " label same}; give each its own"
         // {
           artifacts = lib.unique (map (one: one.artifact.name) same);
         }
@@ -231,7 +252,8 @@ let
     lib.any (artifact: (builtins.tryEval (isPublic artifact && !madeHere artifact)).value) artifacts
     || (builtins.tryEval (cfg.expected != [ ])).value;
   noRoot = lib.optional (cfg.root == null && reads) (
-    cfg._lib.problem [ ] "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own folder"
+    cfg._lib.problem [ ]
+      "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own folder"
   );
 
   missing = lib.optionals (cfg.root != null) (
@@ -272,7 +294,10 @@ in
   };
 
   config = lib.mkMerge [
-    { artifacts.problems = lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ samePath ++ noRoot; }
+    {
+      artifacts.problems =
+        lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ samePath ++ noRoot;
+    }
     # Home Manager evaluates a standalone user's assertions before it gives any of the configuration away. So where assertions are,
     # missing files could never be made: its activation is what only a build looks at.
     (

@@ -24,7 +24,14 @@ let
     else
       throw "artifacts: networking.hostName is not set, so this configuration does not know its own name: set artifacts.target to its attribute in ${output}";
 
-  slices = import ./slices.nix { inherit lib kind config options; };
+  slices = import ./slices.nix {
+    inherit
+      lib
+      kind
+      config
+      options
+      ;
+  };
 
   targetDefault =
     if kind != "home-manager" then
@@ -32,10 +39,14 @@ let
     else if machine == null then
       config.home.username
     else
-      "${config.home.username}@${machineArtifacts.target or (hostName machine "darwinConfigurations, as `<user>@<attribute>`")}";
+      "${config.home.username}@${
+        machineArtifacts.target or (hostName machine "darwinConfigurations, as `<user>@<attribute>`")
+      }";
 
   # What a user inside a machine has from there, as a text.
-  inherited = option: otherwise: if kind == "home-manager" then "osConfig.artifacts.${option} or ${otherwise}" else otherwise;
+  inherited =
+    option: otherwise:
+    if kind == "home-manager" then "osConfig.artifacts.${option} or ${otherwise}" else otherwise;
 
   directoryDefault =
     if kind == "home-manager" then
@@ -52,7 +63,18 @@ in
 
   options.artifacts = {
     store = mkOption {
-      type = types.attrsOf (types.submodule (import ./artifact.nix { inherit lib kind cfg slices; }));
+      type = types.attrsOf (
+        types.submodule (
+          import ./artifact.nix {
+            inherit
+              lib
+              kind
+              cfg
+              slices
+              ;
+          }
+        )
+      );
       default = { };
       description = "What this target has: named sets of files, each with its prompts and its generator.";
       example = literalExpression ''

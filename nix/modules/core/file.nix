@@ -116,7 +116,11 @@ in
 
     path = mkOption {
       type = types.str;
-      default = if config.secret || onTarget then "${cfg.directory}/${artifact.name}/${name}" else slices.storePath artifact public;
+      default =
+        if config.secret || onTarget then
+          "${cfg.directory}/${artifact.name}/${name}"
+        else
+          slices.storePath artifact public;
       defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
       description = ''
         Where the target finds it: what a service's configuration refers to. It is absolute; a user's may begin with

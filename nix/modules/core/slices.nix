@@ -65,7 +65,16 @@ rec {
     if below == null then path else "\${XDG_RUNTIME_DIR}/${below}";
 
   # How a person writes an option of an artifact.
-  optionOf = artifact: path: lib.showOption ([ "artifacts" "store" artifact.name ] ++ path);
+  optionOf =
+    artifact: path:
+    lib.showOption (
+      [
+        "artifacts"
+        "store"
+        artifact.name
+      ]
+      ++ path
+    );
 
   # A fault of these artifacts, by name; of the target when there are none.
   problem = artifacts: message: {
@@ -92,7 +101,11 @@ rec {
         groups = rootGroup;
       };
     in
-    name: !declared || name == always.${table} || config.users.${table} ? ${name} || builtins.match "[0-9]+" name != null;
+    name:
+    !declared
+    || name == always.${table}
+    || config.users.${table} ? ${name}
+    || builtins.match "[0-9]+" name != null;
 
   missing =
     artifact: name:
@@ -101,7 +114,14 @@ rec {
   made =
     artifact: file:
     throw "artifacts: ${artifact.instance}: `${file.name}` is made on the target (${artifact.backend}), so Nix cannot read it; give ${
-      lib.showOption [ "artifacts" "store" artifact.name "files" file.name "testValue" ]
+      lib.showOption [
+        "artifacts"
+        "store"
+        artifact.name
+        "files"
+        file.name
+        "testValue"
+      ]
     } to it, or read it there: ${file.path}";
 
   # One stored file as a store path of its own, so that other commits leave it, and the systems that have it, alone.

@@ -30,7 +30,9 @@ let
     };
 
   # What is made here before there are users, with all that it is made of.
-  neededFor = what: artifact: lib.any (file: file.deploy && file.neededFor == what) (lib.attrValues artifact.files);
+  neededFor =
+    what: artifact:
+    lib.any (file: file.deploy && file.neededFor == what) (lib.attrValues artifact.files);
   madeHere = artifact: cfg.installers.${artifact.backend}.onTarget or false;
   early = map (one: one.key) (
     lib.genericClosure {
@@ -116,7 +118,8 @@ rec {
   };
 
   # What changes when an artifact has to be made or placed anew. Another generator is no reason.
-  changes = one: builtins.hashString "sha256" (builtins.toJSON (removeAttrs (declaration one) [ "generator" ]));
+  changes =
+    one: builtins.hashString "sha256" (builtins.toJSON (removeAttrs (declaration one) [ "generator" ]));
 
   # How long a look at files may take, in seconds.
   glance = 30;
@@ -125,36 +128,38 @@ rec {
   patience = one: if one.artifact.timeout == null then 300 else 2 * one.artifact.timeout + 60;
 
   # The spec of what is made here.
-  spec = kind: builtins.toJSON {
-    schema = 1;
-    backends = lib.mapAttrs (
-      _: backend:
-      plain {
-        inherit (backend)
-          sha256
-          storage
-          grants
-          limits
-          ;
-        component = "${backend.component}";
-      }
-    ) (lib.filterAttrs (name: _: cfg.installers.${name}.onTarget or false) cfg.backends);
-    targets = [
-      {
-        inherit kind;
-        name = cfg.target;
-        inherit (cfg) system;
-        config = lib.mapAttrs (_: plain) (
-          lib.filterAttrs (name: _: cfg.installers.${name}.onTarget or false) cfg.config
-        );
-        artifacts = lib.listToAttrs (
-          map (one: lib.nameValuePair one.artifact.name (declaration one)) (
-            lib.filter (one: one.onTarget || lib.elem one.artifact.name needed) artifacts
-          )
-        );
-      }
-    ];
-  };
+  spec =
+    kind:
+    builtins.toJSON {
+      schema = 1;
+      backends = lib.mapAttrs (
+        _: backend:
+        plain {
+          inherit (backend)
+            sha256
+            storage
+            grants
+            limits
+            ;
+          component = "${backend.component}";
+        }
+      ) (lib.filterAttrs (name: _: cfg.installers.${name}.onTarget or false) cfg.backends);
+      targets = [
+        {
+          inherit kind;
+          name = cfg.target;
+          inherit (cfg) system;
+          config = lib.mapAttrs (_: plain) (
+            lib.filterAttrs (name: _: cfg.installers.${name}.onTarget or false) cfg.config
+          );
+          artifacts = lib.listToAttrs (
+            map (one: lib.nameValuePair one.artifact.name (declaration one)) (
+              lib.filter (one: one.onTarget || lib.elem one.artifact.name needed) artifacts
+            )
+          );
+        }
+      ];
+    };
 
   # The artifacts' units that each bound unit is bound to.
   bound = lib.foldAttrs (unit: units: [ unit ] ++ units) [ ] (
@@ -194,7 +199,12 @@ rec {
         map (unit: {
           artifacts = [ one.artifact.name ];
           message = "${
-            lib.showOption [ "artifacts" "store" one.artifact.name "bindUnits" ]
+            lib.showOption [
+              "artifacts"
+              "store"
+              one.artifact.name
+              "bindUnits"
+            ]
           }: `${unit}` is a mount, which is bound where it is declared: ${remedy one.unit}";
           warning = false;
         }) (lib.filter isMount one.artifact.bindUnits)
@@ -219,7 +229,8 @@ rec {
   # systemd acts on each unit by its name: it can neither be asked for a template nor told of a pattern.
   whole =
     unit:
-    builtins.match "[a-zA-Z0-9:_.@\\-]+\\.(service|socket|target|timer|path|slice|mount|automount|swap|scope)" unit != null
+    builtins.match "[a-zA-Z0-9:_.@\\-]+\\.(service|socket|target|timer|path|slice|mount|automount|swap|scope)" unit
+    != null
     && !template unit;
   template = unit: builtins.match "[^@]+@\\.[a-z]+" unit != null;
 
@@ -230,36 +241,56 @@ rec {
 
   told =
     one:
-    lib.concatMap (
-      field:
-      lib.concatLists (
-        lib.mapAttrsToList (
-          name: declared:
-          map (
-            unit:
-            fault one [ "files" name field ] "`${unit}` names no single unit; write the whole name, as in `web.service` or `web@one.service`"
-          ) (lib.filter (unit: !whole unit) declared.${field})
-        ) one.files
+    lib.concatMap
+      (
+        field:
+        lib.concatLists (
+          lib.mapAttrsToList (
+            name: declared:
+            map (
+              unit:
+              fault one [
+                "files"
+                name
+                field
+              ] "`${unit}` names no single unit; write the whole name, as in `web.service` or `web@one.service`"
+            ) (lib.filter (unit: !whole unit) declared.${field})
+          ) one.files
+        )
       )
-    ) [ "restartUnits" "reloadUnits" ];
+      [
+        "restartUnits"
+        "reloadUnits"
+      ];
 
   # Nobody but root is there yet, and nothing that is brought by others.
   beforeUsers =
     one:
     when (!one.onTarget) (
-      fault one [ "backend" ] "something that is made here before users are depends on it, and `${one.artifact.backend}` brings it later; use a backend for both that makes files on the target"
+      fault one [ "backend" ]
+        "something that is made here before users are depends on it, and `${one.artifact.backend}` brings it later; use a backend for both that makes files on the target"
     )
-    ++ lib.concatMap (
-      field:
-      lib.concatLists (
-        lib.mapAttrsToList (
-          name: declared:
-          when (builtins.match "root|[0-9]+" (file declared).${field} or "root" == null) (
-            fault one [ "files" name field ] "`${declared.${field}}`: it is made before users are; leave it to root, or write a number"
+    ++
+      lib.concatMap
+        (
+          field:
+          lib.concatLists (
+            lib.mapAttrsToList (
+              name: declared:
+              when (builtins.match "root|[0-9]+" (file declared).${field} or "root" == null) (
+                fault one [
+                  "files"
+                  name
+                  field
+                ] "`${declared.${field}}`: it is made before users are; leave it to root, or write a number"
+              )
+            ) one.files
           )
-        ) one.files
-      )
-    ) [ "owner" "group" ];
+        )
+        [
+          "owner"
+          "group"
+        ];
 
   binds =
     systemd: defined: one: unit:
@@ -272,7 +303,11 @@ rec {
         (here "`${unit}` names no unit that can be bound; write the whole name, as in `${unit}.service` (${lib.concatStringsSep ", " (lib.attrNames kinds)})")
       ]
     else if template unit then
-      [ (here "`${unit}` is a template; name its instances, as in `${lib.replaceStrings [ "@." ] [ "@one." ] unit}`") ]
+      [
+        (here "`${unit}` is a template; name its instances, as in `${
+          lib.replaceStrings [ "@." ] [ "@one." ] unit
+        }`")
+      ]
     else
       when (!defined known.kind known.name) (
         here "nothing defines `${unit}`; correct the name, or say `${systemd}.${known.kind}.\"${known.name}\" = { };` when a package brings it"
@@ -286,19 +321,25 @@ rec {
       ofOne =
         one:
         when (builtins.stringLength one.unit > 255) (
-          fault one [ ] "its unit's name, ${one.unit}, is longer than the 255 bytes that systemd allows; give the artifact a shorter name"
+          fault one [ ]
+            "its unit's name, ${one.unit}, is longer than the 255 bytes that systemd allows; give the artifact a shorter name"
         )
         ++ lib.concatMap (binds systemd defined one) one.artifact.bindUnits
         ++ told one;
       lacking =
         program: why:
-        problem [ ] "artifacts.programs.${program}: ${why}, and it is not set; set it to the package of that name, or use the overlay";
+        problem [ ]
+          "artifacts.programs.${program}: ${why}, and it is not set; set it to the package of that name, or use the overlay";
     in
     guarded (
-      when (bound != { } && cfg.programs.artifacts-target == null) (lacking "artifacts-target" "bindUnits needs it")
+      when (bound != { } && cfg.programs.artifacts-target == null) (
+        lacking "artifacts-target" "bindUnits needs it"
+      )
     )
     ++ guarded (
-      when (onTarget && cfg.programs.artifacts == null) (lacking "artifacts" "a backend makes files on the target with it")
+      when (onTarget && cfg.programs.artifacts == null) (
+        lacking "artifacts" "a backend makes files on the target with it"
+      )
     )
     ++ lib.concatMap (one: guarded (ofOne one)) artifacts
     ++ lib.concatMap (one: guarded (lib.optionals one.early (beforeUsers one))) artifacts;

@@ -28,7 +28,9 @@ let
     ++ genList (n: pair (first (character (4096 * (n + 1)))) (225 + n)) 12
     ++ [ (pair (first (character 53248)) 237) ]
     ++ genList (n: pair (first (character (57344 + 4096 * n))) (238 + n)) 2
-    ++ genList (n: pair (first (fromJSON ''"\u${substring (4 * n) 4 "D800D8C0D9C0DAC0DBC0"}\uDC00"'')) (240 + n)) 5
+    ++ genList (
+      n: pair (first (fromJSON ''"\u${substring (4 * n) 4 "D800D8C0D9C0DAC0DBC0"}\uDC00"'')) (240 + n)
+    ) 5
   );
 
   bytes = text: genList (n: substring n 1 text) (builtins.stringLength text);

@@ -13,7 +13,8 @@ let
 
   hasSystemd = options ? systemd.user.services;
   # Who makes units by itself, as under macOS or without a session, has none of ours.
-  active = cfg.store != { } && cfg.programs.artifacts-target != null && config.systemd.user.enable or true;
+  active =
+    cfg.store != { } && cfg.programs.artifacts-target != null && config.systemd.user.enable or true;
   makesHere = all.onTarget && cfg.programs.artifacts != null;
 
   folder = "${config.xdg.configHome}/artifacts";
@@ -47,7 +48,9 @@ let
       Unit.Wants = map (other: other.unit) needed;
       Unit.After = map (other: other.unit) needed;
       Service.Environment = [
-        "PATH=${lib.makeBinPath (lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ generatorTools)}:/usr/bin:/bin"
+        "PATH=${
+          lib.makeBinPath (lib.optional (pkgs ? bubblewrap) pkgs.bubblewrap ++ generatorTools)
+        }:/usr/bin:/bin"
       ];
       Service.TimeoutStartSec = all.patience one;
       Service.ExecStart = activate one;
@@ -145,7 +148,9 @@ let
     lib.nameValuePair "systemd/user/${unit}.d/artifacts.conf" {
       text = ''
         [Unit]
-        ${lib.optionalString (comesEarly unit) apart}${lib.concatMapStrings (one: "BindsTo=${one}\nAfter=${one}\n") units}'';
+        ${lib.optionalString (comesEarly unit) apart}${
+          lib.concatMapStrings (one: "BindsTo=${one}\nAfter=${one}\n") units
+        }'';
     };
 
   # Installers come after all of these by default, and what waits for an artifact comes after its installer.
@@ -175,7 +180,9 @@ in
         dummy.onTarget = true;
       };
       artifacts.rendering.dummy.neededFor = [ "services" ];
-      artifacts.problems = all.mounts (unit: "systemd.user.mounts.<name>.Unit, with `${unit}` as BindsTo and After");
+      artifacts.problems = all.mounts (
+        unit: "systemd.user.mounts.<name>.Unit, with `${unit}` as BindsTo and After"
+      );
     }
     (lib.optionalAttrs hasSystemd {
       artifacts.problems = all.problems "systemd.user" defined;

@@ -224,7 +224,8 @@ in
         dummy.onTarget = true;
       };
       artifacts.problems = all.mounts (
-        unit: "fileSystems.<where>.options = [ \"nofail\" \"x-systemd.requires=${unit}\" ]; or, in systemd.mounts, bindsTo and after"
+        unit:
+        "fileSystems.<where>.options = [ \"nofail\" \"x-systemd.requires=${unit}\" ]; or, in systemd.mounts, bindsTo and after"
       );
       # No unit comes before an activation script, which makes users where no unit does.
       artifacts.rendering.dummy.neededFor = [
