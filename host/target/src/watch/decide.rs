@@ -39,6 +39,14 @@ impl Decision {
         self.orders.entry(verb).or_default().insert(unit.to_owned());
     }
 
+    /// The orders one by one. Sockets are started first: systemd refuses one whose service is up already.
+    pub(crate) fn in_order(&self) -> Vec<(Verb, String)> {
+        let all = self.orders.iter().flat_map(|(verb, units)| units.iter().map(|unit| (*verb, unit.clone())));
+        let mut all: Vec<_> = all.collect();
+        all.sort_by_key(|(verb, unit)| (*verb, !unit.ends_with(".socket")));
+        all
+    }
+
     fn look_at(&mut self, at: u64) {
         self.again = Some(self.again.map_or(at, |before| before.min(at)));
     }
@@ -435,6 +443,16 @@ mod tests {
         fn lose(&mut self, artifact: &'static str) {
             self.faults.insert(artifact, "gone".to_owned());
         }
+    }
+
+    #[test]
+    fn a_socket_is_started_before_its_service() {
+        let mut decision = Decision::default();
+        for (verb, unit) in [(Verb::Stop, "b.socket"), (Verb::Start, "x.service"), (Verb::Start, "x.socket")] {
+            decision.order(verb, unit);
+        }
+        let told: Vec<_> = decision.in_order().into_iter().map(|(_, unit)| unit).collect();
+        assert_eq!(told, ["x.socket", "x.service", "b.socket"]);
     }
 
     #[test]

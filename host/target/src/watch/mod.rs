@@ -206,8 +206,9 @@ impl<'a, M: Manager> Watcher<'a, M> {
         let version = self.version.clone();
         let seen = Seen { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
         let mut memory = self.memory.clone();
-        let Decision { orders, messages, again } =
-            decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
+        let decision = decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
+        let orders = decision.in_order();
+        let Decision { messages, again, .. } = decision;
         // First: whoever is stopped before an order, or after it, then decides upon it anew and knows what came of it.
         self.store.save(&memory)?;
         self.memory = memory;
@@ -215,9 +216,9 @@ impl<'a, M: Manager> Watcher<'a, M> {
             self.troubles.tell(message, say);
         }
         // Each by itself: one that is refused, as that of a masked unit is, must not keep others.
-        for (verb, unit) in orders.iter().flat_map(|(verb, units)| units.iter().map(|unit| (*verb, unit))) {
-            match self.manager.tell(verb, unit) {
-                Ok(()) => done(verb, unit, &mut self.memory, &mut self.fleeting),
+        for (verb, unit) in orders {
+            match self.manager.tell(verb, &unit) {
+                Ok(()) => done(verb, &unit, &mut self.memory, &mut self.fleeting),
                 Err(why) => self.troubles.meet(format!("{why}; it is tried again"), say),
             }
         }
