@@ -76,6 +76,9 @@ impl Warning {
 
 /// The folder for git's use, in the staging folder.
 const OWN: &str = "git";
+/// Receipts have hashes of what was stored, so these bytes are staged, whatever other attributes say; the last line of this file
+/// has the last word. It leaves filters, which are asked for.
+const AS_IT_IS: &[u8] = b"\n* -text -ident -working-tree-encoding\n";
 const CONFIG: &[u8] = b"[core]\n\trepositoryformatversion = 0\n\tbare = false\n";
 const CONFIG_SHA256: &[u8] =
     b"[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tobjectFormat = sha256\n";
@@ -155,12 +158,10 @@ impl Repository {
         disk.make("make git's folder", own, "objects", 0o700)?;
         disk.make("make git's folder", own, "refs", 0o700)?;
         let info = disk.make("make git's folder", own, "info", 0o700)?;
-        for name in ["attributes", "exclude"] {
-            // One that is not there says nothing, and neither does one that git could not read.
-            if let Ok(text) = std::fs::read(self.info.join(name)) {
-                disk.write(&info, name, &text, 0o600)?;
-            }
-        }
+        // One that is not there says nothing, and neither does one that git could not read.
+        let said = |name| std::fs::read(self.info.join(name)).unwrap_or_default();
+        disk.write(&info, "exclude", &said("exclude"), 0o600)?;
+        disk.write(&info, "attributes", &[&said("attributes"), AS_IT_IS].concat(), 0o600)?;
         disk.write(own, "HEAD", b"ref: refs/heads/none\n", 0o600)?;
         disk.write(own, "config", if self.sha256 { CONFIG_SHA256 } else { CONFIG }, 0o600)
     }
@@ -232,7 +233,7 @@ impl Index<'_> {
         Ok(words(&output.stdout).collect())
     }
 
-    /// Those of these files whose bytes are not what git stores.
+    /// Those of these files that have a filter. Nothing else makes other bytes of them, see [`AS_IT_IS`].
     fn filtered(&self, files: &[&str]) -> Result<BTreeSet<String>, Warning> {
         let mut command = self.command();
         command.args(["check-attr", "-z", "--stdin", "filter"]);

@@ -187,6 +187,32 @@ fn what_a_filter_would_change_is_staged_by_name_only() {
 }
 
 #[test]
+fn what_is_staged_is_what_was_stored_whatever_attributes_say() {
+    let text = "c\r\nd $Id: x $\r\n";
+    let says = ["* text=auto", "* text eol=lf", "*.age crlf=input", "* ident", "* working-tree-encoding=UTF-16"];
+    let places = ["global", ".gitattributes", ".git/info/attributes"];
+    let mut differ = Vec::new();
+    for (says, place) in says.iter().flat_map(|says| places.iter().map(move |place| (*says, *place))) {
+        let home = tempfile::tempdir().unwrap();
+        let checkout = repository(&[]);
+        let file = if place == "global" { home.path().join(".config/git/attributes") } else { checkout.path(place) };
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        // A line without an end does not swallow what comes after it.
+        fs::write(file, says).unwrap();
+        let mut program = git_program();
+        program.env.insert("HOME".into(), home.path().into());
+        let writer = checkout.writer();
+        let path = put(&writer, WEB, &[("env.age", text)], &[]).unwrap().path;
+        let told = writer.add_to_git(&program, &[path]);
+        let blob = format!(":secrets/{WEB}/env.age");
+        if told.is_err() || git(checkout.dir.path(), &["cat-file", "blob", &blob]) != text {
+            differ.push(format!("{place}: {says}: {told:?}"));
+        }
+    }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+#[test]
 fn what_the_persons_own_configuration_ignores_and_filters_counts() {
     let home = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| fs::write(home.path().join(name), text).unwrap();
