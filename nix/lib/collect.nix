@@ -238,7 +238,11 @@ let
       matters = builtins.any (one: attempt true (readByName one)) own;
     in
     if named != name && matters then
-      throw "artifacts: ${label} takes itself for `${named}`, so it would look for its files elsewhere; set in it: artifacts.target = \"${name}\";"
+      # What it takes itself for may own slices as well.
+      {
+        inherit kind name;
+        takesItselfFor = named;
+      }
     else
       {
         schema = 1;

@@ -48,7 +48,15 @@ in
         let
           set = self.${outputs.${kind}} or { };
         in
-        concatMap (name: import ./collect.nix { inherit kind name system; } set) (attrNames set);
+        map refused (
+          concatMap (name: import ./collect.nix { inherit kind name system; } set) (attrNames set)
+        );
+      refused =
+        one:
+        if one ? takesItselfFor then
+          throw "artifacts: ${one.kind} ${one.name} takes itself for `${one.takesItselfFor}`, so it would look for its files elsewhere; set in it: artifacts.target = \"${one.name}\";"
+        else
+          one;
       specs = concatLists (map specsOf (attrNames outputs));
       names = foldl' (all: spec: all // spec.backends) { } specs;
     in

@@ -5,8 +5,9 @@ use std::fs;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
-use artifacts_tests::fleet::stored;
+use artifacts_tests::fleet::{Ran, stored};
 use artifacts_tests::{nix, script};
+use serde_json::json;
 
 /// A machine with one artifact; `settings` are more of its module.
 fn machine(name: &str, key: &str, settings: &str) -> String {
@@ -146,6 +147,30 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
 }
 
 #[test]
+fn what_a_renamed_target_takes_itself_for_is_kept() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let keys = [checkout.key("web1")?, checkout.key("web2")?];
+    let other = machine("web2", &keys[1], "");
+    checkout.flake(&(machine("web1", &keys[0], "") + &other))?;
+    checkout.run(&["generate"])?.ends(0).says("2 made");
+    let before = stored(&checkout.path())?;
+    let renamed = machine("web1", &keys[0], "").replace("nixosConfigurations.web1", "nixosConfigurations.prod-web1");
+    checkout.flake(&(renamed.clone() + &other))?;
+    for evaluation in [&["prune", "--yes"] as &[&str], &["prune", "--yes"]] {
+        let ran = checkout.run(evaluation)?.ends(1).says("1 slice is kept").never_says("removed");
+        ran.says("nixosConfigurations.prod-web1 takes itself for `web1`")
+            .says("artifacts.target = \"prod-web1\"")
+            .says("`get` each file");
+    }
+    assert_eq!(stored(&checkout.path())?, before);
+    // What is said to be another's is.
+    let named = renamed.replace("artifacts.root", "artifacts.target = \"prod-web1\"; artifacts.root");
+    checkout.flake(&(named + &other))?;
+    checkout.run(&["prune", "--dry-run"])?.ends(0).says("would be removed secrets/per-machine/web1/own");
+    Ok(())
+}
+
+#[test]
 fn what_waits_for_nothing_is_a_mistake() -> Result<()> {
     let checkout = Checkout::new()?;
     let key = checkout.key("web1")?;
@@ -189,14 +214,32 @@ fn the_nix_store_is_never_written_to() -> Result<()> {
             checkout.run(arguments)?.ends(1).says("artifacts.config.agenix.flakeStoreDir: it is the whole of a flake");
         ran.says("set artifacts.root to that flake").never_says("made per-machine");
     }
-    let store = nix::nix(&checkout.path(), &["eval", "--raw", "--expr", "builtins.storeDir"])?;
-    checkout.flake(&machine("web1", &key, ""))?;
-    let source = nix::nix(&checkout.path(), &["eval", "--raw", ".#nixosConfigurations.web1.config.artifacts.root"])?;
-    for root in [store.trim(), source.trim()] {
-        checkout.run(&["--root", root, "generate"])?.ends(1).says("in the Nix store, where nothing is written");
-        assert!(!std::path::Path::new(root).join("secrets").exists());
-    }
     assert!(!checkout.path().join("secrets").exists());
+    Ok(())
+}
+
+#[test]
+fn a_root_in_the_nix_store_is_refused() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    checkout.flake(&machine("web1", &key, ""))?;
+    // A store of this test's own: what is wrong with the program must not be written into a real one.
+    let home = fs::canonicalize(checkout.home())?;
+    let (store, var) = (home.join("own/store"), home.join("var"));
+    let source = store.join("0-source");
+    fs::create_dir_all(&source)?;
+    let spec = checkout.home().join("spec.json");
+    let key = json!({"publicHostKey": key});
+    let artifact = json!({"backend": "agenix", "files": {"f": {}}, "generator": {"path": "/bin/true"}});
+    let target = json!({"kind": "nixos", "name": "web1", "system": null, "config": {"agenix": key}, "artifacts": {"own": artifact}});
+    fs::write(&spec, json!({"schema": 1, "root": null, "backends": {}, "targets": [target]}).to_string())?;
+    for root in [&store, &source] {
+        let words = ["--spec", spec.to_str().unwrap(), "--root", root.to_str().unwrap(), "generate"];
+        let mut command = checkout.command(&words)?;
+        let ran: Ran = command.env("NIX_STORE_DIR", &store).env("NIX_STATE_DIR", &var).output()?.into();
+        ran.ends(1).says("in the Nix store, where nothing is written");
+        assert!(!root.join("secrets").exists());
+    }
     Ok(())
 }
 

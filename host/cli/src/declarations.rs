@@ -115,7 +115,7 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
         .iter()
         .map(|f| Failure::new(format!("{} {}", f.kind.as_str(), f.name), f.error.to_string()).help(f.error.help()));
     let (warnings, faults): (Vec<&Problem>, Vec<&Problem>) = evaluation.problems.iter().partition(|p| p.warning);
-    let names = evaluation.failures.iter().map(|f| (f.kind, f.name.clone())).collect();
+    let names = evaluation.failures.iter().flat_map(|f| f.names().map(|name| (f.kind, name.to_owned()))).collect();
     let faults = faults.into_iter().map(|fault| (about(&evaluation.spec, fault), problem(fault)));
     let failures = unevaluated.map(|failure| (Vec::new(), failure)).chain(faults).collect();
     let warnings = warnings.into_iter().map(problem).collect();

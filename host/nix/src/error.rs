@@ -55,6 +55,16 @@ pub enum Error {
         /// What is wrong with it.
         source: artifacts_spec::Error,
     },
+    /// A target looks for its files under another name than the flake's.
+    #[error("{target} takes itself for `{named}`, so it would look for its files elsewhere")]
+    Misnamed {
+        /// The target, as an attribute of the flake.
+        target: String,
+        /// What the flake calls it.
+        name: String,
+        /// What it calls itself.
+        named: String,
+    },
     /// The caller asked to stop.
     #[error("Nix was stopped")]
     Cancelled,
@@ -181,6 +191,12 @@ impl Error {
             }
             Self::Failed { message, .. } if message.contains("resolve host") => {
                 "there is no network to fetch an input by; `--override-input NAME path:DIR` takes it from a folder"
+            }
+            Self::Misnamed { name, named, .. } => {
+                return Some(format!(
+                    "set in it: artifacts.target = \"{name}\"; what is stored for `{named}` stays there and is kept: to take its values \
+                     along, `get` each file while the flake's name is `{named}`, and `set` it under the new one"
+                ));
             }
             Self::Failed { .. } | Self::Spec { .. } => {
                 "correct the configuration; `--nix-arg --show-trace` tells where it comes from"

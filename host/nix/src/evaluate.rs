@@ -37,6 +37,14 @@ pub struct TargetFailure {
     pub error: Error,
 }
 
+impl TargetFailure {
+    /// Under which names it may have something stored: the flake's and, where that is another, its own.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let own = if let Error::Misnamed { named, .. } = &self.error { Some(named.as_str()) } else { None };
+        std::iter::once(self.name.as_str()).chain(own)
+    }
+}
+
 /// A fault of a target's declarations. The target's spec is there nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -78,6 +86,15 @@ struct RawProblem {
     message: String,
     #[serde(default)]
     warning: bool,
+}
+
+/// What is said of a target in place of a spec.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Misnamed {
+    kind: TargetKind,
+    name: String,
+    takes_itself_for: String,
 }
 
 /// What one exported configuration gives.
@@ -227,10 +244,20 @@ impl Flake<'_> {
     fn ask(&self, target: &TargetRef, of: Of<'_>, what: &str) -> Result<Found, Error> {
         let function = self.function(target, None, of);
         let (specs, said) = self.evaluate_json(what, target.output(), &function, |specs: &Vec<Value>| {
-            specs.iter().all(|spec| self.is_in_store(spec))
+            specs.iter().all(|spec| misnamed(spec).is_some() || self.is_in_store(spec))
         })?;
-        let parts = specs.into_iter().map(|value| part(target, value)).collect::<Result<_, Error>>()?;
-        Ok(Found { parts, failures: Vec::new(), said })
+        let mut found = Found { said, ..Found::default() };
+        for value in specs {
+            match misnamed(&value) {
+                Some(Misnamed { kind, name, takes_itself_for: named }) => found.failures.push(TargetFailure {
+                    kind,
+                    name: name.clone(),
+                    error: Error::Misnamed { target: place(target, kind, &name), name, named },
+                }),
+                None => found.parts.push(part(target, value)?),
+            }
+        }
+        Ok(found)
     }
 
     /// Whether what a spec needs of the store is still there: Nix may have collected it since.
@@ -261,6 +288,7 @@ impl Flake<'_> {
 impl Found {
     fn join(&mut self, more: Found) {
         self.parts.extend(more.parts);
+        self.failures.extend(more.failures);
         if !self.said.contains(more.said.trim()) {
             self.said += &more.said;
         }
@@ -279,14 +307,21 @@ fn untold(part: &Part, error: &Error) -> Vec<Problem> {
     }]
 }
 
+fn misnamed(value: &Value) -> Option<Misnamed> {
+    Misnamed::deserialize(value).ok()
+}
+
+/// Where in the flake a target is: the one that is exported, or a user inside it.
+fn place(target: &TargetRef, kind: TargetKind, name: &str) -> String {
+    if kind == target.kind { target.to_string() } else { format!("{target} (its user {name})") }
+}
+
 /// One spec of those that a configuration gives: its own, or that of a user inside it.
 fn part(target: &TargetRef, value: Value) -> Result<Part, Error> {
     let spec = artifacts_spec::parse(&value.to_string());
     let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
-    let from = match spec.targets.first() {
-        Some(user) if user.kind != target.kind => format!("{target} (its user {})", user.name),
-        _ => target.to_string(),
-    };
+    let from =
+        spec.targets.first().map_or_else(|| target.to_string(), |own| place(target, own.kind, own.name.as_str()));
     let what = || format!("evaluating {target}");
     let besides: Besides =
         serde_json::from_value(value).map_err(|source| Error::Answer { what: what(), bytes: 0, source })?;
