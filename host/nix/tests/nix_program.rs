@@ -32,6 +32,14 @@ fn no_nix() {
 }
 
 #[test]
+fn without_nix_the_store_is_where_it_mostly_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let nix = Nix::new(None, vec![("PATH".into(), folder.path().into())], Options::default());
+    assert!(nix.is_in_store(Path::new("/nix/store")) && nix.is_in_store(Path::new("/nix/store/0-source/x")));
+    assert!(!nix.is_in_store(Path::new("/home/store/x")) && !nix.is_in_store(Path::new("/nix/storehouse/x")));
+}
+
+#[test]
 fn half_an_answer_with_a_good_exit_status() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
