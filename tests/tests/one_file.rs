@@ -110,9 +110,12 @@ fn what_lacks_another_file_is_not_made_whole_by_one_alone() -> Result<()> {
     let mut fleet = made()?;
     fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
     let before = fleet.stored()?;
+    let remembered = || fs::read(fleet.home().join("state/artifacts/sealed/headers"));
+    let headers = remembered()?;
     let ran = given(&fleet, &["--accept-readers", "set", "pair", "one"], b"x")?.ends(1);
     ran.says("with this file alone it is not whole").says("generate --stale per-machine/web1/pair");
     assert_eq!(fleet.stored()?, before);
+    assert_eq!(remembered()?, headers, "what lies nowhere is not remembered");
     given(&fleet, &["set", "pair", "three"], b"x")?.ends(0);
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
     // Nor is what another backend stored.

@@ -56,7 +56,8 @@ struct Asked {
 }
 
 /// Has backends look at what they wrote: a new slice takes the old one's place only when its own backend, asked anew, calls it
-/// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written.
+/// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written. Whose the headers
+/// are is remembered of what is well, and so will be stored: what is refused must not push out what lies somewhere.
 pub(crate) fn checked(rooms: &mut Rooms<'_>, written: Vec<(Storing<'_>, Written)>) -> Vec<Result<Stored, Failure>> {
     let mut by_backend: BTreeMap<Option<&Name>, Vec<usize>> = BTreeMap::new();
     for (at, (storing, one)) in written.iter().enumerate() {
@@ -69,8 +70,11 @@ pub(crate) fn checked(rooms: &mut Rooms<'_>, written: Vec<(Storing<'_>, Written)
         let some: Vec<_> = at.iter().filter_map(|at| written.get(*at)).collect();
         faults.extend(at.into_iter().zip(looked_at(rooms, &some)));
     }
-    let ended =
-        |(at, (_, one)): (usize, (Storing<'_>, Written))| faults.remove(&at).flatten().map_or(Ok(one.stored), Err);
+    let ended = |(at, (storing, one)): (usize, (Storing<'_>, Written))| match faults.remove(&at).flatten() {
+        Some(fault) => Err(fault),
+        None if one.asked.is_none() => Ok(one.stored),
+        None => rooms.remember(storing.instance, one.stored.sealed.iter().cloned()).map(|()| one.stored),
+    };
     written.into_iter().enumerate().map(ended).collect()
 }
 
@@ -160,7 +164,6 @@ impl Storing<'_> {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "needs-all"),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
-        rooms.remember(instance, serialized.sealed.iter().cloned())?;
         let partial = secrets.len() < instance.secret_files().count();
         Ok(Written {
             stored: Stored { files: serialized.files, sealed: serialized.sealed, backend },
