@@ -42,7 +42,7 @@ pub use make::{Answers, Event, Work, make};
 pub use prune::{Orphan, Orphans, orphans, prune};
 pub use reading::{Allowed, Readings};
 pub use registry::{Accept, Opened, Registry, Rights};
-pub use rekey::{Rekeyed, rekey, stored_readers, unopenable, wants_rekey};
+pub use rekey::{Rekeyed, rekey, stored_readers, unopenable, unretrievable, wants_rekey};
 pub use retrieve::{Read, retrieve, retrieve_file, retrieve_one};
 pub use rooms::Rooms;
 pub use set::{Others, others, set, unsettable};

@@ -55,6 +55,22 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
     (!differences.is_empty()).then(|| failure::differs(instance, &differences.join(", ")))
 }
 
+/// Why an instance's secrets cannot be read back at all: its backend has no way to.
+pub fn unretrievable(rooms: &mut Rooms<'_>, instance: &Instance) -> Option<Failure> {
+    instance.secret_files().next()?;
+    let backend = instance.backend.as_ref()?;
+    // One that cannot be opened says so where it is asked.
+    let opened = rooms.registry.open(backend, &rooms.nix).ok()?;
+    if opened.component.retrieves() {
+        return None;
+    }
+    let name = failure::word(&instance.name);
+    let help = format!(
+        "a new value goes to the readers of now: `artifacts generate --stale {name}` makes one, `artifacts set {name} FILE` takes yours"
+    );
+    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).help(Some(help)))
+}
+
 /// Who read each file by the receipt, and who will.
 pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<ReaderChange> {
     let mut changes = Vec::new();

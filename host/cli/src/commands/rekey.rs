@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Plaintext, Survey, Writers, Writing, stored_readers, unopenable, wants_rekey};
+use artifacts_flow::{Plaintext, Survey, Writers, Writing, stored_readers, unopenable, unretrievable, wants_rekey};
 use artifacts_plan::Selector;
 use artifacts_report::{Done, Failure, Report, reader_changes};
 use artifacts_spec::InstanceName;
@@ -44,8 +44,10 @@ impl Options {
         let mut faults = Vec::new();
         names.retain(|name| {
             let pair = run.instances.get(name).zip(survey.found.get(name));
-            let fault = pair
-                .and_then(|(instance, found)| unopenable(instance, found).or_else(|| run.unknown_readers(instance)));
+            let fault = pair.and_then(|(instance, found)| {
+                let fault = unopenable(instance, found).or_else(|| unretrievable(&mut rooms, instance));
+                fault.or_else(|| run.unknown_readers(instance))
+            });
             let fit = fault.is_none();
             faults.extend(fault);
             fit
