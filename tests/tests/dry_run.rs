@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use artifacts_tests::fleet::{Fleet, Ran};
+use artifacts_tests::fleet::{Fleet, Ran, guest};
 use serde_json::{Value, json};
 
 const PAIR: &str = "per-machine/web1/pair";
@@ -66,7 +68,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     ran.says(&format!("+ {host}")).says(&format!("+ {admin}")).says("key: secret, 2 readers").never_says("stored");
     let ran = fleet.run(["--json", "generate", "--dry-run"])?.ends(3);
     let readers = sorted(vec![host, admin]);
-    let key = json!({"secret": true, "size": null, "given": null, "readers": readers});
+    let key = json!({"secret": true, "size": null, "readers": readers});
     assert_eq!(
         files(&ran, PAIR),
         [
@@ -81,7 +83,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     ran.says(&format!("key: secret, 2 readers, {stored} bytes stored")).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("hidden");
     let all = files(&ran, PAIR);
-    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "given": null, "readers": readers}));
+    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "readers": readers}));
     assert_eq!(all[1]["before"], json!({"secret": false, "size": 9, "text": "same\nold\n"}));
     // What is declared no more goes.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("key");
@@ -111,23 +113,19 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     let mut fleet = made()?;
     let before = fleet.stored()?;
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
-    let line = format!("key: secret, 2 readers, {stored} bytes -> 7 bytes given");
-    given(&fleet, &["set", "--dry-run", "pair", "key"], "hunter2")?.ends(0).says(&line).never_says("hunter2");
-    let ran = given(&fleet, &["--json", "set", "--dry-run", "pair", "key"], "hunter2")?.ends(0).never_says("hunter2");
+    fleet
+        .run(["set", "--dry-run", "pair", "key"])?
+        .ends(0)
+        .says(&format!("key: secret, 2 readers, {stored} bytes stored"));
+    let ran = fleet.run(["--json", "set", "--dry-run", "pair", "key"])?.ends(0);
     let key = &files(&ran, PAIR)[0];
-    assert_eq!((&key["before"]["size"], &key["after"]["given"]), (&json!(stored), &json!(7)));
+    assert_eq!((&key["before"]["size"], &key["after"]["size"]), (&json!(stored), &json!(null)));
     assert_eq!(key["before"]["readers"], key["after"]["readers"]);
     assert_eq!(key["after"]["readers"].as_array().unwrap().len(), 2);
-    let ran = given(&fleet, &["set", "--dry-run", "pair", "pub"], "same\nnew\n")?.ends(0);
-    ran.says("pub: public, 9 bytes -> 9 bytes").says("- old").says("+ new").never_says("- same");
-    let ran = given(&fleet, &["--json", "set", "--dry-run", "pair", "pub"], "same\nnew\n")?.ends(0);
+    fleet.run(["set", "--dry-run", "pair", "pub"])?.ends(0).says("pub: public, 9 bytes stored");
+    let ran = fleet.run(["--json", "set", "--dry-run", "pair", "pub"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
-    assert_eq!(files(&ran, PAIR)[0]["after"]["text"], "same\nnew\n");
-    // Nothing given is not taken for an empty value.
-    let empty = "the run refuses that without `--allow-empty`";
-    given(&fleet, &["set", "--dry-run", "pair", "key"], "")?.ends(0).says(empty);
-    given(&fleet, &["set", "--dry-run", "--allow-empty", "pair", "key"], "")?.says("0 bytes given").never_says(empty);
-    // What a person would type nobody knows.
+    assert_eq!(files(&ran, PAIR)[0]["after"]["text"], json!(null));
     fleet.run(["edit", "--dry-run", "pair", "key"])?.ends(0).says(&format!("2 readers, {stored} bytes stored"));
     let ran = fleet.run(["--json", "edit", "--dry-run", "pair", "pub"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
@@ -135,9 +133,64 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     // Of what is new the readers are named.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("pub");
     fs::remove_dir_all(fleet.path().join("secrets").join(PAIR))?;
-    let ran = given(&fleet, &["set", "--dry-run", "pair", "key"], "hunter2")?.ends(3);
+    let ran = fleet.run(["set", "--dry-run", "pair", "key"])?.ends(3);
     ran.says("readers of what is new:").says(&format!("+ {}", host(&mut fleet)));
     assert!(before.len() > fleet.stored()?.len());
+    Ok(())
+}
+
+#[test]
+fn set_leaves_standard_input_alone() -> Result<()> {
+    let fleet = made()?;
+    // One that says nothing and does not end is not waited for, and what is in one is left to whoever comes next.
+    let (read, write) = std::io::pipe()?;
+    let mut child = fleet.command(["set", "--dry-run", "pair", "key"])?.stdin(read).stdout(Stdio::null()).spawn()?;
+    let limit = Instant::now() + Duration::from_secs(60);
+    while child.try_wait()?.is_none() && Instant::now() < limit {
+        sleep(Duration::from_millis(50));
+    }
+    let ended = child.try_wait()?.and_then(|status| status.code());
+    child.kill()?;
+    drop(write);
+    assert_eq!(ended, Some(0));
+    let (mut read, mut write) = std::io::pipe()?;
+    write.write_all(b"hunter2")?;
+    drop(write);
+    let mut command = fleet.command(["set", "--dry-run", "pair", "key"])?;
+    Ran::from(command.stdin(read.try_clone()?).output()?).ends(0);
+    let mut rest = String::new();
+    read.read_to_string(&mut rest)?;
+    assert_eq!(rest, "hunter2");
+    // What cannot be set says so as well.
+    fleet.run(["set", "--dry-run", "pair", "none"])?.ends(1);
+    Ok(())
+}
+
+#[test]
+fn rekey_does_not_promise_what_its_backend_cannot_do() -> Result<()> {
+    let mut fleet = made()?;
+    let one_way = fs::read(guest("hostile")?)?;
+    // The same component, but nobody knows the interface by which it gives secrets back.
+    let name = b"artifacts:backend/retrieval";
+    let mut component = one_way.clone();
+    for at in 0..one_way.len() - name.len() {
+        if one_way[at..].starts_with(name) {
+            component[at + name.len() - 1] = b'x';
+        }
+    }
+    let file = fleet.path().join("one-way.wasm");
+    fs::write(&file, component)?;
+    fleet.backend("one-way", json!({"component": file}));
+    let readers =
+        [host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].as_str().unwrap().to_owned()];
+    fleet.configure("web1", "one-way", json!({"recipients": readers}));
+    fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("one-way");
+    fleet.run(["generate", "--stale"])?.ends(0);
+    let key = fleet.key_file("admin");
+    for words in [&["rekey", "--all", "--dry-run"] as &[&str], &["-i", key.to_str().unwrap(), "rekey", "--all"]] {
+        let ran = fleet.run(words)?.ends(1).says("its backend `one-way` cannot read secrets back");
+        ran.says("`artifacts set per-machine/web1/pair FILE`").never_says("would be rekeyed");
+    }
     Ok(())
 }
 

@@ -35,15 +35,13 @@ pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Sur
     }
 }
 
-/// What setting a file would write, and to whom; the value is there when it is known. `opens` says whether the old one would be
-/// opened, to be edited.
+/// What setting a file would write, and to whom, whatever its value. `opens` says whether the old one would be opened, to be edited.
 pub fn preview(
     run: &Run,
     rooms: &mut Rooms<'_>,
     output: &Output,
     instance: &Instance,
     file: &Name,
-    value: Option<&Secret>,
     opens: bool,
 ) -> Result<Report, Failure> {
     let survey = look(run, rooms, instance)?;
@@ -53,8 +51,7 @@ pub fn preview(
     let mut report = run.rows(std::iter::once(instance), &survey);
     report.readers = consent::changes(run, std::iter::once(instance), &survey, Plaintext::Given { file, opens })?;
     report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
-    let writing = Writing::One { file, value: value.map(Secret::expose) };
-    dry_run::describe(&mut report, run, rooms, &survey, &only(instance), writing);
+    dry_run::describe(&mut report, run, rooms, &survey, &only(instance), Writing::One { file });
     dry_run::show(&report, output);
     Ok(report)
 }

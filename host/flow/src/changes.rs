@@ -22,8 +22,6 @@ pub enum Writing<'a> {
     One {
         /// Which.
         file: &'a Name,
-        /// Its value, when it is known.
-        value: Option<&'a [u8]>,
     },
 }
 
@@ -38,29 +36,26 @@ pub fn changes(rooms: &Rooms<'_>, instance: &Instance, found: &Found, writing: W
             declared.into_iter().chain(before.files.keys().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
         }
         Writing::Anew => declared.into_iter().filter(is_secret).collect(),
-        Writing::One { file, .. } => {
+        Writing::One { file } => {
             let Others { anew, gone } = others(instance, found, file);
             std::iter::once(file.to_string()).chain(anew).chain(gone).collect()
         }
     };
-    let change = |file: String| {
-        let given = match writing {
-            Writing::One { file: set, value } if set.as_str() == file => value,
-            _ => None,
-        };
-        FileChange { before: before.files.get(&file).cloned(), after: after(instance, found, &file, given), file }
+    let change = |file: String| FileChange {
+        before: before.files.get(&file).cloned(),
+        after: after(instance, found, &file),
+        file,
     };
     names.into_iter().map(change).collect()
 }
 
 /// A file as it would be; none of one that is not declared.
-fn after(instance: &Instance, found: &Found, file: &str, given: Option<&[u8]>) -> Option<Side> {
-    let size = given.map(|value| value.len() as u64);
+fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
     Some(if instance.files.get(file)?.secret {
         let readers = found.readers.iter().find(|(name, _)| name == file).map(|(_, readers)| readers);
-        Side::Secret { size: None, given: size, readers: readers.map(|readers| readers.iter().cloned().collect()) }
+        Side::Secret { size: None, readers: readers.map(|readers| readers.iter().cloned().collect()) }
     } else {
-        Side::Public { size, content: given.map(<[u8]>::to_vec) }
+        Side::Public { size: None, content: None }
     })
 }
 
@@ -160,7 +155,7 @@ impl Lying {
         }
         let side = |(file, readers): (String, Option<BTreeSet<String>>)| {
             let size = sizes.get(&file).copied();
-            (file, Side::Secret { size, given: None, readers })
+            (file, Side::Secret { size, readers })
         };
         Self { files: secret.into_iter().map(side).collect() }
     }

@@ -24,8 +24,6 @@ pub enum Side {
     Secret {
         /// Its bytes as they are stored, where that can be told.
         size: Option<u64>,
-        /// The bytes of the value that a person gave.
-        given: Option<u64>,
         /// Whom it is encrypted to, where anybody knows.
         readers: Option<BTreeSet<String>>,
     },
@@ -54,13 +52,6 @@ impl Side {
         }
     }
 
-    fn given(&self) -> Option<u64> {
-        match self {
-            Self::Secret { given, .. } => *given,
-            Self::Public { .. } => None,
-        }
-    }
-
     fn readers(&self) -> Option<&BTreeSet<String>> {
         match self {
             Self::Secret { readers, .. } => readers.as_ref(),
@@ -77,8 +68,8 @@ impl Side {
 
     fn json(&self) -> Value {
         match self {
-            Self::Secret { size, given, readers } => {
-                json!({"secret": true, "size": size, "given": given, "readers": readers})
+            Self::Secret { size, readers } => {
+                json!({"secret": true, "size": size, "readers": readers})
             }
             Self::Public { size, content } => {
                 json!({"secret": false, "size": size, "text": content.as_deref().and_then(readable)})
@@ -134,8 +125,7 @@ impl FileChange {
 
     fn size(&self, after: &Side) -> Option<String> {
         let before = self.stored().map(|size| counted(size, "byte"));
-        let new = after.given().map(|given| format!("{} given", counted(given, "byte")));
-        let new = new.or_else(|| after.size().map(|size| counted(size, "byte")));
+        let new = after.size().map(|size| counted(size, "byte"));
         match (before, new) {
             (Some(before), Some(new)) => Some(format!("{before} -> {new}")),
             (Some(before), None) => Some(format!("{before} stored")),

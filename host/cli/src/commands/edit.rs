@@ -39,7 +39,7 @@ impl Options {
         let failed = |why: String| Failure::new(instance.name.to_string(), why);
         let mut rooms = run.rooms()?;
         if self.dry_run {
-            return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, None, true)?));
+            return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, true)?));
         }
         let editor = Editor::of(run.environment(), global)?;
         let survey = look(&run, &mut rooms, instance)?;

@@ -21,7 +21,7 @@ pub struct Options {
     /// Take standard input even when it is empty
     #[arg(long)]
     allow_empty: bool,
-    /// Show what would be written, and write nothing
+    /// Show what would be written, and read and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -35,13 +35,8 @@ impl Options {
         };
         let mut rooms = run.rooms()?;
         if self.dry_run {
-            let value = self.given(instance)?;
-            let mut report = preview(&run, &mut rooms, output, instance, &file, value.as_ref(), false)?;
-            if value.is_none() && !std::io::stdin().is_terminal() {
-                let note = "standard input is empty; the run refuses that without `--allow-empty`";
-                report.instances.iter_mut().for_each(|row| row.notes.push(note.to_owned()));
-            }
-            return Ok(output.report(&report));
+            // The value stays where it is: standard input may be nobody's to take, or have no end yet.
+            return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, false)?));
         }
         let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file, false)?;
         let value = self.value(global, instance, &file)?;
@@ -65,20 +60,12 @@ impl Options {
             };
             return terminal.ask(&question).map_err(|e| failed(e.to_string()).help(e.help()));
         }
-        self.given(instance)?.ok_or_else(|| {
-            failed("standard input is empty".to_owned())
-                .help(Some("a program before it may have failed; `--allow-empty` stores nothing but nothing"))
-        })
-    }
-
-    /// What is on standard input, where that is no terminal; an empty value is one only when it is meant.
-    fn given(&self, instance: &Instance) -> Result<Option<Secret>, Failure> {
-        if std::io::stdin().is_terminal() {
-            return Ok(None);
-        }
-        let failed = |why: String| Failure::new(instance.name.to_string(), why);
         let value = bounded::take(std::io::stdin().lock(), bounded::VALUE)
             .map_err(|e| failed(format!("standard input cannot be read: {e}")))?;
-        Ok((value.size() > 0 || self.allow_empty).then_some(value))
+        if value.size() == 0 && !self.allow_empty {
+            return Err(failed("standard input is empty".to_owned())
+                .help(Some("a program before it may have failed; `--allow-empty` stores nothing but nothing")));
+        }
+        Ok(value)
     }
 }
