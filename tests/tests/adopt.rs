@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 use artifacts_tests::fleet::Fleet;
@@ -69,7 +70,7 @@ fn a_new_data_key_is_opened_once_it_was_adopted() -> Result<()> {
     let fleet = made()?;
     let words = ["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", EDITED];
     assert!(sops(&fleet, &fleet.key_file("web1"), &words)?.status.success());
-    fleet.run(["adopt", "s"])?.ends(0).says("of 2 age files in it one is new, and is opened for it from now on");
+    fleet.run(["adopt", "s"])?.says("of 2 age files in it one is new, and is opened for it from now on");
     assert_eq!(get(&fleet, "s", "secret")?.ends(0).stdout, "made");
     // So is a slice that never had a receipt, such as one of another program.
     fs::remove_file(slice(&fleet, "a").join("receipt.json"))?;
@@ -138,6 +139,90 @@ fn what_is_broken_is_not_adopted() -> Result<()> {
     fs::write(&file, whole.replacen("data:", "data:AAAA", 1))?;
     fleet.run(["adopt", "s"])?.ends(0);
     get(&fleet, "s", "secret")?.ends(1).says("`secret.sops`").never_says("made");
+    Ok(())
+}
+
+#[test]
+fn an_age_file_that_is_not_whole_is_not_adopted() -> Result<()> {
+    let fleet = made()?;
+    let file = slice(&fleet, "a").join("secret.age");
+    let whole = fs::read_to_string(&file)?;
+    let first = whole.split_inclusive('\n').next().unwrap().to_owned();
+    let no_end = whole.split("-----END").next().unwrap().to_owned();
+    let lost = format!("{}{}", &whole[..100], &whole[101..]);
+    for damaged in [first, whole[..200].to_owned(), no_end, lost] {
+        fs::write(&file, &damaged)?;
+        let before = fleet.stored()?;
+        fleet.run(["adopt", "a"])?.ends(1).says("it cannot be adopted: `secret.age`").says("the last good commit");
+        assert_eq!(fleet.stored()?, before);
+        let ran = fleet.run(["status"])?.ends(3).says("take it from the last good commit");
+        ran.never_says("`artifacts adopt`");
+        fleet.run(["rekey", "a"])?.ends(1).never_says("artifacts adopt");
+    }
+    // With CR LF, as a checkout on another system may write it, it is whole.
+    fs::write(&file, whole.replace('\n', "\r\n"))?;
+    fleet.run(["adopt", "a"])?.ends(0).says("adopted");
+    assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
+    Ok(())
+}
+
+#[test]
+fn whoever_reads_what_was_replaced_is_not_known() -> Result<()> {
+    let mut fleet = made()?;
+    fleet.of("web1")["artifacts"].as_object_mut().unwrap().retain(|name, _| name == "a");
+    let key = fleet.new_key("second")?;
+    let file = slice(&fleet, "a").join("secret.age");
+    let plain = fleet.path().join("plain");
+    fs::write(&plain, "by hand")?;
+    let mut age = Command::new("age");
+    assert!(age.args(["--armor", "-r", &key, "-o"]).arg(&file).arg(&plain).status()?.success());
+    let words = "who reads it is not known, and they are not as many as are declared; \
+                 `artifacts rekey --all per-machine/web1/a`";
+    let ran = fleet.run(["adopt", "--dry-run", "a"])?.ends(3).says(words);
+    ran.says("secret: secret, its readers are not known");
+    fleet.run(["adopt", "a"])?.ends(3).says(words).says("adopted");
+    let receipt: Value = serde_json::from_slice(&fs::read(slice(&fleet, "a").join("receipt.json"))?)?;
+    assert_eq!(receipt["readers"], json!({"secret": [], "second": []}));
+    assert_eq!(state(&fleet, "a")?, "stale (readers)");
+    fleet.run(["status"])?.ends(3).says("who reads second, secret is not known");
+    let second = fleet.key_file("second");
+    let host = fleet.key_file("web1");
+    let keys = ["-i", second.to_str().unwrap(), "-i", host.to_str().unwrap()];
+    let rekey = keys.into_iter().chain(["--accept-readers", "rekey"]);
+    fleet.run(rekey.collect::<Vec<_>>())?.ends(0).says("1 opened, 1 written");
+    assert_eq!(state(&fleet, "a")?, "present");
+    assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "by hand");
+    Ok(())
+}
+
+#[test]
+fn what_was_declared_otherwise_is_told_how_it_is_kept() -> Result<()> {
+    let mut fleet = made()?;
+    let artifact = fleet.of("web1")["artifacts"]["a"].clone();
+    let lossless = "`artifacts set NAME FILE` adds a file, `artifacts rekey --all NAME` drops one";
+    fleet.of("web1")["artifacts"]["a"]["files"]["new"] = json!({});
+    fleet.run(["status"])?.ends(3).says(lossless).never_says("artifacts adopt");
+    let words = "it cannot be adopted: `new.age` is declared and not there";
+    fleet.run(["adopt", "a"])?.ends(1).says(words).says("`artifacts set per-machine/web1/a FILE` adds a file");
+    let given = fleet.path().join("given");
+    fs::write(&given, "given")?;
+    let set = fleet.command(["set", "a", "new"])?.stdin(fs::File::open(&given)?).output()?;
+    assert!(set.status.success(), "{set:?}");
+    assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
+    fleet.of("web1")["artifacts"]["a"] = artifact.clone();
+    fleet.run(["status"])?.ends(3).says(lossless);
+    let key = fleet.key_file("web1");
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-readers", "rekey", "--all", "a"])?.ends(0);
+    assert_eq!(state(&fleet, "a")?, "present");
+    assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
+    // What adopting does not change is said, too.
+    let second = fleet.new_key("second")?;
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([second]);
+    fleet.run(["adopt"])?.ends(3);
+    fleet.run(["adopt", "a"])?.ends(1).says("adopting encrypts nothing").says("`artifacts rekey per-machine/web1/a`");
+    fleet.of("web1")["artifacts"]["a"]["backend"] = json!("sops-nix");
+    let ran = fleet.run(["adopt", "a"])?.ends(1).says("it is stored by agenix, and declared for sops-nix");
+    ran.says("declare `agenix` again to read it");
     Ok(())
 }
 

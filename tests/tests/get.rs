@@ -111,6 +111,9 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
         (&["get", "a", "other"][..], "it has no file `other` help: it has empty, secret, seen"),
         (&["get", "b", "secret"], "b: no instance or artifact is named so"),
         (&["get", "a"], "no file is named"),
+        (&["get", "per-machine/web1/a"], "per-machine/web1/a: no file is named"),
+        (&["get", "per-machine/web1/a"], "it has empty, secret, seen"),
+        (&["get", "per-machine/web1/b"], "per-machine/web1: no instance or artifact is named so"),
     ] {
         fleet.run(arguments)?.ends(1).says(words);
     }

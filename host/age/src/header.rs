@@ -16,6 +16,17 @@ const FIRST_LINE: &[u8] = b"age-encryption.org/v1\n";
 /// # Errors
 /// When the bytes are no age file or end before the MAC line.
 pub fn header_sha256(file: &[u8]) -> Result<String, Error> {
+    header(file).map(|header| header.sha256)
+}
+
+struct Header {
+    sha256: String,
+    /// How many it is sealed to.
+    recipients: usize,
+}
+
+fn header(file: &[u8]) -> Result<Header, Error> {
+    let mut recipients = 0;
     let mut lines = BufReader::new(ArmoredReader::new(file).take(LONGEST));
     let mut hash = Sha256::new();
     let mut line = Vec::new();
@@ -32,8 +43,15 @@ pub fn header_sha256(file: &[u8]) -> Result<String, Error> {
         if line.starts_with(b"--- ") {
             break;
         }
+        recipients += usize::from(is_for_somebody(&line));
     }
-    Ok(format!("{:x}", hash.finalize()))
+    Ok(Header { sha256: format!("{:x}", hash.finalize()), recipients })
+}
+
+/// Whether a line begins a stanza that is not there for chaff.
+fn is_for_somebody(line: &[u8]) -> bool {
+    let stanza = line.strip_prefix(b"-> ").map(|rest| rest.split(|byte| b" \n".contains(byte)).next().unwrap_or(rest));
+    stanza.is_some_and(|kind| !kind.ends_with(b"-grease"))
 }
 
 const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
@@ -42,8 +60,17 @@ const END: &[u8] = b"-----END AGE ENCRYPTED FILE-----";
 /// [`header_sha256`] of every age file in these bytes: they are one, or hold armored ones in a text, where each line may be
 /// indented and a line break may be written as `\n`, as JSON and YAML do.
 pub fn headers(bytes: &[u8]) -> BTreeSet<String> {
-    let whole = header_sha256(bytes).ok();
-    whole.map_or_else(|| armored(bytes).filter_map(|block| header_sha256(&block).ok()).collect(), |hash| [hash].into())
+    all(bytes).into_iter().map(|header| header.sha256).collect()
+}
+
+/// To how many all these age files are sealed. Who they are does not show.
+pub fn recipients(bytes: &[u8]) -> usize {
+    all(bytes).into_iter().map(|header| header.recipients).sum()
+}
+
+fn all(bytes: &[u8]) -> Vec<Header> {
+    let whole = header(bytes).ok();
+    whole.map_or_else(|| armored(bytes).filter_map(|block| header(&block).ok()).collect(), |whole| vec![whole])
 }
 
 /// The armored blocks in a text, with plain line breaks.

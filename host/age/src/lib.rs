@@ -13,7 +13,7 @@ mod recipient;
 mod seal;
 
 pub use error::Error;
-pub use header::{header_sha256, headers};
+pub use header::{header_sha256, headers, recipients};
 pub use identity::IdentityError;
 pub use keyring::Keyring;
 pub use open::{OpenError, Opened, Opener};

@@ -62,6 +62,18 @@ fn the_header_hash_is_the_same_armored_or_not_and_other_for_each_file() {
 }
 
 #[test]
+fn those_who_read_are_counted_and_chaff_is_not() {
+    let keys: Vec<String> = (0..3).map(|_| key().1).collect();
+    for count in 1..=3 {
+        let file = seal(&Secret::new(Vec::new()), &keys[..count], true).unwrap();
+        let text = String::from_utf8(file.clone()).unwrap().replace('\n', "\\n");
+        assert_eq!(artifacts_age::recipients(&file), count);
+        assert_eq!(artifacts_age::recipients(format!("{text} {text}").as_bytes()), 2 * count);
+    }
+    assert_eq!(artifacts_age::recipients(b"-> none"), 0);
+}
+
+#[test]
 fn a_header_cut_anywhere_has_no_hash() {
     let (_, public) = key();
     let file = seal(&Secret::new(Vec::new()), &[public], false).unwrap();

@@ -26,12 +26,17 @@ impl File {
         Selector::new(self.instance.as_str())
     }
 
+    /// Whether an instance is named, and no file.
+    fn is_instance(&self, run: &Run) -> bool {
+        run.instances.keys().any(|name| name.to_string() == self.instance)
+    }
+
     /// What the person means.
     pub fn resolve<'a>(&self, run: &'a Run) -> Result<(&'a Instance, Name), Vec<Failure>> {
         let (instance, file) = match (&self.file, self.instance.rsplit_once('/')) {
             (Some(file), _) => (self.instance.as_str(), file.as_str()),
-            (None, Some((instance, file))) => (instance, file),
-            (None, None) => {
+            (None, Some((instance, file))) if !self.is_instance(run) || is_known(run, instance) => (instance, file),
+            (None, _) => {
                 let fault = Failure::new(self.instance.clone(), "no file is named");
                 let chosen = run.choose(&[self.selector()]);
                 let files: BTreeSet<&str> =
@@ -63,4 +68,9 @@ impl File {
             (None, _) => Err(chosen.faults()),
         }
     }
+}
+
+/// Whether something is named so: `shared/ca` could be the file `ca` of an artifact `shared`.
+fn is_known(run: &Run, instance: &str) -> bool {
+    run.instances.keys().any(|name| Selector::new(instance).names(name))
 }

@@ -28,8 +28,10 @@ pub struct Adoption {
     pub headers: BTreeSet<String>,
     /// Those of them that its receipt did not know.
     pub new_headers: usize,
-    /// Whether no receipt tells who reads them.
+    /// Whether nobody can tell who reads them: no receipt does, or they are others than it tells of.
     pub unread: bool,
+    /// Whether a file is sealed to fewer or more than are declared.
+    pub miscounted: bool,
     /// What its files become.
     pub files: Vec<FileChange>,
     slice: NewSlice,
@@ -39,7 +41,8 @@ pub struct Adoption {
 /// of its receipt. What is `named` is also accepted as valid, as made from what its dependencies are now, and as new:
 /// once its bytes are accepted, so that nobody accepts both unseen. It opens nothing and writes nothing.
 ///
-/// Refused is what its backend does not call sound; and a slice with an age file that is another instance's as well, or may be
+/// Refused is what its backend does not call sound, and what has no age file in it where there should be one; what is `named` and
+/// stale for a reason that nobody can accept; and a slice with an age file that is another instance's as well, or may be
 /// since a slice cannot be read: its own readers would come to read it.
 pub fn adoptions<'a>(
     rooms: &mut Rooms<'_>,
@@ -50,7 +53,8 @@ pub fn adoptions<'a>(
     let (mut adoptions, mut failures) = (Vec::new(), Vec::new());
     let mut owners = Owners::default();
     for instance in instances {
-        let wanted = |found: &&Found| accepted(found).any(|why| why.kind == "receipt" || named(&instance.name));
+        let wanted =
+            |found: &&Found| is_stale(found, "receipt") || (named(&instance.name) && !found.state.reasons().is_empty());
         let Some(found) = survey.found.get(&instance.name).filter(wanted) else { continue };
         match adoption(rooms, survey, instance, found, &mut owners) {
             Ok(adoption) => adoptions.push(adoption),
@@ -122,49 +126,50 @@ fn adoption(
     let broken: Vec<&str> = broken.map(|reason| reason.message.as_str()).collect();
     if !broken.is_empty() {
         let refused = failure::of(instance, format!("it cannot be adopted: {}", broken.join(", ")));
-        let slice = slice(rooms, instance).ok().flatten();
-        let binary = slice.and_then(|slice| slice.files.into_iter().find(|(_, bytes)| bytes.starts_with(BINARY)));
-        return Err(refused.help(Some(match binary {
-            Some((file, _)) => format!(
-                "`{file}` is a binary age file, and an armored one is expected. To keep what is in it, move it out of \
-                 the slice and store it anew: `age -d -i KEY {} | artifacts set {} FILE`",
-                shell_word(&format!("./{file}")),
-                failure::word(&instance.name)
-            ),
-            None => format!(
-                "take it from the last good commit, or make it anew: `artifacts generate --stale {}`",
-                failure::word(&instance.name)
-            ),
-        })));
+        return Err(refused.help(Some(instead(rooms, instance, found))));
+    }
+    if accepted(found).next().is_none() {
+        let refused = failure::of(instance, "only its readers changed, and adopting encrypts nothing");
+        return Err(refused.help(Some(format!("`artifacts rekey {}`", failure::word(&instance.name)))));
     }
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let opened = rooms.registry.open(backend, &rooms.nix)?;
     let stored_by = receipt::backend_id(instance, backend, &opened.component)?;
+    // A backend that never sees plaintext has whatever is for somebody sealed by the host.
+    let seals = !opened.component.manifest().requests.plaintext && found.readers.iter().any(|(_, to)| !to.is_empty());
     let slice = slice(rooms, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
     if Some(slice.fingerprint()) != found.fingerprint {
         return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
     }
     let headers = owners::headers(&slice);
     owners.check(rooms, instance, &headers)?;
+    let before = before(&slice, backend);
+    if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.sealed.is_empty())) {
+        let refused = failure::of(instance, "it cannot be adopted: there is no age file in it, and it is to be sealed");
+        return Err(refused.help(Some(failure::restore(instance))));
+    }
 
     let sealed: Vec<String> = headers.iter().cloned().collect();
     let dependencies = &survey.made_from(instance);
-    let before = before(&slice, backend);
     let known: BTreeSet<String> = before.iter().flat_map(|receipt| &receipt.sealed).map(ToString::to_string).collect();
-    let unread = before.is_none();
+    let new_headers = headers.difference(&known).count();
+    let unread = before.is_none() || new_headers > 0;
     let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, "receipt")) {
         receipt::renewed(agreeing, instance, dependencies, rooms.now)?
     } else {
         let making = Making { instance, found, backend: stored_by, dependencies, sealed: &sealed, now: rooms.now };
         continued(making.receipt()?, before)
     };
+    // What was sealed anew may be anybody's. Of what another program stored, the person says that it is as declared.
+    let receipt = if before.is_some() && new_headers > 0 { of_anybody(receipt) } else { receipt };
     let files = changes::accepted(instance, before, &receipt, &slice.files, &slice.public);
     Ok(Adoption {
         name: instance.name.clone(),
         differences: accepted(found).map(|reason| reason.message.clone()).collect(),
-        new_headers: headers.difference(&known).count(),
+        new_headers,
         headers,
         unread,
+        miscounted: miscounted(found, &slice),
         files,
         slice: NewSlice { replaces: Some(slice.fingerprint()), files: slice.files, public: slice.public, receipt },
     })
@@ -178,6 +183,47 @@ fn before<'a>(slice: &'a Slice, backend: &Name) -> Option<&'a Receipt> {
         }
         _ => None,
     }
+}
+
+/// What to do about a slice that is not adopted, since its backend does not call it sound.
+fn instead(rooms: &mut Rooms<'_>, instance: &Instance, found: &Found) -> String {
+    let name = failure::word(&instance.name);
+    let slice = slice(rooms, instance).ok().flatten();
+    let binary = slice.and_then(|slice| slice.files.into_iter().find(|(_, bytes)| bytes.starts_with(BINARY)));
+    if let Some((file, _)) = binary {
+        let file_word = shell_word(&format!("./{file}"));
+        return format!(
+            "`{file}` is a binary age file, and an armored one is expected. To keep what is in it, move it out of the slice and \
+             store it anew: `age -d -i KEY {file_word} | artifacts set {name} FILE`"
+        );
+    }
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
+    if let Some((stored, declared)) = stored.zip(instance.backend.as_ref()).filter(|(stored, is)| stored != is) {
+        return failure::of_another(instance, stored, declared).help.unwrap_or_default();
+    }
+    if found.state.reasons().iter().any(|reason| ["receipt", "format"].contains(&reason.kind)) {
+        return failure::restore(instance);
+    }
+    format!(
+        "`artifacts set {name} FILE` adds a file, `artifacts rekey --all {name}` drops one, and the other values stay; \
+         `artifacts generate --stale {name}` makes all of it anew"
+    )
+}
+
+/// Whether a file is sealed to fewer or more than is declared.
+fn miscounted(found: &Found, slice: &Slice) -> bool {
+    let count = |stored: &str, bytes: &[u8]| {
+        let borne = found.readers.iter().filter(|(file, _)| changes::bears(stored, file));
+        let readers = borne.max_by_key(|(file, _)| file.len()).map(|(_, readers)| readers.len());
+        readers.zip(Some(artifacts_age::recipients(bytes)).filter(|count| *count > 0))
+    };
+    slice.files.iter().filter_map(|(stored, bytes)| count(stored, bytes)).any(|(declared, sealed)| declared != sealed)
+}
+
+/// A receipt that does not say who reads the files.
+fn of_anybody(mut receipt: Receipt) -> Receipt {
+    receipt.readers.values_mut().for_each(BTreeSet::clear);
+    receipt
 }
 
 /// What the old receipt says of the readers, of `validation`, of the dependencies and of the expiry stays: that bytes are

@@ -89,7 +89,7 @@ pub(crate) fn accepted(
 ) -> Vec<FileChange> {
     let before = old.map(|old| Lying::by_receipt(instance, old)).unwrap_or_default();
     let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-    let readers = |file: &Name| old.and_then(|_| new.readers.get(file)).cloned();
+    let readers = |file: &Name| old.and_then(|_| new.readers.get(file)).and_then(known);
     let secret = instance.secret_files().map(|file| (file.to_string(), readers(file)));
     let after = Lying::of(secret.collect(), sizes).with_public(public.clone());
     let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
@@ -107,7 +107,7 @@ pub(crate) fn removed(slice: &Slice) -> Vec<FileChange> {
     let sizes = || slice.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
     let lying = match &slice.receipt {
         ReceiptState::Valid(receipt) if !receipt.readers.is_empty() => {
-            let readers = receipt.readers.iter().map(|(file, readers)| (file.to_string(), Some(readers.clone())));
+            let readers = receipt.readers.iter().map(|(file, readers)| (file.to_string(), known(readers)));
             Lying::of(readers.collect(), sizes())
         }
         // Nobody tells what the backend's files are called in the declarations.
@@ -115,6 +115,16 @@ pub(crate) fn removed(slice: &Slice) -> Vec<FileChange> {
     };
     let gone = |(file, side)| FileChange { file, before: Some(side), after: None };
     lying.with_public(slice.public.clone()).files.into_iter().map(gone).collect()
+}
+
+/// Readers as a receipt has them: none are there when nobody knows them.
+fn known(readers: &BTreeSet<String>) -> Option<BTreeSet<String>> {
+    (!readers.is_empty()).then(|| readers.clone())
+}
+
+/// Whether a stored file is this declared one by its name: `key` is in `key` or in `key.age`.
+pub(crate) fn bears(stored: &str, file: &str) -> bool {
+    stored.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// What lies there, by the names that are declared.
@@ -126,7 +136,7 @@ struct Lying {
 impl Lying {
     /// As a receipt has it: of public files it has the sizes.
     fn by_receipt(instance: &Instance, receipt: &Receipt) -> Self {
-        let stored = receipt.readers.iter().map(|(file, readers)| (file.to_string(), Some(readers.clone())));
+        let stored = receipt.readers.iter().map(|(file, readers)| (file.to_string(), known(readers)));
         // A backend that names no readers at all stores what is declared all the same.
         let declared = instance.secret_files().filter(|_| receipt.readers.is_empty());
         let secret = declared.map(|file| (file.to_string(), None)).chain(stored).collect();
@@ -138,18 +148,15 @@ impl Lying {
         lying
     }
 
-    /// Secret files and their readers, with the sizes of the stored files that bear their names: `key` is in `key` or in
-    /// `key.age`. Of a file that its backend keeps elsewhere the size is not known.
+    /// Secret files and their readers, with the sizes of the stored files that bear their names. Of a file that its backend
+    /// keeps elsewhere the size is not known.
     fn of<'a>(
         secret: BTreeMap<String, Option<BTreeSet<String>>>,
         stored: impl Iterator<Item = (&'a str, u64)>,
     ) -> Self {
         let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
         for (name, size) in stored {
-            let bears = |file: &&String| {
-                name.strip_prefix(file.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            };
-            if let Some(file) = secret.keys().filter(bears).max_by_key(|file| file.len()) {
+            if let Some(file) = secret.keys().filter(|file| bears(name, file)).max_by_key(|file| file.len()) {
                 *sizes.entry(file.clone()).or_default() += size;
             }
         }

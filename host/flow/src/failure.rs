@@ -1,5 +1,5 @@
 use artifacts_backend::CallFailed;
-use artifacts_plan::{Instance, Problem};
+use artifacts_plan::{Instance, Problem, Reason};
 use artifacts_report::{Failure, counted, listed, shell_word};
 use artifacts_seam::CallError;
 use artifacts_spec::{InstanceName, Name};
@@ -43,6 +43,22 @@ pub fn of_unread(instance: &Instance, dependency: &InstanceName, why: &Failure) 
 /// A failure of what depends on another one that failed.
 pub fn behind(instance: &Instance, dependency: &InstanceName) -> Failure {
     of(instance, format!("it depends on {dependency}, which failed")).help(Some(format!("mend {dependency} first")))
+}
+
+/// What to do about a slice that is not sound.
+pub fn restore(instance: &Instance) -> String {
+    let name = word(&instance.name);
+    format!("take it from the last good commit, or make it anew: `artifacts generate --stale {name}`")
+}
+
+/// A slice that is not as its receipt has it, by the reasons for which it is stale.
+pub fn stale(instance: &Instance, reasons: &[Reason]) -> Option<Failure> {
+    let of = |kinds: &[&str]| reasons.iter().filter(|reason| kinds.contains(&reason.kind)).collect::<Vec<_>>();
+    let how: Vec<&str> = of(&["receipt"]).into_iter().map(|reason| reason.message.as_str()).collect();
+    let differs = (!how.is_empty()).then(|| differs(instance, &how.join(", ")))?;
+    // Adopting it would be refused.
+    let broken = !of(&["files", "format"]).is_empty();
+    Some(if broken { differs.help(Some(restore(instance))) } else { differs })
 }
 
 /// A slice that is not as its receipt has it.

@@ -49,10 +49,7 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
     {
         return Some(failure::of_another(instance, stored, declared));
     }
-    let State::Stale(reasons) = &found.state else { return None };
-    let differences: Vec<&str> =
-        reasons.iter().filter(|reason| reason.kind == "receipt").map(|reason| reason.message.as_str()).collect();
-    (!differences.is_empty()).then(|| failure::differs(instance, &differences.join(", ")))
+    failure::stale(instance, found.state.reasons())
 }
 
 /// Why an instance's secrets cannot be read back at all: its backend has no way to.

@@ -6,7 +6,7 @@ use artifacts_plan::Instance;
 use artifacts_report::{Failure, shell_word};
 use artifacts_seam::{CallError, Secret};
 use artifacts_spec::{InstanceName, Name};
-use artifacts_store::{Fingerprint, ReceiptState, Slice, Storage};
+use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
 
 use crate::audit::{self, Ended};
 use crate::owners::Owners;
@@ -213,7 +213,10 @@ fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet
     Ok(receipt.sealed.iter().map(ToString::to_string).collect())
 }
 
-fn changed(instance: &Instance, differences: &[artifacts_store::Difference]) -> Failure {
+fn changed(instance: &Instance, differences: &[Difference]) -> Failure {
     let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    failure::differs(instance, &list.join(", "))
+    let differs = failure::differs(instance, &list.join(", "));
+    // Adopting it would be refused.
+    let refused = |one: &Difference| matches!(one, Difference::Missing(_) | Difference::OtherInstance(_));
+    if differences.iter().any(refused) { differs.help(Some(failure::restore(instance))) } else { differs }
 }

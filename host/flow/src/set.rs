@@ -30,10 +30,7 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
         }
         State::OnTarget => Some(failure::on_target(instance)),
         State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
-        State::Stale(reasons) => reasons
-            .iter()
-            .find(|reason| reason.kind == "receipt")
-            .map(|reason| failure::differs(instance, &reason.message)),
+        State::Stale(reasons) => failure::stale(instance, reasons),
         State::Absent | State::Present => None,
     }
 }

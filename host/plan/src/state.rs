@@ -180,17 +180,25 @@ fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
 /// Who joined and who left, by file; files that all changed alike are told once.
 fn changed_readers(was: &BTreeMap<String, Vec<String>>, is: &[(String, Vec<String>)]) -> Vec<Reason> {
     let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut unknown: Vec<&str> = Vec::new();
     for (file, readers) in is {
         let Some(before) = was.get(file) else { continue };
         if before == readers {
+            continue;
+        }
+        if before.is_empty() {
+            unknown.push(file);
             continue;
         }
         let joined = readers.iter().filter(|r| !before.contains(r)).count();
         let left = before.iter().filter(|r| !readers.contains(r)).count();
         told.entry(format!("{joined} joined, {left} left")).or_default().push(file);
     }
+    let unknown =
+        (!unknown.is_empty()).then(|| Reason::new("readers", format!("who reads {} is not known", unknown.join(", "))));
     told.into_iter()
         .map(|(change, files)| Reason::new("readers", format!("readers of {} changed: {change}", files.join(", "))))
+        .chain(unknown)
         .collect()
 }
 

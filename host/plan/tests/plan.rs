@@ -234,6 +234,7 @@ fn each_difference_is_a_reason() {
     assert_eq!(is(&|_| {}), Vec::<&str>::new());
     assert_eq!(is(&|f| f.receipt.push("no receipt".into())), ["receipt"]);
     assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().push("age1y".into())), ["readers"]);
+    assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().clear()), ["readers"]);
     assert_eq!(is(&|f| f.validation = None), ["validation"]);
     assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["format"]);
     assert_eq!(is(&|f| f.public.push("old.pub".into())), ["files"]);

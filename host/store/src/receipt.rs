@@ -43,7 +43,7 @@ pub struct Receipt {
     /// Whom it was made for.
     #[serde(deserialize_with = "unique::set")]
     pub targets: BTreeSet<TargetId>,
-    /// Declared secret files and the recipients each is encrypted to.
+    /// Declared secret files and the recipients each is encrypted to; none of one that was accepted and may be anybody's.
     #[serde(deserialize_with = "unique::map_of_sets")]
     pub readers: BTreeMap<Name, BTreeSet<String>>,
     /// The backend's stored files. Filled in by the commit.

@@ -2,12 +2,10 @@ use std::collections::BTreeSet;
 
 use artifacts_backend_sdk::{Failure, Instance, Slice, State};
 
-use crate::stored;
+use crate::{armor, stored};
 
-/// How an armored age file begins.
-const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
-
-/// What lies in the slice, told without any key: which files, and whether each begins as an age file.
+/// What lies in the slice, told without any key: which files, and whether each is a whole age file. A wrong MAC or tag needs a
+/// key, and shows when it is read.
 ///
 /// # Errors
 /// When the slice cannot be read.
@@ -25,8 +23,8 @@ pub fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
         reasons.push(("files".to_owned(), format!("`{name}` is there and not declared")));
     }
     for name in declared.intersection(&lying) {
-        if slice.begins_with(name, ARMOR)? != Some(true) {
-            reasons.push(("format".to_owned(), format!("`{name}` does not begin as an armored age file")));
+        if let Some(fault) = slice.read(name)?.and_then(|file| armor::fault(&file)) {
+            reasons.push(("format".to_owned(), format!("`{name}` {fault}")));
         }
     }
     Ok(if reasons.is_empty() { State::Present } else { State::Stale(reasons) })
@@ -38,9 +36,10 @@ mod tests {
     use artifacts_backend_sdk::{Slice, State};
     use artifacts_readers::fixture::instance;
 
-    use super::{ARMOR, check};
+    use super::check;
+    use crate::armor::tests::armored;
 
-    fn state(stored: &[(&str, &[u8])]) -> State {
+    fn state(stored: &[(&str, &str)]) -> State {
         let folder = tempfile::tempdir().unwrap();
         for (name, bytes) in stored {
             std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -55,20 +54,24 @@ mod tests {
 
     #[test]
     fn every_declared_file_and_no_other_is_present() {
-        assert_eq!(state(&[("a.age", ARMOR), ("b.age", ARMOR)]), State::Present);
+        let whole = &armored(40);
+        assert_eq!(state(&[("a.age", whole), ("b.age", whole)]), State::Present);
     }
 
     #[test]
     fn only_an_empty_slice_is_absent() {
         assert_eq!(state(&[]), State::Absent);
-        assert_eq!(kinds(state(&[("x", b"")])), vec![("files".to_owned(), true); 3]);
+        assert_eq!(kinds(state(&[("x", "")])), vec![("files".to_owned(), true); 3]);
     }
 
     #[test]
-    fn missing_extra_and_malformed_files_are_stale() {
-        assert_eq!(kinds(state(&[("a.age", ARMOR)])), [("files".to_owned(), true)]);
-        assert_eq!(kinds(state(&[("a.age", ARMOR), ("b.age", ARMOR), ("c.age", ARMOR)])), [("files".to_owned(), true)]);
-        assert_eq!(kinds(state(&[("a.age", ARMOR), ("b.age", b"age-encryption")])), [("format".to_owned(), true)]);
+    fn missing_extra_and_damaged_files_are_stale() {
+        let whole = &armored(40);
+        assert_eq!(kinds(state(&[("a.age", whole)])), [("files".to_owned(), true)]);
+        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", whole), ("c.age", whole)])), [("files".to_owned(), true)]);
+        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", "age-encryption")])), [("format".to_owned(), true)]);
+        let damaged = whole.replacen("YWdl", "YWd", 1);
+        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", &damaged)])), [("format".to_owned(), true)]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The backend agenix: `<file>.age`, armored, sealed by the host. It never sees a plaintext or a private key.
 
+mod armor;
 mod check;
 mod config;
 mod readers;

@@ -75,7 +75,7 @@ fn of(adoptions: &[Adoption]) -> BTreeMap<InstanceName, Vec<FileChange>> {
 
 /// What the person accepts.
 fn show(adoptions: &[Adoption], output: &Output) {
-    for Adoption { name, differences, headers, new_headers, unread, .. } in adoptions {
+    for Adoption { name, differences, headers, new_headers, unread, miscounted, .. } in adoptions {
         let keys = match (headers.len(), new_headers) {
             (0, _) => "no age file in it".to_owned(),
             (1, 0) => "the age file in it is known".to_owned(),
@@ -87,7 +87,12 @@ fn show(adoptions: &[Adoption], output: &Output) {
         output.note(&format!("{name}:"));
         let readers = (*unread && !headers.is_empty()).then(|| {
             let word = shell_word(&name.to_string());
-            format!("who reads it is not known; `artifacts rekey --all {word}` encrypts it to the declared readers")
+            let who = if *miscounted {
+                "who reads it is not known, and they are not as many as are declared"
+            } else {
+                "who reads it is not known"
+            };
+            format!("{who}; `artifacts rekey --all {word}` encrypts it to the declared readers")
         });
         for line in differences.iter().chain([&keys]).chain(&readers) {
             output.note(&format!("  {line}"));
