@@ -100,6 +100,7 @@ pub(crate) fn done(verb: Verb, unit: &str, memory: &mut Memory, fleeting: &mut F
         Verb::Start => {
             fleeting.tried.insert(unit.to_owned());
             memory.waiting.remove(unit);
+            memory.wanted.remove(unit);
             memory.changed.remove(unit);
         }
         Verb::Stop => {}
@@ -185,9 +186,13 @@ impl Work<'_> {
         self.fleeting.losses.retain(|name, _| artifacts.contains_key(name.as_str()));
         self.memory.waiting.retain(|unit, of| {
             of.retain(|name| artifacts.contains_key(name.as_str()));
-            let unit = self.seen.unit(unit);
-            !of.is_empty() && (unit.active != Activity::Up || unit.queued)
+            let now = self.seen.unit(unit);
+            // A switch took it away, or what wanted it.
+            let for_a_target = || now.wanted_by.iter().any(|by| by.ends_with(".target"));
+            let dropped = now.gone || (self.memory.wanted.contains(unit) && !for_a_target());
+            !of.is_empty() && !dropped && (now.active != Activity::Up || now.queued)
         });
+        self.memory.wanted.retain(|unit| self.memory.waiting.contains_key(unit));
         let key = |name, file| format!("{name}/{file}");
         let files: BTreeSet<String> =
             artifacts.iter().flat_map(|(name, a)| a.files.keys().map(move |file| key(name, file))).collect();
@@ -269,6 +274,10 @@ impl Work<'_> {
     /// Has those of an artifact's consumers wait for it that `which` tells.
     fn wait_for(&mut self, name: &str, which: impl Fn(&Seen<'_>, &str) -> bool) {
         for unit in self.consumers.get(name).into_iter().flatten().filter(|unit| which(self.seen, unit)) {
+            let wanted = || self.seen.wanted(&self.seen.unit(unit), |by| by.ends_with(".target"));
+            if !self.memory.waiting.contains_key(unit) && wanted() {
+                self.memory.wanted.insert(unit.clone());
+            }
             self.memory.waiting.entry(unit.clone()).or_default().insert(name.to_owned());
         }
     }
@@ -381,7 +390,7 @@ mod tests {
                      "files":{"f":{"path":"/a","mode":"0400","restartUnits":["r.service"],"reloadUnits":["l.service"]}}},
                 "b":{"unit":"artifact-b.service","bindUnits":["x.service"],"files":{}}}}"#;
             let memory = format!(
-                r#"{{"key":{:?},"digests":{{}},"lost":[],"waiting":{{}},"changed":{{}},"switching":false,"manifest":null}}"#,
+                r#"{{"key":{:?},"digests":{{}},"lost":[],"waiting":{{}},"wanted":[],"changed":{{}},"switching":false,"manifest":null}}"#,
                 [7; 32]
             );
             let mut machine = Self {
@@ -699,6 +708,46 @@ mod tests {
         m.unit("y").queued = false;
         m.look();
         assert!(m.memory.waiting.is_empty());
+    }
+
+    #[test]
+    fn what_a_switch_took_away_is_not_brought_back_and_what_a_person_started_is() {
+        for (wanted_by, still, gone, comes_back) in [
+            (Some("multi-user.target"), true, false, true),
+            (Some("multi-user.target"), false, false, false),
+            (Some("down.target"), false, false, true),
+            (Some("other.service"), false, false, true),
+            (None, false, false, true),
+            (Some("multi-user.target"), true, true, false),
+        ] {
+            let mut m = Machine::new();
+            m.unit("y").wanted_by = wanted_by.iter().map(ToString::to_string).collect();
+            for wants in ["multi-user.target", "other.service"] {
+                m.units.insert(wants.to_owned(), Unit { active: Activity::Up, ..Unit::default() });
+            }
+            m.set("x", Activity::Down);
+            m.lose("a");
+            m.look();
+            m.now += GRACE;
+            assert_eq!(m.orders(), ["Stop artifact-a.service"]);
+            for unit in ["artifact-a", "y"] {
+                m.set(unit, Activity::Down);
+            }
+            // A switch: it is bound no longer.
+            m.version.push('2');
+            m.manifest.artifacts.values_mut().for_each(|artifact| artifact.bind_units.clear());
+            m.unit("y").gone = gone;
+            if !still {
+                m.unit("y").wanted_by.clear();
+            }
+            m.look();
+            m.faults.clear();
+            assert_eq!(m.orders(), ["Start artifact-a.service"]);
+            m.set("artifact-a", Activity::Up);
+            let expected = if comes_back { vec!["Start y.service"] } else { vec![] };
+            assert_eq!(m.orders(), expected, "{wanted_by:?}, still: {still}, gone: {gone}");
+            assert!(m.memory.waiting.is_empty() && m.memory.wanted.is_empty());
+        }
     }
 
     #[test]

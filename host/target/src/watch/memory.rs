@@ -23,6 +23,8 @@ pub(crate) struct Memory {
     pub(crate) lost: BTreeSet<String>,
     /// Consumers to start when all artifacts that they stop with are up, and for which of those they wait.
     pub(crate) waiting: BTreeMap<String, BTreeSet<String>>,
+    /// Those of them that a target wanted when that was noted. Once none does any more, a switch took them away.
+    pub(crate) wanted: BTreeSet<String>,
     /// Consumers that have not yet heard of a change.
     pub(crate) changed: BTreeMap<String, Change>,
     /// The machine was being switched at the last look.
@@ -65,6 +67,7 @@ impl Store {
                 digests: BTreeMap::new(),
                 lost: BTreeSet::new(),
                 waiting: BTreeMap::new(),
+                wanted: BTreeSet::new(),
                 changed: BTreeMap::new(),
                 switching: false,
                 manifest: None,

@@ -227,7 +227,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
     }
 
     /// All units that the decision may ask for: those of the manifest, those that something is pending for, what stops with an
-    /// artifact that is in trouble, and what wants those that are down.
+    /// artifact that is in trouble, and what wants those that may have to be started.
     fn units(&self, manifest: &Manifest, files: &Files<'_>) -> std::io::Result<BTreeMap<String, Unit>> {
         let mut names: BTreeSet<&str> =
             self.memory.changed.keys().chain(self.memory.waiting.keys()).map(String::as_str).collect();
@@ -245,16 +245,14 @@ impl<'a, M: Manager> Watcher<'a, M> {
                 break consumers;
             }
         };
-        let waits = |name: &str| {
-            manifest.artifacts.values().any(|artifact| artifact.unit == name)
-                || consumers.values().any(|consumers| consumers.contains(name))
-        };
-        let down = units.iter().filter(|(name, unit)| match unit.active {
+        let consumes = |name: &str| consumers.values().any(|consumers| consumers.contains(name));
+        let artifact = |name: &str| manifest.artifacts.values().any(|artifact| artifact.unit == name);
+        let to_start = units.iter().filter(|(name, unit)| match unit.active {
             Activity::Failed => true,
-            Activity::Down => waits(name),
-            Activity::Up | Activity::Moving => false,
+            Activity::Down => consumes(name) || artifact(name),
+            Activity::Up | Activity::Moving => consumes(name),
         });
-        let wanting = down.flat_map(|(_, unit)| unit.wanted_by.clone()).collect();
+        let wanting = to_start.flat_map(|(_, unit)| unit.wanted_by.clone()).collect();
         self.show_more(&mut units, &wanting)?;
         Ok(units)
     }

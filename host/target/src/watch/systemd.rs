@@ -22,6 +22,8 @@ pub(crate) enum Activity {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) active: Activity,
+    /// systemd finds no file for it: it cannot be started.
+    pub(crate) gone: bool,
     /// When it last began to start, in microseconds of the monotonic clock; zero when it never did.
     pub(crate) began: u64,
     /// When it last came up.
@@ -144,6 +146,7 @@ fn unit(block: &str) -> Unit {
                     _ => Activity::Down,
                 }
             }
+            "LoadState" => unit.gone = value == "not-found",
             "InactiveExitTimestampMonotonic" => unit.began = value.parse().unwrap_or_default(),
             "ActiveEnterTimestampMonotonic" => unit.entered = value.parse().unwrap_or_default(),
             "StateChangeTimestampMonotonic" => unit.stirred = value.parse().unwrap_or_default(),
@@ -180,7 +183,7 @@ mod tests {
         assert_eq!((units[0].tried, units[0].stirred), (true, 18));
         assert_eq!(units[0].wanted_by, ["multi-user.target", "b.service"]);
         assert_eq!(units[0].dependents, ["b.service", "c.mount", "d.service"]);
-        assert_eq!(units[1], Unit::default());
+        assert_eq!(units[1], Unit { gone: true, ..Unit::default() });
         assert_eq!(units[2].active, Activity::Moving);
     }
 }
