@@ -263,7 +263,9 @@ impl Work<'_> {
         self.fleeting.losses.remove(name);
         self.memory.lost.insert(name.to_owned());
         self.wait_for(name, |seen, unit| match seen.activity(unit) {
-            Activity::Up | Activity::Moving => true,
+            Activity::Up => true,
+            // What the watcher has stopped itself waits already. What else is on its way down, a person stops.
+            Activity::Moving => !seen.unit(unit).stopping,
             Activity::Failed => seen.wanted(&seen.unit(unit), |_| true),
             Activity::Down => false,
         });
@@ -747,6 +749,21 @@ mod tests {
             let expected = if comes_back { vec!["Start y.service"] } else { vec![] };
             assert_eq!(m.orders(), expected, "{wanted_by:?}, still: {still}, gone: {gone}");
             assert!(m.memory.waiting.is_empty() && m.memory.wanted.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_a_person_is_stopping_does_not_come_back_and_what_is_on_its_way_up_does() {
+        for stopping in [true, false] {
+            let mut m = Machine::new();
+            m.set("y", Activity::Moving);
+            m.unit("y").stopping = stopping;
+            m.lose("a");
+            m.look();
+            m.now += GRACE;
+            assert_eq!(m.orders(), ["Stop artifact-a.service"]);
+            assert_eq!(m.memory.waiting.contains_key("y.service"), !stopping);
+            assert!(m.memory.waiting.contains_key("x.service"));
         }
     }
 

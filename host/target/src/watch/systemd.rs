@@ -22,6 +22,8 @@ pub(crate) enum Activity {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) active: Activity,
+    /// It is on its way down.
+    pub(crate) stopping: bool,
     /// systemd finds no file for it: it cannot be started.
     pub(crate) gone: bool,
     /// When it last began to start, in microseconds of the monotonic clock; zero when it never did.
@@ -139,6 +141,7 @@ fn unit(block: &str) -> Unit {
     for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
         match key {
             "ActiveState" => {
+                unit.stopping = value == "deactivating";
                 unit.active = match value {
                     "active" => Activity::Up,
                     "failed" => Activity::Failed,
@@ -176,14 +179,16 @@ mod tests {
     fn an_answer_is_read_block_by_block() {
         let text = "LoadState=loaded\nActiveState=active\nJob=3\nInactiveExitTimestampMonotonic=17\nWantedBy=multi-user.target\n\
                     RequiredBy=b.service\nBoundBy=c.mount d.service\nConditionTimestampMonotonic=16\nStateChangeTimestampMonotonic=18\n\n\
-                    LoadState=not-found\nActiveState=inactive\nConditionTimestampMonotonic=0\n\nActiveState=reloading\n";
+                    LoadState=not-found\nActiveState=inactive\nConditionTimestampMonotonic=0\n\nActiveState=reloading\n\n\
+                    ActiveState=deactivating\n";
         let units = parse(text);
-        assert_eq!(units.len(), 3);
+        assert_eq!(units.len(), 4);
         assert_eq!((units[0].active, units[0].queued, units[0].began), (Activity::Up, true, 17));
         assert_eq!((units[0].tried, units[0].stirred), (true, 18));
         assert_eq!(units[0].wanted_by, ["multi-user.target", "b.service"]);
         assert_eq!(units[0].dependents, ["b.service", "c.mount", "d.service"]);
         assert_eq!(units[1], Unit { gone: true, ..Unit::default() });
-        assert_eq!(units[2].active, Activity::Moving);
+        assert_eq!((units[2].active, units[2].stopping), (Activity::Moving, false));
+        assert_eq!((units[3].active, units[3].stopping), (Activity::Moving, true));
     }
 }
