@@ -210,6 +210,9 @@ impl Work<'_> {
             // Its own look may have come before the last file: then it fails next.
             return self.decision.look_at(self.seen.now + SOON);
         }
+        if unit.active == Activity::Unknown {
+            return;
+        }
         // A unit that is down, and not because of us or of another unit, was stopped by a person.
         let ours = unit.active == Activity::Failed
             || self.memory.lost.contains(name)
@@ -229,6 +232,7 @@ impl Work<'_> {
         let now = self.seen.now;
         let unit = self.seen.unit(&artifact.unit);
         match unit.active {
+            Activity::Unknown => {}
             Activity::Moving => self.decision.look_at(now + SOON),
             Activity::Down | Activity::Failed => {
                 self.fleeting.losses.remove(name);
@@ -245,11 +249,18 @@ impl Work<'_> {
                     self.decision.look_at(now + SOON);
                 } else if now < *since + self.grace {
                     self.decision.look_at(*since + self.grace);
+                } else if now < *since + 2 * self.grace && self.is_any_unknown(name) {
+                    // Whoever could not be asked whether it is to come back is asked once more, and not for ever.
+                    self.decision.look_at(now + SOON);
                 } else {
                     self.lose(name, artifact, fault);
                 }
             }
         }
+    }
+
+    fn is_any_unknown(&self, name: &str) -> bool {
+        self.consumers.get(name).into_iter().flatten().any(|unit| self.seen.activity(unit) == Activity::Unknown)
     }
 
     /// What could not start without this artifact starts with it.
@@ -267,7 +278,7 @@ impl Work<'_> {
             // What the watcher has stopped itself waits already. What else is on its way down, a person stops.
             Activity::Moving => !seen.unit(unit).stopping,
             Activity::Failed => seen.wanted(&seen.unit(unit), |_| true),
-            Activity::Down => false,
+            Activity::Down | Activity::Unknown => false,
         });
         self.decision.order(Verb::Stop, &artifact.unit);
         self.decision.messages.push(format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit));
@@ -295,7 +306,8 @@ impl Work<'_> {
             let also = self.consumers.iter().filter(|(_, consumers)| consumers.contains(unit)).map(|(name, _)| *name);
             of.iter().map(String::as_str).chain(also).any(down)
         };
-        for (unit, _) in self.memory.waiting.iter().filter(|(unit, of)| !blocked(unit, of)) {
+        let known = |unit: &String| self.seen.activity(unit) != Activity::Unknown;
+        for (unit, _) in self.memory.waiting.iter().filter(|(unit, of)| known(unit) && !blocked(unit, of)) {
             self.decision.order(Verb::Start, unit);
             self.decision.messages.push(format!("its artifacts are complete: starting {unit}"));
         }
@@ -331,6 +343,9 @@ impl Work<'_> {
         }
         let (seen, decision) = (self.seen, &mut self.decision);
         self.memory.changed.retain(|name, change| {
+            if seen.activity(name) == Activity::Unknown {
+                return true;
+            }
             let Some((verb, word)) = seen.answer(&seen.unit(name), *change) else { return false };
             decision.order(verb, name);
             decision.messages.push(format!("{word} {name}"));
@@ -352,7 +367,7 @@ impl Seen<'_> {
             Activity::Up | Activity::Moving => (!reloaded).then_some((Verb::TryReload, "reloading")),
             // The old content may be why.
             Activity::Failed => self.wanted(unit, |_| true).then_some((Verb::Start, "starting")),
-            Activity::Down => None,
+            Activity::Down | Activity::Unknown => None,
         }
     }
 }
@@ -765,6 +780,55 @@ mod tests {
             assert_eq!(m.memory.waiting.contains_key("y.service"), !stopping);
             assert!(m.memory.waiting.contains_key("x.service"));
         }
+    }
+
+    #[test]
+    fn upon_what_systemd_does_not_tell_nothing_is_decided() {
+        let mut m = Machine::new();
+        // The artifact's own unit: its loss goes on.
+        m.lose("a");
+        m.look();
+        m.now += GRACE;
+        m.set("artifact-a", Activity::Unknown);
+        assert_eq!(m.orders(), Vec::<String>::new());
+        m.set("artifact-a", Activity::Up);
+        // A consumer: it is asked once more whether it is to come back.
+        m.set("y", Activity::Unknown);
+        assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
+        m.set("y", Activity::Up);
+        assert_eq!(m.orders(), ["Stop artifact-a.service"]);
+        for (unit, active) in [("artifact-a", Activity::Down), ("x", Activity::Down), ("y", Activity::Unknown)] {
+            m.set(unit, active);
+        }
+        m.faults.clear();
+        m.look();
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.orders(), ["Start x.service"]);
+        m.set("y", Activity::Down);
+        assert_eq!(m.orders(), ["Start y.service"]);
+        // An artifact's own unit again: it is not started.
+        m.memory.lost.insert("a".to_owned());
+        m.set("artifact-a", Activity::Unknown);
+        assert_eq!(m.orders(), Vec::<String>::new());
+        m.set("artifact-a", Activity::Up);
+        // Whoever is to hear of a change hears of it later.
+        m.digests.insert("a/f".to_owned(), digest("1"));
+        m.look();
+        m.set("r", Activity::Unknown);
+        m.digests.insert("a/f".to_owned(), digest("2"));
+        assert_eq!(m.orders(), ["TryReload l.service"]);
+        m.set("r", Activity::Up);
+        assert_eq!(m.orders(), ["TryRestart r.service"]);
+    }
+
+    #[test]
+    fn a_consumer_that_never_is_told_of_keeps_no_lost_artifact_up() {
+        let mut m = Machine::new();
+        m.set("y", Activity::Unknown);
+        m.lose("a");
+        m.look();
+        m.now += 2 * GRACE;
+        assert_eq!(m.orders(), ["Stop artifact-a.service"]);
     }
 
     #[test]

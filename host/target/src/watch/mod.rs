@@ -202,6 +202,11 @@ impl<'a, M: Manager> Watcher<'a, M> {
     ) -> Result<Option<u64>, std::io::Error> {
         let now = now();
         let units = self.units(manifest, &files)?;
+        let unknown = units.iter().filter(|(_, unit)| unit.active == Activity::Unknown).map(|(name, _)| name.as_str());
+        let unknown: Vec<&str> = unknown.collect();
+        if !unknown.is_empty() {
+            self.troubles.meet(format!("systemd does not tell of {}; it is asked again", unknown.join(", ")), say);
+        }
         let switching = switch::under_way(Path::new(switch::LOCK))?;
         let version = self.version.clone();
         let seen = Seen { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
@@ -251,6 +256,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
             Activity::Failed => true,
             Activity::Down => consumes(name) || artifact(name),
             Activity::Up | Activity::Moving => consumes(name),
+            Activity::Unknown => false,
         });
         let wanting = to_start.flat_map(|(_, unit)| unit.wanted_by.clone()).collect();
         self.show_more(&mut units, &wanting)?;
