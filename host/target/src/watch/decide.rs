@@ -29,21 +29,22 @@ pub(crate) struct Seen<'a> {
 /// What to tell systemd, what to tell people, and when to look again at the latest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Decision {
-    pub(crate) orders: BTreeMap<Verb, BTreeSet<String>>,
+    /// By verb and unit, each with what to tell people of it.
+    pub(crate) orders: BTreeMap<(Verb, String), String>,
+    /// What else to tell them.
     pub(crate) messages: Vec<String>,
     pub(crate) again: Option<u64>,
 }
 
 impl Decision {
-    fn order(&mut self, verb: Verb, unit: &str) {
-        self.orders.entry(verb).or_default().insert(unit.to_owned());
+    fn order(&mut self, verb: Verb, unit: &str, message: String) {
+        self.orders.entry((verb, unit.to_owned())).or_insert(message);
     }
 
     /// The orders one by one. Sockets are started first: systemd refuses one whose service is up already.
-    pub(crate) fn in_order(&self) -> Vec<(Verb, String)> {
-        let all = self.orders.iter().flat_map(|(verb, units)| units.iter().map(|unit| (*verb, unit.clone())));
-        let mut all: Vec<_> = all.collect();
-        all.sort_by_key(|(verb, unit)| (*verb, !unit.ends_with(".socket")));
+    pub(crate) fn in_order(&self) -> Vec<(&(Verb, String), &str)> {
+        let mut all: Vec<_> = self.orders.iter().map(|(order, message)| (order, message.as_str())).collect();
+        all.sort_by_key(|((verb, unit), _)| (*verb, !unit.ends_with(".socket")));
         all
     }
 
@@ -222,8 +223,8 @@ impl Work<'_> {
         }
         self.note_missed(name);
         if !self.fleeting.tried.contains(&artifact.unit) {
-            self.decision.order(Verb::Start, &artifact.unit);
-            self.decision.messages.push(format!("artifact `{name}` is complete: starting {}", artifact.unit));
+            let message = format!("artifact `{name}` is complete: starting {}", artifact.unit);
+            self.decision.order(Verb::Start, &artifact.unit, message);
             self.decision.look_at(self.seen.now + SOON);
         }
     }
@@ -280,8 +281,8 @@ impl Work<'_> {
             Activity::Failed => seen.wanted(&seen.unit(unit), |_| true),
             Activity::Down | Activity::Unknown => false,
         });
-        self.decision.order(Verb::Stop, &artifact.unit);
-        self.decision.messages.push(format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit));
+        let message = format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit);
+        self.decision.order(Verb::Stop, &artifact.unit, message);
     }
 
     /// Has those of an artifact's consumers wait for it that `which` tells.
@@ -297,7 +298,9 @@ impl Work<'_> {
 
     /// Starts consumers once all units that they stop with are up.
     fn bring_back(&mut self) {
-        let stopping = self.decision.orders.get(&Verb::Stop).cloned().unwrap_or_default();
+        let orders = self.decision.orders.keys();
+        let stopping: BTreeSet<String> =
+            orders.filter(|(verb, _)| *verb == Verb::Stop).map(|(_, unit)| unit.clone()).collect();
         let down = |name: &str| {
             let artifact = self.seen.manifest.artifacts.get(name);
             artifact.is_some_and(|a| stopping.contains(&a.unit) || self.seen.activity(&a.unit) != Activity::Up)
@@ -308,8 +311,7 @@ impl Work<'_> {
         };
         let known = |unit: &String| self.seen.activity(unit) != Activity::Unknown;
         for (unit, _) in self.memory.waiting.iter().filter(|(unit, of)| known(unit) && !blocked(unit, of)) {
-            self.decision.order(Verb::Start, unit);
-            self.decision.messages.push(format!("its artifacts are complete: starting {unit}"));
+            self.decision.order(Verb::Start, unit, format!("its artifacts are complete: starting {unit}"));
         }
     }
 
@@ -347,8 +349,7 @@ impl Work<'_> {
                 return true;
             }
             let Some((verb, word)) = seen.answer(&seen.unit(name), *change) else { return false };
-            decision.order(verb, name);
-            decision.messages.push(format!("{word} {name}"));
+            decision.order(verb, name, format!("{word} {name}"));
             true
         });
     }
@@ -455,9 +456,9 @@ mod tests {
                 now: self.now,
             };
             let decision = decide(&seen, &mut self.memory, &mut self.fleeting, GRACE);
-            let orders = decision.orders.iter().flat_map(|(verb, units)| units.iter().map(move |unit| (*verb, unit)));
+            let orders = decision.orders.keys();
             for (verb, unit) in orders.clone().filter(|(_, unit)| !self.refused.contains(unit.as_str())) {
-                done(verb, unit, &mut self.memory, &mut self.fleeting);
+                done(*verb, unit, &mut self.memory, &mut self.fleeting);
             }
             (orders.map(|(verb, unit)| format!("{verb:?} {unit}")).collect(), decision.again)
         }
@@ -475,9 +476,9 @@ mod tests {
     fn a_socket_is_started_before_its_service() {
         let mut decision = Decision::default();
         for (verb, unit) in [(Verb::Stop, "b.socket"), (Verb::Start, "x.service"), (Verb::Start, "x.socket")] {
-            decision.order(verb, unit);
+            decision.order(verb, unit, String::new());
         }
-        let told: Vec<_> = decision.in_order().into_iter().map(|(_, unit)| unit).collect();
+        let told: Vec<_> = decision.in_order().into_iter().map(|((_, unit), _)| unit).collect();
         assert_eq!(told, ["x.socket", "x.service", "b.socket"]);
     }
 

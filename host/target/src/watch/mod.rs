@@ -23,7 +23,7 @@ use crate::accounts::Accounts;
 use crate::check::{Fault, file_fault};
 use crate::manifest::{self, Manifest};
 use crate::trace::{End, trace};
-use decide::{Decision, Fleeting, Seen, consumers_in_trouble, decide, done};
+use decide::{Fleeting, Seen, consumers_in_trouble, decide, done};
 use digest::{Digest, Key};
 use memory::{Memory, Store};
 use systemd::{Activity, Manager, Systemctl, Unit};
@@ -212,23 +212,25 @@ impl<'a, M: Manager> Watcher<'a, M> {
         let seen = Seen { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
         let mut memory = self.memory.clone();
         let decision = decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
-        let orders = decision.in_order();
-        let Decision { messages, again, .. } = decision;
         // First: whoever is stopped before an order, or after it, then decides upon it anew and knows what came of it.
         self.store.save(&memory)?;
         self.memory = memory;
-        for message in messages {
-            self.troubles.tell(message, say);
-        }
+        decision.messages.iter().for_each(|message| say(message));
         // Each by itself: one that is refused, as that of a masked unit is, must not keep others.
-        for (verb, unit) in orders {
-            match self.manager.tell(verb, &unit) {
-                Ok(()) => done(verb, &unit, &mut self.memory, &mut self.fleeting),
-                Err(why) => self.troubles.meet(format!("{why}; it is tried again"), say),
+        for (order @ (verb, unit), message) in decision.in_order() {
+            if !self.troubles.was_refused(order) {
+                say(message);
+            }
+            match self.manager.tell(*verb, unit) {
+                Ok(()) => done(*verb, unit, &mut self.memory, &mut self.fleeting),
+                Err(why) => {
+                    self.troubles.refuse(order.clone());
+                    self.troubles.meet(format!("{why}; it is tried again"), say);
+                }
             }
         }
         self.store.save(&self.memory)?;
-        Ok(again)
+        Ok(decision.again)
     }
 
     /// All units that the decision may ask for: those of the manifest, those that something is pending for, what stops with an
@@ -333,6 +335,8 @@ mod tests {
     struct Fake {
         units: RefCell<BTreeMap<String, Unit>>,
         did: RefCell<Vec<String>>,
+        /// For which it takes no order.
+        refused: RefCell<BTreeSet<&'static str>>,
     }
 
     impl Fake {
@@ -349,7 +353,7 @@ mod tests {
             };
             let units = [("a", &["x", "y"][..]), ("x", &["deep"]), ("y", &[]), ("deep", &[]), ("r", &[]), ("l", &[])];
             let units = units.map(|(name, dependents)| (name.to_owned(), unit(dependents)));
-            Self { units: RefCell::new(units.into()), did: RefCell::default() }
+            Self { units: RefCell::new(units.into()), did: RefCell::default(), refused: RefCell::default() }
         }
 
         fn stop(&self, name: &str) {
@@ -384,6 +388,9 @@ mod tests {
 
         fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
             self.1.step()?;
+            if self.0.refused.borrow().contains(name) {
+                return Err(io::Error::other(format!("{name} is masked")));
+            }
             match verb {
                 Verb::Start => self.0.start(name),
                 Verb::Stop => self.0.stop(name),
@@ -451,6 +458,26 @@ mod tests {
             }
             life.0.get() == 0
         }
+    }
+
+    #[test]
+    fn every_change_is_said_and_a_refused_order_once() {
+        let machine = Machine::new();
+        machine.systemd.refused.borrow_mut().insert("l");
+        let life = Life(Rc::new(Cell::new(usize::MAX)));
+        let mut watcher = Watcher::new(&machine.options, (&machine.systemd, life)).unwrap();
+        let mut look = |text: &str| {
+            machine.put(text);
+            let mut said = Vec::new();
+            watcher.look(&mut |message| said.push(message.to_owned()));
+            said
+        };
+        let changed = "artifact `a`: the content of file `f` changed";
+        let refused = "l is masked; it is tried again";
+        look("old");
+        assert_eq!(look("new"), [changed, "restarting r", "reloading l", refused]);
+        assert_eq!(look("newer"), [changed, "restarting r"]);
+        assert_eq!(look("newer"), Vec::<String>::new());
     }
 
     /// Kills a watcher at each of its steps in turn; another comes after it.
