@@ -230,6 +230,8 @@ impl Work<'_> {
     }
 
     fn incomplete(&mut self, name: &str, artifact: &Artifact, fault: &str) {
+        // When it is complete again, what failed before may go well.
+        self.fleeting.tried.remove(&artifact.unit);
         let now = self.seen.now;
         let unit = self.seen.unit(&artifact.unit);
         match unit.active {
@@ -865,6 +867,12 @@ mod tests {
         assert_eq!(m.orders(), ["Start artifact-a.service"]);
         assert_eq!(m.look(), (vec![], None));
         m.fleeting.try_again();
+        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        assert_eq!(m.look(), (vec![], None));
+        // As by a mount, which is no change of a file.
+        m.lose("a");
+        assert_eq!(m.look(), (vec![], None));
+        m.faults.clear();
         assert_eq!(m.orders(), ["Start artifact-a.service"]);
         m.set("artifact-a", Activity::Up);
         assert_eq!(m.orders(), ["Start x.service"]);

@@ -102,6 +102,15 @@ struct Watcher<'a, M> {
     troubles: Troubles,
 }
 
+/// What may wake the watcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// Something was mounted or unmounted, wherever.
+    Mount,
+    /// A file changed, or a folder on the way to it.
+    Change,
+}
+
 /// One look at all files.
 struct Files<'a> {
     faults: BTreeMap<&'a str, String>,
@@ -130,17 +139,20 @@ impl<'a, M: Manager> Watcher<'a, M> {
     /// there is a reason to look.
     fn wait(&mut self, again: Option<u64>) -> Result<bool, Errno> {
         let left = again.map(|at| Duration::from_micros(at.saturating_sub(now())));
-        let woken = self.sleep(left)?;
-        if woken {
-            self.fleeting.try_again();
+        let mut woken = self.sleep(left)?;
+        if woken.is_some() {
             std::thread::sleep(SETTLE);
-            self.sleep(Some(Duration::ZERO))?;
+            woken = woken.max(self.sleep(Some(Duration::ZERO))?);
         }
-        Ok(woken || again.is_some_and(|at| at <= now()))
+        // Mounts come and go with every container, mostly elsewhere: one that matters makes an artifact complete or incomplete.
+        if woken == Some(Event::Change) {
+            self.fleeting.try_again();
+        }
+        Ok(woken.is_some() || again.is_some_and(|at| at <= now()))
     }
 
-    /// Whether something that matters happened.
-    fn sleep(&mut self, most: Option<Duration>) -> Result<bool, Errno> {
+    /// What happened of what may matter.
+    fn sleep(&mut self, most: Option<Duration>) -> Result<Option<Event>, Errno> {
         // A file system that is mounted over a folder is no event in it. The kernel tells of mounts as of urgent data.
         let mut fds = [PollFd::new(&self.watches, PollFlags::IN), PollFd::new(&self.mounts, PollFlags::PRI)];
         let most = most.and_then(|most| Timespec::try_from(most).ok());
@@ -150,7 +162,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         }
         let mounted = !fds[1].revents().is_empty();
         let changed = self.watches.drain().map_err(|why| Errno::from_io_error(&why).unwrap_or(Errno::IO))?;
-        Ok(mounted || changed)
+        Ok(if changed { Some(Event::Change) } else { mounted.then_some(Event::Mount) })
     }
 
     /// Looks at everything and acts. When to look again at the latest, in microseconds of the monotonic clock.
