@@ -152,7 +152,7 @@ impl Seen<'_> {
     fn wanted(&self, unit: &Unit, counts: impl Fn(&str) -> bool) -> bool {
         let up = |by: &String| {
             let by = self.unit(by);
-            by.queued || matches!(by.active, Activity::Up | Activity::Moving)
+            by.queued || matches!(by.active, Activity::Up | Activity::Moving | Activity::Stopping)
         };
         unit.wanted_by.iter().any(|by| counts(by) && up(by))
     }
@@ -207,7 +207,9 @@ impl Work<'_> {
             self.memory.lost.remove(name);
             return;
         }
-        if unit.active == Activity::Moving || (unit.active == Activity::Down && unit.queued) {
+        if matches!(unit.active, Activity::Moving | Activity::Stopping)
+            || (unit.active == Activity::Down && unit.queued)
+        {
             // Its own look may have come before the last file: then it fails next.
             return self.decision.look_at(self.seen.now + SOON);
         }
@@ -236,7 +238,7 @@ impl Work<'_> {
         let unit = self.seen.unit(&artifact.unit);
         match unit.active {
             Activity::Unknown => {}
-            Activity::Moving => self.decision.look_at(now + SOON),
+            Activity::Moving | Activity::Stopping => self.decision.look_at(now + SOON),
             Activity::Down | Activity::Failed => {
                 self.fleeting.losses.remove(name);
                 if unit.queued {
@@ -246,7 +248,8 @@ impl Work<'_> {
             }
             Activity::Up => {
                 let since = self.fleeting.losses.entry(name.to_owned()).or_insert(now);
-                let installing = |unit: &String| self.seen.activity(unit) == Activity::Moving;
+                let installing =
+                    |unit: &String| matches!(self.seen.activity(unit), Activity::Moving | Activity::Stopping);
                 if self.seen.switching || artifact.installers.iter().any(installing) {
                     *since = now;
                     self.decision.look_at(now + SOON);
@@ -277,11 +280,10 @@ impl Work<'_> {
         self.fleeting.losses.remove(name);
         self.memory.lost.insert(name.to_owned());
         self.wait_for(name, |seen, unit| match seen.activity(unit) {
-            Activity::Up => true,
-            // What the watcher has stopped itself waits already. What else is on its way down, a person stops.
-            Activity::Moving => !seen.unit(unit).stopping,
+            Activity::Up | Activity::Moving => true,
             Activity::Failed => seen.wanted(&seen.unit(unit), |_| true),
-            Activity::Down | Activity::Unknown => false,
+            // What the watcher has stopped itself waits already. What else is on its way down, a person stops.
+            Activity::Stopping | Activity::Down | Activity::Unknown => false,
         });
         let message = format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit);
         self.decision.order(Verb::Stop, &artifact.unit, message);
@@ -366,8 +368,12 @@ impl Seen<'_> {
         // It was up when the content changed, still is, and did something since: it can only be a reload.
         let reloaded = unit.began <= unit.entered && unit.entered <= change.at && unit.stirred > change.at;
         match unit.active {
-            Activity::Up | Activity::Moving if change.restart => Some((Verb::TryRestart, "restarting")),
-            Activity::Up | Activity::Moving => (!reloaded).then_some((Verb::TryReload, "reloading")),
+            Activity::Up | Activity::Moving | Activity::Stopping if change.restart => {
+                Some((Verb::TryRestart, "restarting"))
+            }
+            Activity::Up | Activity::Moving | Activity::Stopping => {
+                (!reloaded).then_some((Verb::TryReload, "reloading"))
+            }
             // The old content may be why.
             Activity::Failed => self.wanted(unit, |_| true).then_some((Verb::Start, "starting")),
             Activity::Down | Activity::Unknown => None,
@@ -774,8 +780,7 @@ mod tests {
     fn what_a_person_is_stopping_does_not_come_back_and_what_is_on_its_way_up_does() {
         for stopping in [true, false] {
             let mut m = Machine::new();
-            m.set("y", Activity::Moving);
-            m.unit("y").stopping = stopping;
+            m.set("y", if stopping { Activity::Stopping } else { Activity::Moving });
             m.lose("a");
             m.look();
             m.now += GRACE;

@@ -264,12 +264,12 @@ impl<'a, M: Manager> Watcher<'a, M> {
                 break consumers;
             }
         };
-        let consumes = |name: &str| consumers.values().any(|consumers| consumers.contains(name));
+        let follows = |name: &str| consumers.values().any(|consumers| consumers.contains(name));
         let artifact = |name: &str| manifest.artifacts.values().any(|artifact| artifact.unit == name);
         let to_start = units.iter().filter(|(name, unit)| match unit.active {
             Activity::Failed => true,
-            Activity::Down => consumes(name) || artifact(name),
-            Activity::Up | Activity::Moving => consumes(name),
+            Activity::Down => follows(name) || artifact(name),
+            Activity::Up | Activity::Moving | Activity::Stopping => follows(name),
             Activity::Unknown => false,
         });
         let wanting = to_start.flat_map(|(_, unit)| unit.wanted_by.clone()).collect();

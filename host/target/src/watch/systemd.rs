@@ -14,8 +14,10 @@ pub(crate) enum Activity {
     Down,
     /// It failed.
     Failed,
-    /// On its way up or down, or reloading.
+    /// On its way up, or reloading.
     Moving,
+    /// On its way down.
+    Stopping,
     /// systemd does not tell. Nothing is decided upon it.
     Unknown,
 }
@@ -24,8 +26,6 @@ pub(crate) enum Activity {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) active: Activity,
-    /// It is on its way down.
-    pub(crate) stopping: bool,
     /// systemd finds no file for it: it cannot be started.
     pub(crate) gone: bool,
     /// When it last began to start, in microseconds of the monotonic clock; zero when it never did.
@@ -152,11 +152,11 @@ fn unit(block: &str) -> Unit {
     for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
         match key {
             "ActiveState" => {
-                unit.stopping = value == "deactivating";
                 unit.active = match value {
                     "active" => Activity::Up,
                     "failed" => Activity::Failed,
-                    "activating" | "deactivating" | "reloading" | "refreshing" | "maintenance" => Activity::Moving,
+                    "activating" | "reloading" | "refreshing" | "maintenance" => Activity::Moving,
+                    "deactivating" => Activity::Stopping,
                     _ => Activity::Down,
                 }
             }
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(units[0].wanted_by, ["multi-user.target", "b.service"]);
         assert_eq!(units[0].dependents, ["b.service", "c.mount", "d.service"]);
         assert_eq!(units[1], Unit { gone: true, ..Unit::default() });
-        assert_eq!((units[2].active, units[2].stopping), (Activity::Moving, false));
-        assert_eq!((units[3].active, units[3].stopping), (Activity::Moving, true));
+        assert_eq!(units[2].active, Activity::Moving);
+        assert_eq!(units[3].active, Activity::Stopping);
     }
 }
