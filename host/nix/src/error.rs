@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use artifacts_spec::Name;
 
@@ -36,6 +36,8 @@ pub enum Error {
         what: String,
         /// What it said, trimmed.
         message: String,
+        /// The copy in the store of what was evaluated, once that is known.
+        copy: Option<PathBuf>,
     },
     /// It ended well with an answer that is not whole, or of another shape.
     #[error("{what}: Nix ended well, but its answer ({bytes} bytes) is not the JSON that was expected: {source}")]
@@ -140,12 +142,18 @@ pub enum Error {
     },
 }
 
-/// The file of the checkout that Nix does not find in its copy of it, or does not take from it.
-fn missing_file(message: &str) -> Option<&str> {
+/// The file of the checkout that Nix does not find in its copy of it, or does not take from it; from the top of the repository.
+fn missing_file<'a>(message: &'a str, copy: Option<&Path>) -> Option<&'a str> {
     let line = message.lines().find(|line| {
         ["No such file or directory", "does not exist", "not tracked by Git"].iter().any(|words| line.contains(words))
     })?;
     let after = match line.split_once("-source/") {
+        // An input has a copy of its own.
+        Some((before, _))
+            if copy.is_some_and(|copy| !format!("{before}-source").ends_with(&*copy.to_string_lossy())) =>
+        {
+            return None;
+        }
         Some((_, after)) => after,
         None => line.split_once("Path '")?.1,
     };
@@ -182,10 +190,10 @@ impl Error {
             Self::Failed { message, .. } if message.contains("' is not a valid URL") => {
                 "this version of Nix takes no blank in the path of a git checkout: move it, or use a newer Nix"
             }
-            Self::Failed { message, .. } if missing_file(message).is_some() => {
-                let file = missing_file(message).unwrap_or_default();
+            Self::Failed { message, copy, .. } if missing_file(message, copy.as_deref()).is_some() => {
+                let file = missing_file(message, copy.as_deref()).unwrap_or_default();
                 return Some(format!(
-                    "of a git checkout, a flake sees only what git knows: if `{file}` is there, `git add -- {}`",
+                    "of a git checkout, a flake sees only what git knows: if `{file}` is there, `git add -- :/{}`",
                     word(file)
                 ));
             }
@@ -229,21 +237,27 @@ mod tests {
 
     #[test]
     fn a_file_that_git_does_not_know_is_named_as_each_nix_says_it() {
-        let failed = |message: &str| Error::Failed { what: String::new(), message: message.to_owned() };
+        let copy = Some("/nix/store/abc-source".into());
+        let failed =
+            |message: &str| Error::Failed { what: String::new(), message: message.to_owned(), copy: copy.clone() };
         let help = |message: &str| failed(message).help().unwrap_or_default();
         for (message, command) in [
             (
                 "getting status of '/nix/store/abc-source/m/new.nix': No such file or directory",
-                "`git add -- m/new.nix`",
+                "`git add -- :/m/new.nix`",
             ),
-            ("path '/nix/store/abc-source/a b.nix' does not exist", "`git add -- 'a b.nix'`"),
+            ("path '/nix/store/abc-source/a b.nix' does not exist", "`git add -- :/'a b.nix'`"),
             (
                 "Path 'new.nix' in the repository \"/r\" is not tracked by Git.\n\nTo make it visible to Nix, run:",
-                "`git add -- new.nix`",
+                "`git add -- :/new.nix`",
             ),
         ] {
             assert!(help(message).contains(command), "{message}: {}", help(message));
         }
+        // Another source is an input, which is in no checkout of the person's.
+        assert!(
+            !help("getting status of '/nix/store/def-source/m/new.nix': No such file or directory").contains("git add")
+        );
         assert!(!help("file 'nixpkgs/x' was not found in the Nix search path").contains("git add"));
         assert!(!help("attribute 'a' missing\nthe option does not exist").contains("git add"));
     }

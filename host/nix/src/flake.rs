@@ -176,7 +176,7 @@ impl Flake<'_> {
         {
             return Ok((earlier, said));
         }
-        let answer = self.nix.nix(what, &question)?;
+        let answer = self.nix.nix(what, &question).map_err(|error| self.with_copy(error))?;
         let bytes = answer.stdout.len();
         let fault = |source| Error::Answer { what: what.to_owned(), bytes, source };
         let parsed = serde_json::from_slice(&answer.stdout).map_err(fault)?;
@@ -185,6 +185,16 @@ impl Flake<'_> {
             cache.put(&question, &entry);
         }
         Ok((serde_json::from_value(entry.answer).map_err(fault)?, entry.said))
+    }
+
+    /// Says in which copy of the checkout something failed.
+    fn with_copy(&self, error: Error) -> Error {
+        match error {
+            Error::Failed { what, message, .. } => {
+                Error::Failed { what, message, copy: Some(self.metadata.path.clone()) }
+            }
+            other => other,
+        }
     }
 
     /// The arguments by which Nix is asked. Nothing else tells it what to evaluate.

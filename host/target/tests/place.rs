@@ -130,6 +130,8 @@ fn whoever_is_told_to_die() {
     let (folder, stop) = told.split_once(' ').unwrap();
     let run = Run { path: PathBuf::from(folder), _folder: None };
     let left = Cell::new(stop.parse::<usize>().unwrap());
+    // Folders are closed to others until they are given their modes.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let done = story(&run, move |_| {
         match left.get().checked_sub(1) {
             Some(fewer) => left.set(fewer),

@@ -402,6 +402,10 @@ fn own(path: &Path, step: Step<'_>) -> Result<OwnedFd, Error> {
     if !ours(&stat) || mode & 0o022 != 0 {
         return Err(foreign(format!("mode {mode:04o} and owner {}", stat.st_uid)));
     }
+    // Whoever made it may have been stopped before they opened it to others.
+    if mode & !0o755 == 0 {
+        settle_mode(&folder, 0o755, step).map_err(|why| at(path, why))?;
+    }
     Ok(folder)
 }
 

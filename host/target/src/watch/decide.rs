@@ -29,21 +29,22 @@ pub(crate) struct Seen<'a> {
 /// What to tell systemd, what to tell people, and when to look again at the latest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Decision {
-    pub(crate) orders: BTreeMap<Verb, BTreeSet<String>>,
+    /// By verb and unit, each with what to tell people of it.
+    pub(crate) orders: BTreeMap<(Verb, String), String>,
+    /// What else to tell them.
     pub(crate) messages: Vec<String>,
     pub(crate) again: Option<u64>,
 }
 
 impl Decision {
-    fn order(&mut self, verb: Verb, unit: &str) {
-        self.orders.entry(verb).or_default().insert(unit.to_owned());
+    fn order(&mut self, verb: Verb, unit: &str, message: String) {
+        self.orders.entry((verb, unit.to_owned())).or_insert(message);
     }
 
     /// The orders one by one. Sockets are started first: systemd refuses one whose service is up already.
-    pub(crate) fn in_order(&self) -> Vec<(Verb, String)> {
-        let all = self.orders.iter().flat_map(|(verb, units)| units.iter().map(|unit| (*verb, unit.clone())));
-        let mut all: Vec<_> = all.collect();
-        all.sort_by_key(|(verb, unit)| (*verb, !unit.ends_with(".socket")));
+    pub(crate) fn in_order(&self) -> Vec<(&(Verb, String), &str)> {
+        let mut all: Vec<_> = self.orders.iter().map(|(order, message)| (order, message.as_str())).collect();
+        all.sort_by_key(|((verb, unit), _)| (*verb, !unit.ends_with(".socket")));
         all
     }
 
@@ -100,6 +101,7 @@ pub(crate) fn done(verb: Verb, unit: &str, memory: &mut Memory, fleeting: &mut F
         Verb::Start => {
             fleeting.tried.insert(unit.to_owned());
             memory.waiting.remove(unit);
+            memory.wanted.remove(unit);
             memory.changed.remove(unit);
         }
         Verb::Stop => {}
@@ -150,7 +152,7 @@ impl Seen<'_> {
     fn wanted(&self, unit: &Unit, counts: impl Fn(&str) -> bool) -> bool {
         let up = |by: &String| {
             let by = self.unit(by);
-            by.queued || matches!(by.active, Activity::Up | Activity::Moving)
+            by.queued || matches!(by.active, Activity::Up | Activity::Moving | Activity::Stopping)
         };
         unit.wanted_by.iter().any(|by| counts(by) && up(by))
     }
@@ -185,9 +187,13 @@ impl Work<'_> {
         self.fleeting.losses.retain(|name, _| artifacts.contains_key(name.as_str()));
         self.memory.waiting.retain(|unit, of| {
             of.retain(|name| artifacts.contains_key(name.as_str()));
-            let unit = self.seen.unit(unit);
-            !of.is_empty() && (unit.active != Activity::Up || unit.queued)
+            let now = self.seen.unit(unit);
+            // A switch took it away, or what wanted it.
+            let for_a_target = || now.wanted_by.iter().any(|by| by.ends_with(".target"));
+            let dropped = now.gone || (self.memory.wanted.contains(unit) && !for_a_target());
+            !of.is_empty() && !dropped && (now.active != Activity::Up || now.queued)
         });
+        self.memory.wanted.retain(|unit| self.memory.waiting.contains_key(unit));
         let key = |name, file| format!("{name}/{file}");
         let files: BTreeSet<String> =
             artifacts.iter().flat_map(|(name, a)| a.files.keys().map(move |file| key(name, file))).collect();
@@ -201,9 +207,14 @@ impl Work<'_> {
             self.memory.lost.remove(name);
             return;
         }
-        if unit.active == Activity::Moving || (unit.active == Activity::Down && unit.queued) {
+        if matches!(unit.active, Activity::Moving | Activity::Stopping)
+            || (unit.active == Activity::Down && unit.queued)
+        {
             // Its own look may have come before the last file: then it fails next.
             return self.decision.look_at(self.seen.now + SOON);
+        }
+        if unit.active == Activity::Unknown {
+            return;
         }
         // A unit that is down, and not because of us or of another unit, was stopped by a person.
         let ours = unit.active == Activity::Failed
@@ -214,17 +225,20 @@ impl Work<'_> {
         }
         self.note_missed(name);
         if !self.fleeting.tried.contains(&artifact.unit) {
-            self.decision.order(Verb::Start, &artifact.unit);
-            self.decision.messages.push(format!("artifact `{name}` is complete: starting {}", artifact.unit));
+            let message = format!("artifact `{name}` is complete: starting {}", artifact.unit);
+            self.decision.order(Verb::Start, &artifact.unit, message);
             self.decision.look_at(self.seen.now + SOON);
         }
     }
 
     fn incomplete(&mut self, name: &str, artifact: &Artifact, fault: &str) {
+        // When it is complete again, what failed before may go well.
+        self.fleeting.tried.remove(&artifact.unit);
         let now = self.seen.now;
         let unit = self.seen.unit(&artifact.unit);
         match unit.active {
-            Activity::Moving => self.decision.look_at(now + SOON),
+            Activity::Unknown => {}
+            Activity::Moving | Activity::Stopping => self.decision.look_at(now + SOON),
             Activity::Down | Activity::Failed => {
                 self.fleeting.losses.remove(name);
                 if unit.queued {
@@ -234,17 +248,25 @@ impl Work<'_> {
             }
             Activity::Up => {
                 let since = self.fleeting.losses.entry(name.to_owned()).or_insert(now);
-                let installing = |unit: &String| self.seen.activity(unit) == Activity::Moving;
+                let installing =
+                    |unit: &String| matches!(self.seen.activity(unit), Activity::Moving | Activity::Stopping);
                 if self.seen.switching || artifact.installers.iter().any(installing) {
                     *since = now;
                     self.decision.look_at(now + SOON);
                 } else if now < *since + self.grace {
                     self.decision.look_at(*since + self.grace);
+                } else if now < *since + 2 * self.grace && self.is_any_unknown(name) {
+                    // Whoever could not be asked whether it is to come back is asked once more, and not for ever.
+                    self.decision.look_at(now + SOON);
                 } else {
                     self.lose(name, artifact, fault);
                 }
             }
         }
+    }
+
+    fn is_any_unknown(&self, name: &str) -> bool {
+        self.consumers.get(name).into_iter().flatten().any(|unit| self.seen.activity(unit) == Activity::Unknown)
     }
 
     /// What could not start without this artifact starts with it.
@@ -260,22 +282,29 @@ impl Work<'_> {
         self.wait_for(name, |seen, unit| match seen.activity(unit) {
             Activity::Up | Activity::Moving => true,
             Activity::Failed => seen.wanted(&seen.unit(unit), |_| true),
-            Activity::Down => false,
+            // What the watcher has stopped itself waits already. What else is on its way down, a person stops.
+            Activity::Stopping | Activity::Down | Activity::Unknown => false,
         });
-        self.decision.order(Verb::Stop, &artifact.unit);
-        self.decision.messages.push(format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit));
+        let message = format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit);
+        self.decision.order(Verb::Stop, &artifact.unit, message);
     }
 
     /// Has those of an artifact's consumers wait for it that `which` tells.
     fn wait_for(&mut self, name: &str, which: impl Fn(&Seen<'_>, &str) -> bool) {
         for unit in self.consumers.get(name).into_iter().flatten().filter(|unit| which(self.seen, unit)) {
+            let wanted = || self.seen.wanted(&self.seen.unit(unit), |by| by.ends_with(".target"));
+            if !self.memory.waiting.contains_key(unit) && wanted() {
+                self.memory.wanted.insert(unit.clone());
+            }
             self.memory.waiting.entry(unit.clone()).or_default().insert(name.to_owned());
         }
     }
 
     /// Starts consumers once all units that they stop with are up.
     fn bring_back(&mut self) {
-        let stopping = self.decision.orders.get(&Verb::Stop).cloned().unwrap_or_default();
+        let orders = self.decision.orders.keys();
+        let stopping: BTreeSet<String> =
+            orders.filter(|(verb, _)| *verb == Verb::Stop).map(|(_, unit)| unit.clone()).collect();
         let down = |name: &str| {
             let artifact = self.seen.manifest.artifacts.get(name);
             artifact.is_some_and(|a| stopping.contains(&a.unit) || self.seen.activity(&a.unit) != Activity::Up)
@@ -284,9 +313,9 @@ impl Work<'_> {
             let also = self.consumers.iter().filter(|(_, consumers)| consumers.contains(unit)).map(|(name, _)| *name);
             of.iter().map(String::as_str).chain(also).any(down)
         };
-        for (unit, _) in self.memory.waiting.iter().filter(|(unit, of)| !blocked(unit, of)) {
-            self.decision.order(Verb::Start, unit);
-            self.decision.messages.push(format!("its artifacts are complete: starting {unit}"));
+        let known = |unit: &String| self.seen.activity(unit) != Activity::Unknown;
+        for (unit, _) in self.memory.waiting.iter().filter(|(unit, of)| known(unit) && !blocked(unit, of)) {
+            self.decision.order(Verb::Start, unit, format!("its artifacts are complete: starting {unit}"));
         }
     }
 
@@ -320,9 +349,11 @@ impl Work<'_> {
         }
         let (seen, decision) = (self.seen, &mut self.decision);
         self.memory.changed.retain(|name, change| {
+            if seen.activity(name) == Activity::Unknown {
+                return true;
+            }
             let Some((verb, word)) = seen.answer(&seen.unit(name), *change) else { return false };
-            decision.order(verb, name);
-            decision.messages.push(format!("{word} {name}"));
+            decision.order(verb, name, format!("{word} {name}"));
             true
         });
     }
@@ -337,11 +368,15 @@ impl Seen<'_> {
         // It was up when the content changed, still is, and did something since: it can only be a reload.
         let reloaded = unit.began <= unit.entered && unit.entered <= change.at && unit.stirred > change.at;
         match unit.active {
-            Activity::Up | Activity::Moving if change.restart => Some((Verb::TryRestart, "restarting")),
-            Activity::Up | Activity::Moving => (!reloaded).then_some((Verb::TryReload, "reloading")),
+            Activity::Up | Activity::Moving | Activity::Stopping if change.restart => {
+                Some((Verb::TryRestart, "restarting"))
+            }
+            Activity::Up | Activity::Moving | Activity::Stopping => {
+                (!reloaded).then_some((Verb::TryReload, "reloading"))
+            }
             // The old content may be why.
             Activity::Failed => self.wanted(unit, |_| true).then_some((Verb::Start, "starting")),
-            Activity::Down => None,
+            Activity::Down | Activity::Unknown => None,
         }
     }
 }
@@ -381,7 +416,7 @@ mod tests {
                      "files":{"f":{"path":"/a","mode":"0400","restartUnits":["r.service"],"reloadUnits":["l.service"]}}},
                 "b":{"unit":"artifact-b.service","bindUnits":["x.service"],"files":{}}}}"#;
             let memory = format!(
-                r#"{{"key":{:?},"digests":{{}},"lost":[],"waiting":{{}},"changed":{{}},"switching":false,"manifest":null}}"#,
+                r#"{{"key":{:?},"digests":{{}},"lost":[],"waiting":{{}},"wanted":[],"changed":{{}},"switching":false,"manifest":null}}"#,
                 [7; 32]
             );
             let mut machine = Self {
@@ -429,9 +464,9 @@ mod tests {
                 now: self.now,
             };
             let decision = decide(&seen, &mut self.memory, &mut self.fleeting, GRACE);
-            let orders = decision.orders.iter().flat_map(|(verb, units)| units.iter().map(move |unit| (*verb, unit)));
+            let orders = decision.orders.keys();
             for (verb, unit) in orders.clone().filter(|(_, unit)| !self.refused.contains(unit.as_str())) {
-                done(verb, unit, &mut self.memory, &mut self.fleeting);
+                done(*verb, unit, &mut self.memory, &mut self.fleeting);
             }
             (orders.map(|(verb, unit)| format!("{verb:?} {unit}")).collect(), decision.again)
         }
@@ -449,9 +484,9 @@ mod tests {
     fn a_socket_is_started_before_its_service() {
         let mut decision = Decision::default();
         for (verb, unit) in [(Verb::Stop, "b.socket"), (Verb::Start, "x.service"), (Verb::Start, "x.socket")] {
-            decision.order(verb, unit);
+            decision.order(verb, unit, String::new());
         }
-        let told: Vec<_> = decision.in_order().into_iter().map(|(_, unit)| unit).collect();
+        let told: Vec<_> = decision.in_order().into_iter().map(|((_, unit), _)| unit).collect();
         assert_eq!(told, ["x.socket", "x.service", "b.socket"]);
     }
 
@@ -702,6 +737,109 @@ mod tests {
     }
 
     #[test]
+    fn what_a_switch_took_away_is_not_brought_back_and_what_a_person_started_is() {
+        for (wanted_by, still, gone, comes_back) in [
+            (Some("multi-user.target"), true, false, true),
+            (Some("multi-user.target"), false, false, false),
+            (Some("down.target"), false, false, true),
+            (Some("other.service"), false, false, true),
+            (None, false, false, true),
+            (Some("multi-user.target"), true, true, false),
+        ] {
+            let mut m = Machine::new();
+            m.unit("y").wanted_by = wanted_by.iter().map(ToString::to_string).collect();
+            for wants in ["multi-user.target", "other.service"] {
+                m.units.insert(wants.to_owned(), Unit { active: Activity::Up, ..Unit::default() });
+            }
+            m.set("x", Activity::Down);
+            m.lose("a");
+            m.look();
+            m.now += GRACE;
+            assert_eq!(m.orders(), ["Stop artifact-a.service"]);
+            for unit in ["artifact-a", "y"] {
+                m.set(unit, Activity::Down);
+            }
+            // A switch: it is bound no longer.
+            m.version.push('2');
+            m.manifest.artifacts.values_mut().for_each(|artifact| artifact.bind_units.clear());
+            m.unit("y").gone = gone;
+            if !still {
+                m.unit("y").wanted_by.clear();
+            }
+            m.look();
+            m.faults.clear();
+            assert_eq!(m.orders(), ["Start artifact-a.service"]);
+            m.set("artifact-a", Activity::Up);
+            let expected = if comes_back { vec!["Start y.service"] } else { vec![] };
+            assert_eq!(m.orders(), expected, "{wanted_by:?}, still: {still}, gone: {gone}");
+            assert!(m.memory.waiting.is_empty() && m.memory.wanted.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_a_person_is_stopping_does_not_come_back_and_what_is_on_its_way_up_does() {
+        for stopping in [true, false] {
+            let mut m = Machine::new();
+            m.set("y", if stopping { Activity::Stopping } else { Activity::Moving });
+            m.lose("a");
+            m.look();
+            m.now += GRACE;
+            assert_eq!(m.orders(), ["Stop artifact-a.service"]);
+            assert_eq!(m.memory.waiting.contains_key("y.service"), !stopping);
+            assert!(m.memory.waiting.contains_key("x.service"));
+        }
+    }
+
+    #[test]
+    fn upon_what_systemd_does_not_tell_nothing_is_decided() {
+        let mut m = Machine::new();
+        // The artifact's own unit: its loss goes on.
+        m.lose("a");
+        m.look();
+        m.now += GRACE;
+        m.set("artifact-a", Activity::Unknown);
+        assert_eq!(m.orders(), Vec::<String>::new());
+        m.set("artifact-a", Activity::Up);
+        // A consumer: it is asked once more whether it is to come back.
+        m.set("y", Activity::Unknown);
+        assert_eq!(m.look(), (vec![], Some(m.now + SOON)));
+        m.set("y", Activity::Up);
+        assert_eq!(m.orders(), ["Stop artifact-a.service"]);
+        for (unit, active) in [("artifact-a", Activity::Down), ("x", Activity::Down), ("y", Activity::Unknown)] {
+            m.set(unit, active);
+        }
+        m.faults.clear();
+        m.look();
+        m.set("artifact-a", Activity::Up);
+        assert_eq!(m.orders(), ["Start x.service"]);
+        m.set("y", Activity::Down);
+        assert_eq!(m.orders(), ["Start y.service"]);
+        // An artifact's own unit again: it is not started.
+        m.memory.lost.insert("a".to_owned());
+        m.set("artifact-a", Activity::Unknown);
+        assert_eq!(m.orders(), Vec::<String>::new());
+        m.set("artifact-a", Activity::Up);
+        // Whoever is to hear of a change hears of it later.
+        m.digests.insert("a/f".to_owned(), digest("1"));
+        m.look();
+        m.set("r", Activity::Unknown);
+        m.digests.insert("a/f".to_owned(), digest("2"));
+        assert_eq!(m.orders(), ["TryReload l.service"]);
+        m.set("r", Activity::Up);
+        assert_eq!(m.orders(), ["TryRestart r.service"]);
+    }
+
+    #[test]
+    fn a_consumer_that_never_is_told_of_keeps_no_lost_artifact_up() {
+        let mut m = Machine::new();
+        m.set("y", Activity::Unknown);
+        m.lose("a");
+        m.look();
+        m.now += 2 * GRACE;
+        assert_eq!(m.orders(), ["Stop artifact-a.service"]);
+    }
+
+    #[test]
     fn a_failed_consumer_comes_back_only_where_something_wants_it() {
         for wanted in [true, false] {
             let mut m = Machine::new();
@@ -734,6 +872,12 @@ mod tests {
         assert_eq!(m.orders(), ["Start artifact-a.service"]);
         assert_eq!(m.look(), (vec![], None));
         m.fleeting.try_again();
+        assert_eq!(m.orders(), ["Start artifact-a.service"]);
+        assert_eq!(m.look(), (vec![], None));
+        // As by a mount, which is no change of a file.
+        m.lose("a");
+        assert_eq!(m.look(), (vec![], None));
+        m.faults.clear();
         assert_eq!(m.orders(), ["Start artifact-a.service"]);
         m.set("artifact-a", Activity::Up);
         assert_eq!(m.orders(), ["Start x.service"]);

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::digest::{Digest, Key};
@@ -18,17 +19,32 @@ pub(crate) struct Memory {
     /// Makes the digests.
     pub(crate) key: Key,
     /// Of contents, by path.
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) digests: BTreeMap<String, Digest>,
     /// Artifacts whose unit the watcher stopped.
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) lost: BTreeSet<String>,
     /// Consumers to start when all artifacts that they stop with are up, and for which of those they wait.
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) waiting: BTreeMap<String, BTreeSet<String>>,
+    /// Those of them that a target wanted when that was noted. Once none does any more, a switch took them away.
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub(crate) wanted: BTreeSet<String>,
     /// Consumers that have not yet heard of a change.
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) changed: BTreeMap<String, Change>,
     /// The machine was being switched at the last look.
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) switching: bool,
     /// Of the manifest that was seen last. Another one is another configuration.
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) manifest: Option<Digest>,
+}
+
+/// What another version of the watcher wrote otherwise counts as nothing, and the rest stays.
+fn or_nothing<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 /// A change that a consumer has not heard of.
@@ -65,6 +81,7 @@ impl Store {
                 digests: BTreeMap::new(),
                 lost: BTreeSet::new(),
                 waiting: BTreeMap::new(),
+                wanted: BTreeSet::new(),
                 changed: BTreeMap::new(),
                 switching: false,
                 manifest: None,
@@ -119,6 +136,18 @@ mod tests {
         assert_eq!(serde_json::to_string(&again.key).unwrap(), serde_json::to_string(&memory.key).unwrap());
         let message = Store::open(Path::new(env!("CARGO_MANIFEST_DIR"))).err().unwrap().to_string();
         assert!(message.contains("not in RAM"), "{message}");
+    }
+
+    #[test]
+    fn what_another_version_wrote_otherwise_is_forgotten_alone() {
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let (_, memory) = Store::open(dir.path()).unwrap();
+        let key = serde_json::to_string(&memory.key).unwrap();
+        let older = format!(r#"{{"key":{key},"lost":["attic"],"waiting":["x.service"],"another":1}}"#);
+        std::fs::write(dir.path().join("watch.json"), older).unwrap();
+        let (_, again) = Store::open(dir.path()).unwrap();
+        assert_eq!(serde_json::to_string(&again.key).unwrap(), key);
+        assert!(again.lost.contains("attic") && again.waiting.is_empty() && again.manifest.is_none());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::accounts::Accounts;
 use crate::check::{Fault, file_fault};
 use crate::manifest::{self, Manifest};
 use crate::trace::{End, trace};
-use decide::{Decision, Fleeting, Seen, consumers_in_trouble, decide, done};
+use decide::{Fleeting, Seen, consumers_in_trouble, decide, done};
 use digest::{Digest, Key};
 use memory::{Memory, Store};
 use systemd::{Activity, Manager, Systemctl, Unit};
@@ -102,6 +102,15 @@ struct Watcher<'a, M> {
     troubles: Troubles,
 }
 
+/// What may wake the watcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// Something was mounted or unmounted, wherever.
+    Mount,
+    /// A file changed, or a folder on the way to it.
+    Change,
+}
+
 /// One look at all files.
 struct Files<'a> {
     faults: BTreeMap<&'a str, String>,
@@ -130,17 +139,20 @@ impl<'a, M: Manager> Watcher<'a, M> {
     /// there is a reason to look.
     fn wait(&mut self, again: Option<u64>) -> Result<bool, Errno> {
         let left = again.map(|at| Duration::from_micros(at.saturating_sub(now())));
-        let woken = self.sleep(left)?;
-        if woken {
-            self.fleeting.try_again();
+        let mut woken = self.sleep(left)?;
+        if woken.is_some() {
             std::thread::sleep(SETTLE);
-            self.sleep(Some(Duration::ZERO))?;
+            woken = woken.max(self.sleep(Some(Duration::ZERO))?);
         }
-        Ok(woken || again.is_some_and(|at| at <= now()))
+        // Mounts come and go with every container, mostly elsewhere: one that matters makes an artifact complete or incomplete.
+        if woken == Some(Event::Change) {
+            self.fleeting.try_again();
+        }
+        Ok(woken.is_some() || again.is_some_and(|at| at <= now()))
     }
 
-    /// Whether something that matters happened.
-    fn sleep(&mut self, most: Option<Duration>) -> Result<bool, Errno> {
+    /// What happened of what may matter.
+    fn sleep(&mut self, most: Option<Duration>) -> Result<Option<Event>, Errno> {
         // A file system that is mounted over a folder is no event in it. The kernel tells of mounts as of urgent data.
         let mut fds = [PollFd::new(&self.watches, PollFlags::IN), PollFd::new(&self.mounts, PollFlags::PRI)];
         let most = most.and_then(|most| Timespec::try_from(most).ok());
@@ -150,7 +162,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         }
         let mounted = !fds[1].revents().is_empty();
         let changed = self.watches.drain().map_err(|why| Errno::from_io_error(&why).unwrap_or(Errno::IO))?;
-        Ok(mounted || changed)
+        Ok(if changed { Some(Event::Change) } else { mounted.then_some(Event::Mount) })
     }
 
     /// Looks at everything and acts. When to look again at the latest, in microseconds of the monotonic clock.
@@ -202,32 +214,39 @@ impl<'a, M: Manager> Watcher<'a, M> {
     ) -> Result<Option<u64>, std::io::Error> {
         let now = now();
         let units = self.units(manifest, &files)?;
+        let unknown = units.iter().filter(|(_, unit)| unit.active == Activity::Unknown).map(|(name, _)| name.as_str());
+        let unknown: Vec<&str> = unknown.collect();
+        if !unknown.is_empty() {
+            self.troubles.meet(format!("systemd does not tell of {}; it is asked again", unknown.join(", ")), say);
+        }
         let switching = switch::under_way(Path::new(switch::LOCK))?;
         let version = self.version.clone();
         let seen = Seen { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
         let mut memory = self.memory.clone();
         let decision = decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
-        let orders = decision.in_order();
-        let Decision { messages, again, .. } = decision;
         // First: whoever is stopped before an order, or after it, then decides upon it anew and knows what came of it.
         self.store.save(&memory)?;
         self.memory = memory;
-        for message in messages {
-            self.troubles.tell(message, say);
-        }
+        decision.messages.iter().for_each(|message| say(message));
         // Each by itself: one that is refused, as that of a masked unit is, must not keep others.
-        for (verb, unit) in orders {
-            match self.manager.tell(verb, &unit) {
-                Ok(()) => done(verb, &unit, &mut self.memory, &mut self.fleeting),
-                Err(why) => self.troubles.meet(format!("{why}; it is tried again"), say),
+        for (order @ (verb, unit), message) in decision.in_order() {
+            if !self.troubles.was_refused(order) {
+                say(message);
+            }
+            match self.manager.tell(*verb, unit) {
+                Ok(()) => done(*verb, unit, &mut self.memory, &mut self.fleeting),
+                Err(why) => {
+                    self.troubles.refuse(order.clone());
+                    self.troubles.meet(format!("{why}; it is tried again"), say);
+                }
             }
         }
         self.store.save(&self.memory)?;
-        Ok(again)
+        Ok(decision.again)
     }
 
     /// All units that the decision may ask for: those of the manifest, those that something is pending for, what stops with an
-    /// artifact that is in trouble, and what wants those that are down.
+    /// artifact that is in trouble, and what wants those that may have to be started.
     fn units(&self, manifest: &Manifest, files: &Files<'_>) -> std::io::Result<BTreeMap<String, Unit>> {
         let mut names: BTreeSet<&str> =
             self.memory.changed.keys().chain(self.memory.waiting.keys()).map(String::as_str).collect();
@@ -245,16 +264,15 @@ impl<'a, M: Manager> Watcher<'a, M> {
                 break consumers;
             }
         };
-        let waits = |name: &str| {
-            manifest.artifacts.values().any(|artifact| artifact.unit == name)
-                || consumers.values().any(|consumers| consumers.contains(name))
-        };
-        let down = units.iter().filter(|(name, unit)| match unit.active {
+        let follows = |name: &str| consumers.values().any(|consumers| consumers.contains(name));
+        let artifact = |name: &str| manifest.artifacts.values().any(|artifact| artifact.unit == name);
+        let to_start = units.iter().filter(|(name, unit)| match unit.active {
             Activity::Failed => true,
-            Activity::Down => waits(name),
-            Activity::Up | Activity::Moving => false,
+            Activity::Down => follows(name) || artifact(name),
+            Activity::Up | Activity::Moving | Activity::Stopping => follows(name),
+            Activity::Unknown => false,
         });
-        let wanting = down.flat_map(|(_, unit)| unit.wanted_by.clone()).collect();
+        let wanting = to_start.flat_map(|(_, unit)| unit.wanted_by.clone()).collect();
         self.show_more(&mut units, &wanting)?;
         Ok(units)
     }
@@ -329,6 +347,8 @@ mod tests {
     struct Fake {
         units: RefCell<BTreeMap<String, Unit>>,
         did: RefCell<Vec<String>>,
+        /// For which it takes no order.
+        refused: RefCell<BTreeSet<&'static str>>,
     }
 
     impl Fake {
@@ -345,7 +365,7 @@ mod tests {
             };
             let units = [("a", &["x", "y"][..]), ("x", &["deep"]), ("y", &[]), ("deep", &[]), ("r", &[]), ("l", &[])];
             let units = units.map(|(name, dependents)| (name.to_owned(), unit(dependents)));
-            Self { units: RefCell::new(units.into()), did: RefCell::default() }
+            Self { units: RefCell::new(units.into()), did: RefCell::default(), refused: RefCell::default() }
         }
 
         fn stop(&self, name: &str) {
@@ -380,6 +400,9 @@ mod tests {
 
         fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
             self.1.step()?;
+            if self.0.refused.borrow().contains(name) {
+                return Err(io::Error::other(format!("{name} is masked")));
+            }
             match verb {
                 Verb::Start => self.0.start(name),
                 Verb::Stop => self.0.stop(name),
@@ -447,6 +470,26 @@ mod tests {
             }
             life.0.get() == 0
         }
+    }
+
+    #[test]
+    fn every_change_is_said_and_a_refused_order_once() {
+        let machine = Machine::new();
+        machine.systemd.refused.borrow_mut().insert("l");
+        let life = Life(Rc::new(Cell::new(usize::MAX)));
+        let mut watcher = Watcher::new(&machine.options, (&machine.systemd, life)).unwrap();
+        let mut look = |text: &str| {
+            machine.put(text);
+            let mut said = Vec::new();
+            watcher.look(&mut |message| said.push(message.to_owned()));
+            said
+        };
+        let changed = "artifact `a`: the content of file `f` changed";
+        let refused = "l is masked; it is tried again";
+        look("old");
+        assert_eq!(look("new"), [changed, "restarting r", "reloading l", refused]);
+        assert_eq!(look("newer"), [changed, "restarting r"]);
+        assert_eq!(look("newer"), Vec::<String>::new());
     }
 
     /// Kills a watcher at each of its steps in turn; another comes after it.

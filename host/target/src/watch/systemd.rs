@@ -14,14 +14,20 @@ pub(crate) enum Activity {
     Down,
     /// It failed.
     Failed,
-    /// On its way up or down, or reloading.
+    /// On its way up, or reloading.
     Moving,
+    /// On its way down.
+    Stopping,
+    /// systemd does not tell. Nothing is decided upon it.
+    Unknown,
 }
 
 /// A unit as systemd sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) active: Activity,
+    /// systemd finds no file for it: it cannot be started.
+    pub(crate) gone: bool,
     /// When it last began to start, in microseconds of the monotonic clock; zero when it never did.
     pub(crate) began: u64,
     /// When it last came up.
@@ -67,12 +73,14 @@ impl Verb {
 
 /// Whoever runs units.
 pub(crate) trait Manager {
-    /// States of units. What it does not know is down.
+    /// States of units. What it does not know is down, and what it does not tell of is unknown.
     fn show(&self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>>;
 
     /// Tells it and does not wait for it to be done.
     fn tell(&self, verb: Verb, name: &str) -> io::Result<()>;
 }
+
+type Show<'a> = dyn Fn(&BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> + 'a;
 
 /// The system's manager, or a user's.
 #[derive(Debug, Clone, Copy)]
@@ -81,26 +89,19 @@ pub(crate) struct Systemctl {
 }
 
 impl Manager for Systemctl {
-    /// What systemd refuses to tell of is down, too, as long as it tells of any other.
+    /// What systemd refuses to tell of is unknown, as long as it tells anything at all.
     fn show(&self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> {
         if names.is_empty() {
             return Ok(BTreeMap::new());
         }
-        self.show_all(names).or_else(|why| {
-            let each = names.iter().filter_map(|name| self.show_all(&BTreeSet::from([*name])).ok());
-            let mut units: BTreeMap<String, Unit> = each.flatten().collect();
-            if units.is_empty() {
-                return Err(why);
-            }
-            for name in names {
-                units.entry((*name).to_owned()).or_default();
-            }
-            Ok(units)
+        self.show_all(names).or_else(|_| {
+            self.run(&["show", "--property=Version"], &BTreeSet::new())?;
+            Ok(show_parts(names, &|part| self.show_all(part)))
         })
     }
 
     fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
-        self.run(&["--no-block", verb.word(), "--"], &BTreeSet::from([name])).map(drop)
+        self.run(&[verb.word(), "--no-block", "--"], &BTreeSet::from([name])).map(drop)
     }
 }
 
@@ -124,8 +125,22 @@ impl Systemctl {
             return Ok(output);
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(io::Error::other(format!("systemctl {}: {}: {}", words[0], output.status, said.trim())))
+        Err(io::Error::other(format!("systemctl {}: {}: {}", what(words, names), output.status, said.trim())))
     }
+}
+
+/// Finds by halves which names spoil the answer for all others: mostly there is one, and few questions lead to it.
+fn show_parts(names: &BTreeSet<&str>, show: &Show<'_>) -> BTreeMap<String, Unit> {
+    let names: Vec<&str> = names.iter().copied().collect();
+    if let [name] = names[..] {
+        return BTreeMap::from([(name.to_owned(), Unit { active: Activity::Unknown, ..Unit::default() })]);
+    }
+    let halves = names.split_at(names.len() / 2);
+    let of = |half: &[&str]| {
+        let half = half.iter().copied().collect();
+        show(&half).unwrap_or_else(|_| show_parts(&half, show))
+    };
+    of(halves.0).into_iter().chain(of(halves.1)).collect()
 }
 
 fn parse(text: &str) -> Vec<Unit> {
@@ -140,10 +155,12 @@ fn unit(block: &str) -> Unit {
                 unit.active = match value {
                     "active" => Activity::Up,
                     "failed" => Activity::Failed,
-                    "activating" | "deactivating" | "reloading" | "refreshing" | "maintenance" => Activity::Moving,
+                    "activating" | "reloading" | "refreshing" | "maintenance" => Activity::Moving,
+                    "deactivating" => Activity::Stopping,
                     _ => Activity::Down,
                 }
             }
+            "LoadState" => unit.gone = value == "not-found",
             "InactiveExitTimestampMonotonic" => unit.began = value.parse().unwrap_or_default(),
             "ActiveEnterTimestampMonotonic" => unit.entered = value.parse().unwrap_or_default(),
             "StateChangeTimestampMonotonic" => unit.stirred = value.parse().unwrap_or_default(),
@@ -161,6 +178,12 @@ fn unit(block: &str) -> Unit {
     unit
 }
 
+/// The verb, and the unit where there is one.
+fn what(words: &[&str], names: &BTreeSet<&str>) -> String {
+    let unit = names.first().filter(|_| names.len() == 1);
+    words.iter().take(1).chain(unit).copied().collect::<Vec<_>>().join(" ")
+}
+
 fn words(value: &str) -> impl Iterator<Item = String> {
     value.split_whitespace().map(str::to_owned)
 }
@@ -168,19 +191,50 @@ fn words(value: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn one_odd_name_costs_few_questions_and_nobody_else_is_unknown() {
+        let names: Vec<String> = (0..64).map(|n| format!("{n:02}.service")).collect();
+        for odd in [0, 20, 63] {
+            let asked = Cell::new(0);
+            let show = |part: &BTreeSet<&str>| {
+                asked.set(asked.get() + 1);
+                if part.contains(names[odd].as_str()) {
+                    return Err(io::Error::other("odd"));
+                }
+                let up = |name: &&str| (name.to_string(), Unit { active: Activity::Up, ..Unit::default() });
+                Ok(part.iter().map(up).collect())
+            };
+            let units = show_parts(&names.iter().map(String::as_str).collect(), &show);
+            assert_eq!(units.len(), 64);
+            let unknown: Vec<_> = units.iter().filter(|(_, unit)| unit.active != Activity::Up).collect();
+            assert!(unknown.len() == 1 && unknown[0].0 == &names[odd] && unknown[0].1.active == Activity::Unknown);
+            assert_eq!(asked.get(), 12);
+        }
+    }
+
+    #[test]
+    fn a_failure_says_what_was_asked() {
+        let one = BTreeSet::from(["x.service"]);
+        assert_eq!(what(&["start", "--no-block", "--"], &one), "start x.service");
+        assert_eq!(what(&["show", PROPERTIES, "--"], &BTreeSet::from(["x.service", "y.service"])), "show");
+    }
 
     #[test]
     fn an_answer_is_read_block_by_block() {
         let text = "LoadState=loaded\nActiveState=active\nJob=3\nInactiveExitTimestampMonotonic=17\nWantedBy=multi-user.target\n\
                     RequiredBy=b.service\nBoundBy=c.mount d.service\nConditionTimestampMonotonic=16\nStateChangeTimestampMonotonic=18\n\n\
-                    LoadState=not-found\nActiveState=inactive\nConditionTimestampMonotonic=0\n\nActiveState=reloading\n";
+                    LoadState=not-found\nActiveState=inactive\nConditionTimestampMonotonic=0\n\nActiveState=reloading\n\n\
+                    ActiveState=deactivating\n";
         let units = parse(text);
-        assert_eq!(units.len(), 3);
+        assert_eq!(units.len(), 4);
         assert_eq!((units[0].active, units[0].queued, units[0].began), (Activity::Up, true, 17));
         assert_eq!((units[0].tried, units[0].stirred), (true, 18));
         assert_eq!(units[0].wanted_by, ["multi-user.target", "b.service"]);
         assert_eq!(units[0].dependents, ["b.service", "c.mount", "d.service"]);
-        assert_eq!(units[1], Unit::default());
+        assert_eq!(units[1], Unit { gone: true, ..Unit::default() });
         assert_eq!(units[2].active, Activity::Moving);
+        assert_eq!(units[3].active, Activity::Stopping);
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::systemd::Verb;
+
 /// How soon to try again at first.
 const FIRST: Duration = Duration::from_secs(10);
 
@@ -14,36 +16,36 @@ const LAST: Duration = Duration::from_mins(5);
 pub(crate) struct Troubles {
     met: BTreeSet<String>,
     met_before: BTreeSet<String>,
-    said: BTreeSet<String>,
-    said_before: BTreeSet<String>,
+    refused: BTreeSet<(Verb, String)>,
+    refused_before: BTreeSet<(Verb, String)>,
     delay: Duration,
 }
 
 impl Troubles {
-    /// Says something, unless it was said at the last look and there is trouble since: then it is only tried again.
-    pub(crate) fn tell(&mut self, message: String, say: &mut impl FnMut(&str)) {
-        if !self.said_before.contains(&message) {
-            say(&message);
+    /// Something went wrong. It is said, unless it was at the last look.
+    pub(crate) fn meet(&mut self, trouble: String, say: &mut impl FnMut(&str)) {
+        if !self.met_before.contains(&trouble) {
+            say(&trouble);
         }
-        self.said.insert(message);
+        self.met.insert(trouble);
     }
 
-    /// Something went wrong.
-    pub(crate) fn meet(&mut self, trouble: String, say: &mut impl FnMut(&str)) {
-        self.met.insert(trouble.clone());
-        self.tell(trouble, say);
+    /// systemd did not take an order.
+    pub(crate) fn refuse(&mut self, order: (Verb, String)) {
+        self.refused.insert(order);
+    }
+
+    /// Whether it did not take this one at the last look either: then it is only tried again.
+    pub(crate) fn was_refused(&self, order: &(Verb, String)) -> bool {
+        self.refused_before.contains(order)
     }
 
     /// Ends a look. How soon to look again because of what went wrong.
     pub(crate) fn retry(&mut self) -> Option<Duration> {
         self.delay = if self.met == self.met_before { (self.delay * 2).clamp(FIRST, LAST) } else { FIRST };
         self.met_before = std::mem::take(&mut self.met);
-        self.said_before = std::mem::take(&mut self.said);
-        if self.met_before.is_empty() {
-            self.said_before.clear();
-            return None;
-        }
-        Some(self.delay)
+        self.refused_before = std::mem::take(&mut self.refused);
+        if self.met_before.is_empty() { None } else { Some(self.delay) }
     }
 }
 
@@ -54,7 +56,6 @@ mod tests {
     fn look(troubles: &mut Troubles, met: &[&str]) -> (Vec<String>, Option<u64>) {
         let mut said = Vec::new();
         let mut say = |message: &str| said.push(message.to_owned());
-        troubles.tell("starting x".to_owned(), &mut say);
         for trouble in met {
             troubles.meet((*trouble).to_owned(), &mut say);
         }
@@ -64,14 +65,14 @@ mod tests {
     #[test]
     fn what_lasts_is_said_once_and_tried_again_less_and_less_often() {
         let mut troubles = Troubles::default();
-        assert_eq!(look(&mut troubles, &[]), (vec!["starting x".to_owned()], None));
-        assert_eq!(look(&mut troubles, &["masked"]), (vec!["starting x".to_owned(), "masked".to_owned()], Some(10)));
+        assert_eq!(look(&mut troubles, &[]), (vec![], None));
+        assert_eq!(look(&mut troubles, &["masked"]), (vec!["masked".to_owned()], Some(10)));
         for delay in [20, 40, 80, 160, 300, 300] {
             assert_eq!(look(&mut troubles, &["masked"]), (vec![], Some(delay)));
         }
         assert_eq!(look(&mut troubles, &["masked", "gone"]), (vec!["gone".to_owned()], Some(10)));
         assert_eq!(look(&mut troubles, &["masked", "gone"]), (vec![], Some(20)));
         assert_eq!(look(&mut troubles, &[]), (vec![], None));
-        assert_eq!(look(&mut troubles, &["masked"]), (vec!["starting x".to_owned(), "masked".to_owned()], Some(10)));
+        assert_eq!(look(&mut troubles, &["masked"]), (vec!["masked".to_owned()], Some(10)));
     }
 }
