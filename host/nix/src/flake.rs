@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::{Cache, Entry};
-use crate::{Error, Nix};
+use crate::{Error, Nix, message};
 
 /// What has a meaning in the query of a flake reference, of what a hash can have.
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b'+').add(b'=').add(b'/');
@@ -176,11 +176,11 @@ impl Flake<'_> {
         {
             return Ok((earlier, said));
         }
-        let answer = self.nix.nix(what, &question)?;
+        let answer = self.nix.nix(what, &question).map_err(|error| error.of(&self.metadata.path))?;
         let bytes = answer.stdout.len();
         let fault = |source| Error::Answer { what: what.to_owned(), bytes, source };
         let parsed = serde_json::from_slice(&answer.stdout).map_err(fault)?;
-        let entry = Entry { said: answer.stderr, answer: parsed };
+        let entry = Entry { said: message::told(&answer.stderr), answer: parsed };
         if let Some(cache) = &self.cache {
             cache.put(&question, &entry);
         }

@@ -45,7 +45,7 @@ pub fn run(mut command: Command, what: &str, cancel: &AtomicBool) -> Result<Answ
     if status.success() {
         return Ok(Answer { stdout, stderr });
     }
-    Err(Error::Failed { what: what.to_owned(), message: failure(status, &stderr) })
+    Err(Error::Failed { what: what.to_owned(), message: failure(status, &stderr), copy: None })
 }
 
 fn failure(status: ExitStatus, stderr: &str) -> String {
