@@ -140,9 +140,9 @@
           path = ./nix/demo;
           description = "Two machines and a user with secrets of their own and one that they share";
           welcomeText = ''
-            In `flake.nix`, give the input `artifacts` its address; in `keys.nix`, put your own public keys (`ssh-keyscan HOST`,
-            `age-keygen -y FILE`). Nix sees what git knows: `git init && git add .`. Then, with artifacts in `PATH` or as
-            `nix run ADDRESS#artifacts -- status`:
+            In `flake.nix`, give the input `artifacts` its address; in `keys.nix`, put your own public keys
+            (`ssh-keyscan -t ed25519 HOST | cut -d' ' -f2-`, `age-keygen -y FILE`). Nix sees what git knows:
+            `git init && git add . && nix flake lock`. Then, with artifacts in `PATH` or as `nix run ADDRESS#artifacts -- status`:
 
                 artifacts status
                 artifacts generate

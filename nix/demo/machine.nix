@@ -26,9 +26,9 @@
       path = "/var/lib/attic/secrets/env";
     };
     generator = pkgs.writers.writeBash "generate-attic" ''
-      cat >"$out/env" <<EOF
-      ATTIC_SERVER_TOKEN_RS256_SECRET_BASE64=$(${pkgs.openssl}/bin/openssl genrsa -traditional 4096 | base64 -w0)
-      EOF
+      set -eo pipefail
+      key=$(${pkgs.openssl}/bin/openssl genrsa -traditional 4096 | base64 -w0)
+      echo "ATTIC_SERVER_TOKEN_RS256_SECRET_BASE64=$key" > "$out/env"
     '';
   };
   artifacts.store.attic.backend = "sops-nix";

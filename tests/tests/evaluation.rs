@@ -61,6 +61,31 @@ fn an_unchanged_flake_is_evaluated_once() -> Result<()> {
 }
 
 #[test]
+fn another_setting_of_nix_is_another_question() -> Result<()> {
+    let checkout = fleet()?;
+    for (settings, evaluated) in [
+        ("connect-timeout = 5\n", &BOTH as &[&str]),
+        ("connect-timeout = 5\n", &NONE),
+        ("connect-timeout = 6\n", &BOTH),
+    ] {
+        checkout.write("../home/.config/nix/nix.conf", settings)?;
+        checkout.run(&["status"])?.ends(3);
+        assert_eq!(checkout.evaluated()?, evaluated, "{settings}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_end_of_the_tunnel_may_have_any_name() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.example("wireguard", &["hub", "office", "admin"])?;
+    let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
+    checkout.write("flake.nix", &text.replace("leaf", "office"))?;
+    checkout.run(&["status"])?.ends(3).says("per-machine/office/wireguard").never_says("error");
+    Ok(())
+}
+
+#[test]
 fn root_keeps_nothing_in_the_home_of_somebody_else() -> Result<()> {
     let checkout = fleet()?;
     chown(checkout.home(), Some(1), Some(1))?;

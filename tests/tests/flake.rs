@@ -194,6 +194,19 @@ fn what_nix_says_besides_is_passed_on() -> Result<()> {
 }
 
 #[test]
+fn a_flake_that_is_not_locked_says_so_in_one_line() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    checkout.flake(&format!("{}{}", machine("web1", &key, ""), machine("web2", &key, "")))?;
+    checkout.run(&["status"])?.ends(3).never_says("nix flake lock");
+    std::fs::remove_file(checkout.path().join("flake.lock"))?;
+    checkout.commit()?;
+    let ran = checkout.run(&["status"])?.ends(3).never_says("Added input");
+    assert_eq!(ran.stderr.matches("run `nix flake lock`").count(), 1, "{ran}");
+    Ok(())
+}
+
+#[test]
 fn a_flake_without_artifacts_says_so() -> Result<()> {
     let checkout = Checkout::new()?;
     checkout.flake("packages = { };")?;

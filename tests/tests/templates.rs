@@ -35,7 +35,12 @@ fn the_default_one_is_a_fleet_that_works() -> Result<()> {
     let checkout = Checkout::new()?;
     init("default", &checkout.path())?;
     Inputs::new()?.lock(&checkout.path())?;
-    // What is to be done by hand: one's own keys.
+    // What is to be done by hand: one's own keys. Nothing is sealed to anybody before that.
+    checkout.commit()?;
+    for command in ["status", "generate"] {
+        checkout.run(&[command])?.ends(1).says("is `<put the key of web1 into keys.nix>`; expected a public key");
+    }
+    assert!(!checkout.path().join("secrets").exists());
     let own = ["web1", "web2", "alice", "admin"].map(|name| format!("{name} = \"{}\"; ", checkout.key(name).unwrap()));
     checkout.write("keys.nix", &format!("{{ {}}}\n", own.concat()))?;
     checkout.commit()?;

@@ -2,7 +2,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use std::{fs, io};
+use std::{fs, io, thread};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,6 +19,9 @@ const AGE: Duration = Duration::from_hours(30 * 24);
 pub(crate) struct Evaluator {
     pure: bool,
     version: String,
+    /// All its settings, wherever they are made, digested; none where it does not tell them.
+    #[serde(skip)]
+    settings: Option<String>,
 }
 
 /// Asks Nix, with all arguments of evaluations, since they can make it impure.
@@ -30,12 +33,20 @@ impl Nix {
         let mut arguments = vec!["eval".into(), "--json".into()];
         arguments.extend(self.options.arguments.iter().cloned());
         arguments.extend(["--expr".into(), EVALUATOR.into()]);
-        let answer = self.nix(what, &arguments)?;
-        serde_json::from_slice(&answer.stdout).map_err(|source| Error::Answer {
-            what: what.to_owned(),
-            bytes: answer.stdout.len(),
-            source,
+        thread::scope(|scope| {
+            let settings = scope.spawn(|| self.settings());
+            let answer = self.nix(what, &arguments)?;
+            let fault = |source| Error::Answer { what: what.to_owned(), bytes: answer.stdout.len(), source };
+            let evaluator: Evaluator = serde_json::from_slice(&answer.stdout).map_err(fault)?;
+            Ok(Evaluator { settings: settings.join().ok().flatten(), ..evaluator })
         })
+    }
+
+    /// Versions differ in how they are asked.
+    fn settings(&self) -> Option<String> {
+        let ask = |words: &[&str]| self.nix("asking Nix for its settings", words);
+        let answer = ask(&["show-config"]).or_else(|_| ask(&["config", "show"])).ok()?;
+        Some(format!("{:x}", Sha256::digest(&answer.stdout)))
     }
 }
 
@@ -54,6 +65,7 @@ pub(crate) struct Cache {
 struct Asked {
     program: PathBuf,
     version: String,
+    settings: String,
     /// Configuration of Nix, as variables of the environment.
     configuration: Vec<(OsString, OsString)>,
 }
@@ -72,8 +84,12 @@ impl Cache {
             && nix.options.override_inputs.is_empty()
             && metadata.is_fixed()
             && metadata.inputs_are_locked();
-        let asked =
-            Asked { program: nix.program().ok()?, version: evaluator.version, configuration: nix.configuration() };
+        let asked = Asked {
+            program: nix.program().ok()?,
+            version: evaluator.version,
+            settings: evaluator.settings?,
+            configuration: nix.configuration(),
+        };
         sound.then_some(Self { folder, asked })
     }
 
@@ -130,10 +146,11 @@ fn is_own(folder: &Path) -> bool {
 
 impl Asked {
     fn digest(&self, question: &[OsString]) -> String {
-        let Self { program, version, configuration } = self;
+        let Self { program, version, settings, configuration } = self;
         let mut key = Sha256::new();
         part(&mut key, program.as_os_str());
         part(&mut key, version.as_ref());
+        part(&mut key, settings.as_ref());
         list(&mut key, configuration.iter().flat_map(|(name, value)| [name, value]));
         list(&mut key, question.iter());
         format!("{:x}", key.finalize())
@@ -174,16 +191,18 @@ mod tests {
 
     #[test]
     fn each_part_counts() {
-        let asked = || Asked { program: "/nix".into(), version: "2.8".into(), configuration: Vec::new() };
+        let asked =
+            || Asked { program: "/nix".into(), version: "2.8".into(), settings: "a".into(), configuration: Vec::new() };
         let question = |words: &[&str]| words.iter().map(Into::into).collect::<Vec<_>>();
         let plain = question(&["eval", "x"]);
         // Another part is not forgotten here: this does not compile with it.
-        let Asked { program: _, version: _, configuration: _ } = asked();
+        let Asked { program: _, version: _, settings: _, configuration: _ } = asked();
         let one = |name: &str, value: &str| vec![(name.into(), value.into())];
         let keys = [
             asked().digest(&plain),
             Asked { program: "/nix2".into(), ..asked() }.digest(&plain),
             Asked { version: "2.9".into(), ..asked() }.digest(&plain),
+            Asked { settings: "b".into(), ..asked() }.digest(&plain),
             Asked { configuration: one("NIX_A", "b"), ..asked() }.digest(&plain),
             Asked { configuration: one("NIX_Ab", ""), ..asked() }.digest(&plain),
             asked().digest(&question(&["eval", "y"])),

@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use artifacts_report::shell_word;
 use artifacts_spec::Name;
 
 /// Why Nix gave no answer that can be used.
@@ -36,7 +37,7 @@ pub enum Error {
         what: String,
         /// What it said, trimmed.
         message: String,
-        /// The copy in the store of what was evaluated, once that is known.
+        /// The flake's copy in the store, where that was evaluated.
         copy: Option<PathBuf>,
     },
     /// It ended well with an answer that is not whole, or of another shape.
@@ -142,29 +143,18 @@ pub enum Error {
     },
 }
 
-/// The file of the checkout that Nix does not find in its copy of it, or does not take from it; from the top of the repository.
+/// The file of the checkout that Nix does not find in its copy of it, or does not take from it; from the repository's top.
 fn missing_file<'a>(message: &'a str, copy: Option<&Path>) -> Option<&'a str> {
     let line = message.lines().find(|line| {
         ["No such file or directory", "does not exist", "not tracked by Git"].iter().any(|words| line.contains(words))
     })?;
-    let after = match line.split_once("-source/") {
-        // An input has a copy of its own.
-        Some((before, _))
-            if copy.is_some_and(|copy| !format!("{before}-source").ends_with(&*copy.to_string_lossy())) =>
-        {
-            return None;
-        }
+    let copy = copy.map_or_else(|| "-source/".to_owned(), |copy| format!("{}/", copy.display()));
+    let after = match line.split_once(&copy) {
         Some((_, after)) => after,
         None => line.split_once("Path '")?.1,
     };
     let file = after.split(['\'', '"']).next().unwrap_or_default();
     (!file.is_empty()).then_some(file)
-}
-
-/// As one word of a shell.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn searched(path: Option<&str>) -> String {
@@ -181,6 +171,14 @@ impl Error {
         matches!(self, Self::Cancelled | Self::Missing { .. } | Self::Start { .. })
     }
 
+    /// The same, of a flake whose copy in the store is this.
+    pub(crate) fn of(self, source: &Path) -> Self {
+        match self {
+            Self::Failed { what, message, .. } => Self::Failed { what, message, copy: Some(source.to_owned()) },
+            other => other,
+        }
+    }
+
     /// What the person can do.
     pub fn help(&self) -> Option<String> {
         let help = match self {
@@ -193,8 +191,8 @@ impl Error {
             Self::Failed { message, copy, .. } if missing_file(message, copy.as_deref()).is_some() => {
                 let file = missing_file(message, copy.as_deref()).unwrap_or_default();
                 return Some(format!(
-                    "of a git checkout, a flake sees only what git knows: if `{file}` is there, `git add -- :/{}`",
-                    word(file)
+                    "of a git checkout, a flake sees only what git knows: if `{file}` is there, `git add -- {}`",
+                    shell_word(&format!(":/{file}"))
                 ));
             }
             Self::Failed { message, .. } if message.contains("resolve host") => {
@@ -237,19 +235,20 @@ mod tests {
 
     #[test]
     fn a_file_that_git_does_not_know_is_named_as_each_nix_says_it() {
-        let copy = Some("/nix/store/abc-source".into());
-        let failed =
-            |message: &str| Error::Failed { what: String::new(), message: message.to_owned(), copy: copy.clone() };
+        let failed = |message: &str| {
+            let failed = Error::Failed { what: String::new(), message: message.to_owned(), copy: None };
+            failed.of("/nix/store/abc-source".as_ref())
+        };
         let help = |message: &str| failed(message).help().unwrap_or_default();
         for (message, command) in [
             (
                 "getting status of '/nix/store/abc-source/m/new.nix': No such file or directory",
-                "`git add -- :/m/new.nix`",
+                "`git add -- ':/m/new.nix'`",
             ),
-            ("path '/nix/store/abc-source/a b.nix' does not exist", "`git add -- :/'a b.nix'`"),
+            ("path '/nix/store/abc-source/a b.nix' does not exist", "`git add -- ':/a b.nix'`"),
             (
                 "Path 'new.nix' in the repository \"/r\" is not tracked by Git.\n\nTo make it visible to Nix, run:",
-                "`git add -- :/new.nix`",
+                "`git add -- ':/new.nix'`",
             ),
         ] {
             assert!(help(message).contains(command), "{message}: {}", help(message));
@@ -259,6 +258,8 @@ mod tests {
             !help("getting status of '/nix/store/def-source/m/new.nix': No such file or directory").contains("git add")
         );
         assert!(!help("file 'nixpkgs/x' was not found in the Nix search path").contains("git add"));
+        // What another input lacks is no matter of this checkout.
+        assert!(!help("path '/nix/store/other-source/nixos/x.nix' does not exist").contains("git add"));
         assert!(!help("attribute 'a' missing\nthe option does not exist").contains("git add"));
     }
 }

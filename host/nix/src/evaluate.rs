@@ -8,7 +8,7 @@ use artifacts_spec::{Component, Name, SCHEMA, Spec, Target, TargetKind};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Error, Flake, TargetRef, quote};
+use crate::{Error, Flake, TargetRef, message, quote};
 
 /// The function that makes specs of one exported configuration.
 const COLLECT: &str = include_str!("../../../nix/lib/collect.nix");
@@ -140,12 +140,16 @@ impl Flake<'_> {
         let mut evaluation =
             Evaluation { spec: empty(), failures: Vec::new(), problems: Vec::new(), messages: Vec::new() };
         let mut parts: Vec<Part> = Vec::new();
+        let mut is_unlocked = false;
         for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
             match result {
                 Ok(found) => {
                     parts.extend(found.parts);
                     evaluation.failures.extend(found.failures);
-                    let said = found.said.trim();
+                    let (unlocked, said): (Vec<&str>, Vec<&str>) =
+                        found.said.trim().lines().partition(|line| *line == message::UNLOCKED);
+                    is_unlocked |= !unlocked.is_empty();
+                    let said = said.join("\n");
                     if !said.is_empty() {
                         evaluation.messages.push(format!("{target}: {said}"));
                     }
@@ -155,6 +159,10 @@ impl Flake<'_> {
                     evaluation.failures.push(TargetFailure { kind: target.kind, name: target.name.clone(), error });
                 }
             }
+        }
+        // Of inputs that are replaced Nix says the same.
+        if is_unlocked && self.nix.options.override_inputs.is_empty() {
+            evaluation.messages.insert(0, message::UNLOCKED.to_owned());
         }
         if parts.is_empty() && evaluation.failures.is_empty() {
             let targets = targets.iter().map(TargetRef::to_string).collect();

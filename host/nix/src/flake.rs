@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cache::{Cache, Entry};
-use crate::{Error, Nix};
+use crate::{Error, Nix, message};
 
 /// What has a meaning in the query of a flake reference, of what a hash can have.
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b'+').add(b'=').add(b'/');
@@ -176,25 +176,15 @@ impl Flake<'_> {
         {
             return Ok((earlier, said));
         }
-        let answer = self.nix.nix(what, &question).map_err(|error| self.with_copy(error))?;
+        let answer = self.nix.nix(what, &question).map_err(|error| error.of(&self.metadata.path))?;
         let bytes = answer.stdout.len();
         let fault = |source| Error::Answer { what: what.to_owned(), bytes, source };
         let parsed = serde_json::from_slice(&answer.stdout).map_err(fault)?;
-        let entry = Entry { said: answer.stderr, answer: parsed };
+        let entry = Entry { said: message::told(&answer.stderr), answer: parsed };
         if let Some(cache) = &self.cache {
             cache.put(&question, &entry);
         }
         Ok((serde_json::from_value(entry.answer).map_err(fault)?, entry.said))
-    }
-
-    /// Says in which copy of the checkout something failed.
-    fn with_copy(&self, error: Error) -> Error {
-        match error {
-            Error::Failed { what, message, .. } => {
-                Error::Failed { what, message, copy: Some(self.metadata.path.clone()) }
-            }
-            other => other,
-        }
     }
 
     /// The arguments by which Nix is asked. Nothing else tells it what to evaluate.

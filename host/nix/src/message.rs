@@ -19,6 +19,49 @@ pub fn trim(stderr: &str) -> String {
     if text.is_empty() { "it failed without a word".to_owned() } else { text.to_owned() }
 }
 
+/// What a line begins with that is for the person, with those after it.
+const TOLD: [&str; 3] = ["trace:", "warning:", "evaluation warning:"];
+/// What a line begins with that tells how far Nix is.
+const PROGRESS: [&str; 9] = [
+    "building '",
+    "copying path '",
+    "copying '",
+    "downloading '",
+    "evaluating ",
+    "fetching ",
+    "querying info",
+    "unpacking '",
+    "waiting for ",
+];
+/// Stands for what Nix says, input by input, of a lock file that it did not write.
+pub const UNLOCKED: &str = "the flake's inputs are not locked: run `nix flake lock`";
+
+/// What is worth telling again of what Nix wrote to stderr when it ended well: traces and warnings, whole, and no progress.
+pub fn told(stderr: &str) -> String {
+    let clean = without_colours(stderr);
+    let mut text: Vec<&str> = Vec::new();
+    let mut keep = false;
+    for line in clean.lines() {
+        if TOLD.iter().any(|word| line.starts_with(word)) {
+            keep = !line.contains("not writing modified lock file");
+            if !keep {
+                text.push(UNLOCKED);
+            }
+        } else if is_progress(line) {
+            keep = false;
+        }
+        if keep {
+            text.push(line);
+        }
+    }
+    text.join("\n")
+}
+
+fn is_progress(line: &str) -> bool {
+    let to_come = (line.starts_with("these ") || line.starts_with("this ")) && line.contains(" will be ");
+    to_come || PROGRESS.iter().any(|word| line.starts_with(word))
+}
+
 /// Where the error begins. Newer versions print the trace first, below a bare `error:`, and the error itself last.
 fn start(lines: &[&str]) -> usize {
     let Some(first) = lines.iter().position(|line| line.starts_with("error:")) else { return 0 };
@@ -50,7 +93,23 @@ fn without_colours(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::trim;
+    use super::{UNLOCKED, told, trim};
+
+    #[test]
+    fn traces_and_warnings_are_told_whole_and_progress_is_not() {
+        let stderr = "unpacking 'github:a/b' into the Git cache...\ntrace: one\ntwo\n\n  three\n\
+            copying path '/nix/store/x' from 'https://e.org'...\nthese 2 derivations will be built:\n  /nix/store/y.drv\n\
+            \u{1b}[35;1mwarning:\u{1b}[0m old\nevaluation warning: older\nfetching git input 'x'\n";
+        assert_eq!(told(stderr), "trace: one\ntwo\n\n  three\nwarning: old\nevaluation warning: older");
+        assert_eq!(told("building '/nix/store/x.drv'...\n"), "");
+    }
+
+    #[test]
+    fn a_lock_file_that_is_not_written_is_one_line() {
+        let stderr = "warning: not writing modified lock file of flake 'path:/x':\n• Added input 'a':\n    'github:a/b'\n\
+            • Added input 'a/b':\n    follows 'b'\ntrace: one\n";
+        assert_eq!(told(stderr), format!("{UNLOCKED}\ntrace: one"));
+    }
 
     #[test]
     fn an_old_nix() {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name};
+use artifacts_spec::{InstanceName, Name, PromptKind};
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -58,9 +58,10 @@ impl Answers {
         Ok(Self(answers))
     }
 
-    /// The answer to a prompt.
-    pub fn get(&self, instance: &InstanceName, prompt: &Name) -> Option<&Secret> {
-        self.0.get(&instance.to_string())?.get(prompt.as_str())
+    /// The answer to a prompt. To a hidden one an empty answer is none.
+    pub fn get(&self, instance: &InstanceName, prompt: &Name, kind: PromptKind) -> Option<&Secret> {
+        let answer = self.0.get(&instance.to_string())?.get(prompt.as_str())?;
+        (!is_missing(kind, answer)).then_some(answer)
     }
 
     /// Refuses answers to what nobody asks: a misspelt one would be asked for, or missed, elsewhere.
@@ -91,6 +92,11 @@ impl Answers {
         }
         Err(Error::Unknown { unknown, known: candidates.into_iter().collect() })
     }
+}
+
+/// Whether nothing was put in where a secret is asked for: whoever types blind does not see that.
+pub(crate) fn is_missing(kind: PromptKind, answer: &Secret) -> bool {
+    matches!(kind, PromptKind::Hidden | PromptKind::MultilineHidden) && answer.expose().trim_ascii().is_empty()
 }
 
 /// A key as TOML has it, which can also be shown.

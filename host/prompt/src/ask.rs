@@ -31,7 +31,7 @@ pub fn all_answered(questions: &[Question], answers: Option<&Answers>) -> Result
 }
 
 fn given<'a>(question: &Question, answers: Option<&'a Answers>) -> Option<&'a Secret> {
-    answers?.get(&question.instance, &question.prompt)
+    answers?.get(&question.instance, &question.prompt, question.kind)
 }
 
 fn unanswered(open: &[&Question]) -> Error {

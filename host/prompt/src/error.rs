@@ -62,6 +62,16 @@ pub enum Error {
         /// How often it was asked.
         tries: u32,
     },
+    /// Nothing was typed where it is hidden.
+    #[error("{instance}: `{prompt}` was left empty, {tries} times over")]
+    Empty {
+        /// Who needs it.
+        instance: InstanceName,
+        /// Which.
+        prompt: Name,
+        /// How often it was asked.
+        tries: u32,
+    },
     /// The input ended instead of an answer.
     #[error("{instance}: expected an answer to `{prompt}`, found the end of the input")]
     Ended {
@@ -106,7 +116,7 @@ impl Error {
             }
             Self::TooLong { .. } => Some("pass this value with --answers FILE".to_owned()),
             Self::Twice { .. } | Self::Unknown { .. } => Some("correct the answers file".to_owned()),
-            Self::NoTerminal | Self::Mismatch { .. } | Self::Ended { .. } | Self::Io(_) => None,
+            Self::NoTerminal | Self::Mismatch { .. } | Self::Empty { .. } | Self::Ended { .. } | Self::Io(_) => None,
         }
     }
 }

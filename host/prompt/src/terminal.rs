@@ -10,6 +10,7 @@ use rustix::termios::{
 };
 use zeroize::Zeroizing;
 
+use crate::answers::is_missing;
 use crate::ask::Question;
 use crate::error::Error;
 use crate::escape::escape;
@@ -38,12 +39,12 @@ impl Terminal {
     /// Asks one question, a hidden one twice. The terminal is as it was before when this returns.
     ///
     /// # Errors
-    /// When the input ends, a line is too long for a terminal, or a hidden value is not repeated.
+    /// When the input ends, a line is too long for a terminal, or a hidden value is empty or not repeated.
     pub fn ask(&mut self, question: &Question) -> Result<Secret, Error> {
         // First the mode, then the words: who answers at once is not echoed.
         let _mode = Mode::set(&self.tty, matches!(question.kind, PromptKind::Hidden | PromptKind::MultilineHidden))?;
         self.say(&introduction(question))?;
-        let mut value = self.read(question, "")?;
+        let mut value = self.read_filled(question)?;
         if question.kind == PromptKind::Hidden {
             let mut tries = 1;
             while self.read(question, " (again)")? != value {
@@ -53,7 +54,7 @@ impl Terminal {
                 }
                 tries += 1;
                 self.say("They differ; please type both once more.\n")?;
-                value = self.read(question, "")?;
+                value = self.read_filled(question)?;
             }
         }
         Ok(value)
@@ -80,6 +81,18 @@ impl Terminal {
         }
         let answer = String::from_utf8_lossy(&answer).trim().to_lowercase();
         Ok(matches!(answer.as_str(), "y" | "yes"))
+    }
+
+    /// Reads one value, which is not empty where it is hidden.
+    fn read_filled(&mut self, question: &Question) -> Result<Secret, Error> {
+        for _ in 0..TRIES {
+            let value = self.read(question, "")?;
+            if !is_missing(question.kind, &value) {
+                return Ok(value);
+            }
+            self.say("That is empty; please type a value.\n")?;
+        }
+        Err(Error::Empty { instance: question.instance.clone(), prompt: question.prompt.clone(), tries: TRIES })
     }
 
     /// Reads one value.

@@ -21,7 +21,9 @@ fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind)
 }
 
 fn value(answers: &Answers, of: &str, prompt: &str) -> Option<String> {
-    answers.get(&instance(of), &name(prompt)).map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
+    answers
+        .get(&instance(of), &name(prompt), PromptKind::Hidden)
+        .map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
 }
 
 fn refused(text: &str, format: Format) -> Error {
@@ -46,6 +48,16 @@ fn both_formats_are_read_and_values_taken_as_they_stand() {
     }
     assert!(Answers::parse("", Format::Toml).is_ok());
     assert!(Answers::parse("{}", Format::Json).is_ok());
+}
+
+#[test]
+fn an_empty_answer_to_a_hidden_prompt_is_none() {
+    let answers = Answers::parse("[\"shared/ca\"]\na = \"\"\nb = \" \\n\"\n", Format::Toml).unwrap();
+    for prompt in ["a", "b"] {
+        let given = |kind| answers.get(&instance("shared/ca"), &name(prompt), kind).is_some();
+        assert!(!given(PromptKind::Hidden) && !given(PromptKind::MultilineHidden), "{prompt}");
+        assert!(given(PromptKind::Line) && given(PromptKind::Multiline), "{prompt}");
+    }
 }
 
 #[test]

@@ -151,6 +151,30 @@ fn what_differs_is_asked_again_three_times_in_all() {
 }
 
 #[test]
+fn what_is_hidden_is_not_left_empty() {
+    let mut desk = Desk::new();
+    let value = desk.asked(PromptKind::Hidden, |desk| {
+        desk.sees("pin: ");
+        desk.types("\n");
+        desk.sees("That is empty");
+        desk.sees("pin: ");
+        desk.types("s3cret\n");
+        desk.sees("pin (again): ");
+        desk.types("s3cret\n");
+    });
+    assert_eq!(value.unwrap(), b"s3cret");
+    for (kind, end) in [(PromptKind::Hidden, "\n"), (PromptKind::MultilineHidden, "\u{4}")] {
+        let value = desk.asked(kind, |desk| {
+            for _ in 0..3 {
+                desk.sees("pin:");
+                desk.types(end);
+            }
+        });
+        assert!(matches!(value, Err(Error::Empty { .. })), "{value:?}");
+    }
+}
+
+#[test]
 fn a_line_is_shown_and_has_no_newline() {
     let mut desk = Desk::new();
     let value = desk.asked(PromptKind::Line, |desk| {

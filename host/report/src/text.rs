@@ -103,7 +103,12 @@ fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, st
     let color = color.on_default().bold();
     let mut text = format!("{color}{label}{color:#} {}\n", wrapped(sentence, label.len() + 1, style));
     if let Some(help) = help {
+        // Behind an empty line is what is copied as it stands.
+        let (help, block) = help.split_once("\n\n").unwrap_or((help, ""));
         let _ = writeln!(text, "  help: {}", wrapped(&escaped(help), 8, style));
+        if !block.is_empty() {
+            let _ = writeln!(text, "\n{}", escaped(block.trim_end()));
+        }
     }
     text
 }

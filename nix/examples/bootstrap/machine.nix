@@ -6,6 +6,9 @@
 #
 # The first makes the key, evaluates again with its public half, shows that as a reader who joins, asks, and makes the rest.
 #
+# Before that, `artifacts status` and `generate --dry-run` call `token` an error, since there is no key to encrypt it to yet. Set no
+# other key for it, whatever the help says: `generate` makes this one.
+#
 # The machine boots with its key in place, reads what is encrypted to it, and needs no second rebuild.
 { pkgs, config, ... }:
 let

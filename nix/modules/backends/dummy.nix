@@ -6,20 +6,11 @@
 }:
 let
   cfg = config.artifacts;
-  inherit (cfg._lib) kind guarded;
-  label =
-    artifact:
-    lib.showOption [
-      "artifacts"
-      "store"
-      artifact.name
-    ];
+  inherit (cfg._lib) kind guarded optionOf;
 
-  problem = artifact: text: {
-    artifacts = [ artifact.name ];
-    message = "${label artifact}.${text}";
-    warning = false;
-  };
+  problem =
+    artifact: path: text:
+    cfg._lib.problem [ artifact.name ] "${optionOf artifact path}: ${text}";
 
   # Files that are made together belong together.
   partly =
@@ -30,7 +21,11 @@ let
       name = (lib.head without).name;
     in
     lib.optional (without != [ ] && lib.length without != lib.length files) (
-      problem artifact "files.${lib.showOption [ name ]}.testValue: it has none, and other files of the artifact have one; give it to each, or to none"
+      problem artifact [
+        "files"
+        name
+        "testValue"
+      ] "it has none, and other files of the artifact have one; give it to each, or to none"
     );
 
   # Why nothing here would make them.
@@ -44,7 +39,9 @@ let
   unmade =
     artifact:
     lib.optional (artifact.backend == "dummy") (
-      problem artifact "backend: `dummy` has files made by units of systemd, and ${noUnits}; use another backend here"
+      problem artifact [
+        "backend"
+      ] "`dummy` has files made by units of systemd, and ${noUnits}; use another backend here"
     );
 in
 {

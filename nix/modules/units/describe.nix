@@ -197,18 +197,12 @@ rec {
     lib.concatMap (
       one:
       cfg._lib.guarded (
-        map (unit: {
-          artifacts = [ one.artifact.name ];
-          message = "${
-            lib.showOption [
-              "artifacts"
-              "store"
-              one.artifact.name
-              "bindUnits"
-            ]
-          }: `${unit}` is a mount, which is bound where it is declared: ${remedy one.unit}";
-          warning = false;
-        }) (lib.filter isMount one.artifact.bindUnits)
+        map (
+          unit:
+          fault one [
+            "bindUnits"
+          ] "`${unit}` is a mount, which is bound where it is declared: ${remedy one.unit}"
+        ) (lib.filter isMount one.artifact.bindUnits)
       )
     ) artifacts;
 

@@ -18,8 +18,16 @@ pub fn read(text: &str) -> Result<String, Failure> {
     match words.as_slice() {
         [recipient] if is_age(recipient) => Ok((*recipient).to_owned()),
         [kind @ ("ssh-ed25519" | "ssh-rsa"), blob, ..] if is_base64(blob) => Ok(format!("{kind} {blob}")),
-        _ => Err(Failure::config(format!("is `{}`; expected a public key", shortened(text)))
-            .hint("A public key is `age1…`, `ssh-ed25519 AAAA…` or `ssh-rsa AAAA…`.")),
+        _ => Err(Failure::config(format!("is `{}`; expected a public key", shortened(text))).hint(hint(&words))),
+    }
+}
+
+fn hint(words: &[&str]) -> &'static str {
+    match words {
+        [_, "ssh-ed25519" | "ssh-rsa", blob, ..] if is_base64(blob) => {
+            "Leave out the name in front of it, as `ssh-keyscan -t ed25519 HOST | cut -d' ' -f2-` does."
+        }
+        _ => "A public key is `age1…`, `ssh-ed25519 AAAA…` or `ssh-rsa AAAA…`.",
     }
 }
 
@@ -73,6 +81,13 @@ mod tests {
             let failure = read(text).unwrap_err();
             assert_eq!(failure.kind, "config", "{text:?}");
             assert!(failure.hint.is_some() || failure.message.contains("lines"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn what_ssh_keyscan_prints_is_told_how_to_be_a_key() {
+        for (text, told) in [(format!("web1 {SSH}"), true), (format!("<put a key here> {SSH}"), false)] {
+            assert_eq!(read(&text).unwrap_err().hint.unwrap().contains("in front of it"), told, "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use artifacts_flow::Step;
 use artifacts_plan::Instance;
 use artifacts_prompt::{Answers, Format, Question};
 use artifacts_report::{Failure, agreeing};
-use artifacts_spec::Name;
+use artifacts_spec::{Name, Prompt};
 
 use crate::rooms::Run;
 use crate::{bounded, person};
@@ -42,8 +42,9 @@ pub fn questions(run: &Run, steps: &[Step]) -> Vec<Question> {
 
 /// The prompts that are not answered yet.
 pub fn open_prompts(instance: &Instance, answers: Option<&Answers>) -> Vec<String> {
-    let given = |prompt: &&Name| answers.is_some_and(|answers| answers.get(&instance.name, prompt).is_some());
-    instance.prompts.keys().filter(|prompt| !given(prompt)).map(|prompt| format!("`{prompt}`")).collect()
+    let given = |name: &Name, prompt: &Prompt| answers?.get(&instance.name, name, prompt.kind);
+    let open = instance.prompts.iter().filter(|(name, prompt)| given(name, prompt).is_none());
+    open.map(|(name, _)| format!("`{name}`")).collect()
 }
 
 /// Why an instance cannot be made where nobody can be asked.
