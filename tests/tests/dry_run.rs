@@ -145,7 +145,7 @@ fn set_leaves_standard_input_alone() -> Result<()> {
     // One that says nothing and does not end is not waited for, and what is in one is left to whoever comes next.
     let (read, write) = std::io::pipe()?;
     let mut child = fleet.command(["set", "--dry-run", "pair", "key"])?.stdin(read).stdout(Stdio::null()).spawn()?;
-    let limit = Instant::now() + Duration::from_secs(60);
+    let limit = Instant::now() + Duration::from_mins(1);
     while child.try_wait()?.is_none() && Instant::now() < limit {
         sleep(Duration::from_millis(50));
     }
