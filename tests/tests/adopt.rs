@@ -70,7 +70,7 @@ fn a_new_data_key_is_opened_once_it_was_adopted() -> Result<()> {
     let fleet = made()?;
     let words = ["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", EDITED];
     assert!(sops(&fleet, &fleet.key_file("web1"), &words)?.status.success());
-    fleet.run(["adopt", "s"])?.says("of 2 age files in it one is new, and is opened for it from now on");
+    fleet.run(["adopt", "s"])?.ends(3).says("of 2 age files in it one is new, and is opened for it from now on");
     assert_eq!(get(&fleet, "s", "secret")?.ends(0).stdout, "made");
     // So is a slice that never had a receipt, such as one of another program.
     fs::remove_file(slice(&fleet, "a").join("receipt.json"))?;

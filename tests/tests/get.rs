@@ -273,7 +273,7 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
         let place = fleet.path().join(format!("secrets/per-machine/web1/{artifact}/{file}.age"));
         fs::write(place, for_the_plugin(&format!("{artifact} {file}\n"))?)?;
     }
-    fleet.run(["adopt", "a", "b"])?.ends(0);
+    fleet.run(["adopt", "a", "b"])?.ends(3);
 
     let folder = tempfile::tempdir()?;
     let program = folder.path().join("age-plugin-tester");

@@ -401,7 +401,7 @@ fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> R
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("dummy");
     given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("it is made on the target");
     fs::write(fleet.path().join("secrets/per-machine/web1/from/secret.age"), "x")?;
-    given(&fleet, &["set", "from", "secret"], b"x")?.ends(1).says("adopt");
+    given(&fleet, &["set", "from", "secret"], b"x")?.ends(1).says("the last good commit");
     Ok(())
 }
 
