@@ -174,7 +174,7 @@ proptest! {
         let questions = [question(&of, &prompt, Some(&description), PromptKind::Line)];
         let Err(Error::Unanswered { snippet, .. }) = ask_all(&questions, None, None) else { panic!() };
         let filled = Answers::parse(&snippet, Format::Toml).unwrap();
-        prop_assert!(filled.get(&instance(&of), &name(&prompt)).is_some(), "{}", snippet);
+        prop_assert!(filled.get(&instance(&of), &name(&prompt), PromptKind::Line).is_some(), "{}", snippet);
     }
 
     #[test]
