@@ -161,8 +161,11 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
     assert!(help.contains(snippet.as_str()) && help.contains("without `--no-input`"), "{help}");
     let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n\"pin\" = \"\"\n\"note\" = \"\"\"\n\"\"\"\n[\"shared/ca\"]\n\"odd \\\"\\\\ \\U0000202Ename\" = \"\"\n";
     assert_eq!(snippet, expected);
-    // As it stands it answers all that was asked.
-    let filled = Answers::parse(snippet, Format::Toml).unwrap();
+    // As it stands it answers all that was asked but what is hidden.
+    let unfilled = Answers::parse(snippet, Format::Toml).unwrap();
+    let error = ask_all(&questions[..3], Some(&unfilled), None).unwrap_err().to_string();
+    assert!(error.starts_with("one prompt without an answer") && error.contains(": pin"), "{error}");
+    let filled = Answers::parse(&snippet.replace("\"pin\" = \"\"", "\"pin\" = \"1\""), Format::Toml).unwrap();
     assert_eq!(ask_all(&questions[..3], Some(&filled), None).unwrap().len(), 3);
 }
 
@@ -174,7 +177,7 @@ proptest! {
         let questions = [question(&of, &prompt, Some(&description), PromptKind::Line)];
         let Err(Error::Unanswered { snippet, .. }) = ask_all(&questions, None, None) else { panic!() };
         let filled = Answers::parse(&snippet, Format::Toml).unwrap();
-        prop_assert!(filled.get(&instance(&of), &name(&prompt)).is_some(), "{}", snippet);
+        prop_assert!(filled.get(&instance(&of), &name(&prompt), PromptKind::Line).is_some(), "{}", snippet);
     }
 
     #[test]
