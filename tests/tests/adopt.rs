@@ -170,12 +170,13 @@ fn an_age_file_that_is_not_whole_is_not_adopted() -> Result<()> {
 fn whoever_reads_what_was_replaced_is_not_known() -> Result<()> {
     let mut fleet = made()?;
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().retain(|name, _| name == "a");
-    let key = fleet.new_key("second")?;
+    // Two, where one is declared.
+    let (key, third) = (fleet.new_key("second")?, fleet.new_key("third")?);
     let file = slice(&fleet, "a").join("secret.age");
     let plain = fleet.path().join("plain");
     fs::write(&plain, "by hand")?;
     let mut age = Command::new("age");
-    assert!(age.args(["--armor", "-r", &key, "-o"]).arg(&file).arg(&plain).status()?.success());
+    assert!(age.args(["--armor", "-r", &key, "-r", &third, "-o"]).arg(&file).arg(&plain).status()?.success());
     let words = "who reads it is not known, and they are not as many as are declared; \
                  `artifacts rekey --all per-machine/web1/a`";
     let ran = fleet.run(["adopt", "--dry-run", "a"])?.ends(3).says(words);
@@ -206,7 +207,7 @@ fn what_was_declared_otherwise_is_told_how_it_is_kept() -> Result<()> {
     fleet.run(["adopt", "a"])?.ends(1).says(words).says("`artifacts set per-machine/web1/a FILE` adds a file");
     let given = fleet.path().join("given");
     fs::write(&given, "given")?;
-    let set = fleet.command(["set", "a", "new"])?.stdin(fs::File::open(&given)?).output()?;
+    let set = fleet.command(["--accept-readers", "set", "a", "new"])?.stdin(fs::File::open(&given)?).output()?;
     assert!(set.status.success(), "{set:?}");
     assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
     fleet.of("web1")["artifacts"]["a"] = artifact.clone();

@@ -25,6 +25,11 @@ const ANNOUNCEMENT: &str = r#"
   })
 "#;
 
+/// An error and what to do about it.
+fn said(error: &Error) -> String {
+    format!("{error}\n{}", error.help().unwrap_or_default())
+}
+
 #[test]
 fn the_announcement_evaluates_unchanged() {
     let bench = Bench::new();
@@ -223,7 +228,7 @@ fn a_user_inside_a_machine_that_does_not_evaluate_stops_no_other() {
     let found: Vec<&str> = evaluation.spec.targets.iter().map(|target| target.name.as_str()).collect();
     assert_eq!(found, ["m", "carol@m", "gina@m"]);
     let failures: Vec<_> =
-        evaluation.failures.iter().map(|one| (one.kind, one.name.as_str(), one.error.to_string())).collect();
+        evaluation.failures.iter().map(|one| (one.kind, one.name.as_str(), said(&one.error))).collect();
     for ((kind, name, error), (expected, text)) in failures.iter().zip([
         ("alice@m", "no root today"),
         ("bob@m", "attribute 'no' missing"),
@@ -374,7 +379,7 @@ fn attribute_and_target_differ() {
         bench.flake(&machine("web1", &format!("{plain} {reader}")));
         let evaluation = bench.evaluate();
         assert_eq!(evaluation.spec.targets, []);
-        let error = evaluation.failures[0].error.to_string();
+        let error = said(&evaluation.failures[0].error);
         assert!(error.contains("artifacts.target = \"web1\";"), "{error}");
         bench.flake(&machine("web1", &format!("{plain} {reader} {{ artifacts.target = \"web1\"; }}")));
         assert_eq!(bench.evaluate().failures.len(), 0);

@@ -118,7 +118,7 @@ fn what_is_in_a_folder_that_may_not_be_listed_tells_when_it_goes() {
         let watched = watched.watch();
         assert_eq!(watched.said(), "", "nothing is out of sight");
         fs::rename(watched.at(gone), watched.at("away")).unwrap();
-        watched.wait("the stop", AT_ONCE, |watched| watched.orders().contains("stop -- artifact-a.service"));
+        watched.wait("the stop", AT_ONCE, |watched| watched.orders().contains("stop --no-block -- artifact-a.service"));
     }
 }
 
@@ -130,7 +130,8 @@ fn what_comes_into_a_folder_that_may_not_be_listed_is_looked_for_from_time_to_ti
     // Long enough for two looks, of which the second says nothing new.
     std::thread::sleep(Duration::from_secs(12));
     watched.put("f");
-    watched
-        .wait("the start", Duration::from_secs(40), |watched| watched.orders().contains("start -- artifact-a.service"));
+    watched.wait("the start", Duration::from_secs(40), |watched| {
+        watched.orders().contains("start --no-block -- artifact-a.service")
+    });
     assert_eq!(watched.said().matches(&blind).count(), 1, "{}", watched.said());
 }
