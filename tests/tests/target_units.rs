@@ -339,10 +339,13 @@ fn neither_an_odd_name_nor_a_refused_order_keeps_anything_else() {
                 mv /run/agenix/attic/env /run/agenix.d/away")
         .unwrap();
     wait_states(&machine, "inactive", &["atticd.service", "both.service"]);
-    machine.sh("ln -sfT /dev/null /etc/systemd/system/both.service; systemctl daemon-reload").unwrap();
+    machine
+        .sh("mkdir -p /run/systemd/system/both.service.d; \
+                printf '[Unit]\nRefuseManualStart=yes\n' > /run/systemd/system/both.service.d/refuse.conf; systemctl daemon-reload")
+        .unwrap();
     machine.sh("mv /run/agenix.d/away /run/agenix/attic/env").unwrap();
     machine.wait_state("atticd.service", "active").unwrap();
-    machine.wait_said(WATCHER, "both.service is masked").unwrap();
+    machine.wait_said(WATCHER, "start both.service: ").unwrap();
     machine.set(ENV.0, "two").unwrap();
     machine.sh("systemctl restart agenix-install-secrets").unwrap();
     machine.wait("the restart", "test $(grep -c start /run/shared/told.log) = 2").unwrap();
