@@ -141,6 +141,7 @@ in
     _lib = or' { } types.raw;
     problems = raws;
     expected = raws;
+    backendModules = strings;
     programs.artifacts = or' null (types.nullOr program);
     programs.artifacts-target = or' null (types.nullOr program);
     installers = submodules {
