@@ -6,11 +6,7 @@
 }:
 let
   cfg = config.artifacts;
-  inherit (cfg._lib) kind guarded optionOf;
-
-  problem =
-    artifact: path: text:
-    cfg._lib.problem [ artifact.name ] "${optionOf artifact path}: ${text}";
+  inherit (cfg._lib) kind guarded fault;
 
   # Files that are made together belong together.
   partly =
@@ -21,7 +17,7 @@ let
       name = (lib.head without).name;
     in
     lib.optional (without != [ ] && lib.length without != lib.length files) (
-      problem artifact [
+      fault artifact [
         "files"
         name
         "testValue"
@@ -39,7 +35,7 @@ let
   unmade =
     artifact:
     lib.optional (artifact.backend == "dummy") (
-      problem artifact [
+      fault artifact [
         "backend"
       ] "`dummy` has files made by units of systemd, and ${noUnits}; use another backend here"
     );

@@ -13,8 +13,7 @@ let
   slices = config.artifacts._lib;
   option = "artifacts.config.${backend}";
 
-  inherit (slices) problem;
-  inherit (slices) optionOf;
+  inherit (slices) problem fault optionOf;
   label = artifact: optionOf artifact [ ];
 
   mine = lib.filter (artifact: artifact.backend == backend) (lib.attrValues config.artifacts.store);
@@ -45,14 +44,11 @@ let
     artifact:
     map (
       file:
-      problem [ artifact.name ]
-        "${
-          optionOf artifact [
-            "files"
-            file.name
-            "deploy"
-          ]
-        }: it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
+      fault artifact [
+        "files"
+        file.name
+        "deploy"
+      ] "it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
     ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
 
   hasHostKey = slices.kind != "home-manager";
@@ -76,7 +72,7 @@ in
     cfg
     slices
     problem
-    optionOf
+    fault
     mine
     certain
     ofEach

@@ -56,14 +56,13 @@ let
     map
       (
         field:
-        keys.problem [ artifact.name ]
-          "${
-            keys.optionOf artifact [
-              "files"
-              file.name
-              field
-            ]
-          }: `${file.${field}}`: this version of sops-nix takes no numbers; write a name, or take a newer sops-nix"
+        keys.fault artifact
+          [
+            "files"
+            file.name
+            field
+          ]
+          "`${file.${field}}`: this version of sops-nix takes no numbers; write a name, or take a newer sops-nix"
       )
       (
         lib.filter (field: isNumber file.${field}) [
@@ -113,14 +112,11 @@ let
     map
       (
         file:
-        keys.problem [ artifact.name ]
-          "${
-            keys.optionOf artifact [
-              "files"
-              file.name
-              "owner"
-            ]
-          }: it is needed for users, so there is no user yet who could own it; leave owner and group to root"
+        keys.fault artifact [
+          "files"
+          file.name
+          "owner"
+        ] "it is needed for users, so there is no user yet who could own it; leave owner and group to root"
       )
       (
         lib.filter (
@@ -135,13 +131,12 @@ let
     map
       (
         file:
-        keys.problem [ artifact.name ]
-          "${
-            keys.optionOf artifact [
-              "files"
-              file.name
-            ]
-          }: a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+        keys.fault artifact
+          [
+            "files"
+            file.name
+          ]
+          "a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
       )
       (
         lib.filter (

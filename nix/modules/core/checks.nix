@@ -11,7 +11,7 @@ kind:
 let
   inherit (lib) mkOption types;
   cfg = config.artifacts;
-  inherit (cfg._lib) guarded;
+  inherit (cfg._lib) fault guarded optionOf;
   artifacts = lib.attrValues cfg.store;
 
   bundled = [
@@ -63,10 +63,6 @@ let
     in
     if parts == null then null else builtins.head parts;
 
-  option = path: lib.showOption ([ "artifacts" ] ++ path);
-  problem =
-    artifact: path: text:
-    cfg._lib.problem [ artifact.name ] "${option path}: ${text}";
   when = lib.optional;
 
   # The same rule as the spec's.
@@ -79,7 +75,7 @@ let
   badName =
     artifact: path: name:
     when (unsafe name) (
-      problem artifact path
+      fault artifact path
         "`${
           builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ] name
         }` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`"
@@ -90,27 +86,20 @@ let
   ofArtifact =
     artifact:
     let
-      at =
-        path:
-        [
-          "store"
-          artifact.name
-        ]
-        ++ path;
-      here = path: problem artifact (at path);
+      here = fault artifact;
     in
-    badName artifact (at [ ]) artifact.name
+    badName artifact [ ] artifact.name
     ++ lib.concatMap (
       prompt:
-      badName artifact (at [
+      badName artifact [
         "prompts"
         prompt
-      ]) prompt
+      ] prompt
     ) (lib.attrNames artifact.prompts)
     ++ when (artifact.files == { }) (
       here [
         "files"
-      ] "it has no files; declare at least one, as in: ${option (at [ "files" ])}.password = { };"
+      ] "it has no files; declare at least one, as in: ${optionOf artifact [ "files" ]}.password = { };"
     )
     ++ when (artifact.generator == null) (
       here [ "generator" ] "it has no generator; set the program that makes its files in $out"
@@ -154,13 +143,11 @@ let
       at =
         path:
         [
-          "store"
-          artifact.name
           "files"
           file.name
         ]
         ++ path;
-      here = path: problem artifact (at path);
+      here = path: fault artifact (at path);
       path = cfg._lib.spelled file.path;
       folder = foreignOf path;
       absolute = lib.hasPrefix "/" path || cfg._lib.belowRuntime path != null;
@@ -196,10 +183,8 @@ let
   # A dynamic user does not exist yet when files are installed.
   unowned =
     artifact: file: field: what: table:
-    problem artifact
+    fault artifact
       [
-        "store"
-        artifact.name
         "files"
         file.name
         field
@@ -229,9 +214,7 @@ let
         first = lib.head same;
       in
       when (lib.length same > 1) (
-        problem first.artifact [
-          "store"
-          first.artifact.name
+        fault first.artifact [
           "files"
           first.name
           "path"

@@ -82,6 +82,11 @@ rec {
     warning = false;
   };
 
+  # A fault of one artifact, at one of its options.
+  fault =
+    artifact: path: text:
+    problem [ artifact.name ] "${optionOf artifact path}: ${text}";
+
   # An artifact that cannot be evaluated yet hides no fault of another one.
   guarded =
     found:

@@ -229,9 +229,7 @@ rec {
     && !template unit;
   template = unit: builtins.match "[^@]+@\\.[a-z]+" unit != null;
 
-  fault =
-    one: path: text:
-    cfg._lib.problem [ one.artifact.name ] "${cfg._lib.optionOf one.artifact path}: ${text}";
+  fault = one: cfg._lib.fault one.artifact;
   when = lib.optional;
 
   told =
