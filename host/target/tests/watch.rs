@@ -6,13 +6,11 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-const NOBODY: u32 = 65534;
+use artifacts_tests::script;
 
-/// One test at a time: a program that one writes while another forks is busy for the other's child.
-static ONE: Mutex<()> = Mutex::new(());
+const NOBODY: u32 = 65534;
 
 /// Every unit is in one state; each order is one line of a log.
 const SYSTEMCTL: &str = r#"#!/bin/sh
@@ -42,10 +40,10 @@ impl Watched {
         for name in ["bin", "state", "closed/own"] {
             chown(watched.at(name), Some(NOBODY), None).expect("these tests need root");
         }
-        fs::copy(env!("CARGO_BIN_EXE_artifacts-target"), watched.at("bin/artifacts-target")).unwrap();
-        fs::write(watched.at("bin/systemctl"), SYSTEMCTL).unwrap();
+        let program = fs::read(env!("CARGO_BIN_EXE_artifacts-target")).unwrap();
+        script::write(&watched.at("bin/artifacts-target"), program).unwrap();
+        script::write(&watched.at("bin/systemctl"), SYSTEMCTL).unwrap();
         fs::write(watched.at("bin/state"), format!("ActiveState={state}\n")).unwrap();
-        open("bin/systemctl", 0o755);
         let path = watched.at("closed").join(path);
         let manifest = format!(
             r#"{{"schema":1,"artifacts":{{"a":{{"unit":"artifact-a.service","files":{{"f":{{"path":"{}","mode":"0400"}}}}}}}}}}"#,
@@ -116,7 +114,6 @@ const AT_ONCE: Duration = Duration::from_secs(8);
 
 #[test]
 fn what_is_in_a_folder_that_may_not_be_listed_tells_when_it_goes() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     for (path, gone) in [("own/f", "closed/own"), ("f", "closed/f")] {
         let watched = Watched::new(path, "active");
         watched.put(path);
@@ -129,7 +126,6 @@ fn what_is_in_a_folder_that_may_not_be_listed_tells_when_it_goes() {
 
 #[test]
 fn what_comes_into_a_folder_that_may_not_be_listed_is_looked_for_from_time_to_time() {
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let watched = Watched::new("f", "failed").watch();
     let blind = format!("{} cannot be watched: ", watched.at("closed").display());
     watched.wait("word of it", AT_ONCE, |watched| watched.said().contains(&blind));
