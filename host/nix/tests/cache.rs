@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use artifacts_nix::{Evaluation, Nix, Options};
 use artifacts_tests::nix::{Inputs, environment, git, nix};
+use artifacts_tests::script;
 use common::{Bench, fake, machine, name};
 
 const CONFIG: &str = r#"({ pkgs, ... }: { artifacts.store.a = { files.f = { }; description = "first"; generator = pkgs.writers.writeBash "g" "true"; }; })"#;
@@ -206,7 +207,7 @@ fn another_program_of_the_same_version() {
     let mut counted = Counted::warm(CONFIG);
     let other = counted.tools.path().join("other");
     fs::create_dir(&other).unwrap();
-    fs::copy(counted.program(), other.join("nix")).unwrap();
+    script::write(&other.join("nix"), fs::read(counted.program()).unwrap()).unwrap();
     counted.program = Some(other.join("nix"));
     assert_eq!(counted.evaluations(), 1);
     assert_eq!(counted.evaluations(), 0);
