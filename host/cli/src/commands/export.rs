@@ -76,12 +76,10 @@ impl Options {
             let value = value.ok_or_else(|| failed(format!("`{}` did not come back", piece.file)))?;
             tree.write(Path::new(piece.path), value.expose(), piece.mode)
                 .map_err(|why| failed(format!("{} cannot be written: {why}", piece.path)))?;
-            sizes.push(value.size());
+            sizes.push(Size::Written(value.size()));
         }
         tree.appear().map_err(|why| failed(format!("{} cannot be made: {why}", self.folder.display())))?;
-        let words: Vec<String> = sizes.iter().map(|size| counted(*size, "byte")).collect();
-        let sizes: Vec<Value> = sizes.iter().map(|size| json!({"size": size})).collect();
-        Ok(tell(output, &pieces, &words, &sizes))
+        Ok(tell(output, &pieces, &sizes))
     }
 
     fn selector(&self, kind: &str) -> Selector {
@@ -135,7 +133,7 @@ fn preview(run: &Run, rooms: &mut Rooms<'_>, output: &Output, pieces: &[Piece<'_
     let names: BTreeSet<InstanceName> = pieces.iter().map(|piece| piece.instance.name.clone()).collect();
     let survey = artifacts_flow::survey(rooms, &run.instances, &names);
     Run::warn_of_missing_walls(rooms, output);
-    let (mut words, mut sizes) = (Vec::new(), Vec::new());
+    let mut sizes = Vec::new();
     for Piece { instance, file, .. } in pieces {
         let nobody = || Failure::new(instance.name.to_string(), "nobody looked at it");
         let found = survey.found.get(&instance.name).ok_or_else(nobody)?;
@@ -144,33 +142,50 @@ fn preview(run: &Run, rooms: &mut Rooms<'_>, output: &Output, pieces: &[Piece<'_
         }
         let files = artifacts_flow::changes(rooms, instance, found, Writing::Anew);
         let stored = files.iter().find(|change| change.file == file.as_str()).and_then(FileChange::stored);
-        let told = stored.map_or_else(String::new, |size| format!(", {} stored", counted(size, "byte")));
-        words.push(format!("would be written{told}"));
-        sizes.push(json!({"size": null, "stored": stored}));
+        sizes.push(Size::Stored(stored));
     }
-    Ok(tell(output, pieces, &words, &sizes))
+    Ok(tell(output, pieces, &sizes))
+}
+
+/// What is known of the size of a file.
+enum Size {
+    /// So many bytes were written.
+    Written(u64),
+    /// So many are stored of what would be written, where that can be told.
+    Stored(Option<u64>),
+}
+
+impl Piece<'_> {
+    fn line(&self, size: &Size) -> String {
+        let told = match size {
+            Size::Written(size) => counted(*size, "byte"),
+            Size::Stored(Some(size)) => format!("would be written, {} stored", counted(*size, "byte")),
+            Size::Stored(None) => "would be written".to_owned(),
+        };
+        format!("{} {:04o} {}/{} {told}", self.path, self.mode, self.instance.name, self.file)
+    }
+
+    fn json(&self, size: &Size) -> Value {
+        let mut row = json!({
+            "path": self.path, "instance": self.instance.name.to_string(), "file": self.file.as_str(),
+            "mode": format!("{:04o}", self.mode), "size": null,
+        });
+        match size {
+            Size::Written(size) => row["size"] = json!(size),
+            Size::Stored(stored) => row["stored"] = json!(stored),
+        }
+        row
+    }
 }
 
 /// A line each, in words or in JSON.
-fn tell(output: &Output, pieces: &[Piece<'_>], words: &[String], sizes: &[Value]) -> Status {
+fn tell(output: &Output, pieces: &[Piece<'_>], sizes: &[Size]) -> Status {
+    let all = pieces.iter().zip(sizes);
     if output.json() {
-        let row = |(piece, sizes): (&Piece<'_>, &Value)| {
-            let mut row = json!({
-                "path": piece.path, "instance": piece.instance.name.to_string(), "file": piece.file.as_str(),
-                "mode": format!("{:04o}", piece.mode),
-            });
-            if let (Some(row), Some(sizes)) = (row.as_object_mut(), sizes.as_object()) {
-                row.extend(sizes.clone());
-            }
-            row
-        };
-        let files: Vec<_> = pieces.iter().zip(sizes).map(row).collect();
+        let files: Vec<_> = all.map(|(piece, size)| piece.json(size)).collect();
         output.object(json!({"files": files}), &[]);
     } else {
-        for (piece, words) in pieces.iter().zip(words) {
-            let line = format!("{} {:04o} {}/{} {words}", piece.path, piece.mode, piece.instance.name, piece.file);
-            output.line(&artifacts_report::escaped(&line));
-        }
+        all.for_each(|(piece, size)| output.line(&artifacts_report::escaped(&piece.line(size))));
     }
     Status::DONE
 }
