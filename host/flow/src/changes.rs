@@ -28,7 +28,9 @@ pub enum Writing<'a> {
 /// What would be written of an instance as it was found. It opens nothing.
 pub fn changes(rooms: &Rooms<'_>, instance: &Instance, found: &Found, writing: Writing<'_>) -> Vec<FileChange> {
     let before = found.receipt.as_ref().map(|receipt| Lying::by_receipt(instance, receipt));
-    let before = before.unwrap_or_default().with_public(public(rooms, instance));
+    let before = before.unwrap_or_default();
+    // Of what is encrypted anew, nothing public is told, so no slice is read again for it.
+    let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(rooms, instance)) };
     let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
     let is_secret = |name: &String| instance.secret_files().any(|secret| secret.as_str() == name);
     let names: Vec<String> = match writing {
