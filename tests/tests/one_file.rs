@@ -110,7 +110,7 @@ fn what_lacks_another_file_is_not_made_whole_by_one_alone() -> Result<()> {
     let mut fleet = made()?;
     fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
     let before = fleet.stored()?;
-    let remembered = || fs::read(fleet.home().join("state/artifacts/sealed/headers"));
+    let remembered = || fs::read(fleet.home().join("state/artifacts/headers/headers"));
     let headers = remembered()?;
     let ran = given(&fleet, &["--accept-readers", "set", "pair", "one"], b"x")?.ends(1);
     ran.says("with this file alone it is not whole").says("generate --stale per-machine/web1/pair");

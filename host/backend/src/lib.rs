@@ -30,7 +30,7 @@ pub use error::Error;
 pub use grants::{GrantError, Grants, effective};
 pub use limits::Limits;
 pub use lockdown::Protection;
-pub use opening::Opening;
+pub use opening::{Openable, Opening};
 pub use readers::Readers;
 pub use retrieve::Retrieved;
 #[doc(hidden)]

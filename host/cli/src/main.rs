@@ -3,6 +3,7 @@
 mod args;
 mod blocked;
 mod bounded;
+mod clones;
 mod commands;
 mod consent;
 mod declarations;

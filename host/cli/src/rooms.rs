@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_backend::{Component, Grants, Place, Worker};
-use artifacts_flow::{Audit, Registry, Rooms, Survey};
+use artifacts_flow::{Audit, HeaderMemory, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, TargetName};
@@ -15,13 +15,13 @@ use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::Root;
-use artifacts_trust::{Readers, Sealed, Trust};
+use artifacts_trust::{CheckoutRecord, KnownHeaders, Readers, Trust};
 
 use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::output::Output;
-use crate::{grants, identities, record, signals, words};
+use crate::{clones, grants, identities, record, signals, words};
 
 /// Everything that a command over instances begins with.
 pub struct Run {
@@ -36,8 +36,9 @@ pub struct Run {
     unevaluated: Vec<TargetName>,
     now: SystemTime,
     trust: Trust,
-    sealed: Sealed,
+    headers: KnownHeaders,
     accept_grants: bool,
+    accept_clone: bool,
     no_input: bool,
     audit_log: PathBuf,
     worker: Worker,
@@ -112,8 +113,9 @@ impl Run {
             unevaluated: declarations.unevaluated,
             now: SystemTime::now(),
             trust: trust(&begun.environment)?,
-            sealed: Sealed::new(state(&begun.environment)?.join("sealed")),
+            headers: headers(&begun.environment)?,
             accept_grants: global.accept_grants,
+            accept_clone: global.accept_clone,
             no_input: global.no_input,
             audit_log: record::place(global, &begun.environment)?,
             worker: worker(global, &begun.environment),
@@ -197,7 +199,7 @@ impl Run {
             root: &self.root,
             registry: registry.asking(grants::asking(self.trust.clone(), self.accept_grants, self.no_input)),
             keys: self.begun.keys.keys(),
-            sealed: self.sealed.clone(),
+            headers: self.header_memory(),
             audit: Audit { log: Some(record::open(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
             nix: self.begun.nix.clone(),
             sandbox: None,
@@ -206,6 +208,13 @@ impl Run {
             log_level: Environment::log_level(self.begun.output.verbose),
             now: self.now,
         })
+    }
+
+    /// What this machine knows of headers, as seen from this checkout.
+    fn header_memory(&self) -> HeaderMemory {
+        let path = self.root.path().display().to_string();
+        let confirm = clones::asking(path.clone(), self.accept_clone, self.no_input);
+        HeaderMemory::new(self.headers.clone(), CheckoutRecord { id: path.clone(), path }, confirm)
     }
 
     /// Whose slices are whose. With nothing declared at all, something is more likely wrong than everything an orphan.
@@ -326,6 +335,11 @@ fn state(environment: &Environment) -> Result<PathBuf, Failure> {
     environment.state().ok_or_else(|| {
         Failure::new("", "there is no place to remember what was accepted").help(Some("set HOME or XDG_STATE_HOME"))
     })
+}
+
+fn headers(environment: &Environment) -> Result<KnownHeaders, Failure> {
+    let state = state(environment)?;
+    Ok(KnownHeaders::new(state.join("headers"), state.join("sealed")))
 }
 
 fn trust(environment: &Environment) -> Result<Trust, Failure> {

@@ -169,8 +169,7 @@ fn store(
         let Storing { instance, found, .. } = storing;
         let ended = stored.and_then(|stored| {
             let old = found.receipt.as_ref().ok_or_else(|| changed(instance))?;
-            let sealed = receipt::hashes(instance, &stored.sealed)?;
-            let receipt = receipt::rewritten(old, instance, found, stored.backend, sealed)?;
+            let receipt = receipt::rewritten(old, instance, found, stored.backend, &stored.headers)?;
             storing.commit(rooms, writers, stored.files, public, receipt)
         });
         match ended {

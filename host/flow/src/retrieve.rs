@@ -9,7 +9,8 @@ use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
 
 use crate::audit::{self, Ended};
-use crate::owners::Owners;
+use crate::headers::{self, EntryHeaders};
+use crate::owners::{OwnHeaders, Owners};
 use crate::{Rooms, failure};
 
 /// Files of one instance, as they were stored.
@@ -95,8 +96,8 @@ struct Reading<'a> {
     slice: Slice,
     /// The secret files that are wanted.
     secrets: Vec<String>,
-    /// Headers that the host sealed in this slice, by its receipt.
-    sealed: BTreeSet<String>,
+    /// The headers that are its own.
+    own: OwnHeaders,
     read: Read,
 }
 
@@ -134,7 +135,7 @@ impl<'a> Reading<'a> {
         let failed = |error: artifacts_store::Error| fail(error.to_string()).help(error.help());
         let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
         let slice = slice.map_err(failed)?.ok_or_else(|| failure::absent(instance))?;
-        let sealed = sealed(instance, backend, &slice)?;
+        let entry = entry(instance, backend, &slice)?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
@@ -149,21 +150,19 @@ impl<'a> Reading<'a> {
                 "`artifacts set {name} {file}` stores it; `artifacts generate --stale {name}` makes all of it anew"
             ))));
         }
-        if !secrets.is_empty() {
-            owners.check(rooms, instance, &sealed)?;
-        }
+        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(rooms, instance, &entry)? };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
         let read = Read { files, fingerprint: slice.fingerprint() };
-        Ok(Self { instance, backend, slice, secrets, sealed, read })
+        Ok(Self { instance, backend, slice, secrets, own, read })
     }
 
     /// Has the backend read the secret files.
     fn call(&mut self, rooms: &mut Rooms<'_>) -> Result<(), Closed> {
-        let Self { instance, backend, slice, secrets, sealed, read } = self;
+        let Self { instance, backend, slice, secrets, own, read } = self;
         let opened = rooms.registry.open(backend, &rooms.nix)?;
         let keys = rooms.keys.ring()?;
         let running = opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend is not here"))?;
-        let ended = running.retrieve(instance.told.clone(), &slice.files, secrets, sealed, keys);
+        let ended = running.retrieve(instance.told.clone(), &slice.files, secrets, &own.openable, keys);
         let names = vec![instance.name.to_string()];
         if let Some(unrecorded) = audit::note(&mut rooms.audit, backend, opened, names, Ended::from(&ended), rooms.now)
         {
@@ -184,7 +183,8 @@ impl<'a> Reading<'a> {
             Closed { failure, no_identity }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
-        rooms.remember(instance, opened.filter_map(|opening| opening.header))?;
+        let opened: BTreeSet<String> = opened.filter_map(|opening| opening.header).collect();
+        rooms.headers.learn(instance, &only(&own.unknown, &opened))?;
         for (name, secret) in retrieved.secrets {
             let name = Name::new(name).map_err(|error| failure::of(instance, error.to_string()))?;
             read.files.insert(name, secret);
@@ -200,8 +200,16 @@ fn never_stored<'a>(slice: &Slice, secrets: &[&'a Name]) -> Option<&'a Name> {
     secrets.iter().find(new).copied()
 }
 
-/// The headers that were sealed for a slice by its receipt: only where that tells every byte of it.
-fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet<String>, Failure> {
+/// These of the headers.
+fn only(entry: &EntryHeaders, opened: &BTreeSet<String>) -> EntryHeaders {
+    let mut entry = entry.clone();
+    entry.values_mut().for_each(|headers| headers.retain(|header, _| opened.contains(header)));
+    entry.retain(|_, headers| !headers.is_empty());
+    entry
+}
+
+/// The headers in a slice that its receipt lists: only where that tells every byte of it.
+fn entry(instance: &Instance, backend: &Name, slice: &Slice) -> Result<EntryHeaders, Failure> {
     let differences = slice.differences();
     let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &differences)) };
     if !differences.is_empty() {
@@ -210,7 +218,7 @@ fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet
     if receipt.backend.name != *backend {
         return Err(failure::of_another(instance, &receipt.backend.name, backend));
     }
-    Ok(receipt.sealed.iter().map(ToString::to_string).collect())
+    Ok(headers::listed(instance, receipt, &slice.files))
 }
 
 fn changed(instance: &Instance, differences: &[Difference]) -> Failure {

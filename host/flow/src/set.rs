@@ -9,6 +9,7 @@ use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Generation, Receipt, Slice};
 
 use crate::changes::public_changes;
+use crate::headers;
 use crate::receipt::{self, Making};
 use crate::storing::{Stored, Storing};
 use crate::{Consent, Found, Rooms, Survey, Writers, failure, retrieve_one};
@@ -140,7 +141,7 @@ fn first(
 ) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
     let backend = stored.backend.clone();
-    Making { instance, found, backend, dependencies, sealed: &stored.sealed, now: rooms.now }.receipt()
+    Making { instance, found, backend, dependencies, headers: &stored.headers, now: rooms.now }.receipt()
 }
 
 /// The receipt of a new generation, for the readers of now. What was sealed before counts for the files that stay.
@@ -152,11 +153,11 @@ fn again(
     made_from: &Generations,
 ) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
-    let lying = stored.files.values().flat_map(|bytes| artifacts_age::headers(bytes));
-    let lying = receipt::hashes(instance, &lying.collect::<Vec<_>>())?;
-    let kept = old.sealed.intersection(&lying).copied();
-    let sealed = receipt::hashes(instance, &stored.sealed)?.into_iter().chain(kept).collect();
-    newer(rooms, instance, &receipt::rewritten(old, instance, found, stored.backend.clone(), sealed)?, made_from)
+    let mut headers = headers::listed(instance, old, &stored.files);
+    for (name, new) in &stored.headers {
+        headers.entry(name.clone()).or_default().extend(new.clone());
+    }
+    newer(rooms, instance, &receipt::rewritten(old, instance, found, stored.backend.clone(), &headers)?, made_from)
 }
 
 /// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and

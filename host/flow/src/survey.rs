@@ -9,8 +9,8 @@ use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Sto
 
 use crate::audit::{self, Ended};
 use crate::facts::facts;
-use crate::failure;
 use crate::rooms::Rooms;
+use crate::{HeaderMemory, failure};
 
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
 /// in memory.
@@ -104,7 +104,8 @@ fn ask(
     let mut rest = instances.iter().copied().peekable();
     while rest.peek().is_some() {
         let Some(running) = &mut opened.backend else { return };
-        let looks = survey.read(&storage, &mut rest, running.limits().output, generations);
+        let limit = running.limits().output;
+        let looks = survey.read(&storage, &mut rest, limit, generations, &mut rooms.headers);
         let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
@@ -130,11 +131,14 @@ struct Look<'a> {
     facts: Option<Facts>,
     receipt: Option<Receipt>,
     fingerprint: Option<Fingerprint>,
+    /// A header in it belongs elsewhere, whatever the receipt says.
+    contradiction: Option<Failure>,
 }
 
 impl<'a> Look<'a> {
     fn without_slice(instance: &'a Instance) -> Self {
-        Self { instance, files: seam::Files::new(), facts: None, receipt: None, fingerprint: None }
+        let files = seam::Files::new();
+        Self { instance, files, facts: None, receipt: None, fingerprint: None, contradiction: None }
     }
 
     fn of(instance: &'a Instance, slice: Slice, generations: &BTreeMap<InstanceName, Generation>) -> Self {
@@ -148,6 +152,16 @@ impl<'a> Look<'a> {
             look.files = slice.files;
         }
         look
+    }
+
+    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be told what it is.
+    fn contradicted(mut self, contradiction: Option<Failure>) -> Self {
+        let Some(failure) = contradiction else { return self };
+        match &mut self.facts {
+            Some(facts) if !facts.receipt.is_empty() => facts.receipt.push(failure.message),
+            _ => self.contradiction = Some(failure),
+        }
+        self
     }
 
     fn has_secrets(&self) -> bool {
@@ -253,6 +267,7 @@ impl Survey {
         rest: &mut impl Iterator<Item = &'a Instance>,
         limit: u64,
         generations: &BTreeMap<InstanceName, Generation>,
+        headers: &mut HeaderMemory,
     ) -> Vec<Look<'a>> {
         let mut looks = Vec::new();
         let mut bytes = 0;
@@ -260,7 +275,8 @@ impl Survey {
             let Some(instance) = rest.next() else { break };
             match storage.read_within(&instance.name, limit) {
                 Ok(Some(slice)) => {
-                    let look = Look::of(instance, slice, generations);
+                    let contradiction = headers.contradiction(instance, &slice.files);
+                    let look = Look::of(instance, slice, generations).contradicted(contradiction);
                     bytes += look.size();
                     looks.push(look);
                 }
@@ -272,6 +288,9 @@ impl Survey {
     }
 
     fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
+        if let Some(failure) = &look.contradiction {
+            return self.contradict(look, answer.readers, failure);
+        }
         let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
         if let State::Error(why) = &state {
             // A backend that looked and finds nothing of what lies there has no words for it.
@@ -281,6 +300,14 @@ impl Survey {
         }
         let found =
             Found { state, readers: answer.readers, receipt: look.receipt.clone(), fingerprint: look.fingerprint };
+        self.found.insert(look.instance.name.clone(), found);
+    }
+
+    /// An entry that is not what its receipt claims: nothing is done to it.
+    fn contradict(&mut self, look: &Look<'_>, readers: Readers, failure: &Failure) {
+        self.errors.push(failure.clone());
+        let state = State::Error(failure.message.clone());
+        let found = Found { state, readers, receipt: look.receipt.clone(), fingerprint: look.fingerprint };
         self.found.insert(look.instance.name.clone(), found);
     }
 

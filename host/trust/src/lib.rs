@@ -3,9 +3,9 @@
 //! One file an acceptance, in a folder of the user alone. Its name is the SHA-256 of what was accepted and its content is
 //! that very text, so that a person can read it, and remove it to take it back.
 
+mod headers;
 mod private;
 mod readers;
-mod sealed;
 
 use std::path::PathBuf;
 
@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 
 use private::Private;
 
+pub use headers::{CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
 pub use readers::{Agreed, ByFile, Readers};
-pub use sealed::Sealed;
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,16 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A line of a file is not what this program writes.
+    #[error("{path} is damaged: line {line}: {why}")]
+    DamagedLine {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl Error {
@@ -57,6 +67,10 @@ impl Error {
             Self::File { .. } => Some("make the folder writable for this user, or set XDG_STATE_HOME"),
             Self::Open { .. } => Some("look at what is in there, then `chmod 700` it"),
             Self::Damaged { .. } => Some("look at it; without it, everything counts as seen for the first time"),
+            Self::DamagedLine { .. } => Some(
+                "remove that line: the headers in it then count as unknown, and are decrypted where they are stored now, if in one \
+                 place only",
+            ),
         }
     }
 }

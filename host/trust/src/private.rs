@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -39,17 +39,6 @@ impl Private {
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
         Ok(())
-    }
-
-    /// Writes to the end of a file, and tells how long it was. Whoever needs that holds a lock.
-    pub fn append(&self, name: &str, bytes: &[u8]) -> Result<u64, Error> {
-        self.make()?;
-        let path = self.at(name);
-        let failed = |source| Error::File { path: path.clone(), what: "written", source };
-        let mut file = fs::File::options().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
-        file.write_all(bytes).map_err(failed)?;
-        Ok(size)
     }
 
     /// Waits until no other run holds this name, and holds it as long as the file lives.
