@@ -14,8 +14,8 @@ use artifacts_plan::{Instance, Owners, Selector, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
-use artifacts_store::Root;
-use artifacts_trust::{Readers, Sealed, Trust};
+use artifacts_store::{Repository, Root};
+use artifacts_trust::{Checkout, Readers, Sealed, Trust};
 
 use crate::args::Global;
 use crate::declarations::Declarations;
@@ -231,11 +231,20 @@ impl Run {
         self.errors.iter().map(|(_, failure)| failure.clone()).collect()
     }
 
-    /// The readers that were agreed to in this checkout.
+    /// The recipients that were accepted in this repository.
     pub fn readers(&self) -> Result<Readers, Failure> {
-        let state = state(&self.begun.environment)?;
-        let failed = |e: artifacts_trust::Error| Failure::new("readers", e.to_string()).help(e.help());
-        Readers::open(state.join("readers"), self.root.path()).map_err(failed)
+        let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
+        Readers::open(state(&self.begun.environment)?, self.checkout()?).map_err(failed)
+    }
+
+    /// The root, and the repository that holds it.
+    pub fn checkout(&self) -> Result<Checkout, Failure> {
+        let root = self.root.path();
+        let found = Repository::containing(root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        Ok(match found {
+            Some(git) => Checkout::in_repository(root, &git.work_tree, git.common_dir),
+            None => Checkout::at_path(root),
+        })
     }
 
     /// What the admin has accepted.
@@ -322,10 +331,13 @@ fn worker(global: &Global, environment: &Environment) -> Worker {
     }
 }
 
+/// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
-    environment.state().ok_or_else(|| {
+    let state = environment.state().ok_or_else(|| {
         Failure::new("", "there is no place to remember what was accepted").help(Some("set HOME or XDG_STATE_HOME"))
-    })
+    })?;
+    artifacts_trust::check_ownership(&state).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    Ok(state)
 }
 
 fn trust(environment: &Environment) -> Result<Trust, Failure> {

@@ -139,11 +139,12 @@ impl InGit {
     /// The working trees that git knows of, as far as they can be found.
     fn work_trees(&self) -> Vec<PathBuf> {
         let main = self.common_dir.parent().filter(|_| self.common_dir.ends_with(".git")).map(Path::to_owned);
-        let linked = fs::read_dir(self.common_dir.join("worktrees")).into_iter().flatten().flatten().filter_map(|entry| {
-            let named = fs::read(entry.path().join("gitdir")).ok()?;
-            let dot_git = entry.path().join(std::ffi::OsStr::from_bytes(named.trim_ascii_end()));
-            dot_git.parent().map(Path::to_owned)
-        });
+        let linked =
+            fs::read_dir(self.common_dir.join("worktrees")).into_iter().flatten().flatten().filter_map(|entry| {
+                let named = fs::read(entry.path().join("gitdir")).ok()?;
+                let dot_git = entry.path().join(std::ffi::OsStr::from_bytes(named.trim_ascii_end()));
+                dot_git.parent().map(Path::to_owned)
+            });
         main.into_iter().chain(linked).collect()
     }
 }
@@ -270,7 +271,13 @@ mod tests {
         main.id_or_new().unwrap();
         let file = main.git.as_ref().unwrap().file();
         let good = fs::read_to_string(&file).unwrap();
-        for torn in ["", "0123", &good[1..], &format!("{good}more"), &good.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A")] {
+        for torn in [
+            "",
+            "0123",
+            &good[1..],
+            &format!("{good}more"),
+            &good.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A"),
+        ] {
             fs::write(&file, torn).unwrap();
             for error in [main.id().unwrap_err(), main.id_or_new().unwrap_err()] {
                 assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");

@@ -35,7 +35,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Others could have written there.
-    #[error("{path} can be written by other users (mode {mode:03o}), so nothing that is stored there can be trusted")]
+    #[error("{path} can be written by others (mode {mode:03o}), so nothing that is stored there can be trusted")]
     Open {
         /// The directory or file.
         path: PathBuf,

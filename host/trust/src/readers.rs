@@ -40,6 +40,8 @@ pub struct Readers {
     by_path: Private,
     checkout: Checkout,
     memory: Memory,
+    /// Whether all of it is in the file.
+    stored: bool,
 }
 
 /// What was accepted for one instance.
@@ -139,8 +141,13 @@ impl Readers {
     pub fn open(state: impl Into<PathBuf>, checkout: Checkout) -> Result<Self, Error> {
         let state = state.into();
         let folder = Private::new(state.join(FOLDER));
-        let mut readers =
-            Self { folder, by_path: Private::new(state.join(FOLDER_BY_PATH)), checkout, memory: Memory::default() };
+        let mut readers = Self {
+            folder,
+            by_path: Private::new(state.join(FOLDER_BY_PATH)),
+            checkout,
+            memory: Memory::default(),
+            stored: false,
+        };
         readers.load(readers.checkout.id()?.as_ref())?;
         Ok(readers)
     }
@@ -165,23 +172,32 @@ impl Readers {
         each.flatten().collect()
     }
 
-    /// Stores what was accepted for these instances. It replaces what was accepted for them before.
+    /// Stores what holds for these instances from now on, in place of what was accepted for them before. `asked` are those that were
+    /// shown and accepted just now; of the others nothing is new.
     ///
     /// # Errors
     /// When it cannot be written, or another user could write there.
-    pub fn agree(&mut self, instances: BTreeMap<String, Agreed>) -> Result<(), Error> {
-        if instances.iter().all(|(name, agreed)| self.memory.instances.get(name) == Some(agreed)) {
+    pub fn agree(&mut self, instances: BTreeMap<String, Agreed>, asked: &BTreeSet<String>) -> Result<(), Error> {
+        if self.stored
+            && asked.is_empty()
+            && instances.iter().all(|(name, agreed)| self.memory.instances.get(name) == Some(agreed))
+        {
+            return Ok(());
+        }
+        if instances.is_empty() && self.memory.instances.is_empty() {
             return Ok(());
         }
         let id = self.checkout.id_or_new()?;
         // Two runs over two storages of one checkout lose nothing of each other.
         let _held = self.folder.lock("lock")?;
         self.load(Some(&id))?;
-        self.memory.accept(instances);
+        self.memory.accept(instances, asked);
         self.memory.checkout = self.checkout.root().display().to_string();
         let mut text = serde_json::to_vec_pretty(&self.memory).unwrap_or_default();
         text.push(b'\n');
-        self.folder.write(&file_name(&id), &text)
+        self.folder.write(&file_name(&id), &text)?;
+        self.stored = true;
+        Ok(())
     }
 
     fn load(&mut self, id: Option<&CheckoutId>) -> Result<(), Error> {
@@ -189,6 +205,7 @@ impl Readers {
             Some(id) => read(&self.folder, &file_name(id), LOST, |memory: &Memory| memory.schema == SCHEMA)?,
             None => None,
         };
+        self.stored = stored.is_some();
         self.memory = stored.unwrap_or_else(|| Memory { schema: SCHEMA, ..Memory::default() });
         for path in self.checkout.paths() {
             let name = file_name_by_path(&path);
@@ -199,6 +216,7 @@ impl Readers {
             let found = read(&self.by_path, &name, lost, |memory: &MemoryByPath| memory.schema == SCHEMA_BY_PATH)?;
             if let Some(found) = found {
                 self.memory.carry(name, found.instances);
+                self.stored = false;
             }
         }
         Ok(())
@@ -217,7 +235,7 @@ impl Memory {
     }
 
     /// Who was removed from a file of a target's is no recipient of the target's next secret either, and who was added is.
-    fn accept(&mut self, instances: BTreeMap<String, Agreed>) {
+    fn accept(&mut self, instances: BTreeMap<String, Agreed>, asked: &BTreeSet<String>) {
         let mut new: BTreeMap<BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
         for agreed in instances.values() {
             let known = || self.of_targets(&agreed.targets).into_iter().flatten().map(str::to_owned).collect();
@@ -229,10 +247,11 @@ impl Memory {
                 let Some(recipients) = new.get_mut(&agreed.targets) else { continue };
                 for (file, after) in &agreed.files {
                     let before = before.and_then(|before| before.files.get(file));
+                    let had = |one: &String| before.is_some_and(|before| before.contains(one));
                     if removed {
-                        recipients.retain(|one| after.contains(one) || !before.is_some_and(|before| before.contains(one)));
+                        recipients.retain(|one| after.contains(one) || !had(one));
                     } else {
-                        recipients.extend(after.iter().filter(|one| !before.is_some_and(|it| it.contains(*one))).cloned());
+                        recipients.extend(after.iter().filter(|one| asked.contains(name) || !had(one)).cloned());
                     }
                 }
             }
@@ -316,7 +335,10 @@ mod tests {
     }
 
     fn accept(readers: &mut Readers, instances: &[(&str, Agreed)]) {
-        readers.agree(instances.iter().map(|(name, agreed)| ((*name).to_owned(), agreed.clone())).collect()).unwrap();
+        let instances: BTreeMap<_, _> =
+            instances.iter().map(|(name, agreed)| ((*name).to_owned(), agreed.clone())).collect();
+        let asked = instances.keys().cloned().collect();
+        readers.agree(instances, &asked).unwrap();
     }
 
     /// A repository with two working trees, as git lays it out.
@@ -411,6 +433,19 @@ mod tests {
         accept(&mut readers, &[("b", agreed(&["web1"], &["k1", "new"]))]);
         let readers = open(folder.path(), "/one");
         assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1", "new"]));
+    }
+
+    #[test]
+    fn what_is_written_unasked_brings_nobody_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut readers = open(folder.path(), "/one");
+        let [old, new] = [agreed(&["web1"], &["k1", "gone"]), agreed(&["web1"], &["k1"])];
+        accept(&mut readers, &[("a", old.clone()), ("b", old.clone())]);
+        accept(&mut readers, &[("b", new)]);
+        readers.agree(BTreeMap::from([("a".to_owned(), old.clone())]), &BTreeSet::new()).unwrap();
+        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
+        accept(&mut readers, &[("a", old)]);
+        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1", "gone"]), "but a yes does");
     }
 
     #[test]
