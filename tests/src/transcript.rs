@@ -116,6 +116,12 @@ impl Transcript {
         for (text, for_it) in &self.stand_ins {
             line = line.replace(text, for_it);
         }
+        // What stands for recipients stands for keys that are new each time.
+        if let Some((before, after)) = line.split_once("--accept-recipients=")
+            && let Some((_, after)) = after.split_at_checked(64)
+        {
+            line = format!("{before}--accept-recipients=DIGEST{after}");
+        }
         // An age file has a few bytes of random length in its header.
         let words: Vec<&str> = line.split(' ').collect();
         let sized = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "bytes");

@@ -14,8 +14,8 @@ use artifacts_plan::{Instance, Owners, Selector, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
-use artifacts_store::Root;
-use artifacts_trust::{CheckoutRecord, KnownHeaders, Readers, Trust};
+use artifacts_store::{Repository, Root};
+use artifacts_trust::{Checkout, KnownHeaders, Readers, Trust};
 
 use crate::args::Global;
 use crate::declarations::Declarations;
@@ -199,7 +199,7 @@ impl Run {
             root: &self.root,
             registry: registry.asking(grants::asking(self.trust.clone(), self.accept_grants, self.no_input)),
             keys: self.begun.keys.keys(),
-            headers: self.header_memory(),
+            headers: self.header_memory()?,
             audit: Audit { log: Some(record::open(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
             nix: self.begun.nix.clone(),
             sandbox: None,
@@ -211,10 +211,10 @@ impl Run {
     }
 
     /// What this machine knows of headers, as seen from this checkout.
-    fn header_memory(&self) -> HeaderMemory {
+    fn header_memory(&self) -> Result<HeaderMemory, Failure> {
         let path = self.root.path().display().to_string();
-        let confirm = clones::asking(path.clone(), self.accept_clone, self.no_input);
-        HeaderMemory::new(self.headers.clone(), CheckoutRecord { id: path.clone(), path }, confirm)
+        let confirm = clones::asking(path, self.accept_clone, self.no_input);
+        Ok(HeaderMemory::new(self.headers.clone(), self.checkout()?, confirm))
     }
 
     /// Whose slices are whose. With nothing declared at all, something is more likely wrong than everything an orphan.
@@ -240,11 +240,20 @@ impl Run {
         self.errors.iter().map(|(_, failure)| failure.clone()).collect()
     }
 
-    /// The readers that were agreed to in this checkout.
+    /// The recipients that were accepted in this repository.
     pub fn readers(&self) -> Result<Readers, Failure> {
-        let state = state(&self.begun.environment)?;
-        let failed = |e: artifacts_trust::Error| Failure::new("readers", e.to_string()).help(e.help());
-        Readers::open(state.join("readers"), self.root.path()).map_err(failed)
+        let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
+        Readers::open(state(&self.begun.environment)?, self.checkout()?).map_err(failed)
+    }
+
+    /// The root, and the repository that holds it.
+    pub fn checkout(&self) -> Result<Checkout, Failure> {
+        let root = self.root.path();
+        let found = Repository::containing(root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        Ok(match found {
+            Some(git) => Checkout::in_repository(root, &git.work_tree, git.common_dir),
+            None => Checkout::at_path(root),
+        })
     }
 
     /// What the admin has accepted.
@@ -331,10 +340,13 @@ fn worker(global: &Global, environment: &Environment) -> Worker {
     }
 }
 
+/// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
-    environment.state().ok_or_else(|| {
+    let state = environment.state().ok_or_else(|| {
         Failure::new("", "there is no place to remember what was accepted").help(Some("set HOME or XDG_STATE_HOME"))
-    })
+    })?;
+    artifacts_trust::check_ownership(&state).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    Ok(state)
 }
 
 fn headers(environment: &Environment) -> Result<KnownHeaders, Failure> {

@@ -8,7 +8,7 @@ use artifacts_report::Failure;
 use artifacts_seam::Files;
 use artifacts_spec::Name;
 use artifacts_store::{Receipt, Sha256};
-use artifacts_trust::{CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
+use artifacts_trust::{Checkout, CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
 
 use crate::{changes, failure};
 
@@ -21,7 +21,9 @@ pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
 /// What this machine knows of headers, as seen from one checkout.
 pub struct HeaderMemory {
     known: KnownHeaders,
-    here: CheckoutRecord,
+    here: Checkout,
+    /// Its identity, once it has one.
+    id: Option<String>,
     confirm: ConfirmClone,
     declined: BTreeSet<String>,
 }
@@ -40,8 +42,8 @@ pub(crate) enum Verdict {
 
 impl HeaderMemory {
     /// What is known in this checkout.
-    pub fn new(known: KnownHeaders, here: CheckoutRecord, confirm: ConfirmClone) -> Self {
-        Self { known, here, confirm, declined: BTreeSet::new() }
+    pub fn new(known: KnownHeaders, here: Checkout, confirm: ConfirmClone) -> Self {
+        Self { known, here, id: None, confirm, declined: BTreeSet::new() }
     }
 
     /// What is known of a header in a file of an instance's entry.
@@ -50,8 +52,12 @@ impl HeaderMemory {
         let name = instance.name.to_string();
         let places = self.known.places(header).map_err(failed)?.to_vec();
         let (mut own, mut other, mut foreign) = (None, None, None);
+        let here = if places.is_empty() { None } else { self.id().map_err(failed)? };
         for place in places {
-            let is_linked = self.known.are_linked(&place.checkout, &self.here.id).map_err(failed)?;
+            let is_linked = match &here {
+                Some(here) => self.known.are_linked(&place.checkout, here).map_err(failed)?,
+                None => false,
+            };
             match (place.instance == name && place.stored == stored, is_linked) {
                 (true, true) => own.get_or_insert_with(BTreeSet::new).extend(place.files.iter().cloned()),
                 (true, false) => other = Some(place),
@@ -121,8 +127,23 @@ impl HeaderMemory {
             self.declined.insert(place.checkout.clone());
             return Err(refused());
         }
-        let linked = self.known.link(&place.checkout, &self.here.id);
+        let linked = self.id_or_new().and_then(|here| self.known.link(&place.checkout, &here));
         linked.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
+    }
+
+    /// The checkout's identity; none when it has none yet, so that nothing is known of it.
+    fn id(&mut self) -> Result<Option<String>, artifacts_trust::Error> {
+        if self.id.is_none() {
+            self.id = self.here.id()?.map(|id| id.to_string());
+        }
+        Ok(self.id.clone())
+    }
+
+    fn id_or_new(&mut self) -> Result<String, artifacts_trust::Error> {
+        match self.id()? {
+            Some(id) => Ok(id),
+            None => Ok(self.id.insert(self.here.id_or_new()?.to_string()).clone()),
+        }
     }
 
     /// Notes the headers of entries that are about to be stored. Called before that: what is not known could be passed off as
@@ -131,17 +152,22 @@ impl HeaderMemory {
         &mut self,
         entries: impl Iterator<Item = (&'a Instance, &'a EntryHeaders)>,
     ) -> Result<(), artifacts_trust::Error> {
-        let commits = entries.map(|(instance, headers)| self.record(instance, headers)).collect();
-        self.known.committed(commits)
+        let entries = entries.filter(|(_, headers)| !headers.is_empty());
+        let commits: Result<_, _> = entries.map(|(instance, headers)| self.record(instance, headers)).collect();
+        self.known.committed(commits?)
     }
 
     /// Notes headers of an entry that another machine stored.
     pub(crate) fn learn(&mut self, instance: &Instance, headers: &EntryHeaders) -> Result<(), Failure> {
-        let learned = self.known.learned(self.record(instance, headers));
+        if headers.is_empty() {
+            return Ok(());
+        }
+        let learned = self.record(instance, headers).and_then(|commit| self.known.learned(commit));
         learned.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
     }
 
-    fn record(&self, instance: &Instance, headers: &EntryHeaders) -> Commit {
+    fn record(&mut self, instance: &Instance, headers: &EntryHeaders) -> Result<Commit, artifacts_trust::Error> {
+        let checkout = CheckoutRecord { id: self.id_or_new()?, path: self.here.root().display().to_string() };
         let mut files = Vec::new();
         for (stored, headers) in headers {
             let mut by_files: BTreeMap<&BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
@@ -154,7 +180,7 @@ impl HeaderMemory {
                 headers,
             }));
         }
-        Commit { checkout: self.here.clone(), instance: instance.name.to_string(), files }
+        Ok(Commit { checkout, instance: instance.name.to_string(), files })
     }
 }
 

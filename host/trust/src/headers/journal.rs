@@ -9,6 +9,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 use crate::Error;
+use crate::ownership::check_ownership;
 use crate::private::Private;
 
 const FILE: &str = "headers";
@@ -57,6 +58,7 @@ impl Journal {
     /// Writes lines to the end. They are durable afterwards, or none of them is there.
     pub fn append(&self, _: &Held, lines: &[u8]) -> Result<Stamp, Error> {
         let path = self.path();
+        check_ownership(&path)?;
         let failed = |source| Error::File { path: path.clone(), what: "written", source };
         let options = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).clone();
         let mut file = options.open(&path).map_err(failed)?;
@@ -75,8 +77,7 @@ impl Journal {
 
     /// Replaces the file as a whole.
     pub fn replace(&self, _: &Held, lines: &[u8]) -> Result<(), Error> {
-        self.directory.write(FILE, lines)?;
-        self.sync()
+        self.directory.write(FILE, lines)
     }
 
     /// A line that no run wrote so.
