@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use artifacts_tests::desk::Desk;
@@ -236,7 +236,7 @@ fn what_earlier_versions_noted_counts_until_the_file_is_learned() -> Result<()> 
 }
 
 /// Runs a command in a checkout on the machine of another fleet, as that one's admin.
-fn on_machine_of(machine: &Fleet, fleet: &Fleet, arguments: &[&str]) -> Result<std::process::Command> {
+fn on_machine_of(machine: &Fleet, fleet: &Fleet, arguments: &[&str]) -> Result<Command> {
     let key = machine.key_file("admin");
     let arguments = [&["-i", key.to_str().unwrap(), "--accept-readers"], arguments].concat();
     let mut command = fleet.command(arguments)?;
@@ -294,6 +294,52 @@ fn what_another_repository_stored_is_not_decrypted_until_the_admin_links_the_clo
         fs::copy(entry(&other).join(name), entry(&machine).join(name))?;
     }
     assert_eq!(as_admin(&machine, &["get", "ca", "key"])?.ends(0).stdout, "CA-PRIVATE-KEY");
+    Ok(())
+}
+
+fn git(directory: &Path, arguments: &[&str]) -> Result<()> {
+    let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+    let ended = Command::new("git").arg("-C").arg(directory).args(identity).args(arguments).output()?;
+    anyhow::ensure!(ended.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    Ok(())
+}
+
+#[test]
+fn working_trees_of_one_repository_are_one_and_a_clone_or_another_root_is_not() -> Result<()> {
+    let machine = Fleet::new()?;
+    git(machine.path(), &["init", "-q"])?;
+    fs::write(machine.path().join(".gitignore"), ".keys\n")?;
+    let make = machine.generator("make", MAKE)?;
+    let files = json!({"key": {"deploy": false}, "bundle": {}});
+    let mut machine =
+        machine.machine("web1", &json!({"ca": {"backend": "agenix", "files": files, "generator": make}}))?;
+    let admin = machine.new_key("admin")?;
+    machine.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
+    machine.run(["--accept-readers", "generate"])?.ends(0);
+    git(machine.path(), &["add", "."])?;
+    git(machine.path(), &["commit", "-qm", "i"])?;
+    let beside = tempfile::tempdir()?;
+    let (tree, clone) = (beside.path().join("tree"), beside.path().join("clone"));
+    git(machine.path(), &["worktree", "add", "-q", tree.to_str().unwrap()])?;
+    git(machine.path(), &["clone", "-q", ".", clone.to_str().unwrap()])?;
+    let get = |root: &Path, more: &[&str]| -> Result<Ran> {
+        as_admin(&machine, &[more, &["--root", root.to_str().unwrap(), "get", "ca", "key"]].concat())
+    };
+    let refused = "another repository to this machine";
+    assert_eq!(get(machine.path(), &[])?.ends(0).stdout, "CA-PRIVATE-KEY");
+    assert_eq!(get(&tree, &[])?.ends(0).never_says(refused).stdout, "CA-PRIVATE-KEY");
+    get(&clone, &[])?.ends(1).says(refused).never_says("CA-PRIVATE-KEY");
+    // The same directory elsewhere in the repository is another root.
+    let inner = machine.path().join("inner");
+    fs::create_dir(&inner)?;
+    assert!(Command::new("cp").arg("-r").arg(machine.path().join("secrets")).arg(&inner).status()?.success());
+    get(&inner, &[])?.ends(1).says(refused).never_says("CA-PRIVATE-KEY");
+    // A name for the identity that is pushed is nothing to the clone.
+    fs::write(clone.join("artifacts-id"), "0".repeat(32))?;
+    get(&clone, &[])?.ends(1).says(refused);
+    assert_eq!(get(&clone, &["--accept-clone"])?.ends(0).stdout, "CA-PRIVATE-KEY");
+    assert_eq!(get(&clone, &[])?.ends(0).never_says(refused).stdout, "CA-PRIVATE-KEY");
+    get(&inner, &[])?.ends(1).says(refused);
     Ok(())
 }
 
