@@ -50,6 +50,12 @@ fn what_one_refuses_the_other_refuses() {
         place("/targets/0/artifacts/a/generator/drv", json!("--delete")),
         place("/backends/mine/component/path", json!("vault.wasm")),
         place("/backends/mine/component/drv", json!("--delete")),
+        place("/backends/mine/component", json!({"path": "/p"})),
+        place("/backends/mine/component", json!(1)),
+        added("/backends/mine/component", "colour"),
+        added("/backends/mine", "colour"),
+        added("/targets/0/artifacts/a/prompts/p", "colour"),
+        added("/targets/0/artifacts/a/generator", "colour"),
         added("/targets/0", "colour"),
         added("/targets/0/artifacts/a", "colour"),
         added("/targets/0/artifacts/a/files/f", "colour"),
@@ -57,5 +63,7 @@ fn what_one_refuses_the_other_refuses() {
     ] {
         assert_eq!(both(&spec), (false, false), "{spec}");
     }
-    assert_eq!(both(&added("/targets/0/artifacts/a", "x-colour")), (true, true));
+    for place in ["", "/backends/mine", "/backends/mine/component", "/targets/0", "/targets/0/artifacts/a"] {
+        assert_eq!(both(&added(place, "x-colour")), (true, true), "{place}");
+    }
 }
