@@ -265,6 +265,7 @@ fn what_comes_back_is_flat_clean_and_within_limits() {
         ("leave-named", "Receipt.JSON", "belongs to the host"),
         ("leave-named", ".gitattributes", "git"),
         ("leave-named", "new\nline", "control character"),
+        ("leave-named", "d\u{200b}b", "invisible character"),
         ("leave-big", "", "larger than its limit"),
     ];
     for (mode, text, why) in cases {

@@ -1,24 +1,29 @@
 use std::collections::BTreeMap;
 
+use artifacts_text::shortened;
 use serde_json::Value;
 
 use crate::twice::{self, Twice};
 use crate::{Backend, Name, SCHEMA, Spec, Target};
 
+/// So much of a place and of a parser's words is shown, in bytes: names in them are as long as who wrote them wanted.
+const PLACE: usize = 300;
+const WORDS: usize = 1000;
+
 /// Why a spec is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not JSON at all, or cut short.
-    #[error("the spec is not JSON: {0}")]
+    #[error("the spec is not JSON: {}", shortened(&.0.to_string(), WORDS))]
     Json(serde_json::Error),
     /// Another version.
-    #[error("the spec has schema {found}; this program reads schema {SCHEMA}")]
+    #[error("the spec has schema {}; this program reads schema {SCHEMA}", shortened(.found, PLACE))]
     Schema {
         /// What the spec says.
         found: String,
     },
     /// JSON of another shape.
-    #[error("the spec is refused at {place}: {why}")]
+    #[error("the spec is refused at {}: {}", shortened(.place, PLACE), shortened(.why, WORDS))]
     Shape {
         /// Where, as a path of keys.
         place: String,
@@ -26,7 +31,7 @@ pub enum Error {
         why: String,
     },
     /// A name that one object has twice: which one counts would be a guess.
-    #[error("the spec has `{}` twice: at {} and at {}", .0.path, .0.first, .0.second)]
+    #[error("the spec has `{}` twice: at {} and at {}", shortened(&.0.path, PLACE), .0.first, .0.second)]
     Twice(Twice),
     /// Two targets of one kind and name.
     #[error("the spec has two {kind} targets named `{name}`: `targets[{first}]` and `targets[{second}]`")]
@@ -177,6 +182,23 @@ mod tests {
                 message.contains(&format!("{key}` twice: at line ")) && message.contains(" and at line "),
                 "{message}"
             );
+        }
+    }
+
+    #[test]
+    fn no_message_is_as_long_as_what_it_is_about() {
+        let long = "x".repeat(1_000_000);
+        for text in [
+            SMALL.replace("\"a\"", &format!("\"{long}\"")),
+            SMALL.replace("\"web1\"", &format!("\"{long}\"")),
+            SMALL.replace("\"files\"", &format!("\"{long}\":1,\"files\"")),
+            SMALL.replace("\"files\"", &format!("\"{long}\":1,\"{long}\":1,\"files\"")),
+            SMALL.replace("\"nixos\"", &format!("\"{long}\"")),
+            SMALL.replace("/nix/store/x", &long),
+            format!("{{\"schema\":\"{long}\"}}"),
+        ] {
+            let message = refusal(&text);
+            assert!(message.len() < 3000 && message.contains("bytes)"), "{} bytes", message.len());
         }
     }
 

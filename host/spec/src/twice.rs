@@ -98,7 +98,7 @@ fn path(open: &[Open]) -> String {
                 if !path.is_empty() {
                     path.push('.');
                 }
-                path.extend(key.escape_debug());
+                path.push_str(key);
             }
         }
     }
@@ -123,7 +123,7 @@ mod tests {
             ),
             (r#"[[{"a":{"x":1},"a":[]}]]"#, "[0][0].a at line 1, column 4 and line 1, column 16"),
             (r#"{"a":1,"\u0061":2}"#, "a at line 1, column 2 and line 1, column 8"),
-            (r#"{"é\n":1,"é\n":2}"#, "é\\n at line 1, column 2 and line 1, column 11"),
+            (r#"{"é\n":1,"é\n":2}"#, "é\n at line 1, column 2 and line 1, column 11"),
         ] {
             assert_eq!(found(text).as_deref(), Some(expected), "{text}");
         }
