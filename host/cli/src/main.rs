@@ -17,6 +17,7 @@ mod record;
 mod rooms;
 mod setting;
 mod signals;
+mod staged;
 mod terminal;
 mod tree;
 mod words;
