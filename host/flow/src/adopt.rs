@@ -79,7 +79,7 @@ pub fn adopt(
         let committed = committed.and_then(|instance| commit(rooms, writers, instance, slice));
         match committed {
             Ok(committed) => {
-                writers.wrote(committed);
+                writers.wrote(rooms, committed);
                 adopted.insert(name);
             }
             Err(failure) => failures.push(failure),

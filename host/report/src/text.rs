@@ -13,7 +13,12 @@ use crate::{Failure, Report, Row, escaped, escaped_lines};
 pub struct Style {
     /// Columns.
     pub width: usize,
+    /// The most lines that are shown of another program's words.
+    pub foreign: usize,
 }
+
+/// Begins a line that is another program's own.
+const FOREIGN: char = '|';
 
 impl Report {
     /// The table of instances, and one line that counts them.
@@ -101,7 +106,7 @@ pub fn field(name: &str, columns: usize, value: &str, style: Style) -> String {
 
 fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, style: Style) -> String {
     let color = color.on_default().bold();
-    let mut text = format!("{color}{label}{color:#} {}\n", wrapped(sentence, label.len() + 1, style));
+    let mut text = format!("{color}{label}{color:#} {}\n", wrapped_beside(sentence, label.len() + 1, 2, style));
     if let Some(help) = help {
         // Behind an empty line is what is copied as it stands.
         let (help, block) = help.split_once("\n\n").unwrap_or((help, ""));
@@ -114,14 +119,34 @@ fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, st
 }
 
 /// Wraps all but the first line's indentation; neither a word nor what stands between backticks is ever broken, so that commands
-/// and paths can be copied: a half of a command may be a command, too.
+/// and paths can be copied: a half of a command may be a command, too. What another program said stays as it is, behind a bar.
 fn wrapped(text: &str, indent: usize, style: Style) -> String {
-    let pad = " ".repeat(indent);
+    wrapped_beside(text, indent, indent, style)
+}
+
+/// The same, with another indentation for what another program said.
+fn wrapped_beside(text: &str, indent: usize, of_foreign: usize, style: Style) -> String {
     let options = unbroken(style.width.saturating_sub(indent));
-    text.lines()
-        .map(|line| textwrap::wrap(line, &options).join(&format!("\n{pad}")))
-        .collect::<Vec<_>>()
-        .join(&format!("\n{pad}"))
+    let (pad, bar) = (format!("\n{}", " ".repeat(indent)), format!("\n{}", " ".repeat(of_foreign)));
+    let (mut result, mut foreign) = (String::new(), 0_usize);
+    for (number, line) in text.lines().enumerate() {
+        if number > 0 && line.starts_with(FOREIGN) {
+            foreign += 1;
+            if foreign <= style.foreign {
+                result.extend([&bar, line]);
+            }
+            continue;
+        }
+        if number > 0 {
+            result.push_str(&pad);
+        }
+        result.push_str(&textwrap::wrap(line, &options).join(&pad));
+    }
+    if foreign > style.foreign {
+        let more = counted(foreign - style.foreign, "more line");
+        result.extend([&bar, format!("{FOREIGN} … {more}: -v shows all").as_str()]);
+    }
+    result
 }
 
 /// Wraps one line, with an indentation from the second line on.
@@ -198,7 +223,23 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
 mod tests {
     use super::*;
 
-    const NARROW: Style = Style { width: 24 };
+    const NARROW: Style = Style { width: 24, foreign: 2 };
+
+    #[test]
+    fn words_of_another_program_stay_as_they_are() {
+        let failure =
+            Failure::new("web1", "it ended with many words\n| as  long as they are, unwrapped\n|\n| three\n| four");
+        let text = failure.help(Some("mind it")).text(NARROW);
+        let text = anstream_free(&text);
+        assert_eq!(
+            text,
+            "error: web1: it ended with\n       many words\n  | as  long as they are, unwrapped\n  |\n  | … 2 more lines: -v shows all\n  help: mind it\n"
+        );
+    }
+
+    fn anstream_free(text: &str) -> String {
+        text.replace("\u{1b}[1m", "").replace("\u{1b}[31m", "").replace("\u{1b}[0m", "")
+    }
 
     #[test]
     fn a_note_is_wrapped_and_only_its_first_line_begins_at_the_left() {

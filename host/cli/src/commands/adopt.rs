@@ -10,7 +10,7 @@ use super::Status;
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::writing;
+use crate::{staged, writing};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -47,7 +47,7 @@ impl Options {
             show(&adoptions, output);
             files = of(&adoptions);
             let (adopted, failed) = artifacts_flow::adopt(&rooms, &mut writers, &run.instances, adoptions);
-            writing::tell_git(&run, &writers, output);
+            writing::tell_git(&rooms, &mut writers, output);
             errors.extend(failed);
             (done, names) = (Done::Adopted, adopted);
             survey = artifacts_flow::survey(&mut rooms, &run.instances, &reach);
@@ -58,6 +58,7 @@ impl Options {
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors);
         report.errors.extend(errors);
+        staged::note(&run, &rooms, &mut report);
         for row in &mut report.instances {
             if let Some(name) = names.iter().find(|name| name.to_string() == row.name) {
                 row.done = Some(done);
