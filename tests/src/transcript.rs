@@ -116,6 +116,10 @@ impl Transcript {
         for (text, for_it) in &self.stand_ins {
             line = line.replace(text, for_it);
         }
+        // The end of the audit log has times in it.
+        if let Some((head, _)) = line.split_once(", sha256 ").filter(|(head, _)| head.starts_with("head: record ")) {
+            return format!("{head}, sha256 …");
+        }
         // An age file has a few bytes of random length in its header.
         let words: Vec<&str> = line.split(' ').collect();
         let sized = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "bytes");
