@@ -117,8 +117,8 @@ impl Transcript {
             line = line.replace(text, for_it);
         }
         // The end of the audit log has times in it.
-        if let Some((head, _)) = line.split_once(", sha256 ").filter(|(head, _)| head.starts_with("head: record ")) {
-            return format!("{head}, sha256 …");
+        if let Some((head, _)) = line.rsplit_once(' ').filter(|_| line.trim_start_matches("| ").starts_with("head: ")) {
+            return format!("{head} …");
         }
         // An age file has a few bytes of random length in its header.
         let words: Vec<&str> = line.split(' ').collect();

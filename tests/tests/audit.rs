@@ -129,7 +129,7 @@ fn a_removed_or_changed_line_is_noticed_by_every_audit() -> Result<()> {
     fleet.run(["-i", key.to_str().unwrap(), "get", "a", "secret"])?.ends(0);
     let head: Value = serde_json::from_str(&fs::read_to_string(fleet.audit_head())?)?;
     fleet.run(["audit", "--check"])?.ends(0).says("hash chain intact").says(&format!(
-        "head: record {}, sha256 {}",
+        "head: {} {}",
         head["number"],
         head["sha256"].as_str().unwrap()
     ));

@@ -126,14 +126,11 @@ fn the_record() -> Result<String> {
     fs::remove_file(fleet.audit_head())?;
     run(&mut told, &fleet, "get attic env", &[], 0)?;
     run(&mut told, &fleet, "audit", &[], 0)?;
-    // When it was, and what the head is, is another thing each time.
+    // When it was is another thing each time.
     let shape = |word: &str| word.replace(|letter: char| letter.is_ascii_digit(), "0");
     let steady = |word: &str| match shape(word).as_str() {
         "0000-00-00" => "2026-11-22".to_owned(),
         "00:00" => "20:06".to_owned(),
-        _ if word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned()
-        }
         _ => word.to_owned(),
     };
     let lines = told.text().lines().map(|line| line.split(' ').map(steady).collect::<Vec<_>>().join(" ") + "\n");

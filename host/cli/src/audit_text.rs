@@ -182,7 +182,7 @@ pub fn log(found: &LogContents, path: &Path) -> String {
         let _ = write!(text, "; records 1 to {} are not in this file: it was rotated", first - 1);
     }
     if let Some(head) = &chain.head {
-        let _ = write!(text, "\nhead: record {}, sha256 {}", head.number, head.sha256);
+        let _ = write!(text, "\nhead: {} {}", head.number, head.sha256);
     }
     text
 }
