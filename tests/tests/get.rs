@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use artifacts_tests::fleet::{Fleet, guest};
+use artifacts_tests::fleet::{Fleet, Ran, guest, in_session};
 use artifacts_tests::script;
 use artifacts_tests::sops::decrypted;
 use serde_json::{Value, json};
@@ -100,8 +100,12 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
     let stranger = stranger.to_str().unwrap();
     for artifact in ["a", "s"] {
         let get = |more: &[&str]| fleet.run([more, &["get", artifact, "secret"]].concat());
-        get(&[])?.ends(1).says("there is no private key to open it with").says("-i").never_says("the secret");
-        get(&["-i", stranger])?.ends(1).says("no identity opens it").never_says("the secret");
+        let usual = fleet.home().join(".ssh/id_ed25519").display().to_string();
+        let nothing =
+            get(&[])?.ends(1).says("there is no private key to open it with").says("-i").never_says("the secret");
+        nothing.says("searched: ").says(&usual).says("sops/age/keys.txt").says("recipients by its receipt: age1");
+        let other = get(&["-i", stranger])?.ends(1).says("no identity opens it").never_says("the secret");
+        other.says(&format!("tried: {stranger}")).says("recipients by its receipt: age1");
         get(&["-i", "not/there"])?.ends(1).says("not/there: the private key cannot be read");
         get(&["-i", "/dev/null"])?.ends(1).says("/dev/null holds no identity");
     }
@@ -117,6 +121,36 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
     ] {
         fleet.run(arguments)?.ends(1).says(words);
     }
+    Ok(())
+}
+
+#[test]
+fn a_key_that_nobody_needed_is_not_mentioned() -> Result<()> {
+    let fleet = fleet(&[])?;
+    fleet.run(["generate"])?.ends(0);
+    let (ssh, sops) = (fleet.home().join(".ssh"), fleet.home().join(".config/sops/age"));
+    fs::create_dir_all(&ssh)?;
+    fs::create_dir_all(&sops)?;
+    let ecdsa = ssh.join("id_rsa");
+    assert!(Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&ecdsa).status()?.success());
+    let plugin = bech32::encode_upper::<bech32::Bech32>(bech32::Hrp::parse("age-plugin-yubikey-")?, b"id")?;
+    let good = fs::read_to_string(fleet.key_file("web1"))?;
+    let keys = sops.join("keys.txt");
+    fs::write(&keys, format!("{plugin}\n{good}\nwhat is this\n"))?;
+    let get = || -> Result<Ran> {
+        let mut command = fleet.command(["get", "a", "secret"])?;
+        Ok(in_session(command.env_remove("ARTIFACTS_IDENTITY").env_remove("XDG_CONFIG_HOME")).output()?.into())
+    };
+    let ran = get()?.ends(0).says("the secret");
+    assert_eq!(ran.stderr, "", "{ran}");
+    // Where nothing opens it, each of them is.
+    fleet.new_key("stranger")?;
+    let other = fs::read_to_string(fleet.key_file("stranger"))?;
+    fs::write(&keys, format!("{plugin}\n{other}\nwhat is this\n"))?;
+    let ran = get()?.ends(1).says("no identity opens it").says(&format!("tried: {}", keys.display()));
+    let ran = ran.says(&format!("{} is an ssh key of a kind that age cannot use", ecdsa.display()));
+    let ran = ran.says("needs the age plugin `yubikey`, which is not allowed").says("`--age-plugin yubikey`");
+    ran.says("is no age identity").never_says("what is this").never_says(": : ");
     Ok(())
 }
 
@@ -217,12 +251,12 @@ fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/both/sum.age")?, [SECRET, SECRET].concat());
     let (shown, out) = at_terminal(&fleet, &["-i", key, "get", "s", "secret"], &["wrong", "correct horse"])?;
     assert_eq!(out, SECRET, "{shown}");
-    assert!(shown.contains("That was another one."), "{shown}");
+    assert!(shown.contains("Wrong passphrase, try again. Passphrase of"), "{shown}");
     // Nobody is there, or is to be asked.
-    let words = format!("not tried for want of a passphrase: {key}");
+    let words = format!("{key}: no passphrase was given");
     fleet.run(["-i", key, "get", "s", "secret"])?.ends(1).says(&words);
     let (shown, out) = at_terminal(&fleet, &["--no-input", "-i", key, "get", "s", "secret"], &[])?;
-    assert!(shown.contains("for want") && !shown.contains("Passphrase of") && out.is_empty(), "{shown}");
+    assert!(shown.contains("no passphrase was given") && !shown.contains("Passphrase of") && out.is_empty(), "{shown}");
     Ok(())
 }
 

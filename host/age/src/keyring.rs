@@ -32,7 +32,7 @@ impl Keyring {
             return answer.clone();
         }
         let opened = self.opener.open_without_plugins(file);
-        if matches!(opened, Err(OpenError::NoIdentity { .. })) && self.opener.has_plugins() {
+        if matches!(opened, Err(OpenError::NoIdentity(_))) && self.opener.has_plugins() {
             self.left.insert(hash, file.to_vec());
         }
         opened

@@ -16,7 +16,7 @@ pub use error::Error;
 pub use header::{header_sha256, headers, recipients};
 pub use identity::IdentityError;
 pub use keyring::Keyring;
-pub use open::{OpenError, Opened, Opener};
+pub use open::{Attempts, OpenError, Opened, Opener};
 pub use person::{Nobody, Person};
 pub use plugin::Plugins;
 pub use seal::{Sealed, Sealer, seal};

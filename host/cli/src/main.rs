@@ -6,6 +6,7 @@ mod bounded;
 mod commands;
 mod consent;
 mod declarations;
+mod draft;
 mod dry_run;
 mod environment;
 mod file;

@@ -82,7 +82,7 @@ impl Run {
         let ram = ram(&environment)?;
         let scratch = ram.folder().map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let nix = nix(global, &environment, &cancel);
-        let keys = identities::Source::new(global, &environment, *output);
+        let keys = identities::Source::new(global, &environment);
         let mut declarations = Declarations::load(global, &nix, selectors)?;
         declarations.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
         for warning in std::mem::take(&mut declarations.warnings) {

@@ -174,7 +174,8 @@ impl<'a> Reading<'a> {
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !opened.bundled => failure::of(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    failure::of(instance, said.message.clone()).help(said.hint.clone())
+                    failure::of(instance, format!("{}{}", said.message, recipients(slice, secrets)))
+                        .help(said.hint.clone())
                 }
                 error => {
                     let (why, help) = failure::words(error);
@@ -191,6 +192,23 @@ impl<'a> Reading<'a> {
         }
         Ok(())
     }
+}
+
+/// So many recipients are named.
+const NAMED: usize = 5;
+
+/// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anybody.
+fn recipients(slice: &Slice, secrets: &[String]) -> String {
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return String::new() };
+    let wanted = receipt.readers.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
+    let all: BTreeSet<&str> = wanted.flat_map(|(_, recipients)| recipients.iter().map(String::as_str)).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let more = all.len().saturating_sub(NAMED);
+    let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("; recipients by its receipt: {named}{more}")
 }
 
 /// A file that was not declared yet when the slice was stored. A backend that names no readers at all tells nothing of that.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use artifacts_plan::State;
 
 pub use diff::diff;
-pub use escape::escaped;
+pub use escape::{escaped, escaped_lines};
 pub use files::{FileChange, Side};
 pub use readers::{ReaderChange, reader_changes};
 pub use readings::{Reading, readings};

@@ -76,7 +76,7 @@ fn of(adoptions: &[Adoption]) -> BTreeMap<InstanceName, Vec<FileChange>> {
 
 /// What the person accepts.
 fn show(adoptions: &[Adoption], output: &Output) {
-    for Adoption { name, differences, headers, new_headers, unread, miscounted, .. } in adoptions {
+    for Adoption { name, differences, headers, new_headers, unread, miscounted, other_recipients, .. } in adoptions {
         let keys = match (headers.len(), new_headers) {
             (0, _) => "no age file in it".to_owned(),
             (1, 0) => "the age file in it is known".to_owned(),
@@ -95,7 +95,7 @@ fn show(adoptions: &[Adoption], output: &Output) {
             };
             format!("{who}; `artifacts rekey --all {word}` encrypts it to the declared readers")
         });
-        for line in differences.iter().chain([&keys]).chain(&readers) {
+        for line in differences.iter().chain([&keys]).chain(&readers).chain(other_recipients) {
             output.note(&format!("  {line}"));
         }
     }

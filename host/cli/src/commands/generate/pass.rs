@@ -358,7 +358,7 @@ impl Pass<'_> {
         if output.secrets_too {
             output.note(&format!("what was said while {name} was made:"));
             let mut stderr = std::io::stderr();
-            let _ = writeln!(stderr, "{}", artifacts_report::escaped(&String::from_utf8_lossy(said)));
+            let _ = writeln!(stderr, "{}", artifacts_report::escaped_lines(&String::from_utf8_lossy(said)));
         } else {
             let (were, them) = (agreeing(said.len(), "was", "were"), agreeing(said.len(), "it", "them"));
             output.note(&format!(
