@@ -7,7 +7,7 @@ use artifacts_report::{Failure, ReaderChange, Reading, Report, recipient_questio
 use crate::args::{Global, Recipients};
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::terminal;
+use crate::{record, terminal};
 
 /// What would have to be accepted for these instances, for the report of a dry run.
 pub fn preview<'a>(
@@ -46,6 +46,10 @@ pub fn settle<'a>(
             None => terminal::confirm(global, "Encrypt to these recipients?")?.unwrap_or(false),
         };
     }
+    if accepted {
+        let by = if global.accept_recipients.is_empty() { record::TERMINAL } else { "--accept-recipients" };
+        run.log().consent(record::recipients(&changes, by)).map_err(|e| record::failure(&e))?;
+    }
     let digest = digest.filter(|_| !accepted);
     Ok(Settled { consent: asked.settle(&mut known, accepted)?, changes, digest })
 }
@@ -81,6 +85,10 @@ pub fn readings(
     if !unknown.is_empty() {
         output.painted(&artifacts_report::readings(&unknown));
         agreed = global.accept_reading || terminal::confirm(global, "Let them read these secrets?")?.unwrap_or(false);
+    }
+    if agreed {
+        let by = if global.accept_reading { "--accept-reading" } else { record::TERMINAL };
+        run.log().consent(record::read_access(&unknown, by)).map_err(|e| record::failure(&e))?;
     }
     Ok((asked.settle(run.trust(), agreed)?, unknown))
 }

@@ -33,6 +33,8 @@ pub struct Adoption {
     pub unread: bool,
     /// Whether a file is sealed to fewer or more than are declared.
     pub miscounted: bool,
+    /// Recipients that its backend cannot write for, a sentence each.
+    pub other_recipients: BTreeSet<String>,
     /// What its files become.
     pub files: Vec<FileChange>,
     /// The age files in it, and which of its files they are for.
@@ -83,7 +85,7 @@ pub fn adopt(
         });
         match committed {
             Ok(committed) => {
-                writers.wrote(committed);
+                writers.wrote(rooms, committed);
                 adopted.insert(name);
             }
             Err(failure) => failures.push(failure),
@@ -178,6 +180,7 @@ fn adoption(
         headers,
         unread,
         miscounted: miscounted(found, &slice),
+        other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
         files,
         entry,
         slice: NewSlice { replaces: Some(slice.fingerprint()), files: slice.files, public: slice.public, receipt },

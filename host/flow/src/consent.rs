@@ -118,6 +118,7 @@ impl Asked {
                         asked.changes.push(ReaderChange { instance, file, before, after });
                     }
                 }
+                asked.changes.extend(survey.other_recipients(instance));
                 sought.sealed = Some(files);
             }
             asked.changes.extend(published);

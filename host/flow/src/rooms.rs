@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
-use artifacts_store::Root;
+use artifacts_store::{Git, Root};
 
 use crate::{Audit, HeaderMemory, Keys, Registry};
 
@@ -12,6 +12,8 @@ use crate::{Audit, HeaderMemory, Keys, Registry};
 pub struct Rooms<'a> {
     /// The checkout that holds the storages.
     pub root: &'a Root,
+    /// Git, for what it is told and asked of the checkout.
+    pub git: Git,
     /// The backends.
     pub registry: Registry,
     /// Nix, for generators and components that are derivations.
