@@ -91,6 +91,8 @@ pub enum Result {
     Refused,
     /// It overran a limit.
     Overrun,
+    /// The machine had too little memory for it.
+    Machine,
 }
 
 impl From<&CallError> for Result {
@@ -100,6 +102,7 @@ impl From<&CallError> for Result {
             CallError::Broken(_) => Self::Broken,
             CallError::Refused(_) => Self::Refused,
             CallError::Overrun(_) => Self::Overrun,
+            CallError::Machine { .. } => Self::Machine,
         }
     }
 }

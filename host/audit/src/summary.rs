@@ -92,6 +92,7 @@ impl Summary {
             Result::Broken => "broken",
             Result::Refused => "refused",
             Result::Overrun => "overrun",
+            Result::Machine => "machine",
         };
         *self.failed.entry(failed.to_owned()).or_default() += 1;
     }

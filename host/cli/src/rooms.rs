@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use artifacts_backend::{Component, Grants, Place, Worker};
+use artifacts_backend::{Component, Grants, Place, Protection, Worker};
 use artifacts_flow::{Audit, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
@@ -250,8 +250,8 @@ impl Run {
 
     /// Warns of every wall that a worker could not be given.
     pub fn warn_of_missing_walls(rooms: &Rooms<'_>, output: &Output) {
-        for wall in rooms.registry.missing() {
-            output.warning(wall.weaker(), Some("`--require-sandbox` makes this an error"));
+        for weaker in Protection::all_weaker(&rooms.registry.missing()) {
+            output.warning(weaker, Some("`--require-sandbox` makes this an error"));
         }
     }
 
