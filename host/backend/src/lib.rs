@@ -13,6 +13,7 @@ mod limits;
 mod lockdown;
 mod machine;
 mod opening;
+mod plain;
 mod proven;
 mod readers;
 mod retrieve;

@@ -12,10 +12,11 @@ mod runner;
 mod state;
 mod thread;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifacts_seam::{Answer, Ask, CallError, Checked, Files, Instance, Outcome, Reply, Request, Usage};
+use artifacts_seam::{Answer, Ask, CallError, Checked, Event, Files, Instance, Outcome, Reply, Request, Usage};
 
 use crate::machine::Shortage;
 use crate::worker::{Cache, PipeLink, Start, Worker, compile};
@@ -202,6 +203,16 @@ fn known(error: CallError) -> CallError {
     }
 }
 
+/// The instances that a call is about.
+fn names(request: &Request) -> HashSet<&str> {
+    match request {
+        Request::Check(batch) => batch.iter().map(|(instance, _)| instance.name.as_str()).collect(),
+        Request::Serialize { instance, .. } | Request::Retrieve { instance, .. } => {
+            HashSet::from([instance.name.as_str()])
+        }
+    }
+}
+
 impl Talk {
     fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
@@ -220,6 +231,7 @@ impl Talk {
         pace: &mut Pace,
     ) -> Result<Result<Outcome, CallError>, Fault> {
         let instances = if let Request::Check(batch) = request { batch.len() } else { 1 };
+        let asked_about = names(request);
         let nonsense = |what: &str| Fault::from(Silence::Gone(format!("it reported {what}")));
         link.call(request)?;
         let mut begun = Instant::now();
@@ -228,6 +240,9 @@ impl Talk {
         let mut work = pace.limit();
         loop {
             match link.report(deadline.saturating_duration_since(Instant::now()))? {
+                Report::Event(Event::Instance(name)) if !asked_about.contains(name.as_str()) => {
+                    return Err(nonsense("an instance that it was not asked about"));
+                }
                 Report::Event(event) => self.evidence.told(event)?,
                 Report::Checked(_) if !matches!(request, Request::Check(_)) || self.answers.len() >= instances => {
                     return Err(nonsense("an answer that nobody asked for"));
@@ -276,16 +291,14 @@ impl Talk {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::collections::VecDeque;
-
     use artifacts_seam::{Secret, State, Value};
 
     use super::*;
 
-    /// A runner that does nothing but report.
-    struct Script(VecDeque<Result<Report, Silence>>);
+    /// A runner that reports just this.
+    struct Told(std::vec::IntoIter<Report>);
 
-    impl Link for Script {
+    impl Link for Told {
         fn call(&mut self, _: &Request) -> Result<(), Silence> {
             Ok(())
         }
@@ -295,10 +308,53 @@ mod tests {
         }
 
         fn report(&mut self, _: Duration) -> Result<Report, Silence> {
-            self.0.pop_front().unwrap_or(Err(Silence::Late))
+            self.0.next().ok_or(Silence::Late)
         }
 
         fn end(&mut self) {}
+    }
+
+    struct Denies;
+
+    impl Host for Denies {
+        fn answer(&mut self, _: Ask) -> Answer {
+            Answer::Denied("no".to_owned())
+        }
+    }
+
+    fn instance(name: &str) -> Instance {
+        Instance {
+            name: name.to_owned(),
+            artifact: "ca".to_owned(),
+            shared: true,
+            targets: Vec::new(),
+            files: Vec::new(),
+            attrs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_runner_reports_about_instances_of_its_call_only() {
+        let asked = ["shared/ca", "shared/cb"];
+        let batch = Request::Check(asked.iter().map(|name| (instance(name), Files::new())).collect());
+        let one = Request::Serialize { instance: instance("shared/ca"), slice: Files::new(), items: Vec::new() };
+        let named = |request: &Request, name: &str| {
+            let event = Report::Event(Event::Instance(name.to_owned()));
+            let end = Report::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
+            let mut link = Told(vec![event, end].into_iter());
+            let heard = Talk::default().listen(&mut link, request, &mut Denies, &mut Pace::new(Duration::from_secs(1)));
+            match heard {
+                Ok(_) => None,
+                Err(Fault::Silence(Silence::Gone(how))) => Some(how),
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        assert!(asked.iter().all(|name| named(&batch, name).is_none()));
+        assert_eq!(named(&one, "shared/ca"), None);
+        for (request, name) in [(&batch, "shared/other"), (&one, "shared/cb"), (&one, "")] {
+            let how = named(request, name).unwrap();
+            assert!(how.contains("an instance that it was not asked about"), "{how}");
+        }
     }
 
     /// A host to whom each answer is work.
@@ -312,38 +368,27 @@ mod tests {
         }
     }
 
-    fn ask() -> Result<Report, Silence> {
-        Ok(Report::Ask(Ask::Seal { value: Value::Made(Secret::new(Vec::new())), recipients: Vec::new(), armor: true }))
+    fn ask() -> Report {
+        Report::Ask(Ask::Seal { value: Value::Made(Secret::new(Vec::new())), recipients: Vec::new(), armor: true })
     }
 
-    fn listen(reports: Vec<Result<Report, Silence>>, request: &Request, pace: &mut Pace) -> (Talk, Option<Fault>) {
+    fn listen(reports: Vec<Report>, request: &Request, pace: &mut Pace) -> (Talk, Option<Fault>) {
         let mut talk = Talk::default();
-        let fault = talk.listen(&mut Script(reports.into()), request, &mut Busy, pace).err();
+        let fault = talk.listen(&mut Told(reports.into_iter()), request, &mut Busy, pace).err();
         (talk, fault)
-    }
-
-    fn instance() -> Instance {
-        Instance {
-            name: "shared/a".to_owned(),
-            artifact: "a".to_owned(),
-            shared: true,
-            targets: Vec::new(),
-            files: Vec::new(),
-            attrs: Vec::new(),
-        }
     }
 
     #[test]
     fn the_host_works_for_one_call_no_longer_than_its_limit() {
         let mut pace = Pace::new(Duration::from_millis(100));
-        let request = Request::Serialize { instance: instance(), slice: Files::new(), items: Vec::new() };
-        let done = || Ok(Report::Done(Ok(Outcome::Serialized(Files::new())), Usage::default()));
+        let request = Request::Serialize { instance: instance("shared/a"), slice: Files::new(), items: Vec::new() };
+        let done = || Report::Done(Ok(Outcome::Serialized(Files::new())), Usage::default());
         assert!(listen(vec![ask(), done()], &request, &mut pace).1.is_none());
         let (_, fault) = listen((0..10).map(|_| ask()).chain([done()]).collect(), &request, &mut pace);
         assert!(matches!(fault, Some(Fault::HostTime)));
         // Each instance of a batch has the limit for itself.
-        let present = || Ok(Report::Checked(Ok(Checked { readers: Vec::new(), state: State::Present })));
-        let batch = Request::Check(vec![(instance(), Files::new()); 4]);
+        let present = || Report::Checked(Ok(Checked { readers: Vec::new(), state: State::Present }));
+        let batch = Request::Check(vec![(instance("shared/a"), Files::new()); 4]);
         let reports = (0..4).flat_map(|_| [ask(), ask(), present()]).collect();
         let (talk, fault) = listen(reports, &batch, &mut pace);
         assert_eq!(talk.answers.len(), 4);
@@ -354,8 +399,8 @@ mod tests {
     fn a_backend_whose_checks_overrun_is_given_up() {
         // A limit that is over at once: each overrun took as long.
         let mut pace = Pace::new(Duration::ZERO);
-        let overrun = || Ok(Report::Checked(Err(CallError::Overrun("late".to_owned()))));
-        let batch = Request::Check(vec![(instance(), Files::new()); 9]);
+        let overrun = || Report::Checked(Err(CallError::Overrun("late".to_owned())));
+        let batch = Request::Check(vec![(instance("shared/a"), Files::new()); 9]);
         let (talk, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
         assert_eq!(talk.answers.len(), pace::OVERRUNS);
         assert!(matches!(fault, Some(Fault::GivenUp)));
