@@ -60,6 +60,17 @@ fn what_was_not_granted_is_refused_and_on_record() -> Result<()> {
 }
 
 #[test]
+fn a_secret_that_a_backend_stores_in_plain_text_is_not_stored() -> Result<()> {
+    let mut fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "store-plain")?;
+    let generator = fleet.generator("long", "#!/bin/bash\nprintf 'correct-horse-%s' battery > \"$out/secret\"\n")?;
+    fleet.of("web1")["artifacts"]["a"]["generator"] = generator;
+    let ran = fleet.run(["--accept-grants", "generate"])?.ends(1);
+    ran.says("what it stored contains the secret `secret` in plain text").never_says("correct-horse-battery");
+    assert!(fleet.stored()?.is_empty());
+    Ok(())
+}
+
+#[test]
 fn words_of_a_backend_that_saw_a_secret_are_shown_only_when_asked_for() -> Result<()> {
     for mode in ["fail-secret", "panic-secret", "log-secret", "print-secret", "name-secret"] {
         let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), mode)?;

@@ -54,7 +54,7 @@ fn question(name: &Name, component: &Component, grants: &Grants) -> String {
     let manifest = component.manifest();
     let mut text = format!("The backend `{}` is not part of this program.\n", escaped(name.as_str()));
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {name:<10} {}", escaped(value).replace('\n', " "));
+        let _ = writeln!(text, "  {name:<10} {}", escaped(&value.replace('\n', " ")));
     };
     line("component", &format!("{} {}", manifest.name, manifest.version));
     line("sha256", component.sha256());

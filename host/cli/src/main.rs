@@ -18,6 +18,7 @@ mod record;
 mod rooms;
 mod setting;
 mod signals;
+mod staged;
 mod terminal;
 mod tree;
 mod words;

@@ -14,7 +14,7 @@ use artifacts_plan::{Instance, Owners, Selector, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
-use artifacts_store::Root;
+use artifacts_store::{Git, Root};
 use artifacts_trust::{Readers, Sealed, Trust};
 
 use crate::args::Global;
@@ -48,6 +48,8 @@ struct Begun {
     cancel: Arc<AtomicBool>,
     environment: Environment,
     ram: Ram,
+    /// For git's use; gone with the run.
+    scratch: artifacts_ram::Folder,
     nix: Nix,
     keys: identities::Source,
     output: Output,
@@ -78,6 +80,7 @@ impl Run {
         let cancel = signals::watch()?;
         let environment = Environment::read();
         let ram = ram(&environment)?;
+        let scratch = ram.folder().map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let nix = nix(global, &environment, &cancel);
         let keys = identities::Source::new(global, &environment);
         let mut declarations = Declarations::load(global, &nix, selectors)?;
@@ -85,7 +88,7 @@ impl Run {
         for warning in std::mem::take(&mut declarations.warnings) {
             output.warning(&format!("{}: {}", warning.subject, warning.message), warning.help.as_deref());
         }
-        Self::open(global, declarations, Begun { cancel, environment, ram, nix, keys, output: *output })
+        Self::open(global, declarations, Begun { cancel, environment, ram, scratch, nix, keys, output: *output })
     }
 
     /// Begins again with what is declared now.
@@ -199,6 +202,11 @@ impl Run {
             keys: self.begun.keys.keys(),
             sealed: self.sealed.clone(),
             audit: Audit { log: Some(record::open(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
+            git: Git {
+                program: "git".into(),
+                env: self.begun.environment.variables().iter().cloned().collect(),
+                scratch: self.begun.scratch.path().to_owned(),
+            },
             nix: self.begun.nix.clone(),
             sandbox: None,
             generator_path: self.begun.environment.generator_path(),
@@ -285,6 +293,7 @@ impl Run {
                 name: instance.name.to_string(),
                 backend: instance.backend.as_ref().map(ToString::to_string),
                 state: found.state.clone(),
+                staged: None,
                 done: None,
                 files: Vec::new(),
                 notes: Vec::new(),

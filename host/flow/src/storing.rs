@@ -204,7 +204,7 @@ impl Storing<'_> {
     ) -> Result<(), Failure> {
         let new = NewSlice { files, public, receipt, replaces: self.found.fingerprint };
         let committed = self.writer(rooms, writers)?.commit(new).map_err(|e| self.failed(&e))?;
-        writers.wrote(committed.path);
+        writers.wrote(rooms, committed.path);
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_backend::Readers;
-use artifacts_plan::{Facts, Instance, Reason, Said, State, state};
-use artifacts_report::Failure;
+use artifacts_plan::{Facts, Instance, RECIPIENTS, Reason, Said, State, state};
+use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam as seam;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Storage};
@@ -29,6 +29,8 @@ pub struct Survey {
     pub errors: Vec<Failure>,
     /// How often a component was called, by backend.
     pub calls: BTreeMap<String, u64>,
+    /// Recipients that a backend cannot write for, a sentence each: they are removed when the files are encrypted again.
+    pub(crate) other_recipients: BTreeMap<InstanceName, BTreeSet<String>>,
     /// Which making of each dependency lies there.
     pub(crate) generations: BTreeMap<InstanceName, Generation>,
 }
@@ -70,6 +72,21 @@ pub fn survey(
 }
 
 impl Survey {
+    /// Whom an instance's files lose when they are encrypted again, as changes of each secret file. Its backend tells of them in
+    /// sentences, since only it knows who they are.
+    pub(crate) fn other_recipients(&self, instance: &Instance) -> Vec<ReaderChange> {
+        let Some(before) = self.other_recipients.get(&instance.name).filter(|others| !others.is_empty()) else {
+            return Vec::new();
+        };
+        let change = |file: &Name| ReaderChange {
+            instance: instance.name.to_string(),
+            file: file.to_string(),
+            before: before.clone(),
+            after: BTreeSet::new(),
+        };
+        instance.secret_files().map(change).collect()
+    }
+
     /// Which making of each of its dependencies lies there.
     pub(crate) fn made_from(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
         let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
@@ -272,6 +289,10 @@ impl Survey {
     }
 
     fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
+        if let Said::Checked(seam::Checked { state: seam::State::Stale(reasons), .. }) = &answer.said {
+            let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
+            self.other_recipients.insert(look.instance.name.clone(), others.collect());
+        }
         let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
         if let State::Error(why) = &state {
             // A backend that looked and finds nothing of what lies there has no words for it.

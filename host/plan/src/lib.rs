@@ -20,4 +20,4 @@ pub use owners::{Owner, Owners, TargetName};
 pub use problem::Problem;
 pub use resolve::{Resolved, instances};
 pub use select::{Selector, reach, select};
-pub use state::{Facts, Reason, Said, State, state, validation_hash};
+pub use state::{Facts, RECIPIENTS, Reason, Said, State, state, validation_hash};

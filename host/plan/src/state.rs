@@ -66,6 +66,10 @@ impl Reason {
     }
 }
 
+/// The kind of a backend's reason: a file is encrypted to somebody whom the backend cannot write for, and who is removed when
+/// it is encrypted again.
+pub const RECIPIENTS: &str = "recipients";
+
 /// What the host found of a slice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -144,7 +148,11 @@ fn stored(
     now: u64,
 ) -> State {
     let mut reasons: Vec<Reason> = facts.receipt.iter().map(|why| Reason::new("receipt", why.clone())).collect();
-    let known = |kind: &str| ["files", "format"].into_iter().find(|k| *k == kind).unwrap_or("format");
+    let known = |kind: &str| match kind {
+        "files" => "files",
+        RECIPIENTS => "readers",
+        _ => "format",
+    };
     reasons.extend(said.iter().map(|(kind, why)| Reason::new(known(kind), why.clone())));
     if let (Some(was), Some(is)) = (&facts.backend, &instance.backend)
         && was != is.as_str()

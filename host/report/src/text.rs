@@ -6,7 +6,7 @@ use artifacts_plan::State;
 use textwrap::WordSeparator;
 use textwrap::core::Word;
 
-use crate::{Failure, Report, Row, escaped};
+use crate::{Failure, Report, Row, escaped, escaped_lines};
 
 /// How wide the reader's page is; colours are always written and taken out again by who prints to no terminal.
 #[derive(Debug, Clone, Copy)]
@@ -79,20 +79,20 @@ impl Failure {
             (subject, Some(backend)) => format!("{} ({}): ", escaped(subject), escaped(backend)),
             (subject, None) => format!("{}: ", escaped(subject)),
         };
-        let sentence = format!("{subject}{}", escaped(&self.message));
+        let sentence = format!("{subject}{}", escaped_lines(&self.message));
         message("error:", AnsiColor::Red, &sentence, self.help.as_deref(), style)
     }
 }
 
 /// A warning and what to do, wrapped.
 pub fn warning(text: &str, help: Option<&str>, style: Style) -> String {
-    message("warning:", AnsiColor::Yellow, &escaped(text), help, style)
+    message("warning:", AnsiColor::Yellow, &escaped_lines(text), help, style)
 }
 
 /// A message of a line or more, wrapped; what is wrapped is indented, so that no line but a first one begins at the left.
 pub fn note(text: &str, style: Style) -> String {
     let mut note = String::new();
-    for line in escaped(text).split('\n') {
+    for line in escaped_lines(text).split('\n') {
         let indent = line.len() - line.trim_start().len() + 2;
         let _ = writeln!(note, "{}", hung(line, indent, style));
     }
@@ -101,7 +101,7 @@ pub fn note(text: &str, style: Style) -> String {
 
 /// A name, padded to so many columns, and what is said of it, wrapped beside it.
 pub fn field(name: &str, columns: usize, value: &str, style: Style) -> String {
-    format!("{name:<columns$} {}\n", wrapped(&escaped(value), columns + 1, style))
+    format!("{name:<columns$} {}\n", wrapped(&escaped_lines(value), columns + 1, style))
 }
 
 fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, style: Style) -> String {
@@ -110,9 +110,9 @@ fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, st
     if let Some(help) = help {
         // Behind an empty line is what is copied as it stands.
         let (help, block) = help.split_once("\n\n").unwrap_or((help, ""));
-        let _ = writeln!(text, "  help: {}", wrapped(&escaped(help), 8, style));
+        let _ = writeln!(text, "  help: {}", wrapped(&escaped_lines(help), 8, style));
         if !block.is_empty() {
-            let _ = writeln!(text, "\n{}", escaped(block.trim_end()));
+            let _ = writeln!(text, "\n{}", escaped_lines(block.trim_end()));
         }
     }
     text
@@ -210,11 +210,12 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
     let backend = row.backend.as_deref().unwrap_or("-");
     let _ = writeln!(text, "{paint}{:state_width$}{paint:#}  {name}{pad}  {backend}", word(row));
     for reason in row.state.reasons() {
-        let what = format!("{}: {}", reason.kind, escaped(&reason.message));
+        let what = format!("{}: {}", reason.kind, escaped_lines(&reason.message));
         let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&what, state_width + 2, style));
     }
     for said in row.lines() {
-        let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped(&said), state_width + 2, style));
+        let _ =
+            writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped_lines(&said), state_width + 2, style));
     }
 }
 

@@ -100,6 +100,7 @@ impl Options {
                 backend: resolved.instances.get(&name).and_then(|one| one.backend.as_ref()).map(ToString::to_string),
                 name: name.to_string(),
                 state: State::Present,
+                staged: None,
                 done: (done != Done::Present).then_some(artifacts_report::Done::Made),
                 files: Vec::new(),
                 notes: Vec::new(),
