@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use artifacts_audit::Log;
 use artifacts_backend::{Component, Grants, Place, Worker};
 use artifacts_flow::{Audit, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
@@ -39,7 +40,7 @@ pub struct Run {
     sealed: Sealed,
     accept_grants: bool,
     no_input: bool,
-    audit_log: PathBuf,
+    log: Log,
     worker: Worker,
 }
 
@@ -53,6 +54,8 @@ struct Begun {
     nix: Nix,
     keys: identities::Source,
     output: Output,
+    /// The run's, from when its checkout is known.
+    log: Option<Log>,
 }
 
 /// What the selectors mean.
@@ -88,7 +91,8 @@ impl Run {
         for warning in std::mem::take(&mut declarations.warnings) {
             output.warned(&warning);
         }
-        Self::open(global, declarations, Begun { cancel, environment, ram, scratch, nix, keys, output: *output })
+        let begun = Begun { cancel, environment, ram, scratch, nix, keys, output: *output, log: None };
+        Self::open(global, declarations, begun)
     }
 
     /// Begins again with what is declared now.
@@ -99,6 +103,10 @@ impl Run {
 
     fn open(global: &Global, declarations: Declarations, begun: Begun) -> Result<Self, Failure> {
         let root = Root::open(&declarations.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let log = match &begun.log {
+            Some(log) => log.clone(),
+            None => record::log(&record::place(global, &begun.environment)?, global, Some(root.path())),
+        };
         let resolved = artifacts_plan::instances(&declarations.spec, Some(&Environment::system()));
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
@@ -118,9 +126,9 @@ impl Run {
             sealed: Sealed::new(state(&begun.environment)?.join("sealed")),
             accept_grants: global.accept_grants,
             no_input: global.no_input,
-            audit_log: record::place(global, &begun.environment)?,
             worker: worker(global, &begun.environment),
-            begun,
+            begun: Begun { log: Some(log.clone()), ..begun },
+            log,
         })
     }
 
@@ -186,6 +194,7 @@ impl Run {
 
     /// Opens the rooms, without a sandbox for generators.
     pub fn rooms(&self) -> Result<Rooms<'_>, Failure> {
+        self.log.begin().map_err(|e| record::failure(&e))?;
         let ram = self.begun.ram.clone();
         let worker = self.worker.clone();
         let place = move || {
@@ -198,10 +207,15 @@ impl Run {
         let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), place);
         Ok(Rooms {
             root: &self.root,
-            registry: registry.asking(grants::asking(self.trust.clone(), self.accept_grants, self.no_input)),
+            registry: registry.asking(grants::asking(
+                self.trust.clone(),
+                self.log.clone(),
+                self.accept_grants,
+                self.no_input,
+            )),
             keys: self.begun.keys.keys(),
             sealed: self.sealed.clone(),
-            audit: Audit { log: Some(record::open(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
+            audit: Audit { log: Some(self.log.clone()), hear: Some(words::listener(self.begun.output)) },
             git: Git {
                 program: "git".into(),
                 env: self.begun.environment.variables().iter().cloned().collect(),
@@ -249,6 +263,11 @@ impl Run {
     /// What the admin has accepted.
     pub fn trust(&self) -> &Trust {
         &self.trust
+    }
+
+    /// The audit log of this run.
+    pub fn log(&self) -> &Log {
+        &self.log
     }
 
     /// Whether the admin has accepted these grants for this very component.

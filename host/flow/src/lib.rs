@@ -31,7 +31,8 @@ mod storing;
 mod survey;
 
 pub use adopt::{Adoption, adopt, adoptions};
-pub use audit::{Audit, Ended, Hear, Words, note};
+pub use artifacts_audit::Operation;
+pub use audit::{Audit, Calling, Ended, Hear, Recordable, Words};
 pub use certain::{unmakeable, unreadable};
 pub use changes::{Writing, changes};
 pub use consent::{Asked, Consent, Plaintext};

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_audit::Operation;
 use artifacts_backend::Readers;
 use artifacts_plan::{Facts, Instance, RECIPIENTS, Reason, Said, State, state};
 use artifacts_report::{Failure, ReaderChange};
@@ -7,7 +8,7 @@ use artifacts_seam as seam;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Storage};
 
-use crate::audit::{self, Ended};
+use crate::audit::Calling;
 use crate::facts::facts;
 use crate::failure;
 use crate::rooms::Rooms;
@@ -120,14 +121,17 @@ fn ask(
     };
     let mut rest = instances.iter().copied().peekable();
     while rest.peek().is_some() {
-        let Some(running) = &mut opened.backend else { return };
+        let Some(running) = &opened.backend else { return };
         let looks = survey.read(&storage, &mut rest, running.limits().output, generations);
         let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
-        let checks = running.check(request);
         let names = asked.iter().map(|look| look.instance.name.to_string()).collect();
-        survey.errors.extend(audit::note(&mut rooms.audit, backend, opened, names, Ended::from(&checks), rooms.now));
+        let calling = Calling { backend, operation: Operation::Check, instances: names, after_plaintext: false };
+        let checks = match rooms.audit.call(opened, calling, |running| running.check(request)) {
+            Ok(checks) => checks,
+            Err(unrecorded) => return survey.stop(instances, unrecorded),
+        };
         *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
         for (look, answer) in asked.into_iter().zip(checks.answers) {
             let answer = Answer::from_backend(&look, answer);
@@ -310,6 +314,16 @@ impl Survey {
         let state = State::Error(why.to_owned());
         self.found
             .insert(instance.name.clone(), Found { state, readers: Vec::new(), receipt: None, fingerprint: None });
+    }
+
+    /// Nothing more is asked, and what was not answered is not known: for one reason, which is told once.
+    fn stop(&mut self, instances: &[&Instance], why: Failure) {
+        for instance in instances {
+            let state = || State::Error(why.message.clone());
+            let found = || Found { state: state(), readers: Vec::new(), receipt: None, fingerprint: None };
+            self.found.entry(instance.name.clone()).or_insert_with(found);
+        }
+        self.errors.push(why);
     }
 
     fn fail_all(&mut self, instances: &[&Instance], why: &Failure) {
