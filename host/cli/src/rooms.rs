@@ -89,7 +89,7 @@ impl Run {
         let mut declarations = Declarations::load(global, &nix, selectors)?;
         declarations.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
         for warning in std::mem::take(&mut declarations.warnings) {
-            output.warning(&format!("{}: {}", warning.subject, warning.message), warning.help.as_deref());
+            output.warned(&warning);
         }
         let begun = Begun { cancel, environment, ram, scratch, nix, keys, output: *output, log: None };
         Self::open(global, declarations, begun)
