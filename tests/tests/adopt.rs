@@ -184,7 +184,7 @@ fn whoever_reads_what_was_replaced_is_not_known() -> Result<()> {
     fleet.run(["adopt", "a"])?.ends(3).says(words).says("adopted");
     let receipt: Value = serde_json::from_slice(&fs::read(slice(&fleet, "a").join("receipt.json"))?)?;
     assert_eq!(receipt["readers"], json!({"secret": [], "second": []}));
-    assert_eq!(state(&fleet, "a")?, "stale (readers)");
+    assert_eq!(state(&fleet, "a")?, "stale (recipients)");
     fleet.run(["status"])?.ends(3).says("who reads second, secret is not known");
     let second = fleet.key_file("second");
     let host = fleet.key_file("web1");
@@ -299,7 +299,7 @@ fn each_reason_is_told_with_its_cure_once() -> Result<()> {
     assert_eq!(ran.stderr.matches("generate --stale").count(), 1, "{ran}");
     let key = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([key]);
-    fleet.run(["status"])?.ends(3).says("stale (readers): `artifacts rekey` encrypts");
+    fleet.run(["status"])?.ends(3).says("stale (recipients): `artifacts rekey` encrypts");
     let json = fleet.run(["--json", "status"])?.ends(3);
     assert_eq!(json.stderr, "");
     Ok(())

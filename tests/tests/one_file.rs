@@ -137,7 +137,7 @@ fn a_public_file_is_set_for_nobody_and_shown_as_a_diff() -> Result<()> {
     let dry = given(&fleet, &["--json", "set", "--dry-run", "pair", "pub"], b"")?.ends(3).json();
     assert_eq!(dry["readers"], json!(null), "what is not written has no new reader");
     // Whom the secret files are encrypted to is still told as it is.
-    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/pair"), "stale (readers)");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/pair"), "stale (recipients)");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
     Ok(())
 }

@@ -190,7 +190,7 @@ fn a_machine_joins_a_shared_artifact_and_another_leaves_it() -> Result<()> {
     let admins = fleet.of("web1")["config"]["agenix"]["publicUserKeys"].clone();
     fleet.of("web3")["config"]["agenix"]["publicUserKeys"] = admins;
     let web3 = fleet.of("web3")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
-    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("shared/shared"), "stale (readers)");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("shared/shared"), "stale (recipients)");
     rekey(&fleet, &["--accept-readers"])?.ends(0).says(&format!("- {web2}")).says(&format!("+ {web3}"));
     assert_eq!(fleet.decrypt("web3", shared)?, plain);
     assert_eq!(fleet.decrypt("web1", shared)?, plain);

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
+use artifacts_spec::InstanceName;
 use artifacts_store::{Git, Options, Storage, Warning, Writer};
 
 use crate::{Registry, Rooms, failure};
@@ -11,13 +12,14 @@ use crate::{Registry, Rooms, failure};
 pub struct Writers {
     by_storage: BTreeMap<String, Result<Writer, Failure>>,
     paths: Vec<String>,
+    options: Option<Options>,
 }
 
 impl Writers {
     /// Locks every storage that these instances are in, before anything is asked or made. An instance whose backend is
     /// unknown has no storage; that it fails is told where it is asked about.
     pub fn lock<'a>(rooms: &Rooms<'_>, instances: impl Iterator<Item = &'a Instance>, options: &Options) -> Self {
-        let mut writers = Self::default();
+        let mut writers = Self { options: Some(options.clone()), ..Self::default() };
         for name in instances.filter_map(|instance| storage_of(instance, &rooms.registry)) {
             writers.by_storage.entry(name).or_insert_with_key(|name| lock(rooms, name, options));
         }
@@ -40,6 +42,15 @@ impl Writers {
     pub(crate) fn writer(&mut self, rooms: &Rooms<'_>, storage: &str, options: &Options) -> Result<&Writer, Failure> {
         let locked = self.by_storage.entry(storage.to_owned()).or_insert_with_key(|name| lock(rooms, name, options));
         locked.as_ref().map_err(Clone::clone)
+    }
+
+    /// Moves an entry to the trash, of a storage that is locked now if it is not yet.
+    pub(crate) fn trash(&mut self, rooms: &Rooms<'_>, storage: &str, name: &InstanceName) -> Result<(), Failure> {
+        let options =
+            self.options.clone().ok_or_else(|| Failure::new(format!("storage {storage}"), "it is not locked"))?;
+        let failed =
+            |error: artifacts_store::Error| Failure::new(name.to_string(), error.to_string()).help(error.help());
+        self.writer(rooms, storage, &options)?.remove(name).map_err(failed).map(drop)
     }
 
     pub(crate) fn of(&self, storage: &str) -> Option<&Writer> {
