@@ -273,46 +273,59 @@ fn follow(fleet: &Fleet, hint: &Value) -> Result<bool> {
     Ok(true)
 }
 
-#[test]
-fn every_hint_works_and_keeps_the_value_unless_it_says_otherwise() -> Result<()> {
-    for backend in BACKENDS {
-        for (name, cause) in &CAUSES {
-            let about = format!("{name}, {backend:?}");
-            let again = || -> Result<(Fleet, Option<String>)> {
-                let mut fleet = fleet(backend, name)?;
-                let before = value(&fleet)?;
-                (cause.make)(&mut fleet, backend)?;
-                Ok((fleet, before))
-            };
-            let (fleet, _) = again()?;
-            let (state, hints) = status(&fleet)?;
-            assert!(cause.state.is_empty() || state == cause.state, "{about}: {state}");
-            assert!(!hints.is_empty(), "{about}: no hint");
-            assert_ne!(hints[0]["effect"], "new value", "{about}: what replaces a value comes first");
-            for hint in &hints {
-                let (fleet, before) = again()?;
-                let followed = follow(&fleet, hint).with_context(|| about.clone())?;
-                if let (true, Some(after)) = (followed, value(&fleet)?) {
-                    let replaces = ["new value", "generate"].iter().any(|effect| hint["effect"] == *effect);
-                    assert_eq!(before.as_ref() != Some(&after), replaces, "{about}: {hint}");
-                }
-            }
-            // From hint to hint it ends well, where commands are all it takes.
+/// Runs every hint of every state of a backend.
+fn every_hint_works(backend: Backend) -> Result<()> {
+    for (name, cause) in &CAUSES {
+        let about = format!("{name}, {backend:?}");
+        let again = || -> Result<(Fleet, Option<String>)> {
+            let mut fleet = fleet(backend, name)?;
+            let before = value(&fleet)?;
+            (cause.make)(&mut fleet, backend)?;
+            Ok((fleet, before))
+        };
+        let (fleet, _) = again()?;
+        let (state, hints) = status(&fleet)?;
+        assert!(cause.state.is_empty() || state == cause.state, "{about}: {state}");
+        assert!(!hints.is_empty(), "{about}: no hint");
+        assert_ne!(hints[0]["effect"], "new value", "{about}: what replaces a value comes first");
+        for hint in &hints {
             let (fleet, before) = again()?;
-            for step in 0.. {
-                assert!(step < 6, "{about}: the hints lead nowhere");
-                let (state, hints) = status(&fleet)?;
-                if state == "present" {
-                    assert_eq!(value(&fleet)? == before, cause.state != "absent", "{about}");
-                    break;
-                }
-                if !hints.first().is_some_and(|hint| follow(&fleet, hint).is_ok_and(|followed| followed)) {
-                    break;
-                }
+            let followed = follow(&fleet, hint).with_context(|| about.clone())?;
+            if let (true, Some(after)) = (followed, value(&fleet)?) {
+                let replaces = ["new value", "generate"].iter().any(|effect| hint["effect"] == *effect);
+                assert_eq!(before.as_ref() != Some(&after), replaces, "{about}: {hint}");
+            }
+        }
+        // From hint to hint it ends well, where commands are all it takes.
+        let (fleet, before) = again()?;
+        for step in 0.. {
+            assert!(step < 6, "{about}: the hints lead nowhere");
+            let (state, hints) = status(&fleet)?;
+            if state == "present" {
+                assert_eq!(value(&fleet)? == before, cause.state != "absent", "{about}");
+                break;
+            }
+            if !hints.first().is_some_and(|hint| follow(&fleet, hint).is_ok_and(|followed| followed)) {
+                break;
             }
         }
     }
     Ok(())
+}
+
+#[test]
+fn every_hint_about_agenix_works_and_keeps_the_value_unless_it_says_otherwise() -> Result<()> {
+    every_hint_works(BACKENDS[0])
+}
+
+#[test]
+fn every_hint_about_sops_nix_works_and_keeps_the_value_unless_it_says_otherwise() -> Result<()> {
+    every_hint_works(BACKENDS[1])
+}
+
+#[test]
+fn every_hint_about_a_yaml_file_works_and_keeps_the_value_unless_it_says_otherwise() -> Result<()> {
+    every_hint_works(BACKENDS[2])
 }
 
 #[test]

@@ -283,8 +283,11 @@ fn one_that_can_be_told_no_more_afterwards_is_a_failure() -> Result<()> {
     add_admin(&mut fleet, "second")?;
     // It is stale for another reason as well, and so looked at again at the end.
     fleet.of("web1")["artifacts"]["a000"]["validation"] = json!("other");
-    let link = fleet.path().join("secrets/per-machine/web1/a000/link");
-    let ran = rekey_and_meanwhile(&fleet, "per-machine/web1/a000", |_| Ok(symlink("nowhere", &link)?))?.ends(1);
+    let link = fleet.path().join("secrets/per-machine/web1/a000/one.age");
+    let ran = rekey_and_meanwhile(&fleet, "per-machine/web1/a000", |_| {
+        fs::remove_file(&link)?;
+        Ok(symlink("nowhere", &link)?)
+    })?.ends(1);
     assert_eq!(ran.state("per-machine/web1/a000"), "error");
     assert_eq!(ran.json()["errors"][0]["subject"], "per-machine/web1/a000", "{ran}");
     Ok(())

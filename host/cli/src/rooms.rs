@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_backend::{Component, Grants, Place, Worker};
-use artifacts_flow::{Audit, Declared, Orphan, Registry, Rooms, Survey};
+use artifacts_flow::{Audit, Declared, Orphan, Orphans, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
@@ -311,7 +311,7 @@ impl Run {
 
     /// Adds to the rows of what is absent or stale what to do about it.
     pub fn add_hints(&self, rooms: &mut Rooms<'_>, survey: &Survey, report: &mut Report) {
-        let orphans = self.orphans(rooms);
+        let orphans = self.former(rooms);
         let declared = Declared { instances: &self.instances, ordered: &self.ordered, orphans: &orphans };
         let open = |row: &&Row| row.done.is_none() && matches!(row.state, State::Absent | State::Stale(_));
         let names: BTreeSet<String> = report.instances.iter().filter(open).map(|row| row.name.clone()).collect();
@@ -325,9 +325,15 @@ impl Run {
     }
 
     /// Entries that no declaration owns. Where it cannot be told what is declared or stored, there are none.
-    pub fn orphans(&self, rooms: &Rooms<'_>) -> Vec<Orphan> {
+    pub fn orphans(&self, rooms: &Rooms<'_>) -> Orphans {
         let orphans = self.owners().and_then(|owners| artifacts_flow::orphans(rooms, &owners, &self.instances));
-        orphans.map(|orphans| orphans.found).unwrap_or_default()
+        orphans.unwrap_or_default()
+    }
+
+    /// The same, with those in storages that no backend has: any of them may have the value of a renamed instance.
+    pub fn former(&self, rooms: &Rooms<'_>) -> Vec<Orphan> {
+        let orphans = self.orphans(rooms);
+        orphans.found.into_iter().chain(orphans.strange).collect()
     }
 
     /// Notes in the rows of what was written what went to the trash with the old entry.

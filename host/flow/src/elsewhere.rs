@@ -62,8 +62,12 @@ impl Storages {
 
 impl Known {
     fn entry(&self, expected: &str, instance: &Instance) -> Option<(Elsewhere, Option<Receipt>)> {
-        let place =
-            |backend| Elsewhere { storage: self.storage.path().to_owned(), backend, expected: expected.to_owned() };
+        let place = |backend| Elsewhere {
+            storage: self.storage.path().to_owned(),
+            backend,
+            declared: self.declared,
+            expected: expected.to_owned(),
+        };
         match self.storage.read(&instance.name) {
             Ok(None) => None,
             Ok(Some(slice)) => {

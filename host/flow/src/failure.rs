@@ -65,7 +65,7 @@ pub fn of_another(instance: &Instance, stored: &Name, declared: &Name) -> Failur
 
 /// An entry in another storage than that of the declared backend.
 pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
-    let Elsewhere { storage, backend, expected } = place;
+    let Elsewhere { storage, backend, expected, .. } = place;
     let declared = instance.backend.as_ref().map(Name::as_str).unwrap_or_default();
     let by = backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
     let message = format!("it is stored in `{storage}`{by}, and `{declared}` stores it in `{expected}`");

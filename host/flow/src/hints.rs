@@ -158,7 +158,9 @@ impl About<'_> {
         }
         // What this program never stored is in no commit that is known to be good.
         let mut hints = Vec::new();
-        if in_git && self.found.receipt.is_some() {
+        if self.found.receipt.is_some() && !in_git {
+            hints.push(Hint::text(Effect::Undoes, "take it from the last good commit or a backup"));
+        } else if self.found.receipt.is_some() {
             hints.push(Hint::command(Effect::Undoes, ["git", "restore", "--source", "COMMIT", "--", &place]));
         }
         if (self.found.receipt.is_some() || kinds.contains(&ReasonKind::Format))
@@ -206,8 +208,9 @@ impl About<'_> {
             .collect();
         let mut hints = Vec::new();
         // A file that was renamed: what is stored under the old name would go.
-        if let (Some(old), Some(_)) = (undeclared.first(), unstored.first()) {
-            hints.push(Hint::text(Effect::Keeps, format!("declare `{old}` again, under which a value is stored")));
+        if let (Some(old), Some(new)) = (undeclared.first(), unstored.first()) {
+            let how = if old == new { "as a secret again" } else { "again, under which a value is stored" };
+            hints.push(Hint::text(Effect::Keeps, format!("declare `{old}` {how}")));
         } else if !undeclared.is_empty() && self.rekeyable() {
             hints.push(self.artifacts(Effect::Keeps, &["rekey", &self.name]));
         }

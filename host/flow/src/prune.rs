@@ -31,6 +31,8 @@ pub struct Orphan {
 pub struct Orphans {
     /// What nobody owns, by storage and name.
     pub found: Vec<Orphan>,
+    /// What nobody owns in a storage that no backend has: a copy perhaps, which is left alone.
+    pub strange: Vec<Orphan>,
     /// What a target may own that did not evaluate.
     pub kept: Vec<InstanceName>,
     /// What is no slice at all, and why; it is left alone.
@@ -65,9 +67,10 @@ pub fn orphans(
         // What only looks like a storage has entries only where receipts say so.
         for name in listing.slices.into_iter().filter(|name| declared || has_receipt(storage, name)) {
             match owners.of(&name) {
-                Some(Owner::Declared) if !is_second(rooms, storage, instances.get(&name)) => {}
+                Some(Owner::Declared) if !declared || !is_second(rooms, storage, instances.get(&name)) => {}
                 Some(Owner::Unknown(_)) => orphans.kept.push(name),
-                Some(Owner::Declared) | None => orphans.found.push(orphan(storage, name)),
+                Some(Owner::Declared) | None if declared => orphans.found.push(orphan(storage, name)),
+                Some(Owner::Declared) | None => orphans.strange.push(orphan(storage, name)),
             }
         }
     }

@@ -32,10 +32,17 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
         State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
         State::Stale(reasons) => match &found.elsewhere {
             Some(place) => Some(failure::elsewhere(instance, place)),
-            None => failure::stale(instance, reasons),
+            None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
         },
         State::Absent | State::Present => None,
     }
+}
+
+/// Another backend's files cannot be kept beside one that is set.
+fn of_another(instance: &Instance, found: &Found) -> Option<Failure> {
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name)?;
+    let declared = instance.backend.as_ref().filter(|declared| *declared != stored)?;
+    (instance.secret_files().count() > 1).then(|| failure::of_another(instance, stored, declared))
 }
 
 /// What becomes of an instance's other files when one is set.

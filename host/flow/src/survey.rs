@@ -249,7 +249,8 @@ fn generations(
 /// What to do about an instance that has two entries.
 fn two_entries(look: &Look<'_>, others: &[Elsewhere]) -> Option<String> {
     let name = failure::word(&look.instance.name);
-    let others: Vec<String> = others.iter().map(|one| format!("`{}`", one.storage)).collect();
+    let others = others.iter().filter(|one| one.declared);
+    let others: Vec<String> = others.map(|one| format!("`{}`", one.storage)).collect();
     let others = others.join(" and ");
     look.facts.as_ref()?;
     let storage = &look.storage;

@@ -7,21 +7,25 @@ pub struct Elsewhere {
     pub storage: String,
     /// The backend that stored it, if its receipt tells.
     pub backend: Option<String>,
+    /// Whether a declared backend, or one without any declaration, has that storage.
+    pub declared: bool,
     /// The storage of the declared backend, where it is expected.
     pub expected: String,
 }
 
 impl State {
     /// The state of an instance that has entries in other storages besides: what is stored anywhere is not absent, and of two
-    /// entries no one can tell which has the value. `storage` is where its backend stores it.
+    /// entries no one can tell which has the value. `storage` is where its backend stores it. Besides an entry there, a copy in a
+    /// storage that no backend has is no matter.
     #[must_use]
     pub fn with_entries(self, storage: &str, elsewhere: &[Elsewhere]) -> Self {
+        let counts = |one: &&Elsewhere| one.declared || self == Self::Absent;
+        let elsewhere: Vec<Elsewhere> = elsewhere.iter().filter(counts).cloned().collect();
         let places = |own: Option<&str>| {
-            let all: Vec<String> =
-                own.into_iter().chain(elsewhere.iter().map(|one| one.storage.as_str())).map(quoted).collect();
-            all.join(" and ")
+            let others = elsewhere.iter().map(|one| one.storage.as_str());
+            own.into_iter().chain(others).map(quoted).collect::<Vec<_>>().join(" and ")
         };
-        match (self, elsewhere) {
+        match (self, elsewhere.as_slice()) {
             (state, []) | (state @ (Self::OnTarget | Self::Blocked | Self::Error(_)), _) => state,
             (Self::Absent, [one]) => {
                 let by = one.backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
@@ -51,7 +55,12 @@ mod tests {
     use super::*;
 
     fn other(storage: &str) -> Elsewhere {
-        Elsewhere { storage: storage.to_owned(), backend: Some("agenix".to_owned()), expected: "vault".to_owned() }
+        Elsewhere {
+            storage: storage.to_owned(),
+            backend: Some("agenix".to_owned()),
+            declared: true,
+            expected: "vault".to_owned(),
+        }
     }
 
     #[test]
@@ -61,6 +70,13 @@ mod tests {
         assert_eq!(reasons.len(), 1);
         assert_eq!(reasons[0].kind, ReasonKind::Backend);
         assert!(reasons[0].message.contains("`secrets` by agenix") && reasons[0].message.contains("`vault`"));
+    }
+
+    #[test]
+    fn a_copy_in_no_ones_storage_is_no_second_entry() {
+        let copy = || Elsewhere { declared: false, ..other("backup") };
+        assert_eq!(State::Present.with_entries("vault", &[copy()]), State::Present);
+        assert_eq!(State::Absent.with_entries("vault", &[copy()]).as_str(), "stale", "but it may be all that there is");
     }
 
     #[test]

@@ -52,14 +52,14 @@ impl Options {
         let status = output.report(&report);
         if !output.json() {
             output.painted(&report.orphans());
-            report.hints().iter().chain(report.orphan_hint().iter()).for_each(|hint| output.note(hint));
+            report.hints().iter().chain(report.orphan_hint().iter()).for_each(|hint| output.hint(hint));
         }
         Ok(status)
     }
 
     /// Entries that no declaration owns are work left.
     fn add_orphans(run: &Run, rooms: &Rooms<'_>, selectors: &[Selector], report: &mut Report) {
-        let orphans = run.orphans(rooms);
+        let orphans = run.orphans(rooms).found;
         let meant = |orphan: &&Orphan| selectors.is_empty() || selectors.iter().any(|s| s.matches(&orphan.name));
         // A second entry of what is declared is told of as an error.
         let unowned = orphans.iter().filter(|orphan| !run.instances.contains_key(&orphan.name));

@@ -86,7 +86,7 @@ impl Options {
         let status = output.report(&report);
         if self.stale && !output.json() {
             // What is stale for another reason keeps its value, by another command.
-            report.hints().iter().for_each(|hint| output.note(hint));
+            report.hints().iter().for_each(|hint| output.hint(hint));
         }
         Ok(status)
     }

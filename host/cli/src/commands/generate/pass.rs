@@ -239,7 +239,7 @@ impl Pass<'_> {
         if options.yes || new.is_empty() {
             return Ok(());
         }
-        let orphans = run.orphans(rooms);
+        let orphans = run.former(rooms);
         let twin = |instance: &Instance| orphans.iter().find(|orphan| orphan.is_twin(instance));
         let twins: BTreeMap<InstanceName, String> = run
             .instances(&new)
