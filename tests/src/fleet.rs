@@ -147,6 +147,11 @@ impl Fleet {
         self.home.path().join("state/artifacts/audit.jsonl")
     }
 
+    /// The head of that.
+    pub fn audit_head(&self) -> PathBuf {
+        self.home.path().join("state/artifacts/audit.jsonl.head")
+    }
+
     /// The folder that remembers what was accepted.
     pub fn accepted(&self) -> PathBuf {
         self.home.path().join("state/artifacts/accepted")
@@ -282,7 +287,7 @@ impl Fleet {
         age::decrypt(&self.key_file(key), &self.path().join(file))
     }
 
-    /// Every stored file below the storage by path, without the lock and the trash.
+    /// Every stored file below the storage by path, without the lock, the trash and git's attributes.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -313,7 +318,7 @@ pub fn through(mut outer: Command, command: &Command) -> Command {
     outer
 }
 
-/// Every stored file below the storage of a checkout, by path in it, without the lock and the trash.
+/// Every stored file below the storage of a checkout, by path in it, without the lock, the trash and git's attributes.
 ///
 /// # Errors
 /// When one cannot be read.
@@ -328,7 +333,7 @@ fn collect(top: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) -> 
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {
         let path = entry?.path();
-        if path.file_name() == Some(OsStr::new(".artifacts")) {
+        if [".artifacts", ".gitattributes"].iter().any(|own| path == top.join(own)) {
             continue;
         }
         if path.is_dir() && !path.is_symlink() {

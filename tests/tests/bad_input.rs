@@ -169,7 +169,7 @@ fn a_key_that_is_none_or_the_wrong_one_opens_nothing_and_loses_nothing() -> Resu
     let admin = fleet.key_file("admin");
     fleet.run(["-i", admin.to_str().unwrap(), "--accept-readers", "rekey"])?.ends(0);
     let ran = fleet.run(["-i", locked.to_str().unwrap(), "rekey", "--all"])?.ends(1);
-    ran.says("for want of a passphrase").says("0 opened, 0 written");
+    ran.says("no passphrase was given").says("0 opened, 0 written");
     // The wrong passphrase as often as it may be given.
     let before = fleet.stored()?;
     let mut desk = Desk::start(&fleet.command(["-i", locked.to_str().unwrap(), "rekey", "--all"])?)?;

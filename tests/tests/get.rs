@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use artifacts_tests::fleet::{Fleet, guest};
+use artifacts_tests::fleet::{Fleet, Ran, guest, in_session};
 use artifacts_tests::script;
 use artifacts_tests::sops::decrypted;
 use serde_json::{Value, json};
@@ -100,8 +100,12 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
     let stranger = stranger.to_str().unwrap();
     for artifact in ["a", "s"] {
         let get = |more: &[&str]| fleet.run([more, &["get", artifact, "secret"]].concat());
-        get(&[])?.ends(1).says("there is no private key to open it with").says("-i").never_says("the secret");
-        get(&["-i", stranger])?.ends(1).says("no identity opens it").never_says("the secret");
+        let usual = fleet.home().join(".ssh/id_ed25519").display().to_string();
+        let nothing =
+            get(&[])?.ends(1).says("there is no private key to open it with").says("-i").never_says("the secret");
+        nothing.says("searched: ").says(&usual).says("sops/age/keys.txt").says("recipients by its receipt: age1");
+        let other = get(&["-i", stranger])?.ends(1).says("no identity opens it").never_says("the secret");
+        other.says(&format!("tried: {stranger}")).says("recipients by its receipt: age1");
         get(&["-i", "not/there"])?.ends(1).says("not/there: the private key cannot be read");
         get(&["-i", "/dev/null"])?.ends(1).says("/dev/null holds no identity");
     }
@@ -121,6 +125,36 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
 }
 
 #[test]
+fn a_key_that_nobody_needed_is_not_mentioned() -> Result<()> {
+    let fleet = fleet(&[])?;
+    fleet.run(["generate"])?.ends(0);
+    let (ssh, sops) = (fleet.home().join(".ssh"), fleet.home().join(".config/sops/age"));
+    fs::create_dir_all(&ssh)?;
+    fs::create_dir_all(&sops)?;
+    let ecdsa = ssh.join("id_rsa");
+    assert!(Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&ecdsa).status()?.success());
+    let plugin = bech32::encode_upper::<bech32::Bech32>(bech32::Hrp::parse("age-plugin-yubikey-")?, b"id")?;
+    let good = fs::read_to_string(fleet.key_file("web1"))?;
+    let keys = sops.join("keys.txt");
+    fs::write(&keys, format!("{plugin}\n{good}\nwhat is this\n"))?;
+    let get = || -> Result<Ran> {
+        let mut command = fleet.command(["get", "a", "secret"])?;
+        Ok(in_session(command.env_remove("ARTIFACTS_IDENTITY").env_remove("XDG_CONFIG_HOME")).output()?.into())
+    };
+    let ran = get()?.ends(0).says("the secret");
+    assert_eq!(ran.stderr, "", "{ran}");
+    // Where nothing opens it, each of them is.
+    fleet.new_key("stranger")?;
+    let other = fs::read_to_string(fleet.key_file("stranger"))?;
+    fs::write(&keys, format!("{plugin}\n{other}\nwhat is this\n"))?;
+    let ran = get()?.ends(1).says("no identity opens it").says(&format!("tried: {}", keys.display()));
+    let ran = ran.says(&format!("{} is an ssh key of a kind that age cannot use", ecdsa.display()));
+    let ran = ran.says("needs the age plugin `yubikey`, which is not allowed").says("`--age-plugin yubikey`");
+    ran.says("is no age identity").never_says("what is this").never_says(": : ");
+    Ok(())
+}
+
+#[test]
 fn what_was_opened_and_with_what_is_on_record() -> Result<()> {
     let fleet = fleet(&[])?;
     fleet.run(["generate"])?.ends(0);
@@ -130,26 +164,26 @@ fn what_was_opened_and_with_what_is_on_record() -> Result<()> {
         fleet.run(["get", artifact, "secret"])?.ends(1);
     }
     let records = fleet.run(["audit", "--json", "--all"])?.json();
-    let records: Vec<&Value> =
-        records["records"].as_array().unwrap().iter().filter(|r| r["host"]["operation"] == "retrieve").collect();
+    let records: Vec<&Value> = records["records"].as_array().unwrap().iter().filter(|r| r["kind"] == "ended").collect();
+    let records: Vec<&Value> = records.into_iter().filter(|r| r["observed"]["operation"] == "retrieve").collect();
     assert_eq!(records.len(), 4);
     for (record, stored) in records.iter().zip([Some("secret.age"), Some("secret.age"), None, None]) {
-        let opening = &record["host"]["openings"][0];
+        let opening = &record["observed"]["decryptions"][0];
         assert_eq!(opening["file"].as_str(), stored);
-        let artifact = record["host"]["instances"][0].as_str().unwrap();
+        let artifact = record["observed"]["instances"][0].as_str().unwrap();
         let receipt = fs::read_to_string(fleet.path().join("secrets").join(artifact).join("receipt.json"))?;
         let receipt: Value = serde_json::from_str(&receipt)?;
         assert!(receipt["sealed"].as_array().unwrap().contains(&opening["header"]), "{record}");
     }
-    let told = |at: usize, what: &str| records[at]["host"]["openings"][0][what].as_str().map(str::to_owned);
+    let told = |at: usize, what: &str| records[at]["observed"]["decryptions"][0][what].as_str().map(str::to_owned);
     assert_eq!((told(0, "identity").as_deref(), told(0, "error")), (Some("age"), None));
     assert_eq!((told(1, "identity"), told(1, "error").as_deref()), (None, Some("no-identity")));
     assert_eq!(
-        (&records[0]["host"]["saw_plaintext"], &records[2]["host"]["saw_plaintext"]),
+        (&records[0]["observed"]["accessedPlaintext"], &records[2]["observed"]["accessedPlaintext"]),
         (&json!(false), &json!(true))
     );
     assert!(!fs::read_to_string(fleet.audit_log())?.contains("the secret"));
-    fleet.run(["audit"])?.ends(0).says("opened age 1").says("unopened no-identity 1").says("refused nothing");
+    fleet.run(["audit"])?.ends(0).says("decrypted 1 file (age 1); not decrypted: no-identity 1").says("denied nothing");
     Ok(())
 }
 
@@ -162,7 +196,7 @@ fn a_key_that_does_not_fit_is_no_refusal_even_of_what_was_given_a_plaintext() ->
     for key in [fleet.key_file("web1"), key] {
         fleet.run(["-i", key.to_str().unwrap(), "get", "s", "secret"])?.ends(0);
     }
-    fleet.run(["audit"])?.ends(0).says("unopened no-identity").says("refused nothing");
+    fleet.run(["audit"])?.ends(0).says("not decrypted: no-identity").says("denied nothing");
     Ok(())
 }
 
@@ -217,12 +251,12 @@ fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/both/sum.age")?, [SECRET, SECRET].concat());
     let (shown, out) = at_terminal(&fleet, &["-i", key, "get", "s", "secret"], &["wrong", "correct horse"])?;
     assert_eq!(out, SECRET, "{shown}");
-    assert!(shown.contains("That was another one."), "{shown}");
+    assert!(shown.contains("Wrong passphrase, try again. Passphrase of"), "{shown}");
     // Nobody is there, or is to be asked.
-    let words = format!("not tried for want of a passphrase: {key}");
+    let words = format!("{key}: no passphrase was given");
     fleet.run(["-i", key, "get", "s", "secret"])?.ends(1).says(&words);
     let (shown, out) = at_terminal(&fleet, &["--no-input", "-i", key, "get", "s", "secret"], &[])?;
-    assert!(shown.contains("for want") && !shown.contains("Passphrase of") && out.is_empty(), "{shown}");
+    assert!(shown.contains("no passphrase was given") && !shown.contains("Passphrase of") && out.is_empty(), "{shown}");
     Ok(())
 }
 
@@ -302,7 +336,7 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
         b"a secret\na empty\nb secret\nb empty\n"
     );
     assert!(!fs::read_to_string(folder.path().join("environment"))?.contains("A_TOKEN"));
-    fleet.run(["audit"])?.ends(0).says("opened plugin tester 4");
+    fleet.run(["audit"])?.ends(0).says("decrypted 4 files (plugin tester 4)");
     let got = with_plugin(&["-i", card, "--age-plugin", "tester", "get", "a", "secret"])?;
     assert_eq!((got.stdout.as_slice(), touches()), (&b"a secret\n"[..], 2));
     Ok(())
@@ -382,6 +416,6 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     // And without a receipt nothing is.
     fs::remove_file(slice.join("receipt.json"))?;
     fleet.run(get)?.ends(1).says("it has no receipt.json");
-    fleet.run(["audit", "a2"])?.ends(0).says("refused age.open");
+    fleet.run(["audit", "a2"])?.ends(0).says("denied age.open");
     Ok(())
 }

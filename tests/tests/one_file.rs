@@ -286,6 +286,71 @@ fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
     Ok(())
 }
 
+/// Editors that leave something else than a file that was written, the first time at least, and what is said of it.
+const CLUMSY: [(&str, &str); 8] = [
+    ("printf ' and more' >> \"$1\"; ln \"$1\" \"$1~\"", "found 2 links"),
+    ("cp \"$1\" ~/x; printf ' and more' >> ~/x; ln -sf ~/x \"$1\"", "found a symbolic link"),
+    ("printf ' and more' >> \"$1\"; mv \"$1\" \"$1.bak\"; ln -s \"$1.bak\" \"$1\"", "found a symbolic link"),
+    ("rm \"$1\"", "found nothing"),
+    ("rm \"$1\"; mkdir \"$1\"; touch \"$1/x\"", "found a folder"),
+    ("rm \"$1\"; mkfifo \"$1\"", "found a named pipe"),
+    ("head -c 17000000 /dev/zero | tr '\\0' x > \"$1\"", "expected at most"),
+    ("printf ' and more' >> \"$1\"; exit 3", "the editor ended with exit status: 3"),
+];
+
+#[test]
+fn whatever_an_editor_leaves_may_be_edited_again() -> Result<()> {
+    for (clumsy, said) in CLUMSY {
+        let fleet = made()?;
+        let editor = fleet.path().join("editor");
+        let again = fleet.path().join("again");
+        // The second time it says what it found, and writes as one should.
+        let well = "head -c 40 \"$1\" > ~/found; printf 'edited' > \"$1\"";
+        let script =
+            format!("if [ -e '{again}' ]; then {well}; else : > '{again}'; {clumsy}; fi", again = again.display());
+        script::write(&editor, format!("#!/bin/bash\n{script}\n"))?;
+        let key = fleet.key_file("admin");
+        let command = || -> Result<Command> {
+            let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+            command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display()));
+            Ok(command)
+        };
+        let ran: Ran = in_session(&command()?).output()?.into();
+        ran.ends(1).says(said).says("what was typed is lost, and nothing was changed");
+        assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
+        fs::remove_file(&again)?;
+        let mut desk = Desk::start(&command()?)?;
+        desk.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
+        assert_eq!(desk.ends()?.0, Some(1));
+        fs::remove_file(&again)?;
+        let mut desk = Desk::start(&command()?)?;
+        desk.sees("Edit again? [y/N]")?.types("y\n")?;
+        let (status, shown) = desk.ends()?;
+        assert_eq!(status, Some(0), "{clumsy}: {shown}");
+        assert_eq!(fleet.decrypt("web1", ONE)?, b"edited", "{clumsy}");
+        let found = fs::read_to_string(fleet.home().join("found"))?;
+        let expected = match said {
+            "expected at most" => "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            _ if clumsy.contains("more") => "first of one and more",
+            _ => "first of one",
+        };
+        assert_eq!(found, expected, "{clumsy}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_editor_that_fails_with_nothing_typed_has_failed() -> Result<()> {
+    let fleet = made()?;
+    let key = fleet.key_file("admin");
+    let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+    command.env_remove("VISUAL").env("EDITOR", "exit 3; :");
+    let (status, shown) = Desk::start(&command)?.ends()?;
+    assert!(status == Some(1) && !shown.contains("Edit again"), "{shown}");
+    assert!(shown.contains("exit status: 3") && !shown.contains("what was typed is lost"), "{shown}");
+    Ok(())
+}
+
 #[test]
 fn what_was_never_stored_is_named_with_the_way_to_store_it() -> Result<()> {
     let mut fleet = made()?;
@@ -382,6 +447,7 @@ fn an_editor_that_ends_well_after_ctrl_c_at_the_terminal_has_its_words_kept() ->
     command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display()));
     let mut desk = Desk::start(&command)?;
     desk.sees("ready")?.types("\u{3}")?.sees("the editor ended with exit status: 130")?;
+    desk.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
     assert_eq!(desk.ends()?.0, Some(1));
     assert_eq!(fleet.stored()?, before);
     Ok(())

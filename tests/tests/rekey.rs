@@ -49,7 +49,7 @@ fn rekey(fleet: &Fleet, more: &[&str]) -> Result<artifacts_tests::fleet::Ran> {
 fn opened_by_instance(fleet: &Fleet) -> Result<BTreeMap<String, u64>> {
     let mut opened = BTreeMap::new();
     for line in fs::read_to_string(fleet.audit_log())?.lines() {
-        let host = serde_json::from_str::<Value>(line)?["host"].take();
+        let host = serde_json::from_str::<Value>(line)?["observed"].take();
         let calls = host["calls"].as_array().into_iter().flatten().filter(|call| call["call"] == "age.open");
         for call in calls {
             let name = host["instances"][0].as_str().unwrap().to_owned();
@@ -63,8 +63,8 @@ fn opened_by_instance(fleet: &Fleet) -> Result<BTreeMap<String, u64>> {
 fn looked_at_last(fleet: &Fleet) -> Result<usize> {
     let record = fs::read_to_string(fleet.audit_log())?;
     let last: Value = serde_json::from_str(record.lines().last().unwrap())?;
-    assert_eq!(last["host"]["operation"], "check", "{last}");
-    Ok(last["host"]["instances"].as_array().unwrap().len())
+    assert_eq!(last["observed"]["operation"], "check", "{last}");
+    Ok(last["observed"]["instances"].as_array().unwrap().len())
 }
 
 /// Gives everything another reader, which makes it stale.
@@ -287,7 +287,8 @@ fn one_that_can_be_told_no_more_afterwards_is_a_failure() -> Result<()> {
     let ran = rekey_and_meanwhile(&fleet, "per-machine/web1/a000", |_| {
         fs::remove_file(&link)?;
         Ok(symlink("nowhere", &link)?)
-    })?.ends(1);
+    })?
+    .ends(1);
     assert_eq!(ran.state("per-machine/web1/a000"), "error");
     assert_eq!(ran.json()["errors"][0]["subject"], "per-machine/web1/a000", "{ran}");
     Ok(())

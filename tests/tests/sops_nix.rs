@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Result, ensure};
 use artifacts_tests::fleet::{Fleet, guest};
@@ -156,6 +156,69 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     assert_eq!(fleet.run(["-i", key.to_str().unwrap(), "get", "a", "secret"])?.ends(0).stdout, "by hand");
     let none = one("agenix")?;
     assert_eq!(none.run(["sops-config"])?.ends(0).stdout, "creation_rules: []\n");
+    Ok(())
+}
+
+/// A machine with `pin` and `t` in one YAML file, whose pin is a number since somebody edited it.
+fn with_a_number() -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", "#!/bin/bash\nprintf 0123 > \"$out/pin\"\nprintf x > \"$out/t\"\n")?;
+    let artifact = json!({"backend": "sops-nix", "files": {"pin": {}, "t": {}}, "generator": generator});
+    let mut fleet = machine(fleet, &json!({"a": artifact}))?;
+    fleet.of("web1")["config"]["sops-nix"]["format"] = json!("yaml");
+    fleet.run(["generate"])?.ends(0);
+    fleet.generator("editor", "#!/bin/sh\nsed -i 's/^pin: .*/pin: 0123/' \"$1\"\n")?;
+    let output = sops(&fleet, "web1", &["edit", "secrets/per-machine/web1/a/secrets.sops.yaml"])?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(fleet)
+}
+
+#[test]
+fn a_number_is_neither_present_nor_adopted_nor_read_nor_written_again() -> Result<()> {
+    let fleet = with_a_number()?;
+    let before = fleet.stored()?;
+    let what = "`secrets.sops.yaml`: the value of `pin` is a number; put it in quotes";
+    let key = fleet.key_file("web1").display().to_string();
+    fleet.run(["status"])?.ends(3).says(what);
+    fleet.run(["adopt"])?.ends(1).says(what);
+    fleet.run(["-i", &key, "get", "a", "pin"])?.ends(1).never_says("83");
+    fleet.run(["-i", &key, "rekey", "--all", "--accept-readers"])?.ends(1);
+    let mut set = artifacts_tests::fleet::in_session(&fleet.command(["-i", &key, "set", "a", "t"])?);
+    ensure!(!set.stdin(Stdio::from(fs::File::open(fleet.path().join("make"))?)).output()?.status.success());
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn a_recipient_that_is_no_age_key_is_shown_and_removed_only_with_consent() -> Result<()> {
+    let mut fleet = one("sops-nix")?;
+    fleet.of("web1")["artifacts"]["a"]["files"] = json!({"secret": {}});
+    fleet.of("web1")["artifacts"]["a"]["generator"] =
+        fleet.generator("one", "#!/bin/bash\nprintf x > \"$out/secret\"\n")?;
+    fleet.run(["generate"])?.ends(0);
+    let file = fleet.path().join("secrets/per-machine/web1/a/secret.sops");
+    let mut json: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    json["sops"]["pgp"] = json!([{"created_at": "2024-01-01T00:00:00Z", "enc": "x", "fp": "85D77543B3D624B6"}]);
+    fs::write(&file, json.to_string())?;
+    let has_pgp = || Ok::<_, anyhow::Error>(fs::read_to_string(&file)?.contains("85D77543B3D624B6"));
+    let what = "`secret.sops` is also encrypted to the pgp recipient 85D77543B3D624B6";
+    fleet.run(["status"])?.ends(3).says(what);
+    fleet.run(["adopt", "a"])?.ends(3).says(&format!("{what}, which encrypting it again removes"));
+    let adopted = fleet.run(["--json", "status"])?.ends(3);
+    adopted.says(what);
+    let key = fleet.key_file("web1").display().to_string();
+    fleet.run(["rekey", "--dry-run"])?.ends(3).says(what);
+    for command in
+        [&["rekey"][..], &["rekey", "--all"], &["generate", "--stale"], &["generate", "--regenerate", "--yes"]]
+    {
+        fleet.run([&["-i", &key, "--no-input"], command].concat())?.ends(1).says(what).says("--accept-readers");
+        assert!(has_pgp()?, "{command:?}");
+    }
+    let rekeyed = fleet.run(["-i", &key, "rekey", "--accept-readers"])?.ends(0);
+    rekeyed.says(what);
+    assert!(!has_pgp()?);
+    assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?, b"x");
+    fleet.run(["status"])?.ends(0);
     Ok(())
 }
 

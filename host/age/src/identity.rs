@@ -9,6 +9,7 @@ use sha2::{Digest, Sha512};
 use ssh_key::{Algorithm, LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
+use crate::pkcs8::{self, Converted};
 use crate::plugin::{self, PluginIdentity};
 
 /// What opens files without asking anybody.
@@ -60,6 +61,14 @@ pub enum IdentityError {
         /// The file.
         name: String,
     },
+    /// The system does not let it be read.
+    #[error("cannot read {name}: {why}")]
+    Unreadable {
+        /// The file.
+        name: String,
+        /// What the system says.
+        why: String,
+    },
     /// An identity of a plugin that may not be run.
     #[error("{name} needs the age plugin `{plugin}`, which is not allowed")]
     Plugin {
@@ -72,66 +81,173 @@ pub enum IdentityError {
 
 impl IdentityError {
     /// What a person can do about it.
-    pub fn help(&self) -> &'static str {
+    pub fn help(&self) -> String {
         match self {
-            Self::None { .. } => "name a file like ~/.ssh/id_ed25519, or one that age-keygen made",
-            Self::Public { .. } => "name the file without .pub",
-            Self::Kind { .. } => "use an ssh-ed25519, ssh-rsa or age key",
-            Self::Plugin { .. } => "allow the plugin by its name if you trust the program",
+            Self::None { .. } => "name a file like ~/.ssh/id_ed25519, or one that age-keygen made".to_owned(),
+            Self::Public { .. } => "name the file without .pub".to_owned(),
+            Self::Kind { .. } => "use an ssh-ed25519, ssh-rsa or age key".to_owned(),
+            Self::Plugin { plugin, .. } => format!("if you trust the program, pass `--age-plugin {plugin}`"),
+            Self::Unreadable { .. } => "check the file's permissions, or pass another one with -i".to_owned(),
         }
     }
 }
 
 /// What a file of identities holds.
-pub(crate) enum Found {
+#[derive(Default)]
+pub(crate) struct Found {
     /// Usable at once.
-    Keys { keys: Vec<Key>, plugins: Vec<PluginIdentity> },
-    /// An ssh key under a passphrase.
-    LockedSsh(Box<PrivateKey>),
+    pub keys: Vec<Key>,
+    pub plugins: Vec<PluginIdentity>,
+    /// SSH keys under a passphrase.
+    pub locked_ssh: Vec<PrivateKey>,
     /// An age file under a passphrase, with identities inside.
-    LockedFile(Secret),
+    pub locked_file: Option<Secret>,
+    /// Why other parts of the file cannot be used. They affect nothing but themselves.
+    pub unusable: Vec<IdentityError>,
 }
 
-/// Reads a file of identities; `name` is for messages.
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.plugins.is_empty() && self.locked_ssh.is_empty() && self.locked_file.is_none()
+    }
+}
+
+/// Reads a file of identities; `name` is for messages. As for age and ssh-keygen, line endings, blank lines, blanks at the ends of
+/// lines, comments and a byte-order mark make no difference.
+///
+/// # Errors
+/// When no part of it is an identity.
 pub(crate) fn read(name: &str, content: &Secret) -> Result<Found, IdentityError> {
-    let none = |why: &str| IdentityError::None { name: name.to_owned(), why: why.to_owned() };
     let bytes = content.expose();
-    if bytes.starts_with(b"age-encryption.org/") || bytes.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") {
-        return Ok(Found::LockedFile(content.clone()));
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.starts_with(b"age-encryption.org/") {
+        return Ok(Found { locked_file: Some(Secret::new(bytes.to_vec())), ..Found::default() });
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| none("it is no text"))?;
-    if text.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        return match PrivateKey::from_openssh(text) {
-            Ok(key) => ssh(name, key),
-            Err(ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. }) => {
-                Err(IdentityError::Kind { name: name.to_owned() })
-            }
-            Err(error) => Err(none(&error.to_string())),
+    // A comment may be in any encoding; a line that has to be read is ASCII.
+    let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
+    let mut found = Found::default();
+    let mut lines = text.lines().map(str::trim).enumerate();
+    while let Some((number, line)) = lines.next() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some(label) = block(line, "BEGIN") else {
+            found.line(name, number + 1, line);
+            continue;
         };
+        let mut pem = Zeroizing::new(format!("{line}\n"));
+        for (_, line) in lines.by_ref() {
+            pem.push_str(line);
+            pem.push('\n');
+            if block(line, "END").is_some() {
+                break;
+            }
+        }
+        found.block(name, label, &pem);
     }
-    if text.starts_with("-----BEGIN RSA PRIVATE KEY-----") {
-        return old_rsa(text).map(only).map_err(none);
+    if found.is_empty() {
+        let empty = || IdentityError::None { name: name.to_owned(), why: "it is empty".to_owned() };
+        return Err(found.unusable.into_iter().next().unwrap_or_else(empty));
     }
-    if text.starts_with("ssh-") || text.starts_with("age1") {
-        return Err(IdentityError::Public { name: name.to_owned() });
-    }
-    lines(name, text)
+    Ok(found)
 }
 
-fn only(key: Key) -> Found {
-    Found::Keys { keys: vec![key], plugins: Vec::new() }
+/// `OPENSSH PRIVATE KEY` of `-----BEGIN OPENSSH PRIVATE KEY-----`.
+fn block<'a>(line: &'a str, edge: &str) -> Option<&'a str> {
+    line.strip_prefix("-----")?.strip_suffix("-----")?.strip_prefix(edge)?.strip_prefix(' ')
 }
 
-fn ssh(name: &str, key: PrivateKey) -> Result<Found, IdentityError> {
-    match key.algorithm() {
-        Algorithm::Ed25519 | Algorithm::Rsa { .. } => {}
-        _ => return Err(IdentityError::Kind { name: name.to_owned() }),
+impl Found {
+    fn line(&mut self, name: &str, number: usize, line: &str) {
+        if let Ok(key) = line.parse::<x25519::Identity>() {
+            self.keys.push(Key::new("age", key));
+        } else if let Some(identity) = plugin::parse(line) {
+            self.plugins.push(identity);
+        } else if line.starts_with("ssh-") || line.starts_with("age1") {
+            self.unusable.push(IdentityError::Public { name: name.to_owned() });
+        } else {
+            let why = format!("line {number} is no age identity");
+            self.unusable.push(IdentityError::None { name: name.to_owned(), why });
+        }
     }
-    if key.is_encrypted() {
-        return Ok(Found::LockedSsh(Box::new(key)));
+
+    fn block(&mut self, name: &str, label: &str, pem: &str) {
+        let none = |why: String| IdentityError::None { name: name.to_owned(), why };
+        let result = match label {
+            "OPENSSH PRIVATE KEY" => self.openssh(name, pem),
+            "RSA PRIVATE KEY" => old_rsa(pem).map(|key| self.keys.push(key)).map_err(|why| none(why.to_owned())),
+            "AGE ENCRYPTED FILE" => {
+                self.locked_file = Some(Secret::new(pem.as_bytes().to_vec()));
+                Ok(())
+            }
+            "DSA PRIVATE KEY" | "EC PRIVATE KEY" => Err(IdentityError::Kind { name: name.to_owned() }),
+            "PRIVATE KEY" => self.pkcs8(name, pem),
+            "ENCRYPTED PRIVATE KEY" => {
+                Err(none("it is encrypted in the form PKCS#8; rewrite it with `ssh-keygen -p -f FILE`".to_owned()))
+            }
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(IdentityError::Public { name: name.to_owned() }),
+            other => Err(none(format!("it has a block `{}`, which is no private key", other.escape_debug()))),
+        };
+        self.unusable.extend(result.err());
     }
-    let keys = unlocked(&key).map_err(|why| IdentityError::None { name: name.to_owned(), why })?;
-    Ok(Found::Keys { keys, plugins: Vec::new() })
+
+    fn pkcs8(&mut self, name: &str, pem: &str) -> Result<(), IdentityError> {
+        let none = |why: String| IdentityError::None { name: name.to_owned(), why };
+        let keys = match pkcs8::read(pem) {
+            Some(Converted::Rsa(pem)) => old_rsa(&pem).map(|key| vec![key]).map_err(str::to_owned),
+            Some(Converted::Ed25519(key)) => unlocked(&key),
+            Some(Converted::Other) => return Err(IdentityError::Kind { name: name.to_owned() }),
+            None => Err("it is damaged".to_owned()),
+        };
+        self.keys.extend(keys.map_err(none)?);
+        Ok(())
+    }
+
+    fn openssh(&mut self, name: &str, pem: &str) -> Result<(), IdentityError> {
+        let none = |why: String| IdentityError::None { name: name.to_owned(), why };
+        let kind = || IdentityError::Kind { name: name.to_owned() };
+        let key = PrivateKey::from_openssh(&*wrapped(pem)).map_err(|error| match error {
+            ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => kind(),
+            other => none(other.to_string()),
+        })?;
+        match key.algorithm() {
+            Algorithm::Ed25519 | Algorithm::Rsa { .. } => {}
+            _ => return Err(kind()),
+        }
+        if key.is_encrypted() {
+            self.locked_ssh.push(key);
+        } else {
+            self.keys.extend(unlocked(&key).map_err(none)?);
+        }
+        Ok(())
+    }
+}
+
+/// The same block with lines of one length, which ssh-keygen does not insist on.
+fn wrapped(pem: &str) -> Zeroizing<String> {
+    const COLUMNS: usize = 70;
+    let mut text = Zeroizing::new(String::with_capacity(pem.len() + pem.len() / COLUMNS + 1));
+    let mut column = 0;
+    for line in pem.lines() {
+        if line.starts_with("-----") {
+            if column > 0 {
+                text.push('\n');
+                column = 0;
+            }
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        }
+        for char in line.chars().filter(|char| !char.is_whitespace()) {
+            text.push(char);
+            column += 1;
+            if column == COLUMNS {
+                text.push('\n');
+                column = 0;
+            }
+        }
+    }
+    text
 }
 
 /// What an ssh key opens: what is sealed to it, and, if it is an ed25519 one, what is sealed to the age key that ssh-to-age
@@ -158,30 +274,5 @@ fn old_rsa(text: &str) -> Result<Key, &'static str> {
         Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(Key::new("ssh-rsa", key)),
         Ok(_) => Err("it is encrypted in an old, weak form; rewrite it with `ssh-keygen -p -f FILE`"),
         Err(_) => Err("it is damaged"),
-    }
-}
-
-/// age identities, one a line.
-pub(crate) fn lines(name: &str, text: &str) -> Result<Found, IdentityError> {
-    let none = |why: String| IdentityError::None { name: name.to_owned(), why };
-    let mut keys: Vec<Key> = Vec::new();
-    let mut plugins = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if let Ok(key) = line.parse::<x25519::Identity>() {
-            keys.push(Key::new("age", key));
-        } else if let Some(identity) = plugin::parse(line) {
-            plugins.push(identity);
-        } else {
-            return Err(none(format!("line {} is no age identity", number + 1)));
-        }
-    }
-    if keys.is_empty() && plugins.is_empty() {
-        Err(none("it is empty".to_owned()))
-    } else {
-        Ok(Found::Keys { keys, plugins })
     }
 }

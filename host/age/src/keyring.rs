@@ -32,10 +32,15 @@ impl Keyring {
             return answer.clone();
         }
         let opened = self.opener.open_without_plugins(file);
-        if matches!(opened, Err(OpenError::NoIdentity { .. })) && self.opener.has_plugins() {
+        if matches!(opened, Err(OpenError::NoIdentity(_))) && self.opener.has_plugins() {
             self.left.insert(hash, file.to_vec());
         }
         opened
+    }
+
+    /// Whether something is left over that only a plugin might open.
+    pub fn is_left_for_plugins(&self) -> bool {
+        !self.left.is_empty()
     }
 
     /// Asks the plugins for all that is left over, each plugin once. Whether anything was opened, so that it is worth asking

@@ -2,7 +2,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use age::armor::ArmoredReader;
-use age::scrypt;
+use age::{DecryptError, scrypt};
 use age_core::format::Stanza;
 use age_core::secrecy::SecretString;
 use artifacts_seam::Secret;
@@ -10,9 +10,10 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use ssh_key::{Algorithm, PrivateKey};
+use zeroize::Zeroizing;
 
-use crate::Person;
-use crate::identity::{self, Found, Key, Unwrapped};
+use crate::identity::{self, Key, Unwrapped};
+use crate::{IdentityError, Person};
 
 /// How often a wrong passphrase may be corrected.
 const TRIES: usize = 3;
@@ -33,15 +34,23 @@ enum What {
 enum State {
     Closed,
     Open(Vec<Key>),
-    /// Nobody knows the passphrase: not asked again.
-    Refused,
+    /// Not asked again, for this reason.
+    Refused(String),
+}
+
+/// What a passphrase opened.
+enum Unlocked {
+    Keys(Vec<Key>),
+    WrongPassphrase,
+    /// It fits, and what is under it cannot be used.
+    Unusable(String),
 }
 
 impl Locked {
-    pub fn ssh(name: &str, key: Box<PrivateKey>, person: Arc<dyn Person>) -> Result<Self, String> {
+    pub fn ssh(name: &str, key: PrivateKey, person: Arc<dyn Person>) -> Result<Self, String> {
         let wire = key.public_key().to_bytes().map_err(|error| error.to_string())?;
         let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(wire)[..4]);
-        Ok(Self::new(name, What::Ssh { key, tag }, person))
+        Ok(Self::new(name, What::Ssh { key: Box::new(key), tag }, person))
     }
 
     pub fn file(name: &str, content: Secret, person: Arc<dyn Person>) -> Self {
@@ -52,10 +61,18 @@ impl Locked {
         Self { name: name.to_owned(), person, what, state: Mutex::new(State::Closed) }
     }
 
-    /// Its name, while it is not open.
-    pub fn closed(&self) -> Option<&str> {
+    /// Its name, and why it did not open one of these, which it might have.
+    pub fn closed(&self, stanzas: &[Stanza]) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::Open(_)) { None } else { Some(&self.name) }
+        match &*state {
+            State::Refused(why) if self.fits(stanzas) => Some(format!("{}: {why}", self.name)),
+            _ => None,
+        }
+    }
+
+    /// Its name, if it was opened or needs no opening to be known as another key.
+    pub fn tried(&self, stanzas: &[Stanza]) -> Option<&str> {
+        self.closed(stanzas).is_none().then_some(self.name.as_str())
     }
 
     /// Whether it could open one of these at all: an ssh key is known by its public half, which needs no passphrase.
@@ -77,42 +94,75 @@ impl Locked {
         }
         match &*state {
             State::Open(keys) => keys.iter().find_map(|key| key.unwrap(stanzas)),
-            State::Closed | State::Refused => None,
+            State::Closed | State::Refused(_) => None,
         }
     }
 
     fn unlock(&self) -> State {
-        let mut what = format!("Passphrase of {}", self.name);
-        for _ in 0..TRIES {
-            let Some(passphrase) = self.person.passphrase(&what) else { return State::Refused };
+        let question = format!("Passphrase of {}", self.name);
+        let mut what = question.clone();
+        for tried in 0..TRIES {
+            let Some(passphrase) = self.person.passphrase(&what) else { return State::Refused(refused(tried)) };
             match self.what.open(&self.name, &passphrase) {
-                Some(keys) => return State::Open(keys),
-                None => what = format!("That was another one. Passphrase of {}", self.name),
+                Unlocked::Keys(keys) => return State::Open(keys),
+                Unlocked::Unusable(why) => return State::Refused(why),
+                Unlocked::WrongPassphrase => what = format!("Wrong passphrase, try again. {question}"),
             }
         }
-        State::Refused
+        State::Refused(refused(TRIES))
+    }
+}
+
+/// Why it stays closed after so many wrong passphrases.
+fn refused(wrong: usize) -> String {
+    match wrong {
+        0 => "no passphrase was given".to_owned(),
+        1 => "wrong passphrase".to_owned(),
+        more => format!("wrong passphrase, asked for {more} times"),
     }
 }
 
 impl What {
-    fn open(&self, name: &str, passphrase: &Secret) -> Option<Vec<Key>> {
+    fn open(&self, name: &str, passphrase: &Secret) -> Unlocked {
         match self {
-            Self::Ssh { key, .. } => identity::unlocked(&key.decrypt(passphrase.expose()).ok()?).ok(),
-            Self::File(content) => {
-                let passphrase = SecretString::from(std::str::from_utf8(passphrase.expose()).ok()?.to_owned());
-                let key = scrypt::Identity::new(passphrase);
-                let mut plain = Vec::with_capacity(content.expose().len());
-                age::Decryptor::new_buffered(ArmoredReader::new(content.expose()))
-                    .ok()?
-                    .decrypt(std::iter::once(&key as _))
-                    .ok()?
-                    .read_to_end(&mut plain)
-                    .ok()?;
-                match identity::read(name, &Secret::new(plain)).ok()? {
-                    Found::Keys { keys, .. } => Some(keys),
-                    Found::LockedSsh(_) | Found::LockedFile(_) => None,
-                }
-            }
+            Self::Ssh { key, .. } => match key.decrypt(passphrase.expose()) {
+                Ok(key) => identity::unlocked(&key).map_or_else(Unlocked::Unusable, Unlocked::Keys),
+                Err(_) => Unlocked::WrongPassphrase,
+            },
+            Self::File(content) => match decrypt(content, passphrase) {
+                Ok(plain) => inside(name, &plain),
+                Err(
+                    DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys,
+                ) => Unlocked::WrongPassphrase,
+                Err(error) => Unlocked::Unusable(error.to_string().lines().next().unwrap_or_default().to_owned()),
+            },
         }
+    }
+}
+
+fn decrypt(content: &Secret, passphrase: &Secret) -> Result<Secret, DecryptError> {
+    // What is no UTF-8 was never a passphrase of an age file.
+    let text = std::str::from_utf8(passphrase.expose()).map_err(|_| DecryptError::DecryptionFailed)?;
+    let key = scrypt::Identity::new(SecretString::from(text.to_owned()));
+    let mut plain = Zeroizing::new(Vec::with_capacity(content.expose().len()));
+    age::Decryptor::new_buffered(ArmoredReader::new(content.expose()))?
+        .decrypt(std::iter::once(&key as _))?
+        .read_to_end(&mut plain)?;
+    Ok(Secret::new(std::mem::take(&mut *plain)))
+}
+
+/// The keys of a decrypted file of identities. What else is in it is named only where there is no key.
+fn inside(name: &str, plain: &Secret) -> Unlocked {
+    match identity::read(name, plain) {
+        Ok(found) if !found.keys.is_empty() => Unlocked::Keys(found.keys),
+        Ok(found) => Unlocked::Unusable(match found.plugins.first() {
+            Some(identity) => format!(
+                "it has an identity of the age plugin `{}` under a passphrase, which cannot be used",
+                identity.plugin
+            ),
+            None => "it has an identity under a second passphrase, which cannot be used".to_owned(),
+        }),
+        Err(IdentityError::None { why, .. }) => Unlocked::Unusable(why),
+        Err(error) => Unlocked::Unusable(error.to_string()),
     }
 }

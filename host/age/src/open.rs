@@ -8,58 +8,87 @@ use artifacts_seam::Secret;
 use zeroize::Zeroizing;
 
 use crate::Person;
-use crate::identity::{self, Found, IdentityError, Key, Unwrapped};
+use crate::identity::{self, IdentityError, Key, Unwrapped};
 use crate::locked::Locked;
 use crate::plugin::{self, PluginIdentity, Plugins};
 
 /// Why a file was not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// None of the identities is a reader.
-    #[error("no identity opens it{}", told(.closed, .plugins))]
-    NoIdentity {
-        /// Files that could not be tried, for want of their passphrase.
-        closed: Vec<String>,
-        /// What plugins said.
-        plugins: Vec<String>,
-    },
+    /// None of the identities is one of its recipients'.
+    #[error("no identity opens it{0}")]
+    NoIdentity(Attempts),
     /// There is nothing to try.
-    #[error("there is no private key to open it with")]
-    NoIdentities,
+    #[error("there is no private key to open it with{0}")]
+    NoIdentities(Attempts),
     /// No age file, or a damaged one.
     #[error("the age file is damaged: {0}")]
     Corrupt(String),
+}
+
+/// What was tried before a file was given up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Files whose identities are those of other recipients.
+    pub tried: Vec<String>,
+    /// Places where identities were looked for; none when they were named.
+    pub searched: Vec<String>,
+    /// Files under a passphrase that might have opened it, and why they did not.
+    pub closed: Vec<String>,
+    /// Parts of files that cannot be used.
+    pub unusable: Vec<IdentityError>,
+    /// What plugins said.
+    pub plugins: Vec<String>,
+}
+
+impl std::fmt::Display for Attempts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.tried.is_empty() {
+            write!(f, "; tried: {}", self.tried.join(", "))?;
+        }
+        for said in self.closed.iter().chain(&self.plugins) {
+            write!(f, "; {said}")?;
+        }
+        for error in &self.unusable {
+            write!(f, "; {error}")?;
+        }
+        if self.tried.is_empty() && !self.searched.is_empty() {
+            write!(f, "; searched: {}", self.searched.join(", "))?;
+        }
+        Ok(())
+    }
 }
 
 impl OpenError {
     /// The failure's kind in the contract with backends.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::NoIdentity { .. } | Self::NoIdentities => "no-identity",
+            Self::NoIdentity(_) | Self::NoIdentities(_) => "no-identity",
             Self::Corrupt(_) => "corrupt",
         }
     }
 
     /// What a person can do about it.
-    pub fn help(&self) -> &'static str {
+    pub fn help(&self) -> String {
         match self {
-            Self::NoIdentity { closed, .. } if !closed.is_empty() => "give the passphrase, or another identity with -i",
-            Self::NoIdentity { .. } | Self::NoIdentities => "name the private key of one of its readers with -i",
-            Self::Corrupt(_) => "take the file from the last good commit, or make the secret anew",
+            Self::NoIdentity(attempts) | Self::NoIdentities(attempts) => attempts.help(),
+            Self::Corrupt(_) => "take the file from the last good commit, or make the secret anew".to_owned(),
         }
     }
 }
 
-fn told(closed: &[String], plugins: &[String]) -> String {
-    let mut text = String::new();
-    if !closed.is_empty() {
-        text = format!("; not tried for want of a passphrase: {}", closed.join(", "));
+impl Attempts {
+    fn help(&self) -> String {
+        const NAME: &str = "name the private key of one of its readers with -i";
+        let plugin = self.unusable.iter().find(|error| matches!(error, IdentityError::Plugin { .. }));
+        if !self.closed.is_empty() {
+            "give the passphrase, or another identity with -i".to_owned()
+        } else if let Some(error) = plugin {
+            format!("{}; or {NAME}", error.help())
+        } else {
+            NAME.to_owned()
+        }
     }
-    for said in plugins {
-        text.push_str("; ");
-        text.push_str(said);
-    }
-    text
 }
 
 /// Opens age files with a person's identities: first those that need nobody, then those under a passphrase, then plugins.
@@ -69,41 +98,83 @@ pub struct Opener {
     keys: Vec<Key>,
     locked: Vec<Locked>,
     of_plugins: Vec<PluginIdentity>,
+    /// Names of the files with keys that are open.
+    names: Vec<String>,
+    unusable: Vec<IdentityError>,
+    searched: Vec<String>,
 }
 
 impl Opener {
     /// Without an identity yet.
     pub fn new(person: Arc<dyn Person>, plugins: Plugins) -> Self {
-        Self { person, plugins, keys: Vec::new(), locked: Vec::new(), of_plugins: Vec::new() }
+        Self {
+            person,
+            plugins,
+            keys: Vec::new(),
+            locked: Vec::new(),
+            of_plugins: Vec::new(),
+            names: Vec::new(),
+            unusable: Vec::new(),
+            searched: Vec::new(),
+        }
     }
 
     /// Takes a file of identities in: an ssh private key, or age identities, each plain or under a passphrase, which is not
-    /// asked for before a file needs it. `name` is for messages.
+    /// asked for before a file needs it. `name` is for messages. Parts that cannot be used are mentioned only where nothing opens a
+    /// file.
     ///
     /// # Errors
-    /// When it holds none, or one of a plugin that is not allowed.
+    /// When nothing in it can be used.
     pub fn add(&mut self, name: &str, content: &Secret) -> Result<(), IdentityError> {
-        match identity::read(name, content)? {
-            Found::Keys { keys, plugins } => {
-                if let Some(refused) = plugins.iter().find(|identity| !self.plugins.allowed.contains(&identity.plugin))
-                {
-                    return Err(IdentityError::Plugin { name: name.to_owned(), plugin: refused.plugin.clone() });
-                }
-                self.keys.extend(keys);
-                self.of_plugins.extend(plugins);
+        let mut found = identity::read(name, content)?;
+        let mut unusable = std::mem::take(&mut found.unusable);
+        let before = self.size();
+        for key in found.locked_ssh {
+            match Locked::ssh(name, key, Arc::clone(&self.person)) {
+                Ok(locked) => self.locked.push(locked),
+                Err(why) => unusable.push(IdentityError::None { name: name.to_owned(), why }),
             }
-            Found::LockedSsh(key) => {
-                let locked = Locked::ssh(name, key, Arc::clone(&self.person));
-                self.locked.push(locked.map_err(|why| IdentityError::None { name: name.to_owned(), why })?);
-            }
-            Found::LockedFile(content) => self.locked.push(Locked::file(name, content, Arc::clone(&self.person))),
         }
+        if let Some(content) = found.locked_file {
+            self.locked.push(Locked::file(name, content, Arc::clone(&self.person)));
+        }
+        for identity in found.plugins {
+            if self.plugins.allowed.contains(&identity.plugin) {
+                self.of_plugins.push(identity);
+            } else {
+                unusable.push(IdentityError::Plugin { name: name.to_owned(), plugin: identity.plugin });
+            }
+        }
+        if !found.keys.is_empty() {
+            self.names.push(name.to_owned());
+            self.keys.extend(found.keys);
+        }
+        if self.size() == before && !unusable.is_empty() {
+            return Err(unusable.swap_remove(0));
+        }
+        unusable.into_iter().for_each(|error| self.leave_out(error));
         Ok(())
+    }
+
+    /// Takes note of what cannot be used, to be mentioned where nothing opens a file.
+    pub fn leave_out(&mut self, error: IdentityError) {
+        if !self.unusable.contains(&error) {
+            self.unusable.push(error);
+        }
+    }
+
+    /// Takes note of a place where identities were looked for.
+    pub fn searched(&mut self, place: String) {
+        self.searched.push(place);
+    }
+
+    fn size(&self) -> usize {
+        self.keys.len() + self.locked.len() + self.of_plugins.len()
     }
 
     /// Whether there is no identity at all.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty() && self.locked.is_empty() && self.of_plugins.is_empty()
+        self.size() == 0
     }
 
     /// Opens one file, binary or armored. For many, [`Opener::open_many`] asks plugins once.
@@ -168,11 +239,12 @@ impl Opener {
 
     fn finish(&self, begun: Begun, file: &[u8], said: &[String]) -> Result<Opened, OpenError> {
         let Some(Unwrapped { key, identity }) = begun.unwrapped else {
-            if self.is_empty() {
-                return Err(OpenError::NoIdentities);
-            }
-            let closed = self.locked.iter().filter_map(|locked| locked.closed().map(str::to_owned)).collect();
-            return Err(OpenError::NoIdentity { closed, plugins: said.to_vec() });
+            let attempts = self.attempts(&begun.stanzas, said);
+            return Err(if self.is_empty() {
+                OpenError::NoIdentities(attempts)
+            } else {
+                OpenError::NoIdentity(attempts)
+            });
         };
         let known = Known(key);
         let mut plain = Zeroizing::new(Vec::with_capacity(file.len()));
@@ -180,6 +252,17 @@ impl Opener {
         let mut reader = decryptor.decrypt(std::iter::once(&known as _)).map_err(|error| corrupt(&error))?;
         reader.read_to_end(&mut plain).map_err(|error| OpenError::Corrupt(error.to_string()))?;
         Ok(Opened { secret: Secret::new(std::mem::take(&mut *plain)), identity })
+    }
+
+    fn attempts(&self, stanzas: &[Stanza], said: &[String]) -> Attempts {
+        let locked = self.locked.iter().filter_map(|locked| locked.tried(stanzas));
+        Attempts {
+            tried: self.names.iter().map(String::as_str).chain(locked).map(str::to_owned).collect(),
+            searched: self.searched.clone(),
+            closed: self.locked.iter().filter_map(|locked| locked.closed(stanzas)).collect(),
+            unusable: self.unusable.clone(),
+            plugins: said.to_vec(),
+        }
     }
 }
 

@@ -255,13 +255,6 @@ impl Message {
 
 /// Safe on a terminal, and not longer than a person reads.
 fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .chars()
-        .take(500)
-        .flat_map(|char| {
-            if char.is_control() { char.escape_default().collect::<String>() } else { char.to_string() }
-                .chars()
-                .collect::<Vec<_>>()
-        })
-        .collect()
+    let text: String = String::from_utf8_lossy(bytes).chars().take(500).collect();
+    artifacts_text::line(&text).into_owned()
 }

@@ -23,6 +23,7 @@ const CONVERTED: &str = "age14wyex08057f74ppvtjl5uatpqh36eld8n6a7yld0cdecm9pvkqx
 struct Admin {
     passphrase: Option<&'static str>,
     asked: AtomicUsize,
+    questions: Mutex<Vec<String>>,
     read: Mutex<Vec<String>>,
 }
 
@@ -37,8 +38,9 @@ impl Admin {
 }
 
 impl Person for Admin {
-    fn passphrase(&self, _: &str) -> Option<Secret> {
+    fn passphrase(&self, what: &str) -> Option<Secret> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        self.questions.lock().unwrap().push(what.to_owned());
         Some(Secret::new(self.passphrase?.as_bytes().to_vec()))
     }
 
@@ -91,7 +93,7 @@ fn age_pair() -> (String, String) {
 
 fn no_identity(result: Result<Secret, OpenError>) -> (Vec<String>, Vec<String>) {
     match result {
-        Err(OpenError::NoIdentity { closed, plugins }) => (closed, plugins),
+        Err(OpenError::NoIdentity(attempts)) => (attempts.closed, attempts.plugins),
         other => panic!("{other:?}"),
     }
 }
@@ -131,7 +133,8 @@ fn a_passphrase_is_not_asked_for_what_another_key_opens_or_this_one_cannot() {
     let admin = Admin::who_knows("x");
     opener(admin.clone(), &[&private, &other]).open(&sealed(&public)).unwrap();
     let (closed, _) = no_identity(opener(admin.clone(), &[&private]).open(&sealed(&public)));
-    assert_eq!((admin.asked(), closed), (0, vec!["identity 0".to_owned()]));
+    // It is known by its public half to be another one: nothing was left untried.
+    assert_eq!((admin.asked(), closed), (0, Vec::<String>::new()));
 }
 
 #[test]
@@ -141,25 +144,39 @@ fn a_wrong_passphrase_may_be_corrected_and_a_missing_one_is_told() {
     let wrong = opener(admin.clone(), &[&private]);
     for _ in 0..2 {
         let (closed, _) = no_identity(wrong.open(&sealed(&public)));
-        assert_eq!(closed, ["identity 0"]);
+        assert_eq!(closed, ["identity 0: wrong passphrase, asked for 3 times"]);
     }
     assert_eq!(admin.asked(), 3, "three tries a run, not a file");
+    let questions = admin.questions.lock().unwrap().clone();
+    assert_eq!(questions[0], "Passphrase of identity 0");
+    assert!(
+        questions[1..].iter().all(|one| one == "Wrong passphrase, try again. Passphrase of identity 0"),
+        "{questions:?}"
+    );
     let error = opener(Arc::new(Nobody), &[&private]).open(&sealed(&public)).unwrap_err();
     assert_eq!(error.kind(), "no-identity");
-    assert!(error.to_string().contains("passphrase: identity 0"), "{error}");
+    assert!(error.to_string().contains("identity 0: no passphrase was given"), "{error}");
+}
+
+/// Identities in an armored age file.
+fn under_passphrase(identities: &str, passphrase: &str) -> String {
+    let mut recipient = age::scrypt::Recipient::new(SecretString::from(passphrase.to_owned()));
+    // Quick, not strong.
+    recipient.set_work_factor(4);
+    let encryptor = age::Encryptor::with_recipients(std::iter::once(&recipient as _)).unwrap();
+    let mut file = Vec::new();
+    let armor = age::armor::ArmoredWriter::wrap_output(&mut file, age::armor::Format::AsciiArmor).unwrap();
+    let mut writer = encryptor.wrap_output(armor).unwrap();
+    writer.write_all(identities.as_bytes()).unwrap();
+    writer.finish().unwrap().finish().unwrap();
+    String::from_utf8(file).unwrap()
 }
 
 #[test]
 fn identities_in_an_age_file_under_a_passphrase() {
     let (private, public) = age_pair();
-    let encryptor = age::Encryptor::with_user_passphrase(SecretString::from("pass".to_owned()));
-    let mut file = Vec::new();
-    let armor = age::armor::ArmoredWriter::wrap_output(&mut file, age::armor::Format::AsciiArmor).unwrap();
-    let mut writer = encryptor.wrap_output(armor).unwrap();
-    writer.write_all(private.as_bytes()).unwrap();
-    writer.finish().unwrap().finish().unwrap();
     let admin = Admin::who_knows("pass");
-    let opener = opener(admin.clone(), &[std::str::from_utf8(&file).unwrap()]);
+    let opener = opener(admin.clone(), &[&under_passphrase(&private, "pass")]);
     opener.open(&sealed(&public)).unwrap();
     opener.open(&sealed(&public)).unwrap();
     assert_eq!(admin.asked(), 1);
@@ -191,6 +208,153 @@ fn what_is_no_identity_says_why_and_shows_nothing_of_it() {
     }
     assert!(opener.add("key.txt", &Secret::new(vec![0xff])).is_err());
     assert!(opener.is_empty());
+}
+
+/// The ways in which an editor, a form or a shell changes a text that stays the same to age and to ssh-keygen.
+fn disguises(text: &str) -> Vec<(&'static str, String)> {
+    let lines = || text.lines();
+    vec![
+        ("a blank line at the end", format!("{text}\n\n")),
+        ("no line break at the end", text.trim_end().to_owned()),
+        ("blank lines before", format!("\n\n{text}")),
+        ("CRLF", text.replace('\n', "\r\n")),
+        ("a byte-order mark", format!("\u{feff}{text}")),
+        ("a byte-order mark and CRLF", format!("\u{feff}{}", text.replace('\n', "\r\n"))),
+        ("blanks at the ends of lines", lines().map(|line| format!("{line} \t\n")).collect()),
+        ("indented", lines().map(|line| format!("  {line}\n")).collect()),
+        ("comments", format!("# of the laptop\n{text}\n# end\n")),
+    ]
+}
+
+#[test]
+fn a_key_is_known_in_every_disguise() {
+    for (private, public) in [ssh("ed25519", ""), ssh("rsa", ""), age_pair()] {
+        for (how, text) in disguises(&private) {
+            let opened = opener(Arc::new(Nobody), &[&text]).open(&sealed(&public));
+            assert_eq!(opened.unwrap(), secret("hunter2"), "{how}: {public}");
+        }
+    }
+    let (private, public) = ssh("ed25519", "correct horse");
+    for (how, text) in disguises(&private) {
+        let admin = Admin::who_knows("correct horse");
+        assert_eq!(opener(admin, &[&text]).open(&sealed(&public)).unwrap(), secret("hunter2"), "{how}");
+    }
+    let (private, public) = age_pair();
+    for (how, text) in disguises(&under_passphrase(&private, "correct horse")) {
+        let admin = Admin::who_knows("correct horse");
+        assert_eq!(opener(admin, &[&text]).open(&sealed(&public)).unwrap(), secret("hunter2"), "{how}");
+    }
+    // As a form with narrow lines gives it back.
+    let (private, public) = ssh("ed25519", "");
+    let (head, rest) = private.split_once('\n').unwrap();
+    let (body, foot) = rest.trim_end().rsplit_once('\n').unwrap();
+    let body: Vec<char> = body.chars().filter(|char| *char != '\n').collect();
+    let narrow: String = body.chunks(40).flat_map(|line| line.iter().copied().chain(['\n'])).collect();
+    let text = format!("{head}\n{narrow}{foot}\n");
+    assert_eq!(opener(Arc::new(Nobody), &[&text]).open(&sealed(&public)).unwrap(), secret("hunter2"));
+}
+
+#[test]
+fn ssh_keys_in_the_forms_of_openssl_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    for form in ["PEM", "PKCS8"] {
+        let _ = fs::remove_file(&file);
+        let keygen = Command::new("ssh-keygen")
+            .args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-m", form, "-f"])
+            .arg(&file)
+            .status();
+        assert!(keygen.unwrap().success());
+        let (private, public) =
+            (fs::read_to_string(&file).unwrap(), fs::read_to_string(file.with_extension("pub")).unwrap());
+        assert!(!private.contains("OPENSSH"));
+        for (how, text) in disguises(&private) {
+            assert_eq!(
+                opener(Arc::new(Nobody), &[&text]).open(&sealed(&public)).unwrap(),
+                secret("hunter2"),
+                "{form}: {how}"
+            );
+        }
+    }
+    // RFC 8410, section 7; to age it is the same key as in OpenSSH's form.
+    let key = ssh_key::PrivateKey::from_openssh(HOST).unwrap();
+    let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    der.extend(key.key_data().ed25519().unwrap().private.as_ref());
+    let pem = |der: &[u8]| {
+        let body = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, der);
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+    };
+    for recipient in [CONVERTED, &key.public_key().to_openssh().unwrap()] {
+        assert_eq!(opener(Arc::new(Nobody), &[&pem(&der)]).open(&sealed(recipient)).unwrap(), secret("hunter2"));
+    }
+    // Cut anywhere, and with any byte changed, it is no key, or another one.
+    for end in 0..der.len() {
+        assert!(Opener::new(Arc::new(Nobody), Plugins::default()).add("k", &secret(&pem(&der[..end]))).is_err());
+    }
+    for at in 0..16 {
+        let mut other = der.clone();
+        other[at] ^= 0x81;
+        let _ = Opener::new(Arc::new(Nobody), Plugins::default()).add("k", &secret(&pem(&other)));
+    }
+}
+
+#[test]
+fn what_cannot_be_used_affects_only_itself() {
+    let (private, public) = age_pair();
+    let (ssh_private, ssh_public) = ssh("ed25519", "");
+    let (_, other) = age_pair();
+    let folder = tempfile::tempdir().unwrap();
+    let ecdsa = folder.path().join("ecdsa");
+    assert!(
+        Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&ecdsa).status().unwrap().success()
+    );
+    let ecdsa = fs::read_to_string(&ecdsa).unwrap();
+    for (bad, word) in [
+        (plugin_identity(), "needs the age plugin `tester`"),
+        ("hunter2".to_owned(), "is no age identity"),
+        ("AGE-SECRET-KEY-1QQQQ".to_owned(), "is no age identity"),
+        (other.clone(), "is a public key"),
+        (ecdsa, "of a kind that age cannot use"),
+        (
+            "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----".to_owned(),
+            "holds no identity",
+        ),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".to_owned(), "`CERTIFICATE`"),
+    ] {
+        for text in [format!("{private}\n{bad}\n{ssh_private}"), format!("{bad}\n{ssh_private}{private}\n")] {
+            let opener = opener(Arc::new(Nobody), &[&text]);
+            assert_eq!(opener.open(&sealed(&public)).unwrap(), secret("hunter2"), "{bad}");
+            assert_eq!(opener.open(&sealed(&ssh_public)).unwrap(), secret("hunter2"), "{bad}");
+            // Where nothing opens it, it may be for this.
+            let error = opener.open(&sealed(&other)).unwrap_err();
+            let told = error.to_string();
+            assert!(told.contains(word) && !told.contains("hunter2") && !told.contains("QQQQ"), "{told}");
+            assert!(told.contains("tried: identity 0"), "{told}");
+        }
+        // The same beside the good key, under a passphrase.
+        let admin = Admin::who_knows("pass");
+        let file = under_passphrase(&format!("{bad}\n{private}\n"), "pass");
+        assert_eq!(opener(admin.clone(), &[&file]).open(&sealed(&public)).unwrap(), secret("hunter2"), "{bad}");
+        // And alone there: the passphrase was right.
+        let admin = Admin::who_knows("pass");
+        let opener = opener(admin.clone(), &[&under_passphrase(&bad, "pass")]);
+        let (closed, _) = no_identity(opener.open(&sealed(&public)));
+        assert!(admin.asked() == 1 && !closed[0].contains("wrong passphrase"), "{closed:?}");
+    }
+}
+
+#[test]
+fn what_was_tried_and_where_it_was_looked_is_told() {
+    let (private, _) = age_pair();
+    let (_, public) = age_pair();
+    let error = opener(Arc::new(Nobody), &[&private]).open(&sealed(&public)).unwrap_err();
+    assert_eq!(error.to_string(), "no identity opens it; tried: identity 0");
+    let mut nothing = Opener::new(Arc::new(Nobody), Plugins::default());
+    nothing.searched("/home/a/.ssh/id_rsa".to_owned());
+    let error = nothing.open(&sealed(&public)).unwrap_err();
+    assert_eq!(error.to_string(), "there is no private key to open it with; searched: /home/a/.ssh/id_rsa");
+    nothing.leave_out(IdentityError::Kind { name: "/home/a/.ssh/id_rsa".to_owned() });
+    assert!(nothing.open(&sealed(&public)).unwrap_err().to_string().contains("of a kind that age cannot use"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use artifacts_seam::{
 };
 
 use crate::broker::{Broker, Phase};
+use crate::plain::stored_in_plain;
 use crate::readers::verified;
 use crate::session::Session;
 use crate::{Component, Error, Grants, Limits, Opening, Persists, Protection, Readers, Scope, Worker, slice, words};
@@ -76,6 +77,8 @@ pub struct Serialized {
 pub struct CallFailed {
     /// Why.
     pub error: CallError,
+    /// Whether the host found the fault itself, after the call: nothing in the error is of the component's making.
+    pub by_host: bool,
     /// What happened until then.
     pub events: Vec<Event>,
     /// What it took.
@@ -89,7 +92,14 @@ pub struct CallFailed {
 impl From<CallError> for CallFailed {
     /// A call that was not even made.
     fn from(error: CallError) -> Self {
-        Self { error, events: Vec::new(), usage: Usage::default(), saw_plaintext: false, openings: Vec::new() }
+        Self {
+            error,
+            by_host: true,
+            events: Vec::new(),
+            usage: Usage::default(),
+            saw_plaintext: false,
+            openings: Vec::new(),
+        }
     }
 }
 
@@ -187,17 +197,20 @@ impl Backend {
             secret,
             size: value.size(),
         });
+        let told = instance.clone();
         let request = Request::Serialize { instance, slice, items: handles.collect() };
         let mut broker = Broker::new(Phase::Serialize, &self.grants, &mut self.sealer, items, readers);
         let reply = self.session.call(request, &mut broker);
         let neglected = broker.neglected().map(str::to_owned);
         let (sealed, saw_plaintext) = broker.finish();
         let (events, usage) = (reply.events, reply.usage);
+        let fault = match &reply.outcome {
+            Ok(Outcome::Serialized(files)) => neglect(neglected).or_else(|| plain(items, &told, readers, files)),
+            _ => None,
+        };
+        let by_host = fault.is_some();
         let files = match reply.outcome {
-            Ok(Outcome::Serialized(_)) if neglected.is_some() => Err(CallError::Broken(format!(
-                "it says that it stored `{}`, but had it neither encrypted to all its readers nor read it",
-                neglected.unwrap_or_default()
-            ))),
+            Ok(Outcome::Serialized(_)) if by_host => Err(CallError::Broken(fault.unwrap_or_default())),
             // Whoever runs it has looked already; its word is not taken for it.
             Ok(Outcome::Serialized(files)) => {
                 slice::check(&files, &self.limits).map(|()| files).map_err(CallError::Broken)
@@ -207,7 +220,7 @@ impl Backend {
         };
         match files {
             Ok(files) => Ok(Serialized { files, sealed, events, usage, saw_plaintext }),
-            Err(error) => Err(CallFailed { error, events, usage, saw_plaintext, openings: Vec::new() }),
+            Err(error) => Err(CallFailed { error, by_host, events, usage, saw_plaintext, openings: Vec::new() }),
         }
     }
 
@@ -237,6 +250,18 @@ impl Backend {
         }
         slice::check(slice, &self.limits).err().and_then(|why| fail("corrupt", why))
     }
+}
+
+/// A file that the component says it stored, and cannot have.
+fn neglect(file: Option<String>) -> Option<String> {
+    let file = file?;
+    Some(format!("it says that it stored `{file}`, but had it neither encrypted to all its readers nor read it"))
+}
+
+/// A secret that it stored as it is. The stored file is not named: its name may hold a secret as well.
+fn plain(items: &[(String, Secret)], instance: &Instance, readers: &Readers, files: &Files) -> Option<String> {
+    let file = stored_in_plain(items, instance, readers, files)?;
+    Some(format!("what it stored contains the secret `{file}` in plain text"))
 }
 
 /// The kind of an instance.

@@ -12,6 +12,7 @@ mod grants;
 mod limits;
 mod lockdown;
 mod opening;
+mod plain;
 mod proven;
 mod readers;
 mod retrieve;

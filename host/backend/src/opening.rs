@@ -91,5 +91,5 @@ fn denied(why: &str) -> Answer {
 }
 
 fn failure(error: &OpenError) -> Failure {
-    Failure { kind: error.kind().to_owned(), message: error.to_string(), hint: Some(error.help().to_owned()) }
+    Failure { kind: error.kind().to_owned(), message: error.to_string(), hint: Some(error.help()) }
 }

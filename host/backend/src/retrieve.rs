@@ -56,7 +56,7 @@ impl Backend {
         let (events, usage) = (reply.events, reply.usage);
         match secrets {
             Ok(secrets) => Ok(Retrieved { secrets, openings, events, usage, saw_plaintext }),
-            Err(error) => Err(CallFailed { error, events, usage, saw_plaintext, openings }),
+            Err(error) => Err(CallFailed { error, by_host: false, events, usage, saw_plaintext, openings }),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) fn fault(name: &str) -> Option<&'static str> {
         Some("its name is a path")
     } else if name.chars().any(char::is_control) {
         Some("its name has a control character")
+    } else if name.chars().any(artifacts_text::is_hidden) {
+        Some("its name has an invisible character, or one that turns the direction of writing")
     } else if TAKEN.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
         Some("its name belongs to the host or to git")
     } else {

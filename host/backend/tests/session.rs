@@ -223,6 +223,35 @@ fn plaintext_needs_its_grant() {
 }
 
 #[test]
+fn a_secret_in_plain_text_is_not_stored() {
+    let long = "correct-horse-battery";
+    let key = key();
+    let store = |config: &serde_json::Value, value: &str, before: Files| {
+        let mut opened = with_plaintext();
+        let instance = instance("a", &["one"], config);
+        let readers = readers(&instance, &[&key.public]);
+        opened.backend.serialize(instance, before, &secrets(&[("one", value)]), &readers)
+    };
+    let plain = behaving(&[&key.public], &[("serialize", "store-plain")]);
+    let refused = store(&plain, long, Files::new()).unwrap_err();
+    assert!(refused.by_host, "{refused:?}");
+    let words = "what it stored contains the secret `one` in plain text";
+    assert!(matches!(&refused.error, CallError::Broken(why) if why == words), "{refused:?}");
+    // A file that stays from before counts as well.
+    let sealed = behaving(&[&key.public], &[]);
+    assert!(store(&sealed, long, Files::new()).is_ok());
+    let named = behaving(&[&key.public], &[("serialize", "name-secret")]);
+    assert!(store(&named, long, Files::new()).unwrap_err().by_host);
+    // Too short to be told from what is there anyway.
+    assert!(store(&plain, "hunter2", Files::new()).is_ok());
+    // It was given the same text in the clear.
+    let mut told = plain.clone();
+    told["text"] = long.into();
+    assert!(store(&told, long, Files::new()).is_ok());
+    assert!(store(&plain, &key.public, Files::new()).is_ok());
+}
+
+#[test]
 fn what_comes_back_is_flat_clean_and_within_limits() {
     let mut opened = hostile();
     let cases = [
@@ -236,6 +265,7 @@ fn what_comes_back_is_flat_clean_and_within_limits() {
         ("leave-named", "Receipt.JSON", "belongs to the host"),
         ("leave-named", ".gitattributes", "git"),
         ("leave-named", "new\nline", "control character"),
+        ("leave-named", "d\u{200b}b", "invisible character"),
         ("leave-big", "", "larger than its limit"),
     ];
     for (mode, text, why) in cases {

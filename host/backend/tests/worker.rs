@@ -87,11 +87,12 @@ fn a_secret_that_the_component_may_see_reaches_it() {
     let key = key();
     let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", "store-plain")]));
     let plain = "x".repeat(1 << 20);
-    let stored = backend
+    let refused = backend
         .serialize(instance.clone(), Files::new(), &secrets(&[("one", &plain)]), &readers(&instance, &[&key.public]))
-        .unwrap();
-    assert_eq!(stored.files["one.age"], plain.as_bytes());
-    assert!(stored.saw_plaintext);
+        .unwrap_err();
+    // It had all of it: what it stored contains it.
+    assert!(refused.saw_plaintext && refused.by_host);
+    assert!(matches!(&refused.error, CallError::Broken(why) if why.contains("the secret `one` in plain text")));
 }
 
 #[test]

@@ -41,7 +41,8 @@ pub fn explain(run: &Run, global: &Global, report: &mut Report) {
                 let (flake, spec) = (&flake, run.spec());
                 scope.spawn(move || {
                     let Some(why) = reason(flake, spec, &row.name) else { return };
-                    match why.split_once(AWAITED) {
+                    let first = why.lines().next().unwrap_or_default();
+                    match first.split_once(AWAITED) {
                         Some((what, command)) => {
                             row.notes.push(format!("it waits: {what}{AWAITED} `{}`", command.trim()));
                         }
@@ -71,8 +72,7 @@ fn reason(flake: &Flake<'_>, spec: &Spec, name: &str) -> Option<String> {
         Some((exported(flake, target)?, target, artifact))
     })?;
     let why = flake.why_blocked(&exported, owner, artifact.as_str()).ok()?;
-    let first = why.lines().next().unwrap_or_default();
-    Some(first.trim_start_matches("artifacts: ").to_owned())
+    Some(why.trim_start_matches("artifacts: ").to_owned())
 }
 
 /// What the flake exports that has the target: itself, or the machine that a user is in.

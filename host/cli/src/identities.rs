@@ -10,7 +10,6 @@ use artifacts_report::Failure;
 use crate::args::Global;
 use crate::bounded;
 use crate::environment::Environment;
-use crate::output::Output;
 use crate::person::person;
 
 /// The largest file of identities that is read, in bytes.
@@ -28,11 +27,10 @@ pub struct Source {
     usual: Vec<PathBuf>,
     plugins: Plugins,
     no_input: bool,
-    output: Output,
 }
 
 impl Source {
-    pub fn new(global: &Global, environment: &Environment, output: Output) -> Self {
+    pub fn new(global: &Global, environment: &Environment) -> Self {
         let mut named = global.identity.clone();
         if named.is_empty() {
             named.extend(environment.get("ARTIFACTS_IDENTITY").map(PathBuf::from));
@@ -43,7 +41,7 @@ impl Source {
             environment.config("sops/age/keys.txt"),
         ];
         let usual = if named.is_empty() { usual.into_iter().flatten().collect() } else { Vec::new() };
-        Self { named, usual, plugins: plugins(global, environment), no_input: global.no_input, output }
+        Self { named, usual, plugins: plugins(global, environment), no_input: global.no_input }
     }
 
     /// The keys, read when they are needed.
@@ -55,31 +53,38 @@ impl Source {
     fn opener(&self) -> Result<Opener, Failure> {
         let mut opener = Opener::new(person(self.no_input), self.plugins.clone());
         for file in &self.named {
-            add(&mut opener, file)?;
-        }
-        // One that cannot be used is no reason not to try the next.
-        for file in self.usual.iter().filter(|file| file.exists()) {
-            if let Err(failure) = add(&mut opener, file) {
-                self.output.warning(&format!("{}: {}", failure.subject, failure.message), failure.help.as_deref());
+            let name = file.display().to_string();
+            let content = bounded::read(file, LARGEST).map_err(|e| {
+                Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
+                    .help(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
+            })?;
+            if let Err(error) = opener.add(&name, &content) {
+                // The only one, as far as is known: it is what the person has to hear about.
+                if self.named.len() == 1 {
+                    return Err(Failure::new("", error.to_string()).help(Some(error.help())));
+                }
+                opener.leave_out(error);
             }
+        }
+        for file in &self.usual {
+            add(&mut opener, file);
         }
         Ok(opener)
     }
 }
 
-fn add(opener: &mut Opener, file: &Path) -> Result<(), Failure> {
+/// Adds a file of a usual place. One that cannot be used is no reason not to try the next, and of no interest if that does.
+fn add(opener: &mut Opener, file: &Path) {
     let name = file.display().to_string();
-    let content = bounded::read(file, LARGEST).map_err(|e| {
-        Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
-            .help(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
-    })?;
-    opener.add(&name, &content).map_err(|error| {
-        let help = match &error {
-            IdentityError::Plugin { plugin, .. } => format!("if you trust the program, say `--age-plugin {plugin}`"),
-            other => other.help().to_owned(),
-        };
-        Failure::new("", error.to_string()).help(Some(help))
-    })
+    opener.searched(name.clone());
+    let added = match bounded::read(file, LARGEST) {
+        Ok(content) => opener.add(&name, &content),
+        Err(_) if !file.exists() => Ok(()),
+        Err(error) => Err(IdentityError::Unreadable { name, why: error.to_string() }),
+    };
+    if let Err(error) = added {
+        opener.leave_out(error);
+    }
 }
 
 fn plugins(global: &Global, environment: &Environment) -> Plugins {

@@ -30,6 +30,9 @@ static LEFT: OnceLock<()> = OnceLock::new();
 /// Lines as wide as the terminal up to this: longer ones are hard to read.
 const WIDTH: usize = 100;
 
+/// So many lines of another program's words, unless the person asks for more.
+const FOREIGN: usize = 20;
+
 /// How wide lines are, in columns.
 pub fn width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH))
@@ -37,7 +40,8 @@ pub fn width() -> usize {
 
 impl Output {
     pub fn new(json: bool, verbosity: u8, secrets_too: bool) -> Self {
-        let style = Style { width: width() };
+        let foreign = if verbosity > 0 { usize::MAX } else { FOREIGN };
+        let style = Style { width: width(), foreign };
         Self { json, verbose: verbosity > 0, verbosity, secrets_too, style }
     }
 

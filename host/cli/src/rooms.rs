@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use artifacts_audit::Log;
 use artifacts_backend::{Component, Grants, Place, Worker};
 use artifacts_flow::{Audit, Declared, Orphan, Orphans, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
@@ -14,7 +15,7 @@ use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
-use artifacts_store::Root;
+use artifacts_store::{Git, Root};
 use artifacts_trust::{Readers, Sealed, Trust};
 
 use crate::args::Global;
@@ -40,7 +41,7 @@ pub struct Run {
     sealed: Sealed,
     accept_grants: bool,
     no_input: bool,
-    audit_log: PathBuf,
+    log: Log,
     worker: Worker,
 }
 
@@ -49,9 +50,13 @@ struct Begun {
     cancel: Arc<AtomicBool>,
     environment: Environment,
     ram: Ram,
+    /// For git's use; gone with the run.
+    scratch: artifacts_ram::Folder,
     nix: Nix,
     keys: identities::Source,
     output: Output,
+    /// The run's, from when its checkout is known.
+    log: Option<Log>,
 }
 
 /// What the selectors mean.
@@ -92,14 +97,16 @@ impl Run {
         let cancel = signals::watch()?;
         let environment = Environment::read();
         let ram = ram(&environment)?;
+        let scratch = ram.folder().map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let nix = nix(global, &environment, &cancel);
-        let keys = identities::Source::new(global, &environment, *output);
+        let keys = identities::Source::new(global, &environment);
         let mut declarations = load(&nix)?;
         declarations.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
         for warning in std::mem::take(&mut declarations.warnings) {
             output.warning(&format!("{}: {}", warning.subject, warning.message), warning.help.as_deref());
         }
-        Self::open(global, declarations, Begun { cancel, environment, ram, nix, keys, output: *output })
+        let begun = Begun { cancel, environment, ram, scratch, nix, keys, output: *output, log: None };
+        Self::open(global, declarations, begun)
     }
 
     /// Begins again with what is declared now.
@@ -110,6 +117,10 @@ impl Run {
 
     fn open(global: &Global, declarations: Declarations, begun: Begun) -> Result<Self, Failure> {
         let root = Root::open(&declarations.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let log = match &begun.log {
+            Some(log) => log.clone(),
+            None => record::log(&record::place(global, &begun.environment)?, global, Some(root.path())),
+        };
         let resolved = artifacts_plan::instances(&declarations.spec, Some(&Environment::system()));
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
@@ -130,9 +141,9 @@ impl Run {
             sealed: Sealed::new(state(&begun.environment)?.join("sealed")),
             accept_grants: global.accept_grants,
             no_input: global.no_input,
-            audit_log: record::place(global, &begun.environment)?,
             worker: worker(global, &begun.environment),
-            begun,
+            begun: Begun { log: Some(log.clone()), ..begun },
+            log,
         })
     }
 
@@ -198,6 +209,7 @@ impl Run {
 
     /// Opens the rooms, without a sandbox for generators.
     pub fn rooms(&self) -> Result<Rooms<'_>, Failure> {
+        self.log.begin().map_err(|e| record::failure(&e))?;
         let ram = self.begun.ram.clone();
         let worker = self.worker.clone();
         let place = move || {
@@ -210,10 +222,20 @@ impl Run {
         let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), place);
         Ok(Rooms {
             root: &self.root,
-            registry: registry.asking(grants::asking(self.trust.clone(), self.accept_grants, self.no_input)),
+            registry: registry.asking(grants::asking(
+                self.trust.clone(),
+                self.log.clone(),
+                self.accept_grants,
+                self.no_input,
+            )),
             keys: self.begun.keys.keys(),
             sealed: self.sealed.clone(),
-            audit: Audit { log: Some(record::open(&self.audit_log)?), hear: Some(words::listener(self.begun.output)) },
+            audit: Audit { log: Some(self.log.clone()), hear: Some(words::listener(self.begun.output)) },
+            git: Git {
+                program: "git".into(),
+                env: self.begun.environment.variables().iter().cloned().collect(),
+                scratch: self.begun.scratch.path().to_owned(),
+            },
             nix: self.begun.nix.clone(),
             sandbox: None,
             generator_path: self.begun.environment.generator_path(),
@@ -258,6 +280,11 @@ impl Run {
         &self.trust
     }
 
+    /// The audit log of this run.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
     /// Whether the admin has accepted these grants for this very component.
     pub fn accepted(&self, component: &Component, grants: &Grants) -> Result<bool, Failure> {
         grants::accepted(&self.trust, component, grants)
@@ -300,6 +327,7 @@ impl Run {
                 name: instance.name.to_string(),
                 backend: instance.backend.as_ref().map(ToString::to_string),
                 state: found.state.clone(),
+                staged: None,
                 done: None,
                 files: Vec::new(),
                 notes: Vec::new(),

@@ -11,7 +11,7 @@ use artifacts_spec::{InstanceName, Name};
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::{consent, dry_run, writing};
+use crate::{consent, dry_run, staged, writing};
 
 /// One instance, found, locked and agreed to.
 pub struct Setting<'a> {
@@ -114,11 +114,12 @@ impl<'a> Setting<'a> {
         for change in &changes {
             self.output.painted(&change.diff(&name));
         }
-        writing::tell_git(self.run, &self.writers, self.output);
+        writing::tell_git(rooms, &mut self.writers, self.output);
         let survey = artifacts_flow::survey(rooms, &self.run.instances, &only(self.instance));
         let mut report = self.run.rows(std::iter::once(self.instance), &survey);
         report.errors.extend(survey.errors);
         Run::note_strays(&mut report, &self.survey, &only(self.instance));
+        staged::note(self.run, rooms, &mut report);
         for row in &mut report.instances {
             row.done = Some(Done::Set);
             row.files.clone_from(&changes);

@@ -1,19 +1,38 @@
 //! The way out when the person wants out: plaintext goes first, then the program.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use artifacts_report::Failure;
+use libc::{c_int, siginfo_t};
 use rustix::io::retry_on_intr;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// How long a run may take to end by itself.
 const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// How long a thread that cannot go on waits for plaintext to be removed.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Signals that end no process, cannot be handled, or are ignored by every Rust program (SIGPIPE).
+const HARMLESS: [c_int; 10] = [
+    libc::SIGKILL,
+    libc::SIGSTOP,
+    libc::SIGPIPE,
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGURG,
+    libc::SIGWINCH,
+];
 
 static WATCHED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
@@ -45,11 +64,13 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
         return Ok(Arc::clone(cancel));
     }
     let cancel = Arc::new(AtomicBool::new(false));
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
+    let mut signals = caught()
         .map_err(|e| Failure::new("", format!("signals cannot be watched, so plaintext could be left behind: {e}")))?;
     let flag = Arc::clone(&cancel);
     std::thread::spawn(move || {
-        for signal in signals.forever() {
+        let mut signal = [0];
+        while io::Read::read_exact(&mut signals, &mut signal).is_ok() {
+            let signal = c_int::from(signal[0]);
             if let Some(editor) = *editor() {
                 if matches!(signal, SIGINT | SIGQUIT) {
                     continue;
@@ -67,6 +88,54 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
         }
     });
     Ok(Arc::clone(WATCHED.get_or_init(|| cancel)))
+}
+
+/// Every signal that would end the program, each a byte, as they come.
+fn caught() -> io::Result<io::PipeReader> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    rustix::fs::fcntl_setfl(&write, rustix::fs::OFlags::NONBLOCK)?;
+    let write = Arc::new(write);
+    let ignored = ignored();
+    for signal in (1..=libc::SIGRTMAX()).filter(|signal| !HARMLESS.contains(signal)) {
+        // The C library keeps those between for itself.
+        if (32..libc::SIGRTMIN()).contains(&signal) {
+            continue;
+        }
+        let always = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].contains(&signal);
+        if always || ignored & (1 << (signal - 1)) == 0 {
+            catch(signal, Arc::clone(&write))?;
+        }
+    }
+    Ok(read.into())
+}
+
+#[allow(unsafe_code)]
+fn catch(signal: c_int, write: Arc<impl AsFd + Send + Sync + 'static>) -> io::Result<()> {
+    let action = move |info: &siginfo_t| {
+        let _ = rustix::io::write(&*write, &[u8::try_from(signal).unwrap_or(0)]);
+        if cannot_go_on(signal, info) {
+            std::thread::sleep(LONGEST);
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    };
+    // SAFETY: the action does what a signal handler may: it writes to a pipe that never blocks, and sleeps. It neither allocates,
+    // locks nor panics. The signals that the library wants left alone come from a fault of this thread, which is kept from going
+    // on, or from another process.
+    unsafe { signal_hook_registry::register_unchecked(signal, action) }.map(|_| ())
+}
+
+/// Whether the thread itself is at fault, or aborts: it would be the end of the program before anything is removed.
+fn cannot_go_on(signal: c_int, info: &siginfo_t) -> bool {
+    // Above zero: from the kernel, such as a fault or an exceeded limit; the latter is no fault.
+    let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGSYS];
+    (faults.contains(&signal) && info.si_code > 0) || (signal == SIGABRT && info.si_code == libc::SI_TKILL)
+}
+
+/// The signals that were ignored when the program was started, each a bit: whoever started it wants it to live on.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Ends the shell that the editor was started with, and what that started.

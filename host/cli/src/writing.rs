@@ -1,26 +1,43 @@
 //! What every command does that writes slices.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifacts_flow::Writers;
-use artifacts_store::{Durability, Git, Options};
+use artifacts_flow::{Rooms, Writers};
+use artifacts_store::{Durability, Options};
 
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
 
-/// Tells git of the new files; that it fails is a warning.
-pub fn tell_git(run: &Run, writers: &Writers, output: &Output) {
-    let variables = run.environment().variables().iter().cloned().collect();
-    if let Err(warning) = writers.add_to_git(&Git { program: "git".into(), env: variables }) {
-        output.warning(&warning.to_string(), Some(warning.help()));
+/// Tells git of what was stored; that it fails is a warning.
+pub fn tell_git(rooms: &Rooms<'_>, writers: &mut Writers, output: &Output) {
+    if writers.is_idle() {
+        return;
+    }
+    for warning in writers.stage(rooms) {
+        output.warning(&warning.to_string(), Some(&warning.help()));
+    }
+    warn_of_root(rooms, output);
+}
+
+/// What root stores in a checkout of somebody else, they cannot replace.
+fn warn_of_root(rooms: &Rooms<'_>, output: &Output) {
+    let Ok(root) = rooms.root.path().metadata() else { return };
+    if rustix::process::geteuid().is_root() && root.uid() != 0 {
+        let owner = root.uid();
+        output.warning(
+            &format!("artifacts runs as root in a checkout of user {owner}: what it stored belongs to root"),
+            Some(&format!("run it as that user; until then `chown -R {owner}` the storage")),
+        );
     }
 }
 
 /// How storages are written in this run.
 pub fn options(global: &Global, run: &Run) -> Options {
     let mut options = Options::at(run.now());
+    options.trash_record = run.environment().state().map(|state| state.join("trash"));
     if global.no_sync {
         options.durability = Durability::NoSync;
     }

@@ -26,6 +26,8 @@ pub struct Adoption {
     pub unread: bool,
     /// Whether a file is sealed to fewer or more than are declared.
     pub miscounted: bool,
+    /// Recipients that its backend cannot write for, a sentence each.
+    pub other_recipients: BTreeSet<String>,
     /// What its files become.
     pub files: Vec<FileChange>,
     slice: NewSlice,
@@ -72,7 +74,7 @@ pub fn adopt(
         let committed = committed.and_then(|instance| commit(rooms, writers, instance, slice));
         match committed {
             Ok(committed) => {
-                writers.wrote(committed);
+                writers.wrote(rooms, committed);
                 adopted.insert(name);
             }
             Err(failure) => failures.push(failure),
@@ -175,6 +177,7 @@ fn adoption(
         headers,
         unread,
         miscounted: miscounted(found, &slice),
+        other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
         files,
         slice: NewSlice { replaces: Some(fingerprint), files: slice.files, public: slice.public, receipt },
     })

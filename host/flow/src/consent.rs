@@ -119,6 +119,7 @@ impl Asked {
                         });
                     }
                 }
+                asked.changes.extend(survey.other_recipients(instance));
                 sought.sealed = Some(files);
             }
             asked.changes.extend(published);

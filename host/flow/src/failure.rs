@@ -110,7 +110,7 @@ pub fn words(error: &CallError) -> (String, Option<String>) {
 
 /// A call of `serialize` that gave nothing. What a backend says after it was given plaintext may hold it, and only who listens hears it.
 pub fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Failure {
-    if stopped.saw_plaintext {
+    if stopped.saw_plaintext && !stopped.by_host {
         return of(instance, UNSHOWN).help(Some("nothing was changed; `--show-output` shows its words at a terminal"));
     }
     let (why, help) = words(&stopped.error);

@@ -13,6 +13,7 @@ use artifacts_store::{ReceiptState, Storage};
 
 use crate::changes::public_changes;
 use crate::receipt::Making;
+use crate::store::PAUSE;
 use crate::storing::{Stopped, Storing};
 use crate::{Consent, Found, Inputs, Rooms, Step, Survey, Writers, failure, program};
 
@@ -105,7 +106,14 @@ pub fn make(
             if running == 0 {
                 break;
             }
-            let Ok((name, made)) = results.recv() else { break };
+            let (name, made) = match results.recv_timeout(PAUSE) {
+                Ok(result) => result,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    writers.stage_open(rooms);
+                    continue;
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            };
             running -= 1;
             let stored = made.and_then(|files| run.store(&name, files, rooms, writers));
             match stored {

@@ -91,11 +91,12 @@ pub fn unretrievable(rooms: &mut Rooms<'_>, instance: &Instance) -> Option<Failu
     Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).help(Some(help)))
 }
 
-/// Who read each file by the receipt, and who will.
+/// Who read each file by the receipt, and who will; and whom the backend cannot write for.
 pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<ReaderChange> {
     let mut changes = Vec::new();
     for instance in instances {
         let Some(found) = survey.found.get(&instance.name) else { continue };
+        changes.extend(survey.other_recipients(instance));
         let Some(receipt) = &found.receipt else { continue };
         for (file, after) in &found.readers {
             let after: BTreeSet<String> = after.iter().cloned().collect();

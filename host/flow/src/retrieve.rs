@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_audit::Operation;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, shell_word};
 use artifacts_seam::{CallError, Secret};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
 
-use crate::audit::{self, Ended};
+use crate::audit::Calling;
 use crate::elsewhere::Storages;
 use crate::owners::Owners;
 use crate::{Rooms, failure, hints};
@@ -76,7 +77,7 @@ pub fn retrieve(
                 }
             }
         }
-        let again = !waiting.is_empty() && rooms.keys.ring().is_ok_and(artifacts_age::Keyring::ask_plugins);
+        let again = ask_plugins(rooms, &waiting);
         open = Vec::new();
         for (reading, failure) in waiting {
             if again {
@@ -162,20 +163,24 @@ impl<'a> Reading<'a> {
     fn call(&mut self, rooms: &mut Rooms<'_>) -> Result<(), Closed> {
         let Self { instance, backend, slice, secrets, sealed, read } = self;
         let opened = rooms.registry.open(backend, &rooms.nix)?;
-        let keys = rooms.keys.ring()?;
-        let running = opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend is not here"))?;
-        let ended = running.retrieve(instance.told.clone(), &slice.files, secrets, sealed, keys);
-        let names = vec![instance.name.to_string()];
-        if let Some(unrecorded) = audit::note(&mut rooms.audit, backend, opened, names, Ended::from(&ended), rooms.now)
-        {
-            return Err(unrecorded.into());
+        if opened.backend.is_none() {
+            return Err(failure::of(instance, "its backend is not here").into());
         }
+        let instances = vec![instance.name.to_string()];
+        let calling = Calling { backend, operation: Operation::Retrieve, instances, after_plaintext: false };
+        // No identity is read before that is on record.
+        let keys = &mut rooms.keys;
+        let ended = rooms.audit.call(opened, calling, |running| {
+            let retrieved = running.retrieve(instance.told.clone(), &slice.files, secrets, sealed, keys.ring()?);
+            Ok::<_, Failure>(retrieved)
+        })??;
         let retrieved = ended.map_err(|stopped| {
             let no_identity = matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "no-identity");
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !opened.bundled => failure::of(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    failure::of(instance, said.message.clone()).help(said.hint.clone())
+                    failure::of(instance, format!("{}{}", said.message, recipients(slice, secrets)))
+                        .help(said.hint.clone())
                 }
                 error => {
                     let (why, help) = failure::words(error);
@@ -198,6 +203,37 @@ impl<'a> Reading<'a> {
 fn not_in(rooms: &Rooms<'_>, storage: &str, instance: &Instance) -> Failure {
     let elsewhere = Storages::readable(rooms).besides(storage, instance).into_iter().next();
     elsewhere.map_or_else(|| failure::absent(instance), |(place, _)| failure::elsewhere(instance, &place))
+}
+
+/// Has age plugins asked for what is waiting; false when nothing came of it.
+fn ask_plugins(rooms: &mut Rooms<'_>, waiting: &[(Reading<'_>, Failure)]) -> bool {
+    let Some((first, _)) = waiting.first() else { return false };
+    if !rooms.keys.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
+        return false;
+    }
+    let Ok(opened) = rooms.registry.open(first.backend, &rooms.nix) else { return false };
+    let instances = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
+    let calling =
+        Calling { backend: first.backend, operation: Operation::AskPlugins, instances, after_plaintext: false };
+    let keys = &mut rooms.keys;
+    rooms.audit.call(opened, calling, |_| keys.ring().is_ok_and(artifacts_age::Keyring::ask_plugins)).unwrap_or(false)
+}
+
+/// So many recipients are named.
+const NAMED: usize = 5;
+
+/// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anybody.
+fn recipients(slice: &Slice, secrets: &[String]) -> String {
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return String::new() };
+    let wanted = receipt.readers.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
+    let all: BTreeSet<&str> = wanted.flat_map(|(_, recipients)| recipients.iter().map(String::as_str)).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let more = all.len().saturating_sub(NAMED);
+    let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("; recipients by its receipt: {named}{more}")
 }
 
 /// A file that was not declared yet when the slice was stored. A backend that names no readers at all tells nothing of that.

@@ -6,7 +6,7 @@ use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::Root;
+use artifacts_store::{Git, Root};
 use artifacts_trust::Sealed;
 
 use crate::{Audit, Keys, Registry, failure};
@@ -15,6 +15,8 @@ use crate::{Audit, Keys, Registry, failure};
 pub struct Rooms<'a> {
     /// The checkout that holds the storages.
     pub root: &'a Root,
+    /// Git, for what it is told and asked of the checkout.
+    pub git: Git,
     /// The backends.
     pub registry: Registry,
     /// Nix, for generators and components that are derivations.

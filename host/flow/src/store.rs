@@ -1,33 +1,56 @@
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_spec::InstanceName;
-use artifacts_store::{Git, Options, Storage, Warning, Writer};
+use artifacts_store::{Options, Storage, Warning, Writer};
 
-use crate::{Registry, Rooms, failure};
+use crate::{Registry, Rooms, compare_index, failure, index};
+
+/// So long after git was told of new entries, it is told of more: each time costs as much as many entries.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// The storages of a run, each locked for it, or why it is not.
 #[derive(Default)]
 pub struct Writers {
     by_storage: BTreeMap<String, Result<Writer, Failure>>,
+    /// What git knows that forbids writing an instance.
+    refused: BTreeMap<InstanceName, Failure>,
+    /// What git is told of.
     paths: Vec<String>,
     options: Option<Options>,
+    told: Option<Instant>,
+    /// Whether git does not know of all of them yet.
+    is_open: bool,
 }
 
 impl Writers {
-    /// Locks every storage that these instances are in, before anything is asked or made. An instance whose backend is
-    /// unknown has no storage; that it fails is told where it is asked about.
+    /// Locks every storage that these instances are in, before anything is asked or made, and stages what an earlier run could
+    /// not. An instance whose backend is unknown has no storage; that it fails is told where it is asked about.
     pub fn lock<'a>(rooms: &Rooms<'_>, instances: impl Iterator<Item = &'a Instance>, options: &Options) -> Self {
         let mut writers = Self { options: Some(options.clone()), ..Self::default() };
-        for name in instances.filter_map(|instance| storage_of(instance, &rooms.registry)) {
+        let instances: Vec<&Instance> = instances.collect();
+        for name in instances.iter().filter_map(|instance| storage_of(instance, &rooms.registry)) {
             writers.by_storage.entry(name).or_insert_with_key(|name| lock(rooms, name, options));
+        }
+        let indexed = compare_index(rooms, instances.iter().copied());
+        for instance in &instances {
+            let fault = indexed.by_name.get(&instance.name).and_then(|staged| index::fault(instance, staged));
+            writers.refused.extend(fault.map(|fault| (instance.name.clone(), fault)));
+        }
+        writers.paths = index::unstaged(rooms, &instances, &indexed);
+        if !writers.paths.is_empty() {
+            writers.stage(rooms);
         }
         writers
     }
 
     /// Why an instance cannot be stored: nobody is asked for it then, and nothing of it opened.
     pub fn fault(&self, instance: &Instance, registry: &Registry) -> Option<Failure> {
+        if let Some(fault) = self.refused.get(&instance.name) {
+            return Some(fault.clone());
+        }
         let (why, help) = match self.by_storage.get(&storage_of(instance, registry)?)? {
             Err(why) => (why.message.clone(), why.help.clone()),
             Ok(writer) => {
@@ -57,23 +80,38 @@ impl Writers {
         self.by_storage.get(storage)?.as_ref().ok()
     }
 
-    pub(crate) fn wrote(&mut self, path: String) {
+    /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last second, for the next run.
+    pub(crate) fn wrote(&mut self, rooms: &Rooms<'_>, path: String) {
         self.paths.push(path);
+        self.is_open = true;
+        self.stage_open(rooms);
     }
 
-    /// Tells git of the new files, once a run.
-    ///
-    /// # Errors
-    /// A warning: the slices are stored all the same.
-    pub fn add_to_git(&self, git: &Git) -> Result<(), Warning> {
-        match self.by_storage.values().flatten().next() {
-            Some(writer) if !self.paths.is_empty() => writer.add_to_git(git, &self.paths),
-            _ => Ok(()),
+    /// Tells git of what it does not know of yet, if it was not told of anything just now.
+    pub(crate) fn stage_open(&mut self, rooms: &Rooms<'_>) {
+        if self.is_open && self.told.is_none_or(|told| told.elapsed() >= PAUSE) {
+            self.stage(rooms);
         }
+    }
+
+    /// Tells git of all new entries, at the end of a run.
+    ///
+    /// Returns warnings: the entries are stored all the same.
+    pub fn stage(&mut self, rooms: &Rooms<'_>) -> Vec<Warning> {
+        self.told = Some(Instant::now());
+        self.is_open = false;
+        let locked = self.by_storage.iter().filter(|(_, writer)| writer.is_ok());
+        let storages: Vec<String> = locked.map(|(storage, _)| storage.clone()).collect();
+        rooms.git.stage(rooms.root, &storages, &self.paths)
+    }
+
+    /// Whether anything was stored, or staged.
+    pub fn is_idle(&self) -> bool {
+        self.paths.is_empty()
     }
 }
 
-fn storage_of(instance: &Instance, registry: &Registry) -> Option<String> {
+pub(crate) fn storage_of(instance: &Instance, registry: &Registry) -> Option<String> {
     registry.storage(instance.backend.as_ref()?).ok()
 }
 

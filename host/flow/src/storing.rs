@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_audit::Operation;
 use artifacts_backend::Readers;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
@@ -9,7 +10,7 @@ use artifacts_seam::{CallError, Checked, Files, Secret, State};
 use artifacts_spec::Name;
 use artifacts_store::{BackendId, NewSlice, Receipt, ReceiptState, Slice, Writer};
 
-use crate::audit::{self, Ended};
+use crate::audit::Calling;
 use crate::{Consent, Found, Rooms, Writers, failure, receipt};
 
 /// A failure, with what the generator said, which may hold a secret.
@@ -109,20 +110,19 @@ fn answers(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Result
     let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
     let name = storing.backend()?;
     let opened = rooms.registry.open(name, &rooms.nix)?;
-    let running =
-        opened.backend.as_mut().ok_or_else(|| failure::of(storing.instance, "its backend stores nothing here"))?;
+    if opened.backend.is_none() {
+        return Err(failure::of(storing.instance, "its backend stores nothing here"));
+    }
     let told = |(storing, one): &&(Storing<'_>, Written)| {
         let told = one.asked.as_ref().map_or_else(|| storing.instance.told.clone(), |asked| asked.told.clone());
         (told, one.stored.files.clone())
     };
-    let checks = running.check(written.iter().map(told).collect());
-    let saw_plaintext = written.iter().any(|(_, one)| one.asked.as_ref().is_some_and(|asked| asked.saw_plaintext));
-    let ended = Ended::from(&checks).after_plaintext(saw_plaintext);
-    let names = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
-    match audit::note(&mut rooms.audit, name, opened, names, ended, rooms.now) {
-        Some(unrecorded) => Err(unrecorded),
-        None => Ok(checks.answers),
-    }
+    let request = written.iter().map(told).collect();
+    // The names of what a backend stored may hold a secret that it was given for that.
+    let after_plaintext = written.iter().any(|(_, one)| one.asked.as_ref().is_some_and(|asked| asked.saw_plaintext));
+    let instances = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
+    let calling = Calling { backend: name, operation: Operation::Check, instances, after_plaintext };
+    Ok(rooms.audit.call(opened, calling, |running| running.check(request))?.answers)
 }
 
 impl Storing<'_> {
@@ -159,15 +159,15 @@ impl Storing<'_> {
         if secrets.is_empty() {
             return Ok(Written { stored: Stored { files: Files::new(), sealed: Vec::new(), backend }, asked: None });
         }
-        let running =
-            opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend stores nothing here"))?;
-        let (told, readers) = self.told(secrets);
-        let ended = running.serialize(told.clone(), own_files(slice, name), secrets, &readers);
-        let names = vec![instance.name.to_string()];
-        let unrecorded = audit::note(&mut rooms.audit, name, opened, names, Ended::from(&ended), rooms.now);
-        if let Some(unrecorded) = unrecorded {
-            return Err(unrecorded.into());
+        if opened.backend.is_none() {
+            return Err(failure::of(instance, "its backend stores nothing here").into());
         }
+        let instances = vec![instance.name.to_string()];
+        let calling = Calling { backend: name, operation: Operation::Serialize, instances, after_plaintext: false };
+        let files = own_files(slice, name);
+        let (told, readers) = self.told(secrets);
+        let ended =
+            rooms.audit.call(opened, calling, |running| running.serialize(told.clone(), files, secrets, &readers))?;
         let serialized = ended.map_err(|stopped| Stopped {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "needs-all"),
             ..failure::not_serialized(instance, &stopped).into()
@@ -224,7 +224,7 @@ impl Storing<'_> {
     ) -> Result<(), Failure> {
         let new = NewSlice { files, public, receipt, replaces: self.found.fingerprint };
         let committed = self.writer(rooms, writers)?.commit(new).map_err(|e| self.failed(&e))?;
-        writers.wrote(committed.path);
+        writers.wrote(rooms, committed.path);
         // One instance has one entry: that of another storage goes once this one is in its place.
         match &self.found.elsewhere {
             Some(place) => writers.trash(rooms, &place.storage, &self.instance.name),

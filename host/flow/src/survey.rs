@@ -1,13 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_audit::Operation;
 use artifacts_backend::Readers;
-use artifacts_plan::{Elsewhere, Facts, Instance, Reason, Said, State, state};
-use artifacts_report::Failure;
+use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
+use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam as seam;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Storage};
 
-use crate::audit::{self, Ended};
+use crate::audit::Calling;
 use crate::elsewhere::Storages;
 use crate::facts::facts;
 use crate::rooms::Rooms;
@@ -30,6 +31,8 @@ pub struct Survey {
     pub errors: Vec<Failure>,
     /// How often a component was called, by backend.
     pub calls: BTreeMap<String, u64>,
+    /// Recipients that a backend cannot write for, a sentence each: they are removed when the files are encrypted again.
+    pub(crate) other_recipients: BTreeMap<InstanceName, BTreeSet<String>>,
     /// Which making of each dependency lies there.
     pub(crate) generations: BTreeMap<InstanceName, Generation>,
 }
@@ -52,6 +55,12 @@ pub struct Found {
 }
 
 impl Found {
+    /// Of what nothing is known but its state.
+    pub(crate) fn unknown(state: State) -> Self {
+        let (elsewhere, strays) = (None, Vec::new());
+        Self { state, readers: Vec::new(), receipt: None, fingerprint: None, elsewhere, strays }
+    }
+
     /// The declared secret files that its own backend has stored. Where its receipt does not tell, those are all of them.
     pub fn stored_files<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = &'a Name> {
         let own = self
@@ -92,6 +101,21 @@ pub fn survey(
 }
 
 impl Survey {
+    /// Whom an instance's files lose when they are encrypted again, as changes of each secret file. Its backend tells of them in
+    /// sentences, since only it knows who they are.
+    pub(crate) fn other_recipients(&self, instance: &Instance) -> Vec<ReaderChange> {
+        let Some(before) = self.other_recipients.get(&instance.name).filter(|others| !others.is_empty()) else {
+            return Vec::new();
+        };
+        let change = |file: &Name| ReaderChange {
+            instance: instance.name.to_string(),
+            file: file.to_string(),
+            before: before.clone(),
+            after: BTreeSet::new(),
+        };
+        instance.secret_files().map(change).collect()
+    }
+
     /// Which making of each of its dependencies lies there.
     pub(crate) fn made_from(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
         let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
@@ -126,14 +150,17 @@ fn ask(
     };
     let mut rest = instances.iter().copied().peekable();
     while rest.peek().is_some() {
-        let Some(running) = &mut opened.backend else { return };
+        let Some(running) = &opened.backend else { return };
         let looks = survey.read(&storage, &mut rest, running.limits().output, generations, storages);
         let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
-        let checks = running.check(request);
         let names = asked.iter().map(|look| look.instance.name.to_string()).collect();
-        survey.errors.extend(audit::note(&mut rooms.audit, backend, opened, names, Ended::from(&checks), rooms.now));
+        let calling = Calling { backend, operation: Operation::Check, instances: names, after_plaintext: false };
+        let checks = match rooms.audit.call(opened, calling, |running| running.check(request)) {
+            Ok(checks) => checks,
+            Err(unrecorded) => return survey.stop(instances, unrecorded),
+        };
         *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
         for (look, answer) in asked.into_iter().zip(checks.answers) {
             let answer = Answer::from_backend(&look, answer);
@@ -326,6 +353,10 @@ impl Survey {
 
     fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
         let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
+        if let Said::Checked(seam::Checked { state: seam::State::Stale(reasons), .. }) = &answer.said {
+            let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
+            self.other_recipients.insert(look.instance.name.clone(), others.collect());
+        }
         let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
         let is_elsewhere = state == State::Absent && places.len() == 1;
         let state = state.with_entries(&look.storage, &places);
@@ -349,15 +380,18 @@ impl Survey {
 
     fn fail(&mut self, instance: &Instance, why: &str, help: Option<String>) {
         self.errors.push(failure::of(instance, why).help(help));
-        let found = Found {
-            state: State::Error(why.to_owned()),
-            readers: Vec::new(),
-            receipt: None,
-            fingerprint: None,
-            elsewhere: None,
-            strays: Vec::new(),
-        };
+        let found = Found::unknown(State::Error(why.to_owned()));
         self.found.insert(instance.name.clone(), found);
+    }
+
+    /// Nothing more is asked, and what was not answered is not known: for one reason, which is told once.
+    fn stop(&mut self, instances: &[&Instance], why: Failure) {
+        for instance in instances {
+            let state = || State::Error(why.message.clone());
+            let found = || Found::unknown(state());
+            self.found.entry(instance.name.clone()).or_insert_with(found);
+        }
+        self.errors.push(why);
     }
 
     fn fail_all(&mut self, instances: &[&Instance], why: &Failure) {

@@ -30,6 +30,9 @@ const NETWORK: [&str; 7] = [
 /// On NixOS the certificates are a link into the store, so that the folder alone would lead nowhere.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// Where a generator writes its files.
+pub(crate) const OUT: &str = "/out";
+
 /// The user inside. There is no other, and it is nobody outside.
 const PASSWD: &str = "generator:x:1000:1000::/homeless-shelter:/bin/sh\n";
 const GROUP: &str = "generator:x:1000:\n";
@@ -50,6 +53,8 @@ pub(crate) struct Channels {
     pub(crate) status: RawFd,
     /// It waits here before it starts the generator.
     pub(crate) start: RawFd,
+    /// It reads the system-call filter here.
+    pub(crate) filter: Option<RawFd>,
 }
 
 /// Bubblewrap's command line, without its own name.
@@ -63,6 +68,9 @@ pub(crate) fn arguments(
     let mut line = Line::default();
     isolate(&mut line, job.network, nested);
     line.add(["--json-status-fd", &channels.status.to_string(), "--block-fd", &channels.start.to_string()]);
+    if let Some(filter) = channels.filter {
+        line.add(["--seccomp", &filter.to_string()]);
+    }
     system(&mut line);
     if job.random.is_some() {
         for device in ["/dev/random", "/dev/urandom"] {
@@ -86,7 +94,10 @@ pub(crate) fn arguments(
         line.add(["--perms", "0755", "--dir", OUTSIDER, "--perms", "0555", "--file", &file.as_raw_fd().to_string()]);
         line.0.push(inside.into());
     }
-    line.bind("--bind", folder.join("out"), "/out");
+    // A file system of its own, so that all that exists in it can be counted. This bound is only for what is written between
+    // two looks at it.
+    let most = job.limits.total.saturating_mul(2).saturating_add(1 << 20);
+    line.add(["--perms", "0755", "--size", &most.to_string(), "--tmpfs", OUT]);
     line.bind("--ro-bind", folder.join("prompts"), "/prompts");
     line.bind("--ro-bind", folder.join("in"), "/in");
     for (name, value) in environment(job) {
@@ -170,7 +181,7 @@ fn environment(job: &Job) -> Vec<(&'static str, OsString)> {
         ("HOME", "/homeless-shelter".into()),
         ("TMPDIR", "/tmp".into()),
         ("LOG_LEVEL", job.log_level.as_str().into()),
-        ("out", "/out".into()),
+        ("out", OUT.into()),
         ("prompts", "/prompts".into()),
         ("in", "/in".into()),
     ];

@@ -65,11 +65,20 @@ pub enum Fault {
     #[error(transparent)]
     Ram(#[from] artifacts_ram::Error),
     /// The generator itself failed.
-    #[error("the generator ended with {}", status_text(*.status))]
+    #[error("the generator exited with status {status}")]
     Failed {
-        /// Its exit status; 128 and the signal's number when a signal ended it.
+        /// Its exit status. Bubblewrap reports 128 and the signal's number when a signal ended it, and so does a shell; a program
+        /// may exit with that status by itself, so it is no evidence of a signal.
         status: i32,
         /// The last 64 KiB of what it printed. It may echo a secret: never to be logged unasked.
+        output: Secret,
+    },
+    /// Something outside ended its sandbox.
+    #[error("the generator's sandbox was killed from outside by signal {signal}{}", signal_name(*.signal))]
+    Killed {
+        /// The signal's number.
+        signal: i32,
+        /// What the generator printed.
         output: Secret,
     },
     /// It took too long.
@@ -147,9 +156,10 @@ impl Error {
     pub fn output(&self) -> Option<&Secret> {
         match self {
             Self::Run { fault, .. } => match fault.as_ref() {
-                Fault::Failed { output, .. } | Fault::Timeout { output, .. } | Fault::System { output, .. } => {
-                    Some(output)
-                }
+                Fault::Failed { output, .. }
+                | Fault::Killed { output, .. }
+                | Fault::Timeout { output, .. }
+                | Fault::System { output, .. } => Some(output),
                 _ => None,
             },
             _ => None,
@@ -169,7 +179,18 @@ impl Fault {
             Self::Sandbox { message } if message.contains("namespace") || message.contains("uid map") => {
                 "allow user namespaces: `sysctl kernel.unprivileged_userns_clone=1` (Debian), `sysctl kernel.apparmor_restrict_unprivileged_userns=0` or an AppArmor profile for bwrap (Ubuntu), `sysctl user.max_user_namespaces=10000`; in a container, one that may make them"
             }
-            Self::Failed { .. } => "look at what it printed; it may hold secrets, so only `--show-output` shows it",
+            Self::Sandbox { message } if message.contains("SECCOMP") || message.contains("seccomp") => {
+                "the kernel has to support filters of system calls (CONFIG_SECCOMP_FILTER); in a container, one that allows them"
+            }
+            Self::Failed { status, .. } if (129..=LAST_OF_SIGNALS).contains(status) => {
+                return Some(format!(
+                    "{SHOW_OUTPUT}; a shell exits with status {status} when signal {}{} ended its program{}",
+                    status - 128,
+                    signal_name(status - 128),
+                    if *status == 137 { ", as the kernel does when memory runs out" } else { "" }
+                ));
+            }
+            Self::Failed { .. } => SHOW_OUTPUT,
             Self::Timeout { .. } => "set the artifact's `timeout` higher, or see what it waits for",
             Self::Missing { .. } | Self::Extra { .. } => {
                 "the generator writes each declared file as $out/<file>, and scratch files to /tmp"
@@ -177,7 +198,7 @@ impl Fault {
             Self::File { .. } => "the generator writes each declared file itself; links and folders are not taken",
             Self::TooMuch { .. } => "write scratch files to /tmp",
             Self::Ram(error) => return error.help(),
-            Self::Sandbox { .. } | Self::Cancelled | Self::Stuck | Self::Io(_) => return None,
+            Self::Sandbox { .. } | Self::Killed { .. } | Self::Cancelled | Self::Stuck | Self::Io(_) => return None,
         };
         Some(text.to_owned())
     }
@@ -187,8 +208,34 @@ fn host() -> String {
     format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
-fn status_text(status: i32) -> String {
-    if status > 128 { format!("status {status} (signal {})", status - 128) } else { format!("status {status}") }
+const SHOW_OUTPUT: &str = "look at what it printed; it may hold secrets, so only `--show-output` shows it";
+
+/// No signal's number is greater than 64.
+const LAST_OF_SIGNALS: i32 = 128 + 64;
+
+/// Its name in parentheses; nothing for one that has none.
+fn signal_name(number: i32) -> &'static str {
+    match number {
+        libc::SIGHUP => " (SIGHUP)",
+        libc::SIGINT => " (SIGINT)",
+        libc::SIGQUIT => " (SIGQUIT)",
+        libc::SIGILL => " (SIGILL)",
+        libc::SIGTRAP => " (SIGTRAP)",
+        libc::SIGABRT => " (SIGABRT)",
+        libc::SIGBUS => " (SIGBUS)",
+        libc::SIGFPE => " (SIGFPE)",
+        libc::SIGKILL => " (SIGKILL)",
+        libc::SIGUSR1 => " (SIGUSR1)",
+        libc::SIGSEGV => " (SIGSEGV)",
+        libc::SIGUSR2 => " (SIGUSR2)",
+        libc::SIGPIPE => " (SIGPIPE)",
+        libc::SIGALRM => " (SIGALRM)",
+        libc::SIGTERM => " (SIGTERM)",
+        libc::SIGXCPU => " (SIGXCPU)",
+        libc::SIGXFSZ => " (SIGXFSZ)",
+        libc::SIGSYS => " (SIGSYS)",
+        _ => "",
+    }
 }
 
 fn list(names: &[String]) -> String {

@@ -6,7 +6,9 @@
 
 mod arguments;
 mod error;
+mod filter;
 mod job;
+mod out;
 mod output;
 mod program;
 mod running;

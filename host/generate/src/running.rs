@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::error::Fault;
 use crate::job::Job;
+use crate::out::{Init, Out};
 use crate::output::Output;
 use crate::take;
 
@@ -18,7 +20,7 @@ use crate::take;
 const TICK: Duration = Duration::from_millis(50);
 
 /// How long the kernel may take for what it does at once unless the machine is in trouble.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A sandbox that was started.
 pub(crate) struct Running {
@@ -31,29 +33,33 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Waits for the end, or makes one. When it returns, no process of the sandbox is left.
-    pub(crate) fn finish(mut self, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
+    /// Waits for the end, or makes one, and returns `$out`. When it returns, no process of the sandbox is left.
+    pub(crate) fn finish(mut self, job: &Job, cancel: &AtomicBool) -> Result<Out, Fault> {
         let ended = match self.init() {
             // Only now that its first process is held can the sandbox be ended for certain.
-            Ok(Some(init)) => self.run(&init, job, out, cancel),
-            Ok(None) => Ok(()),
+            Ok(Some(init)) => self.run(&init, job, cancel),
+            Ok(None) => Ok(None),
             Err(fault) => self.kill().and(Err(fault)),
         };
         let status = self.bubblewrap.wait();
-        ended?;
+        let out = ended?;
         while self.output.take() {}
-        match (self.exit_code()?, status?.code()) {
-            (Some(0), _) => Ok(()),
+        let status = status?;
+        match (self.exit_code()?, status.code()) {
+            (Some(0), _) => out.ok_or_else(|| Fault::Sandbox { message: "it ended before it began".to_owned() }),
             (Some(status), _) => Err(Fault::Failed { status, output: self.output.last() }),
             // Bubblewrap itself gave up, so no generator ran and there is no secret in what was printed.
             (None, Some(_)) => Err(Fault::Sandbox { message: self.complaint() }),
             // It was killed from outside, at a time that cannot be told.
-            (None, None) => Err(Fault::Failed { status: 128 + Signal::KILL.as_raw(), output: self.output.last() }),
+            (None, None) => {
+                let signal = status.signal().unwrap_or(Signal::KILL.as_raw());
+                Err(Fault::Killed { signal, output: self.output.last() })
+            }
         }
     }
 
-    /// A descriptor of the sandbox's first process, once bubblewrap tells its number; `None` when it failed before that.
-    fn init(&mut self) -> Result<Option<OwnedFd>, Fault> {
+    /// The sandbox's first process, once bubblewrap tells its number; `None` when it failed before that.
+    fn init(&mut self) -> Result<Option<Init>, Fault> {
         let deadline = Instant::now() + PATIENCE;
         let mut line = Vec::new();
         let mut byte = [0];
@@ -74,22 +80,32 @@ impl Running {
         // The process waits for `start`, so its number is still its own; it has ended only if the set-up failed.
         match pidfd_open(pid, PidfdFlags::empty()) {
             Err(Errno::SRCH) => Ok(None),
-            other => Ok(Some(other?)),
+            other => Ok(Some(Init { process: other?, pid })),
         }
     }
 
-    /// Lets the generator begin and sees it through to the death of its last process.
-    fn run(&mut self, init: &OwnedFd, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
-        let ended = self.start.1.write_all(&[0]).map_err(Fault::from).and_then(|()| self.wait(job, out, cancel));
+    /// Lets the generator begin and sees it through to the death of its last process. Returns `$out`, or `None` when the sandbox
+    /// ended before it was set up.
+    fn run(&mut self, init: &Init, job: &Job, cancel: &AtomicBool) -> Result<Option<Out>, Fault> {
+        let out = init.out();
+        let ended = match &out {
+            Ok(Some(out)) => self.see_through(out, job, cancel),
+            _ => Ok(()),
+        };
         // The first process of a process namespace takes all the others along: those also that a generator left behind.
-        match pidfd_send_signal(init, Signal::KILL) {
+        match pidfd_send_signal(&init.process, Signal::KILL) {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(errno) => return self.kill().and(Err(errno.into())),
         }
-        if !readable(init, Instant::now() + PATIENCE)? {
+        if !readable(&init.process, Instant::now() + PATIENCE)? {
             return self.kill().and(Err(Fault::Stuck));
         }
-        ended
+        ended.and(out)
+    }
+
+    fn see_through(&mut self, out: &Out, job: &Job, cancel: &AtomicBool) -> Result<(), Fault> {
+        self.start.1.write_all(&[0])?;
+        self.wait(job, out, cancel)
     }
 
     fn kill(&mut self) -> Result<(), Fault> {
@@ -97,7 +113,7 @@ impl Running {
     }
 
     /// Waits until the generator's own process has ended.
-    fn wait(&mut self, job: &Job, out: &OwnedFd, cancel: &AtomicBool) -> Result<(), Fault> {
+    fn wait(&mut self, job: &Job, out: &Out, cancel: &AtomicBool) -> Result<(), Fault> {
         let start = Instant::now();
         loop {
             if cancel.load(Ordering::Relaxed) {
@@ -148,7 +164,7 @@ fn field(line: &[u8], name: &str) -> Option<i64> {
     serde_json::from_slice::<serde_json::Value>(line).ok()?.get(name)?.as_i64()
 }
 
-fn readable(fd: impl AsFd, deadline: Instant) -> Result<bool, Fault> {
+pub(crate) fn readable(fd: impl AsFd, deadline: Instant) -> Result<bool, Fault> {
     wait_for(&mut [PollFd::new(&fd, PollFlags::IN)], deadline)
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::{Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -10,11 +11,12 @@ use std::sync::atomic::AtomicBool;
 use artifacts_ram::{Folder, Ram};
 use artifacts_seam::Secret;
 use artifacts_spec::Name;
-use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::arguments::{Channels, arguments, made_up};
 use crate::error::{Error, Fault};
+use crate::filter;
 use crate::job::Job;
 use crate::output::Output;
 use crate::program::Program;
@@ -23,7 +25,7 @@ use crate::spawn::spawn;
 use crate::take::take;
 
 /// Options without which there is no sandbox; bubblewrap 0.6 has them all.
-const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 9] = [
     "--unshare-all",
     "--cap-drop",
     "--clearenv",
@@ -31,6 +33,7 @@ const NEEDED: [&str; 8] = [
     "--block-fd",
     "--json-status-fd",
     "--perms",
+    "--seccomp",
     "--size",
 ];
 
@@ -88,10 +91,9 @@ impl Sandbox {
     fn attempt(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, Fault> {
         let program = Program::resolve(&job.program, &job.closure)?;
         let folder = self.ram.folder()?;
-        let out = fill(&folder, job)?;
-        let ended = self.start(job, &program, &folder)?.finish(job, &out, cancel);
-        let taken = ended.and_then(|()| take(&out, &job.expected, job.limits));
-        taken.map_err(|fault| match program.foreign {
+        fill(&folder, job)?;
+        let ended = self.start(job, &program, &folder)?.finish(job, cancel);
+        ended.and_then(|out| take(&out, &job.expected, job.limits)).map_err(|fault| match program.foreign {
             Some(system) => foreign(system, fault),
             None => fault,
         })
@@ -102,8 +104,14 @@ impl Sandbox {
         let (start_end, start) = pipe_with(PipeFlags::CLOEXEC)?;
         let (output, output_end) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfl(&output, OFlags::NONBLOCK)?;
-        let channels = Channels { status: status_end.as_raw_fd(), start: start_end.as_raw_fd() };
+        let filter = filter::program(job.network).map(file_in_memory).transpose()?;
+        let channels = Channels {
+            status: status_end.as_raw_fd(),
+            start: start_end.as_raw_fd(),
+            filter: filter.as_ref().map(AsRawFd::as_raw_fd),
+        };
         let mut kept = vec![channels.status, channels.start];
+        kept.extend(channels.filter);
         let mut largest = job.limits.total.max(job.limits.scratch);
         if let Some((file, _)) = &program.outsider {
             kept.push(file.as_raw_fd());
@@ -128,8 +136,16 @@ impl Sandbox {
     }
 }
 
-/// Lays out the private folder; returns `$out`, held open.
-fn fill(folder: &Folder, job: &Job) -> Result<OwnedFd, Fault> {
+/// Returns an unnamed file of these bytes, to be read from its beginning.
+fn file_in_memory(bytes: Vec<u8>) -> std::io::Result<File> {
+    let mut file = File::from(memfd_create("filter", MemfdFlags::CLOEXEC)?);
+    file.write_all(&bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Lays out the private folder.
+fn fill(folder: &Folder, job: &Job) -> Result<(), Fault> {
     let named = |name: &str, fault| artifacts_ram::Error::File { name: name.to_owned(), fault };
     let etc = folder.subfolder("etc")?;
     for (name, text) in made_up(job) {
@@ -154,14 +170,14 @@ fn fill(folder: &Folder, job: &Job) -> Result<OwnedFd, Fault> {
             write(&inner, name, value)?;
         }
     }
-    Ok(folder.subfolder("out")?)
+    Ok(())
 }
 
 /// A program for another system fails in many ways, all of which mean that.
 fn foreign(system: &str, fault: Fault) -> Fault {
     let (why, output) = match fault {
         Fault::Sandbox { message } => (message, Secret::new(Vec::new())),
-        Fault::Failed { status, output } => (format!("it ended with status {status}"), output),
+        Fault::Failed { status, output } => (format!("it exited with status {status}"), output),
         Fault::Missing { .. } => (fault.to_string(), Secret::new(Vec::new())),
         other => return other,
     };

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use artifacts_ram::Fault as FileFault;
 use artifacts_seam::Secret;
 use artifacts_spec::Name;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, fchmod, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, fchmod, fstatvfs, statat};
 
 use crate::error::Fault;
 use crate::job::Limits;
@@ -72,12 +72,19 @@ fn kind(out: &OwnedFd, name: &str) -> &'static str {
     }
 }
 
-/// Looks how full `$out` is while the generator writes; what vanishes meanwhile is of no interest.
+/// Checks how full `$out` is while the generator writes. What vanishes meanwhile is not counted.
 pub(crate) fn watch(out: &OwnedFd, limits: Limits) -> Result<(), Fault> {
     let mut seen = Seen::default();
     seen.folder(out, 0);
+    let existing = fstatvfs(out)?;
+    let block = existing.f_frsize;
+    let occupied = existing.f_blocks.saturating_sub(existing.f_bfree).saturating_mul(block);
+    // The rest of each file's last block is not the generator's.
+    let padding = seen.entries.saturating_add(1).saturating_mul(block);
     for (found, unit, limit) in [
         (seen.bytes, "bytes", limits.total),
+        // A deleted file that is still open has no name, and takes room all the same.
+        (occupied.saturating_sub(padding), "bytes with deleted files", limits.total),
         (seen.entries, "entries", ENTRIES),
         (seen.levels, "folders inside each other", LEVELS),
     ] {
@@ -93,6 +100,8 @@ struct Seen {
     bytes: u64,
     entries: u64,
     levels: u64,
+    /// Files with several names, each of which is counted once.
+    linked: BTreeSet<u64>,
 }
 
 impl Seen {
@@ -109,13 +118,15 @@ impl Seen {
                 return;
             }
             let Ok(stat) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            // What it holds: a hole takes no room, and the rest of the last page is not the generator's.
-            let occupied = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
-            self.bytes += occupied.min(u64::try_from(stat.st_size).unwrap_or(0));
-            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-                && let Some(inner) = name.to_str().ok().and_then(|name| artifacts_ram::open_folder(&folder, name).ok())
-            {
-                self.folder(inner, level + 1);
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                if let Some(inner) = name.to_str().ok().and_then(|name| artifacts_ram::open_folder(&folder, name).ok())
+                {
+                    self.folder(inner, level + 1);
+                }
+            } else if stat.st_nlink < 2 || self.linked.insert(stat.st_ino) {
+                // What it holds: a hole takes no room, and the rest of the last page is not the generator's.
+                let occupied = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+                self.bytes += occupied.min(u64::try_from(stat.st_size).unwrap_or(0));
             }
         }
     }

@@ -18,11 +18,30 @@ fn a_failure_keeps_its_output_to_itself() {
     let mut job = place.job("cat $prompts/pin; cat $prompts/pin >&2; exit 7", &["it"]);
     job.prompts = [("pin".parse().unwrap(), secret("s3cret."))].into();
     let error = place.run(&job).unwrap_err();
-    assert_eq!(error.to_string(), "per-machine/web1/attic: the generator ended with status 7");
+    assert_eq!(error.to_string(), "per-machine/web1/attic: the generator exited with status 7");
     assert_eq!(error.output().unwrap().expose(), b"s3cret.s3cret.");
     let help = error.help().unwrap();
     assert!(![error.to_string(), format!("{error:?}"), help].iter().any(|text| text.contains("s3cret")), "{error:?}");
     assert!(matches!(place.fault("kill -9 $$", &[]), Fault::Failed { status: 137, .. }));
+}
+
+#[test]
+fn a_signal_is_named_only_where_there_may_have_been_one() {
+    let place = Place::new();
+    for status in [1, 127, 128, 193, 255] {
+        let error = place.run(&place.job(&format!("exit {status}"), &["it"])).unwrap_err();
+        let text = format!("{error} {}", error.help().unwrap());
+        assert!(text.contains(&format!("exited with status {status}")) && !text.contains("signal"), "{text}");
+    }
+    // A shell's status is the same as that of the signal itself: said of the shell, not of the generator.
+    for body in ["exit 143", "kill -TERM $$"] {
+        let error = place.run(&place.job(body, &["it"])).unwrap_err();
+        assert!(error.to_string().ends_with("the generator exited with status 143"), "{error}");
+        assert!(
+            error.help().unwrap().contains("a shell exits with status 143 when signal 15 (SIGTERM) ended"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -152,6 +171,7 @@ fn a_sandbox_that_is_killed_from_outside_is_a_failure_of_its_run() {
         )
         .unwrap();
         let error = run.join().unwrap().unwrap_err();
+        assert!(error.to_string().ends_with("sandbox was killed from outside by signal 9 (SIGKILL)"), "{error}");
         assert!(error.output().is_some_and(|output| output.expose() == b"s3cret"), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     });

@@ -152,3 +152,33 @@ fn memory_cannot_be_filled_through_scratch() {
         assert!((800_000..=1 << 20).contains(&used), "{at}: {used}");
     }
 }
+
+#[test]
+fn what_is_deleted_and_still_open_counts() {
+    let place = Place::new();
+    let mut job =
+        place.job("exec 5> $out/it; rm $out/it; head -c 6000000 /dev/zero >&5; sleep 20; echo x > $out/it", &["it"]);
+    job.limits = Limits { file: 1 << 20, total: 4 << 20, scratch: 64 << 20 };
+    job.timeout = Some(std::time::Duration::from_secs(15));
+    let fault = place.fault_in(&job);
+    assert!(matches!(&fault, Fault::TooMuch { found, .. } if found.ends_with("bytes with deleted files")), "{fault}");
+    // Faster than anybody looks: there is an end all the same.
+    let mut job = place.job(
+        "for i in $(seq 40); do exec {fd}> $out/$i; rm $out/$i; head -c 4000000 /dev/zero >&$fd || exit 3; done; echo x > $out/it",
+        &["it"],
+    );
+    job.limits = Limits { file: 1 << 20, total: 4 << 20, scratch: 64 << 20 };
+    let fault = place.fault_in(&job);
+    assert!(matches!(&fault, Fault::TooMuch { .. } | Fault::Failed { status: 3, .. }), "{fault}");
+}
+
+#[test]
+fn a_file_of_two_names_counts_once() {
+    let place = Place::new();
+    let mut job = place.job(
+        "head -c 3000000 /dev/zero > $out/it; for i in 1 2 3; do ln $out/it $out/$i; done; sleep 0.3; rm $out/[123]",
+        &["it"],
+    );
+    job.limits = Limits { file: 4 << 20, total: 4 << 20, scratch: 64 << 20 };
+    assert_eq!(place.run(&job).unwrap()[&name("it")].size(), 3_000_000);
+}

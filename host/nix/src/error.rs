@@ -157,6 +157,35 @@ fn missing_file<'a>(message: &'a str, copy: Option<&Path>) -> Option<&'a str> {
     (!file.is_empty()).then_some(file)
 }
 
+fn is_out_of_memory(message: &str) -> bool {
+    ["Cannot allocate memory", "cannot allocate memory", "Out of memory", "out of memory", "std::bad_alloc"]
+        .iter()
+        .any(|words| message.contains(words))
+        || message.starts_with("Nix was killed (signal: 9")
+}
+
+/// Whether it is a failure of a program that Nix ran, of its daemon or of the system, by the way Nix says these.
+fn is_of_the_machine(message: &str) -> bool {
+    let first = message.lines().next().unwrap_or_default();
+    let ran = first.starts_with("program '") || first.starts_with("executing '") || first.starts_with("Nix was killed");
+    ran || [
+        "unable to download",
+        "unable to start",
+        "cannot connect to socket",
+        "cannot open connection to remote store",
+        "Nix daemon disconnected",
+        "Failed to fetch git repository",
+        "getting exclusive lock",
+        "Permission denied",
+        "Too many open files",
+        "Read-only file system",
+        "creating directory",
+        "unable to fork",
+    ]
+    .iter()
+    .any(|words| first.contains(words))
+}
+
 fn searched(path: Option<&str>) -> String {
     path.map_or_else(String::new, |path| format!(" in PATH ({path})"))
 }
@@ -211,6 +240,17 @@ impl Error {
                      along, `get` each file while the flake's name is `{named}`, and `set` it under the new one"
                 ));
             }
+            Self::Failed { message, .. } if message.contains("transport 'file' not allowed") => {
+                "git takes no submodule from a local path unless that is allowed: `git config --global protocol.file.allow always`"
+            }
+            Self::Failed { message, .. } if is_out_of_memory(message) => {
+                "the machine ran out of memory: evaluate fewer targets at once with `--eval-jobs 1`, or free some memory"
+            }
+            Self::Failed { message, .. } if message.contains("No space left on device") => {
+                "free some space where Nix writes: its store, and the folder of temporary files"
+            }
+            // Nothing that a declaration could be blamed for; its own words are above.
+            Self::Failed { message, .. } if is_of_the_machine(message) => return None,
             Self::Failed { .. } | Self::Spec { .. } => {
                 "correct the configuration; `--nix-arg --show-trace` tells where it comes from"
             }
@@ -239,6 +279,33 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::Error;
+
+    #[test]
+    fn the_configuration_is_blamed_for_nothing_that_is_not_its_own() {
+        let help = |message: &str| {
+            Error::Failed { what: String::new(), message: message.to_owned(), copy: None }.help().unwrap_or_default()
+        };
+        for message in [
+            "program 'git' failed with exit code 128\n| fatal: unable to access 'https://x/': Failed to connect",
+            "unable to download 'https://x/': HTTP error 500",
+            "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
+            "opening file '/nix/store/x': Permission denied",
+            "Nix was killed (signal: 15 (SIGTERM)): it failed without a word",
+        ] {
+            assert_eq!(help(message), "", "{message}");
+        }
+        for (message, word) in [
+            ("program 'git' failed with exit code 1\n| fatal: transport 'file' not allowed", "protocol.file.allow"),
+            ("Nix was killed (signal: 9 (SIGKILL)): it failed without a word", "--eval-jobs 1"),
+            ("unable to fork: Cannot allocate memory", "--eval-jobs 1"),
+            ("writing to file: No space left on device", "free some space"),
+            ("program 'git' failed with exit code 128\n| fatal: Could not resolve host: x", "--override-input"),
+            ("attribute 'a' missing", "correct the configuration"),
+            ("The option `a' does not exist. Definition values:\n| - In `x': 1", "correct the configuration"),
+        ] {
+            assert!(help(message).contains(word), "{message}: {}", help(message));
+        }
+    }
 
     #[test]
     fn a_file_that_git_does_not_know_is_named_as_each_nix_says_it() {

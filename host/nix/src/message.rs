@@ -1,22 +1,86 @@
-/// The longest message that is passed on, in lines.
-const LINES: usize = 60;
+/// The longest message that is passed on, in lines. How many of them a person sees is for the caller to decide.
+const LINES: usize = 1000;
 
-/// What matters of what Nix wrote to stderr when it failed: the error itself, without colours, warnings, progress and hints.
+/// Begins each line of a message, but the first, that is Nix's own and is to be shown as it is.
+pub(crate) const FOREIGN: &str = "| ";
+
+/// What Nix wrote to stderr when it failed, without colors, progress and stack frames: first the line that begins the error, then, each
+/// behind [`FOREIGN`], what follows it and what came before it, such as the words of a program that Nix ran.
 pub fn trim(stderr: &str) -> String {
     let clean = without_colours(stderr);
-    let lines: Vec<&str> = clean.lines().filter(|line| !line.starts_with("(use '--show-trace'")).collect();
-    let chosen = &lines[start(&lines)..];
-    let indent = common_indent(chosen.get(1..).unwrap_or_default());
-    let mut text: Vec<&str> = Vec::new();
-    for (number, line) in chosen.iter().enumerate().take(LINES) {
-        text.push(if number == 0 { line.trim_start() } else { line.get(indent..).unwrap_or(line.trim_start()) });
+    let lines: Vec<&str> = clean.lines().filter(|line| !is_hint(line)).collect();
+    let Parts { before, error } = parts(&lines);
+    let first = error.first().copied().unwrap_or_default().trim_start();
+    let first = first.strip_prefix("error:").unwrap_or(first).trim();
+    let indent = common_indent(error.get(1..).unwrap_or_default());
+    let after = error.iter().skip(1).map(|line| line.get(indent..).unwrap_or(line.trim_start()));
+    let mut others: Vec<&str> = after.chain(before).collect();
+    // An empty line separates within the message, and nothing at its end.
+    while others.last().is_some_and(|line| line.trim().is_empty()) {
+        others.pop();
     }
-    if chosen.len() > LINES {
-        text.push("…");
+    if first.is_empty() && others.is_empty() {
+        return "it failed without a word".to_owned();
     }
-    let text = text.join("\n");
-    let text = text.trim().trim_start_matches("error:").trim();
-    if text.is_empty() { "it failed without a word".to_owned() } else { text.to_owned() }
+    let more = others.len() > LINES;
+    others.truncate(LINES);
+    let mut text = first.to_owned();
+    for line in others.into_iter().chain(more.then_some("…")) {
+        text.push('\n');
+        text.push_str(format!("{FOREIGN}{line}").trim_end());
+    }
+    text
+}
+
+fn is_hint(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("(use '--show-trace'") || line.starts_with("(stack trace truncated")
+}
+
+/// The lines of a failure.
+struct Parts<'a> {
+    /// Those before the error that may be its reason.
+    before: Vec<&'a str>,
+    error: &'a [&'a str],
+}
+
+fn parts<'a>(lines: &'a [&'a str]) -> Parts<'a> {
+    let Some(first) = lines.iter().position(|line| line.starts_with("error:")) else {
+        return without_error(lines);
+    };
+    // Newer versions print the trace first, below a bare `error:`, and the error itself last.
+    let start = if lines[first].trim() == "error:" {
+        lines.iter().rposition(|line| line.trim_start().starts_with("error:")).unwrap_or(first)
+    } else {
+        first
+    };
+    Parts { before: reasons(&lines[..first]), error: &lines[start..] }
+}
+
+/// Another program's end, or one that Nix did not foresee: its last words are the error.
+fn without_error<'a>(lines: &'a [&'a str]) -> Parts<'a> {
+    let last = lines.iter().rposition(|line| !line.trim().is_empty() && !is_progress(line)).unwrap_or(lines.len());
+    let (before, error) = lines.split_at(last);
+    Parts { before: reasons(before), error }
+}
+
+/// Without progress, and without what is always said of a checkout and of its inputs.
+fn reasons<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let mut text = Vec::new();
+    let mut keep = true;
+    for line in lines {
+        let usual = line.starts_with("warning: Git tree '") && line.contains("dirty");
+        let lock = line.contains("not writing modified lock file") || line.starts_with("warning: creating lock file");
+        if lock || usual || is_progress(line) {
+            keep = false;
+        } else if !line.starts_with(['•', ' ']) {
+            keep = true;
+        }
+        if keep && !line.trim().is_empty() {
+            text.push(*line);
+        }
+    }
+    text
 }
 
 /// What a line begins with that is for the person, with those after it.
@@ -62,15 +126,6 @@ fn is_progress(line: &str) -> bool {
     to_come || PROGRESS.iter().any(|word| line.starts_with(word))
 }
 
-/// Where the error begins. Newer versions print the trace first, below a bare `error:`, and the error itself last.
-fn start(lines: &[&str]) -> usize {
-    let Some(first) = lines.iter().position(|line| line.starts_with("error:")) else { return 0 };
-    if lines[first].trim() != "error:" {
-        return first;
-    }
-    lines.iter().rposition(|line| line.trim_start().starts_with("error:")).unwrap_or(first)
-}
-
 fn common_indent(lines: &[&str]) -> usize {
     let indents =
         lines.iter().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start_matches(' ').len());
@@ -114,7 +169,7 @@ mod tests {
     #[test]
     fn an_old_nix() {
         let stderr = "warning: Git tree '/x' is dirty\nerror: attribute 'foo' missing\n\n       at /nix/store/x/flake.nix:3:5:\n\n            2|\n(use '--show-trace' to show detailed location information)\n";
-        assert_eq!(trim(stderr), "attribute 'foo' missing\n\nat /nix/store/x/flake.nix:3:5:\n\n     2|");
+        assert_eq!(trim(stderr), "attribute 'foo' missing\n|\n| at /nix/store/x/flake.nix:3:5:\n|\n|      2|");
     }
 
     #[test]
@@ -126,12 +181,42 @@ mod tests {
     #[test]
     fn several_errors_of_a_build_stay() {
         let stderr = "building '/nix/store/x.drv'...\nerror: builder for 'x' failed\nerror: 1 dependency failed\n";
-        assert_eq!(trim(stderr), "builder for 'x' failed\nerror: 1 dependency failed");
+        assert_eq!(trim(stderr), "builder for 'x' failed\n| error: 1 dependency failed");
+    }
+
+    #[test]
+    fn the_reason_before_the_error_and_what_follows_it_are_kept() {
+        let git = "warning: Git tree '/x' is dirty\nfetching git input 'git+file:///x'\nCloning into '/x/sub'...\n\
+            fatal: transport 'file' not allowed\nfatal: clone of '/s' into submodule path '/x/sub' failed\n\
+            error: program 'git' failed with exit code 1\n";
+        assert_eq!(
+            trim(git),
+            "program 'git' failed with exit code 1\n| Cloning into '/x/sub'...\n| fatal: transport 'file' not allowed\n\
+             | fatal: clone of '/s' into submodule path '/x/sub' failed"
+        );
+        let option = "error:\n       … while calling the 'head' builtin\n         at x:1:1:\n       (stack trace truncated; use \
+            '--show-trace' to show the full, detailed trace)\n\n       error: The option `a.b' does not exist. Definition values:\n\
+            \u{20}      - In `/x/flake.nix': \"0400\"\n\n       Did you mean `a.c'?\n";
+        assert_eq!(
+            trim(option),
+            "The option `a.b' does not exist. Definition values:\n| - In `/x/flake.nix': \"0400\"\n|\n| Did you mean `a.c'?"
+        );
+        let trace = "trace: one\ntwo\nbuilding '/nix/store/x.drv'...\nwarning: not writing modified lock file of flake 'path:/x':\n\
+            • Added input 'a':\n    'github:a/b'\nlast words\nerror: x\n";
+        assert_eq!(trim(trace), "x\n| trace: one\n| two\n| last words");
+        // All of it, and not without end.
+        let long: String = (0..3000).map(|line| format!("line {line}\n")).collect();
+        let text = trim(&format!("error: x\n{long}"));
+        assert!(text.ends_with("| line 999\n| …") && text.lines().count() == 1002, "{}", text.lines().count());
     }
 
     #[test]
     fn anything_else_is_passed_on() {
         assert_eq!(trim("Segmentation fault\n"), "Segmentation fault");
+        assert_eq!(
+            trim("copying path 'x'\nterminate called\n  what():  Out of memory\n"),
+            "what():  Out of memory\n| terminate called"
+        );
         assert_eq!(trim(""), "it failed without a word");
     }
 }

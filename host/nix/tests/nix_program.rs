@@ -151,3 +151,39 @@ fn no_path_is_taken_for_an_option() {
         }
     }
 }
+
+#[test]
+fn the_reason_that_a_program_of_nix_gave_is_told() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
+    bench.commit();
+    // A submodule from a local path, which git takes from nobody but who allows it.
+    let other = bench.folder().with_file_name("other");
+    fs::create_dir(&other).unwrap();
+    for arguments in [&["init", "-q"][..], &["commit", "-q", "--allow-empty", "-m", "x"]] {
+        artifacts_tests::nix::git(&other, arguments).unwrap();
+    }
+    let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.to_str().unwrap(), "sub"];
+    artifacts_tests::nix::git(bench.folder(), &add).unwrap();
+    bench.commit();
+    let error = bench.nix().flake(&format!("git+file://{}?submodules=1", bench.reference())).unwrap_err();
+    assert!(error.to_string().contains("\n| fatal: transport 'file' not allowed"), "{error}");
+    assert!(!error.to_string().lines().next().unwrap().contains("fatal"), "{error}");
+    assert!(error.help().unwrap().contains("protocol.file.allow"), "{error}");
+}
+
+#[test]
+fn what_follows_the_error_is_told() {
+    let bench = Bench::new();
+    bench.write("g", "#!/bin/sh\n");
+    bench.flake(&machine("web1", "{ artifacts.store.a = { files.f.mdoe = \"0400\"; generator = ./g; }; }"));
+    let flake = bench.flake_ref();
+    let evaluation = flake.evaluate(flake.targets()).unwrap();
+    let told = match evaluation.failures.first() {
+        Some(failure) => failure.error.to_string(),
+        None => flake.why_blocked(&flake.targets()[0], &evaluation.spec.targets[0], "a").unwrap(),
+    };
+    let (first, rest) = told.split_once('\n').unwrap();
+    assert!(first.contains("files.f.mdoe' does not exist") && first.ends_with("Definition values:"), "{told}");
+    assert!(rest.contains("| - In `") && rest.contains("\"0400\""), "{told}");
+}

@@ -24,4 +24,4 @@ pub use problem::Problem;
 pub use reason::{Cause, Reason, ReasonKind};
 pub use resolve::{Resolved, instances};
 pub use select::{Selector, reach, select};
-pub use state::{Facts, Said, State, state, validation_hash};
+pub use state::{Facts, RECIPIENTS, Said, State, state, validation_hash};

@@ -45,6 +45,10 @@ impl State {
     }
 }
 
+/// The kind of a backend's reason: a file is encrypted to somebody whom the backend cannot write for, and who is removed when
+/// it is encrypted again.
+pub const RECIPIENTS: &str = "recipients";
+
 /// What the host found of a slice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -127,7 +131,11 @@ fn stored(
     let mut reasons: Vec<Reason> =
         facts.receipt.iter().map(|why| Reason::new(ReasonKind::Receipt, why.clone())).collect();
     let files = changed_secret(instance, facts);
-    let known = |kind: &str| if kind == "files" { ReasonKind::Files } else { ReasonKind::Format };
+    let known = |kind: &str| match kind {
+        "files" => ReasonKind::Files,
+        RECIPIENTS => ReasonKind::Recipients,
+        _ => ReasonKind::Format,
+    };
     let told = |why: &str| files.iter().any(|reason| is_about(reason, why));
     let said = said.iter().filter(|(kind, why)| known(kind) != ReasonKind::Files || !told(why));
     reasons.extend(said.map(|(kind, why)| Reason::new(known(kind), why.clone())));

@@ -64,10 +64,19 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
         ("files", json!({"files": {"f": {}, "g": {}}})),
         ("files.secret", json!({"files": {"f": {"secret": false}}})),
         ("files.deploy", json!({"files": {"f": {"deploy": false}}})),
-        ("prompts", json!({"prompts": {"p": {"description": "other"}}})),
-        ("prompts", json!({"prompts": {"p": {"type": "line"}}})),
+        ("files", json!({"files": {"f, g": {}}})),
+        ("prompts", json!({"prompts": {}})),
+        ("prompts", json!({"prompts": {"q": {}}})),
+        ("prompts.p.description", json!({"prompts": {"p": {"description": "other"}}})),
+        ("prompts.p.description", json!({"prompts": {"p": {"description": ""}}})),
+        ("prompts.p.type", json!({"prompts": {"p": {"type": "line"}}})),
+        ("prompts.p.testValue", json!({"prompts": {"p": {"testValue": "t"}}})),
         ("backend", json!({"backend": "sops-nix"})),
+        ("description", json!({"description": "other"})),
         ("validation", json!({"validation": 1})),
+        ("maxAge", json!({"maxAge": 1})),
+        ("timeout", json!({"timeout": 999})),
+        ("network", json!({"network": true})),
         ("generator", json!({"generator": {"path": "/nix/store/h"}})),
         ("generator", json!({"generator": null})),
         ("dependencies", json!({"dependencies": ["t2"]})),
@@ -88,6 +97,30 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
             "{message}"
         );
     }
+}
+
+#[test]
+fn names_that_read_alike_are_told_apart() {
+    let files = |files: Value| json!({"t": shared(&json!({"files": files}))});
+    let message = only_problem(&resolve(&[("a", files(json!({"f, g": {}}))), ("b", files(json!({"f": {}, "g": {}})))]));
+    assert!(message.contains("declare it with different files: f, g and f, g"), "{message}");
+    let backend = |backend: Value| json!({"t": shared(&json!({"backend": backend}))});
+    let message = only_problem(&resolve(&[("a", backend(json!("none"))), ("b", backend(json!(null)))]));
+    assert!(message.contains("declare it with different backend: none and none"), "{message}");
+}
+
+#[test]
+fn a_long_value_that_differs_is_shown_with_its_length() {
+    let described = |text: &str| json!({"t": shared(&json!({"description": text.repeat(1_000_000)}))});
+    let message = only_problem(&resolve(&[("a", described("x")), ("b", described("y"))]));
+    assert!(message.len() < 2000 && message.matches("… (1,000,002 bytes)").count() == 2, "{} bytes", message.len());
+}
+
+#[test]
+fn what_is_each_targets_own_may_differ() {
+    let at = |path: &str, owner: Value| json!({"t": shared(&json!({"files": {"f": {"path": path, "mode": "0440", "owner": owner, "group": path}}}))});
+    let resolved = resolve(&[("a", at("/one", json!("root"))), ("b", at("/two", json!(null)))]);
+    assert!(resolved.problems.is_empty(), "{:?}", resolved.problems);
 }
 
 #[test]

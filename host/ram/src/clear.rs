@@ -20,8 +20,12 @@ const BATCH: usize = 1024;
 /// The most that is overwritten of one file, in bytes.
 const WIPED: u64 = 256 << 20;
 
-/// Wipes and removes all that is in `top`.
-pub(crate) fn clear(top: BorrowedFd<'_>) -> io::Result<()> {
+/// Wipes and removes all that is in the folder `top`.
+///
+/// # Errors
+/// When something cannot be removed; everything else is.
+pub fn clear(top: impl AsFd) -> io::Result<()> {
+    let top = top.as_fd();
     let mut clearing = Clearing { top, deadline: Instant::now() + PATIENCE, raised: 0 };
     loop {
         let names = names(top)?;

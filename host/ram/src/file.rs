@@ -2,14 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmod, fchmod, fstat, mkdirat, openat, statat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RenameFlags, chmod, fchmod, fstat, mkdirat, openat, renameat_with, statat,
+    unlinkat,
+};
 use rustix::io::Errno;
 use rustix::path::Arg;
 use zeroize::Zeroizing;
 
-use crate::Fault;
+use crate::{Fault, clear};
 
 /// Writes a new file; an existing one of that name is an error.
 ///
@@ -21,6 +24,29 @@ pub fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Resu
     // Not through openat's mode, which the umask cuts.
     fchmod(&fd, Mode::from_raw_mode(mode))?;
     Ok(File::from(fd).write_all(bytes)?)
+}
+
+/// Writes a file in the place of whatever has its name, which stays until the bytes are written.
+pub(crate) fn replace(folder: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    // Not a name that an editor would give.
+    const NEW: &str = ".artifacts new";
+    remove(folder, NEW)?;
+    write_new(folder, NEW, bytes, mode)?;
+    remove(folder, clean(name)?)?;
+    Ok(renameat_with(folder, NEW, folder, name, RenameFlags::NOREPLACE)?)
+}
+
+/// Removes whatever has this name.
+fn remove(folder: BorrowedFd<'_>, name: &str) -> Result<(), Fault> {
+    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+            clear(open_entry(folder, name)?)?;
+            Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?)
+        }
+        Ok(_) => Ok(unlinkat(folder, name, AtFlags::empty())?),
+    }
 }
 
 /// Reads a regular file with one link and at most `limit` bytes.

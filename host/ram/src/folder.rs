@@ -92,6 +92,14 @@ impl Folder {
         file::write_new(self.dir(), name, bytes, mode).map_err(|fault| named(name, fault))
     }
 
+    /// Writes a file in the place of whatever has its name: a link is removed, not followed, and a folder with all that is in it.
+    ///
+    /// # Errors
+    /// When the name is not one clean component, or the place is full: what has the name is there still.
+    pub fn replace(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        file::replace(self.dir(), name, bytes, mode).map_err(|fault| named(name, fault))
+    }
+
     /// Reads a regular file with one link and at most `limit` bytes.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod folder;
 mod place;
 mod process;
 
+pub use clear::clear;
 pub use error::{Error, Fault};
 pub use file::{make_folder, open_folder, read, unlock, write_new};
 pub use folder::{Folder, remove_all};

@@ -345,3 +345,33 @@ fn no_core_is_dumped() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::ABORT).unwrap();
     assert!(!child.wait().unwrap().core_dumped());
 }
+
+#[test]
+fn a_file_takes_the_place_of_anything() {
+    let (dir, other) = (shm(), shm());
+    let outside = other.path().join("outside");
+    fs::write(&outside, "stays").unwrap();
+    let folder = ram(dir.path()).folder().unwrap();
+    let at = folder.path().join("it");
+    let make: [&dyn Fn(); 7] = [
+        &|| {},
+        &|| fs::write(&at, "old").unwrap(),
+        &|| symlink(&outside, &at).unwrap(),
+        &|| fs::hard_link(&outside, &at).unwrap(),
+        &|| fs::create_dir_all(at.join("deep/er")).unwrap(),
+        &|| drop(UnixListener::bind(&at).unwrap()),
+        &|| {
+            fs::write(&at, "old").unwrap();
+            fs::set_permissions(&at, fs::Permissions::from_mode(0)).unwrap();
+        },
+    ];
+    for make in make {
+        make();
+        folder.replace("it", b"new", 0o600).unwrap();
+        assert_eq!(*folder.read("it", 100).unwrap(), b"new");
+        assert_eq!(names(folder.path()), ["it"]);
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "stays");
+        fs::remove_file(&at).unwrap();
+    }
+    assert!(folder.replace("a/b", b"", 0o600).is_err());
+}

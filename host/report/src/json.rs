@@ -39,6 +39,7 @@ fn row(row: &Row) -> Value {
         "reasons": row.state.reasons().iter()
             .map(|reason| json!({"kind": reason.kind.as_str(), "message": reason.message}))
             .collect::<Vec<_>>(),
+        "staged": row.staged,
     });
     if let State::Error(why) = &row.state {
         value["error"] = json!(why);

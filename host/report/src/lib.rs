@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use artifacts_plan::State;
 
 pub use diff::diff;
-pub use escape::escaped;
+pub use escape::{escaped, escaped_lines};
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
 pub use orphaned::Orphaned;
@@ -55,6 +55,8 @@ pub struct Row {
     pub backend: Option<String>,
     /// What it is now.
     pub state: State,
+    /// Whether git knows the entry as it is stored; none without git, and of what is not stored.
+    pub staged: Option<bool>,
     /// What was done to it, if anything.
     pub done: Option<Done>,
     /// What would be written, or which public files were.
@@ -172,7 +174,9 @@ impl Report {
 
     /// 1 when something failed, else 3 when work is left, else 0.
     pub fn exit_status(&self) -> u8 {
-        let left = |row: &Row| matches!(row.state, State::Absent | State::Stale(_) | State::Blocked);
+        let left = |row: &Row| {
+            matches!(row.state, State::Absent | State::Stale(_) | State::Blocked) || row.staged == Some(false)
+        };
         if !self.errors.is_empty() {
             1
         } else if self.instances.iter().any(left) || !self.orphaned.is_empty() {

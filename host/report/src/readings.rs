@@ -76,7 +76,7 @@ mod tests {
         let reading = Reading {
             dependent: "per-machine/evil/x".to_owned(),
             dependency: "per-machine/web1/attic".to_owned(),
-            generator: Some("/nix/store/x-\u{1b}[2J".to_owned()),
+            generator: Some("/x\nits generator is /nix/store/x-\u{1b}[2J\u{200b}".to_owned()),
             sha256: None,
             network: true,
             public: vec!["x".to_owned()],
@@ -84,7 +84,7 @@ mod tests {
         };
         assert_eq!(
             readings(&[reading]),
-            "per-machine/evil/x wants to read per-machine/web1/attic:\n    its generator is /nix/store/x-\\u{1b}[2J\n    \
+            "per-machine/evil/x wants to read per-machine/web1/attic:\n    its generator is /x\\nits generator is /nix/store/x-\\u{1b}[2J\\u{200b}\n    \
              it may send it out: it has the network\n    it makes the public file x, for everybody to read\n    \
              the readers of y are\n      age1a\n      age1b\n"
         );

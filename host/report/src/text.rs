@@ -6,14 +6,19 @@ use artifacts_plan::State;
 use textwrap::WordSeparator;
 use textwrap::core::Word;
 
-use crate::{Failure, Report, Row, escaped};
+use crate::{Failure, Report, Row, escaped, escaped_lines};
 
 /// How wide the reader's page is; colours are always written and taken out again by who prints to no terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
     /// Columns.
     pub width: usize,
+    /// The most lines that are shown of another program's words.
+    pub foreign: usize,
 }
+
+/// Begins a line that is another program's own.
+const FOREIGN: char = '|';
 
 impl Report {
     /// The table of instances, and one line that counts them.
@@ -74,20 +79,20 @@ impl Failure {
             (subject, Some(backend)) => format!("{} ({}): ", escaped(subject), escaped(backend)),
             (subject, None) => format!("{}: ", escaped(subject)),
         };
-        let sentence = format!("{subject}{}", escaped(&self.message));
+        let sentence = format!("{subject}{}", escaped_lines(&self.message));
         message("error:", AnsiColor::Red, &sentence, self.help.as_deref(), style)
     }
 }
 
 /// A warning and what to do, wrapped.
 pub fn warning(text: &str, help: Option<&str>, style: Style) -> String {
-    message("warning:", AnsiColor::Yellow, &escaped(text), help, style)
+    message("warning:", AnsiColor::Yellow, &escaped_lines(text), help, style)
 }
 
 /// A message of a line or more, wrapped; what is wrapped is indented, so that no line but a first one begins at the left.
 pub fn note(text: &str, style: Style) -> String {
     let mut note = String::new();
-    for line in escaped(text).split('\n') {
+    for line in escaped_lines(text).split('\n') {
         let indent = line.len() - line.trim_start().len() + 2;
         let _ = writeln!(note, "{}", hung(line, indent, style));
     }
@@ -96,32 +101,52 @@ pub fn note(text: &str, style: Style) -> String {
 
 /// A name, padded to so many columns, and what is said of it, wrapped beside it.
 pub fn field(name: &str, columns: usize, value: &str, style: Style) -> String {
-    format!("{name:<columns$} {}\n", wrapped(&escaped(value), columns + 1, style))
+    format!("{name:<columns$} {}\n", wrapped(&escaped_lines(value), columns + 1, style))
 }
 
 fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, style: Style) -> String {
     let color = color.on_default().bold();
-    let mut text = format!("{color}{label}{color:#} {}\n", wrapped(sentence, label.len() + 1, style));
+    let mut text = format!("{color}{label}{color:#} {}\n", wrapped_beside(sentence, label.len() + 1, 2, style));
     if let Some(help) = help {
         // Behind an empty line is what is copied as it stands.
         let (help, block) = help.split_once("\n\n").unwrap_or((help, ""));
-        let _ = writeln!(text, "  help: {}", wrapped(&escaped(help), 8, style));
+        let _ = writeln!(text, "  help: {}", wrapped(&escaped_lines(help), 8, style));
         if !block.is_empty() {
-            let _ = writeln!(text, "\n{}", escaped(block.trim_end()));
+            let _ = writeln!(text, "\n{}", escaped_lines(block.trim_end()));
         }
     }
     text
 }
 
 /// Wraps all but the first line's indentation; neither a word nor what stands between backticks is ever broken, so that commands
-/// and paths can be copied: a half of a command may be a command, too.
+/// and paths can be copied: a half of a command may be a command, too. What another program said stays as it is, behind a bar.
 fn wrapped(text: &str, indent: usize, style: Style) -> String {
-    let pad = " ".repeat(indent);
+    wrapped_beside(text, indent, indent, style)
+}
+
+/// The same, with another indentation for what another program said.
+fn wrapped_beside(text: &str, indent: usize, of_foreign: usize, style: Style) -> String {
     let options = unbroken(style.width.saturating_sub(indent));
-    text.lines()
-        .map(|line| textwrap::wrap(line, &options).join(&format!("\n{pad}")))
-        .collect::<Vec<_>>()
-        .join(&format!("\n{pad}"))
+    let (pad, bar) = (format!("\n{}", " ".repeat(indent)), format!("\n{}", " ".repeat(of_foreign)));
+    let (mut result, mut foreign) = (String::new(), 0_usize);
+    for (number, line) in text.lines().enumerate() {
+        if number > 0 && line.starts_with(FOREIGN) {
+            foreign += 1;
+            if foreign <= style.foreign {
+                result.extend([&bar, line]);
+            }
+            continue;
+        }
+        if number > 0 {
+            result.push_str(&pad);
+        }
+        result.push_str(&textwrap::wrap(line, &options).join(&pad));
+    }
+    if foreign > style.foreign {
+        let more = counted(foreign - style.foreign, "more line");
+        result.extend([&bar, format!("{FOREIGN} … {more}: -v shows all").as_str()]);
+    }
+    result
 }
 
 /// Wraps one line, with an indentation from the second line on.
@@ -185,11 +210,12 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
     let backend = row.backend.as_deref().unwrap_or("-");
     let _ = writeln!(text, "{paint}{:state_width$}{paint:#}  {name}{pad}  {backend}", word(row));
     for reason in row.state.reasons() {
-        let what = format!("{}: {}", reason.kind.as_str(), escaped(&reason.message));
+        let what = format!("{}: {}", reason.kind.as_str(), escaped_lines(&reason.message));
         let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&what, state_width + 2, style));
     }
     for said in row.lines() {
-        let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped(&said), state_width + 2, style));
+        let _ =
+            writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped_lines(&said), state_width + 2, style));
     }
 }
 
@@ -197,7 +223,23 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
 mod tests {
     use super::*;
 
-    const NARROW: Style = Style { width: 24 };
+    const NARROW: Style = Style { width: 24, foreign: 2 };
+
+    #[test]
+    fn words_of_another_program_stay_as_they_are() {
+        let failure =
+            Failure::new("web1", "it ended with many words\n| as  long as they are, unwrapped\n|\n| three\n| four");
+        let text = failure.help(Some("mind it")).text(NARROW);
+        let text = anstream_free(&text);
+        assert_eq!(
+            text,
+            "error: web1: it ended with\n       many words\n  | as  long as they are, unwrapped\n  |\n  | … 2 more lines: -v shows all\n  help: mind it\n"
+        );
+    }
+
+    fn anstream_free(text: &str) -> String {
+        text.replace("\u{1b}[1m", "").replace("\u{1b}[31m", "").replace("\u{1b}[0m", "")
+    }
 
     #[test]
     fn a_note_is_wrapped_and_only_its_first_line_begins_at_the_left() {

@@ -103,6 +103,8 @@ pub enum Event {
         secret: Option<SecretId>,
         /// `None` when it went well, otherwise why not.
         error: Option<String>,
+        /// Whether it was denied: the component may not ask for it.
+        denied: bool,
     },
     /// What the component wrote to its standard streams; kept for failures.
     Output(String),

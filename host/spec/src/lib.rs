@@ -8,6 +8,7 @@ mod instance;
 mod name;
 mod parse;
 mod schema;
+mod twice;
 mod types;
 
 pub use instance::InstanceName;

@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 const LONGEST: usize = 200;
 
 /// A name of an artifact, file, prompt, target or backend: one to 200 bytes of UTF-8 without slash or control character,
-/// not `.` or `..`. It is safe as one component of a path.
+/// with nothing that is invisible or turns the direction of writing, not `.` or `..`. It is safe as one component of a path,
+/// and two different names look different.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no valid name: {why}; expected 1 to {LONGEST} bytes without slash or control character, and not `.` or `..`", .text.escape_debug())]
+#[error("`{}` is no valid name: {why}; expected 1 to {LONGEST} bytes without slash, control or invisible character, and not `.` or `..`", artifacts_text::shortened(.text, LONGEST))]
 pub struct NameError {
     text: String,
     why: &'static str,
@@ -49,6 +50,8 @@ fn fault(text: &str) -> Option<&'static str> {
         Some("it has a slash")
     } else if text.chars().any(char::is_control) {
         Some("it has a control character")
+    } else if text.chars().any(artifacts_text::is_hidden) {
+        Some("it has an invisible character, or one that turns the direction of writing")
     } else {
         None
     }
@@ -118,11 +121,19 @@ mod tests {
             ("a\0b", "control"),
             ("a\nb", "control"),
             ("\u{9b}31m", "control"),
+            ("d\u{200b}b", "`d\\u{200b}b` is no valid name: it has an invisible character"),
+            ("a\u{202e}b", "invisible"),
+            ("a\u{ad}b", "invisible"),
+            ("a\u{61c}", "invisible"),
+            ("\u{e0041}", "invisible"),
+            ("a\u{2028}b", "invisible"),
         ] {
             let error = Name::new(text).expect_err(text).to_string();
             assert!(error.contains(why), "{error}");
         }
         assert!(Name::new("x".repeat(201)).is_err());
         assert!(Name::new("é".repeat(101)).is_err());
+        let long = Name::new("x".repeat(50_000_000)).expect_err("it is long").to_string();
+        assert!(long.contains("… (50,000,000 bytes)` is no valid name: it is too long") && long.len() < 500, "{long}");
     }
 }

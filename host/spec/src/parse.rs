@@ -1,36 +1,49 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use artifacts_text::shortened;
 use serde_json::Value;
 
+use crate::twice::{self, Twice};
 use crate::{Backend, Name, SCHEMA, Spec, Target};
+
+/// So much of a place and of a parser's words is shown, in bytes: names in them are as long as who wrote them wanted.
+const PLACE: usize = 300;
+const WORDS: usize = 1000;
 
 /// Why a spec is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not JSON at all, or cut short.
-    #[error("the spec is not JSON: {0}")]
+    #[error("the spec is not JSON: {}", shortened(&.0.to_string(), WORDS))]
     Json(serde_json::Error),
     /// Another version.
-    #[error("the spec has schema {found}; this program reads schema {SCHEMA}")]
+    #[error("the spec has schema {}; this program reads schema {SCHEMA}", shortened(.found, PLACE))]
     Schema {
         /// What the spec says.
         found: String,
     },
     /// JSON of another shape.
-    #[error("the spec is refused at {place}: {why}")]
+    #[error("the spec is refused at {}: {}", shortened(.place, PLACE), shortened(.why, WORDS))]
     Shape {
         /// Where, as a path of keys.
         place: String,
         /// What was expected and found.
         why: String,
     },
+    /// A name that one object has twice: which one counts would be a guess.
+    #[error("the spec has `{}` twice: at {} and at {}", shortened(&.0.path, PLACE), .0.first, .0.second)]
+    Twice(Twice),
     /// Two targets of one kind and name.
-    #[error("the spec has two {kind} targets named `{name}`")]
-    Twice {
+    #[error("the spec has two {kind} targets named `{name}`: `targets[{first}]` and `targets[{second}]`")]
+    TargetTwice {
         /// Their kind.
         kind: &'static str,
         /// Their name.
         name: Name,
+        /// Which target is the first.
+        first: usize,
+        /// Which target has its name again.
+        second: usize,
     },
 }
 
@@ -39,19 +52,24 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]; nothing of a spec that has one fault is used.
 pub fn parse(text: &str) -> Result<Spec, Error> {
+    unique(text)?;
     let head: Head = serde_json::from_str(text).map_err(Error::Json)?;
     match head.schema {
         Some(found) if found.as_u64() == Some(SCHEMA) => {}
         found => return Err(Error::Schema { found: found.map_or_else(|| "none".to_owned(), |v| v.to_string()) }),
     }
     let spec: Spec = typed(text)?;
-    let mut seen = BTreeSet::new();
-    for target in &spec.targets {
-        if !seen.insert((target.kind, &target.name)) {
-            return Err(Error::Twice { kind: target.kind.as_str(), name: target.name.clone() });
+    let mut seen = BTreeMap::new();
+    for (second, target) in spec.targets.iter().enumerate() {
+        if let Some(first) = seen.insert((target.kind, &target.name), second) {
+            return Err(Error::TargetTwice { kind: target.kind.as_str(), name: target.name.clone(), first, second });
         }
     }
     Ok(spec)
+}
+
+fn unique(text: &str) -> Result<(), Error> {
+    twice::find(text).map_or(Ok(()), |twice| Err(Error::Twice(twice)))
 }
 
 /// Reads one target, as it is evaluated in a process of its own.
@@ -59,6 +77,7 @@ pub fn parse(text: &str) -> Result<Spec, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn parse_target(text: &str) -> Result<Target, Error> {
+    unique(text)?;
     typed(text)
 }
 
@@ -67,6 +86,7 @@ pub fn parse_target(text: &str) -> Result<Target, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn parse_backends(text: &str) -> Result<BTreeMap<Name, Backend>, Error> {
+    unique(text)?;
     typed(text)
 }
 
@@ -139,6 +159,49 @@ mod tests {
         parse(&SMALL.replace("\"files\"", "\"x-mine\":{\"y\":1},\"files\"")).unwrap();
     }
 
+    /// A whole spec, in which every kind of name can be given twice.
+    const LARGE: &str = r#"{"schema":1,"root":null,"backends":{"mine":{"component":"/c","grants":{"plaintext":true},"limits":{"files":1}}},
+        "targets":[{"kind":"nixos","name":"web1","config":{"agenix":{"publicHostKey":"k","deep":[{"er":1}]}},"artifacts":{
+        "a":{"backend":"agenix","files":{"f":{"path":"/p"}},"prompts":{"p":{"type":"line"}},"validation":{"v":1},
+        "x-mine":{"y":1},"generator":{"path":"/g"}}}}]}"#;
+
+    #[test]
+    fn a_name_given_twice_is_refused_wherever_it_is_given() {
+        parse(LARGE).unwrap();
+        let keys: Vec<&str> = LARGE
+            .split('"')
+            .zip(LARGE.split('"').skip(1))
+            .filter(|(_, next)| next.starts_with(':'))
+            .map(|(key, _)| key)
+            .collect();
+        assert_eq!(keys.len(), 32);
+        for key in keys {
+            let twice = LARGE.replacen(&format!("\"{key}\":"), &format!("\"{key}\":null,\"{key}\":"), 1);
+            let message = refusal(&twice);
+            assert!(
+                message.contains(&format!("{key}` twice: at line ")) && message.contains(" and at line "),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_message_is_as_long_as_what_it_is_about() {
+        let long = "x".repeat(1_000_000);
+        for text in [
+            SMALL.replace("\"a\"", &format!("\"{long}\"")),
+            SMALL.replace("\"web1\"", &format!("\"{long}\"")),
+            SMALL.replace("\"files\"", &format!("\"{long}\":1,\"files\"")),
+            SMALL.replace("\"files\"", &format!("\"{long}\":1,\"{long}\":1,\"files\"")),
+            SMALL.replace("\"nixos\"", &format!("\"{long}\"")),
+            SMALL.replace("/nix/store/x", &long),
+            format!("{{\"schema\":\"{long}\"}}"),
+        ] {
+            let message = refusal(&text);
+            assert!(message.len() < 3000 && message.contains("bytes)"), "{} bytes", message.len());
+        }
+    }
+
     #[test]
     fn another_schema_is_refused() {
         assert_eq!(refusal(r#"{"schema":2,"targets":7}"#), "the spec has schema 2; this program reads schema 1");
@@ -173,7 +236,7 @@ mod tests {
     #[test]
     fn two_targets_of_one_name_are_refused() {
         let text = r#"{"schema":1,"targets":[{"kind":"nixos","name":"a"},{"kind":"nixos","name":"a"}]}"#;
-        assert_eq!(refusal(text), "the spec has two nixos targets named `a`");
+        assert_eq!(refusal(text), "the spec has two nixos targets named `a`: `targets[0]` and `targets[1]`");
         parse(&text.replacen("nixos", "home-manager", 1)).unwrap();
     }
 

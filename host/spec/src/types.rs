@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::{Name, absolute};
@@ -53,7 +55,7 @@ fn default_storage() -> String {
 }
 
 /// Where a component is: `builtin:agenix`, a path, or a path with the derivation that makes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Component {
     /// `builtin:<name>` or a path.
@@ -61,14 +63,46 @@ pub enum Component {
     /// A store path and its derivation, realised only when needed.
     Derived {
         /// The store path.
-        #[serde(deserialize_with = "absolute::path")]
         #[schemars(regex(pattern = "^/"))]
         path: PathBuf,
         /// Its `.drv`.
-        #[serde(deserialize_with = "absolute::path")]
         #[schemars(regex(pattern = "^/"))]
         drv: PathBuf,
     },
+}
+
+/// Read by hand: an untagged enum would take unknown fields without a word.
+impl<'de> Deserialize<'de> for Component {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AsComponent)
+    }
+}
+
+struct AsComponent;
+
+#[derive(Deserialize)]
+struct Derived {
+    #[serde(deserialize_with = "absolute::path")]
+    path: PathBuf,
+    #[serde(deserialize_with = "absolute::path")]
+    drv: PathBuf,
+}
+
+impl<'de> Visitor<'de> for AsComponent {
+    type Value = Component;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("`builtin:<name>`, a path, or an object with `path` and `drv`")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Component, E> {
+        Ok(Component::Plain(text.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Component, A::Error> {
+        let Derived { path, drv } = Derived::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Component::Derived { path, drv })
+    }
 }
 
 /// One machine or user.

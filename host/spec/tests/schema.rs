@@ -45,11 +45,22 @@ fn what_one_refuses_the_other_refuses() {
         place("/targets/0/artifacts/a/prompts/p/type", json!("loud")),
         place("/targets/0/artifacts/a/maxAge", json!("1d")),
         place("/targets/0/artifacts/a/files", json!({"a\u{1b}b": {}})),
+        place("/targets/0/artifacts/a/files", json!({"d\u{200b}b": {}})),
+        place("/targets/0/artifacts/a/files", json!({"a\u{ad}b": {}})),
+        place("/targets/0/artifacts/a/files", json!({"a\u{34f}b": {}})),
+        place("/targets/0/name", json!("a\u{2028}b")),
+        place("/targets/0/name", json!("a\u{61c}b")),
         place("/targets/0/artifacts/a/generator/path", json!("gen.sh")),
         place("/targets/0/artifacts/a/generator/path", json!("--delete")),
         place("/targets/0/artifacts/a/generator/drv", json!("--delete")),
         place("/backends/mine/component/path", json!("vault.wasm")),
         place("/backends/mine/component/drv", json!("--delete")),
+        place("/backends/mine/component", json!({"path": "/p"})),
+        place("/backends/mine/component", json!(1)),
+        added("/backends/mine/component", "colour"),
+        added("/backends/mine", "colour"),
+        added("/targets/0/artifacts/a/prompts/p", "colour"),
+        added("/targets/0/artifacts/a/generator", "colour"),
         added("/targets/0", "colour"),
         added("/targets/0/artifacts/a", "colour"),
         added("/targets/0/artifacts/a/files/f", "colour"),
@@ -57,5 +68,7 @@ fn what_one_refuses_the_other_refuses() {
     ] {
         assert_eq!(both(&spec), (false, false), "{spec}");
     }
-    assert_eq!(both(&added("/targets/0/artifacts/a", "x-colour")), (true, true));
+    for place in ["", "/backends/mine", "/backends/mine/component", "/targets/0", "/targets/0/artifacts/a"] {
+        assert_eq!(both(&added(place, "x-colour")), (true, true), "{place}");
+    }
 }

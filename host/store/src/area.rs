@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::disk::{Disk, set_mode};
 use crate::folder::Folder;
 use crate::names::AREA;
-use crate::{Error, Keep, Kind, Storage, Time};
+use crate::{Error, Keep, Kind, Storage, Time, attributes};
 
 const LOCK: &str = "lock";
 const IGNORE: &str = ".gitignore";
@@ -60,6 +60,7 @@ impl Area {
         // What an earlier run tried its renames with goes here, too: it is no trash of ours.
         crate::trash::empty(disk, &trash, now, keep)?;
         probe(disk, &staging, &trash)?;
+        attributes::make(disk, &home, &staging)?;
         Ok(Self { storage: home, staging, trash, _lock: lock })
     }
 }

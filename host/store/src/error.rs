@@ -1,4 +1,5 @@
 use std::io;
+use std::path::PathBuf;
 
 use artifacts_spec::InstanceName;
 use rustix::io::Errno;
@@ -56,6 +57,24 @@ pub enum Error {
     Receipt {
         /// Whose slice.
         instance: InstanceName,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A git repository that another user could have made to be found.
+    #[error("the git repository `{}` belongs to user {owner}, not to root or user {user}", .path.display().to_string().escape_debug())]
+    RepositoryOwner {
+        /// Its directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who runs this.
+        user: u32,
+    },
+    /// A `.git` that is not what git makes.
+    #[error("`{}` is invalid: {}", .path.display().to_string().escape_debug(), .why.escape_debug())]
+    RepositoryInvalid {
+        /// The file or link.
+        path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
@@ -150,6 +169,10 @@ impl Error {
             }
             Self::Receipt { .. } => {
                 "report it: the backend's version or a recipient is longer or stranger than it may be"
+            }
+            Self::RepositoryOwner { .. } => "run as its owner, or give the checkout to this user (chown -R)",
+            Self::RepositoryInvalid { .. } => {
+                "check who put it there, and remove it; a moved working tree needs `git worktree repair`"
             }
             Self::TooLarge { .. } => "remove what does not belong there",
             Self::Appeared { .. } | Self::Changed { .. } | Self::Vanished { .. } => {

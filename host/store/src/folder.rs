@@ -171,6 +171,13 @@ impl Folder {
         }
     }
 
+    /// Whether its owner may run a file in here.
+    pub fn is_executable(&self, name: &str) -> Result<bool, Error> {
+        statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+            .map(|stat| stat.st_mode & 0o100 != 0)
+            .map_err(|errno| Error::io(self.at(name), "look at it", errno))
+    }
+
     /// The device that holds this folder.
     pub fn device(&self) -> Result<u64, Error> {
         fstat(self.fd()).map(|stat| stat.st_dev).map_err(|errno| Error::io(self.path(), "look at the folder", errno))

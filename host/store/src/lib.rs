@@ -5,6 +5,7 @@
 //! staged beside the storage's slices, synced, and put in place by one rename.
 
 mod area;
+mod attributes;
 mod digest;
 mod disk;
 mod error;
@@ -12,10 +13,12 @@ mod folder;
 mod git;
 mod names;
 mod receipt;
+mod repository;
 mod root;
 mod slice;
 mod time;
 mod trash;
+mod trashed;
 mod unique;
 mod writer;
 
@@ -23,10 +26,12 @@ pub use digest::{Generation, Hex, Sha256};
 pub use disk::{Durability, Hooks, Rename, Step};
 pub use error::Error;
 pub use folder::Kind;
-pub use git::{Git, Warning};
+pub use git::{Git, IndexReport, Staged, Warning};
 pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, Stored, TargetId};
+pub use repository::Repository;
 pub use root::{Listing, Oddity, Root, Storage};
 pub use slice::{Difference, Fingerprint, MAX_FILE, MAX_FILES, MAX_TOTAL, ReceiptState, Slice};
 pub use time::Time;
 pub use trash::Keep;
+pub use trashed::{TrashRecord, Trashed};
 pub use writer::{Committed, NewSlice, Options, Writer};

@@ -8,7 +8,7 @@ use cap_std::fs::Dir;
 use crate::folder::{Folder, Kind};
 use crate::names::{self, AREA, RECEIPT};
 use crate::slice::MAX_TOTAL;
-use crate::{Error, MAX_RECEIPT, Receipt, Slice};
+use crate::{Error, MAX_RECEIPT, Receipt, Slice, attributes};
 
 /// The checkout that holds the storages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -170,6 +170,7 @@ impl Storage {
             for (name, kind) in storage.entries()? {
                 let depth = match (name.as_str(), kind) {
                     (AREA, Kind::Folder) => continue,
+                    (name, kind) if attributes::is_named(name, kind) => continue,
                     ("per-machine" | "per-user", Kind::Folder) => 2,
                     ("shared", Kind::Folder) => 1,
                     _ => {

@@ -82,6 +82,12 @@ impl fmt::Display for Difference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(Hex<32>);
 
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl Slice {
     /// Reads the folder of an instance; `None` when it is empty. `limit` is for the bytes of the backend's files.
     pub(crate) fn read(name: &InstanceName, folder: &Folder, limit: u64) -> Result<Option<Self>, Error> {

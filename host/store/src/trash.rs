@@ -8,18 +8,16 @@ use crate::disk::Disk;
 use crate::folder::Folder;
 use crate::{Error, Hex, Time};
 
-/// How long and how many slices stay in the trash.
+/// How long entries stay in the trash. Nothing is removed by count: whoever can push could fill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
     /// Older ones go.
     pub age: Duration,
-    /// Of more than so many the oldest go.
-    pub count: usize,
 }
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { age: Duration::from_hours(30 * 24), count: 4096 }
+        Self { age: Duration::from_hours(30 * 24) }
     }
 }
 
@@ -35,18 +33,15 @@ pub(crate) fn name(now: Time, instance: &InstanceName) -> Result<String, Error> 
 
 /// Removes what has been there long enough, and what is no trash of ours.
 pub(crate) fn empty(disk: &Disk, trash: &Folder, now: Time, keep: Keep) -> Result<(), Error> {
-    let mut entries: Vec<_> = trash.entries()?.into_iter().map(|(name, kind)| (time_of(&name), name, kind)).collect();
-    entries.sort_by(|(one, a, _), (other, b, _)| (other, b).cmp(&(one, a)));
-    let fresh = |time: &Option<Time>| time.is_some_and(|time| time + keep.age > now);
-    for (at, (time, name, kind)) in entries.iter().enumerate() {
-        if at >= keep.count || !fresh(time) {
-            disk.remove("remove old trash", trash, name, *kind)?;
+    for (name, kind) in trash.entries()? {
+        if time_of(&name).is_none_or(|time| time + keep.age <= now) {
+            disk.remove("remove old trash", trash, &name, kind)?;
         }
     }
     Ok(())
 }
 
-fn time_of(name: &str) -> Option<Time> {
+pub(crate) fn time_of(name: &str) -> Option<Time> {
     let (time, _) = name.split_once("Z-")?;
     format!("{time}Z").parse().ok()
 }

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use artifacts_seam::Files;
@@ -8,7 +9,7 @@ use crate::disk::Disk;
 use crate::folder::Folder;
 use crate::names::{self, PUBLIC, RECEIPT};
 use crate::slice::check_to_write;
-use crate::{Durability, Error, Fingerprint, Hooks, Keep, Receipt, Storage, Time, trash};
+use crate::{Durability, Error, Fingerprint, Hooks, Keep, Receipt, Storage, Time, TrashRecord, trash};
 
 /// How a storage is written.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Options {
     pub now: SystemTime,
     /// What the trash keeps.
     pub keep: Keep,
+    /// Where what goes to the trash is recorded, outside of every checkout; nowhere where there is nothing to restore from.
+    pub trash_record: Option<PathBuf>,
     /// How hard to try.
     pub durability: Durability,
     /// For tests.
@@ -26,7 +29,7 @@ pub struct Options {
 impl Options {
     /// As usual, at this time.
     pub fn at(now: SystemTime) -> Self {
-        Self { now, keep: Keep::default(), durability: Durability::Full, hooks: Hooks::default() }
+        Self { now, keep: Keep::default(), trash_record: None, durability: Durability::Full, hooks: Hooks::default() }
     }
 }
 
@@ -36,6 +39,7 @@ pub struct Writer {
     area: Area,
     disk: Disk,
     now: Time,
+    record: Option<TrashRecord>,
 }
 
 /// A slice to be.
@@ -72,7 +76,11 @@ impl Storage {
         let disk = Disk { hooks: options.hooks, durability: options.durability };
         let now = Time::from(options.now);
         let area = Area::open(&disk, self, now, options.keep)?;
-        Ok(Writer { storage: self.clone(), area, disk, now })
+        let record = options.trash_record.map(TrashRecord::new);
+        if let Some(record) = &record {
+            record.tidy(now, options.keep);
+        }
+        Ok(Writer { storage: self.clone(), area, disk, now, record })
     }
 }
 
@@ -143,6 +151,9 @@ impl Writer {
         }
         self.check(&name, replaces.as_ref())?;
         let made = trash::name(self.now, &name)?;
+        if let Some(replaced) = replaces {
+            self.record(&made, &name, replaced)?;
+        }
         let placed =
             self.stage(&made, &files, &public, &note).and_then(|()| self.place(&made, &name, replaces.is_some()));
         if placed.is_err() {
@@ -165,6 +176,10 @@ impl Writer {
         }
         let Some((parent, artifact)) = self.above(&path)? else { return Ok(None) };
         let trashed = trash::name(self.now, name)?;
+        // What cannot be read is moved all the same; it is none that could be restored.
+        if let Ok(Some(slice)) = self.storage.read(name) {
+            self.record(&trashed, name, slice.fingerprint())?;
+        }
         self.disk.rename("move the slice to the trash", (&parent, artifact), (&self.area.trash, &trashed))?;
         self.disk.sync(&self.area.trash)?;
         self.disk.sync(&parent)?;
@@ -172,23 +187,17 @@ impl Writer {
         Ok(Some(self.area.trash.at(&trashed)))
     }
 
+    /// Records what goes to the trash, before it does: what is not recorded could not be told from what a push brought there.
+    fn record(&self, trashed: &str, name: &InstanceName, fingerprint: Fingerprint) -> Result<(), Error> {
+        let Some(record) = &self.record else { return Ok(()) };
+        let storage = self.storage.root().path().join(self.storage.path());
+        record.add(&self.disk, trashed, name, &storage, fingerprint)
+    }
+
     /// The folder that a slice lies in, and its name there.
     fn above<'a>(&self, path: &'a str) -> Result<Option<(Folder, &'a str)>, Error> {
         let (above, artifact) = path.rsplit_once('/').unwrap_or((".", path));
         Ok(self.area.storage.open(above)?.map(|parent| (parent, artifact)))
-    }
-
-    pub(crate) fn disk(&self) -> &Disk {
-        &self.disk
-    }
-
-    pub(crate) fn staging(&self) -> &Folder {
-        &self.area.staging
-    }
-
-    /// The staging folder's absolute path, for programs that need one.
-    pub(crate) fn staging_path(&self) -> std::path::PathBuf {
-        self.storage.root().path().join(self.area.staging.path())
     }
 
     /// Writes a slice where nobody looks for it.

@@ -1,7 +1,7 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_backend_sdk::{Failure, Slice, State};
-use sops_format::Document;
+use sops_format::{Document, Kind, OtherRecipient};
 
 use crate::layout::{Layout, Stored};
 
@@ -37,11 +37,31 @@ fn faults(stored: &Stored, bytes: &[u8]) -> Vec<(String, String)> {
         Ok(document) => document,
         Err(error) => return vec![("format".to_owned(), format!("`{}`: {error}", stored.name))],
     };
-    let wanted: BTreeSet<String> = stored.files.iter().map(|file| stored.key(file).to_owned()).collect();
-    let held: BTreeSet<String> = document.keys().collect();
-    let missing =
-        wanted.difference(&held).map(|key| files(format!("`{}` has no `{key}`, which is declared", stored.name)));
-    let extra =
-        held.difference(&wanted).map(|key| files(format!("`{}` has `{key}`, which is not declared", stored.name)));
-    missing.chain(extra).collect()
+    let wanted: BTreeSet<&str> = stored.files.iter().map(|file| stored.key(file)).collect();
+    let held: BTreeMap<&str, Kind> = document.kinds().collect();
+    let missing = wanted.iter().filter(|key| !held.contains_key(**key));
+    let missing = missing.map(|key| files(format!("`{}` has no `{key}`, which is declared", stored.name)));
+    let extra = held.keys().filter(|key| !wanted.contains(**key));
+    let extra = extra.map(|key| files(format!("`{}` has `{key}`, which is not declared", stored.name)));
+    let no_text = wanted.iter().filter_map(|key| not_a_string(stored, key, *held.get(*key)?));
+    let no_text = no_text.map(|sentence| ("format".to_owned(), sentence));
+    missing.chain(extra).chain(no_text).chain(others(stored, &document)).collect()
+}
+
+/// What is wrong with a declared value; none of a string. sops-nix gives a target no secret at all while one of them is
+/// something else.
+pub fn not_a_string(stored: &Stored, key: &str, kind: Kind) -> Option<String> {
+    (kind != Kind::Text).then(|| format!("`{}`: the value of `{key}` is {kind}", stored.name))
+}
+
+/// Recipients that the file loses when it is written again: only age ones are written here.
+fn others(stored: &Stored, document: &Document) -> Vec<(String, String)> {
+    let sentence = |other: &OtherRecipient| {
+        let OtherRecipient { service, name } = other;
+        format!(
+            "`{}` is also encrypted to the {service} recipient {name}, which encrypting it again removes",
+            stored.name
+        )
+    };
+    document.other_recipients().iter().map(|other| ("recipients".to_owned(), sentence(other))).collect()
 }

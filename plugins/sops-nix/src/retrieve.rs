@@ -1,6 +1,7 @@
 use artifacts_backend_sdk::{Failure, Slice};
 use sops_format::{DataKey, Document, Value};
 
+use crate::check::not_a_string;
 use crate::failure::reading;
 use crate::layout::{Layout, Stored};
 
@@ -20,7 +21,7 @@ pub fn retrieve(
     let wanted = |stored: &&Stored| names.iter().any(|name| stored.files.contains(name));
     // All are asked for before one that fails counts: what needs a plugin is then opened in one go.
     let held: Vec<_> =
-        layout.stored().iter().filter(wanted).map(|stored| (stored, read(stored, slice, &mut open))).collect();
+        layout.stored().iter().filter(wanted).map(|stored| (stored, read(stored, names, slice, &mut open))).collect();
     let mut values = Vec::with_capacity(names.len());
     for (stored, held) in held {
         let held = held?;
@@ -35,14 +36,26 @@ pub fn retrieve(
 
 fn read(
     stored: &Stored,
+    names: &[String],
     slice: &Slice,
     open: &mut impl FnMut(&str) -> Result<Vec<u8>, Failure>,
 ) -> Result<Vec<Value>, Failure> {
     let bytes = slice.read(&stored.name)?.ok_or_else(|| Failure::corrupt(format!("`{}` is not there", stored.name)))?;
     let failure = |error| reading(&stored.name, &error);
     let document = Document::parse(stored.form, &bytes).map_err(failure)?;
+    strings(stored, names, &document)?;
     let key = data_key(stored, &document, open)?;
     document.decrypt(&key).map_err(failure)
+}
+
+/// Only strings are read. The text of anything else would be made up here: what was typed as `0123` is 83 by now.
+fn strings(stored: &Stored, names: &[String], document: &Document) -> Result<(), Failure> {
+    let asked_for = |key: &str| names.iter().any(|name| stored.files.contains(name) && stored.key(name) == key);
+    let mut asked = document.kinds().filter(|(key, _)| asked_for(key));
+    match asked.find_map(|(key, kind)| not_a_string(stored, key, kind)) {
+        None => Ok(()),
+        Some(sentence) => Err(Failure::corrupt(sentence).hint("Change it with `sops edit`.")),
+    }
 }
 
 /// The data key from the first reader's age file that opens. Plugins come last: they may want a touch.

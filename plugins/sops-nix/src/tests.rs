@@ -199,6 +199,114 @@ fn what_is_structurally_broken_is_stale_without_a_key() {
     }
 }
 
+/// Makes another value of one.
+type Edit = Box<dyn Fn(&str) -> String>;
+
+/// `secrets.sops.yaml` with another value at a key.
+fn with_value(case: &Case, key: &str, value: impl Fn(&str) -> String) {
+    let text = String::from_utf8(case.get("secrets.sops.yaml")).unwrap();
+    let line = text.lines().find(|line| line.starts_with(&format!("\"{key}\": "))).unwrap();
+    let old = line.split_once(": ").unwrap().1;
+    case.put("secrets.sops.yaml", text.replacen(old, &value(old), 1).as_bytes());
+}
+
+#[test]
+fn a_value_that_is_no_string_is_stale_and_is_not_read() {
+    let typed = |kind: &'static str| move |old: &str| old.replace("type:str", &format!("type:{kind}"));
+    let values: [(Edit, &str); 13] = [
+        (Box::new(typed("int")), "a number; put it in quotes"),
+        (Box::new(typed("float")), "a number; put it in quotes"),
+        (Box::new(typed("bool")), "a boolean; put it in quotes"),
+        (Box::new(typed("time")), "a time; put it in quotes"),
+        (Box::new(typed("bytes")), "binary data; expected a string"),
+        (Box::new(typed("comment")), "a comment; expected a string"),
+        (Box::new(|_| "null".to_owned()), "null; expected a string"),
+        (Box::new(|_| String::new()), "null; expected a string"),
+        (Box::new(|old| format!("[\"{old}\"]")), "an array; expected a string"),
+        (Box::new(|_| "[]".to_owned()), "an array; expected a string"),
+        (Box::new(|old| format!("{{b: \"{old}\"}}")), "a map; expected a string"),
+        (Box::new(|_| "{}".to_owned()), "a map; expected a string"),
+        (Box::new(|_| "{pin: null}".to_owned()), "a map; expected a string"),
+    ];
+    for (value, what) in values {
+        let case = Case::new("yaml", &[("pin", true), ("t", true)]);
+        case.serialize(&[("pin", b"83"), ("t", b"x")]).unwrap();
+        with_value(&case, "pin", value);
+        let sentence = format!("`secrets.sops.yaml`: the value of `pin` is {what}");
+        assert_eq!(case.stale(), [("format".to_owned(), sentence.clone())]);
+        let failure = case.retrieve(ALICE, &["pin"]).unwrap_err();
+        assert_eq!(failure.kind, "corrupt");
+        assert_eq!(failure.message, sentence);
+    }
+    let case = Case::new("binary", &[("pin", true)]);
+    case.serialize(&[("pin", b"83")]).unwrap();
+    let text = String::from_utf8(case.get("pin.sops")).unwrap().replacen("type:str", "type:int", 1);
+    case.put("pin.sops", text.as_bytes());
+    let sentence = "`pin.sops`: the value of `data` is a number; put it in quotes";
+    assert_eq!(case.stale(), [("format".to_owned(), sentence.to_owned())]);
+    assert_eq!(case.retrieve(ALICE, &["pin"]).unwrap_err().message, sentence);
+}
+
+#[test]
+fn a_value_in_the_clear_is_stale_whatever_the_rule_of_the_file_says() {
+    let case = Case::new("yaml", &[("pin", true), ("t", true)]);
+    case.serialize(&[("pin", b"83"), ("t", b"x")]).unwrap();
+    with_value(&case, "pin", |_| "plain".to_owned());
+    let text = String::from_utf8(case.get("secrets.sops.yaml")).unwrap();
+    let text = text.replace("unencrypted_suffix: _unencrypted", "unencrypted_regex: ^pin$");
+    case.put("secrets.sops.yaml", text.as_bytes());
+    let sentence = "`secrets.sops.yaml`: the value of `pin` is not encrypted";
+    assert_eq!(case.stale(), [("format".to_owned(), sentence.to_owned())]);
+}
+
+#[test]
+fn recipients_of_other_services_are_named() {
+    let add = |case: &Case, field: &str, value: serde_json::Value| {
+        let mut json: serde_json::Value = serde_json::from_slice(&case.get("a.sops")).unwrap();
+        json["sops"][field] = value;
+        case.put("a.sops", &serde_json::to_vec(&json).unwrap());
+    };
+    let time = "2024-01-01T00:00:00Z";
+    for (field, value, name) in [
+        ("pgp", serde_json::json!([{"created_at": time, "enc": "x", "fp": "85D77543"}]), "pgp recipient 85D77543"),
+        ("kms", serde_json::json!([{"arn": "arn:aws:x", "created_at": time, "enc": "x"}]), "kms recipient arn:aws:x"),
+        (
+            "azure_kv",
+            serde_json::json!([{"vault_url": "https://v", "name": "n", "version": "1", "created_at": time, "enc": "x"}]),
+            "azure_kv recipient n https://v 1",
+        ),
+        (
+            "hc_vault",
+            serde_json::json!([{"vault_address": "https://h", "engine_path": "e", "key_name": "k", "enc": "x"}]),
+            "hc_vault recipient e k https://h",
+        ),
+        ("of_2030", serde_json::json!([{"id": 7, "enc": "x"}, "k"]), "of_2030 recipient 7"),
+        ("pgp", serde_json::json!([{}]), "pgp recipient without a name"),
+    ] {
+        let case = Case::new("binary", &[("a", true)]);
+        case.serialize(&[("a", b"1")]).unwrap();
+        add(&case, field, value);
+        let reasons = case.stale();
+        assert_eq!(reasons[0].0, "recipients");
+        assert!(reasons[0].1.starts_with(&format!("`a.sops` is also encrypted to the {name},")), "{reasons:?}");
+        assert_eq!(case.retrieve(ALICE, &["a"]).unwrap()[0].1, b"1", "it is as readable as before");
+        case.serialize(&[("a", b"1")]).unwrap();
+        assert_eq!(case.check(), State::Present);
+    }
+    // In a key group as well, beside which the list above it counts, too.
+    let case = Case::new("binary", &[("a", true)]);
+    case.serialize(&[("a", b"1")]).unwrap();
+    let age = serde_json::from_slice::<serde_json::Value>(&case.get("a.sops")).unwrap()["sops"]["age"].clone();
+    add(&case, "key_groups", serde_json::json!([{"age": age, "pgp": [{"fp": "inner", "enc": "x"}]}]));
+    add(&case, "pgp", serde_json::json!([{"fp": "outer", "enc": "x"}]));
+    let reasons = case.stale();
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+    assert!(
+        reasons[0].1.contains("pgp recipient inner") && reasons[1].1.contains("pgp recipient outer"),
+        "{reasons:?}"
+    );
+}
+
 #[test]
 fn missing_and_extra_files_and_keys_are_stale() {
     let case = Case::new("binary", &[("a", true), ("b", true)]);

@@ -1,9 +1,12 @@
+use std::collections::HashMap;
+
 use crate::error::{Error, Format};
 use crate::form::{DATA, Form, METADATA};
 use crate::key::DataKey;
+use crate::kind::Kind;
 use crate::leaf::{self, Leaf, Value};
 use crate::mac::{self, Mac};
-use crate::metadata::{Metadata, Stanza};
+use crate::metadata::{Metadata, OtherRecipient, Stanza};
 use crate::node::Node;
 use crate::{json, yaml};
 
@@ -11,6 +14,7 @@ use crate::{json, yaml};
 #[derive(Debug)]
 pub struct Document {
     pub(crate) form: Form,
+    kinds: Vec<(String, Kind)>,
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) metadata: Metadata,
 }
@@ -29,7 +33,7 @@ impl Document {
             return Err(Format::Keys { found: keys(&entries) }.into());
         }
         let leaves = leaf::collect(&entries, &metadata.rule)?;
-        Ok(Self { form, leaves, metadata })
+        Ok(Self { form, kinds: kinds(&entries, &leaves), leaves, metadata })
     }
 
     /// Its form.
@@ -42,14 +46,14 @@ impl Document {
         &self.metadata.stanzas
     }
 
-    /// The keys of its values, in order.
-    pub fn keys(&self) -> impl Iterator<Item = String> {
-        self.leaves.iter().filter(|leaf| !leaf.comment()).map(Leaf::key)
+    /// Whom the data key is encrypted to in other ways than by age. A file that is written again does not have them.
+    pub fn other_recipients(&self) -> &[OtherRecipient] {
+        &self.metadata.others
     }
 
-    /// Whether a value lies at this top-level key.
-    pub fn has(&self, key: &str) -> bool {
-        self.leaves.iter().any(|leaf| leaf.path == [key])
+    /// Its top-level keys in order, each with what its value is.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, Kind)> {
+        self.kinds.iter().map(|(key, kind)| (key.as_str(), *kind))
     }
 
     /// All plaintexts in order, after the MAC was verified. An empty value is bound to nothing but its order in this format:
@@ -84,6 +88,26 @@ fn entries(form: Form, bytes: &[u8]) -> Result<Vec<(String, Node)>, Format> {
         Node::Map(entries) => Ok(entries),
         other => Err(Format::Syntax { form, why: format!("it is {}; expected a map", other.kind()) }),
     }
+}
+
+fn kinds(entries: &[(String, Node)], leaves: &[Leaf]) -> Vec<(String, Kind)> {
+    let scalars: HashMap<&str, Kind> = leaves
+        .iter()
+        .filter_map(|leaf| match leaf.path.as_slice() {
+            [key] => Some((key.as_str(), leaf.kind())),
+            _ => None,
+        })
+        .collect();
+    let kind = |(key, node): &(String, Node)| {
+        let kind = match node {
+            Node::Map(_) => Kind::Map,
+            Node::List(_) => Kind::List,
+            Node::Null => Kind::Null,
+            _ => scalars.get(key.as_str()).copied().unwrap_or(Kind::Clear),
+        };
+        (key.clone(), kind)
+    };
+    entries.iter().map(kind).collect()
 }
 
 fn keys(entries: &[(String, Node)]) -> String {

@@ -2,6 +2,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Format};
 use crate::key::DataKey;
+use crate::kind::Kind;
 use crate::node::Node;
 use crate::rule::Rule;
 use crate::sealed::Sealed;
@@ -59,8 +60,17 @@ impl Leaf {
         !matches!(self.stored, Stored::Open(_))
     }
 
+    /// What the value of a top-level key is that is neither null nor has values of its own.
+    pub fn kind(&self) -> Kind {
+        match &self.stored {
+            Stored::Sealed(sealed) => sealed.kind,
+            Stored::Empty => Kind::Text,
+            Stored::Open(_) => Kind::Clear,
+        }
+    }
+
     pub fn comment(&self) -> bool {
-        matches!(&self.stored, Stored::Sealed(sealed) if sealed.comment)
+        matches!(&self.stored, Stored::Sealed(sealed) if sealed.kind == Kind::Comment)
     }
 
     pub fn key(&self) -> String {

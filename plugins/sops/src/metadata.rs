@@ -15,12 +15,21 @@ pub struct Stanza {
     pub enc: String,
 }
 
+/// Who reads a file in another way than by age.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OtherRecipient {
+    /// The key service, by its field in the metadata: `pgp`, `kms`, …
+    pub service: String,
+    /// What tells its key from others: a fingerprint, an ARN, an address. As it is in the file.
+    pub name: String,
+}
+
 /// What a file says of itself.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     pub stanzas: Vec<Stanza>,
-    /// Whether somebody reads it through another key service.
-    pub others: bool,
+    /// Who reads it through another key service.
+    pub others: Vec<OtherRecipient>,
     /// As written: the MAC is bound to this text.
     pub lastmodified: String,
     pub mac: Sealed,
@@ -28,14 +37,28 @@ pub(crate) struct Metadata {
     pub rule: Rule,
 }
 
+/// Services that are known. Of these, anything but a list is damage.
 const OTHER_SERVICES: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_vault", "pgp"];
+
+/// Lists of the metadata that hold no recipients of another service. Whatever else is a list holds some: services that are
+/// not known yet are not taken for none.
+const OTHER_LISTS: [&str; 2] = ["age", "key_groups"];
+
+/// What a service's entry has besides what tells its key from others.
+const NO_NAME: [&str; 2] = ["created_at", "enc"];
 
 impl Metadata {
     pub fn parse(node: &Node) -> Result<Self, Format> {
         let fields = Fields::of("", node)?;
         version(&fields)?;
         let group = key_group(&fields)?;
-        let (stanzas, others) = readers(group.as_ref().unwrap_or(&fields))?;
+        let mut others = others(&fields)?;
+        if let Some(group) = &group {
+            others.extend(self::others(group)?);
+        }
+        others.sort();
+        others.dedup();
+        let stanzas = stanzas(group.as_ref().unwrap_or(&fields), &others)?;
         Ok(Self {
             stanzas,
             others,
@@ -81,13 +104,35 @@ fn key_group<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, Format> {
     }
 }
 
-fn readers(fields: &Fields<'_>) -> Result<(Vec<Stanza>, bool), Format> {
-    let mut others = Vec::new();
-    for service in OTHER_SERVICES {
-        if !fields.list(service)?.is_empty() {
-            others.push(service);
-        }
-    }
+/// The recipients of all services but age.
+fn others(fields: &Fields<'_>) -> Result<Vec<OtherRecipient>, Format> {
+    OTHER_SERVICES.iter().try_for_each(|service| fields.list(service).map(drop))?;
+    let lists = fields.entries.iter().filter(|(field, _)| !OTHER_LISTS.contains(&field.as_str()));
+    let of = |(service, node): &(String, Node)| match node {
+        Node::List(items) => items.iter().map(|item| other(service, item)).collect(),
+        _ => Vec::new(),
+    };
+    Ok(lists.flat_map(of).collect())
+}
+
+fn other(service: &str, node: &Node) -> OtherRecipient {
+    let words: Vec<&str> = match node {
+        Node::Map(entries) => entries
+            .iter()
+            .filter(|(field, _)| !NO_NAME.contains(&field.as_str()))
+            .filter_map(|(_, value)| match value {
+                Node::Text(text) | Node::Odd(text) | Node::Number(text) if !text.is_empty() => Some(text.as_str()),
+                _ => None,
+            })
+            .collect(),
+        Node::Text(text) | Node::Odd(text) => vec![text],
+        _ => Vec::new(),
+    };
+    let name = if words.is_empty() { "without a name".to_owned() } else { words.join(" ") };
+    OtherRecipient { service: service.to_owned(), name }
+}
+
+fn stanzas(fields: &Fields<'_>, others: &[OtherRecipient]) -> Result<Vec<Stanza>, Format> {
     let stanzas: Vec<Stanza> = fields
         .list("age")?
         .iter()
@@ -95,10 +140,11 @@ fn readers(fields: &Fields<'_>) -> Result<(Vec<Stanza>, bool), Format> {
         .map(|(index, node)| stanza(&Fields::of(&format!("{}age[{index}].", fields.place), node)?))
         .collect::<Result<_, _>>()?;
     if stanzas.is_empty() {
-        let others = (!others.is_empty()).then(|| others.join(", "));
-        return Err(Format::NoReader { others });
+        let mut services: Vec<&str> = others.iter().map(|other| other.service.as_str()).collect();
+        services.dedup();
+        return Err(Format::NoReader { others: (!services.is_empty()).then(|| services.join(", ")) });
     }
-    Ok((stanzas, !others.is_empty()))
+    Ok(stanzas)
 }
 
 fn stanza(fields: &Fields<'_>) -> Result<Stanza, Format> {

@@ -4,6 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::key::{DataKey, NONCE, TAG, nonce_is_read, random};
+use crate::kind::Kind;
 
 /// One encrypted value: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,11 +14,9 @@ pub(crate) struct Sealed {
     data: Vec<u8>,
     nonce: Vec<u8>,
     tag: [u8; TAG],
-    /// A comment that sops keeps among a list's values; it is in no MAC.
-    pub comment: bool,
+    /// By its `type`, which neither the tag nor the MAC covers.
+    pub kind: Kind,
 }
-
-const TYPES: [&str; 7] = ["str", "int", "float", "bool", "bytes", "time", "comment"];
 
 impl Sealed {
     /// Reads the text; the error says what is wrong with it.
@@ -37,15 +36,13 @@ impl Sealed {
         if parts.next().is_some() {
             return Err("there is more after `type`".to_owned());
         }
-        if !TYPES.contains(&kind) {
-            return Err(format!("its type is `{}`", kind.escape_debug()));
-        }
+        let kind = Kind::of_type(kind).ok_or_else(|| format!("its type is `{}`", kind.escape_debug()))?;
         if !nonce_is_read(nonce.len()) {
             return Err(format!("its nonce has {} bytes; expected {NONCE}", nonce.len()));
         }
         let tag: [u8; TAG] =
             tag.try_into().map_err(|tag: Vec<u8>| format!("its tag has {} bytes; expected {TAG}", tag.len()))?;
-        Ok(Self { text: text.to_owned(), data, nonce, tag, comment: kind == "comment" })
+        Ok(Self { text: text.to_owned(), data, nonce, tag, kind })
     }
 
     /// The plaintext; `None` when it does not open.

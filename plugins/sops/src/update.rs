@@ -33,7 +33,8 @@ pub fn create<E: From<Error>>(
 }
 
 /// Writes a file again with other values or readers. What did not change keeps its ciphertext; a reader who stays keeps the
-/// age file. A reader who goes takes the old data key along, so there is a new one then, and everything is encrypted anew.
+/// age file. A reader who goes takes the old data key along, so there is a new one then, and everything is encrypted anew. So it is
+/// where there are [`Document::other_recipients`], who all go: show them first.
 ///
 /// `key` is the data key of `old`. Gives `old`'s own bytes back, and asks `seal` nothing, when nothing changed.
 ///
@@ -52,7 +53,7 @@ pub fn update<E: From<Error>>(
     let before = document.decrypt(key)?;
     let readers: Vec<&str> = readers.iter().map(AsRef::as_ref).collect();
     let stays = |stanza: &Stanza| readers.contains(&stanza.recipient.as_str());
-    if document.metadata.others || !document.stanzas().iter().all(stays) {
+    if !document.metadata.others.is_empty() || !document.stanzas().iter().all(stays) {
         return create(form, &DataKey::generate()?, values, &readers, now, seal);
     }
     if before == values && document.stanzas().len() == readers.len() {

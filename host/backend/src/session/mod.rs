@@ -11,10 +11,11 @@ mod runner;
 mod state;
 mod thread;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifacts_seam::{Answer, Ask, CallError, Checked, Files, Instance, Outcome, Reply, Request, Usage};
+use artifacts_seam::{Answer, Ask, CallError, Checked, Event, Files, Instance, Outcome, Reply, Request, Usage};
 
 use crate::worker::{Cache, PipeLink, Start, Worker, compile};
 use crate::{Component, Error, Limits, Place, Protection};
@@ -180,6 +181,16 @@ impl Session {
     }
 }
 
+/// The instances that a call is about.
+fn names(request: &Request) -> HashSet<&str> {
+    match request {
+        Request::Check(batch) => batch.iter().map(|(instance, _)| instance.name.as_str()).collect(),
+        Request::Serialize { instance, .. } | Request::Retrieve { instance, .. } => {
+            HashSet::from([instance.name.as_str()])
+        }
+    }
+}
+
 impl Talk {
     fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
@@ -198,11 +209,15 @@ impl Talk {
         patience: Duration,
     ) -> Result<Result<Outcome, CallError>, Fault> {
         let instances = if let Request::Check(batch) = request { batch.len() } else { 1 };
+        let asked_about = names(request);
         let nonsense = |what: &str| Fault::from(Silence::Gone(format!("it reported {what}")));
         link.call(request)?;
         let mut deadline = Instant::now() + patience;
         loop {
             match link.report(deadline.saturating_duration_since(Instant::now()))? {
+                Report::Event(Event::Instance(name)) if !asked_about.contains(name.as_str()) => {
+                    return Err(nonsense("an instance that it was not asked about"));
+                }
                 Report::Event(event) => self.evidence.told(event)?,
                 Report::Checked(_) if !matches!(request, Request::Check(_)) || self.answers.len() >= instances => {
                     return Err(nonsense("an answer that nobody asked for"));
@@ -234,6 +249,74 @@ impl Talk {
                     };
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A runner that reports just this.
+    struct Told(std::vec::IntoIter<Report>);
+
+    impl Link for Told {
+        fn call(&mut self, _: &Request) -> Result<(), Silence> {
+            Ok(())
+        }
+
+        fn answer(&mut self, _: &Answer) -> Result<(), Silence> {
+            Ok(())
+        }
+
+        fn report(&mut self, _: Duration) -> Result<Report, Silence> {
+            self.0.next().ok_or(Silence::Late)
+        }
+
+        fn end(&mut self) {}
+    }
+
+    struct Denies;
+
+    impl Host for Denies {
+        fn answer(&mut self, _: Ask) -> Answer {
+            Answer::Denied("no".to_owned())
+        }
+    }
+
+    fn instance(name: &str) -> Instance {
+        Instance {
+            name: name.to_owned(),
+            artifact: "ca".to_owned(),
+            shared: true,
+            targets: Vec::new(),
+            files: Vec::new(),
+            attrs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_runner_reports_about_instances_of_its_call_only() {
+        let asked = ["shared/ca", "shared/cb"];
+        let batch = Request::Check(asked.iter().map(|name| (instance(name), Files::new())).collect());
+        let one = Request::Serialize { instance: instance("shared/ca"), slice: Files::new(), items: Vec::new() };
+        let named = |request: &Request, name: &str| {
+            let event = Report::Event(Event::Instance(name.to_owned()));
+            let end = Report::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
+            let mut link = Told(vec![event, end].into_iter());
+            let heard = Talk::default().listen(&mut link, request, &mut Denies, Duration::from_secs(1));
+            match heard {
+                Ok(_) => None,
+                Err(Fault::Silence(Silence::Gone(how))) => Some(how),
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        assert!(asked.iter().all(|name| named(&batch, name).is_none()));
+        assert_eq!(named(&one, "shared/ca"), None);
+        for (request, name) in [(&batch, "shared/other"), (&one, "shared/cb"), (&one, "")] {
+            let how = named(request, name).unwrap();
+            assert!(how.contains("an instance that it was not asked about"), "{how}");
         }
     }
 }

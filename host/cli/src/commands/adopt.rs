@@ -10,7 +10,7 @@ use super::Status;
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::writing;
+use crate::{staged, writing};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -47,7 +47,7 @@ impl Options {
             show(&adoptions, output);
             files = of(&adoptions);
             let (adopted, failed) = artifacts_flow::adopt(&rooms, &mut writers, &run.instances, adoptions);
-            writing::tell_git(&run, &writers, output);
+            writing::tell_git(&rooms, &mut writers, output);
             errors.extend(failed);
             (done, names) = (Done::Adopted, adopted);
             survey = artifacts_flow::survey(&mut rooms, &run.instances, &reach);
@@ -58,6 +58,7 @@ impl Options {
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors);
         report.errors.extend(errors);
+        staged::note(&run, &rooms, &mut report);
         for row in &mut report.instances {
             if let Some(name) = names.iter().find(|name| name.to_string() == row.name) {
                 row.done = Some(done);
@@ -75,7 +76,7 @@ fn of(adoptions: &[Adoption]) -> BTreeMap<InstanceName, Vec<FileChange>> {
 
 /// What the person accepts.
 fn show(adoptions: &[Adoption], output: &Output) {
-    for Adoption { name, differences, headers, new_headers, unread, miscounted, .. } in adoptions {
+    for Adoption { name, differences, headers, new_headers, unread, miscounted, other_recipients, .. } in adoptions {
         let keys = match (headers.len(), new_headers) {
             (0, _) => "no age file in it".to_owned(),
             (1, 0) => "the age file in it is known".to_owned(),
@@ -94,7 +95,7 @@ fn show(adoptions: &[Adoption], output: &Output) {
             };
             format!("{who}; `artifacts rekey --all {word}` encrypts it to the declared readers")
         });
-        for line in differences.iter().chain([&keys]).chain(&readers) {
+        for line in differences.iter().chain([&keys]).chain(&readers).chain(other_recipients) {
             output.note(&format!("  {line}"));
         }
     }

@@ -6,19 +6,18 @@ use std::time::{Duration, Instant};
 
 use artifacts_flow::Rooms;
 use artifacts_plan::State;
-use artifacts_ram::Folder;
 use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
-use artifacts_spec::Name;
 use clap::Args;
 
 use super::Status;
 use crate::args::Global;
+use crate::draft::{Draft, Taken};
 use crate::environment::Environment;
 use crate::output::Output;
 use crate::rooms::Run;
 use crate::setting::{Setting, look, preview};
-use crate::{bounded, person, signals, terminal};
+use crate::{person, signals, terminal};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -36,7 +35,6 @@ impl Options {
             Ok(meant) => meant,
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
-        let failed = |why: String| Failure::new(instance.name.to_string(), why);
         let mut rooms = run.rooms()?;
         if self.dry_run {
             return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, true)?));
@@ -45,35 +43,46 @@ impl Options {
         let survey = look(&run, &mut rooms, instance)?;
         let absent = survey.found.values().any(|found| found.state == State::Absent);
         let begin = |rooms: &mut Rooms<'_>| Setting::begin(&run, rooms, global, output, instance, &file, true);
-        let mut setting = Ok(begin(&mut rooms)?);
+        let mut setting = Some(Ok(begin(&mut rooms)?));
         let before =
             if absent { Secret::new(Vec::new()) } else { artifacts_flow::retrieve_file(&mut rooms, instance, &file)? };
-        let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
-        let folder = run.ram().folder().map_err(ram)?;
-        folder.write(file.as_str(), before.expose(), 0o600).map_err(ram)?;
+        let subject = instance.name.to_string();
+        let mut draft = Draft::new(run.ram().folder(), &subject, &file, &before)?;
         loop {
             let start = Instant::now();
-            editor.edit(&folder, &file).map_err(&failed)?;
-            let after = Secret::new(folder.read(file.as_str(), bounded::VALUE as u64).map_err(ram)?.to_vec());
-            let Some(value) = changed(&before, &after) else {
-                output.note(unchanged(start.elapsed()));
-                return Ok(output.report(&run.rows(std::iter::once(instance), &survey)));
+            let edited = editor.edit(&draft).map_err(|why| Failure::new(subject.clone(), why));
+            let failure = match draft.take(edited, &before)? {
+                Taken::Unchanged => {
+                    output.note(unchanged(start.elapsed()));
+                    return Ok(output.report(&run.rows(std::iter::once(instance), &survey)));
+                }
+                Taken::Failed(failure) => failure,
+                Taken::Value(value) => {
+                    let begun = setting.take().unwrap_or_else(|| begin(&mut rooms));
+                    match begun.and_then(|setting| setting.finish(&mut rooms, value)) {
+                        Ok(report) => return Ok(output.report(&report)),
+                        Err(failure) => failure,
+                    }
+                }
             };
-            if value.size() == 0 {
-                return Err(failed("the editor left it empty; nothing was changed".to_owned())
-                    .help(Some("`artifacts set --allow-empty` stores nothing but nothing")));
+            editor.once_more(global, output, failure)?;
+            draft.renew().map_err(lost)?;
+            // What was not stored is begun again: what failed may be what was opened or looked at before.
+            if setting.is_none() {
+                setting = Some(run.rooms().and_then(|anew| {
+                    rooms = anew;
+                    begin(&mut rooms)
+                }));
             }
-            match setting.and_then(|setting| setting.finish(&mut rooms, value)) {
-                Ok(report) => return Ok(output.report(&report)),
-                Err(failure) => editor.once_more(global, output, failure)?,
-            }
-            // Everything anew: what failed may be what was opened or looked at before.
-            setting = run.rooms().and_then(|anew| {
-                rooms = anew;
-                begin(&mut rooms)
-            });
         }
     }
+}
+
+const LOST: &str = "what was typed is lost, and nothing was changed";
+
+/// A failure after which there is no other try.
+fn lost(failure: Failure) -> Failure {
+    Failure { message: format!("{}; {LOST}", failure.message), ..failure }
 }
 
 /// What is said when there is nothing to store.
@@ -111,7 +120,7 @@ impl Editor {
     }
 
     /// Runs the editor, which may be a command with arguments, on the file in RAM. Its own temporary files belong there, too.
-    fn edit(&self, folder: &Folder, file: &Name) -> Result<(), String> {
+    fn edit(&self, draft: &Draft) -> Result<(), String> {
         let failed = |e: std::io::Error| format!("the editor cannot be run: {e}; nothing was changed");
         // The shell has Ctrl-C, too, and outlives it: how the editor ends is what counts. A program that a shell starts has no
         // such traps.
@@ -119,7 +128,7 @@ impl Editor {
         script.push(&self.command);
         script.push(" \"$1\"");
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(script).arg("sh").arg(folder.path().join(file.as_str())).env("TMPDIR", folder.path());
+        shell.arg("-c").arg(script).arg("sh").arg(draft.path()).env("TMPDIR", draft.folder.path());
         // What an editor draws is the secret: it goes to the person's terminal, never to where a log is kept.
         let [input, drawn] = [self.stream().map_err(failed)?, self.stream().map_err(failed)?];
         let status = signals::edit(shell.stdin(input).stdout(drawn)).map_err(failed)?;
@@ -128,47 +137,19 @@ impl Editor {
 
     /// Tells why it was not stored. The person may have the editor again with what was typed in it; else that is lost.
     fn once_more(&self, global: &Global, output: &Output, failure: Failure) -> Result<(), Failure> {
-        const LOST: &str = "what was typed is lost, and nothing was changed";
         if self.terminal.is_none() {
-            return Err(Failure { message: format!("{}; {LOST}", failure.message), ..failure });
+            return Err(lost(failure));
         }
         let subject = failure.subject.clone();
         output.failures(&[failure]);
-        if terminal::confirm(global, "Edit again?")?.unwrap_or(false) {
-            Ok(())
-        } else {
-            Err(Failure::new(subject, LOST))
+        match terminal::confirm(global, "Edit again?") {
+            Ok(Some(true)) => Ok(()),
+            Ok(_) => Err(Failure::new(subject, LOST)),
+            Err(failure) => Err(lost(failure)),
         }
     }
 
     fn stream(&self) -> std::io::Result<Stdio> {
         self.terminal.as_ref().map_or_else(|| Ok(Stdio::null()), |tty| Ok(tty.try_clone()?.into()))
-    }
-}
-
-/// The new value; none when it is the old one. The newline that editors put at the end of a file that had none is not meant.
-fn changed(before: &Secret, after: &Secret) -> Option<Secret> {
-    let (old, new) = (before.expose(), after.expose());
-    let meant = match new.strip_suffix(b"\n") {
-        Some(bare) if !old.is_empty() && !old.ends_with(b"\n") => bare,
-        _ => new,
-    };
-    (meant != old).then(|| Secret::new(meant.to_vec()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newline_of_the_editor_is_not_meant() {
-        let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
-        let changed = |old, new| changed(&secret(old), &secret(new));
-        assert_eq!(changed("a", "a\n"), None);
-        assert_eq!(changed("a\n", "a\n"), None);
-        assert_eq!(changed("a", "b\n"), Some(secret("b")));
-        assert_eq!(changed("a\n", "b\n"), Some(secret("b\n")));
-        assert_eq!(changed("", "b\n"), Some(secret("b\n")));
-        assert_eq!(changed("a\n", "a"), Some(secret("a")));
     }
 }

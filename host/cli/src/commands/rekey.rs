@@ -10,7 +10,7 @@ use super::Status;
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::{Chosen, Run};
-use crate::{consent, dry_run, writing};
+use crate::{consent, dry_run, staged, writing};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -35,8 +35,9 @@ impl Options {
         let mut names = self.wanted(&chosen, &survey);
         let mut writers = Writers::default();
         // Nothing is written, not even a lock, when there is nothing to do.
-        if !self.dry_run && !names.is_empty() {
-            writers = Writers::lock(&rooms, run.instances(&names), &writing::options(global, &run));
+        let left = || artifacts_flow::is_unstaged(&rooms, run.instances(&chosen.names));
+        if !self.dry_run && (!names.is_empty() || left()) {
+            writers = Writers::lock(&rooms, run.instances(&chosen.names), &writing::options(global, &run));
             survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
             names = self.wanted(&chosen, &survey);
         }
@@ -91,11 +92,12 @@ impl Options {
         let again = artifacts_flow::survey(&mut rooms, &run.instances, &stale);
         survey.found.extend(again.found);
         report.errors.extend(again.errors);
-        writing::tell_git(&run, &writers, output);
+        writing::tell_git(&rooms, &mut writers, output);
         report.errors.extend(done.failures);
         report.counts = Some((done.opened, done.written));
         report.update(&survey.states());
         mark(&mut report, &done.done, Done::Rekeyed);
+        staged::note(&run, &rooms, &mut report);
         Ok(output.report(&report))
     }
 

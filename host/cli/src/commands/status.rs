@@ -9,9 +9,9 @@ use clap::Args;
 
 use super::Status;
 use crate::args::Global;
-use crate::blocked;
 use crate::output::Output;
 use crate::rooms::Run;
+use crate::{blocked, staged};
 
 /// Seconds.
 const DAY: u64 = 24 * 60 * 60;
@@ -49,6 +49,7 @@ impl Options {
             row.notes.extend(ages.get(&row.name).map(|left| format!("expires in {left}")));
         }
         blocked::explain(&run, global, &mut report);
+        staged::explain(&run, &rooms, &mut report, output);
         let status = output.report(&report);
         if !output.json() {
             output.painted(&report.orphans());

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use artifacts_store::{Difference, Error, Keep, NewSlice, Options, ReceiptState};
+use artifacts_store::{Difference, Error, NewSlice, Options, ReceiptState, TrashRecord};
 
 use crate::support::*;
 
@@ -270,34 +270,88 @@ fn what_is_removed_lies_in_the_trash_and_leaves_no_empty_folder() {
     assert!(checkout.path("secrets/per-machine/web1").exists());
     writer.remove(&name("per-machine/web1/other")).unwrap().unwrap();
     writer.remove(&name("shared/ca")).unwrap().unwrap();
-    assert_eq!(children(&checkout.path("secrets")), [checkout.path("secrets/.artifacts")]);
+    let own = ["secrets/.artifacts", "secrets/.gitattributes"].map(|path| checkout.path(path));
+    assert_eq!(children(&checkout.path("secrets")), own);
     put(&writer, WEB, &[("x.age", "4")], &[]).unwrap();
     assert_eq!(checkout.read(WEB).unwrap().files, files(&[("x.age", "4")]));
 }
 
 #[test]
-fn the_trash_is_emptied_by_age_and_by_count() {
+fn the_trash_is_emptied_by_age_alone() {
     let checkout = Checkout::new();
-    let keep = |age_days: u64, count| Keep { age: Duration::from_hours(age_days * 24), count };
-    let run = |day: u64, keep| {
-        let writer =
-            checkout.storage().lock(Options { keep, ..Options::at(now() + Duration::from_hours(day * 24)) }).unwrap();
+    let run = |day: u64| {
+        let writer = checkout.storage().lock(Options::at(now() + Duration::from_hours(day * 24))).unwrap();
         put(&writer, WEB, &[("x.age", &day.to_string())], &[]).unwrap();
     };
     for day in 0..4 {
-        run(day, keep(30, 100));
+        run(day);
     }
     let contents =
         || checkout.trash().iter().map(|slice| fs::read_to_string(slice.join("x.age")).unwrap()).collect::<Vec<_>>();
     // The trash of day n holds what day n - 1 made.
     assert_eq!(contents(), ["0", "1", "2"]);
     fs::create_dir(checkout.path("secrets/.artifacts/trash/planted")).unwrap();
-    run(4, keep(30, 2));
-    assert_eq!(contents(), ["1", "2", "3"]);
-    run(32, keep(30, 100));
+    run(4);
+    assert_eq!(contents(), ["0", "1", "2", "3"]);
+    run(32);
     assert_eq!(contents(), ["2", "3", "4"]);
-    run(200, keep(30, 100));
+    run(200);
     assert_eq!(contents(), ["32"]);
+}
+
+#[test]
+fn however_much_was_planted_nothing_fresh_leaves_the_trash() {
+    let checkout = Checkout::new();
+    checkout.put(WEB, &[("x.age", "1")]);
+    let committed = checkout.put(WEB, &[("x.age", "2")]);
+    let own = checkout.path(&committed.trash.unwrap());
+    for number in 0..5000 {
+        let later = checkout.path(&format!("secrets/.artifacts/trash/2026-09-21T23:00:00Z-{number:016}-planted"));
+        fs::create_dir(later).unwrap();
+    }
+    drop(checkout.writer());
+    assert_eq!(fs::read(own.join("x.age")).unwrap(), b"1");
+    assert_eq!(checkout.trash().len(), 5001);
+}
+
+#[test]
+fn what_goes_to_the_trash_is_recorded_outside_of_the_checkout() {
+    let checkout = Checkout::new();
+    let state = tempfile::tempdir().unwrap();
+    let dir = state.path().join("artifacts/trash");
+    let options = || Options { trash_record: Some(dir.clone()), ..Options::at(now()) };
+    let record = TrashRecord::new(&dir);
+    let named = |path: &str| path.rsplit('/').next().unwrap().to_owned();
+    let writer = checkout.storage().lock(options()).unwrap();
+    put(&writer, WEB, &[("x.age", "1")], &[]).unwrap();
+    let first = checkout.read(WEB).unwrap().fingerprint().to_string();
+    let replaced = put(&writer, WEB, &[("x.age", "2")], &[]).unwrap().trash.unwrap();
+    let second = checkout.read(WEB).unwrap().fingerprint().to_string();
+    let removed = writer.remove(&name(WEB)).unwrap().unwrap();
+    for (path, fingerprint) in [(&replaced, first), (&removed, second)] {
+        let found = record.read(&named(path)).unwrap().unwrap();
+        assert_eq!((found.instance, found.fingerprint), (name(WEB), fingerprint));
+    }
+    drop(writer);
+    // What was planted is not known, whatever it is called.
+    let planted = "2026-09-21T00:00:00Z-0011223344556677-per-machine+web1+attic";
+    for name in [planted, "../lock", "..", ""] {
+        assert_eq!(record.read(name).unwrap(), None, "{name}");
+    }
+    // What others could have written proves nothing, and nothing is replaced that could not be recorded.
+    let writer = checkout.storage().lock(options()).unwrap();
+    put(&writer, WEB, &[("x.age", "3")], &[]).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(record.read(&named(&replaced)).is_err());
+    assert!(put(&writer, WEB, &[("x.age", "4")], &[]).is_err());
+    assert!(writer.remove(&name(WEB)).is_err());
+    assert_eq!(checkout.read(WEB).unwrap().files, files(&[("x.age", "3")]));
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+    // It goes when the trash does.
+    let later = Options { now: now() + Duration::from_hours(31 * 24), ..options() };
+    drop(writer);
+    drop(checkout.storage().lock(later).unwrap());
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
 }
 
 #[test]

@@ -2,16 +2,39 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
-use artifacts_store::{Git, Options, Root, Storage, Warning};
+use artifacts_store::{Git, Options, Root, Staged, Storage, Warning, Writer};
 
 use crate::support::*;
 
 fn git_program() -> Git {
     let env = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
-    Git { program: "git".into(), env: env.collect::<BTreeMap<_, _>>() }
+    Git { program: "git".into(), env: env.collect::<BTreeMap<_, _>>(), scratch: scratch() }
+}
+
+/// One for all tests of this process; what git is given in it is gone afterwards.
+fn scratch() -> PathBuf {
+    static SCRATCH: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+    SCRATCH.path().to_owned()
+}
+
+/// Stages; the first warning is the error.
+fn stage(writer: &Writer, git: &Git, paths: &[String]) -> Result<(), Warning> {
+    let storage = writer.storage();
+    let mut warnings = git.stage(storage.root(), &[storage.path().to_owned()], paths);
+    if warnings.is_empty() { Ok(()) } else { Err(warnings.remove(0)) }
+}
+
+/// What git knows of one entry.
+fn known(checkout: &Checkout, git: &Git, instance: &str) -> Option<Staged> {
+    let path = format!("secrets/{instance}");
+    let mut report = git.compare(checkout.storage().root(), &["secrets".to_owned()], std::slice::from_ref(&path));
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    report.entries.remove(&path)
 }
 
 /// What a person would run; the checkout's configuration counts.
@@ -51,7 +74,7 @@ fn new_files_are_in_the_index_and_nothing_else_is_touched() {
         // What the odd name would match if it were a pattern.
         put(&writer, "shared/x", &[("env.age", "x")], &[]).unwrap();
         let paths = [WEB, odd].map(|instance| put(&writer, instance, &[("env.age", "x")], &[]).unwrap().path);
-        writer.add_to_git(&git_program(), &paths).unwrap();
+        stage(&writer, &git_program(), &paths).unwrap();
         let mut lines: Vec<_> = status(&checkout).lines().map(|line| line.replace('"', "")).collect();
         lines.sort();
         assert_eq!(
@@ -61,6 +84,7 @@ fn new_files_are_in_the_index_and_nothing_else_is_touched() {
                 "?? secrets/shared/x/env.age",
                 "?? secrets/shared/x/receipt.json",
                 "?? untracked",
+                "A  secrets/.gitattributes",
                 "A  secrets/per-machine/web1/attic/env.age",
                 "A  secrets/per-machine/web1/attic/receipt.json",
                 "A  secrets/shared/*/env.age",
@@ -86,7 +110,7 @@ fn a_replaced_slice_keeps_its_place_in_the_index() {
     git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("new.age", "x"), ("env.age", "y")], &[("key.pub", "")]).unwrap().path;
-    writer.add_to_git(&git_program(), &[path]).unwrap();
+    stage(&writer, &git_program(), &[path]).unwrap();
     let mut lines: Vec<_> =
         status(&checkout).lines().map(|line| line.replace("secrets/per-machine/web1/attic/", "")).collect();
     lines.sort();
@@ -98,8 +122,8 @@ fn outside_a_checkout_there_is_nothing_to_do() {
     let checkout = Checkout::new();
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
-    let nowhere = Git { program: "/no/such/git".into(), env: BTreeMap::new() };
-    writer.add_to_git(&nowhere, &[path]).unwrap();
+    let nowhere = Git { program: "/no/such/git".into(), ..git_program() };
+    stage(&writer, &nowhere, &[path]).unwrap();
 }
 
 #[test]
@@ -114,7 +138,7 @@ fn a_root_inside_a_checkout_and_a_linked_work_tree_work() {
         let storage = Storage::open(&Root::open(&root).unwrap(), "secrets").unwrap();
         let writer = storage.lock(Options::at(now())).unwrap();
         let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
-        writer.add_to_git(&git_program(), &[path]).unwrap();
+        stage(&writer, &git_program(), &[path]).unwrap();
         assert_eq!(git(&root, &["ls-files", "."]).lines().filter(|line| line.ends_with("env.age")).count(), 1);
     }
 }
@@ -124,11 +148,11 @@ fn what_git_refuses_is_a_warning() {
     let checkout = repository(&[]);
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
-    let nowhere = Git { program: "/no/such/git".into(), env: BTreeMap::new() };
-    assert!(matches!(writer.add_to_git(&nowhere, std::slice::from_ref(&path)), Err(Warning::NotStarted { .. })));
+    let nowhere = Git { program: "/no/such/git".into(), ..git_program() };
+    assert!(matches!(stage(&writer, &nowhere, std::slice::from_ref(&path)), Err(Warning::NotStarted { .. })));
 
     fs::write(checkout.path(".git/index.lock"), "").unwrap();
-    match writer.add_to_git(&git_program(), std::slice::from_ref(&path)) {
+    match stage(&writer, &git_program(), std::slice::from_ref(&path)) {
         Err(Warning::Refused { said }) => assert!(said.contains("index.lock"), "{said}"),
         other => panic!("{other:?}"),
     }
@@ -136,15 +160,15 @@ fn what_git_refuses_is_a_warning() {
 
     fs::write(checkout.path(".gitignore"), "per-machine\n").unwrap();
     let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
-    match writer.add_to_git(&git_program(), &[path, other]) {
-        Err(Warning::Ignored { path, slices: 1 }) => assert_eq!(path, format!("secrets/{WEB}/env.age")),
+    match stage(&writer, &git_program(), &[path, other]) {
+        Err(Warning::Ignored { path, count: 1, .. }) => assert_eq!(path, format!("secrets/{WEB}/env.age")),
         other => panic!("{other:?}"),
     }
     assert!(status(&checkout).contains("A  secrets/shared/ca/env.age"), "one ignored path does not stop the others");
     assert!(checkout.staged().is_empty());
 
     fs::write(checkout.path(".git/index"), "garbage").unwrap();
-    assert!(matches!(writer.add_to_git(&git_program(), &["secrets".to_owned()]), Err(Warning::Refused { .. })));
+    assert!(matches!(stage(&writer, &git_program(), &["secrets".to_owned()]), Err(Warning::Refused { .. })));
 }
 
 #[test]
@@ -155,12 +179,13 @@ fn a_slice_is_staged_as_a_whole_or_not_at_all() {
         let writer = checkout.writer();
         let path = put(&writer, WEB, &[("env.age", "x")], &[("key.pub", "")]).unwrap().path;
         let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
-        match writer.add_to_git(&git_program(), &[path, other]) {
-            Err(Warning::Ignored { path, slices: 1 }) => assert_eq!(path, format!("secrets/{WEB}/public/key.pub")),
+        match stage(&writer, &git_program(), &[path, other]) {
+            Err(Warning::Ignored { path, count: 1, .. }) => assert_eq!(path, format!("secrets/{WEB}/public/key.pub")),
             other => panic!("{other:?}"),
         }
         let staged = git(checkout.dir.path(), &["diff", "--cached", "--name-only"]);
-        assert_eq!(staged.lines().collect::<Vec<_>>(), ["secrets/shared/ca/env.age", "secrets/shared/ca/receipt.json"]);
+        let whole = ["secrets/.gitattributes", "secrets/shared/ca/env.age", "secrets/shared/ca/receipt.json"];
+        assert_eq!(staged.lines().collect::<Vec<_>>(), whole);
     }
 }
 
@@ -174,8 +199,8 @@ fn what_a_filter_would_change_is_staged_by_name_only() {
         let writer = checkout.writer();
         let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
         let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
-        match writer.add_to_git(&git_program(), &[path, other]) {
-            Err(Warning::Filtered { path, slices: 1 }) => assert_eq!(path, format!("secrets/{WEB}/env.age")),
+        match stage(&writer, &git_program(), &[path, other]) {
+            Err(Warning::Filtered { path, count: 1, .. }) => assert_eq!(path, format!("secrets/{WEB}/env.age")),
             other => panic!("{other:?}"),
         }
         // Nix sees it, and what is committed goes through the filter.
@@ -203,7 +228,7 @@ fn what_is_staged_is_what_was_stored_whatever_attributes_say() {
         program.env.insert("HOME".into(), home.path().into());
         let writer = checkout.writer();
         let path = put(&writer, WEB, &[("env.age", text)], &[]).unwrap().path;
-        let told = writer.add_to_git(&program, &[path]);
+        let told = stage(&writer, &program, &[path]);
         let blob = format!(":secrets/{WEB}/env.age");
         if told.is_err() || git(checkout.dir.path(), &["cat-file", "blob", &blob]) != text {
             differ.push(format!("{place}: {says}: {told:?}"));
@@ -219,25 +244,26 @@ fn what_the_persons_own_configuration_ignores_and_filters_counts() {
     file("ignored", "*.key\n");
     file("filtered", "*.age filter=crypt\n");
     file("more", "[core]\n\tattributesFile = ~/filtered\n");
-    file(".gitconfig", "[core]\n\texcludesFile = ~/ignored\n[include]\n\tpath = more\n");
+    let crypt = "[filter \"crypt\"]\n\tclean = tr a-z A-Z\n";
+    file(".gitconfig", &format!("[core]\n\texcludesFile = ~/ignored\n[include]\n\tpath = more\n{crypt}"));
     let mut git_program = git_program();
     git_program.env.insert("HOME".into(), home.path().into());
     let checkout = repository(&[]);
     let writer = checkout.writer();
     let ignored = put(&writer, WEB, &[("env.key", "x")], &[]).unwrap().path;
-    match writer.add_to_git(&git_program, &[ignored]) {
-        Err(Warning::Ignored { path, slices: 1 }) => assert_eq!(path, format!("secrets/{WEB}/env.key")),
+    match stage(&writer, &git_program, &[ignored]) {
+        Err(Warning::Ignored { path, count: 1, .. }) => assert_eq!(path, format!("secrets/{WEB}/env.key")),
         other => panic!("{other:?}"),
     }
     let filtered = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
-    match writer.add_to_git(&git_program, &[filtered]) {
-        Err(Warning::Filtered { path, slices: 1 }) => assert_eq!(path, "secrets/shared/ca/env.age"),
+    match stage(&writer, &git_program, &[filtered]) {
+        Err(Warning::Filtered { path, count: 1, .. }) => assert_eq!(path, "secrets/shared/ca/env.age"),
         other => panic!("{other:?}"),
     }
     // Where there is none of that, everything is staged.
     git_program.env.insert("HOME".into(), home.path().join("nowhere").into());
     let plain = put(&writer, "shared/plain", &[("env.age", "x")], &[]).unwrap().path;
-    writer.add_to_git(&git_program, &[plain]).unwrap();
+    stage(&writer, &git_program, &[plain]).unwrap();
     assert!(status(&checkout).contains("A  secrets/shared/plain/env.age"));
 }
 
@@ -281,8 +307,8 @@ fn the_checkouts_own_configuration_runs_nothing() {
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("env.age", "new"), ("other.age", "x")], &[]).unwrap().path;
     // A work tree that git has to look at closely: same size, same time.
-    let told = writer.add_to_git(&git_program(), &[path]);
-    assert!(matches!(told, Err(Warning::Filtered { slices: 1, .. })), "{told:?}");
+    let told = stage(&writer, &git_program(), &[path]);
+    assert!(matches!(told, Err(Warning::Filtered { count: 1, .. })), "{told:?}");
     assert!(!canary.exists(), "something of the checkout's configuration was run");
 }
 
@@ -295,7 +321,7 @@ fn the_callers_git_variables_do_not_count() {
     program.env.insert("GIT_INDEX_FILE".into(), elsewhere.path(".git/index").into());
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
-    writer.add_to_git(&program, &[path]).unwrap();
+    stage(&writer, &program, &[path]).unwrap();
     assert!(status(&checkout).contains("A  secrets/"));
     assert_eq!(status(&elsewhere), "");
 }
@@ -313,4 +339,364 @@ fn slices_from_a_clone_are_as_their_receipts_say() {
     assert_eq!(status(&clone), "");
     drop(clone.writer());
     assert_eq!(status(&clone), "");
+}
+
+#[test]
+fn a_clone_that_changes_line_ends_changes_none_of_an_entry() {
+    let checkout = repository(&[]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "line\nline\n")], &[("key.pub", "x\n")]).unwrap().path;
+    stage(&writer, &git_program(), &[path]).unwrap();
+    git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
+    let clone = Checkout::new();
+    let from = checkout.dir.path().to_str().unwrap();
+    git(clone.dir.path(), &["-c", "core.autocrlf=true", "clone", "-q", "-c", "core.autocrlf=true", from, "."]);
+    assert_eq!(clone.read(WEB).unwrap().differences(), []);
+    assert_eq!(known(&clone, &git_program(), WEB), Some(Staged::Yes));
+}
+
+#[test]
+fn a_split_index_stays_usable_and_keeps_what_was_staged() {
+    for how in ["set", "once"] {
+        let checkout = repository(&[]);
+        let top = checkout.dir.path();
+        if how == "set" {
+            git(top, &["config", "core.splitIndex", "true"]);
+        }
+        git(top, &["update-index", "--split-index"]);
+        fs::write(checkout.path("staged"), "x").unwrap();
+        git(top, &["add", "staged"]);
+        let writer = checkout.writer();
+        let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+        assert!(matches!(known(&checkout, &git_program(), WEB), Some(Staged::No { .. })));
+        stage(&writer, &git_program(), &[path]).unwrap();
+        assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes));
+        let listed = git(top, &["ls-files"]);
+        assert!(listed.contains("staged\n") && listed.contains("flake.nix") && listed.contains("env.age"), "{listed}");
+        git(top, &["commit", "-qm", "all"]);
+        git(top, &["fsck", "--strict"]);
+        assert_eq!(status(&checkout), "");
+    }
+}
+
+#[test]
+fn an_entry_in_a_submodule_is_staged_there() {
+    let inner = repository(&[]);
+    let from = inner.dir.path().to_str().unwrap();
+    for place in ["secrets", "secrets/per-machine"] {
+        let checkout = repository(&[]);
+        let top = checkout.dir.path();
+        git(top, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", from, place]);
+        git(top, &["commit", "-qm", "submodule"]);
+        let writer = checkout.writer();
+        let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+        let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
+        match known(&checkout, &git_program(), WEB) {
+            Some(Staged::No { command }) => {
+                assert!(command.starts_with(&format!("git -C {place} add -- ")), "{command}")
+            }
+            other => panic!("{other:?}"),
+        }
+        stage(&writer, &git_program(), &[path, other]).unwrap();
+        let inside = WEB.strip_prefix(place.trim_start_matches("secrets").trim_start_matches('/')).unwrap();
+        let staged = git(&checkout.path(place), &["diff", "--cached", "--name-only"]);
+        assert!(staged.contains(&format!("{}/env.age", inside.trim_start_matches('/'))), "{staged}");
+        for instance in [WEB, "shared/ca"] {
+            assert_eq!(known(&checkout, &git_program(), instance), Some(Staged::Yes), "{place}: {instance}");
+        }
+    }
+}
+
+#[test]
+fn what_git_tracks_is_staged_though_it_is_ignored() {
+    let checkout = repository(&[]);
+    fs::write(checkout.path(".gitignore"), "secrets/\n").unwrap();
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "1")], &[]).unwrap().path;
+    match known(&checkout, &git_program(), WEB) {
+        Some(Staged::Ignored { command, .. }) => assert_eq!(command, format!("git add --force -- {path}")),
+        other => panic!("{other:?}"),
+    }
+    let Err(warning) = stage(&writer, &git_program(), std::slice::from_ref(&path)) else { panic!("it is ignored") };
+    // The hint names the entry alone, and works.
+    let hint = format!("git add --force -- {path}");
+    assert!(warning.help().contains(&format!("`{hint}`")), "{}", warning.help());
+    git(checkout.dir.path(), &hint.split(' ').skip(1).collect::<Vec<_>>());
+    let path = put(&writer, WEB, &[("env.age", "2"), ("new.age", "2")], &[]).unwrap().path;
+    stage(&writer, &git_program(), &[path]).unwrap();
+    assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes));
+    let listed = git(checkout.dir.path(), &["ls-files"]);
+    assert!(listed.contains("new.age") && !listed.contains(".artifacts"), "{listed}");
+}
+
+#[test]
+fn what_is_tracked_below_the_hosts_own_directory_is_reported() {
+    let checkout = repository(&[]);
+    checkout.put(WEB, &[("env.age", "1")]);
+    git(checkout.dir.path(), &["add", "--force", "secrets"]);
+    let report = git_program().compare(checkout.storage().root(), &["secrets".to_owned()], &[]);
+    let (path, command) = report.tracked.first_key_value().unwrap();
+    assert!(path.starts_with("secrets/.artifacts/"), "{path}");
+    git(checkout.dir.path(), &["-c", "core.quotePath=false", "rm", "-q", "-r", "--cached", "--", "secrets/.artifacts"]);
+    assert_eq!(command, "git rm -r --cached -- secrets/.artifacts");
+    let report = git_program().compare(checkout.storage().root(), &["secrets".to_owned()], &[]);
+    assert!(report.tracked.is_empty());
+}
+
+#[test]
+fn the_index_is_compared_with_what_is_stored() {
+    let checkout = repository(&[]);
+    let git_program = git_program();
+    assert_eq!(known(&checkout, &git_program, WEB), None, "nothing is stored");
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "1"), ("old.age", "1")], &[]).unwrap().path;
+    stage(&writer, &git_program, std::slice::from_ref(&path)).unwrap();
+    git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
+    assert_eq!(known(&checkout, &git_program, WEB), Some(Staged::Yes));
+    // Same size, same names.
+    put(&writer, WEB, &[("env.age", "2"), ("old.age", "1")], &[]).unwrap();
+    let command = format!("git add -- {path}");
+    assert_eq!(known(&checkout, &git_program, WEB), Some(Staged::No { command: command.clone() }));
+    git(checkout.dir.path(), &command.split(' ').skip(1).collect::<Vec<_>>());
+    assert_eq!(known(&checkout, &git_program, WEB), Some(Staged::Yes));
+    // One file less.
+    put(&writer, WEB, &[("env.age", "2")], &[]).unwrap();
+    assert!(matches!(known(&checkout, &git_program, WEB), Some(Staged::No { .. })));
+    stage(&writer, &git_program, std::slice::from_ref(&path)).unwrap();
+    assert_eq!(known(&checkout, &git_program, WEB), Some(Staged::Yes));
+    // By name only, and told not to look: neither is staged.
+    put(&writer, WEB, &[("env.age", "3")], &[]).unwrap();
+    git(checkout.dir.path(), &["update-index", "--assume-unchanged", &format!("{path}/env.age")]);
+    assert!(matches!(known(&checkout, &git_program, WEB), Some(Staged::No { .. })));
+    stage(&writer, &git_program, std::slice::from_ref(&path)).unwrap();
+    assert_eq!(known(&checkout, &git_program, WEB), Some(Staged::Yes));
+    git(checkout.dir.path(), &["reset", "-q"]);
+    git(checkout.dir.path(), &["rm", "-q", "--cached", "-r", "secrets"]);
+    git(checkout.dir.path(), &["add", "--intent-to-add", "secrets"]);
+    assert!(matches!(known(&checkout, &git_program, WEB), Some(Staged::No { .. })));
+    git(checkout.dir.path(), &["reset", "-q"]);
+}
+
+#[test]
+fn a_file_of_another_program_is_neither_staged_nor_missed() {
+    let checkout = repository(&[]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "1")], &[("key.pub", "x")]).unwrap().path;
+    for stray in [".DS_Store", "env.age~", "public/.DS_Store"] {
+        fs::write(checkout.path(&format!("{path}/{stray}")), "").unwrap();
+    }
+    stage(&writer, &git_program(), &[path]).unwrap();
+    assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes));
+    let listed = git(checkout.dir.path(), &["ls-files"]);
+    assert!(!listed.contains("DS_Store") && !listed.contains('~'), "{listed}");
+}
+
+#[test]
+fn a_merge_conflict_is_told_and_survives_the_comparison() {
+    let checkout = repository(&[]);
+    let top = checkout.dir.path();
+    git(top, &["checkout", "-q", "-b", "main"]);
+    checkout.put(WEB, &[("env.age", "0\n")]);
+    git(top, &["add", "secrets"]);
+    git(top, &["commit", "-qm", "base"]);
+    for (branch, value) in [("one", "1\n"), ("two", "2\n")] {
+        git(top, &["checkout", "-q", "-b", branch, "main"]);
+        fs::write(checkout.path(&format!("secrets/{WEB}/env.age")), value).unwrap();
+        git(top, &["commit", "-qam", branch]);
+    }
+    let merged = Command::new("git").args(["merge", "one"]).current_dir(top).output().unwrap();
+    assert!(!merged.status.success());
+    // No marks between the two: the file is one of them as a whole.
+    assert_eq!(fs::read(checkout.path(&format!("secrets/{WEB}/env.age"))).unwrap(), b"2\n");
+    match known(&checkout, &git_program(), WEB) {
+        Some(Staged::Conflict { command }) => {
+            assert_eq!(command, format!("git checkout --ours -- secrets/{WEB}"));
+            git(top, &command.split(' ').skip(1).collect::<Vec<_>>());
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!git(top, &["ls-files", "--unmerged"]).is_empty());
+}
+
+#[test]
+fn a_sparse_checkout_is_right_in_every_form() {
+    for form in [&["--no-cone"][..], &["--cone", "--no-sparse-index"], &["--cone", "--sparse-index"]] {
+        let checkout = repository(&[]);
+        let top = checkout.dir.path();
+        fs::create_dir_all(checkout.path("deep/er")).unwrap();
+        fs::create_dir_all(checkout.path("kept")).unwrap();
+        fs::write(checkout.path("deep/er/file"), "x").unwrap();
+        fs::write(checkout.path("kept/file"), "x").unwrap();
+        checkout.put(WEB, &[("env.age", "1")]);
+        git(top, &["add", "."]);
+        git(top, &["commit", "-qm", "all"]);
+        git(top, &[&["sparse-checkout", "set"], form, &["kept"]].concat());
+        assert!(!checkout.path(&format!("secrets/{WEB}/env.age")).exists(), "{form:?}");
+        assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Sparse), "{form:?}");
+        let writer = checkout.writer();
+        let path = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
+        stage(&writer, &git_program(), &[path]).unwrap();
+        assert_eq!(known(&checkout, &git_program(), "shared/ca"), Some(Staged::Yes), "{form:?}");
+        let staged = git(top, &["diff", "--cached", "--name-status"]);
+        let lines: Vec<&str> = staged.lines().collect();
+        assert_eq!(lines, ["A\tsecrets/shared/ca/env.age", "A\tsecrets/shared/ca/receipt.json"], "{form:?}");
+        git(top, &["commit", "-qm", "more"]);
+        assert!(git(top, &["ls-tree", "-r", "--name-only", "HEAD"]).contains("deep/er/file"), "{form:?}");
+        git(top, &["fsck", "--strict"]);
+    }
+}
+
+#[test]
+fn a_shared_repository_stays_shared() {
+    let checkout = repository(&["--shared=group"]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    stage(&writer, &git_program(), &[path]).unwrap();
+    let object = git(checkout.dir.path(), &["rev-parse", &format!(":secrets/{WEB}/env.age")]);
+    let (dir, file) = object.trim().split_at(2);
+    for (path, group) in [
+        (format!(".git/objects/{dir}"), 0o070),
+        (format!(".git/objects/{dir}/{file}"), 0o040),
+        (".git/index".into(), 0o060),
+    ] {
+        let mode = fs::metadata(checkout.path(&path)).unwrap().permissions().mode();
+        assert_eq!(mode & group, group, "{path}: {mode:o}");
+    }
+}
+
+#[test]
+fn one_entry_that_git_refuses_keeps_no_other_out() {
+    let checkout = repository(&[]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    let bad = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
+    let good = put(&writer, "shared/good", &[("env.age", "x")], &[]).unwrap().path;
+    // Git follows no such file, and cannot read it.
+    let file = checkout.path(&format!("{bad}/env.age"));
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("nowhere", &file).unwrap();
+    // And takes no such name.
+    let worse = put(&writer, "shared/git~1", &[("env.age", "x")], &[]).unwrap().path;
+    let told = stage(&writer, &git_program(), &[path, bad, worse, good]);
+    assert!(matches!(&told, Err(Warning::Refused { said }) if said.contains("git~1")), "{told:?}");
+    assert!(matches!(known(&checkout, &git_program(), "shared/git~1"), Some(Staged::No { .. })));
+    for instance in [WEB, "shared/good"] {
+        assert_eq!(known(&checkout, &git_program(), instance), Some(Staged::Yes), "{instance}");
+    }
+}
+
+#[test]
+fn a_filter_without_a_program_changes_nothing_and_holds_nothing_up() {
+    let checkout = repository(&[]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    fs::write(checkout.path("secrets/per-machine/.gitattributes"), "* filter=planted text ident\n").unwrap();
+    stage(&writer, &git_program(), &[path]).unwrap();
+    assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes));
+    git(checkout.dir.path(), &["checkout", "--", "."]);
+    assert_eq!(fs::read(checkout.path(&format!("secrets/{WEB}/env.age"))).unwrap(), b"x");
+}
+
+#[test]
+fn what_a_filter_was_run_for_counts_as_staged() {
+    let checkout = repository(&[]);
+    fs::write(checkout.path(".gitattributes"), "secrets/** filter=crypt\n").unwrap();
+    git(checkout.dir.path(), &["config", "filter.crypt.clean", "tr a-z A-Z"]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    assert!(matches!(stage(&writer, &git_program(), &[path]), Err(Warning::Filtered { .. })));
+    match known(&checkout, &git_program(), WEB) {
+        Some(Staged::Filtered { command }) => git(checkout.dir.path(), &command.split(' ').skip(1).collect::<Vec<_>>()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes));
+}
+
+#[test]
+fn a_planted_repository_runs_nothing_and_hides_nothing() {
+    let checkout = repository(&[]);
+    let canary = checkout.path("canary");
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    // What a push can bring: a directory that is a bare repository in git's eyes.
+    let plant = |dir: &Path| {
+        fs::create_dir_all(dir.join("objects")).unwrap();
+        fs::create_dir_all(dir.join("refs")).unwrap();
+        fs::write(dir.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        let trap = format!("touch {}", canary.display());
+        fs::write(dir.join("config"), format!("[core]\n\tfsmonitor = {trap}\n\tworktree = ..\n")).unwrap();
+    };
+    for dir in ["secrets", "secrets/per-machine", "secrets/per-machine/web1"] {
+        plant(&checkout.path(dir));
+    }
+    stage(&writer, &git_program(), std::slice::from_ref(&path)).unwrap();
+    assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes));
+    // And what only another tool would write: a `.git` among files that the repository above tracks.
+    plant(&checkout.path("secrets/per-machine/.git"));
+    let told = stage(&writer, &git_program(), &[path]);
+    assert!(matches!(told, Err(Warning::Hidden { .. })), "{told:?}");
+    assert!(!canary.exists());
+}
+
+#[test]
+fn a_repository_of_another_user_is_left_alone_unless_the_person_calls_it_safe() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can give a directory away.
+        return;
+    }
+    let checkout = repository(&[]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    let before = status(&checkout);
+    std::os::unix::fs::chown(checkout.path(".git"), Some(65534), None).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut program = git_program();
+    program.env.insert("HOME".into(), home.path().into());
+    let told = stage(&writer, &program, std::slice::from_ref(&path));
+    assert!(matches!(told, Err(Warning::Prepare(artifacts_store::Error::RepositoryOwner { .. }))), "{told:?}");
+    let config =
+        |safe: &str| fs::write(home.path().join(".gitconfig"), format!("[safe]\n\tdirectory = {safe}\n")).unwrap();
+    config("/elsewhere");
+    assert!(stage(&writer, &program, std::slice::from_ref(&path)).is_err());
+    config(checkout.dir.path().to_str().unwrap());
+    stage(&writer, &program, &[path]).unwrap();
+    std::os::unix::fs::chown(checkout.path(".git"), Some(0), None).unwrap();
+    assert_ne!(status(&checkout), before);
+}
+
+#[test]
+fn no_program_of_the_checkout_is_taken_for_git() {
+    let checkout = repository(&[]);
+    let canary = checkout.path("canary");
+    artifacts_tests::script::write(&checkout.path("git"), format!("#!/bin/sh\ntouch '{}'\n", canary.display()))
+        .unwrap();
+    let mut program = git_program();
+    let path = program.env[std::ffi::OsStr::new("PATH")].clone();
+    program.env.insert("PATH".into(), [std::ffi::OsStr::new(".:"), &path].into_iter().collect());
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    stage(&writer, &program, &[path]).unwrap();
+    assert!(!canary.exists());
+}
+
+#[test]
+fn repositories_without_a_commit_with_two_roots_and_shallow_ones_work() {
+    let empty = Checkout::new();
+    git(empty.dir.path(), &["init", "-q"]);
+    let roots = repository(&[]);
+    git(roots.dir.path(), &["branch", "-m", "first"]);
+    git(roots.dir.path(), &["checkout", "-q", "--orphan", "other"]);
+    git(roots.dir.path(), &["commit", "-qm", "second root"]);
+    git(roots.dir.path(), &["merge", "-q", "--allow-unrelated-histories", "-m", "both", "first"]);
+    let shallow = Checkout::new();
+    let from = format!("file://{}", roots.dir.path().display());
+    git(shallow.dir.path(), &["clone", "-q", "--depth=1", &from, "."]);
+    for checkout in [empty, roots, shallow] {
+        let writer = checkout.writer();
+        let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+        stage(&writer, &git_program(), &[path]).unwrap();
+        assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes));
+        git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
+        assert_eq!(status(&checkout), "");
+    }
 }

@@ -17,7 +17,7 @@ use super::{Options, Whole};
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::{Chosen, Run};
-use crate::{blocked, consent, dry_run, person, terminal, writing};
+use crate::{blocked, consent, dry_run, person, staged, terminal, writing};
 
 /// Of all but the first that lacks an answer.
 const SAME_FILE: &str = "its answers belong into the same file";
@@ -81,6 +81,8 @@ impl Pass<'_> {
         let sought = found.names();
         let consent = self.admit(&mut rooms, &mut found, &writers, &known, whole, &mut report)?;
         let made = self.make(&mut rooms, &mut found, &consent, &mut writers, whole, &mut report)?;
+        writing::tell_git(&rooms, &mut writers, self.output);
+        staged::note(self.run, &rooms, &mut report);
         whole.settled.extend(self.chosen.names.iter().filter(|name| !found.is_open(name)).cloned());
         whole.failed.extend(sought.difference(&made).cloned());
         whole.take(report);
@@ -118,7 +120,8 @@ impl Pass<'_> {
             Found { survey, steps, waiting }
         };
         let found = look(rooms);
-        if options.dry_run || found.steps.is_empty() {
+        let left = |rooms: &Rooms<'_>| artifacts_flow::is_unstaged(rooms, run.instances(&reach));
+        if options.dry_run || (found.steps.is_empty() && !left(rooms)) {
             // Nothing is written, not even a lock, when there is nothing to do.
             return (found, Writers::default());
         }
@@ -313,7 +316,7 @@ impl Pass<'_> {
         whole: &mut Whole,
         report: &mut Report,
     ) -> Result<BTreeSet<InstanceName>, Failure> {
-        let Self { options, run, global, output, .. } = *self;
+        let Self { options, run, global, .. } = *self;
         let Found { survey, steps, .. } = found;
         if steps.is_empty() {
             return Ok(BTreeSet::new());
@@ -328,7 +331,6 @@ impl Pass<'_> {
         // What is among the chosen has a line of its own, and what was made has been made from it.
         let told = self.chosen.names.union(&made).cloned().collect();
         run.note_dependents(rooms, report, &made, &told);
-        writing::tell_git(run, writers, output);
         Ok(made)
     }
 
@@ -384,7 +386,7 @@ impl Pass<'_> {
         if output.secrets_too {
             output.note(&format!("what was said while {name} was made:"));
             let mut stderr = std::io::stderr();
-            let _ = writeln!(stderr, "{}", artifacts_report::escaped(&String::from_utf8_lossy(said)));
+            let _ = writeln!(stderr, "{}", artifacts_report::escaped_lines(&String::from_utf8_lossy(said)));
         } else {
             let (were, them) = (agreeing(said.len(), "was", "were"), agreeing(said.len(), "it", "them"));
             output.note(&format!(

@@ -1,0 +1,145 @@
+//! A secret while a person edits it, as a file in RAM.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use artifacts_ram::{Error, Fault, Folder};
+use artifacts_report::Failure;
+use artifacts_seam::Secret;
+use artifacts_spec::Name;
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+
+use crate::bounded;
+
+/// The file that an editor is given.
+pub struct Draft {
+    pub folder: Folder,
+    subject: String,
+    file: Name,
+    /// What it was given last.
+    given: Secret,
+}
+
+/// What an editor made of it.
+pub enum Taken {
+    /// Nothing.
+    Unchanged,
+    /// Another value.
+    Value(Secret),
+    /// Something that cannot be stored. It is kept until the person gives it up.
+    Failed(Failure),
+}
+
+impl Draft {
+    /// Lays a value out.
+    pub fn new(folder: Result<Folder, Error>, subject: &str, file: &Name, value: &Secret) -> Result<Self, Failure> {
+        let failed = |error: Error| failure(subject, &error);
+        let folder = folder.map_err(failed)?;
+        folder.write(file.as_str(), value.expose(), 0o600).map_err(failed)?;
+        Ok(Self { folder, subject: subject.to_owned(), file: file.clone(), given: value.clone() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join(self.file.as_str())
+    }
+
+    /// Takes what the editor left, `before` being what is stored. An editor that failed and changed nothing has failed for good.
+    pub fn take(&self, edited: Result<(), Failure>, before: &Secret) -> Result<Taken, Failure> {
+        let after = match self.read() {
+            Ok(after) => after,
+            Err(error) => return Ok(Taken::Failed(self.misplaced(&error))),
+        };
+        if let Err(failure) = edited {
+            return if after == *before { Err(failure) } else { Ok(Taken::Failed(failure)) };
+        }
+        let Some(value) = changed(before, &after) else { return Ok(Taken::Unchanged) };
+        if value.size() == 0 {
+            let empty = Failure::new(self.subject.clone(), "the editor left it empty; nothing was changed")
+                .help(Some("`artifacts set --allow-empty` stores nothing but nothing"));
+            // There is nothing to be lost.
+            return Err(empty);
+        }
+        Ok(Taken::Value(value))
+    }
+
+    fn read(&self) -> Result<Secret, Error> {
+        // A file that its owner may not read is the owner's all the same.
+        let _ = artifacts_ram::unlock(self.folder.dir(), self.file.as_str());
+        let mut bytes = self.folder.read(self.file.as_str(), bounded::VALUE as u64)?;
+        Ok(Secret::new(std::mem::take(&mut *bytes)))
+    }
+
+    fn misplaced(&self, error: &Error) -> Failure {
+        let help = match error {
+            Error::File { fault: Fault::Link, .. } => {
+                let place = std::fs::read_link(self.path()).unwrap_or_default();
+                format!(
+                    "the editor put a symbolic link in the file's place; what was typed is in {}: remove that, and let the editor write the file itself",
+                    place.display()
+                )
+            }
+            Error::File { fault: Fault::Links(_), .. } => {
+                "the editor kept another name of the file (a hard link); let it write the file without one".to_owned()
+            }
+            Error::File { fault: Fault::Missing, .. } => {
+                "the editor removed the file, or saved it under another name".to_owned()
+            }
+            _ => return failure(&self.subject, error),
+        };
+        failure(&self.subject, error).help(Some(help))
+    }
+
+    /// Makes it a file again that can be edited and taken, with what was typed in it as far as that can be read.
+    pub fn renew(&mut self) -> Result<(), Failure> {
+        let typed = match self.read() {
+            Ok(typed) => typed,
+            // It stays as it is: the person may shorten it.
+            Err(Error::File { fault: Fault::TooLarge { .. }, .. }) => return Ok(()),
+            Err(_) => self.salvaged().unwrap_or_else(|| self.given.clone()),
+        };
+        let renewed = self.folder.replace(self.file.as_str(), typed.expose(), 0o600);
+        renewed.map_err(|error| failure(&self.subject, &error))?;
+        self.given = typed;
+        Ok(())
+    }
+
+    /// What the editor wrote under another name, if the file leads there.
+    fn salvaged(&self) -> Option<Secret> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = openat(self.folder.dir(), self.file.as_str(), flags, Mode::empty()).ok()?;
+        let is_file = FileType::from_raw_mode(fstat(&file).ok()?.st_mode) == FileType::RegularFile;
+        is_file.then(|| bounded::take(File::from(file), bounded::VALUE).ok()).flatten()
+    }
+}
+
+fn failure(subject: &str, error: &Error) -> Failure {
+    Failure::new(subject, error.to_string()).help(error.help())
+}
+
+/// The new value; none when it is the old one. The newline that editors put at the end of a file that had none is not meant.
+fn changed(before: &Secret, after: &Secret) -> Option<Secret> {
+    let (old, new) = (before.expose(), after.expose());
+    let meant = match new.strip_suffix(b"\n") {
+        Some(bare) if !old.is_empty() && !old.ends_with(b"\n") => bare,
+        _ => new,
+    };
+    (meant != old).then(|| Secret::new(meant.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newline_of_the_editor_is_not_meant() {
+        let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+        let changed = |old, new| changed(&secret(old), &secret(new));
+        assert_eq!(changed("a", "a\n"), None);
+        assert_eq!(changed("a\n", "a\n"), None);
+        assert_eq!(changed("a", "b\n"), Some(secret("b")));
+        assert_eq!(changed("a\n", "b\n"), Some(secret("b\n")));
+        assert_eq!(changed("", "b\n"), Some(secret("b\n")));
+        assert_eq!(changed("a\n", "a"), Some(secret("a")));
+    }
+}

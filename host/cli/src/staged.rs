@@ -1,0 +1,66 @@
+//! What a report says of git's index.
+
+use std::collections::BTreeSet;
+
+use artifacts_flow::{Indexed, Rooms};
+use artifacts_report::{Failure, Report};
+use artifacts_spec::InstanceName;
+use artifacts_store::Staged;
+
+use crate::output::Output;
+use crate::rooms::Run;
+
+/// Notes in each row whether git knows the entry as it is stored.
+pub fn note(run: &Run, rooms: &Rooms<'_>, report: &mut Report) {
+    look(run, rooms, report);
+}
+
+/// The same, and what to do about it.
+pub fn explain(run: &Run, rooms: &Rooms<'_>, report: &mut Report, output: &Output) {
+    let indexed = look(run, rooms, report);
+    for row in &mut report.instances {
+        let staged = row.name.parse().ok().and_then(|name: InstanceName| indexed.by_name.get(&name));
+        row.notes.extend(staged.and_then(sentence));
+    }
+    for warning in indexed.warnings {
+        output.warning(&warning.to_string(), Some(&warning.help()));
+    }
+}
+
+fn look(run: &Run, rooms: &Rooms<'_>, report: &mut Report) -> Indexed {
+    let names: BTreeSet<InstanceName> = report.instances.iter().filter_map(|row| row.name.parse().ok()).collect();
+    let mut indexed = artifacts_flow::compare_index(rooms, run.instances(&names));
+    for row in &mut report.instances {
+        let staged = row.name.parse().ok().and_then(|name: InstanceName| indexed.by_name.get(&name));
+        row.staged = staged.filter(|staged| **staged != Staged::Sparse).map(Staged::is_yes);
+    }
+    let sparse = |(name, staged): (&InstanceName, &Staged)| {
+        let help = "include its storage: `git sparse-checkout add DIRECTORY`";
+        let failure = Failure::new(name.to_string(), "it is stored outside of the sparse checkout").help(Some(help));
+        (*staged == Staged::Sparse).then_some(failure)
+    };
+    for failure in indexed.by_name.iter().filter_map(sparse).chain(std::mem::take(&mut indexed.failures)) {
+        if !report.errors.contains(&failure) {
+            report.errors.push(failure);
+        }
+    }
+    indexed
+}
+
+/// What to do about an entry that git does not know as it is stored.
+fn sentence(staged: &Staged) -> Option<String> {
+    Some(match staged {
+        Staged::Yes | Staged::Sparse => return None,
+        Staged::No { command } => {
+            format!("not staged: a flake does not see it as it is stored; `artifacts generate` or `{command}`")
+        }
+        Staged::Ignored { path, command } => {
+            format!("not staged: git ignores `{path}`; remove the rule from .gitignore, or `{command}`")
+        }
+        Staged::Filtered { command } => format!("not staged: a filter has to run; `{command}`"),
+        Staged::Conflict { command } => {
+            let theirs = command.replacen("--ours", "--theirs", 1);
+            format!("unresolved merge conflict: choose one side with `{command}` or `{theirs}`, then `git add` it")
+        }
+    })
+}

@@ -1,0 +1,90 @@
+//! What git knows of stored entries: a flake sees nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_plan::Instance;
+use artifacts_report::{Failure, listed};
+use artifacts_spec::InstanceName;
+use artifacts_store::{Difference, Staged, Storage, Warning};
+
+use crate::store::storage_of;
+use crate::{Rooms, failure};
+
+/// What git's index has of instances.
+#[derive(Debug, Default)]
+pub struct Indexed {
+    /// Of those that are stored in a git repository.
+    pub by_name: BTreeMap<InstanceName, Staged>,
+    /// What has to be removed from the index.
+    pub failures: Vec<Failure>,
+    /// Why something is not known.
+    pub warnings: Vec<Warning>,
+}
+
+/// Compares git's index with what is stored of these instances. Writes nothing.
+pub fn compare_index<'a>(rooms: &Rooms<'_>, instances: impl IntoIterator<Item = &'a Instance>) -> Indexed {
+    let mut paths = BTreeMap::new();
+    let mut storages = BTreeSet::new();
+    for instance in instances {
+        let Some(storage) = storage_of(instance, &rooms.registry) else { continue };
+        paths.insert(format!("{storage}/{}", instance.name), instance.name.clone());
+        storages.insert(storage);
+    }
+    let storages: Vec<String> = storages.into_iter().collect();
+    let entries: Vec<String> = paths.keys().cloned().collect();
+    let found = rooms.git.compare(rooms.root, &storages, &entries);
+    let named = |(path, staged)| Some((paths.get(&path)?.clone(), staged));
+    Indexed {
+        by_name: found.entries.into_iter().filter_map(named).collect(),
+        failures: tracked(&found.tracked),
+        warnings: found.warnings,
+    }
+}
+
+/// What is tracked of the directories that are not git's business, a failure for each command that ends it.
+fn tracked(found: &BTreeMap<String, String>) -> Vec<Failure> {
+    let mut by_command: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (path, command) in found {
+        by_command.entry(command).or_default().push(format!("`{path}`"));
+    }
+    let failure = |(command, paths): (&str, Vec<String>)| {
+        let why = format!("git tracks files that belong to artifacts on this machine alone: {}", listed(&paths));
+        Failure::new("", why).help(Some(format!("review who added them (git log), and remove them: `{command}`")))
+    };
+    by_command.into_iter().map(failure).collect()
+}
+
+/// Why an instance must not be written, as far as git knows.
+pub(crate) fn fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
+    match staged {
+        Staged::Conflict { command } => {
+            let theirs = command.replacen("--ours", "--theirs", 1);
+            let failure = failure::of(instance, "its stored entry has an unresolved merge conflict");
+            Some(failure.help(Some(format!("choose one side first: `{command}` or `{theirs}`, then `git add` it"))))
+        }
+        Staged::Sparse => {
+            let failure = failure::of(instance, "it is stored outside of the sparse checkout");
+            Some(failure.help(Some("include its storage: `git sparse-checkout add DIRECTORY`")))
+        }
+        Staged::Yes | Staged::No { .. } | Staged::Ignored { .. } | Staged::Filtered { .. } => None,
+    }
+}
+
+/// Whether an earlier run stored something that git does not know, and that can be staged now.
+pub fn is_unstaged<'a>(rooms: &Rooms<'_>, instances: impl IntoIterator<Item = &'a Instance>) -> bool {
+    let instances: Vec<&Instance> = instances.into_iter().collect();
+    let indexed = compare_index(rooms, instances.iter().copied());
+    !unstaged(rooms, &instances, &indexed).is_empty()
+}
+
+/// The paths of what an earlier run stored and git does not know. What was modified outside of this program is left to who did that.
+pub(crate) fn unstaged(rooms: &Rooms<'_>, instances: &[&Instance], indexed: &Indexed) -> Vec<String> {
+    let open = |instance: &&&Instance| matches!(indexed.by_name.get(&instance.name), Some(Staged::No { .. }));
+    let path = |instance: &&Instance| {
+        let storage = storage_of(instance, &rooms.registry)?;
+        let slice = Storage::open(rooms.root, &storage).ok()?.read(&instance.name).ok()??;
+        let intact = slice.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
+        intact.then(|| format!("{storage}/{}", instance.name))
+    };
+    instances.iter().filter(open).filter_map(path).collect()
+}

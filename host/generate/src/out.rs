@@ -1,0 +1,67 @@
+use std::io;
+use std::ops::Deref;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::process::Pid;
+
+use crate::arguments::OUT;
+use crate::error::Fault;
+use crate::running::{PATIENCE, readable};
+
+/// How often it is looked whether the sandbox is set up.
+const TICK: Duration = Duration::from_millis(1);
+
+/// The first process of a sandbox. It waits, once it has set everything up, until the generator may begin.
+pub(crate) struct Init {
+    pub(crate) process: OwnedFd,
+    pub(crate) pid: Pid,
+}
+
+impl Init {
+    /// Opens `$out` inside, as soon as the sandbox is set up; `None` when it ended before that.
+    pub(crate) fn out(&self) -> Result<Option<Out>, Fault> {
+        let path = format!("/proc/{}/root{OUT}", self.pid.as_raw_nonzero());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let opened = openat(CWD, &path, flags, Mode::empty()).map_err(io::Error::from);
+            // The number is this process's own as long as it has not ended.
+            if readable(&self.process, Instant::now() + TICK)? {
+                return Ok(None);
+            }
+            let why = match opened {
+                Ok(out) if !is_of_this_machine(&fstat(&out)?) => return Ok(Some(Out(out))),
+                Ok(_) => "it is not set up".to_owned(),
+                Err(why) => why.to_string(),
+            };
+            // Its root is still this machine's, or one on the way.
+            if Instant::now() >= deadline {
+                return Err(Fault::Sandbox { message: format!("cannot open its {OUT}: {why}") });
+            }
+        }
+    }
+}
+
+fn is_of_this_machine(found: &Stat) -> bool {
+    statat(CWD, OUT, AtFlags::empty()).is_ok_and(|own| (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino))
+}
+
+/// `$out`, held open: it lives in RAM as long as this, and is wiped when it is dropped.
+pub(crate) struct Out(OwnedFd);
+
+impl Deref for Out {
+    type Target = OwnedFd;
+
+    fn deref(&self) -> &OwnedFd {
+        &self.0
+    }
+}
+
+impl Drop for Out {
+    fn drop(&mut self) {
+        // Best effort: what cannot be wiped goes with its file system, now that nothing else holds it.
+        let _ = artifacts_ram::clear(&self.0);
+    }
+}

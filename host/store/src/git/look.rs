@@ -1,0 +1,373 @@
+//! What git knows of entries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
+
+use super::tree::{self, EntryFile, Group, is_below};
+use super::view::View;
+use super::{Git, Warning, listed, run, run_to, words};
+use crate::names::AREA;
+use crate::{Root, attributes};
+
+/// How git's index has an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Staged {
+    /// As it is stored.
+    Yes,
+    /// Not, or with other content.
+    No {
+        /// What stages it.
+        command: String,
+    },
+    /// Not, because git ignores it.
+    Ignored {
+        /// The first ignored file, below the root.
+        path: String,
+        /// What stages it all the same.
+        command: String,
+    },
+    /// Not as it is stored, because a filter has to run.
+    Filtered {
+        /// What runs it.
+        command: String,
+    },
+    /// A merge left it in two versions.
+    Conflict {
+        /// What settles it; `--ours` or `--theirs` is left open.
+        command: String,
+    },
+    /// Nothing of it is in the working tree, which is a sparse one.
+    Sparse,
+}
+
+impl Staged {
+    /// Whether git knows the entry as it is stored.
+    pub fn is_yes(&self) -> bool {
+        *self == Self::Yes
+    }
+}
+
+/// What git knows of entries.
+#[derive(Debug, Default)]
+pub struct IndexReport {
+    /// By their paths below the root, of those that are stored in a repository.
+    pub entries: BTreeMap<String, Staged>,
+    /// Files below the host's own directories that git tracks: a push could have brought them.
+    pub tracked: BTreeMap<String, String>,
+    /// Why something is not known.
+    pub warnings: Vec<Warning>,
+}
+
+impl Git {
+    /// Compares git's index with these entries (paths below the root, of these storages). Writes nothing.
+    pub fn compare(&self, root: &Root, storages: &[String], entries: &[String]) -> IndexReport {
+        let mut report = IndexReport::default();
+        for group in tree::groups(self, root, entries, &mut report.warnings) {
+            let seen = View::open(self, &group.repository).and_then(|view| {
+                check_above(self, &group)?;
+                Index::read(&view, &group, storages).map(|index| (view, index))
+            });
+            match seen {
+                Ok((view, index)) => compare_group(root, &view, &group, &index, &mut report),
+                Err(warning) => report.warnings.push(warning),
+            }
+        }
+        for storage in storages {
+            let inside = [format!("{storage}/{AREA}/x")];
+            for group in tree::groups(self, root, &inside, &mut Vec::new()) {
+                match tracked_area(self, &group, storage) {
+                    Ok(paths) => report.tracked.extend(paths),
+                    Err(warning) => report.warnings.push(warning),
+                }
+            }
+        }
+        report
+    }
+}
+
+fn tracked_area(git: &Git, group: &Group, storage: &str) -> Result<BTreeMap<String, String>, Warning> {
+    let area = format!("{storage}/{AREA}");
+    let Some(pathspec) = group.to_git(&area) else { return Ok(BTreeMap::new()) };
+    let view = View::open(git, &group.repository)?;
+    let found = run(view.command().args(["ls-files", "-z", "--", &pathspec]), b"")?;
+    let command = group.command("rm -r --cached", [area.as_str()]);
+    Ok(words(&found).map(|path| (group.from_git(&path), command.clone())).collect())
+}
+
+fn compare_group(root: &Root, view: &View<'_>, group: &Group, index: &Index, report: &mut IndexReport) {
+    let mut open: Vec<(&String, Vec<EntryFile>)> = Vec::new();
+    for entry in &group.entries {
+        match tree::files(root, entry) {
+            Ok(files) if files.is_empty() => {
+                if index.below(group, entry).any(|(_, tracked)| tracked.is_sparse) {
+                    report.entries.insert(entry.clone(), Staged::Sparse);
+                }
+            }
+            Ok(files) => open.push((entry, files)),
+            Err(error) => report.warnings.push(error.into()),
+        }
+    }
+    let hashes = all_hashes(view, group, &open, report);
+    let mut compare = || {
+        let left: Vec<_> =
+            open.iter().filter(|(entry, files)| !index.has(view, group, entry, files, &hashes)).collect();
+        let of = |(entry, files): &&(&String, Vec<EntryFile>)| {
+            (!index.knows(group, entry)).then(|| files.iter().map(|file| file.path.clone()).collect::<Vec<_>>())
+        };
+        let unknown: Vec<String> = left.iter().filter_map(of).flatten().collect();
+        let all: Vec<String> = left.iter().flat_map(|(_, files)| files).map(|file| file.path.clone()).collect();
+        let (ignored, filtered) = (ignored(view, group, &unknown)?, filtered(view, group, &all)?);
+        let fresh = unmodified(view, group, &filtered)?;
+        for (entry, files) in &open {
+            let first = |which: &BTreeSet<String>| files.iter().find(|file| which.contains(&file.path));
+            let entry = entry.as_str();
+            let add = || group.command("add", [entry]);
+            let staged = if index.is_unmerged(group, entry) {
+                Staged::Conflict { command: group.command("checkout --ours", [entry]) }
+            } else if !left.iter().any(|(other, _)| *other == entry) {
+                Staged::Yes
+            } else if let Some(file) = first(&ignored) {
+                Staged::Ignored { path: file.path.clone(), command: group.command("add --force", [entry]) }
+            } else if first(&filtered).is_some() {
+                if index.has_but_for(view, group, entry, files, &hashes, &fresh) {
+                    Staged::Yes
+                } else {
+                    Staged::Filtered { command: add() }
+                }
+            } else {
+                Staged::No { command: add() }
+            };
+            report.entries.insert(entry.to_owned(), staged);
+        }
+        Ok(())
+    };
+    let done: Result<(), Warning> = compare();
+    report.warnings.extend(done.err());
+}
+
+/// The names of all files; one entry that cannot be read keeps no other from being compared.
+fn all_hashes(
+    view: &View<'_>,
+    group: &Group,
+    entries: &[(&String, Vec<EntryFile>)],
+    report: &mut IndexReport,
+) -> Hashes {
+    if let Ok(hashes) = hashes(view, group, entries.iter().flat_map(|(_, files)| files), false) {
+        return hashes;
+    }
+    let mut found = Hashes::new();
+    for (_, files) in entries {
+        match hashes(view, group, files, false) {
+            Ok(hashes) => found.extend(hashes),
+            Err(warning) => report.warnings.push(warning),
+        }
+    }
+    found
+}
+
+/// A repository among files that the one above tracks hides them from it. Git never makes that; whoever planted it would have
+/// entries staged where nobody looks.
+pub fn check_above(git: &Git, group: &Group) -> Result<(), Warning> {
+    let Ok(Some(above)) = group.repository.above() else { return Ok(()) };
+    let Ok(path) = group.repository.work_tree.strip_prefix(&above.work_tree) else { return Ok(()) };
+    let view = View::open(git, &above)?;
+    let found = run(view.command().args(["ls-files", "-z", "--stage", "--"]).arg(path), b"")?;
+    let is_submodule = |line: &String| line.starts_with("160000 ");
+    if words(&found).all(|line| is_submodule(&line)) {
+        return Ok(());
+    }
+    Err(Warning::Hidden { path: group.dir().to_owned() })
+}
+
+/// What git tracks below the storages, by git's paths.
+pub struct Index(BTreeMap<String, Tracked>);
+
+pub struct Tracked {
+    mode: String,
+    object: String,
+    is_unmerged: bool,
+    /// Git was told not to look at the working tree for it.
+    is_sparse: bool,
+}
+
+impl Index {
+    pub fn read(view: &View<'_>, group: &Group, storages: &[String]) -> Result<Self, Warning> {
+        let mut command = view.command();
+        command.args(["ls-files", "-z", "-t", "--stage", "--"]).args(group.pathspecs(storages));
+        let answer = run(&mut command, b"")?;
+        let mut tracked = BTreeMap::new();
+        for line in words(&answer) {
+            let Some((head, path)) = line.split_once('\t') else { continue };
+            let parts: Vec<&str> = head.split(' ').collect();
+            let [tag, mode, object, stage] = parts[..] else {
+                return Err(Warning::Refused { said: format!("`{head}` in its list of files is not understood") });
+            };
+            let one = Tracked {
+                mode: mode.to_owned(),
+                object: object.to_owned(),
+                is_unmerged: stage != "0",
+                is_sparse: tag.eq_ignore_ascii_case("S"),
+            };
+            tracked.insert(path.to_owned(), one);
+        }
+        Ok(Self(tracked))
+    }
+
+    /// What is tracked of an entry.
+    pub fn below<'i>(
+        &'i self,
+        group: &Group,
+        entry: &str,
+    ) -> impl Iterator<Item = (&'i String, &'i Tracked)> + use<'i> {
+        let path = group.to_git(entry).unwrap_or_default();
+        let from = self.0.range(path.clone()..);
+        // Names that only begin the same way come in between.
+        from.take_while({
+            let path = path.clone();
+            move |(other, _)| other.starts_with(&path)
+        })
+        .filter(move |(other, _)| is_below(other, &path))
+    }
+
+    /// Whether anything of an entry is tracked.
+    pub fn knows(&self, group: &Group, entry: &str) -> bool {
+        self.below(group, entry).next().is_some()
+    }
+
+    pub fn is_unmerged(&self, group: &Group, entry: &str) -> bool {
+        self.below(group, entry).any(|(_, tracked)| tracked.is_unmerged)
+    }
+
+    /// Whether a file is tracked as it is stored.
+    pub fn has_file(&self, view: &View<'_>, group: &Group, file: &EntryFile, hashes: &Hashes) -> bool {
+        let Some(tracked) = group.to_git(&file.path).and_then(|path| self.0.get(&path)) else { return false };
+        let is_executable = tracked.mode == "100755";
+        let mode = if view.file_mode { is_executable == file.executable } else { tracked.mode.starts_with("100") };
+        mode && !tracked.is_unmerged && hashes.get(&file.path) == Some(&tracked.object)
+    }
+
+    /// Whether an entry is tracked as it is stored: these files, and none that does not exist.
+    pub fn has(&self, view: &View<'_>, group: &Group, entry: &str, files: &[EntryFile], hashes: &Hashes) -> bool {
+        self.has_but_for(view, group, entry, files, hashes, &BTreeSet::new())
+    }
+
+    fn has_but_for(
+        &self,
+        view: &View<'_>,
+        group: &Group,
+        entry: &str,
+        files: &[EntryFile],
+        hashes: &Hashes,
+        fresh: &BTreeSet<String>,
+    ) -> bool {
+        files.iter().all(|file| fresh.contains(&file.path) || self.has_file(view, group, file, hashes))
+            && self.gone(view, group, entry).is_empty()
+    }
+
+    /// What is tracked of an entry and does not exist any more, by git's paths.
+    pub fn gone(&self, view: &View<'_>, group: &Group, entry: &str) -> Vec<String> {
+        let exists = |path: &str| view.repository.work_tree.join(path).symlink_metadata().is_ok();
+        self.below(group, entry).filter(|(path, _)| !exists(path)).map(|(path, _)| path.clone()).collect()
+    }
+}
+
+/// Names of objects, by files' paths below the root.
+pub type Hashes = BTreeMap<String, String>;
+
+/// The names of these files' bytes as objects; with `write` the objects are made, too.
+pub fn hashes<'f>(
+    view: &View<'_>,
+    group: &Group,
+    files: impl IntoIterator<Item = &'f EntryFile>,
+    write: bool,
+) -> Result<Hashes, Warning> {
+    let files: Vec<(&str, String)> =
+        files.into_iter().filter_map(|file| Some((file.path.as_str(), group.to_git(&file.path)?))).collect();
+    if files.is_empty() {
+        return Ok(Hashes::new());
+    }
+    // A path that begins with a quote would be read as a quoted one.
+    let input: String = files.iter().map(|(_, path)| format!("./{path}\n")).collect();
+    let mut command = view.command();
+    command.args(["hash-object", "--no-filters", "--stdin-paths"]).args(write.then_some("-w"));
+    let answer = run(&mut command, input.as_bytes())?;
+    let names: Vec<String> = String::from_utf8_lossy(&answer).lines().map(str::to_owned).collect();
+    if names.len() != files.len() {
+        return Err(Warning::Refused { said: "its list of objects is not understood".to_owned() });
+    }
+    Ok(files.iter().map(|(path, _)| (*path).to_owned()).zip(names).collect())
+}
+
+/// Those of these files that git ignores; one that it tracks is none.
+pub fn ignored(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTreeSet<String>, Warning> {
+    if files.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut command = view.command();
+    // It takes no patterns, and does not like to be told so. Status 1 says that there is none.
+    command.env_remove("GIT_LITERAL_PATHSPECS").args(["check-ignore", "-z", "--stdin"]);
+    let answer = run_to(&mut command, in_git(group, files).as_bytes(), 1)?;
+    Ok(words(&answer).map(|path| group.from_git(&path)).collect())
+}
+
+/// Those of these files that a filter with a program is declared for. Nothing else makes other bytes of them.
+pub fn filtered(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTreeSet<String>, Warning> {
+    if files.is_empty() || view.filters.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut command = view.command();
+    command.args(["check-attr", "-z", "--stdin", "filter"]);
+    let answer = run(&mut command, in_git(group, files).as_bytes())?;
+    let answers: Vec<String> = words(&answer).collect();
+    let set = answers.chunks_exact(3).filter(|answer| view.filters.contains(&answer[2]));
+    Ok(set.map(|answer| group.from_git(&answer[0])).collect())
+}
+
+/// Those of these files that are in the index and were not touched since, by size and time of change. Git itself compares contents
+/// where both fall into one second, which needs the filter.
+fn unmodified(view: &View<'_>, group: &Group, files: &BTreeSet<String>) -> Result<BTreeSet<String>, Warning> {
+    if files.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let paths: Vec<String> = files.iter().filter_map(|path| group.to_git(path)).collect();
+    let answer = run(view.command().args(["ls-files", "-z", "--debug", "--"]).args(&paths), b"")?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    // Each path ends with NUL, and what is known of it stands before the next one.
+    let mut found = BTreeSet::new();
+    let mut rest = answer.as_str();
+    while let Some((path, after)) = rest.split_once('\0') {
+        let end = after.find("flags:").and_then(|at| Some(at + after.get(at..)?.find('\n')? + 1));
+        let (known, next) = after.split_at(end.unwrap_or(after.len()));
+        if is_untouched(&view.repository.work_tree.join(path), known) {
+            found.insert(group.from_git(path));
+        }
+        rest = next;
+    }
+    Ok(found)
+}
+
+/// Whether a file is as git's notes have it, and not known by name alone.
+fn is_untouched(path: &std::path::Path, known: &str) -> bool {
+    const INTENT_TO_ADD: u32 = 1 << 29;
+    let noted = |name: &str| known.split([' ', '\t', '\n']).skip_while(|word| *word != name).nth(1);
+    let flags = noted("flags:").and_then(|flags| u32::from_str_radix(flags, 16).ok());
+    let Ok(found) = path.symlink_metadata() else { return false };
+    flags.is_some_and(|flags| flags & INTENT_TO_ADD == 0)
+        && noted("mtime:") == Some(&format!("{}:{}", found.mtime(), found.mtime_nsec()))
+        && noted("size:") == Some(&found.size().to_string())
+}
+
+fn in_git(group: &Group, files: &[String]) -> String {
+    let paths: Vec<String> = files.iter().filter_map(|path| group.to_git(path)).collect();
+    listed(paths.iter().map(String::as_str))
+}
+
+/// The storages' own attributes, as an entry of one file each, where they are the host's.
+pub fn attributes_of(root: &Root, storages: &[String]) -> Vec<(String, EntryFile)> {
+    let own = storages.iter().filter(|storage| attributes::is_own(root, storage));
+    own.map(|storage| {
+        let path = attributes::path(storage);
+        (path.clone(), EntryFile { path, executable: false })
+    })
+    .collect()
+}

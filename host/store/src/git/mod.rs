@@ -1,0 +1,215 @@
+//! Git's index: what git knows of the stored entries, and staging them, without running anything of the repository.
+//!
+//! A repository's configuration names programs that git would start: monitors, hooks, filters, and whatever comes next. So git is
+//! given a directory of the host's own as its repository, with settings from an allowlist, and of the real one only the index and
+//! the objects. Nothing is left to switch off.
+
+mod look;
+mod stage;
+mod tree;
+mod view;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::Error;
+
+pub use look::{IndexReport, Staged};
+
+/// The git to run.
+#[derive(Debug, Clone)]
+pub struct Git {
+    /// Its path, or a name to be looked up in the environment's `PATH`.
+    pub program: OsString,
+    /// Its environment; variables of git's own are left out.
+    pub env: BTreeMap<OsString, OsString>,
+    /// A directory of this run alone, outside of every repository, for git's use.
+    pub scratch: PathBuf,
+}
+
+/// Why git does not know entries as they are stored. They are stored all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum Warning {
+    /// There is a git checkout and no git.
+    #[error("cannot start git ({source}): new files are not in its index")]
+    NotStarted {
+        /// The system's message.
+        source: io::Error,
+    },
+    /// Git said no: a held lock, a damaged index.
+    #[error("git did not take the new files into its index: {said}")]
+    Refused {
+        /// Its message.
+        said: String,
+    },
+    /// The repository ignores files of entries, and half an entry is not staged.
+    #[error("git ignores `{path}`: {} not in its index", entries(*.count))]
+    Ignored {
+        /// The first such file, below the root.
+        path: String,
+        /// How many entries have one.
+        count: usize,
+        /// What stages them all the same.
+        command: String,
+    },
+    /// Files of entries go through a filter, such as one that encrypts, which the host does not run.
+    #[error("git has a filter for `{path}`, which artifacts does not run: {} in its index by name only", entries(*.count))]
+    Filtered {
+        /// The first such file, below the root.
+        path: String,
+        /// How many entries have one.
+        count: usize,
+        /// What stages them.
+        command: String,
+    },
+    /// An own repository in the storage, which hides files of the one above.
+    #[error("`{path}` is a git repository among files that the repository above tracks: nothing in it is staged")]
+    Hidden {
+        /// The working tree.
+        path: String,
+    },
+    /// The repository is not one to work with, or what git needs could not be made.
+    #[error("git was not asked to stage the new files: {0}")]
+    Prepare(#[from] Error),
+}
+
+fn entries(count: usize) -> String {
+    if count == 1 { "the entry is".to_owned() } else { format!("{count} entries are") }
+}
+
+impl Warning {
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Ignored { command, .. } => {
+                format!("remove the rule from .gitignore, or stage the entries alone: `{command}`")
+            }
+            Self::Filtered { command, .. } => format!("`{command}` runs the filter"),
+            Self::Hidden { path } => format!("review `{path}`, and remove its .git"),
+            Self::Prepare(error) => error.help().unwrap_or("run `git add` on the entries yourself").to_owned(),
+            _ => "the next run stages them; a flake sees only files that git knows".to_owned(),
+        }
+    }
+}
+
+impl Git {
+    /// Git in a directory, with nothing of git's in its environment and no relative path in `PATH`: a push could put a program
+    /// there.
+    fn command(&self, dir: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(dir).env_clear();
+        for (name, value) in self.env.iter().filter(|(name, _)| !name.as_bytes().starts_with(b"GIT_")) {
+            if name == "PATH" {
+                command.env(name, absolute(value))
+            } else {
+                command.env(name, value)
+            };
+        }
+        command
+            .env("LC_ALL", "C")
+            .env("GIT_LITERAL_PATHSPECS", "1")
+            .env("GIT_NO_LAZY_FETCH", "1")
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ADVICE", "0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+impl Git {
+    /// Whether the person told git that the owner of a repository is no matter (`safe.directory`), in their own configuration.
+    fn is_safe(&self, work_tree: &Path) -> bool {
+        let named = |scope: &str| {
+            let mut command = self.command(Path::new("/"));
+            command.env("GIT_DIR", "/dev/null").args([
+                "config",
+                scope,
+                "--includes",
+                "-z",
+                "--get-all",
+                "safe.directory",
+            ]);
+            run_to(&mut command, b"", 1).map(|answer| words(&answer).collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let mut is_safe = false;
+        for directory in ["--system", "--global"].into_iter().flat_map(named) {
+            // An empty one takes back those before it.
+            is_safe = !directory.is_empty() && (is_safe || directory == "*" || Path::new(&directory) == work_tree);
+        }
+        is_safe
+    }
+}
+
+fn absolute(search_path: &OsStr) -> OsString {
+    let parts = search_path.as_bytes().split(|byte| *byte == b':').filter(|part| part.starts_with(b"/"));
+    OsString::from_vec(parts.collect::<Vec<_>>().join(&b':'))
+}
+
+fn run(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Warning> {
+    run_to(command, input, 0)
+}
+
+/// Runs git, which may exit with one more status than 0. Its input is written on a thread, since it answers before it has read all.
+fn run_to(command: &mut Command, input: &[u8], allowed: i32) -> Result<Vec<u8>, Warning> {
+    let not_started = |source| Warning::NotStarted { source };
+    let mut child = command.spawn().map_err(not_started)?;
+    let output: io::Result<Output> = std::thread::scope(|scope| {
+        if let Some(mut stdin) = child.stdin.take() {
+            // Git that exits without reading says why on its standard error.
+            scope.spawn(move || stdin.write_all(input));
+        }
+        child.wait_with_output()
+    });
+    let output = output.map_err(not_started)?;
+    if output.status.success() || output.status.code() == Some(allowed) {
+        return Ok(output.stdout);
+    }
+    Err(Warning::Refused { said: message(&output) })
+}
+
+/// What git says, in one line without its hints.
+fn message(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:"));
+    let said: String = lines.collect::<Vec<_>>().join(" ").chars().take(1000).collect();
+    if said.is_empty() { output.status.to_string() } else { said }
+}
+
+/// The NUL-separated parts of an answer.
+fn words(answer: &[u8]) -> impl Iterator<Item = String> {
+    let words = answer.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+    words.map(|word| String::from_utf8_lossy(word).into_owned())
+}
+
+/// Paths as git reads them from its input.
+fn listed<'p>(paths: impl IntoIterator<Item = &'p str>) -> String {
+    paths.into_iter().flat_map(|path| [path, "\0"]).collect()
+}
+
+/// A command of git over paths of a working tree that is at `dir` below the root (empty: at or above it), ready to be copied.
+pub(crate) fn command_over<'p>(dir: &str, verb: &str, paths: impl IntoIterator<Item = &'p str>) -> String {
+    let mut command = if dir.is_empty() { "git".to_owned() } else { format!("git -C {}", quoted(dir)) };
+    command.push_str(&format!(" {verb} --"));
+    for path in paths {
+        command.push(' ');
+        command.push_str(&quoted(path));
+    }
+    command
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}

@@ -1,0 +1,146 @@
+//! Which repository holds which entry, and the files of entries in its terms.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Git, Warning};
+use crate::folder::Folder;
+use crate::names::{PUBLIC, RECEIPT};
+use crate::receipt::MAX_RECEIPT;
+use crate::{Error, Kind, Receipt, Repository, Root};
+
+/// Entries of one repository, by their paths below the root.
+pub struct Group {
+    pub repository: Repository,
+    /// What comes before a path below the root to make it one below the working tree; or the other way round.
+    place: Place,
+    pub entries: Vec<String>,
+}
+
+/// Where the working tree is.
+enum Place {
+    /// At the root, or above it by these names.
+    Above(String),
+    /// Below the root.
+    Below(String),
+}
+
+impl Group {
+    /// A path below the root, as git has it.
+    pub fn to_git(&self, path: &str) -> Option<String> {
+        match &self.place {
+            Place::Above(prefix) => Some(format!("{prefix}{path}")),
+            Place::Below(dir) if path == dir => Some(".".to_owned()),
+            Place::Below(dir) => path.strip_prefix(dir.as_str())?.strip_prefix('/').map(str::to_owned),
+        }
+    }
+
+    /// The working tree's path below the root; empty when it is not below.
+    pub fn dir(&self) -> &str {
+        match &self.place {
+            Place::Above(_) => "",
+            Place::Below(dir) => dir,
+        }
+    }
+
+    /// A path of git's, below the root.
+    pub fn from_git(&self, path: &str) -> String {
+        match &self.place {
+            Place::Above(prefix) => path.strip_prefix(prefix.as_str()).unwrap_or(path).to_owned(),
+            Place::Below(dir) => format!("{dir}/{path}"),
+        }
+    }
+
+    /// What git is asked about, of these storages.
+    pub fn pathspecs(&self, storages: &[String]) -> Vec<String> {
+        match &self.place {
+            Place::Below(dir) if !storages.iter().any(|storage| is_below(storage, dir)) => vec![".".to_owned()],
+            _ => storages.iter().filter_map(|storage| self.to_git(storage)).collect(),
+        }
+    }
+
+    /// A command over entries, ready to be copied.
+    pub fn command<'p>(&self, verb: &str, entries: impl IntoIterator<Item = &'p str>) -> String {
+        let inside = |path: &str| if self.dir().is_empty() { Some(path.to_owned()) } else { self.to_git(path) };
+        let paths: Vec<String> = entries.into_iter().filter_map(inside).collect();
+        super::command_over(self.dir(), verb, paths.iter().map(String::as_str))
+    }
+}
+
+/// Whether a path is another or below it.
+pub fn is_below(path: &str, dir: &str) -> bool {
+    path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Sorts paths by the repository that holds them. Those outside of git are left out.
+pub fn groups(git: &Git, root: &Root, paths: &[String], warnings: &mut Vec<Warning>) -> Vec<Group> {
+    let is_trusted = |work_tree: &Path| git.is_safe(work_tree);
+    let mut by_dir: BTreeMap<PathBuf, Option<Repository>> = BTreeMap::new();
+    let mut groups: BTreeMap<Repository, Group> = BTreeMap::new();
+    for path in paths {
+        let above = Path::new(path).parent().unwrap_or(Path::new(""));
+        let found = by_dir.entry(root.path().join(above)).or_insert_with_key(|dir| {
+            Repository::containing_or(dir, &is_trusted).unwrap_or_else(|error| {
+                warnings.push(error.into());
+                None
+            })
+        });
+        let Some(repository) = found else { continue };
+        let Some(place) = place(root, repository) else { continue };
+        let new = || Group { repository: repository.clone(), place, entries: Vec::new() };
+        groups.entry(repository.clone()).or_insert_with(new).entries.push(path.clone());
+    }
+    groups.into_values().collect()
+}
+
+fn place(root: &Root, repository: &Repository) -> Option<Place> {
+    let text = |path: &Path| path.to_str().map(str::to_owned);
+    match root.path().strip_prefix(&repository.work_tree) {
+        Ok(above) if above.as_os_str().is_empty() => Some(Place::Above(String::new())),
+        Ok(above) => Some(Place::Above(format!("{}/", text(above)?))),
+        Err(_) => Some(Place::Below(text(repository.work_tree.strip_prefix(root.path()).ok()?)?)),
+    }
+}
+
+/// A file of an entry.
+pub struct EntryFile {
+    /// Below the root.
+    pub path: String,
+    pub executable: bool,
+}
+
+/// The files of an entry: those that its receipt lists, with the receipt; without one, all. What another program left there is
+/// not the host's to stage. Empty when nothing is stored.
+pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
+    let Some(folder) = root.folder().open(entry)? else { return Ok(Vec::new()) };
+    let receipt = match folder.kind(RECEIPT)? {
+        Some(Kind::File) => folder.read(RECEIPT, MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok()),
+        _ => None,
+    };
+    let listed = |name: &str| match &receipt {
+        Some(receipt) => name == RECEIPT || receipt.files.contains_key(name),
+        None => true,
+    };
+    let mut found = Vec::new();
+    for (name, kind) in folder.entries()? {
+        if kind == Kind::File && listed(&name) {
+            found.push(file(&folder, &name)?);
+        } else if kind == Kind::Folder && name == PUBLIC {
+            let Some(public) = folder.open(&name)? else { continue };
+            for (name, kind) in public.entries()? {
+                let listed = receipt.as_ref().is_none_or(|receipt| receipt.public.contains_key(&name));
+                if kind == Kind::File && listed {
+                    found.push(file(&public, &name)?);
+                }
+            }
+        }
+    }
+    // Git reads such a name as two.
+    found.retain(|file| !file.path.contains(['\n', '\0']));
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(found)
+}
+
+fn file(folder: &Folder, name: &str) -> Result<EntryFile, Error> {
+    Ok(EntryFile { path: folder.at(name), executable: folder.is_executable(name)? })
+}

@@ -1,0 +1,204 @@
+//! A repository as git is let see it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{Git, Warning, run, run_to};
+use crate::{Error, Repository};
+
+/// Settings that say in which form the repository keeps what it keeps. None of them names a program.
+const INERT: [&str; 16] = [
+    "core.bigfilethreshold",
+    "core.checkstat",
+    "core.compression",
+    "core.filemode",
+    "core.fsync",
+    "core.fsyncmethod",
+    "core.ignorecase",
+    "core.loosecompression",
+    "core.precomposeunicode",
+    "core.protecthfs",
+    "core.protectntfs",
+    "core.sharedrepository",
+    "core.sparsecheckout",
+    "core.sparsecheckoutcone",
+    "core.trustctime",
+    "index.sparse",
+];
+/// Extensions of a repository that change nothing of the index and of objects, or that are taken over.
+const EXTENSIONS: [&str; 8] = [
+    "noop",
+    "noop-v1",
+    "objectformat",
+    "partialclone",
+    "preciousobjects",
+    "refstorage",
+    "relativeworktrees",
+    "worktreeconfig",
+];
+/// Files that say what is ignored, and which files have filters, besides those of the working tree.
+const FILES: [&str; 2] = ["core.excludesfile", "core.attributesfile"];
+/// Receipts have hashes of what was stored, so these bytes are staged, whatever other attributes say; the last line of this file
+/// has the last word. It leaves filters, which were asked for.
+const AS_IT_IS: &[u8] = b"\n* -text -ident -working-tree-encoding\n";
+const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n";
+const CONFIG_SHA256: &str =
+    "[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tobjectFormat = sha256\n";
+
+/// Numbers the directories of this process.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// A repository, and a directory in place of it that has nothing but what is listed here.
+pub struct View<'a> {
+    git: &'a Git,
+    pub repository: Repository,
+    own: PathBuf,
+    settings: BTreeMap<String, OsString>,
+    /// Filters that the repository or the person has a program for.
+    pub filters: BTreeSet<String>,
+    /// Whether objects have SHA-256 names.
+    pub sha256: bool,
+    /// Whether the mode of files counts.
+    pub file_mode: bool,
+}
+
+impl Drop for View<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.own);
+    }
+}
+
+impl<'a> View<'a> {
+    pub fn open(git: &'a Git, repository: &Repository) -> Result<Self, Warning> {
+        let configured = configuration(git, repository)?;
+        let last =
+            |name: &str| configured.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str());
+        if let Some((key, _)) = configured.iter().find(|(key, _)| is_unknown_extension(key)) {
+            return Err(Warning::Refused {
+                said: format!("the repository uses `{key}`, which artifacts does not know"),
+            });
+        }
+        let mut settings = BTreeMap::new();
+        for name in INERT {
+            settings.extend(last(name).map(|value| (name.to_owned(), value.to_owned())));
+        }
+        for name in FILES {
+            settings.extend(path_setting(git, repository, name)?.map(|value| (name.to_owned(), value)));
+        }
+        // The index is written as a whole: its shared part would be written into the directory that goes away.
+        settings.insert("core.splitindex".to_owned(), "false".into());
+        settings.insert("safe.barerepository".to_owned(), "explicit".into());
+        let program = |(key, value): &(String, OsString)| {
+            let name = key.strip_prefix("filter.")?;
+            let name = name.strip_suffix(".clean").or_else(|| name.strip_suffix(".process"))?;
+            (!value.is_empty()).then(|| name.to_owned())
+        };
+        let view = Self {
+            git,
+            repository: repository.clone(),
+            own: git.scratch.join(format!("git-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))),
+            filters: configured.iter().filter_map(program).collect(),
+            sha256: last("extensions.objectformat").is_some_and(|format| format.eq_ignore_ascii_case("sha256")),
+            file_mode: !last("core.filemode").is_some_and(is_false),
+            settings,
+        };
+        let made = view.make();
+        made.map_err(|error| Warning::Prepare(Error::io(view.own.to_string_lossy(), "make git's directory", error)))?;
+        Ok(view)
+    }
+
+    /// The least that git takes for a repository.
+    fn make(&self) -> io::Result<()> {
+        let Repository { git_dir, common_dir, .. } = &self.repository;
+        let mut builder = fs::DirBuilder::new();
+        builder.mode(0o700);
+        builder.create(&self.own)?;
+        for dir in ["objects", "refs", "info"] {
+            builder.create(self.own.join(dir))?;
+        }
+        // One that does not exist says nothing, and neither does one that git could not read.
+        let said = |path: PathBuf| fs::read(path).unwrap_or_default();
+        let info = self.own.join("info");
+        fs::write(info.join("exclude"), said(common_dir.join("info/exclude")))?;
+        fs::write(info.join("attributes"), [&said(common_dir.join("info/attributes")), AS_IT_IS].concat())?;
+        if let Ok(sparse) = fs::read(git_dir.join("info/sparse-checkout")) {
+            fs::write(info.join("sparse-checkout"), sparse)?;
+        }
+        fs::write(self.own.join("HEAD"), "ref: refs/heads/none\n")?;
+        fs::write(self.own.join("config"), if self.sha256 { CONFIG_SHA256 } else { CONFIG })?;
+        // Git looks for the shared part of a split index in its repository, not beside the index.
+        for entry in fs::read_dir(git_dir)?.flatten() {
+            if entry.file_name().as_bytes().starts_with(b"sharedindex.") {
+                std::os::unix::fs::symlink(entry.path(), self.own.join(entry.file_name()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Git over this view.
+    pub fn command(&self) -> Command {
+        let Repository { work_tree, git_dir, common_dir } = &self.repository;
+        let mut command = self.git.command(work_tree);
+        command
+            .env("GIT_DIR", &self.own)
+            .env("GIT_WORK_TREE", work_tree)
+            .env("GIT_INDEX_FILE", git_dir.join("index"))
+            .env("GIT_OBJECT_DIRECTORY", common_dir.join("objects"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_COUNT", self.settings.len().to_string());
+        for (number, (name, value)) in self.settings.iter().enumerate() {
+            command.env(format!("GIT_CONFIG_KEY_{number}"), name).env(format!("GIT_CONFIG_VALUE_{number}"), value);
+        }
+        command
+    }
+}
+
+/// The repository itself, for reading its configuration: that starts no program.
+fn reading(git: &Git, repository: &Repository) -> Command {
+    let mut command = git.command(&repository.work_tree);
+    command
+        .env("GIT_DIR", &repository.git_dir)
+        .env("GIT_WORK_TREE", &repository.work_tree)
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
+        .env("GIT_CONFIG_VALUE_0", "explicit")
+        .args(["config", "--includes", "-z"]);
+    command
+}
+
+/// Everything that is configured for the repository, in git's order: the last of a name counts.
+fn configuration(git: &Git, repository: &Repository) -> Result<Vec<(String, OsString)>, Warning> {
+    let listed = run(reading(git, repository).arg("--list"), b"")?;
+    let entries = listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
+    let pair = |entry: &[u8]| {
+        let (key, value) = match entry.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (&entry[..at], &entry[at + 1..]),
+            // A name alone is true.
+            None => (entry, &b"true"[..]),
+        };
+        (String::from_utf8_lossy(key).into_owned(), OsStr::from_bytes(value).to_owned())
+    };
+    Ok(entries.map(pair).collect())
+}
+
+fn path_setting(git: &Git, repository: &Repository, name: &str) -> Result<Option<OsString>, Warning> {
+    // Status 1: it is not set.
+    let value = run_to(reading(git, repository).args(["--type=path", "--get", name]), b"", 1)?;
+    Ok(value.strip_suffix(b"\0").map(|value| OsStr::from_bytes(value).to_owned()))
+}
+
+fn is_unknown_extension(key: &str) -> bool {
+    key.strip_prefix("extensions.").is_some_and(|name| !EXTENSIONS.contains(&name))
+}
+
+fn is_false(value: &OsStr) -> bool {
+    ["false", "no", "off", "0", ""].iter().any(|no| value.eq_ignore_ascii_case(no))
+}

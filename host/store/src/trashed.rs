@@ -1,0 +1,120 @@
+//! What this machine moved to the trash, recorded outside of every checkout: what else is in a trash, a push could have brought.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use artifacts_spec::InstanceName;
+use serde::{Deserialize, Serialize};
+
+use crate::disk::Disk;
+use crate::trash::time_of;
+use crate::{Durability, Error, Fingerprint, Keep, Time};
+
+/// The version of a record.
+const SCHEMA: u64 = 1;
+/// The longest record that is read, in bytes.
+const MAX_RECORD: u64 = 64 << 10;
+
+/// A directory with a file for each entry in a trash, of the entry's name there.
+#[derive(Debug, Clone)]
+pub struct TrashRecord(PathBuf);
+
+/// What is recorded of one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trashed {
+    schema: u64,
+    /// Whose entry it was.
+    pub instance: InstanceName,
+    /// The storage's path when it was trashed.
+    pub storage: PathBuf,
+    /// The entry's content.
+    pub fingerprint: String,
+}
+
+impl TrashRecord {
+    /// The record in a directory, which is made when something is recorded first.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self(dir.into())
+    }
+
+    /// What was recorded of an entry in a trash, by its name there.
+    ///
+    /// # Errors
+    /// When the record cannot be read, or others could have written it.
+    pub fn read(&self, name: &str) -> Result<Option<Trashed>, Error> {
+        if time_of(name).is_none() || name.contains('/') {
+            return Ok(None);
+        }
+        let path = self.0.join(name);
+        let failed = |error: io::Error| Error::io(path.to_string_lossy(), "read what was trashed", error);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_file() && found.len() <= MAX_RECORD => {}
+            Ok(_) => return Err(failed(io::Error::from(io::ErrorKind::InvalidData))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        }
+        self.check()?;
+        let text = fs::read(&path).map_err(failed)?;
+        let record: Trashed = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+        Ok((record.schema == SCHEMA).then_some(record))
+    }
+
+    /// Records an entry before it goes to the trash.
+    pub(crate) fn add(
+        &self,
+        disk: &Disk,
+        name: &str,
+        instance: &InstanceName,
+        storage: &Path,
+        fingerprint: Fingerprint,
+    ) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::io(self.0.to_string_lossy(), "record what goes to the trash", error);
+        let record = Trashed {
+            schema: SCHEMA,
+            instance: instance.clone(),
+            storage: storage.to_owned(),
+            fingerprint: fingerprint.to_string(),
+        };
+        let text = serde_json::to_vec(&record).map_err(|error| failed(error.into()))?;
+        (disk.hooks.step)("record what goes to the trash").map_err(failed)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(failed)?;
+        self.check()?;
+        let unfinished = self.0.join(format!(".{name}"));
+        let write = || {
+            let mut file = fs::File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+            file.write_all(&text)?;
+            if disk.durability == Durability::Full {
+                file.sync_all()?;
+            }
+            fs::rename(&unfinished, self.0.join(name))
+        };
+        write().map_err(|error| {
+            let _ = fs::remove_file(&unfinished);
+            failed(error)
+        })
+    }
+
+    /// Removes records of what is in no trash any more. That it fails is no matter.
+    pub(crate) fn tidy(&self, now: Time, keep: Keep) {
+        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let time = name.to_str().and_then(|name| time_of(name.trim_start_matches('.')));
+            if time.is_some_and(|time| time + keep.age <= now) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// What others can write proves nothing.
+    fn check(&self) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::io(self.0.to_string_lossy(), "trust the record of the trash", error);
+        let found = fs::symlink_metadata(&self.0).map_err(failed)?;
+        let user = rustix::process::geteuid().as_raw();
+        if found.is_dir() && found.uid() == user && found.mode() & 0o022 == 0 {
+            return Ok(());
+        }
+        Err(failed(io::Error::from(io::ErrorKind::PermissionDenied)))
+    }
+}
