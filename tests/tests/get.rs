@@ -409,7 +409,7 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     let mine = fs::read(&own)?;
     fleet.configure("web1", "hostile", config("", ""));
     fs::write(&own, &theirs)?;
-    fleet.run(get)?.ends(1).says("`secret.age` was changed after it was stored").says("artifacts adopt");
+    fleet.run(get)?.ends(1).says("`secret.age` was changed after it was stored").never_says("artifacts adopt");
     fleet.run(["adopt", "a2"])?.ends(1).says("it holds what was sealed for per-machine/web1/a");
     // From an earlier making.
     fs::write(&own, &mine)?;

@@ -219,7 +219,7 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
     let backend = row.backend.as_deref().unwrap_or("-");
     let _ = writeln!(text, "{paint}{:state_width$}{paint:#}  {name}{pad}  {backend}", word(row));
     for reason in row.state.reasons() {
-        let what = format!("{}: {}", reason.kind, escaped_lines(&reason.message));
+        let what = format!("{}: {}", reason.kind.as_str(), escaped_lines(&reason.message));
         let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&what, state_width + 2, style));
     }
     for said in row.lines() {
