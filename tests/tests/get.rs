@@ -127,7 +127,7 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
 #[test]
 fn a_key_that_nobody_needed_is_not_mentioned() -> Result<()> {
     let fleet = fleet(&[])?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["--accept-recipients", "generate"])?.ends(0);
     let (ssh, sops) = (fleet.home().join(".ssh"), fleet.home().join(".config/sops/age"));
     fs::create_dir_all(&ssh)?;
     fs::create_dir_all(&sops)?;
