@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,16 @@ fn fleet() -> Result<Fleet> {
     git(fleet.path(), &["add", "."]);
     git(fleet.path(), &["commit", "-qm", "first"]);
     Ok(fleet)
+}
+
+/// A run that ends with the test, whatever comes of it.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn staged(ran: &Ran) -> Value {
@@ -98,7 +108,8 @@ fn a_killed_run_leaves_nothing_unstaged_for_long() -> Result<()> {
     let own = fleet.of("web1")["artifacts"]["own"].clone();
     fleet.of("web1")["artifacts"]["second"] = own;
     let both = |fleet: &Fleet| is_staged(fleet, ENTRY) && is_staged(fleet, "web1/second");
-    let mut child = fleet.command(["generate"])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let child = fleet.command(["generate"])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let child = Killed(child);
     listener.accept()?;
     let begun = Instant::now();
     while !both(&fleet) && begun.elapsed() < Duration::from_secs(20) {
@@ -106,8 +117,7 @@ fn a_killed_run_leaves_nothing_unstaged_for_long() -> Result<()> {
     }
     assert!(both(&fleet), "it was told of them during the run");
     // As if it had been killed before.
-    child.kill()?;
-    child.wait()?;
+    drop(child);
     git(fleet.path(), &["reset", "-q"]);
     let stored = fleet.stored()?;
     fleet.run(["generate", "own"])?.ends(0).never_says("made");

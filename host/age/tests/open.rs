@@ -255,6 +255,50 @@ fn a_key_is_known_in_every_disguise() {
 }
 
 #[test]
+fn ssh_keys_in_the_forms_of_openssl_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    for form in ["PEM", "PKCS8"] {
+        let _ = fs::remove_file(&file);
+        let keygen = Command::new("ssh-keygen")
+            .args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-m", form, "-f"])
+            .arg(&file)
+            .status();
+        assert!(keygen.unwrap().success());
+        let (private, public) =
+            (fs::read_to_string(&file).unwrap(), fs::read_to_string(file.with_extension("pub")).unwrap());
+        assert!(!private.contains("OPENSSH"));
+        for (how, text) in disguises(&private) {
+            assert_eq!(
+                opener(Arc::new(Nobody), &[&text]).open(&sealed(&public)).unwrap(),
+                secret("hunter2"),
+                "{form}: {how}"
+            );
+        }
+    }
+    // RFC 8410, section 7; to age it is the same key as in OpenSSH's form.
+    let key = ssh_key::PrivateKey::from_openssh(HOST).unwrap();
+    let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    der.extend(key.key_data().ed25519().unwrap().private.as_ref());
+    let pem = |der: &[u8]| {
+        let body = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, der);
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+    };
+    for recipient in [CONVERTED, &key.public_key().to_openssh().unwrap()] {
+        assert_eq!(opener(Arc::new(Nobody), &[&pem(&der)]).open(&sealed(recipient)).unwrap(), secret("hunter2"));
+    }
+    // Cut anywhere, and with any byte changed, it is no key, or another one.
+    for end in 0..der.len() {
+        assert!(Opener::new(Arc::new(Nobody), Plugins::default()).add("k", &secret(&pem(&der[..end]))).is_err());
+    }
+    for at in 0..16 {
+        let mut other = der.clone();
+        other[at] ^= 0x81;
+        let _ = Opener::new(Arc::new(Nobody), Plugins::default()).add("k", &secret(&pem(&other)));
+    }
+}
+
+#[test]
 fn what_cannot_be_used_affects_only_itself() {
     let (private, public) = age_pair();
     let (ssh_private, ssh_public) = ssh("ed25519", "");

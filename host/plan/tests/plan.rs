@@ -110,6 +110,13 @@ fn names_that_read_alike_are_told_apart() {
 }
 
 #[test]
+fn a_long_value_that_differs_is_shown_with_its_length() {
+    let described = |text: &str| json!({"t": shared(&json!({"description": text.repeat(1_000_000)}))});
+    let message = only_problem(&resolve(&[("a", described("x")), ("b", described("y"))]));
+    assert!(message.len() < 2000 && message.matches("… (1,000,002 bytes)").count() == 2, "{} bytes", message.len());
+}
+
+#[test]
 fn what_is_each_targets_own_may_differ() {
     let at = |path: &str, owner: Value| json!({"t": shared(&json!({"files": {"f": {"path": path, "mode": "0440", "owner": owner, "group": path}}}))});
     let resolved = resolve(&[("a", at("/one", json!("root"))), ("b", at("/two", json!(null)))]);

@@ -37,9 +37,14 @@ impl Repository {
     /// # Errors
     /// When the repository belongs to another user (neither this one nor root), or its `.git` is not what git makes.
     pub fn containing(path: &Path) -> Result<Option<Self>, Error> {
+        Self::containing_or(path, &|_| false)
+    }
+
+    /// The same, where working trees may be named whose owner is no matter.
+    pub(crate) fn containing_or(path: &Path, is_trusted: &dyn Fn(&Path) -> bool) -> Result<Option<Self>, Error> {
         let start = existing(path)?;
         for work_tree in start.ancestors() {
-            if let Some(repository) = Self::at(work_tree)? {
+            if let Some(repository) = Self::at(work_tree, is_trusted)? {
                 return Ok(Some(repository));
             }
         }
@@ -55,7 +60,7 @@ impl Repository {
     }
 
     /// The repository of which this is the top of a working tree.
-    fn at(work_tree: &Path) -> Result<Option<Self>, Error> {
+    fn at(work_tree: &Path, is_trusted: &dyn Fn(&Path) -> bool) -> Result<Option<Self>, Error> {
         let dot_git = work_tree.join(DOT_GIT);
         let Some(found) = looked(&dot_git)? else { return Ok(None) };
         let named = if found.is_dir() { dot_git.clone() } else { pointed(&dot_git, &found)? };
@@ -69,7 +74,10 @@ impl Repository {
             return if found.is_dir() { Ok(None) } else { Err(invalid(&dot_git, "it names no git repository")) };
         }
         let repository = Self { work_tree: work_tree.to_owned(), git_dir, common_dir };
-        repository.check_owner(&dot_git, found.uid())?;
+        let owned = repository.check_owner(&dot_git, found.uid());
+        if owned.is_err() && !is_trusted(work_tree) {
+            owned?;
+        }
         if !found.is_dir() {
             repository.check_pointer(&dot_git)?;
         }

@@ -1,6 +1,7 @@
 //! What git knows of entries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
 
 use super::tree::{self, EntryFile, Group, is_below};
 use super::view::View;
@@ -61,7 +62,7 @@ impl Git {
     /// Compares git's index with these entries (paths below the root, of these storages). Writes nothing.
     pub fn compare(&self, root: &Root, storages: &[String], entries: &[String]) -> IndexReport {
         let mut report = IndexReport::default();
-        for group in tree::groups(root, entries, &mut report.warnings) {
+        for group in tree::groups(self, root, entries, &mut report.warnings) {
             let seen = View::open(self, &group.repository).and_then(|view| {
                 check_above(self, &group)?;
                 Index::read(&view, &group, storages).map(|index| (view, index))
@@ -73,7 +74,7 @@ impl Git {
         }
         for storage in storages {
             let inside = [format!("{storage}/{AREA}/x")];
-            for group in tree::groups(root, &inside, &mut Vec::new()) {
+            for group in tree::groups(self, root, &inside, &mut Vec::new()) {
                 match tracked_area(self, &group, storage) {
                     Ok(paths) => report.tracked.extend(paths),
                     Err(warning) => report.warnings.push(warning),
@@ -106,8 +107,8 @@ fn compare_group(root: &Root, view: &View<'_>, group: &Group, index: &Index, rep
             Err(error) => report.warnings.push(error.into()),
         }
     }
-    let done = hashes(view, group, open.iter().flat_map(|(_, files)| files), false);
-    let done = done.and_then(|hashes| {
+    let hashes = all_hashes(view, group, &open, report);
+    let mut compare = || {
         let left: Vec<_> =
             open.iter().filter(|(entry, files)| !index.has(view, group, entry, files, &hashes)).collect();
         let of = |(entry, files): &&(&String, Vec<EntryFile>)| {
@@ -139,8 +140,29 @@ fn compare_group(root: &Root, view: &View<'_>, group: &Group, index: &Index, rep
             report.entries.insert(entry.to_owned(), staged);
         }
         Ok(())
-    });
+    };
+    let done: Result<(), Warning> = compare();
     report.warnings.extend(done.err());
+}
+
+/// The names of all files; one entry that cannot be read keeps no other from being compared.
+fn all_hashes(
+    view: &View<'_>,
+    group: &Group,
+    entries: &[(&String, Vec<EntryFile>)],
+    report: &mut IndexReport,
+) -> Hashes {
+    if let Ok(hashes) = hashes(view, group, entries.iter().flat_map(|(_, files)| files), false) {
+        return hashes;
+    }
+    let mut found = Hashes::new();
+    for (_, files) in entries {
+        match hashes(view, group, files, false) {
+            Ok(hashes) => found.extend(hashes),
+            Err(warning) => report.warnings.push(warning),
+        }
+    }
+    found
 }
 
 /// A repository among files that the one above tracks hides them from it. Git never makes that; whoever planted it would have
@@ -301,18 +323,38 @@ pub fn filtered(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTre
     Ok(set.map(|answer| group.from_git(&answer[0])).collect())
 }
 
-/// Those of these files that are in the index and were not touched since.
+/// Those of these files that are in the index and were not touched since, by size and time of change. Git itself compares contents
+/// where both fall into one second, which needs the filter.
 fn unmodified(view: &View<'_>, group: &Group, files: &BTreeSet<String>) -> Result<BTreeSet<String>, Warning> {
     if files.is_empty() {
         return Ok(BTreeSet::new());
     }
     let paths: Vec<String> = files.iter().filter_map(|path| group.to_git(path)).collect();
-    let list = |what: &[&str]| -> Result<BTreeSet<String>, Warning> {
-        let answer = run(view.command().args(["ls-files", "-z"]).args(what).arg("--").args(&paths), b"")?;
-        Ok(words(&answer).map(|path| group.from_git(&path)).collect())
-    };
-    let (tracked, modified) = (list(&["--cached"])?, list(&["--modified", "--deleted"])?);
-    Ok(tracked.difference(&modified).cloned().collect())
+    let answer = run(view.command().args(["ls-files", "-z", "--debug", "--"]).args(&paths), b"")?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    // Each path ends with NUL, and what is known of it stands before the next one.
+    let mut found = BTreeSet::new();
+    let mut rest = answer.as_str();
+    while let Some((path, after)) = rest.split_once('\0') {
+        let end = after.find("flags:").and_then(|at| Some(at + after.get(at..)?.find('\n')? + 1));
+        let (known, next) = after.split_at(end.unwrap_or(after.len()));
+        if is_untouched(&view.repository.work_tree.join(path), known) {
+            found.insert(group.from_git(path));
+        }
+        rest = next;
+    }
+    Ok(found)
+}
+
+/// Whether a file is as git's notes have it, and not known by name alone.
+fn is_untouched(path: &std::path::Path, known: &str) -> bool {
+    const INTENT_TO_ADD: u32 = 1 << 29;
+    let noted = |name: &str| known.split([' ', '\t', '\n']).skip_while(|word| *word != name).nth(1);
+    let flags = noted("flags:").and_then(|flags| u32::from_str_radix(flags, 16).ok());
+    let Ok(found) = path.symlink_metadata() else { return false };
+    flags.is_some_and(|flags| flags & INTENT_TO_ADD == 0)
+        && noted("mtime:") == Some(&format!("{}:{}", found.mtime(), found.mtime_nsec()))
+        && noted("size:") == Some(&found.size().to_string())
 }
 
 fn in_git(group: &Group, files: &[String]) -> String {

@@ -123,6 +123,30 @@ impl Git {
     }
 }
 
+impl Git {
+    /// Whether the person told git that the owner of a repository is no matter (`safe.directory`), in their own configuration.
+    fn is_safe(&self, work_tree: &Path) -> bool {
+        let named = |scope: &str| {
+            let mut command = self.command(Path::new("/"));
+            command.env("GIT_DIR", "/dev/null").args([
+                "config",
+                scope,
+                "--includes",
+                "-z",
+                "--get-all",
+                "safe.directory",
+            ]);
+            run_to(&mut command, b"", 1).map(|answer| words(&answer).collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let mut is_safe = false;
+        for directory in ["--system", "--global"].into_iter().flat_map(named) {
+            // An empty one takes back those before it.
+            is_safe = !directory.is_empty() && (is_safe || directory == "*" || Path::new(&directory) == work_tree);
+        }
+        is_safe
+    }
+}
+
 fn absolute(search_path: &OsStr) -> OsString {
     let parts = search_path.as_bytes().split(|byte| *byte == b':').filter(|part| part.starts_with(b"/"));
     OsString::from_vec(parts.collect::<Vec<_>>().join(&b':'))

@@ -27,7 +27,7 @@ impl Git {
         }
         let attributes: Vec<String> = attributes_of(root, storages).into_iter().map(|(path, _)| path).collect();
         let all: Vec<String> = entries.iter().chain(&attributes).cloned().collect();
-        for group in tree::groups(root, &all, &mut warnings) {
+        for group in tree::groups(self, root, &all, &mut warnings) {
             if let Err(warning) = self.stage_group(root, storages, &group, &mut warnings) {
                 warnings.push(warning);
             }
@@ -71,7 +71,7 @@ impl Git {
         let (mut by_name, whole): (Vec<_>, Vec<_>) = rest.into_iter().partition(|entry| with(&filtered, entry));
         left_out.retain(|entry| !is_attributes(&entry.path));
         by_name.retain(|entry| !is_attributes(&entry.path));
-        add_whole(&view, group, &index, &whole, warnings)?;
+        add_whole(&view, group, &Staging { index: &index, storages }, &whole, warnings)?;
         add_names(&view, group, &by_name)?;
         let first = |which: &BTreeSet<String>, entries: &[Entry]| {
             let mut files = entries.iter().flat_map(|entry| &entry.files);
@@ -90,22 +90,28 @@ impl Git {
     }
 }
 
+/// The index as it was found, and what is read of it.
+struct Staging<'a> {
+    index: &'a Index,
+    storages: &'a [String],
+}
+
 /// All at once, or, when git refuses that, one by one.
 fn add_whole(
     view: &View<'_>,
     group: &Group,
-    index: &Index,
+    staging: &Staging<'_>,
     entries: &[Entry],
     warnings: &mut Vec<Warning>,
 ) -> Result<(), Warning> {
     let all: Vec<&Entry> = entries.iter().collect();
-    let Err(refused) = add(view, group, index, &all) else { return Ok(()) };
+    let Err(refused) = add(view, group, staging, &all) else { return Ok(()) };
     if entries.len() < 2 {
         return Err(refused);
     }
     let mut failed = Vec::new();
     for entry in entries {
-        failed.extend(add(view, group, index, &[entry]).err());
+        failed.extend(add(view, group, staging, &[entry]).err());
     }
     if failed.len() == entries.len() {
         return Err(refused);
@@ -114,7 +120,8 @@ fn add_whole(
     Ok(())
 }
 
-fn add(view: &View<'_>, group: &Group, index: &Index, entries: &[&Entry]) -> Result<(), Warning> {
+fn add(view: &View<'_>, group: &Group, staging: &Staging<'_>, entries: &[&Entry]) -> Result<(), Warning> {
+    let index = staging.index;
     let files = || entries.iter().flat_map(|entry| &entry.files);
     let known = hashes(view, group, files(), false)?;
     let new: Vec<&EntryFile> = files().filter(|file| !index.has_file(view, group, file, &known)).collect();
@@ -126,7 +133,7 @@ fn add(view: &View<'_>, group: &Group, index: &Index, entries: &[&Entry]) -> Res
             lines.push_str(&format!("0 {}\t{path}\0", "0".repeat(if view.sha256 { 64 } else { 40 })));
         }
     }
-    for file in new {
+    for file in &new {
         let (Some(object), Some(path)) = (made.get(&file.path), group.to_git(&file.path)) else { continue };
         let mode = if file.executable && view.file_mode { "100755" } else { "100644" };
         lines.push_str(&format!("{mode} {object}\t{path}\0"));
@@ -136,6 +143,11 @@ fn add(view: &View<'_>, group: &Group, index: &Index, entries: &[&Entry]) -> Res
         return Ok(());
     }
     run(view.command().args(["update-index", "-z", "--replace", "--index-info"]), lines.as_bytes())?;
+    // It passes over a path that it would not check out, and says so to nobody.
+    let now = Index::read(view, group, staging.storages)?;
+    if let Some(file) = new.iter().find(|file| !now.has_file(view, group, file, &made)) {
+        return Err(Warning::Refused { said: format!("it does not accept the path `{}`", file.path) });
+    }
     if !paths.is_empty() {
         // Only so that git need not read the files again. What it does not like here, it reads later.
         let mut command = view.command();

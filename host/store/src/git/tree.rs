@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Warning;
+use super::{Git, Warning};
 use crate::folder::Folder;
 use crate::names::{PUBLIC, RECEIPT};
 use crate::receipt::MAX_RECEIPT;
@@ -73,13 +73,14 @@ pub fn is_below(path: &str, dir: &str) -> bool {
 }
 
 /// Sorts paths by the repository that holds them. Those outside of git are left out.
-pub fn groups(root: &Root, paths: &[String], warnings: &mut Vec<Warning>) -> Vec<Group> {
+pub fn groups(git: &Git, root: &Root, paths: &[String], warnings: &mut Vec<Warning>) -> Vec<Group> {
+    let is_trusted = |work_tree: &Path| git.is_safe(work_tree);
     let mut by_dir: BTreeMap<PathBuf, Option<Repository>> = BTreeMap::new();
     let mut groups: BTreeMap<Repository, Group> = BTreeMap::new();
     for path in paths {
         let above = Path::new(path).parent().unwrap_or(Path::new(""));
         let found = by_dir.entry(root.path().join(above)).or_insert_with_key(|dir| {
-            Repository::containing(dir).unwrap_or_else(|error| {
+            Repository::containing_or(dir, &is_trusted).unwrap_or_else(|error| {
                 warnings.push(error.into());
                 None
             })

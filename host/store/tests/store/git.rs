@@ -575,7 +575,11 @@ fn one_entry_that_git_refuses_keeps_no_other_out() {
     let file = checkout.path(&format!("{bad}/env.age"));
     fs::remove_file(&file).unwrap();
     std::os::unix::fs::symlink("nowhere", &file).unwrap();
-    let _ = stage(&writer, &git_program(), &[path, bad, good]);
+    // And takes no such name.
+    let worse = put(&writer, "shared/git~1", &[("env.age", "x")], &[]).unwrap().path;
+    let told = stage(&writer, &git_program(), &[path, bad, worse, good]);
+    assert!(matches!(&told, Err(Warning::Refused { said }) if said.contains("git~1")), "{told:?}");
+    assert!(matches!(known(&checkout, &git_program(), "shared/git~1"), Some(Staged::No { .. })));
     for instance in [WEB, "shared/good"] {
         assert_eq!(known(&checkout, &git_program(), instance), Some(Staged::Yes), "{instance}");
     }
@@ -601,8 +605,6 @@ fn what_a_filter_was_run_for_counts_as_staged() {
     let writer = checkout.writer();
     let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
     assert!(matches!(stage(&writer, &git_program(), &[path]), Err(Warning::Filtered { .. })));
-    // Git takes a file for unknown that changed as it wrote its index.
-    std::thread::sleep(std::time::Duration::from_millis(50));
     match known(&checkout, &git_program(), WEB) {
         Some(Staged::Filtered { command }) => git(checkout.dir.path(), &command.split(' ').skip(1).collect::<Vec<_>>()),
         other => panic!("{other:?}"),
@@ -634,6 +636,32 @@ fn a_planted_repository_runs_nothing_and_hides_nothing() {
     let told = stage(&writer, &git_program(), &[path]);
     assert!(matches!(told, Err(Warning::Hidden { .. })), "{told:?}");
     assert!(!canary.exists());
+}
+
+#[test]
+fn a_repository_of_another_user_is_left_alone_unless_the_person_calls_it_safe() {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can give a directory away.
+        return;
+    }
+    let checkout = repository(&[]);
+    let writer = checkout.writer();
+    let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
+    let before = status(&checkout);
+    std::os::unix::fs::chown(checkout.path(".git"), Some(65534), None).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut program = git_program();
+    program.env.insert("HOME".into(), home.path().into());
+    let told = stage(&writer, &program, std::slice::from_ref(&path));
+    assert!(matches!(told, Err(Warning::Prepare(artifacts_store::Error::RepositoryOwner { .. }))), "{told:?}");
+    let config =
+        |safe: &str| fs::write(home.path().join(".gitconfig"), format!("[safe]\n\tdirectory = {safe}\n")).unwrap();
+    config("/elsewhere");
+    assert!(stage(&writer, &program, std::slice::from_ref(&path)).is_err());
+    config(checkout.dir.path().to_str().unwrap());
+    stage(&writer, &program, &[path]).unwrap();
+    std::os::unix::fs::chown(checkout.path(".git"), Some(0), None).unwrap();
+    assert_ne!(status(&checkout), before);
 }
 
 #[test]
