@@ -147,6 +147,11 @@ impl Fleet {
         self.home.path().join("state/artifacts/audit.jsonl")
     }
 
+    /// The head of that.
+    pub fn audit_head(&self) -> PathBuf {
+        self.home.path().join("state/artifacts/audit.jsonl.head")
+    }
+
     /// The folder that remembers what was accepted.
     pub fn accepted(&self) -> PathBuf {
         self.home.path().join("state/artifacts/accepted")

@@ -116,6 +116,16 @@ impl Transcript {
         for (text, for_it) in &self.stand_ins {
             line = line.replace(text, for_it);
         }
+        // How many records an audit log has is of no interest here, and its end has times in it.
+        if line.contains("log: ") && line.ends_with(" records, hash chain intact") {
+            line = line
+                .split_inclusive(", ")
+                .map(|part| if part.ends_with(" records, ") { "42 records, " } else { part })
+                .collect();
+        }
+        if line.trim_start_matches("| ").starts_with("head: ") {
+            return "head: 42 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned();
+        }
         // An age file has a few bytes of random length in its header.
         let words: Vec<&str> = line.split(' ').collect();
         let sized = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "bytes");

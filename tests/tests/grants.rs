@@ -53,7 +53,7 @@ fn what_was_not_granted_is_refused_and_on_record() -> Result<()> {
         let fleet = fleet(component, &grants, "store-plain")?;
         fleet.run(["generate"])?.ends(1).says("asked for what it may not have").never_says("hunter2");
         assert!(fleet.stored()?.is_empty());
-        fleet.run(["audit"])?.ends(0).says("refused secrets.bytes").says("plaintext never given");
+        fleet.run(["audit"])?.ends(0).says("denied secrets.bytes").says("plaintext never accessed");
         assert!(!fs::read_to_string(fleet.audit_log())?.contains("hunter2"));
     }
     Ok(())
@@ -176,13 +176,14 @@ fn an_escape_is_on_record_with_its_path() -> Result<()> {
     fleet.configure("web1", "mine", json!({"recipients": [recipient], "check": "read-outside"}));
     fleet.run(["generate"])?.ends(0);
     let audit = fleet.run(["audit"])?.ends(0).says("etc/passwd");
-    assert!(audit.stdout.contains("refused"), "{audit}");
+    assert!(audit.stdout.contains("denied"), "{audit}");
     let json = fleet.run(["--json", "audit", "--all", "--backend", "mine", "per-machine/web1/"])?.ends(0).json();
     let records = json["records"].as_array().unwrap();
-    assert!(records.iter().any(|record| record["host"]["operation"] == "serialize"), "{json}");
-    assert!(records.iter().all(|record| record["worker"]["files"].is_array()));
+    let ended: Vec<_> = records.iter().filter(|record| record["kind"] == "ended").collect();
+    assert!(ended.iter().any(|record| record["observed"]["operation"] == "serialize"), "{json}");
+    assert!(ended.iter().all(|record| record["reported"]["files"].is_array()));
     fleet.run(["--json", "audit", "--backend", "other"])?.ends(0);
-    fleet.run(["audit", "--until", "2001-01-01T00:00:00Z"])?.ends(0).says("nothing is recorded");
+    fleet.run(["audit", "--until", "2001-01-01T00:00:00Z"])?.ends(0).says("no matching audit records in");
     Ok(())
 }
 
@@ -322,8 +323,8 @@ fn large_slices_go_to_their_backend_few_at_a_time_and_no_larger_than_it_may_have
     fleet.run(["status"])?;
     let checks = |fleet: &Fleet| -> Result<Vec<Vec<String>>> {
         let audit = fleet.run(["--json", "audit", "--all"])?.ends(0).json();
-        let records = audit["records"].as_array().unwrap().iter();
-        Ok(records.map(|record| serde_json::from_value(record["host"]["instances"].clone()).unwrap()).collect())
+        let records = audit["records"].as_array().unwrap().iter().filter(|record| record["kind"] == "ended");
+        Ok(records.map(|record| serde_json::from_value(record["observed"]["instances"].clone()).unwrap()).collect())
     };
     let found = checks(&fleet)?;
     assert_eq!(found, [vec!["per-machine/web1/a", "per-machine/web1/b"], vec!["per-machine/web1/c"]]);

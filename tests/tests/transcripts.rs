@@ -125,7 +125,7 @@ fn the_first_day() -> Result<()> {
         "audit nothing",
     ])?;
     let audit = story.fleet.run(["audit", "nothing", "ca"])?.ends(0);
-    audit.says("plaintext never given").says("nothing is recorded of `nothing`").never_says("of `ca`");
+    audit.says("plaintext never accessed").says("no audit records match `nothing`").never_says("match `ca`");
     story.transcript.is_kept_as("first_day.txt")
 }
 

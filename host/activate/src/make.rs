@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use artifacts_backend::Persists;
-use artifacts_flow::{Audit, Ended, Registry, note};
+use artifacts_flow::{Audit, Calling, Operation, Registry};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, reach};
@@ -301,14 +301,15 @@ fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secre
     }
     let name = backend(instance)?;
     let opened = room.registry.open(name, &room.nix)?;
-    let running =
-        opened.backend.as_mut().ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
-    let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let ended = running.serialize(instance.told.clone(), Files::new(), secrets, &nobody);
-    let names = vec![instance.name.to_string()];
-    if let Some(unrecorded) = note(&mut room.audit, name, opened, names, Ended::from(&ended), room.now) {
-        return Err(unrecorded);
+    if opened.backend.is_none() {
+        return Err(failure(instance, "its backend was not opened for the target"));
     }
+    let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+    let instances = vec![instance.name.to_string()];
+    let calling = Calling { backend: name, operation: Operation::Serialize, instances, after_plaintext: false };
+    let ended = room
+        .audit
+        .call(opened, calling, |running| running.serialize(instance.told.clone(), Files::new(), secrets, &nobody))?;
     let serialized = ended.map_err(|stopped| artifacts_flow::not_serialized(instance, &stopped))?;
     Ok(serialized.files)
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha512};
 use ssh_key::{Algorithm, LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
+use crate::pkcs8::{self, Converted};
 use crate::plugin::{self, PluginIdentity};
 
 /// What opens files without asking anybody.
@@ -180,13 +181,26 @@ impl Found {
                 Ok(())
             }
             "DSA PRIVATE KEY" | "EC PRIVATE KEY" => Err(IdentityError::Kind { name: name.to_owned() }),
-            "PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" => {
-                Err(none("it is in the form PKCS#8; rewrite it with `ssh-keygen -p -f FILE`".to_owned()))
+            "PRIVATE KEY" => self.pkcs8(name, pem),
+            "ENCRYPTED PRIVATE KEY" => {
+                Err(none("it is encrypted in the form PKCS#8; rewrite it with `ssh-keygen -p -f FILE`".to_owned()))
             }
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(IdentityError::Public { name: name.to_owned() }),
             other => Err(none(format!("it has a block `{}`, which is no private key", other.escape_debug()))),
         };
         self.unusable.extend(result.err());
+    }
+
+    fn pkcs8(&mut self, name: &str, pem: &str) -> Result<(), IdentityError> {
+        let none = |why: String| IdentityError::None { name: name.to_owned(), why };
+        let keys = match pkcs8::read(pem) {
+            Some(Converted::Rsa(pem)) => old_rsa(&pem).map(|key| vec![key]).map_err(str::to_owned),
+            Some(Converted::Ed25519(key)) => unlocked(&key),
+            Some(Converted::Other) => return Err(IdentityError::Kind { name: name.to_owned() }),
+            None => Err("it is damaged".to_owned()),
+        };
+        self.keys.extend(keys.map_err(none)?);
+        Ok(())
     }
 
     fn openssh(&mut self, name: &str, pem: &str) -> Result<(), IdentityError> {

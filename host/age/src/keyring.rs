@@ -38,6 +38,11 @@ impl Keyring {
         opened
     }
 
+    /// Whether something is left over that only a plugin might open.
+    pub fn is_left_for_plugins(&self) -> bool {
+        !self.left.is_empty()
+    }
+
     /// Asks the plugins for all that is left over, each plugin once. Whether anything was opened, so that it is worth asking
     /// again.
     pub fn ask_plugins(&mut self) -> bool {

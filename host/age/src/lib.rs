@@ -8,6 +8,7 @@ mod keyring;
 mod locked;
 mod open;
 mod person;
+mod pkcs8;
 mod plugin;
 mod recipient;
 mod seal;

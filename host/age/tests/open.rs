@@ -212,7 +212,6 @@ fn what_is_no_identity_says_why_and_shows_nothing_of_it() {
 
 /// The ways in which an editor, a form or a shell changes a text that stays the same to age and to ssh-keygen.
 fn disguises(text: &str) -> Vec<(&'static str, String)> {
-    let lines = || text.lines();
     vec![
         ("a blank line at the end", format!("{text}\n\n")),
         ("no line break at the end", text.trim_end().to_owned()),
@@ -220,8 +219,8 @@ fn disguises(text: &str) -> Vec<(&'static str, String)> {
         ("CRLF", text.replace('\n', "\r\n")),
         ("a byte-order mark", format!("\u{feff}{text}")),
         ("a byte-order mark and CRLF", format!("\u{feff}{}", text.replace('\n', "\r\n"))),
-        ("blanks at the ends of lines", lines().map(|line| format!("{line} \t\n")).collect()),
-        ("indented", lines().map(|line| format!("  {line}\n")).collect()),
+        ("blanks at the ends of lines", text.replace('\n', " \t\n")),
+        ("indented", format!("  {}", text.replace('\n', "\n  "))),
         ("comments", format!("# of the laptop\n{text}\n# end\n")),
     ]
 }
@@ -252,6 +251,50 @@ fn a_key_is_known_in_every_disguise() {
     let narrow: String = body.chunks(40).flat_map(|line| line.iter().copied().chain(['\n'])).collect();
     let text = format!("{head}\n{narrow}{foot}\n");
     assert_eq!(opener(Arc::new(Nobody), &[&text]).open(&sealed(&public)).unwrap(), secret("hunter2"));
+}
+
+#[test]
+fn ssh_keys_in_the_forms_of_openssl_are_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    for form in ["PEM", "PKCS8"] {
+        let _ = fs::remove_file(&file);
+        let keygen = Command::new("ssh-keygen")
+            .args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-m", form, "-f"])
+            .arg(&file)
+            .status();
+        assert!(keygen.unwrap().success());
+        let (private, public) =
+            (fs::read_to_string(&file).unwrap(), fs::read_to_string(file.with_extension("pub")).unwrap());
+        assert!(!private.contains("OPENSSH"));
+        for (how, text) in disguises(&private) {
+            assert_eq!(
+                opener(Arc::new(Nobody), &[&text]).open(&sealed(&public)).unwrap(),
+                secret("hunter2"),
+                "{form}: {how}"
+            );
+        }
+    }
+    // RFC 8410, section 7; to age it is the same key as in OpenSSH's form.
+    let key = ssh_key::PrivateKey::from_openssh(HOST).unwrap();
+    let mut der = vec![0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    der.extend(key.key_data().ed25519().unwrap().private.as_ref());
+    let pem = |der: &[u8]| {
+        let body = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, der);
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+    };
+    for recipient in [CONVERTED, &key.public_key().to_openssh().unwrap()] {
+        assert_eq!(opener(Arc::new(Nobody), &[&pem(&der)]).open(&sealed(recipient)).unwrap(), secret("hunter2"));
+    }
+    // Cut anywhere, and with any byte changed, it is no key, or another one.
+    for end in 0..der.len() {
+        assert!(Opener::new(Arc::new(Nobody), Plugins::default()).add("k", &secret(&pem(&der[..end]))).is_err());
+    }
+    for at in 0..16 {
+        let mut other = der.clone();
+        other[at] ^= 0x81;
+        let _ = Opener::new(Arc::new(Nobody), Plugins::default()).add("k", &secret(&pem(&other)));
+    }
 }
 
 #[test]

@@ -1,53 +1,34 @@
-use std::collections::BTreeMap;
-use std::time::SystemTime;
+//! A call of a backend, or a batch of checks, as the log has it.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_seam::{CallError, Event, Usage};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-/// The version of records.
-const SCHEMA: u64 = 1;
+use crate::{Asked, Ended};
 
-/// One call of a backend, or one batch of checks.
+/// Holds what `artifacts` observed itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The version of this format.
-    pub schema: u64,
-    /// When, in RFC 3339, whole seconds, UTC.
-    pub time: String,
-    /// What the host saw itself.
-    pub host: Seen,
-    /// What the worker said.
-    pub worker: Reported,
-}
-
-/// What the host saw itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Seen {
-    /// The backend's name in the registry.
-    pub backend: String,
-    /// SHA-256 of the component.
-    pub sha256: String,
-    /// What was asked of it.
-    pub operation: Operation,
-    /// The instances it was asked about.
-    pub instances: Vec<String>,
-    /// The effective grants.
-    pub grants: Value,
-    /// What it asked of the host, by call; refusals each on their own.
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// What was asked.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// What the component requested of the host, by call; each failure on its own.
     pub calls: Vec<HostCall>,
-    /// The age files that a person's private keys opened for it, and those that it was refused.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub openings: Vec<Opening>,
-    /// How it ended.
+    /// The age files that an identity decrypted for it, and those that were not decrypted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "openings")]
+    pub decryptions: Vec<Decryption>,
+    /// How the call ended.
     pub result: Result,
-    /// Whether a plaintext was given out.
-    pub saw_plaintext: bool,
+    /// Whether the component was given a plaintext.
+    #[serde(alias = "saw_plaintext")]
+    pub accessed_plaintext: bool,
 }
 
-/// An age file that was opened, or was to be.
+/// Describes an age file that was decrypted, or was to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opening {
+pub struct Decryption {
     /// SHA-256 of its header, as in the receipt. None where there is no header, or where a backend that was given a plaintext
     /// chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,74 +36,78 @@ pub struct Opening {
     /// The stored file that it is, as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The kind of identity that opened it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
+    /// The kind of identity that decrypted it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// Why it was not opened: `denied`, `no-identity` or `corrupt`.
+    /// Why it was not decrypted: `denied`, `no-identity` or `corrupt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What was asked of a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Operation {
-    /// Readers and states.
-    Check,
-    /// A new slice.
-    Serialize,
-    /// Secrets back.
-    Retrieve,
-}
-
-/// How a call ended.
+/// Names how a call ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Result {
-    /// It gave what was asked for.
+    /// The backend gave what was asked for.
     Done,
     /// Of a batch: so many gave no answer.
     Partly(u64),
-    /// The backend said no.
+    /// The backend reported a failure.
     Failed,
     /// It trapped, exited or broke the contract.
-    Broken,
-    /// It asked for what it may not have.
-    Refused,
-    /// It overran a limit.
-    Overrun,
+    #[serde(alias = "broken")]
+    Crashed,
+    /// It requested what it may not have.
+    #[serde(alias = "refused")]
+    Denied,
+    /// It exceeded a limit.
+    #[serde(alias = "overrun")]
+    Exceeded,
+    /// The machine had too little memory for it.
+    Machine,
 }
 
 impl From<&CallError> for Result {
     fn from(error: &CallError) -> Self {
         match error {
             CallError::Failed(_) => Self::Failed,
-            CallError::Broken(_) => Self::Broken,
-            CallError::Refused(_) => Self::Refused,
-            CallError::Overrun(_) => Self::Overrun,
+            CallError::Broken(_) => Self::Crashed,
+            CallError::Refused(_) => Self::Denied,
+            CallError::Overrun(_) => Self::Exceeded,
+            CallError::Machine { .. } => Self::Machine,
         }
     }
 }
 
-/// Calls of the host of one kind.
+/// Counts calls of the host of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCall {
     /// `age.seal`, `secrets.bytes`, …
     pub call: String,
     /// How many.
     pub count: u64,
-    /// Why it was refused or failed; a refusal is always one of its own.
+    /// Why it was denied or failed; each is one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether it was denied: the component may not request it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub denied: bool,
 }
 
-/// What the worker said.
+impl HostCall {
+    /// Records of schema 1 have no word for it.
+    pub(crate) fn mark_denial_of_schema_1(&mut self) {
+        self.denied = self.error.as_ref().is_some_and(|why| !UNDECRYPTED.contains(&why.as_str()));
+    }
+}
+
+/// Holds what the worker reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reported {
-    /// The guest's file-system calls, alike ones counted. Of a batch the ones that went well are counted by operation;
-    /// refusals are in full.
-    pub files: Vec<FileCall>,
-    /// Messages and calls that went well, as many as were counted and not kept.
+pub struct WorkerReport {
+    /// The component's file-system calls, alike ones counted. Of a batch the successful ones are counted by operation;
+    /// failures are in full.
+    pub files: Vec<FileAccess>,
+    /// Messages and successful calls that were counted and not kept.
     #[serde(default)]
     pub cut: u64,
     /// Peak linear memory, in bytes.
@@ -133,16 +118,16 @@ pub struct Reported {
     pub calls: u64,
 }
 
-/// File-system calls of one kind.
+/// Counts file-system calls of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileCall {
-    /// Of a batch, the instance that it was refused for.
+pub struct FileAccess {
+    /// Of a batch, the instance that it failed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
     /// As WASI names it.
     pub operation: String,
-    /// Below `/slice`; none where several paths are counted together, or the guest was given a plaintext, which the
-    /// path could hold.
+    /// Below the preopened directory; none where several paths are counted together, or the component was given a plaintext,
+    /// which the path could hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// How many.
@@ -150,23 +135,30 @@ pub struct FileCall {
     /// Bytes read or written.
     #[serde(default)]
     pub bytes: u64,
-    /// The error code, when it was refused or failed.
+    /// The error code, when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// A call as it is handed to the record.
+/// Error codes of WASI that say that a call is not allowed. All others, `no-entry` first, are what any program meets.
+const DENIALS: [&str; 4] = ["access", "not-permitted", "read-only", "cross-device"];
+
+/// Returns whether an error code of a file-system call says that it is not allowed.
+pub fn is_denial(error: &str) -> bool {
+    DENIALS.contains(&error)
+}
+
+impl FileAccess {
+    /// Returns whether the call was denied. "Not found" is no denial.
+    pub fn is_denied(&self) -> bool {
+        self.error.as_deref().is_some_and(is_denial)
+    }
+}
+
+/// A call as it is handed to the log.
 pub struct Call<'a> {
-    /// The backend's name in the registry.
-    pub backend: &'a str,
-    /// SHA-256 of the component.
-    pub sha256: &'a str,
     /// What was asked.
-    pub operation: Operation,
-    /// About what.
-    pub instances: Vec<String>,
-    /// The effective grants.
-    pub grants: Value,
+    pub asked: Asked,
     /// What happened.
     pub events: &'a [Event],
     /// What it took.
@@ -174,86 +166,110 @@ pub struct Call<'a> {
     /// How it ended.
     pub result: Result,
     /// Whether a plaintext was given out.
-    pub saw_plaintext: bool,
-    /// What was opened with a person's private keys.
-    pub openings: Vec<Opening>,
+    pub accessed_plaintext: bool,
+    /// What an identity decrypted.
+    pub decryptions: Vec<Decryption>,
 }
 
-impl Record {
-    /// The record of a call.
-    pub fn of(call: Call<'_>, now: SystemTime) -> Self {
-        let batch = call.operation == Operation::Check;
+impl Call<'_> {
+    /// Counts what the component was denied: calls of the host and of the file system. "Not found" is no denial.
+    pub fn denials(&self) -> u64 {
+        let count = |event: &Event| match event {
+            Event::Host { denied: true, .. } => 1,
+            Event::File { error: Some(error), count, .. } if is_denial(error) => *count,
+            _ => 0,
+        };
+        self.events.iter().map(count).fold(0, u64::saturating_add)
+    }
+}
+
+impl Ended {
+    /// Returns what the log has of a call of that number.
+    pub fn new(number: u64, call: Call<'_>) -> Self {
+        let batch = call.asked.operation == crate::Operation::Check;
+        let instances: BTreeSet<&str> = call.asked.instances.iter().map(String::as_str).collect();
+        let files = file_accesses(call.events, batch, call.accessed_plaintext, &instances);
         Self {
-            schema: SCHEMA,
-            time: humantime::format_rfc3339_seconds(now).to_string(),
-            host: Seen {
-                backend: call.backend.to_owned(),
-                sha256: call.sha256.to_owned(),
-                operation: call.operation,
-                instances: call.instances,
-                grants: call.grants,
-                calls: host_calls(call.events, call.saw_plaintext),
-                openings: call.openings,
-                result: call.result,
-                saw_plaintext: call.saw_plaintext,
-            },
-            worker: Reported {
-                files: file_calls(call.events, batch, call.saw_plaintext),
+            call: number,
+            reported: WorkerReport {
+                files,
                 cut: call.events.iter().map(|event| if let Event::Cut(count) = event { *count } else { 0 }).sum(),
                 memory: call.usage.memory,
                 micros: call.usage.micros,
                 calls: call.usage.calls,
             },
+            observed: Observed {
+                calls: host_calls(call.events, call.accessed_plaintext),
+                decryptions: call.decryptions,
+                result: call.result,
+                accessed_plaintext: call.accessed_plaintext,
+                asked: call.asked,
+            },
         }
+    }
+
+    /// Counts what the component was denied: calls of the host and of the file system.
+    pub fn denials(&self) -> u64 {
+        let calls = self.observed.calls.iter().filter(|call| call.denied).map(|call| call.count);
+        calls
+            .chain(self.reported.files.iter().filter(|file| file.is_denied()).map(|file| file.count))
+            .fold(0, u64::saturating_add)
     }
 }
 
-/// Why an opening comes to nothing that is no refusal, in the host's own words; see the contract's `failure`.
-pub(crate) const UNOPENED: [&str; 2] = ["no-identity", "corrupt"];
+/// Why a decryption fails that is not denied, in the host's own words; see the contract's `failure`.
+pub(crate) const UNDECRYPTED: [&str; 2] = ["no-identity", "corrupt"];
 
 /// What a backend that was given a plaintext chose to say, a path or a recipient, may hold it, and is left out.
-const UNSAID: &str = "its words are left out, since it was given a plaintext";
+const LEFT_OUT: &str = "its message is left out, because it accessed a plaintext";
 
-fn host_calls(events: &[Event], saw_plaintext: bool) -> Vec<HostCall> {
-    let own = |why: &String| !saw_plaintext || UNOPENED.contains(&why.as_str());
-    let said = |why: &String| if own(why) { why.clone() } else { UNSAID.to_owned() };
+fn host_calls(events: &[Event], accessed_plaintext: bool) -> Vec<HostCall> {
+    let own = |why: &String| !accessed_plaintext || UNDECRYPTED.contains(&why.as_str());
+    let shown = |why: &String| if own(why) { why.clone() } else { LEFT_OUT.to_owned() };
     let mut well: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut refused = Vec::new();
+    let mut failed = Vec::new();
     for event in events {
         match event {
             Event::Host { call, error: None, .. } => *well.entry(call).or_default() += 1,
-            Event::Host { call, error, .. } => {
-                refused.push(HostCall { call: call.clone(), count: 1, error: error.as_ref().map(said) });
+            Event::Host { call, error: Some(why), denied, .. } => {
+                failed.push(HostCall { call: call.clone(), count: 1, error: Some(shown(why)), denied: *denied });
             }
             _ => {}
         }
     }
-    let well = well.into_iter().map(|(call, count)| HostCall { call: call.to_owned(), count, error: None });
-    well.chain(refused).collect()
+    let well =
+        well.into_iter().map(|(call, count)| HostCall { call: call.to_owned(), count, error: None, denied: false });
+    well.chain(failed).collect()
 }
 
 /// What makes file-system calls alike: error, instance, operation and path.
-type Alike<'a> = (Option<&'a str>, Option<&'a str>, &'a str, Option<&'a str>);
+type AccessKey<'a> = (Option<&'a str>, Option<&'a str>, &'a str, Option<&'a str>);
 
-/// One line for all that are alike: what went well first, then each refusal.
-fn file_calls(events: &[Event], batch: bool, saw_plaintext: bool) -> Vec<FileCall> {
-    let mut sums: BTreeMap<Alike<'_>, (u64, u64)> = BTreeMap::new();
+/// One line for all that are alike: successful ones first, then each failure. An instance that the call is not about is named
+/// in none.
+fn file_accesses(
+    events: &[Event],
+    batch: bool,
+    accessed_plaintext: bool,
+    instances: &BTreeSet<&str>,
+) -> Vec<FileAccess> {
+    let mut sums: BTreeMap<AccessKey<'_>, (u64, u64)> = BTreeMap::new();
     let mut asked_about = None;
     for event in events {
         match event {
-            Event::Instance(name) => asked_about = Some(name.as_str()),
+            Event::Instance(name) => asked_about = Some(name.as_str()).filter(|name| instances.contains(name)),
             Event::File { operation, path, error, count, bytes } => {
-                let told = error.is_some() || !batch;
+                let in_full = error.is_some() || !batch;
                 let instance = asked_about.filter(|_| batch && error.is_some());
-                let path = (told && !saw_plaintext).then_some(path.as_str());
+                let path = (in_full && !accessed_plaintext).then_some(path.as_str());
                 let sum = sums.entry((error.as_deref(), instance, operation, path)).or_default();
-                *sum = (sum.0 + count, sum.1 + bytes);
+                *sum = (sum.0.saturating_add(*count), sum.1.saturating_add(*bytes));
             }
             _ => {}
         }
     }
     sums.into_iter()
-        .map(|((error, instance, operation, path), (count, bytes))| FileCall {
+        .map(|((error, instance, operation, path), (count, bytes))| FileAccess {
             instance: instance.map(str::to_owned),
             operation: operation.to_owned(),
             path: path.map(str::to_owned),

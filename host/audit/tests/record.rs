@@ -1,10 +1,14 @@
-//! Records are written, read back, filtered and summarised.
+//! Calls are recorded, read back, filtered and summarized.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use artifacts_audit::{Call, Filter, Log, Operation, Record, Result, read, summarise};
+use artifacts_audit::{
+    Asked, Call, Consent, Ended, Entry, Filter, Log, Operation, Record, Result, Run, Subject, Sync, User, read,
+    summarize,
+};
 use artifacts_seam::{Event, Usage};
 use serde_json::json;
 
@@ -12,41 +16,88 @@ fn file(operation: &str, path: &str, error: Option<&str>) -> Event {
     Event::File { operation: operation.into(), path: path.into(), error: error.map(Into::into), count: 1, bytes: 3 }
 }
 
-fn record(operation: Operation, seconds: u64) -> Record {
-    let events = [
+fn host(call: &str, error: Option<&str>) -> Event {
+    let denied = error.is_some_and(|error| error.contains(' '));
+    Event::Host { call: call.into(), secret: None, error: error.map(Into::into), denied }
+}
+
+fn asked(operation: Operation, instances: &[&str]) -> Asked {
+    Asked {
+        backend: "agenix".into(),
+        version: Some("0.1.0".into()),
+        bundled: Some(true),
+        sha256: "00".into(),
+        operation,
+        instances: instances.iter().map(ToString::to_string).collect(),
+        grants: json!({"plaintext": false}),
+    }
+}
+
+fn events() -> Vec<Event> {
+    vec![
         file("open-at", "a.age", None),
         file("open-at", "b.age", None),
+        file("stat-at", "c.age", Some("no-entry")),
         file("open-at", "../../etc/passwd", Some("not-permitted")),
-        Event::Host { call: "age.seal".into(), secret: None, error: None },
-        Event::Host { call: "secrets.bytes".into(), secret: None, error: Some("no grant".into()) },
+        host("age.seal", None),
+        host("age.open", Some("no-identity")),
+        host("secrets.bytes", Some("no grant")),
         Event::Cut(7),
-    ];
-    let call = Call {
-        backend: "agenix",
-        sha256: "00",
-        operation,
-        instances: vec!["shared/ca".into()],
-        grants: json!({"plaintext": false}),
-        events: &events,
+    ]
+}
+
+fn call(operation: Operation, events: &[Event]) -> Call<'_> {
+    Call {
+        asked: asked(operation, &["shared/ca"]),
+        events,
         usage: Usage { memory: 1, micros: 2, calls: 3 },
-        result: Result::Refused,
-        saw_plaintext: false,
-        openings: Vec::new(),
-    };
-    Record::of(call, SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+        result: Result::Denied,
+        accessed_plaintext: false,
+        decryptions: Vec::new(),
+    }
+}
+
+fn run_in(checkout: &str) -> Run {
+    Run {
+        user: User { name: Some("ada".into()), uid: 1000 },
+        host: Some("desk".into()),
+        checkout: Some(checkout.into()),
+        command: "generate".into(),
+        selectors: vec!["web1/a".into()],
+        flags: vec!["--spec".into()],
+        version: "0.1.0".into(),
+    }
+}
+
+fn log(path: &Path) -> Log {
+    Log::new(path, run_in("/fleet"), Sync::Yes)
+}
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn ended(records: &[Record]) -> Vec<&Ended> {
+    records.iter().filter_map(Record::ended).collect()
 }
 
 #[test]
-fn a_batch_is_counted_and_its_refusals_are_in_full() {
-    let files = record(Operation::Check, 0).worker.files;
+fn a_batch_is_counted_and_its_failures_are_in_full() {
+    let events = events();
+    let files = Ended::new(1, call(Operation::Check, &events)).reported.files;
     let told: Vec<_> = files.iter().map(|f| (f.operation.as_str(), f.path.as_deref(), f.count, f.bytes)).collect();
-    assert_eq!(told, [("open-at", None, 2, 6), ("open-at", Some("../../etc/passwd"), 1, 3)]);
-    let files = record(Operation::Serialize, 0).worker.files;
-    assert_eq!(files.len(), 3, "one call is told with its paths: {files:?}");
+    assert_eq!(
+        told,
+        [("open-at", None, 2, 6), ("stat-at", Some("c.age"), 1, 3), ("open-at", Some("../../etc/passwd"), 1, 3)]
+    );
+    let ended = Ended::new(1, call(Operation::Serialize, &events));
+    assert_eq!(ended.reported.files.len(), 4, "one call is told with its paths: {ended:?}");
+    assert_eq!(call(Operation::Serialize, &events).denials(), 2);
+    assert_eq!(ended.denials(), 2, "neither what was not found nor a key that does not fit is a denial");
 }
 
 #[test]
-fn refusals_that_are_alike_are_one_line_and_different_ones_are_never_cut() {
+fn denials_that_are_alike_are_one_line_and_different_ones_are_never_cut() {
     let mut events: Vec<Event> = (0..20_000).map(|n| file("open-at", &format!("../{n}"), Some("access"))).collect();
     let again = |path: &str, count| Event::File {
         operation: "open-at".into(),
@@ -59,23 +110,17 @@ fn refusals_that_are_alike_are_one_line_and_different_ones_are_never_cut() {
     events.push(again("../7", 1_000_000));
     events.push(Event::Instance("shared/two".into()));
     events.push(again("../7", 1));
-    let call = Call {
-        backend: "mine",
-        sha256: "00",
-        operation: Operation::Check,
-        instances: vec![],
-        grants: json!({}),
-        events: &events,
-        usage: Usage::default(),
-        result: Result::Done,
-        saw_plaintext: false,
-        openings: vec![],
-    };
-    let files = Record::of(call, SystemTime::UNIX_EPOCH).worker.files;
-    assert_eq!(files.len(), 20_001);
+    // What the call is not about is not named.
+    events.push(Event::Instance("shared/forged".into()));
+    events.push(again("../7", 1));
+    let call =
+        Call { asked: asked(Operation::Check, &["shared/one", "shared/two"]), ..call(Operation::Check, &events) };
+    let ended = Ended::new(1, call);
+    let files = &ended.reported.files;
+    assert_eq!((files.len(), ended.denials()), (20_002, 1_020_002));
     let seventh: Vec<_> = files.iter().filter(|file| file.path.as_deref() == Some("../7")).collect();
-    let told: Vec<_> = seventh.iter().map(|file| (file.instance.as_deref().unwrap(), file.count)).collect();
-    assert_eq!(told, [("shared/one", 1_000_001), ("shared/two", 1)]);
+    let told: Vec<_> = seventh.iter().map(|file| (file.instance.as_deref(), file.count)).collect();
+    assert_eq!(told, [(None, 1), (Some("shared/one"), 1_000_001), (Some("shared/two"), 1)]);
 }
 
 #[test]
@@ -83,22 +128,12 @@ fn what_a_backend_chose_to_say_is_left_out_once_it_was_given_a_plaintext() {
     let events = [
         file("open-at", "hunter2", None),
         file("open-at", "../hunter2", Some("not-permitted")),
-        Event::Host { call: "age.seal".into(), secret: None, error: Some("to `hunter2`".into()) },
+        host("age.seal", Some("to `hunter2`, no recipient")),
     ];
-    let call = |saw_plaintext| Call {
-        backend: "mine",
-        sha256: "00",
-        operation: Operation::Serialize,
-        instances: vec![],
-        grants: json!({}),
-        events: &events,
-        usage: Usage::default(),
-        result: Result::Done,
-        saw_plaintext,
-        openings: Vec::new(),
-    };
-    let text = |saw| serde_json::to_string(&Record::of(call(saw), SystemTime::UNIX_EPOCH)).unwrap();
+    let ended = |accessed_plaintext| Ended::new(1, Call { accessed_plaintext, ..call(Operation::Serialize, &events) });
+    let text = |saw| serde_json::to_string(&ended(saw)).unwrap();
     assert!(!text(true).contains("hunter2") && text(true).contains("not-permitted"));
+    assert_eq!((ended(true).denials(), ended(false).denials()), (2, 2));
     assert!(text(false).contains("hunter2"));
 }
 
@@ -106,55 +141,164 @@ fn what_a_backend_chose_to_say_is_left_out_once_it_was_given_a_plaintext() {
 fn what_was_written_is_read_back_and_filtered() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state/audit.jsonl");
-    for seconds in [10, 20, 30] {
-        Log::open(&path).unwrap().append(&record(Operation::Serialize, seconds)).unwrap();
+    let events = events();
+    for clock in [|| at(10), || at(20), || at(30)] {
+        let log = log(&path).with_clock(clock);
+        let number = log.begun(asked(Operation::Serialize, &["shared/ca"])).unwrap();
+        log.ended(number, call(Operation::Serialize, &events)).unwrap();
     }
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&folder.path().join("state/audit.jsonl.head"))), (0o600, 0o600));
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
     let all = read(&path, &Filter::default()).unwrap();
-    assert_eq!(all.records.len(), 3);
-    assert_eq!(all.records[0], record(Operation::Serialize, 10));
-    let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-    let some = |filter: &Filter| read(&path, filter).unwrap().records.len();
-    assert_eq!(some(&Filter { since: at(20), ..Filter::default() }), 2);
-    assert_eq!(some(&Filter { until: at(20), ..Filter::default() }), 1);
+    assert_eq!((all.records.len(), all.count, all.chain.findings.len()), (9, 9, 0), "a line a run, two a call");
+    assert_eq!(ended(&all.records)[0], &Ended::new(1, call(Operation::Serialize, &events)));
+    assert_eq!(all.records[1].run.as_deref(), Some(&run_in("/fleet")));
+    let some = |filter: &Filter| ended(&read(&path, filter).unwrap().records).len();
+    assert_eq!(some(&Filter { since: Some(at(20)), ..Filter::default() }), 2);
+    assert_eq!(some(&Filter { until: Some(at(20)), ..Filter::default() }), 1);
     assert_eq!(some(&Filter { backend: Some("other".into()), ..Filter::default() }), 0);
+    assert_eq!(some(&Filter { backend: Some("agenix".into()), ..Filter::default() }), 3);
 }
 
 #[test]
-fn a_damaged_line_costs_no_other() {
+fn a_call_that_began_and_did_not_end_was_interrupted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    Log::open(&path).unwrap().append(&record(Operation::Check, 1)).unwrap();
-    let mut text = std::fs::read(&path).unwrap();
-    text.extend_from_slice(b"{\"schema\":1,\n\xff\xfe\n");
-    std::fs::write(&path, text).unwrap();
-    Log::open(&path).unwrap().append(&record(Operation::Check, 2)).unwrap();
+    log(&path).begun(asked(Operation::Retrieve, &["shared/ca"])).unwrap();
+    let events = events();
+    let second = log(&path);
+    second.begin().unwrap();
+    let number = second.begun(asked(Operation::Check, &["shared/ca"])).unwrap();
+    second.ended(number, call(Operation::Check, &events)).unwrap();
     let found = read(&path, &Filter::default()).unwrap();
-    assert_eq!((found.records.len(), found.damaged), (2, vec![2, 3]));
-    assert_eq!(read(&folder.path().join("none"), &Filter::default()).unwrap().records.len(), 0);
+    let interrupted: Vec<_> = found.records.iter().map(|record| record.interrupted).collect();
+    assert_eq!(interrupted, [false, true, false, false, false], "{:?}", found.records);
+    let summary = &summarize(&found.records)[0];
+    assert_eq!((summary.interrupted, summary.calls[&Operation::Retrieve], summary.runs.len()), (1, 1, 2));
+}
+
+#[test]
+fn consents_are_lines_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let log = log(&path);
+    log.consent(Vec::new()).unwrap();
+    assert!(!path.exists());
+    let subjects = [
+        Subject::Recipients { instance: "shared/ca".into(), file: "key".into(), recipients: vec!["age1x".into()] },
+        Subject::ReadAccess {
+            instance: "shared/leaf".into(),
+            dependency: "shared/ca".into(),
+            generator: None,
+            sha256: None,
+        },
+        Subject::Grants { backend: "mine".into(), sha256: "00".into(), grants: json!({"plaintext": true}) },
+    ];
+    let consents: Vec<_> = subjects.into_iter().map(|subject| Consent { by: "terminal".into(), subject }).collect();
+    log.consent(consents.clone()).unwrap();
+    let found = read(&path, &Filter::default()).unwrap();
+    let kept: Vec<_> = found
+        .records
+        .iter()
+        .filter_map(
+            |record| if let Entry::Consent(consent) = &record.line.entry { Some(consent.clone()) } else { None },
+        )
+        .collect();
+    assert_eq!((found.records.len(), kept), (4, consents));
+    assert_eq!(found.records[2].instances(), ["shared/leaf"]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let line: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
+    assert_eq!((&line["kind"], &line["about"]), (&json!("consent"), &json!("recipients")));
+    let mine = read(&path, &Filter { backend: Some("mine".into()), ..Filter::default() }).unwrap();
+    assert_eq!(mine.records.len(), 1);
 }
 
 #[test]
 fn a_link_is_not_appended_to() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
-    std::os::unix::fs::symlink(folder.path().join("elsewhere"), &path).unwrap();
-    let error = Log::open(&path).unwrap_err();
-    assert!(error.to_string().contains("audit.jsonl") && error.help().is_some());
+    for (name, link) in [("audit.jsonl", "audit.jsonl"), ("other.jsonl", "other.jsonl.head")] {
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), folder.path().join(link)).unwrap();
+        let error = log(&folder.path().join(name)).begin().unwrap_err();
+        assert!(error.to_string().contains(name) && error.help().is_some());
+        assert!(!folder.path().join("elsewhere").exists());
+    }
 }
 
 #[test]
-fn the_summary_tells_granted_used_and_refused() {
-    let summaries = summarise(&[record(Operation::Check, 1), record(Operation::Serialize, 2)]);
+fn the_same_instance_in_two_checkouts_is_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let events = events();
+    for checkout in ["/fleet", "/other", "/fleet"] {
+        let log = Log::new(&path, run_in(checkout), Sync::No);
+        let number = log.begun(asked(Operation::Check, &["shared/ca"])).unwrap();
+        log.ended(number, call(Operation::Check, &events)).unwrap();
+    }
+    let found = read(&path, &Filter::default()).unwrap();
+    let summary = &summarize(&found.records)[0];
+    assert_eq!((summary.artifacts(Operation::Check), summary.calls[&Operation::Check]), (2, 3));
+}
+
+/// A line that versions before the chain wrote.
+const UNLINKED: &str = r#"{"schema":1,"time":"1970-01-01T00:00:01Z","host":{"backend":"agenix","sha256":"00","operation":"retrieve","instances":["shared/ca"],"grants":{"plaintext":false},"calls":[{"call":"age.open","count":1},{"call":"age.open","count":1,"error":"no-identity"},{"call":"secrets.bytes","count":1,"error":"no grant"}],"openings":[{"header":"ab","file":"key.age","identity":"age"}],"result":"refused","saw_plaintext":true},"worker":{"files":[{"operation":"open-at","path":"../x","count":2,"bytes":0,"error":"not-permitted"},{"operation":"stat-at","path":"x","count":1,"bytes":0,"error":"no-entry"}],"cut":0,"memory":1,"micros":2,"calls":1}}"#;
+
+#[test]
+fn lines_of_schema_1_are_still_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    std::fs::write(&path, format!("{UNLINKED}\n{UNLINKED}\n")).unwrap();
+    let found = read(&path, &Filter::default()).unwrap();
+    assert_eq!((found.records.len(), found.chain.unlinked, found.chain.findings.len()), (2, 2, 0));
+    let summary = &summarize(&found.records)[0];
+    assert_eq!((summary.denials(), summary.decrypted["age"], summary.not_decrypted["no-identity"]), (6, 2, 2));
+    assert_eq!((summary.accessed_plaintext, summary.failed["denied"]), (2, 2));
+    // What is written from now on accounts for them.
+    log(&path).begin().unwrap();
+    let found = read(&path, &Filter::default()).unwrap();
+    assert_eq!((found.records.len(), found.chain.unlinked, found.chain.linked), (3, 2, 1));
+    assert!(found.chain.findings.is_empty(), "{:?}", found.chain.findings);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("shared/ca", "shared/cb", 1)).unwrap();
+    assert!(read(&path, &Filter::default()).unwrap().chain.is_broken());
+}
+
+#[test]
+fn the_summary_tells_what_was_accessed_and_denied() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let events = events();
+    // The clock jumps back in between.
+    let clocks: [(fn() -> SystemTime, Operation); 2] = [(|| at(2), Operation::Check), (|| at(1), Operation::Serialize)];
+    for (clock, operation) in clocks {
+        let log = log(&path).with_clock(clock);
+        let number = log.begun(asked(operation, &["shared/ca"])).unwrap();
+        log.ended(number, call(operation, &events)).unwrap();
+    }
+    let found = read(&path, &Filter::default()).unwrap();
+    let summaries = summarize(&found.records);
     let summary = &summaries[0];
     assert_eq!((summary.from.as_str(), summary.to.as_str()), ("1970-01-01T00:00:01Z", "1970-01-01T00:00:02Z"));
-    assert_eq!(summary.used["age.seal"], 2);
-    assert_eq!(summary.files["open-at"], 4);
-    assert_eq!(summary.refused["open-at ../../etc/passwd: not-permitted"], 2);
-    assert_eq!(summary.refused["secrets.bytes: no grant"], 2);
-    assert_eq!(summary.failed["refused"], 2);
+    assert_eq!((summary.requested["age.seal"], summary.not_decrypted["no-identity"]), (2, 2));
+    assert_eq!((summary.operations["open-at"], summary.files.read, summary.files.written), (4, 4, 0));
+    let denied: Vec<_> =
+        summary.denied.iter().map(|one| (one.operation.as_str(), one.path.as_deref(), one.count)).collect();
+    assert_eq!(denied, [("open-at", Some("../../etc/passwd"), 2), ("secrets.bytes", None, 2)]);
+    assert_eq!((summary.failed["denied"], summary.denials(), summary.interrupted), (2, 4, 0));
     assert_eq!(summary.granted, [json!({"plaintext": false})]);
+}
+
+#[test]
+fn a_clock_at_a_time_that_cannot_be_written_breaks_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let clocks: [fn() -> SystemTime; 2] = [|| SystemTime::UNIX_EPOCH - Duration::from_secs(9), || at(400_000_000_000)];
+    for clock in clocks {
+        log(&path).with_clock(clock).begin().unwrap();
+    }
+    let found = read(&path, &Filter { since: Some(at(1)), ..Filter::default() }).unwrap();
+    assert_eq!(found.records.len(), 1);
+    assert_eq!(found.records[0].line.time, "9999-12-31T23:59:59Z");
 }
 
 proptest::proptest! {
@@ -162,7 +306,13 @@ proptest::proptest! {
     fn no_line_makes_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        std::fs::write(&path, bytes).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
         read(&path, &Filter::default()).unwrap();
+        std::fs::write(folder.path().join("audit.jsonl.head"), &bytes).unwrap();
+        read(&path, &Filter::default()).unwrap();
+        log(&path).begin().unwrap();
+        read(&path, &Filter::default()).unwrap();
+        let now = std::fs::read(&path).unwrap();
+        proptest::prop_assert!(now.starts_with(&bytes));
     }
 }

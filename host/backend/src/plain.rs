@@ -331,8 +331,8 @@ mod tests {
                 .collect()
         };
         // The beginnings are alike, as those of keys are.
-        let begin = vec![b'-'; 4096];
-        let texts: Vec<Vec<u8>> = (0..4096).map(|number| [begin.as_slice(), &noise(number, 4096)].concat()).collect();
+        let alike = vec![b'-'; 4096];
+        let texts: Vec<Vec<u8>> = (0..4096).map(|number| [alike.as_slice(), &noise(number, 4096)].concat()).collect();
         let secrets = secrets(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>());
         let files: Files = (0..4096).map(|number| (format!("{number}.age"), noise(number + 9999, 16 << 10))).collect();
         let began = Instant::now();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
+use crate::record::Invocation;
 
 /// Secrets and generated files for NixOS and Home Manager, stored by sandboxed backends.
 #[derive(Debug, Parser)]
@@ -59,7 +60,7 @@ pub struct Global {
     /// Fail where a backend cannot be given every wall, instead of warning
     #[arg(long, global = true, hide_short_help = true)]
     pub require_sandbox: bool,
-    /// Where every call of a backend is recorded [default: below `$XDG_STATE_HOME`]
+    /// Audit log to append to [default: `$XDG_STATE_HOME/artifacts/audit.jsonl`]
     #[arg(long, global = true, hide_short_help = true, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
     /// Use another flake for an input, as `nix` does
@@ -89,6 +90,9 @@ pub struct Global {
     /// Leave files unsynced; for measurements
     #[arg(long, global = true, hide = true)]
     pub no_sync: bool,
+    /// What was typed, for the audit log
+    #[arg(skip)]
+    pub invocation: Invocation,
 }
 
 /// One variant a command, each in a file of its own.

@@ -7,7 +7,7 @@ use artifacts_report::{Failure, ReaderChange, Reading, reader_changes};
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::terminal;
+use crate::{record, terminal};
 
 /// What would change for these instances.
 pub fn changes<'a>(
@@ -39,6 +39,10 @@ pub fn settle<'a>(
         output.painted(&reader_changes(&unshown));
         agreed = global.accept_readers || terminal::confirm(global, "Encrypt to these readers?")?.unwrap_or(false);
     }
+    if agreed {
+        let by = if global.accept_readers { "--accept-recipients" } else { record::TERMINAL };
+        run.log().consent(record::recipients(&changes, by)).map_err(|e| record::failure(&e))?;
+    }
     Ok((asked.settle(&mut known, agreed)?, changes))
 }
 
@@ -56,6 +60,10 @@ pub fn readings(
     if !unknown.is_empty() {
         output.painted(&artifacts_report::readings(&unknown));
         agreed = global.accept_reading || terminal::confirm(global, "Let them read these secrets?")?.unwrap_or(false);
+    }
+    if agreed {
+        let by = if global.accept_reading { "--accept-reading" } else { record::TERMINAL };
+        run.log().consent(record::read_access(&unknown, by)).map_err(|e| record::failure(&e))?;
     }
     Ok((asked.settle(rooms, run.trust(), agreed)?, unknown))
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
+use artifacts_audit::{Consent, Log, Subject};
 use artifacts_backend::{Component, Grants};
 use artifacts_flow::Accept;
 use artifacts_report::{Failure, escaped};
@@ -10,7 +11,7 @@ use artifacts_spec::Name;
 use artifacts_trust::Trust;
 use serde_json::json;
 
-use crate::person;
+use crate::{person, record};
 
 /// Whether the admin has accepted these grants for this very component.
 pub fn accepted(trust: &Trust, component: &Component, grants: &Grants) -> Result<bool, Failure> {
@@ -18,13 +19,18 @@ pub fn accepted(trust: &Trust, component: &Component, grants: &Grants) -> Result
 }
 
 /// Whether a component may have its grants: the admin accepted them beforehand, or does so now, at the terminal.
-pub fn asking(trust: Trust, all: bool, no_input: bool) -> Accept {
+pub fn asking(trust: Trust, log: Log, all: bool, no_input: bool) -> Accept {
     Box::new(move |name, component, grants| {
         if accepted(&trust, component, grants)? {
             return Ok(true);
         }
         let agreed = all || !no_input && ask(name, component, grants);
         if agreed {
+            let by = if all { "--accept-grants" } else { record::TERMINAL };
+            let (backend, sha256) = (name.to_string(), component.sha256().to_owned());
+            let subject = Subject::Grants { backend, sha256, grants: json!(grants) };
+            let consent = Consent { by: by.to_owned(), subject };
+            log.consent(vec![consent]).map_err(|e| record::failure(&e))?;
             trust.accept(&acceptance(component, grants)).map_err(|e| distrust(&e))?;
         }
         Ok(agreed)

@@ -1,6 +1,7 @@
 //! The program `artifacts`: arguments in, one command run, an exit status out.
 
 mod args;
+mod audit_text;
 mod blocked;
 mod bounded;
 mod commands;
@@ -40,8 +41,12 @@ fn main() -> ExitCode {
 
 /// What the person wants, or the end of the program with help or with what is wrong, as wide as everything else is said.
 fn arguments() -> args::Cli {
-    let matches = args::Cli::command().term_width(output::width()).get_matches();
-    args::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let mut command = args::Cli::command().term_width(output::width());
+    let matches = command.get_matches_mut();
+    let mut cli = args::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let typed: Vec<_> = std::env::args_os().collect();
+    cli.global.invocation = record::Invocation::new(&command, &matches, &typed);
+    cli
 }
 
 /// What has to be before anything secret is read, whatever the command.

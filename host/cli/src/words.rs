@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use artifacts_flow::{Hear, Words};
-use artifacts_report::{agreeing, counted};
+use artifacts_flow::{Hear, Operation, Words};
+use artifacts_report::{agreeing, counted, escaped, shell_word};
 use artifacts_seam::{CallError, Event, Level};
 use artifacts_spec::Name;
 
@@ -22,6 +22,7 @@ pub fn listener(output: Output) -> Hear {
     // Checks are made several times a run, and say the same each time.
     let shown: RefCell<BTreeSet<String>> = RefCell::default();
     Box::new(move |words| {
+        warn_of_denials(words, output, &mut shown.borrow_mut());
         let lines = lines(words, output.verbosity);
         if words.saw_plaintext && !secrets {
             if !lines.is_empty() {
@@ -33,6 +34,32 @@ pub fn listener(output: Output) -> Hear {
             output.note(&line);
         }
     })
+}
+
+/// A backend that was denied access tried what it may not do. In whatever it says afterwards, that is said first.
+fn warn_of_denials(words: &Words<'_>, output: Output, shown: &mut BTreeSet<String>) {
+    if words.denials == 0 {
+        return;
+    }
+    let text = denied(words);
+    if shown.insert(text.clone()) {
+        let backend = shell_word(words.backend.as_str());
+        output.warning(&text, Some(&format!("artifacts audit --backend {backend}")));
+    }
+}
+
+fn denied(words: &Words<'_>) -> String {
+    let did = match words.operation {
+        Operation::Check => "checked",
+        Operation::Serialize => "stored",
+        Operation::Retrieve | Operation::AskPlugins => "decrypted",
+    };
+    let what = match words.instances {
+        [one] => one.clone(),
+        more => counted(more.len(), "artifact"),
+    };
+    let (backend, times) = (words.backend, counted(words.denials, "time"));
+    escaped(&format!("backend {backend} was denied access {times} while it {did} {what}"))
 }
 
 fn left_out(backend: &Name, lines: usize) -> String {
@@ -73,10 +100,10 @@ fn lines(words: &Words<'_>, verbosity: u8) -> Vec<String> {
         }
     }
     if let Some(error) = words.failure {
-        let (CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why)) = error else {
-            let CallError::Failed(failure) = error else { return lines };
-            lines.push(line(&format!("{backend} failed ({about}): {}", failure.message)));
-            return lines;
+        let why = match error {
+            CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why) => why,
+            CallError::Failed(failure) => &failure.message,
+            CallError::Machine { limit, .. } => limit,
         };
         lines.push(line(&format!("{backend} failed ({about}): {why}")));
     }
@@ -117,7 +144,21 @@ mod tests {
 
     fn said(verbosity: u8, events: &[Event]) -> Vec<String> {
         let backend = artifacts_spec::Name::new("mine").unwrap();
-        lines(&Words { backend: &backend, events, failure: None, saw_plaintext: false }, verbosity)
+        lines(&words(&backend, events, &[], 0), verbosity)
+    }
+
+    fn words<'a>(backend: &'a Name, events: &'a [Event], instances: &'a [String], denials: u64) -> Words<'a> {
+        let operation = Operation::Check;
+        Words { backend, operation, instances, events, denials, failure: None, saw_plaintext: false }
+    }
+
+    #[test]
+    fn a_denial_names_what_the_backend_did_meanwhile() {
+        let backend = Name::new("mine").unwrap();
+        let names = ["shared/ca".to_owned(), "shared/cb".to_owned()];
+        let text = |instances, denials| denied(&words(&backend, &[], instances, denials));
+        assert_eq!(text(&names[..1], 1), "backend mine was denied access 1 time while it checked shared/ca");
+        assert_eq!(text(&names, 20), "backend mine was denied access 20 times while it checked 2 artifacts");
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_audit::Operation;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, shell_word};
 use artifacts_seam::{CallError, Secret};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
 
-use crate::audit::{self, Ended};
+use crate::audit::Calling;
+use crate::elsewhere::Storages;
 use crate::owners::Owners;
-use crate::{Rooms, failure};
+use crate::{Rooms, failure, hints};
 
 /// Files of one instance, as they were stored.
 #[derive(Debug)]
@@ -75,7 +77,7 @@ pub fn retrieve(
                 }
             }
         }
-        let again = !waiting.is_empty() && rooms.keys.ring().is_ok_and(artifacts_age::Keyring::ask_plugins);
+        let again = ask_plugins(rooms, &waiting);
         open = Vec::new();
         for (reading, failure) in waiting {
             if again {
@@ -133,8 +135,9 @@ impl<'a> Reading<'a> {
         }
         let failed = |error: artifacts_store::Error| fail(error.to_string()).help(error.help());
         let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
-        let slice = slice.map_err(failed)?.ok_or_else(|| failure::absent(instance))?;
-        let sealed = sealed(instance, backend, &slice)?;
+        let storage = opened.storage.clone();
+        let Some(slice) = slice.map_err(failed)? else { return Err(not_in(rooms, &storage, instance)) };
+        let sealed = sealed(instance, backend, &slice).map_err(|failure| hints::helped(rooms, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
@@ -145,9 +148,8 @@ impl<'a> Reading<'a> {
         if let Some(missing) = never_stored(&slice, &secrets) {
             let name = failure::word(&instance.name);
             let file = shell_word(missing.as_str());
-            return Err(fail(format!("`{missing}` is declared and was never stored")).help(Some(format!(
-                "`artifacts set {name} {file}` stores it; `artifacts generate --stale {name}` makes all of it anew"
-            ))));
+            return Err(fail(format!("`{missing}` is declared and was never stored"))
+                .help(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
         if !secrets.is_empty() {
             owners.check(rooms, instance, &sealed)?;
@@ -161,14 +163,17 @@ impl<'a> Reading<'a> {
     fn call(&mut self, rooms: &mut Rooms<'_>) -> Result<(), Closed> {
         let Self { instance, backend, slice, secrets, sealed, read } = self;
         let opened = rooms.registry.open(backend, &rooms.nix)?;
-        let keys = rooms.keys.ring()?;
-        let running = opened.backend.as_mut().ok_or_else(|| failure::of(instance, "its backend is not here"))?;
-        let ended = running.retrieve(instance.told.clone(), &slice.files, secrets, sealed, keys);
-        let names = vec![instance.name.to_string()];
-        if let Some(unrecorded) = audit::note(&mut rooms.audit, backend, opened, names, Ended::from(&ended), rooms.now)
-        {
-            return Err(unrecorded.into());
+        if opened.backend.is_none() {
+            return Err(failure::of(instance, "its backend is not here").into());
         }
+        let instances = vec![instance.name.to_string()];
+        let calling = Calling { backend, operation: Operation::Retrieve, instances, after_plaintext: false };
+        // No identity is read before that is on record.
+        let keys = &mut rooms.keys;
+        let ended = rooms.audit.call(opened, calling, |running| {
+            let retrieved = running.retrieve(instance.told.clone(), &slice.files, secrets, sealed, keys.ring()?);
+            Ok::<_, Failure>(retrieved)
+        })??;
         let retrieved = ended.map_err(|stopped| {
             let no_identity = matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "no-identity");
             let failure = match &stopped.error {
@@ -192,6 +197,26 @@ impl<'a> Reading<'a> {
         }
         Ok(())
     }
+}
+
+/// Why nothing is read: it is stored nowhere, or in another storage.
+fn not_in(rooms: &Rooms<'_>, storage: &str, instance: &Instance) -> Failure {
+    let elsewhere = Storages::readable(rooms).besides(storage, instance).into_iter().next();
+    elsewhere.map_or_else(|| failure::absent(instance), |(place, _)| failure::elsewhere(instance, &place))
+}
+
+/// Has age plugins asked for what is waiting; false when nothing came of it.
+fn ask_plugins(rooms: &mut Rooms<'_>, waiting: &[(Reading<'_>, Failure)]) -> bool {
+    let Some((first, _)) = waiting.first() else { return false };
+    if !rooms.keys.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
+        return false;
+    }
+    let Ok(opened) = rooms.registry.open(first.backend, &rooms.nix) else { return false };
+    let instances = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
+    let calling =
+        Calling { backend: first.backend, operation: Operation::AskPlugins, instances, after_plaintext: false };
+    let keys = &mut rooms.keys;
+    rooms.audit.call(opened, calling, |_| keys.ring().is_ok_and(artifacts_age::Keyring::ask_plugins)).unwrap_or(false)
 }
 
 /// So many recipients are named.
@@ -220,9 +245,11 @@ fn never_stored<'a>(slice: &Slice, secrets: &[&'a Name]) -> Option<&'a Name> {
 
 /// The headers that were sealed for a slice by its receipt: only where that tells every byte of it.
 fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet<String>, Failure> {
-    let differences = slice.differences();
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &differences)) };
-    if !differences.is_empty() {
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &slice.differences())) };
+    // Files that no receipt lists are not read, and keep no one from reading what it lists.
+    if !slice.is_intact() {
+        let mut differences = slice.differences();
+        differences.retain(|one| !matches!(one, Difference::Extra(_)));
         return Err(changed(instance, &differences));
     }
     if receipt.backend.name != *backend {
@@ -233,8 +260,5 @@ fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet
 
 fn changed(instance: &Instance, differences: &[Difference]) -> Failure {
     let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    let differs = failure::differs(instance, &list.join(", "));
-    // Adopting it would be refused.
-    let refused = |one: &Difference| matches!(one, Difference::Missing(_) | Difference::OtherInstance(_));
-    if differences.iter().any(refused) { differs.help(Some(failure::restore(instance))) } else { differs }
+    failure::differs(instance, &list.join(", "))
 }

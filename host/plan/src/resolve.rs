@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_seam as seam;
 use artifacts_spec::{Artifact, File, InstanceName, Name, Prompt, Spec, Target};
+use artifacts_text::shortened;
 
 use crate::{Instance, Problem, Reader};
 
@@ -216,6 +217,9 @@ fn described(d: Declaration<'_>) -> String {
     format!("{} ({})", d.target.name, d.target.kind.as_str())
 }
 
+/// So many bytes of a value that differs are shown.
+const SHOWN: usize = 500;
+
 /// A field in which two declarations differ, with both values in words.
 struct Difference {
     field: String,
@@ -242,15 +246,15 @@ fn difference(a: &Artifact, b: &Artifact) -> Option<Difference> {
         // Compared among the targets of one system: see `generators_agree`.
         generator: _,
     } = a;
-    differs("backend", backend, &b.backend, optional)
+    differs("backend", backend.as_ref(), b.backend.as_ref(), optional)
         .or_else(|| files_differ(files, &b.files))
         .or_else(|| prompts_differ(prompts, &b.prompts))
         .or_else(|| differs("dependencies", &set(dependencies), &set(&b.dependencies), words))
         .or_else(|| differs("validation", validation, &b.validation, ToString::to_string))
-        .or_else(|| differs("maxAge", max_age, &b.max_age, optional))
-        .or_else(|| differs("timeout", timeout, &b.timeout, optional))
+        .or_else(|| differs("maxAge", max_age.as_ref(), b.max_age.as_ref(), optional))
+        .or_else(|| differs("timeout", timeout.as_ref(), b.timeout.as_ref(), optional))
         .or_else(|| differs("network", network, &b.network, ToString::to_string))
-        .or_else(|| differs("description", description, &b.description, quoted))
+        .or_else(|| differs("description", description.as_ref(), b.description.as_ref(), quoted))
 }
 
 /// Where a file is on its target, and whose, is each target's own.
@@ -292,25 +296,26 @@ fn prompt_differs(name: &Name, ours: &Prompt, theirs: &Prompt) -> Option<Differe
     let Prompt { description, kind, test_value } = ours;
     let field = |field: &str| format!("prompts.{name}.{field}");
     differs(&field("type"), kind, &theirs.kind, word)
-        .or_else(|| differs(&field("description"), description, &theirs.description, quoted))
-        .or_else(|| differs(&field("testValue"), test_value, &theirs.test_value, quoted))
+        .or_else(|| differs(&field("description"), description.as_ref(), theirs.description.as_ref(), quoted))
+        .or_else(|| differs(&field("testValue"), test_value.as_ref(), theirs.test_value.as_ref(), quoted))
 }
 
 /// Compares the values, and puts them into words only when they differ: different values may have the same words.
-fn differs<T: PartialEq>(field: &str, ours: &T, theirs: &T, words: impl Fn(&T) -> String) -> Option<Difference> {
-    (ours != theirs).then(|| Difference { field: field.to_owned(), ours: words(ours), theirs: words(theirs) })
+fn differs<T: PartialEq + Copy>(field: &str, ours: T, theirs: T, words: impl Fn(T) -> String) -> Option<Difference> {
+    let shown = |value: T| shortened(&words(value), SHOWN).into_owned();
+    (ours != theirs).then(|| Difference { field: field.to_owned(), ours: shown(ours), theirs: shown(theirs) })
 }
 
 fn word<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn optional<T: ToString>(value: &Option<T>) -> String {
-    value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
+fn optional<T: ToString>(value: Option<&T>) -> String {
+    value.map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
-fn quoted(text: &Option<String>) -> String {
-    text.as_ref().map_or_else(|| "none".to_owned(), |text| format!("{text:?}"))
+fn quoted(text: Option<&String>) -> String {
+    text.map_or_else(|| "none".to_owned(), |text| format!("{text:?}"))
 }
 
 fn set(names: &[Name]) -> BTreeSet<&Name> {

@@ -66,6 +66,13 @@ pub enum CallError {
     Refused(String),
     /// It overran a limit: which one.
     Overrun(String),
+    /// The machine has too little memory for it, which is no fault of the component's.
+    Machine {
+        /// What limits it.
+        limit: String,
+        /// What a person can do about it.
+        help: String,
+    },
 }
 
 /// Something a component did.
@@ -103,6 +110,8 @@ pub enum Event {
         secret: Option<SecretId>,
         /// `None` when it went well, otherwise why not.
         error: Option<String>,
+        /// Whether it was denied: the component may not ask for it.
+        denied: bool,
     },
     /// What the component wrote to its standard streams; kept for failures.
     Output(String),

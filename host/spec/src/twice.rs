@@ -1,7 +1,7 @@
 //! Names that are given twice in one JSON object. serde keeps the last one without a word.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// A name that an object has twice, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ fn string_end(bytes: &[u8], begin: usize) -> usize {
 
 fn position(bytes: &[u8], at: usize) -> Position {
     let before = bytes.get(..at).unwrap_or_default();
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = before.split(|byte| *byte == b'\n').count();
     let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
     Position { line, column }
 }
@@ -93,7 +93,9 @@ fn path(open: &[Open]) -> String {
     let mut path = String::new();
     for part in open {
         match part {
-            Open::Array { index } => path.push_str(&format!("[{index}]")),
+            Open::Array { index } => {
+                let _ = write!(path, "[{index}]");
+            }
             Open::Object { key, .. } => {
                 if !path.is_empty() {
                     path.push('.');

@@ -199,6 +199,9 @@ fn what_is_structurally_broken_is_stale_without_a_key() {
     }
 }
 
+/// Makes another value of one.
+type Edit = Box<dyn Fn(&str) -> String>;
+
 /// `secrets.sops.yaml` with another value at a key.
 fn with_value(case: &Case, key: &str, value: impl Fn(&str) -> String) {
     let text = String::from_utf8(case.get("secrets.sops.yaml")).unwrap();
@@ -210,7 +213,7 @@ fn with_value(case: &Case, key: &str, value: impl Fn(&str) -> String) {
 #[test]
 fn a_value_that_is_no_string_is_stale_and_is_not_read() {
     let typed = |kind: &'static str| move |old: &str| old.replace("type:str", &format!("type:{kind}"));
-    let values: [(Box<dyn Fn(&str) -> String>, &str); 13] = [
+    let values: [(Edit, &str); 13] = [
         (Box::new(typed("int")), "a number; put it in quotes"),
         (Box::new(typed("float")), "a number; put it in quotes"),
         (Box::new(typed("bool")), "a boolean; put it in quotes"),

@@ -20,6 +20,10 @@ pub(super) enum Fault {
     Silence(Silence),
     /// More was refused than can be recorded.
     Refused,
+    /// The host worked for it as long as it does for one call.
+    HostTime,
+    /// It overran so often that it is not waited for again.
+    GivenUp,
 }
 
 impl From<Silence> for Fault {
@@ -92,8 +96,14 @@ impl Evidence {
         answer: &Answer,
         instances: usize,
     ) -> Result<(), Fault> {
-        self.events.push(Event::Host { call: call.to_owned(), secret, error: answer.error().map(str::to_owned) });
-        self.denied += usize::from(matches!(answer, Answer::Denied(_)));
+        let denied = matches!(answer, Answer::Denied(_));
+        self.events.push(Event::Host {
+            call: call.to_owned(),
+            secret,
+            error: answer.error().map(str::to_owned),
+            denied,
+        });
+        self.denied += usize::from(denied);
         if self.denied > instances {
             Err(Silence::Gone("it went on after it was refused".to_owned()).into())
         } else {
@@ -115,7 +125,7 @@ mod tests {
     fn a_runner_that_lies_is_not_listened_to() {
         let mut evidence = Evidence::default();
         assert!(evidence.told(refused("a")).is_ok());
-        let host = Event::Host { call: "age.seal".to_owned(), secret: None, error: None };
+        let host = Event::Host { call: "age.seal".to_owned(), secret: None, error: None, denied: false };
         assert!(matches!(evidence.told(host), Err(Fault::Silence(_))));
         for (operation, error) in [("hunter2", None), ("read", Some("hunter2"))] {
             let (operation, error) = (operation.to_owned(), error.map(str::to_owned));

@@ -65,12 +65,11 @@ impl Options {
             Ram::find(&environment.ram_candidates()).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         ram.sweep();
         let farm = Farm::open(&self.bytes, &self.links).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let log = record::log(&audit_log(global, &environment)?, global, None);
+        log.begin().map_err(|e| record::failure(&e))?;
         let mut room = Room {
             farm: &farm,
-            audit: Audit {
-                log: Some(record::open(&audit_log(global, &environment)?)?),
-                hear: Some(words::listener(*output)),
-            },
+            audit: Audit { log: Some(log), hear: Some(words::listener(*output)) },
             now: SystemTime::now(),
             registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox)).on_target(),
             nix,
@@ -104,6 +103,7 @@ impl Options {
                 done: (done != Done::Present).then_some(artifacts_report::Done::Made),
                 files: Vec::new(),
                 notes: Vec::new(),
+                hints: Vec::new(),
             });
         }
         if output.json() {
