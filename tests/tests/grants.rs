@@ -68,7 +68,7 @@ fn a_secret_that_a_backend_stores_in_plain_text_is_not_stored() -> Result<()> {
     let mut fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "store-plain")?;
     let generator = fleet.generator("long", "#!/bin/bash\nprintf 'correct-horse-%s' battery > \"$out/secret\"\n")?;
     fleet.of("web1")["artifacts"]["a"]["generator"] = generator;
-    let ran = fleet.run(["--accept-grants", "generate"])?.ends(1);
+    let ran = fleet.run(["--accept-grants", "--accept-recipients", "generate"])?.ends(1);
     ran.says("what it stored contains the secret `secret` in plain text").never_says("correct-horse-battery");
     assert!(fleet.stored()?.is_empty());
     Ok(())

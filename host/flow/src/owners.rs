@@ -115,7 +115,7 @@ enum Spot {
     Stored(String),
     /// For one of these declared files, by a receipt.
     Declared(BTreeSet<String>),
-    /// Anywhere, by a receipt that does not tell.
+    /// Anywhere: in a file that no receipt lists, or by a receipt that does not tell.
     Somewhere,
 }
 
@@ -156,6 +156,10 @@ impl Lying {
             for header in artifacts_age::headers(bytes) {
                 self.note(header, &slice.name, Spot::Stored(stored.clone()));
             }
+        }
+        // A stray copy beside its own file is no other place of it.
+        for header in slice.extras.values().flat_map(|bytes| artifacts_age::headers(bytes)) {
+            self.note(header, &slice.name, Spot::Somewhere);
         }
         if let ReceiptState::Valid(receipt) = &slice.receipt {
             self.note_receipt(receipt, &slice.name);

@@ -48,22 +48,20 @@ impl Making<'_> {
 }
 
 /// The receipt of a slice whose files were written anew and whose secrets are the same: only who stored it and who reads it
-/// change. `headers` are those of all files.
+/// change. `stored` are the secret files that are in it, and `headers` those of all of them.
 pub fn rewritten(
     old: &Receipt,
     instance: &Instance,
     found: &Found,
     backend: BackendId,
+    stored: &BTreeSet<Name>,
     headers: &EntryHeaders,
 ) -> Result<Receipt, Failure> {
-    Ok(Receipt {
-        backend,
-        targets: targets(instance),
-        readers: readers(instance, found)?,
-        headers: headers::by_file(instance, headers)?,
-        sealed: BTreeSet::new(),
-        ..old.clone()
-    })
+    let mut readers = readers(instance, found)?;
+    // A declared file that was never stored is not listed.
+    readers.retain(|file, _| stored.contains(file));
+    let headers = headers::by_file(instance, headers)?;
+    Ok(Receipt { backend, targets: targets(instance), readers, headers, sealed: BTreeSet::new(), ..old.clone() })
 }
 
 /// The receipt of a slice that is as old, as valid and made from the same as if it were made now.
