@@ -141,6 +141,11 @@ impl Output {
         let _ = write!(anstream::stderr(), "{}", artifacts_report::warning(text, help, self.style));
     }
 
+    /// A failure that stops nothing.
+    pub fn warned(&self, failure: &Failure) {
+        let _ = write!(anstream::stderr(), "{}", failure.warning(self.style));
+    }
+
     pub fn json(&self) -> bool {
         self.json
     }

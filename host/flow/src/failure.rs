@@ -101,6 +101,10 @@ pub fn words(error: &CallError) -> (String, Option<String>) {
             format!("its backend asked for what it may not have: {what}"),
             Some("nothing was changed; see `artifacts backend inspect` for what it requests".to_owned()),
         ),
+        CallError::Machine { limit, help } => (
+            format!("there is too little memory for its backend: {limit}"),
+            Some(format!("nothing was changed; {help}")),
+        ),
         CallError::Overrun(limit) => (
             format!("its backend overran a limit: {limit}"),
             Some("nothing was changed; raise the limit in `artifacts.backends` if this is meant".to_owned()),

@@ -183,6 +183,7 @@ mod tests {
             name: name.to_owned(),
             backend: None,
             state: State::Stale(vec![Reason::new(kind, "why")]),
+            staged: None,
             done: None,
             files: Vec::new(),
             notes: Vec::new(),
