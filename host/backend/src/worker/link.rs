@@ -103,7 +103,7 @@ impl PipeLink {
         };
         worker.learned().iter().for_each(|halfway| halfway.leave_out(&mut walls));
         for _ in 0..ATTEMPTS {
-            match Self::locked(worker, Setup { walls: walls.clone(), limits, task })? {
+            match Self::locked(worker, &Setup { walls: walls.clone(), limits, task })? {
                 (_, Ok(missing)) if worker.required && !missing.is_empty() => return Err(Error::Unprotected(missing)),
                 (link, Ok(missing)) => return Ok((link, missing)),
                 (_, Err(halfway)) => {
@@ -116,9 +116,9 @@ impl PipeLink {
     }
 
     /// One process, locked down or half-way there.
-    fn locked(worker: &Worker, setup: Setup) -> Result<(Self, Result<Vec<Protection>, Halfway>), Error> {
+    fn locked(worker: &Worker, setup: &Setup) -> Result<(Self, Result<Vec<Protection>, Halfway>), Error> {
         let mut link = Self::process(worker, setup.limits).map_err(|error| Error::Worker(error.to_string()))?;
-        let setup = frame::encode(&setup).map_err(|error| Error::Worker(error.to_string()))?;
+        let setup = frame::encode(setup).map_err(|error| Error::Worker(error.to_string()))?;
         link.send(&setup, START).map_err(|silence| broken(&silence))?;
         match link.told(START).map_err(|silence| broken(&silence))? {
             Told::Locked(missing) => Ok((link, Ok(missing))),
@@ -138,6 +138,8 @@ impl PipeLink {
         let gone = || io::Error::other("it has no pipes");
         let orders = File::from(OwnedFd::from(child.stdin.take().ok_or_else(gone)?));
         let told = File::from(OwnedFd::from(child.stdout.take().ok_or_else(gone)?));
+        // Code is a megabyte, and goes through in one piece where that is allowed.
+        let _ = rustix::pipe::fcntl_setpipe_size(&orders, 1 << 20);
         rustix::io::ioctl_fionbio(&orders, true)?;
         rustix::io::ioctl_fionbio(&told, true)?;
         let output = usize::try_from(limits.output).unwrap_or(usize::MAX);
