@@ -126,6 +126,12 @@ impl Transcript {
         if line.trim_start_matches("| ").starts_with("head: ") {
             return "head: 42 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned();
         }
+        // What stands for recipients stands for keys that are new each time.
+        if let Some((before, after)) = line.split_once("--accept-recipients=")
+            && let Some((_, after)) = after.split_at_checked(64)
+        {
+            line = format!("{before}--accept-recipients=DIGEST{after}");
+        }
         // An age file has a few bytes of random length in its header.
         let words: Vec<&str> = line.split(' ').collect();
         let sized = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "bytes");

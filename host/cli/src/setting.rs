@@ -30,7 +30,10 @@ pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Sur
     let found =
         survey.found.get(&instance.name).ok_or_else(|| Failure::new(instance.name.to_string(), "it is not there"))?;
     match unsettable(instance, found) {
-        Some(fault) => Err(survey.errors.into_iter().next().unwrap_or(fault)),
+        Some(fault) => {
+            let fault = survey.errors.into_iter().next().unwrap_or(fault);
+            Err(artifacts_flow::helped(rooms, instance, fault))
+        }
         None => Ok(survey),
     }
 }
@@ -49,7 +52,8 @@ pub fn preview(
         return Err(fault);
     }
     let mut report = run.rows(std::iter::once(instance), &survey);
-    report.readers = consent::changes(run, std::iter::once(instance), &survey, Plaintext::Given { file, opens })?;
+    let given = Plaintext::Given { file, opens };
+    consent::preview(run, &mut report, std::iter::once(instance), &survey, given)?;
     report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
     dry_run::describe(&mut report, run, rooms, &survey, &only(instance), Writing::One { file });
     dry_run::show(&report, output);
@@ -86,7 +90,7 @@ impl<'a> Setting<'a> {
         if let Some(fault) = unknown_readers(run, instance, file) {
             return Err(fault);
         }
-        let (consent, _) = consent::settle(
+        let settled = consent::settle(
             run,
             global,
             output,
@@ -95,6 +99,7 @@ impl<'a> Setting<'a> {
             Plaintext::Given { file, opens },
             &[],
         )?;
+        let consent = settled.consent;
         if let Some(fault) = consent.fault(instance) {
             return Err(fault);
         }
@@ -115,6 +120,7 @@ impl<'a> Setting<'a> {
         let survey = artifacts_flow::survey(rooms, &self.run.instances, &only(self.instance));
         let mut report = self.run.rows(std::iter::once(self.instance), &survey);
         report.errors.extend(survey.errors);
+        Run::note_strays(&mut report, &self.survey, &only(self.instance));
         staged::note(self.run, rooms, &mut report);
         for row in &mut report.instances {
             row.done = Some(Done::Set);

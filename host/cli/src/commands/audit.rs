@@ -44,6 +44,9 @@ fn moment(text: &str) -> Result<SystemTime, String> {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let path = record::place(global, &Environment::read())?;
+        if let Err(unsafe_place) = record::check(&path, global.audit_log.is_some()) {
+            output.warning(&unsafe_place.message, unsafe_place.help.as_deref());
+        }
         let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
         let mut found = read(&path, &filter).map_err(|e| record::failure(&e))?;
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();

@@ -47,6 +47,7 @@ impl Options {
             let pair = run.instances.get(name).zip(survey.found.get(name));
             let fault = pair.and_then(|(instance, found)| {
                 let fault = unopenable(instance, found).or_else(|| unretrievable(&mut rooms, instance));
+                let fault = fault.map(|fault| artifacts_flow::helped(&mut rooms, instance, fault));
                 fault.or_else(|| run.unknown_readers(instance))
             });
             let fit = fault.is_none();
@@ -62,14 +63,16 @@ impl Options {
         report.errors.extend(survey.errors.iter().cloned());
         report.errors.extend(faults);
         if self.dry_run {
+            consent::preview(&run, &mut report, run.instances(&names), &survey, Plaintext::Stored)?;
             report.readers = changes;
             dry_run::describe(&mut report, &run, &rooms, &survey, &names, Writing::Anew);
             mark(&mut report, &names, Done::WouldRekey);
             return Ok(output.report(&report));
         }
-        let (consent, _) =
+        let settled =
             consent::settle(&run, global, output, run.instances(&names), &survey, Plaintext::Stored, &changes)?;
-        report.readers = changes;
+        let consent = settled.consent;
+        (report.readers, report.recipients_digest) = (changes, settled.digest);
         names.retain(|name| {
             let fault = run
                 .instances
@@ -82,6 +85,7 @@ impl Options {
         let mut tell = |name: &InstanceName| output.progress(&format!("rekeyed {name}"));
         let done =
             artifacts_flow::rekey(&mut rooms, &run.instances, &survey, &names, &consent, &mut writers, &mut tell);
+        Run::note_strays(&mut report, &survey, &done.done);
         survey.rekeyed(&done.done);
         // What else made them stale may have gone with the old slices.
         let stale =
