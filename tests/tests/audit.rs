@@ -37,7 +37,7 @@ fn kinds(lines: &[Value]) -> Vec<&str> {
 }
 
 fn stored(fleet: &Fleet) -> Result<()> {
-    fleet.run(["--accept-readers", "generate"])?.ends(0);
+    fleet.run(["--accept-recipients", "generate"])?.ends(0);
     Ok(())
 }
 
@@ -95,7 +95,7 @@ fn each_consent_is_a_line_of_its_own() -> Result<()> {
     let admin = fleet.new_key("admin")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
     let key = fleet.key_file("web1");
-    fleet.run(["-i", key.to_str().unwrap(), "--accept-readers", "rekey"])?.ends(0);
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey"])?.ends(0);
     let lines = lines(&fleet)?;
     let consent = |line: &&Value| line["kind"] == "consent" && line["recipients"].to_string().contains(&admin);
     let consents: Vec<&Value> = lines.iter().filter(consent).collect();
@@ -216,7 +216,7 @@ fn a_backend_that_attacks_does_not_look_healthy() -> Result<()> {
 #[test]
 fn what_is_not_found_is_no_denial() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["--accept-readers", "generate"])?.ends(0).never_says("denied");
+    fleet.run(["--accept-recipients", "generate"])?.ends(0).never_says("denied");
     fleet.run(["audit", "--check"])?.ends(0).says("denied nothing").says("nothing else").says("agenix 0.1.0, bundled");
     Ok(())
 }

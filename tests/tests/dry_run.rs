@@ -185,7 +185,7 @@ fn rekey_does_not_promise_what_its_backend_cannot_do() -> Result<()> {
         [host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].as_str().unwrap().to_owned()];
     fleet.configure("web1", "one-way", json!({"recipients": readers}));
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("one-way");
-    fleet.run(["generate", "--accept-recipients", "--stale"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "--regenerate", "pair"])?.ends(0);
     let key = fleet.key_file("admin");
     for words in [&["rekey", "--all", "--dry-run"] as &[&str], &["-i", key.to_str().unwrap(), "rekey", "--all"]] {
         let ran = fleet.run(words)?.ends(1).says("its backend `one-way` cannot read secrets back");

@@ -277,3 +277,25 @@ fn nix_reads_what_the_next_run_staged() -> Result<()> {
     assert_eq!(value()?, "value");
     Ok(())
 }
+
+#[test]
+fn root_is_warned_in_a_checkout_of_somebody_else() -> Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can give a directory away.
+        return Ok(());
+    }
+    let fleet = fleet()?;
+    let owner = |id: u32| -> Result<()> {
+        for path in [fleet.path().to_owned(), fleet.path().join(".git")] {
+            std::os::unix::fs::chown(path, Some(id), None)?;
+        }
+        Ok(())
+    };
+    owner(65534)?;
+    let ran = fleet.run(["generate"])?.says("artifacts runs as root in a checkout of user 65534");
+    ran.says("belongs to user 65534");
+    owner(0)?;
+    fleet.run(["generate"])?.ends(0).never_says("warning");
+    assert!(is_staged(&fleet, ENTRY));
+    Ok(())
+}

@@ -63,12 +63,14 @@ fn what_is_present_or_stale_is_made_again_only_when_the_person_says_so() -> Resu
     let before = fleet.stored()?;
     let admin = fleet.new_key("admin")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
-    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (readers)");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (recipients)");
     fleet.run(["generate"])?.ends(3);
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["generate", "--stale", "--dry-run"])?.ends(3).says("would be made again");
+    fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(3).says("artifacts rekey per-machine/web1/a");
+    assert_eq!(fleet.stored()?, before, "other recipients are no reason for a new value");
+    fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says("would be made again");
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(0).says("made again");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(0).says("made again");
     let after = fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?;
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(0);
     assert_ne!(fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?, after);

@@ -190,7 +190,7 @@ fn a_machine_joins_a_shared_artifact_and_another_leaves_it() -> Result<()> {
     let admins = fleet.of("web1")["config"]["agenix"]["publicUserKeys"].clone();
     fleet.of("web3")["config"]["agenix"]["publicUserKeys"] = admins;
     let web3 = fleet.of("web3")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
-    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("shared/shared"), "stale (readers)");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("shared/shared"), "stale (recipients)");
     rekey(&fleet, &["--accept-recipients"])?.ends(0).says(&format!("- {web2}")).says(&format!("+ {web3}"));
     assert_eq!(fleet.decrypt("web3", shared)?, plain);
     assert_eq!(fleet.decrypt("web1", shared)?, plain);
@@ -283,8 +283,12 @@ fn one_that_can_be_told_no_more_afterwards_is_a_failure() -> Result<()> {
     add_admin(&mut fleet, "second")?;
     // It is stale for another reason as well, and so looked at again at the end.
     fleet.of("web1")["artifacts"]["a000"]["validation"] = json!("other");
-    let link = fleet.path().join("secrets/per-machine/web1/a000/link");
-    let ran = rekey_and_meanwhile(&fleet, "per-machine/web1/a000", |_| Ok(symlink("nowhere", &link)?))?.ends(1);
+    let link = fleet.path().join("secrets/per-machine/web1/a000/one.age");
+    let ran = rekey_and_meanwhile(&fleet, "per-machine/web1/a000", |_| {
+        fs::remove_file(&link)?;
+        Ok(symlink("nowhere", &link)?)
+    })?
+    .ends(1);
     assert_eq!(ran.state("per-machine/web1/a000"), "error");
     assert_eq!(ran.json()["errors"][0]["subject"], "per-machine/web1/a000", "{ran}");
     Ok(())

@@ -100,8 +100,9 @@ fn a_moved_artifact_leaves_nothing_of_the_old_backend() -> Result<()> {
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     for (backend, ending) in [("sops-nix", "sops"), ("agenix", "age")] {
         fleet.of("web1")["artifacts"]["a"]["backend"] = json!(backend);
-        assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (format)");
-        fleet.run(["generate", "--accept-recipients", "--stale"])?.ends(0);
+        assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (backend)");
+        fleet.run(["generate", "--stale"])?.ends(3);
+        fleet.run(["generate", "--accept-recipients", "--regenerate", "a"])?.ends(0);
         let names: Vec<String> = fleet.stored()?.into_keys().collect();
         let expected = [format!("empty.{ending}"), "receipt.json".to_owned(), format!("secret.{ending}")];
         assert_eq!(names, expected.map(|name| format!("per-machine/web1/a/{name}")));
@@ -181,7 +182,7 @@ fn a_number_is_neither_present_nor_adopted_nor_read_nor_written_again() -> Resul
     fleet.run(["status"])?.ends(3).says(what);
     fleet.run(["adopt"])?.ends(1).says(what);
     fleet.run(["-i", &key, "get", "a", "pin"])?.ends(1).never_says("83");
-    fleet.run(["-i", &key, "rekey", "--all", "--accept-readers"])?.ends(1);
+    fleet.run(["-i", &key, "rekey", "--all", "--accept-recipients"])?.ends(1);
     let mut set = artifacts_tests::fleet::in_session(&fleet.command(["-i", &key, "set", "a", "t"])?);
     ensure!(!set.stdin(Stdio::from(fs::File::open(fleet.path().join("make"))?)).output()?.status.success());
     assert_eq!(fleet.stored()?, before);
@@ -210,10 +211,10 @@ fn a_recipient_that_is_no_age_key_is_shown_and_removed_only_with_consent() -> Re
     for command in
         [&["rekey"][..], &["rekey", "--all"], &["generate", "--stale"], &["generate", "--regenerate", "--yes"]]
     {
-        fleet.run([&["-i", &key, "--no-input"], command].concat())?.ends(1).says(what).says("--accept-readers");
+        fleet.run([&["-i", &key, "--no-input"], command].concat())?.ends(1).says(what).says("--accept-recipients");
         assert!(has_pgp()?, "{command:?}");
     }
-    let rekeyed = fleet.run(["-i", &key, "rekey", "--accept-readers"])?.ends(0);
+    let rekeyed = fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0);
     rekeyed.says(what);
     assert!(!has_pgp()?);
     assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?, b"x");
@@ -248,7 +249,7 @@ fn a_backend_in_c_stores_what_age_reads() -> Result<()> {
     assert!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?.ends_with(b"\xff\n\n"));
     assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/web1/a"), "present");
     fs::write(fleet.path().join("secrets/per-machine/web1/a/more.age"), "")?;
-    fleet.run(["status"])?.ends(3).says("`more.age` is there and not declared");
+    fleet.run(["status"])?.ends(3).says("`more.age` is not part of the entry");
     fleet.configure("web1", "in-c", json!({}));
     fleet.run(["status"])?.ends(1).says("no target names a recipient");
     Ok(())

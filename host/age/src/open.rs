@@ -152,7 +152,9 @@ impl Opener {
         if self.size() == before && !unusable.is_empty() {
             return Err(unusable.swap_remove(0));
         }
-        unusable.into_iter().for_each(|error| self.leave_out(error));
+        for error in unusable {
+            self.leave_out(error);
+        }
         Ok(())
     }
 

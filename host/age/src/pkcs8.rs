@@ -22,7 +22,7 @@ const OBJECT: u8 = 0x06;
 pub(crate) enum Converted {
     /// As `RSA PRIVATE KEY`.
     Rsa(Zeroizing<String>),
-    Ed25519(PrivateKey),
+    Ed25519(Box<PrivateKey>),
     /// A kind of key that age cannot use.
     Other,
 }
@@ -44,7 +44,7 @@ pub(crate) fn read(pem: &str) -> Option<Converted> {
         return Some(Converted::Other);
     }
     let (seed, _) = element(key, OCTETS)?;
-    Some(Converted::Ed25519(ed25519(seed.try_into().ok()?)?))
+    Some(Converted::Ed25519(Box::new(ed25519(seed.try_into().ok()?)?)))
 }
 
 /// The key of a seed, with its public half (RFC 8032, section 5.1.5).

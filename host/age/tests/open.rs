@@ -212,7 +212,6 @@ fn what_is_no_identity_says_why_and_shows_nothing_of_it() {
 
 /// The ways in which an editor, a form or a shell changes a text that stays the same to age and to ssh-keygen.
 fn disguises(text: &str) -> Vec<(&'static str, String)> {
-    let lines = || text.lines();
     vec![
         ("a blank line at the end", format!("{text}\n\n")),
         ("no line break at the end", text.trim_end().to_owned()),
@@ -220,8 +219,8 @@ fn disguises(text: &str) -> Vec<(&'static str, String)> {
         ("CRLF", text.replace('\n', "\r\n")),
         ("a byte-order mark", format!("\u{feff}{text}")),
         ("a byte-order mark and CRLF", format!("\u{feff}{}", text.replace('\n', "\r\n"))),
-        ("blanks at the ends of lines", lines().map(|line| format!("{line} \t\n")).collect()),
-        ("indented", lines().map(|line| format!("  {line}\n")).collect()),
+        ("blanks at the ends of lines", text.replace('\n', " \t\n")),
+        ("indented", format!("  {}", text.replace('\n', "\n  "))),
         ("comments", format!("# of the laptop\n{text}\n# end\n")),
     ]
 }

@@ -63,6 +63,8 @@ pub enum Result {
     /// It exceeded a limit.
     #[serde(alias = "overrun")]
     Exceeded,
+    /// The machine had too little memory for it.
+    Machine,
 }
 
 impl From<&CallError> for Result {
@@ -72,6 +74,7 @@ impl From<&CallError> for Result {
             CallError::Broken(_) => Self::Crashed,
             CallError::Refused(_) => Self::Denied,
             CallError::Overrun(_) => Self::Exceeded,
+            CallError::Machine { .. } => Self::Machine,
         }
     }
 }

@@ -176,6 +176,7 @@ impl Summary {
             Result::Crashed => "crashed",
             Result::Denied => "denied",
             Result::Exceeded => "exceeded",
+            Result::Machine => "machine",
         };
         *self.failed.entry(failed.to_owned()).or_default() += 1;
     }

@@ -204,8 +204,11 @@ impl Backend {
         let neglected = broker.neglected().map(str::to_owned);
         let (sealed, saw_plaintext) = broker.finish();
         let (events, usage) = (reply.events, reply.usage);
+        // On the target, what is made is put into its place in RAM as it is.
+        let is_stored = self.component.manifest().persists == Persists::Storage;
+        let plain = |files| is_stored.then(|| plain(items, &told, readers, files)).flatten();
         let fault = match &reply.outcome {
-            Ok(Outcome::Serialized(files)) => neglect(neglected).or_else(|| plain(items, &told, readers, files)),
+            Ok(Outcome::Serialized(files)) => neglect(neglected).or_else(|| plain(files)),
             _ => None,
         };
         let by_host = fault.is_some();

@@ -10,7 +10,7 @@ use crate::session::Host;
 use crate::words::escaped;
 use crate::{Grants, Opening, Readers};
 
-/// Questions that one call may ask, besides some for each item.
+/// Questions that one call may ask, besides some for each item and reader. Each recipient of a seal is one.
 const QUESTIONS: usize = 1024;
 const QUESTIONS_AN_ITEM: usize = 16;
 
@@ -48,6 +48,10 @@ impl<'a> Broker<'a> {
         let numbered = (0..).map(SecretId).zip(items.iter().map(|(name, secret)| (name.as_str(), secret)));
         let recipients =
             |(name, list): &'a (String, Vec<String>)| (name.as_str(), list.iter().map(String::as_str).collect());
+        let of_item = |(name, _): &(String, Secret)| {
+            let list = readers.iter().find(|(file, _)| file == name);
+            QUESTIONS_AN_ITEM * list.map_or(1, |(_, list)| list.len().max(1))
+        };
         let openable = if let Phase::Retrieve(gate) = &phase { gate.size() } else { 0 };
         Self {
             phase,
@@ -55,7 +59,7 @@ impl<'a> Broker<'a> {
             sealer,
             secrets: numbered.collect(),
             readers: readers.iter().map(recipients).collect(),
-            questions: QUESTIONS + (items.len() + openable) * QUESTIONS_AN_ITEM,
+            questions: QUESTIONS + openable * QUESTIONS_AN_ITEM + items.iter().map(of_item).sum::<usize>(),
             sealed: BTreeSet::new(),
             served: BTreeMap::new(),
             read: BTreeSet::new(),
@@ -144,10 +148,13 @@ impl<'a> Broker<'a> {
                 escaped(stranger, 80),
             ));
         }
-        match self.sealer.seal(secret.expose(), recipients, armor) {
+        let recipients = distinct(recipients);
+        let Some(left) = self.questions.checked_sub(recipients.len().saturating_sub(1)) else { return too_many() };
+        self.questions = left;
+        match self.sealer.seal(secret.expose(), &recipients, armor) {
             Ok(sealed) => {
                 self.sealed.insert(sealed.header_sha256);
-                self.serve(value, file, recipients);
+                self.serve(value, file, &recipients);
                 Answer::Sealed(sealed.file)
             }
             Err(error) => Answer::Failed(failure("config", &error)),
@@ -172,9 +179,7 @@ impl<'a> Broker<'a> {
 
 impl Host for Broker<'_> {
     fn answer(&mut self, ask: Ask) -> Answer {
-        let Some(left) = self.questions.checked_sub(1) else {
-            return Answer::Denied("it asked the host too many questions".to_owned());
-        };
+        let Some(left) = self.questions.checked_sub(1) else { return too_many() };
         self.questions = left;
         match ask {
             Ask::SecretBytes(id) => self.bytes(id),
@@ -184,10 +189,47 @@ impl Host for Broker<'_> {
     }
 }
 
+/// Each once, in their order: a recipient that is named again is work, and nothing else.
+fn distinct(recipients: &[String]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    recipients.iter().filter(|recipient| seen.insert(recipient.as_str())).cloned().collect()
+}
+
+fn too_many() -> Answer {
+    Answer::Denied("it asked the host too many questions".to_owned())
+}
+
 fn unknown() -> Answer {
     Answer::Denied("it asked for a secret that this call does not have".to_owned())
 }
 
 pub(crate) fn failure(kind: &str, error: &artifacts_age::Error) -> Failure {
     Failure { kind: kind.to_owned(), message: error.to_string(), hint: error.help().map(str::to_owned) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn each_recipient_of_a_seal_counts_and_counts_once() {
+        let readers: Vec<String> =
+            (0..100).map(|_| age::x25519::Identity::generate().to_public().to_string()).collect();
+        let items = [("f".to_owned(), Secret::new(b"x".to_vec()))];
+        let declared: Readers = vec![("f".to_owned(), readers.clone())];
+        let (grants, mut sealer) = (Grants::default(), Sealer::default());
+        let mut broker = Broker::new(Phase::Serialize, &grants, &mut sealer, &items, &declared);
+        let allowed = broker.questions;
+        assert_eq!(allowed, QUESTIONS + QUESTIONS_AN_ITEM * 100);
+        let mut seal = |recipients: Vec<String>| {
+            broker.answer(Ask::Seal { value: Value::Kept(SecretId(0)), recipients, armor: false })
+        };
+        let Answer::Sealed(file) = seal(vec![readers[0].clone(); 100_000]) else { panic!("it was not sealed") };
+        assert!(file.len() < 400, "{} bytes", file.len());
+        for _ in 0..(allowed - 1) / 100 {
+            assert!(matches!(seal(readers.clone()), Answer::Sealed(_)));
+        }
+        assert!(matches!(seal(readers.clone()), Answer::Denied(_)));
+    }
 }

@@ -1,4 +1,4 @@
-use crate::{Protection, Refusal};
+use crate::{Protection, Refusal, Shortage};
 
 /// Why a backend cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum Error {
     /// Walls are missing, and all were required.
     #[error("the worker process cannot be locked down as required: {}", weaker(.0))]
     Unprotected(Vec<Protection>),
+    /// Memory is short.
+    #[error("there is too little memory for the backend's worker process: {0}")]
+    Machine(Shortage),
     /// Its folder.
     #[error("the folder for the backend's slice cannot be used: {0}")]
     Room(std::io::Error),
@@ -40,6 +43,7 @@ impl Error {
             Self::Unprotected(_) => Some(
                 "Linux 6.12 or newer, with Landlock and with user namespaces for this user, has it all; or leave `--require-sandbox` out",
             ),
+            Self::Machine(shortage) => Some(shortage.help()),
             Self::Worker(_) | Self::Room(_) => None,
         }
     }

@@ -223,6 +223,16 @@ fn plaintext_needs_its_grant() {
 }
 
 #[test]
+fn what_is_kept_on_the_target_may_be_in_plain_text() {
+    let mut opened = open(&Component::read(plugin("dummy")).unwrap(), &everything());
+    let instance = instance("a", &["one"], &serde_json::json!({}));
+    let nobody = readers(&instance, &[]);
+    let long = "correct-horse-battery";
+    let stored = opened.backend.serialize(instance, Files::new(), &secrets(&[("one", long)]), &nobody).unwrap();
+    assert_eq!(stored.files["one"], long.as_bytes());
+}
+
+#[test]
 fn a_secret_in_plain_text_is_not_stored() {
     let long = "correct-horse-battery";
     let key = key();

@@ -46,12 +46,19 @@ fn alone(test: &str) -> bool {
     alone
 }
 
-/// The worker processes of this test process.
-fn workers() -> Vec<PathBuf> {
-    let parent = format!("PPid:\t{}\n", std::process::id());
-    let of_us = |path: &Path| fs::read_to_string(path.join("status")).is_ok_and(|status| status.contains(&parent));
+/// The worker processes of this test process: those that wait, and the innermost ones.
+fn workers() -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let waiting = children(&std::process::id().to_string());
+    let number = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    let innermost = waiting.iter().flat_map(|path| children(&number(path))).collect();
+    (waiting, innermost)
+}
+
+fn children(parent: &str) -> Vec<PathBuf> {
+    let parent = format!("PPid:\t{parent}\n");
+    let of_it = |path: &Path| fs::read_to_string(path.join("status")).is_ok_and(|status| status.contains(&parent));
     let list = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    list.filter(|path| of_us(path)).collect()
+    list.filter(|path| of_it(path)).collect()
 }
 
 /// What this kernel does not have, and what is left out on purpose.
@@ -97,11 +104,13 @@ fn a_secret_that_the_component_may_see_reaches_it() {
 
 #[test]
 fn the_walls_hold() {
-    let (missing, done) = probe(&worker()).unwrap();
-    assert_eq!(missing, lacking(&[]));
-    // The filter keeps what an older Landlock does not.
-    let left: Vec<_> = done.iter().filter(|what| missing.is_empty() || !what.contains("past Landlock")).collect();
-    assert!(left.is_empty(), "{done:?}");
+    for files in [true, false] {
+        let (missing, done) = probe(&worker(), files).unwrap();
+        assert_eq!(missing, lacking(&[]));
+        // The filter keeps what an older Landlock does not.
+        let left: Vec<_> = done.iter().filter(|what| missing.is_empty() || !what.contains("past Landlock")).collect();
+        assert!(left.is_empty(), "{done:?}");
+    }
 }
 
 #[test]
@@ -109,15 +118,26 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
     let fallback = TempDir::new_in("/dev/shm").unwrap();
     for (protection, word) in [
         (Protection::Tmpfs, "filling memory"),
-        (Protection::Landlock, "opening /etc/passwd, on another thread"),
+        (Protection::OwnRoot, "seeing the machine's root"),
+        (Protection::OwnRoot, "looking at /etc/shadow"),
+        (Protection::OwnRoot, "looking at /etc/passwd (SYS_statx), on another thread"),
+        (Protection::UtsNamespace, "seeing the machine's name"),
+        (Protection::NetworkNamespace, "seeing the machine's network"),
+        (Protection::ProcessNamespace, "seeing the machine's processes"),
+        (Protection::NoCapabilities, "using capabilities"),
+        (Protection::NoCapabilities, "leaving its root"),
+        (Protection::Landlock, "making a pipe with a name past Landlock"),
         (Protection::NewerLandlock, "past Landlock"),
         (Protection::Seccomp, "making a socket"),
         (Protection::Seccomp, "starting a process"),
+        (Protection::Seccomp, "asking for a signal (SYS_fcntl)"),
+        (Protection::Seccomp, "sharing memory that no limit counts"),
+        (Protection::Seccomp, "making the system call SYS_kill"),
         (Protection::NoCoreDumps, "dumping its memory"),
         (Protection::DiesWithParent, "living on"),
     ] {
         let worker = worker().fallback(fallback.path()).without(protection);
-        let (missing, done) = probe(&worker).unwrap();
+        let (missing, done) = probe(&worker, true).unwrap();
         assert_eq!(missing, lacking(&[protection]));
         assert!(done.iter().any(|what| what.contains(word)), "{protection:?}: {done:?}");
         let component = Component::read(guest("hostile")).unwrap();
@@ -126,7 +146,12 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
         let place = Place::Worker(worker.required(true));
         match Backend::open(&component, Grants::default(), limits(), &place) {
             Err(error @ Error::Unprotected(_)) => {
-                assert!(error.to_string().contains(protection.weaker()), "{error}");
+                // The compiler, which is asked first, needs no path.
+                let weaker = match protection {
+                    Protection::OwnRoot => Protection::OwnRootBehindFilter,
+                    other => other,
+                };
+                assert!(error.to_string().contains(weaker.weaker()), "{error}");
                 assert!(error.help().is_some());
             }
             Err(error) => panic!("{error}"),
@@ -135,9 +160,111 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
     }
 }
 
+/// What fails, by strace's hand, and what is missing then.
+#[test]
+fn what_fails_half_way_costs_only_itself() {
+    let folder = TempDir::new().unwrap();
+    let fallback = TempDir::new_in("/dev/shm").unwrap();
+    let lost = [Protection::DiesWithParent, Protection::NoCoreDumps];
+    for (number, (fault, costs)) in [
+        ("unshare:error=EPERM:when=1", vec![]),
+        ("unshare:error=ENOSPC:when=2", vec![Protection::Tmpfs]),
+        ("unshare:error=ENOSPC:when=3", vec![Protection::IpcNamespace]),
+        ("unshare:error=ENOSPC:when=4", vec![Protection::NetworkNamespace]),
+        ("unshare:error=ENOSPC:when=5", vec![Protection::UtsNamespace]),
+        ("unshare:error=ENOSPC:when=6", vec![Protection::ProcessNamespace]),
+        ("clone:error=EAGAIN:when=1", vec![Protection::ProcessNamespace]),
+        ("fsopen:error=EPERM", vec![Protection::Tmpfs]),
+        ("chroot:error=EPERM", vec![Protection::OwnRoot]),
+        ("capset:error=EPERM", vec![Protection::NoCapabilities]),
+        ("landlock_restrict_self:error=EPERM", vec![Protection::Landlock]),
+        ("seccomp:error=EINVAL", vec![Protection::Seccomp]),
+        // In the new user namespace as nobody, who could not even use the other directory.
+        ("write:error=EPERM:when=2", vec![]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let program = folder.path().join(format!("traced{number}"));
+        let precompile = env!("CARGO_BIN_EXE_artifacts-precompile");
+        let log = folder.path().join("trace");
+        let call = fault.split(':').next().unwrap();
+        // The innermost process writes, too.
+        let follow = if call == "write" { "" } else { "-f" };
+        let script = format!(
+            "#!/bin/sh\nexec strace {follow} -qq -o {} -e trace={call} -e inject={fault} {precompile} \"$@\"\n",
+            log.display()
+        );
+        artifacts_tests::script::write(&program, script).unwrap();
+        let worker = Worker::default().program(&program).fallback(fallback.path());
+        let worker = lost.iter().fold(worker, |worker, protection| worker.without(*protection));
+        let (missing, _) = probe(&worker, true).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        let mut expected = lacking(&[&lost[..], &costs].concat());
+        let mut missing = missing;
+        missing.sort();
+        expected.sort();
+        assert_eq!(missing, expected, "{fault}");
+        // The next one knows, and is as good.
+        let (mut again, _) = probe(&worker, true).unwrap();
+        again.sort();
+        assert_eq!(again, expected, "{fault}, again");
+    }
+}
+
+#[test]
+fn a_component_without_a_file_system_needs_no_path_and_no_room() {
+    let (missing, done) = probe(&worker().without(Protection::Tmpfs), false).unwrap();
+    assert_eq!(missing, lacking(&[Protection::Tmpfs, Protection::OwnRootBehindFilter]));
+    let of_paths = |what: &&String| what.contains("(SYS_");
+    assert_eq!(done.iter().find(of_paths), None, "{done:?}");
+    let place = worker().without(Protection::Tmpfs).required(true);
+    assert!(matches!(probe(&place, false), Err(Error::Unprotected(_))));
+}
+
+#[test]
+fn lack_of_memory_is_told_as_the_machines_limit() {
+    const LIMITED: &str = "ARTIFACTS_TEST_LIMITED";
+    if std::env::var_os(LIMITED).is_none() {
+        let test = std::env::current_exe().unwrap();
+        for limit in ["-v 2000000", "-v 1000000"] {
+            let script = format!("ulimit {limit}; exec \"$0\" --exact lack_of_memory_is_told_as_the_machines_limit");
+            let mut again = Command::new("sh");
+            let status = again.args(["-c", &script]).arg(&test).env(LIMITED, limit).status().unwrap();
+            assert!(status.success(), "{limit}");
+        }
+        return;
+    }
+    let component = Component::read(guest("hostile")).unwrap();
+    let opened = Backend::open(&component, Grants::default(), limits(), &Place::Worker(worker()));
+    let (why, help) = match opened.map(|mut backend| check(&mut backend, "")) {
+        Ok(Err(CallError::Machine { limit, help })) => (limit, help),
+        Err(error @ Error::Machine(_)) => (error.to_string(), error.help().unwrap().to_owned()),
+        Ok(other) => panic!("{other:?}"),
+        Err(other) => panic!("{other}"),
+    };
+    assert!(why.contains("000 KiB") && why.contains("ulimit -v"), "{why}");
+    assert!(help.contains("ulimit -v unlimited"), "{help}");
+}
+
+#[test]
+fn a_backend_that_sleeps_is_not_waited_for_again_and_again() {
+    let mut backend = hostile();
+    let config = |mode: &str| behaving(&[&key().public], &[("check", mode)]);
+    let batch: Vec<_> = (0..20).map(|_| (instance("a", &["one"], &config("sleep")), Files::new())).collect();
+    let begun = Instant::now();
+    let checks = backend.check(batch);
+    // Once as long as it may take, twice a part of that, and then no more.
+    assert!(begun.elapsed() < Duration::from_secs(10 * limits().time), "{:?}", begun.elapsed());
+    assert_eq!(checks.answers.len(), 20);
+    for answer in &checks.answers {
+        assert!(matches!(answer, Err(CallError::Overrun(_))), "{answer:?}");
+    }
+    assert!(format!("{:?}", checks.answers[19]).contains("not asked again"), "{:?}", checks.answers[19]);
+}
+
 #[test]
 fn without_a_room_of_any_kind_there_is_no_worker() {
-    assert!(probe(&worker().without(Protection::Tmpfs)).is_err());
+    assert!(probe(&worker().without(Protection::Tmpfs), true).is_err());
 }
 
 #[test]
@@ -191,18 +318,31 @@ fn a_worker_has_nothing_of_its_parent() {
     rustix::io::fcntl_setfd(&left_open, rustix::io::FdFlags::empty()).unwrap();
     let mut backend = hostile();
     assert!(present(&check(&mut backend, "")));
-    assert!(!workers().is_empty());
-    for worker in workers() {
+    let (waiting, innermost) = workers();
+    assert_eq!((waiting.len(), innermost.len()), (1, 1));
+    for namespace in ["user", "mnt", "ipc", "uts", "net", "pid"] {
+        let of = |process: &Path| fs::read_link(process.join("ns").join(namespace)).ok();
+        // Who is not root may not look.
+        if let Some(theirs) = of(&innermost[0]) {
+            assert_ne!(Some(theirs), of(Path::new("/proc/self")), "{namespace}");
+        }
+    }
+    assert!(fs::read_dir(innermost[0].join("root")).map_or(true, |mut root| root.next().is_none()));
+    for worker in waiting.iter().chain(&innermost) {
         let status = fs::read_to_string(worker.join("status")).unwrap();
         assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
         assert!(status.contains("Seccomp:\t2\n"), "{status}");
+        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+            assert!(status.contains(&format!("{set}:\t0000000000000000\n")), "{status}");
+        }
         // Its memory and its descriptors are nobody's to look at but root's.
         if let Ok(list) = fs::read_dir(worker.join("fd")) {
             for entry in list.flatten() {
                 let target = fs::read_link(entry.path()).unwrap_or_default();
                 let target = target.to_string_lossy();
-                let fine = ["pipe:", "anon_inode:", "/dev/null", "/"];
+                let fine = ["pipe:", "anon_inode:", "/"];
                 assert!(fine.iter().any(|fine| target.starts_with(fine)) && !target.contains("passwd"), "{target}");
+                assert!(!target.starts_with("/dev"), "{target}");
             }
         }
         if let Ok(environment) = fs::read(worker.join("environ")) {

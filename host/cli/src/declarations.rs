@@ -24,6 +24,8 @@ pub struct Declarations {
     pub failures: Vec<(Vec<InstanceName>, Failure)>,
     /// Targets that did not evaluate: what they declare is not known.
     pub unevaluated: Vec<TargetName>,
+    /// Targets that were not evaluated since nothing asked for them: what they declare is not known.
+    pub unseen: Vec<TargetName>,
     /// What Nix warns of.
     pub warnings: Vec<Failure>,
     /// What Nix said besides: traces, and warnings of its own.
@@ -43,6 +45,33 @@ impl Declarations {
         Ok(declarations)
     }
 
+    /// The registered backends, and what is declared as far as there is anything: without a flake, or a file that names one, only
+    /// bundled backends and those of `--backends`.
+    pub fn of_backends(global: &Global, nix: &Nix) -> Result<Self, Failure> {
+        if global.spec.is_some() || global.flake != HERE || has_flake_here() {
+            return Self::load(global, nix, &[]);
+        }
+        let spec = artifacts_spec::parse(r#"{"schema": 1, "targets": []}"#);
+        let mut spec = spec.map_err(|e| Failure::new("", e.to_string()))?;
+        if let Some(file) = &global.backends {
+            register(&mut spec, file)?;
+        }
+        let root = global.root.clone().unwrap_or_else(|| PathBuf::from(HERE));
+        Ok(Self::new(spec, root))
+    }
+
+    fn new(spec: Spec, root: PathBuf) -> Self {
+        Self {
+            spec,
+            root,
+            failures: Vec::new(),
+            unevaluated: Vec::new(),
+            unseen: Vec::new(),
+            warnings: Vec::new(),
+            messages: Vec::new(),
+        }
+    }
+
     /// Reads a spec from a file.
     pub fn from_file(file: &Path, root: Option<&Path>) -> Result<Self, Failure> {
         let name = file.display().to_string();
@@ -58,15 +87,17 @@ impl Declarations {
             _ => PathBuf::from("."),
         };
         let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
-        Ok(Self {
-            spec,
-            root,
-            failures: Vec::new(),
-            unevaluated: Vec::new(),
-            warnings: Vec::new(),
-            messages: Vec::new(),
-        })
+        Ok(Self::new(spec, root))
     }
+}
+
+/// The flake that is meant when none is named.
+const HERE: &str = ".";
+
+/// Whether the working directory is in a flake, as Nix looks for one.
+fn has_flake_here() -> bool {
+    let here = Path::new(HERE).canonicalize();
+    here.map_or(true, |here| here.ancestors().any(|above| above.join("flake.nix").exists()))
 }
 
 /// Adds the backends of a TOML file; paths of components in it begin at its folder. Two entries of one name must be one.
@@ -109,7 +140,9 @@ fn read(file: &Path) -> std::io::Result<String> {
 fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Declarations, Failure> {
     let failed = |e: artifacts_nix::Error| Failure::new(global.flake.clone(), e.to_string()).help(e.help());
     let flake = nix.flake(&global.flake).map_err(failed)?;
-    let evaluation = evaluate(&flake, selectors).map_err(failed)?;
+    let (evaluation, seen) = evaluate(&flake, selectors).map_err(failed)?;
+    let unseen = flake.targets().iter().filter(|target| seen.as_ref().is_some_and(|seen| !seen.contains(*target)));
+    let unseen = unseen.map(|target| (target.kind, target.name.clone())).collect();
     let unevaluated = evaluation
         .failures
         .iter()
@@ -128,22 +161,26 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
         root,
         failures,
         unevaluated: names,
+        unseen,
         warnings,
         messages: evaluation.messages,
     })
 }
 
-/// Evaluates no more targets than the selectors need.
-fn evaluate(flake: &Flake<'_>, selectors: &[Selector]) -> Result<Evaluation, artifacts_nix::Error> {
+/// Evaluates no more targets than the selectors need. Returns which these are, unless they are all.
+fn evaluate(
+    flake: &Flake<'_>,
+    selectors: &[Selector],
+) -> Result<(Evaluation, Option<BTreeSet<TargetRef>>), artifacts_nix::Error> {
     let named: Option<Vec<_>> = selectors.iter().map(|selector| flake.targets_of(&selector.to_string())).collect();
     let named: BTreeSet<TargetRef> = named.unwrap_or_default().into_iter().flatten().collect();
     if !named.is_empty() {
-        let evaluation = flake.evaluate(&Vec::from_iter(named))?;
+        let evaluation = flake.evaluate(&named.iter().cloned().collect::<Vec<_>>())?;
         if !reach_shared(&evaluation.spec, selectors) {
-            return Ok(evaluation);
+            return Ok((evaluation, Some(named)));
         }
     }
-    flake.evaluate(flake.targets())
+    Ok((flake.evaluate(flake.targets())?, None))
 }
 
 /// Whether something shared is among what the selectors need: its readers are then all targets that declare it.

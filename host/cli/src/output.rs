@@ -24,6 +24,9 @@ pub struct Output {
 /// Why standard output did not take everything. What a command did has to end well all the same, so this is told last.
 static LOST: OnceLock<Error> = OnceLock::new();
 
+/// Set once the reader of standard output left.
+static LEFT: OnceLock<()> = OnceLock::new();
+
 /// Lines as wide as the terminal up to this: longer ones are hard to read.
 const WIDTH: usize = 100;
 
@@ -107,6 +110,13 @@ impl Output {
         let _ = write!(anstream::stderr(), "{}", artifacts_report::note(text, self.style));
     }
 
+    /// What to do about what was printed on standard output; nothing where its reader left.
+    pub fn hint(&self, text: &str) {
+        if LEFT.get().is_none() {
+            self.note(text);
+        }
+    }
+
     /// Words that were made fit for a terminal, and painted, before; to standard error.
     pub fn painted(&self, text: &str) {
         let _ = write!(anstream::stderr(), "{text}");
@@ -131,6 +141,11 @@ impl Output {
         let _ = write!(anstream::stderr(), "{}", artifacts_report::warning(text, help, self.style));
     }
 
+    /// A failure that stops nothing.
+    pub fn warned(&self, failure: &Failure) {
+        let _ = write!(anstream::stderr(), "{}", failure.warning(self.style));
+    }
+
     pub fn json(&self) -> bool {
         self.json
     }
@@ -145,6 +160,7 @@ fn say(text: &dyn Display) {
     match write!(anstream::stdout(), "{text}") {
         // A closed pipe is the reader's choice.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(LOST.set(error)),
-        _ => {}
+        Err(_) => drop(LEFT.set(())),
+        Ok(()) => {}
     }
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::Log;
-use artifacts_backend::{Component, Grants, Place, Worker};
-use artifacts_flow::{Audit, Registry, Rooms, Survey};
+use artifacts_backend::{Component, Grants, Place, Protection, Worker};
+use artifacts_flow::{Audit, Declared, Orphan, Orphans, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
-use artifacts_plan::{Instance, Owners, Selector, TargetName};
+use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
@@ -35,6 +35,7 @@ pub struct Run {
     /// Each with the instances that have it; none when it is no matter which are meant.
     errors: Vec<(Vec<InstanceName>, Failure)>,
     unevaluated: Vec<TargetName>,
+    unseen: Vec<TargetName>,
     now: SystemTime,
     trust: Trust,
     sealed: Sealed,
@@ -80,18 +81,31 @@ impl Run {
         Self::of(global, output, &[])
     }
 
+    /// Begins with the backends; without a flake nothing else is declared.
+    pub fn of_backends(global: &Global, output: &Output) -> Result<Self, Failure> {
+        Self::with(global, output, |nix| Declarations::of_backends(global, nix))
+    }
+
     /// Begins with what the selectors name and what that depends on; others may be there, too.
     pub fn of(global: &Global, output: &Output, selectors: &[Selector]) -> Result<Self, Failure> {
+        Self::with(global, output, |nix| Declarations::load(global, nix, selectors))
+    }
+
+    fn with(
+        global: &Global,
+        output: &Output,
+        load: impl FnOnce(&Nix) -> Result<Declarations, Failure>,
+    ) -> Result<Self, Failure> {
         let cancel = signals::watch()?;
         let environment = Environment::read();
         let ram = ram(&environment)?;
         let scratch = ram.folder().map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let nix = nix(global, &environment, &cancel);
         let keys = identities::Source::new(global, &environment);
-        let mut declarations = Declarations::load(global, &nix, selectors)?;
+        let mut declarations = load(&nix)?;
         declarations.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
         for warning in std::mem::take(&mut declarations.warnings) {
-            output.warning(&format!("{}: {}", warning.subject, warning.message), warning.help.as_deref());
+            output.warned(&warning);
         }
         let begun = Begun { cancel, environment, ram, scratch, nix, keys, output: *output, log: None };
         Self::open(global, declarations, begun)
@@ -123,6 +137,7 @@ impl Run {
             root,
             errors,
             unevaluated: declarations.unevaluated,
+            unseen: declarations.unseen,
             now: SystemTime::now(),
             trust: trust(&begun.environment)?,
             sealed: Sealed::new(state(&begun.environment)?.join("sealed")),
@@ -240,7 +255,7 @@ impl Run {
             return Err(Failure::new("", "no target is declared, so every slice would be without an owner")
                 .help(Some("look at what is evaluated; to give up the storage, remove its folder")));
         }
-        Ok(Owners::new(&self.spec, self.unevaluated.clone()))
+        Ok(Owners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
     }
 
     /// Why it cannot be told who reads an instance: it is shared, and a target that did not evaluate may be a reader. What is
@@ -285,8 +300,8 @@ impl Run {
 
     /// Warns of every wall that a worker could not be given.
     pub fn warn_of_missing_walls(rooms: &Rooms<'_>, output: &Output) {
-        for wall in rooms.registry.missing() {
-            output.warning(wall.weaker(), Some("`--require-sandbox` makes this an error"));
+        for weaker in Protection::all_weaker(&rooms.registry.missing()) {
+            output.warning(weaker, Some("`--require-sandbox` makes this an error"));
         }
     }
 
@@ -324,9 +339,52 @@ impl Run {
                 done: None,
                 files: Vec::new(),
                 notes: Vec::new(),
+                hints: Vec::new(),
             })
         };
         Report { instances: instances.filter_map(row).collect(), ..Report::default() }
+    }
+
+    /// Adds to the rows of what is absent or stale what to do about it.
+    pub fn add_hints(&self, rooms: &mut Rooms<'_>, survey: &Survey, report: &mut Report) {
+        let orphans = self.former(rooms);
+        let declared = Declared { instances: &self.instances, ordered: &self.ordered, orphans: &orphans };
+        let open = |row: &&Row| row.done.is_none() && matches!(row.state, State::Absent | State::Stale(_));
+        let names: BTreeSet<String> = report.instances.iter().filter(open).map(|row| row.name.clone()).collect();
+        let instances = self.instances.values().filter(|instance| names.contains(&instance.name.to_string()));
+        for (name, hints) in artifacts_flow::hints(rooms, declared, survey, instances) {
+            let name = name.to_string();
+            if let Some(row) = report.instances.iter_mut().find(|row| row.name == name) {
+                row.hints = hints;
+            }
+        }
+    }
+
+    /// Entries that no declaration owns. Where it cannot be told what is declared or stored, there are none.
+    pub fn orphans(&self, rooms: &Rooms<'_>) -> Orphans {
+        let orphans = self.owners().and_then(|owners| artifacts_flow::orphans(rooms, &owners, &self.instances));
+        orphans.unwrap_or_default()
+    }
+
+    /// The same, with those in storages that no backend has: any of them may have the value of a renamed instance.
+    pub fn former(&self, rooms: &Rooms<'_>) -> Vec<Orphan> {
+        let orphans = self.orphans(rooms);
+        orphans.found.into_iter().chain(orphans.strange).collect()
+    }
+
+    /// Notes in the rows of what was written what went to the trash with the old entry.
+    pub fn note_strays(report: &mut Report, survey: &Survey, written: &BTreeSet<InstanceName>) {
+        for (name, found) in survey.found.iter().filter(|(name, _)| written.contains(*name)) {
+            let name = name.to_string();
+            let Some(row) = report.instances.iter_mut().find(|row| row.name == name) else { continue };
+            if !found.strays.is_empty() {
+                let strays: Vec<String> = found.strays.iter().map(|stray| format!("`{stray}`")).collect();
+                row.notes.push(format!("moved to the trash with the old entry: {}", strays.join(", ")));
+            }
+            if let Some(place) = &found.elsewhere {
+                row.notes.push(format!("the entry in `{}` was moved to the trash", place.storage));
+            }
+        }
     }
 
     /// Notes in the rows of what has new content: what that makes stale and is none of those besides.

@@ -30,7 +30,10 @@ pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Sur
     let found =
         survey.found.get(&instance.name).ok_or_else(|| Failure::new(instance.name.to_string(), "it is not there"))?;
     match unsettable(instance, found) {
-        Some(fault) => Err(survey.errors.into_iter().next().unwrap_or(fault)),
+        Some(fault) => {
+            let fault = survey.errors.into_iter().next().unwrap_or(fault);
+            Err(artifacts_flow::helped(rooms, instance, fault))
+        }
         None => Ok(survey),
     }
 }
@@ -117,6 +120,7 @@ impl<'a> Setting<'a> {
         let survey = artifacts_flow::survey(rooms, &self.run.instances, &only(self.instance));
         let mut report = self.run.rows(std::iter::once(self.instance), &survey);
         report.errors.extend(survey.errors);
+        Run::note_strays(&mut report, &self.survey, &only(self.instance));
         staged::note(self.run, rooms, &mut report);
         for row in &mut report.instances {
             row.done = Some(Done::Set);

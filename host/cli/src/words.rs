@@ -100,10 +100,10 @@ fn lines(words: &Words<'_>, verbosity: u8) -> Vec<String> {
         }
     }
     if let Some(error) = words.failure {
-        let (CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why)) = error else {
-            let CallError::Failed(failure) = error else { return lines };
-            lines.push(line(&format!("{backend} failed ({about}): {}", failure.message)));
-            return lines;
+        let why = match error {
+            CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why) => why,
+            CallError::Failed(failure) => &failure.message,
+            CallError::Machine { limit, .. } => limit,
         };
         lines.push(line(&format!("{backend} failed ({about}): {why}")));
     }

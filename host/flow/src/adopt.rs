@@ -2,20 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_plan::{Instance, Reason, State};
-use artifacts_report::{Failure, FileChange, shell_word};
+use artifacts_plan::{Instance, Reason, ReasonKind, State};
+use artifacts_report::{Failure, FileChange};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{NewSlice, Receipt, ReceiptState, Slice, Storage};
 
 use crate::owners::{self, Owners};
 use crate::receipt::{self, Making};
-use crate::{Found, Rooms, Survey, Writers, changes, failure};
-
-/// How an age file that is not armored begins.
-const BINARY: &[u8] = b"age-encryption.org/v1";
-
-/// Reasons that say nothing against what is stored: somebody may know that it is good all the same.
-const ACCEPTABLE: [&str; 4] = ["dependency", "expired", "receipt", "validation"];
+use crate::{Found, Rooms, Survey, Writers, changes, extras, failure, hints};
 
 /// What is accepted with a slice.
 #[derive(Debug, Clone)]
@@ -55,12 +49,13 @@ pub fn adoptions<'a>(
     let (mut adoptions, mut failures) = (Vec::new(), Vec::new());
     let mut owners = Owners::default();
     for instance in instances {
-        let wanted =
-            |found: &&Found| is_stale(found, "receipt") || (named(&instance.name) && !found.state.reasons().is_empty());
+        let wanted = |found: &&Found| {
+            is_stale(found, ReasonKind::Receipt) || (named(&instance.name) && !found.state.reasons().is_empty())
+        };
         let Some(found) = survey.found.get(&instance.name).filter(wanted) else { continue };
         match adoption(rooms, survey, instance, found, &mut owners) {
             Ok(adoption) => adoptions.push(adoption),
-            Err(failure) => failures.push(failure),
+            Err(failure) => failures.push(hints::helped(rooms, instance, failure)),
         }
     }
     (adoptions, failures)
@@ -108,13 +103,19 @@ fn commit(rooms: &Rooms<'_>, writers: &Writers, instance: &Instance, slice: NewS
     Ok(writer.commit(slice).map_err(failed)?.path)
 }
 
-fn is_stale(found: &Found, kind: &str) -> bool {
+fn is_stale(found: &Found, kind: ReasonKind) -> bool {
     matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == kind))
 }
 
 /// What is accepted of why it is stale. While its bytes are not, nothing else is a reason.
 fn accepted(found: &Found) -> impl Iterator<Item = &Reason> {
-    found.state.reasons().iter().filter(|reason| ACCEPTABLE.contains(&reason.kind))
+    found.state.reasons().iter().filter(|reason| reason.kind.is_acceptable())
+}
+
+/// Whether an instance could be adopted by its name.
+pub(crate) fn is_adoptable(rooms: &mut Rooms<'_>, survey: &Survey, instance: &Instance, owners: &mut Owners) -> bool {
+    let found = survey.found.get(&instance.name).filter(|found| !found.state.reasons().is_empty());
+    found.is_some_and(|found| adoption(rooms, survey, instance, found, owners).is_ok())
 }
 
 fn adoption(
@@ -124,11 +125,14 @@ fn adoption(
     found: &Found,
     owners: &mut Owners,
 ) -> Result<Adoption, Failure> {
-    let broken = found.state.reasons().iter().filter(|reason| ["files", "format"].contains(&reason.kind));
+    let broken = found
+        .state
+        .reasons()
+        .iter()
+        .filter(|reason| !reason.kind.is_acceptable() && reason.kind != ReasonKind::Recipients);
     let broken: Vec<&str> = broken.map(|reason| reason.message.as_str()).collect();
     if !broken.is_empty() {
-        let refused = failure::of(instance, format!("it cannot be adopted: {}", broken.join(", ")));
-        return Err(refused.help(Some(instead(rooms, instance, found))));
+        return Err(failure::of(instance, format!("it cannot be adopted: {}", broken.join(", "))));
     }
     if accepted(found).next().is_none() {
         let refused = failure::of(instance, "only its readers changed, and adopting encrypts nothing");
@@ -139,16 +143,17 @@ fn adoption(
     let stored_by = receipt::backend_id(instance, backend, &opened.component)?;
     // A backend that never sees plaintext has whatever is for somebody sealed by the host.
     let seals = !opened.component.manifest().requests.plaintext && found.readers.iter().any(|(_, to)| !to.is_empty());
-    let slice = slice(rooms, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
-    if Some(slice.fingerprint()) != found.fingerprint {
+    let mut slice = slice(rooms, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
+    let fingerprint = slice.fingerprint();
+    extras::take_added(instance, &mut slice);
+    if Some(fingerprint) != found.fingerprint {
         return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
     }
     let headers = owners::headers(&slice);
     owners.check(rooms, instance, &headers)?;
     let before = before(&slice, backend);
     if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.sealed.is_empty())) {
-        let refused = failure::of(instance, "it cannot be adopted: there is no age file in it, and it is to be sealed");
-        return Err(refused.help(Some(failure::restore(instance))));
+        return Err(failure::of(instance, "it cannot be adopted: there is no age file in it, and it is to be sealed"));
     }
 
     let sealed: Vec<String> = headers.iter().cloned().collect();
@@ -156,7 +161,7 @@ fn adoption(
     let known: BTreeSet<String> = before.iter().flat_map(|receipt| &receipt.sealed).map(ToString::to_string).collect();
     let new_headers = headers.difference(&known).count();
     let unread = before.is_none() || new_headers > 0;
-    let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, "receipt")) {
+    let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, ReasonKind::Receipt)) {
         receipt::renewed(agreeing, instance, dependencies, rooms.now)?
     } else {
         let making = Making { instance, found, backend: stored_by, dependencies, sealed: &sealed, now: rooms.now };
@@ -174,7 +179,7 @@ fn adoption(
         miscounted: miscounted(found, &slice),
         other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
         files,
-        slice: NewSlice { replaces: Some(slice.fingerprint()), files: slice.files, public: slice.public, receipt },
+        slice: NewSlice { replaces: Some(fingerprint), files: slice.files, public: slice.public, receipt },
     })
 }
 
@@ -186,31 +191,6 @@ fn before<'a>(slice: &'a Slice, backend: &Name) -> Option<&'a Receipt> {
         }
         _ => None,
     }
-}
-
-/// What to do about a slice that is not adopted, since its backend does not call it sound.
-fn instead(rooms: &mut Rooms<'_>, instance: &Instance, found: &Found) -> String {
-    let name = failure::word(&instance.name);
-    let slice = slice(rooms, instance).ok().flatten();
-    let binary = slice.and_then(|slice| slice.files.into_iter().find(|(_, bytes)| bytes.starts_with(BINARY)));
-    if let Some((file, _)) = binary {
-        let file_word = shell_word(&format!("./{file}"));
-        return format!(
-            "`{file}` is a binary age file, and an armored one is expected. To keep what is in it, move it out of the slice and \
-             store it anew: `age -d -i KEY {file_word} | artifacts set {name} FILE`"
-        );
-    }
-    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
-    if let Some((stored, declared)) = stored.zip(instance.backend.as_ref()).filter(|(stored, is)| stored != is) {
-        return failure::of_another(instance, stored, declared).help.unwrap_or_default();
-    }
-    if found.state.reasons().iter().any(|reason| ["receipt", "format"].contains(&reason.kind)) {
-        return failure::restore(instance);
-    }
-    format!(
-        "`artifacts set {name} FILE` adds a file, `artifacts rekey --all {name}` drops one, and the other values stay; \
-         `artifacts generate --stale {name}` makes all of it anew"
-    )
 }
 
 /// Whether a file is sealed to fewer or more than is declared.

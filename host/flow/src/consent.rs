@@ -292,6 +292,8 @@ mod tests {
             readers: readers.collect(),
             receipt: None,
             fingerprint: None,
+            elsewhere: None,
+            strays: Vec::new(),
         };
         Survey { found: BTreeMap::from([(instance.name.clone(), found)]), ..Survey::default() }
     }
@@ -406,6 +408,8 @@ mod tests {
             readers: vec![("f".to_owned(), readers.iter().map(ToString::to_string).collect())],
             receipt: None,
             fingerprint: None,
+            elsewhere: None,
+            strays: Vec::new(),
         };
         let folder = tempfile::tempdir().unwrap();
         let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();

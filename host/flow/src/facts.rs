@@ -1,27 +1,44 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_plan::{Facts, Instance, Reason};
 use artifacts_spec::InstanceName;
-use artifacts_store::{Generation, Receipt, ReceiptState, Slice};
+use artifacts_store::{Difference, Generation, Receipt, ReceiptState, Slice};
 
+use crate::extras;
 use crate::rooms::seconds;
 
-/// What the host finds of a slice, without asking its backend. `generations` has those of what it may depend on.
-pub fn facts(instance: &Instance, slice: &Slice, generations: &BTreeMap<InstanceName, Generation>) -> Facts {
+/// What the host finds of a slice, without asking its backend. `strays` are the files in it that belong to no one, and
+/// `generations` has those of what it may depend on.
+pub fn facts(
+    instance: &Instance,
+    slice: &Slice,
+    strays: Vec<String>,
+    generations: &BTreeMap<InstanceName, Generation>,
+) -> Facts {
+    let differs = slice.differences();
+    let is_stray = |one: &&Difference| matches!(one, Difference::Extra(path) if strays.contains(path));
     let differs = Facts {
-        receipt: slice.differences().iter().map(ToString::to_string).collect(),
+        receipt: differs.iter().filter(|one| !is_stray(one)).map(ToString::to_string).collect(),
         public: slice.public.keys().cloned().collect(),
+        strays: extras::named(&strays),
         ..Facts::default()
     };
     let ReceiptState::Valid(receipt) = &slice.receipt else { return differs };
     Facts {
         backend: Some(receipt.backend.name.to_string()),
         readers: readers(receipt),
+        stored: stored(receipt),
         validation: receipt.validation.map(|hash| hash.to_string()),
         made: Some(seconds(receipt.made.system())),
         outdated: outdated(instance, receipt, generations),
         ..differs
     }
+}
+
+/// The secret files that were stored. A backend that named no recipients at all left older receipts without them.
+fn stored(receipt: &Receipt) -> Option<BTreeSet<String>> {
+    let unknown = receipt.readers.is_empty() && !receipt.files.is_empty();
+    (!unknown).then(|| receipt.readers.keys().map(ToString::to_string).collect())
 }
 
 fn readers(receipt: &Receipt) -> BTreeMap<String, Vec<String>> {

@@ -1,5 +1,5 @@
 use artifacts_backend::CallFailed;
-use artifacts_plan::{Instance, Problem, Reason};
+use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind};
 use artifacts_report::{Failure, counted, listed, shell_word};
 use artifacts_seam::CallError;
 use artifacts_spec::{InstanceName, Name};
@@ -45,36 +45,40 @@ pub fn behind(instance: &Instance, dependency: &InstanceName) -> Failure {
     of(instance, format!("it depends on {dependency}, which failed")).help(Some(format!("mend {dependency} first")))
 }
 
-/// What to do about a slice that is not sound.
-pub fn restore(instance: &Instance) -> String {
-    let name = word(&instance.name);
-    format!("take it from the last good commit, or make it anew: `artifacts generate --stale {name}`")
-}
-
 /// A slice that is not as its receipt has it, by the reasons for which it is stale.
 pub fn stale(instance: &Instance, reasons: &[Reason]) -> Option<Failure> {
-    let of = |kinds: &[&str]| reasons.iter().filter(|reason| kinds.contains(&reason.kind)).collect::<Vec<_>>();
-    let how: Vec<&str> = of(&["receipt"]).into_iter().map(|reason| reason.message.as_str()).collect();
-    let differs = (!how.is_empty()).then(|| differs(instance, &how.join(", ")))?;
-    // Adopting it would be refused.
-    let broken = !of(&["files", "format"]).is_empty();
-    Some(if broken { differs.help(Some(restore(instance))) } else { differs })
+    let of = |kinds: &[ReasonKind]| reasons.iter().filter(|reason| kinds.contains(&reason.kind)).collect::<Vec<_>>();
+    let how: Vec<&str> = of(&[ReasonKind::Receipt]).into_iter().map(|reason| reason.message.as_str()).collect();
+    (!how.is_empty()).then(|| differs(instance, &how.join(", ")))
 }
 
 /// A slice that is not as its receipt has it.
 pub fn differs(instance: &Instance, how: &str) -> Failure {
-    of(instance, format!("it does not lie as the host stored it: {how}")).help(Some(format!(
-        "see what changed (`git log -p`); if it is well, `artifacts adopt {}`",
-        word(&instance.name)
-    )))
+    of(instance, format!("it does not lie as the host stored it: {how}"))
 }
 
 /// A slice that another backend than the declared one stored.
 pub fn of_another(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
-    of(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared")).help(Some(format!(
-        "declare `{stored}` again to read it, or make it anew: `artifacts generate --stale {}`",
-        word(&instance.name)
-    )))
+    of(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared"))
+        .help(Some(format!("declare `{stored}` for it again")))
+}
+
+/// An entry in another storage than that of the declared backend.
+pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
+    let Elsewhere { storage, backend, expected, .. } = place;
+    let declared = instance.backend.as_ref().map(Name::as_str).unwrap_or_default();
+    let by = backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
+    let message = format!("it is stored in `{storage}`{by}, and `{declared}` stores it in `{expected}`");
+    let help = match backend.as_deref().filter(|stored| *stored != declared) {
+        Some(stored) => format!("declare `{stored}` for it again"),
+        None => {
+            let name = instance.name.to_string();
+            let above = name.rsplit_once('/').map_or("", |(above, _)| above);
+            let (from, to) = (shell_word(&format!("{storage}/{name}")), shell_word(&format!("{expected}/{above}")));
+            format!("`mkdir -p {to} && mv {from} {to}/`")
+        }
+    };
+    of(instance, message).help(Some(help))
 }
 
 /// A run that the person ended, and the instances that it did not come to.
@@ -96,6 +100,10 @@ pub fn words(error: &CallError) -> (String, Option<String>) {
         CallError::Refused(what) => (
             format!("its backend asked for what it may not have: {what}"),
             Some("nothing was changed; see `artifacts backend inspect` for what it requests".to_owned()),
+        ),
+        CallError::Machine { limit, help } => (
+            format!("there is too little memory for its backend: {limit}"),
+            Some(format!("nothing was changed; {help}")),
         ),
         CallError::Overrun(limit) => (
             format!("its backend overran a limit: {limit}"),

@@ -260,7 +260,7 @@ impl Run<'_> {
             let slice = storage.and_then(|storage| storage.read(&name).ok().flatten());
             let same = slice.is_some_and(|slice| {
                 matches!(&slice.receipt, ReceiptState::Valid(receipt) if receipt.generation == generation)
-                    && slice.differences().is_empty()
+                    && slice.is_intact()
             });
             if !same {
                 let why = format!("{name}, which it depends on, changed while it was made");

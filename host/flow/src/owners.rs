@@ -12,7 +12,7 @@ use crate::{Rooms, failure};
 
 /// The age files in a slice, by their headers.
 pub fn headers(slice: &Slice) -> BTreeSet<String> {
-    slice.files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect()
+    slice.files.values().chain(slice.extras.values()).flat_map(|bytes| artifacts_age::headers(bytes)).collect()
 }
 
 /// Whose the age files are: what this host remembers and, where that does not tell, what lies in the storages.

@@ -1,13 +1,15 @@
 //! Slices that no declaration owns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_plan::{Owner, Owners};
+use artifacts_plan::{Instance, Owner, Owners};
 use artifacts_report::{Failure, FileChange};
 use artifacts_spec::InstanceName;
 use artifacts_store::{Options, ReceiptState, Slice, Storage};
 
-use crate::{Rooms, Writers, changes};
+use crate::changes::{self, bears};
+use crate::elsewhere::{Storages, has_receipt};
+use crate::{Rooms, Writers};
 
 /// A slice that nobody owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,34 +31,83 @@ pub struct Orphan {
 pub struct Orphans {
     /// What nobody owns, by storage and name.
     pub found: Vec<Orphan>,
+    /// What nobody owns in a storage that no backend has: a copy perhaps, which is left alone.
+    pub strange: Vec<Orphan>,
     /// What a target may own that did not evaluate.
     pub kept: Vec<InstanceName>,
     /// What is no slice at all, and why; it is left alone.
     pub odd: Vec<String>,
 }
 
-/// Looks for slices without an owner in every storage of the registry.
+/// Looks for entries without an owner in every known storage. An entry of a declared instance is one, too, where that has another
+/// one in its own backend's storage.
 ///
 /// # Errors
-/// When a storage cannot be read.
-pub fn orphans(rooms: &Rooms<'_>, owners: &Owners) -> Result<Orphans, Failure> {
+/// When a declared storage cannot be read.
+pub fn orphans(
+    rooms: &Rooms<'_>,
+    owners: &Owners,
+    instances: &BTreeMap<InstanceName, Instance>,
+) -> Result<Orphans, Failure> {
     let mut orphans = Orphans::default();
-    let names = rooms.registry.names();
-    let storages: BTreeSet<String> = names.iter().filter_map(|name| rooms.registry.storage(name).ok()).collect();
-    for path in storages {
-        let failed = |e: artifacts_store::Error| Failure::new(format!("storage {path}"), e.to_string()).help(e.help());
-        let storage = Storage::open(rooms.root, &path).map_err(failed)?;
-        let listing = storage.list().map_err(failed)?;
-        orphans.odd.extend(listing.oddities.into_iter().map(|odd| format!("{}: {}", odd.path, odd.why)));
-        for name in listing.slices {
+    let storages = Storages::find(rooms)
+        .map_err(|(path, e)| Failure::new(format!("storage {path}"), e.to_string()).help(e.help()))?;
+    for (storage, declared) in storages.all() {
+        let failed = |e: artifacts_store::Error| {
+            Failure::new(format!("storage {}", storage.path()), e.to_string()).help(e.help())
+        };
+        let listing = match storage.list() {
+            Ok(listing) => listing,
+            Err(error) if declared => return Err(failed(error)),
+            Err(_) => continue,
+        };
+        if declared {
+            orphans.odd.extend(listing.oddities.into_iter().map(|odd| format!("{}: {}", odd.path, odd.why)));
+        }
+        // What only looks like a storage has entries only where receipts say so.
+        for name in listing.slices.into_iter().filter(|name| declared || has_receipt(storage, name)) {
             match owners.of(&name) {
-                Some(Owner::Declared) => {}
+                Some(Owner::Declared) if !declared || !is_second(rooms, storage, instances.get(&name)) => {}
                 Some(Owner::Unknown(_)) => orphans.kept.push(name),
-                None => orphans.found.push(orphan(&storage, name)),
+                Some(Owner::Declared) | None if declared => orphans.found.push(orphan(storage, name)),
+                Some(Owner::Declared) | None => orphans.strange.push(orphan(storage, name)),
             }
         }
     }
     Ok(orphans)
+}
+
+/// Whether an instance has an entry in its own backend's storage, and that is another one than this.
+fn is_second(rooms: &Rooms<'_>, storage: &Storage, instance: Option<&Instance>) -> bool {
+    let Some(instance) = instance.filter(|instance| !instance.blocked) else { return false };
+    let own = instance.backend.as_ref().and_then(|backend| rooms.registry.storage(backend).ok());
+    let Some(own) = own.filter(|own| own != storage.path()) else { return false };
+    let own = Storage::open(rooms.root, &own).and_then(|own| own.read(&instance.name));
+    own.is_ok_and(|slice| slice.is_some())
+}
+
+impl Orphan {
+    /// Whether it may be this instance's entry from before it was renamed: of the same artifact or the same target, with the
+    /// same files.
+    pub fn is_twin(&self, instance: &Instance) -> bool {
+        let target = |name: &InstanceName| match name {
+            InstanceName::Shared { .. } => None,
+            InstanceName::Machine { target, .. } | InstanceName::User { target, .. } => Some(target.clone()),
+        };
+        let same_scope = std::mem::discriminant(&self.name) == std::mem::discriminant(&instance.name);
+        let (old, new) = (&self.name, &instance.name);
+        same_scope && (old.artifact() == new.artifact() || target(old) == target(new)) && self.has_files_of(instance)
+    }
+
+    fn has_files_of(&self, instance: &Instance) -> bool {
+        let stored: BTreeSet<&str> = self.contents.iter().map(|change| change.file.as_str()).collect();
+        let declared: BTreeSet<&str> = instance.files.keys().map(artifacts_spec::Name::as_str).collect();
+        // Without a receipt the files have the names that the backend gave them.
+        let borne = |file: &&str| stored.iter().any(|stored| bears(stored, file));
+        !declared.is_empty()
+            && (stored == declared
+                || (self.backend.is_none() && stored.len() == declared.len() && declared.iter().all(borne)))
+    }
 }
 
 fn orphan(storage: &Storage, name: InstanceName) -> Orphan {
@@ -74,8 +125,8 @@ fn size(slice: &Slice) -> (usize, u64) {
     (files.clone().count(), files.map(|bytes| bytes.len() as u64).sum())
 }
 
-/// Moves these to their storages' trash. One that fails stops no other; the failures come back with what was moved.
-pub fn prune(rooms: &Rooms<'_>, orphans: &[Orphan], options: &Options) -> (Vec<Orphan>, Vec<Failure>) {
+/// Moves these to their storages' trash. One that fails stops no other; the failures come back with what was moved and where to.
+pub fn prune(rooms: &Rooms<'_>, orphans: &[Orphan], options: &Options) -> (Vec<(Orphan, String)>, Vec<Failure>) {
     let mut moved = Vec::new();
     let mut failures = Vec::new();
     let mut writers = Writers::default();
@@ -86,7 +137,7 @@ pub fn prune(rooms: &Rooms<'_>, orphans: &[Orphan], options: &Options) -> (Vec<O
             writer.remove(&orphan.name).map_err(failed)
         });
         match done {
-            Ok(Some(_)) => moved.push(orphan.clone()),
+            Ok(Some(trash)) => moved.push((orphan.clone(), trash)),
             Ok(None) => {}
             Err(failure) => failures.push(failure),
         }

@@ -46,15 +46,19 @@ impl Making<'_> {
 }
 
 /// The receipt of a slice whose files were written anew and whose secrets are the same: only who stored it and who reads it
-/// change. `sealed` are the headers of all files.
+/// change. `stored` are the secret files that are in it, and `sealed` the headers of all of them.
 pub fn rewritten(
     old: &Receipt,
     instance: &Instance,
     found: &Found,
     backend: BackendId,
+    stored: &BTreeSet<Name>,
     sealed: BTreeSet<Sha256>,
 ) -> Result<Receipt, Failure> {
-    Ok(Receipt { backend, targets: targets(instance), readers: readers(instance, found)?, sealed, ..old.clone() })
+    let mut readers = readers(instance, found)?;
+    // A declared file that was never stored is not listed.
+    readers.retain(|file, _| stored.contains(file));
+    Ok(Receipt { backend, targets: targets(instance), readers, sealed, ..old.clone() })
 }
 
 /// The receipt of a slice that is as old, as valid and made from the same as if it were made now.

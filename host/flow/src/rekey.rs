@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use artifacts_plan::{Instance, Reason, State};
+use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam::Files;
 use artifacts_spec::InstanceName;
@@ -30,26 +30,48 @@ pub struct Rekeyed {
     pub failures: Vec<Failure>,
 }
 
-/// Whether an instance is to be encrypted anew: its readers changed, or it is stored and all are wanted. Of one that does not
-/// lie as it was stored nobody knows the readers; it is wanted, and will fail, so that nobody takes it for done.
+/// Whether an instance is to be encrypted anew: its recipients changed, it has files that are no longer declared, or it is stored
+/// and all are wanted. Of one that is not stored as its receipt says nobody knows the recipients; it is wanted, and will fail, so
+/// that nobody takes it for done.
 pub fn wants_rekey(state: &State, all: bool) -> bool {
-    let readers = |reason: &Reason| matches!(reason.kind, "readers" | "receipt");
+    let wants = |reason: &Reason| match reason.kind {
+        ReasonKind::Recipients | ReasonKind::Receipt => true,
+        ReasonKind::Files => matches!(reason.cause, Cause::Undeclared(_)),
+        ReasonKind::Backend
+        | ReasonKind::Dependency
+        | ReasonKind::Expired
+        | ReasonKind::Format
+        | ReasonKind::Validation => false,
+    };
     match state {
-        State::Stale(reasons) => all || reasons.iter().any(readers),
+        State::Stale(reasons) => all || reasons.iter().any(wants),
         State::Present => all,
-        _ => false,
+        State::Absent | State::OnTarget | State::Blocked | State::Error(_) => false,
     }
 }
 
 /// Why an instance cannot be encrypted anew, as far as can be told without opening it.
 pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
+    if let Some(place) = &found.elsewhere {
+        return Some(failure::elsewhere(instance, place));
+    }
     let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
     if let Some((stored, declared)) =
         stored.zip(instance.backend.as_ref()).filter(|(stored, declared)| stored != declared)
     {
         return Some(failure::of_another(instance, stored, declared));
     }
-    failure::stale(instance, found.state.reasons())
+    if let Some(fault) = failure::stale(instance, found.state.reasons()) {
+        return Some(fault);
+    }
+    // All that is stored would go: that is no way to keep a value.
+    let nothing = instance.secret_files().next().is_some() && found.stored_files(instance).next().is_none();
+    nothing.then(|| {
+        let names = found.receipt.iter().flat_map(|receipt| receipt.readers.keys().map(ToString::to_string));
+        let names: Vec<String> = names.collect();
+        let help = format!("declare what is stored again ({})", names.join(", "));
+        failure::of(instance, "none of its declared files was ever stored").help((!names.is_empty()).then_some(help))
+    })
 }
 
 /// Why an instance's secrets cannot be read back at all: its backend has no way to.
@@ -63,7 +85,8 @@ pub fn unretrievable(rooms: &mut Rooms<'_>, instance: &Instance) -> Option<Failu
     }
     let name = failure::word(&instance.name);
     let help = format!(
-        "a new value goes to the readers of now: `artifacts generate --stale {name}` makes one, `artifacts set {name} FILE` takes yours"
+        "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
+         `artifacts set {name} FILE` takes yours"
     );
     Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).help(Some(help)))
 }
@@ -101,7 +124,9 @@ pub fn rekey(
     let work: Vec<(&Instance, &Found)> =
         names.iter().filter_map(|name| instances.get(name).zip(survey.found.get(name))).collect();
     for some in work.chunks(AT_ONCE) {
-        let wanted: Vec<_> = some.iter().map(|(one, _)| (*one, one.secret_files().cloned().collect())).collect();
+        // What was never stored is left for whoever has its value.
+        let stored = |(one, found): &(&Instance, &Found)| found.stored_files(one).cloned().collect();
+        let wanted: Vec<_> = some.iter().map(|pair| (pair.0, stored(pair))).collect();
         let mut read = retrieve(rooms, &wanted);
         for few in some.chunks(WRITTEN_AT_ONCE) {
             let mut written = Vec::new();
@@ -150,10 +175,16 @@ fn write(
 ) -> Result<(Files, Written), Failure> {
     let slice = storing.slice(rooms, writers)?.filter(|slice| slice.fingerprint() == read.fingerprint);
     let slice = slice.ok_or_else(|| changed(storing.instance))?;
-    let public = slice.public.clone();
+    let public = declared_public(storing.instance, slice.public.clone());
     let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
     let written = storing.write(rooms, Some(slice), &secrets).map_err(|stopped| stopped.failure)?;
     Ok((public, written))
+}
+
+/// Public files stay as they are; those that are no longer declared go with the old entry.
+fn declared_public(instance: &Instance, public: Files) -> Files {
+    let is_declared = |name: &String| instance.public_files().any(|file| file.as_str() == name);
+    public.into_iter().filter(|(name, _)| is_declared(name)).collect()
 }
 
 /// Has backends look at what they wrote, and exchanges the slices one by one.
@@ -171,7 +202,8 @@ fn store(
         let ended = stored.and_then(|stored| {
             let old = found.receipt.as_ref().ok_or_else(|| changed(instance))?;
             let sealed = receipt::hashes(instance, &stored.sealed)?;
-            let receipt = receipt::rewritten(old, instance, found, stored.backend, sealed)?;
+            let files = found.stored_files(instance).cloned().collect();
+            let receipt = receipt::rewritten(old, instance, found, stored.backend, &files, sealed)?;
             storing.commit(rooms, writers, stored.files, public, receipt)
         });
         match ended {
@@ -194,7 +226,7 @@ impl Survey {
     pub fn rekeyed(&mut self, done: &BTreeSet<InstanceName>) {
         for (_, found) in self.found.iter_mut().filter(|(name, _)| done.contains(*name)) {
             if let State::Stale(reasons) = &mut found.state {
-                reasons.retain(|reason| reason.kind != "readers");
+                reasons.retain(|reason| reason.kind != ReasonKind::Recipients);
                 if reasons.is_empty() {
                     found.state = State::Present;
                 }

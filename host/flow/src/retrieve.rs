@@ -10,8 +10,9 @@ use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
 
 use crate::audit::Calling;
+use crate::elsewhere::Storages;
 use crate::owners::Owners;
-use crate::{Rooms, failure};
+use crate::{Rooms, failure, hints};
 
 /// Files of one instance, as they were stored.
 #[derive(Debug)]
@@ -134,8 +135,9 @@ impl<'a> Reading<'a> {
         }
         let failed = |error: artifacts_store::Error| fail(error.to_string()).help(error.help());
         let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
-        let slice = slice.map_err(failed)?.ok_or_else(|| failure::absent(instance))?;
-        let sealed = sealed(instance, backend, &slice)?;
+        let storage = opened.storage.clone();
+        let Some(slice) = slice.map_err(failed)? else { return Err(not_in(rooms, &storage, instance)) };
+        let sealed = sealed(instance, backend, &slice).map_err(|failure| hints::helped(rooms, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
@@ -146,9 +148,8 @@ impl<'a> Reading<'a> {
         if let Some(missing) = never_stored(&slice, &secrets) {
             let name = failure::word(&instance.name);
             let file = shell_word(missing.as_str());
-            return Err(fail(format!("`{missing}` is declared and was never stored")).help(Some(format!(
-                "`artifacts set {name} {file}` stores it; `artifacts generate --stale {name}` makes all of it anew"
-            ))));
+            return Err(fail(format!("`{missing}` is declared and was never stored"))
+                .help(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
         if !secrets.is_empty() {
             owners.check(rooms, instance, &sealed)?;
@@ -198,6 +199,12 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Why nothing is read: it is stored nowhere, or in another storage.
+fn not_in(rooms: &Rooms<'_>, storage: &str, instance: &Instance) -> Failure {
+    let elsewhere = Storages::readable(rooms).besides(storage, instance).into_iter().next();
+    elsewhere.map_or_else(|| failure::absent(instance), |(place, _)| failure::elsewhere(instance, &place))
+}
+
 /// Has age plugins asked for what is waiting; false when nothing came of it.
 fn ask_plugins(rooms: &mut Rooms<'_>, waiting: &[(Reading<'_>, Failure)]) -> bool {
     let Some((first, _)) = waiting.first() else { return false };
@@ -238,9 +245,11 @@ fn never_stored<'a>(slice: &Slice, secrets: &[&'a Name]) -> Option<&'a Name> {
 
 /// The headers that were sealed for a slice by its receipt: only where that tells every byte of it.
 fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet<String>, Failure> {
-    let differences = slice.differences();
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &differences)) };
-    if !differences.is_empty() {
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &slice.differences())) };
+    // Files that no receipt lists are not read, and keep no one from reading what it lists.
+    if !slice.is_intact() {
+        let mut differences = slice.differences();
+        differences.retain(|one| !matches!(one, Difference::Extra(_)));
         return Err(changed(instance, &differences));
     }
     if receipt.backend.name != *backend {
@@ -251,8 +260,5 @@ fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet
 
 fn changed(instance: &Instance, differences: &[Difference]) -> Failure {
     let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    let differs = failure::differs(instance, &list.join(", "));
-    // Adopting it would be refused.
-    let refused = |one: &Difference| matches!(one, Difference::Missing(_) | Difference::OtherInstance(_));
-    if differences.iter().any(refused) { differs.help(Some(failure::restore(instance))) } else { differs }
+    failure::differs(instance, &list.join(", "))
 }

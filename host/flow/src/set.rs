@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, ReasonKind, State};
 use artifacts_report::{Failure, FileChange};
 use artifacts_seam::Secret;
 use artifacts_spec::{InstanceName, Name};
@@ -30,9 +30,19 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
         }
         State::OnTarget => Some(failure::on_target(instance)),
         State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
-        State::Stale(reasons) => failure::stale(instance, reasons),
+        State::Stale(reasons) => match &found.elsewhere {
+            Some(place) => Some(failure::elsewhere(instance, place)),
+            None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
+        },
         State::Absent | State::Present => None,
     }
+}
+
+/// Another backend's files cannot be kept beside one that is set.
+fn of_another(instance: &Instance, found: &Found) -> Option<Failure> {
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name)?;
+    let declared = instance.backend.as_ref().filter(|declared| *declared != stored)?;
+    (instance.secret_files().count() > 1).then(|| failure::of_another(instance, stored, declared))
 }
 
 /// What becomes of an instance's other files when one is set.
@@ -46,7 +56,7 @@ pub struct Others {
 /// What becomes of the others when this file is set. With a public one, the secret ones stay as they lie.
 pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
     let secret = instance.secret_files().any(|name| name == file);
-    let anew = instance.secret_files().filter(|name| secret && readers_changed(found) && *name != file);
+    let anew = found.stored_files(instance).filter(|name| secret && readers_changed(found) && *name != file);
     let stored = found.receipt.iter().flat_map(|receipt| receipt.readers.keys());
     let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
     Others { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
@@ -77,7 +87,7 @@ pub fn set(
     if instance.files.get(file).is_some_and(|file| file.secret) {
         let stored = secret(rooms, storing, slice.clone(), file, value)?;
         let receipt = match found.receipt.as_ref().filter(|_| slice.is_some()) {
-            Some(old) => again(rooms, storing, old, &stored, &made_from)?,
+            Some(old) => again(rooms, storing, old, file, &stored, &made_from)?,
             None => first(rooms, storing, &stored, &made_from)?,
         };
         storing.commit(rooms, writers, stored.files, before, receipt)?;
@@ -106,7 +116,8 @@ fn secret(
     value: Secret,
 ) -> Result<Stored, Failure> {
     let Storing { instance, found, .. } = storing;
-    let others: Vec<Name> = instance.secret_files().filter(|name| *name != file).cloned().collect();
+    // Only what is stored can be read, and is there to be kept.
+    let others: Vec<Name> = found.stored_files(instance).filter(|name| *name != file).cloned().collect();
     let mut secrets = vec![(file.to_string(), value)];
     let mut why = "its readers changed, so all of its files are encrypted anew";
     if others.is_empty() || !readers_changed(found) {
@@ -129,7 +140,7 @@ fn secret(
 }
 
 fn readers_changed(found: &Found) -> bool {
-    matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == "readers"))
+    matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == ReasonKind::Recipients))
 }
 
 fn first(
@@ -148,6 +159,7 @@ fn again(
     rooms: &Rooms<'_>,
     storing: Storing<'_>,
     old: &Receipt,
+    file: &Name,
     stored: &Stored,
     made_from: &Generations,
 ) -> Result<Receipt, Failure> {
@@ -156,7 +168,9 @@ fn again(
     let lying = receipt::hashes(instance, &lying.collect::<Vec<_>>())?;
     let kept = old.sealed.intersection(&lying).copied();
     let sealed = receipt::hashes(instance, &stored.sealed)?.into_iter().chain(kept).collect();
-    newer(rooms, instance, &receipt::rewritten(old, instance, found, stored.backend.clone(), sealed)?, made_from)
+    let files = found.stored_files(instance).chain([file]).cloned().collect();
+    let receipt = receipt::rewritten(old, instance, found, stored.backend.clone(), &files, sealed)?;
+    newer(rooms, instance, &receipt, made_from)
 }
 
 /// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and

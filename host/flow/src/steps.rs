@@ -9,18 +9,22 @@ use crate::{Found, Survey, failure};
 /// What the person wants made, beyond what is absent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted {
-    /// What is stale too.
+    /// What is outdated too.
     pub stale: bool,
-    /// What is present or stale too.
+    /// What is present or stale too, for whatever reason.
     pub regenerate: bool,
 }
 
 impl Wanted {
-    /// Whether something in this state is to be made. Only absence leads to it by itself; what cannot be told is never touched.
+    /// Whether something in this state is to be made. Only absence leads to it by itself; what cannot be told is never touched. What
+    /// is stale gets a new value only where the old one is outdated: for any other reason the value can be kept.
     pub fn covers(self, state: &State) -> bool {
         match state {
             State::Absent => true,
-            State::Stale(_) => self.stale || self.regenerate,
+            State::Stale(reasons) => {
+                let outdated = reasons.iter().any(|reason| reason.kind.is_outdated());
+                self.regenerate || (self.stale && outdated && may_follow(state))
+            }
             State::Present => self.regenerate,
             State::OnTarget | State::Blocked | State::Error(_) => false,
         }
@@ -38,7 +42,7 @@ pub struct Step {
 
 /// What is to be made, dependencies first. `ordered` has all instances in that order; `chosen` those that the person
 /// named. An absent dependency of something that is made is made too; and what is made of something that is made again is,
-/// among the chosen, made again when what is stale is wanted.
+/// among the chosen, made again when what is outdated is wanted, unless it has to be looked at first.
 pub fn steps(
     instances: &BTreeMap<InstanceName, Instance>,
     ordered: &[InstanceName],
@@ -53,7 +57,7 @@ pub fn steps(
         let before = making.len();
         for name in ordered {
             let Some(state) = state(name) else { continue };
-            let outdated = wanted.stale && stored(state) && dependencies(name).any(|d| making.contains(d));
+            let outdated = wanted.stale && may_follow(state) && dependencies(name).any(|d| making.contains(d));
             if chosen.contains(name) && (wanted.covers(state) || outdated) {
                 making.insert(name);
             }
@@ -71,8 +75,13 @@ pub fn steps(
     ordered.iter().filter(|name| making.contains(name)).filter_map(step).collect()
 }
 
-fn stored(state: &State) -> bool {
-    matches!(state, State::Present | State::Stale(_))
+/// Whether something in this state is stored, and nothing speaks against a new value once the old one is outdated.
+fn may_follow(state: &State) -> bool {
+    match state {
+        State::Present => true,
+        State::Stale(reasons) => !reasons.iter().any(|reason| reason.kind.is_unclear()),
+        State::Absent | State::OnTarget | State::Blocked | State::Error(_) => false,
+    }
 }
 
 /// The steps in which there is no fault, and the faults of the others. What depends on a step that is left out is left out,

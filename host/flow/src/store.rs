@@ -19,6 +19,7 @@ pub struct Writers {
     refused: BTreeMap<InstanceName, Failure>,
     /// What git is told of.
     paths: Vec<String>,
+    options: Option<Options>,
     told: Option<Instant>,
     /// Whether git does not know of all of them yet.
     is_open: bool,
@@ -28,7 +29,7 @@ impl Writers {
     /// Locks every storage that these instances are in, before anything is asked or made, and stages what an earlier run could
     /// not. An instance whose backend is unknown has no storage; that it fails is told where it is asked about.
     pub fn lock<'a>(rooms: &Rooms<'_>, instances: impl Iterator<Item = &'a Instance>, options: &Options) -> Self {
-        let mut writers = Self::default();
+        let mut writers = Self { options: Some(options.clone()), ..Self::default() };
         let instances: Vec<&Instance> = instances.collect();
         for name in instances.iter().filter_map(|instance| storage_of(instance, &rooms.registry)) {
             writers.by_storage.entry(name).or_insert_with_key(|name| lock(rooms, name, options));
@@ -64,6 +65,15 @@ impl Writers {
     pub(crate) fn writer(&mut self, rooms: &Rooms<'_>, storage: &str, options: &Options) -> Result<&Writer, Failure> {
         let locked = self.by_storage.entry(storage.to_owned()).or_insert_with_key(|name| lock(rooms, name, options));
         locked.as_ref().map_err(Clone::clone)
+    }
+
+    /// Moves an entry to the trash, of a storage that is locked now if it is not yet.
+    pub(crate) fn trash(&mut self, rooms: &Rooms<'_>, storage: &str, name: &InstanceName) -> Result<(), Failure> {
+        let options =
+            self.options.clone().ok_or_else(|| Failure::new(format!("storage {storage}"), "it is not locked"))?;
+        let failed =
+            |error: artifacts_store::Error| Failure::new(name.to_string(), error.to_string()).help(error.help());
+        self.writer(rooms, storage, &options)?.remove(name).map_err(failed).map(drop)
     }
 
     pub(crate) fn of(&self, storage: &str) -> Option<&Writer> {

@@ -1,8 +1,9 @@
 //! New content of one instance on its way into the storage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::Operation;
+use artifacts_backend::Readers;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, Checked, Files, Secret, State};
@@ -49,8 +50,11 @@ pub(crate) struct Written {
     asked: Option<Asked>,
 }
 
-#[derive(Clone, Copy)]
 struct Asked {
+    /// The instance as its backend was told of it: with the files that are stored now or were before.
+    told: artifacts_seam::Instance,
+    /// The recipients of these files.
+    readers: Readers,
     saw_plaintext: bool,
     /// Whether some of the files are as they were before.
     partial: bool,
@@ -109,10 +113,13 @@ fn answers(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Result
     if opened.backend.is_none() {
         return Err(failure::of(storing.instance, "its backend stores nothing here"));
     }
-    let told = |(storing, one): &&(Storing<'_>, Written)| (storing.instance.told.clone(), one.stored.files.clone());
+    let told = |(storing, one): &&(Storing<'_>, Written)| {
+        let told = one.asked.as_ref().map_or_else(|| storing.instance.told.clone(), |asked| asked.told.clone());
+        (told, one.stored.files.clone())
+    };
     let request = written.iter().map(told).collect();
     // The names of what a backend stored may hold a secret that it was given for that.
-    let after_plaintext = written.iter().any(|(_, one)| one.asked.is_some_and(|asked| asked.saw_plaintext));
+    let after_plaintext = written.iter().any(|(_, one)| one.asked.as_ref().is_some_and(|asked| asked.saw_plaintext));
     let instances = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
     let calling = Calling { backend: name, operation: Operation::Check, instances, after_plaintext };
     Ok(rooms.audit.call(opened, calling, |running| running.check(request))?.answers)
@@ -158,33 +165,45 @@ impl Storing<'_> {
         let instances = vec![instance.name.to_string()];
         let calling = Calling { backend: name, operation: Operation::Serialize, instances, after_plaintext: false };
         let files = own_files(slice, name);
-        let ended = rooms.audit.call(opened, calling, |running| {
-            running.serialize(instance.told.clone(), files, secrets, &found.readers)
-        })?;
+        let (told, readers) = self.told(secrets);
+        let ended =
+            rooms.audit.call(opened, calling, |running| running.serialize(told.clone(), files, secrets, &readers))?;
         let serialized = ended.map_err(|stopped| Stopped {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "needs-all"),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
-        let partial = secrets.len() < instance.secret_files().count();
+        let partial = secrets.len() < told.files.len();
         Ok(Written {
             stored: Stored { files: serialized.files, sealed: serialized.sealed, backend },
-            asked: Some(Asked { saw_plaintext: serialized.saw_plaintext, partial }),
+            asked: Some(Asked { told, readers, saw_plaintext: serialized.saw_plaintext, partial }),
         })
+    }
+
+    /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
+    /// business, and keeps no other from being stored.
+    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::Instance, Readers) {
+        let given = secrets.iter().map(|(name, _)| name.as_str());
+        let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
+        let mut told = self.instance.told.clone();
+        told.files.retain(|file| stored.contains(file.name.as_str()));
+        let mut readers = self.found.readers.clone();
+        readers.retain(|(file, _)| stored.contains(file.as_str()));
+        (told, readers)
     }
 
     /// Why what was written is not stored.
     fn fault(&self, answer: Option<Answer>, written: &Written) -> Option<Failure> {
-        let Self { instance, found, .. } = self;
-        let present = |checked: &Checked| checked.state == State::Present && checked.readers == found.readers;
+        let Self { instance, .. } = self;
+        let readers = written.asked.as_ref().map(|asked| &asked.readers);
+        let present = |checked: &Checked| checked.state == State::Present && Some(&checked.readers) == readers;
         match answer {
             Some(Ok(checked)) if !written.stored.files.is_empty() && present(&checked) => None,
             // Where some of its files were there before, they may be what is wrong with it.
-            Some(Ok(Checked { state: State::Stale(_), .. })) if written.asked.is_some_and(|asked| asked.partial) => {
+            Some(Ok(Checked { state: State::Stale(_), .. }))
+                if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
+            {
                 let name = failure::word(&instance.name);
-                let help = format!(
-                    "nothing was changed; `artifacts status {name}` tells what else is not as declared; set what is \
-                     missing, or make all of it anew: `artifacts generate --stale {name}`"
-                );
+                let help = format!("nothing was changed; `artifacts status {name}` tells what else is not as declared");
                 Some(failure::of(instance, "with this file alone it is not whole").help(Some(help)))
             }
             _ => Some(
@@ -206,7 +225,11 @@ impl Storing<'_> {
         let new = NewSlice { files, public, receipt, replaces: self.found.fingerprint };
         let committed = self.writer(rooms, writers)?.commit(new).map_err(|e| self.failed(&e))?;
         writers.wrote(rooms, committed.path);
-        Ok(())
+        // One instance has one entry: that of another storage goes once this one is in its place.
+        match &self.found.elsewhere {
+            Some(place) => writers.trash(rooms, &place.storage, &self.instance.name),
+            None => Ok(()),
+        }
     }
 
     fn backend(&self) -> Result<&Name, Failure> {

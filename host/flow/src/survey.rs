@@ -2,16 +2,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::Operation;
 use artifacts_backend::Readers;
-use artifacts_plan::{Facts, Instance, RECIPIENTS, Reason, Said, State, state};
+use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam as seam;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Storage};
 
 use crate::audit::Calling;
+use crate::elsewhere::Storages;
 use crate::facts::facts;
-use crate::failure;
 use crate::rooms::Rooms;
+use crate::{extras, failure};
 
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
 /// in memory.
@@ -47,6 +48,32 @@ pub struct Found {
     pub receipt: Option<Receipt>,
     /// The content that was looked at; a commit replaces nothing else.
     pub fingerprint: Option<Fingerprint>,
+    /// The one entry that it has, when that is in another storage than its backend's; the receipt is that entry's.
+    pub elsewhere: Option<Elsewhere>,
+    /// Files in its entry's directory that belong to no one.
+    pub strays: Vec<String>,
+}
+
+impl Found {
+    /// Of what nothing is known but its state.
+    pub(crate) fn unknown(state: State) -> Self {
+        let (elsewhere, strays) = (None, Vec::new());
+        Self { state, readers: Vec::new(), receipt: None, fingerprint: None, elsewhere, strays }
+    }
+
+    /// The declared secret files that its own backend has stored. Where its receipt does not tell, those are all of them.
+    pub fn stored_files<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = &'a Name> {
+        let own = self
+            .receipt
+            .as_ref()
+            .filter(|receipt| Some(&receipt.backend.name) == instance.backend.as_ref() && self.elsewhere.is_none());
+        let lists = move |file: &Name| match own {
+            Some(receipt) if receipt.readers.is_empty() => !receipt.files.is_empty(),
+            Some(receipt) => receipt.readers.contains_key(file),
+            None => self.fingerprint.is_some() && self.receipt.is_none(),
+        };
+        instance.secret_files().filter(move |file| lists(file))
+    }
 }
 
 /// Looks at the chosen of all instances: reads their slices, asks their backends, and decides. Writes nothing and needs no
@@ -65,8 +92,9 @@ pub fn survey(
             _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), rooms.seconds()),
         }
     }
+    let storages = Storages::readable(rooms);
     for (backend, instances) in by_backend {
-        ask(rooms, &mut survey, backend, &instances, &generations);
+        ask(rooms, &mut survey, backend, &instances, &generations, &storages);
     }
     survey.generations = generations;
     survey
@@ -101,6 +129,7 @@ fn ask(
     backend: &Name,
     instances: &[&Instance],
     generations: &BTreeMap<InstanceName, Generation>,
+    storages: &Storages,
 ) {
     let now = rooms.seconds();
     let opened = match rooms.registry.open(backend, &rooms.nix) {
@@ -122,7 +151,7 @@ fn ask(
     let mut rest = instances.iter().copied().peekable();
     while rest.peek().is_some() {
         let Some(running) = &opened.backend else { return };
-        let looks = survey.read(&storage, &mut rest, running.limits().output, generations);
+        let looks = survey.read(&storage, &mut rest, running.limits().output, generations, storages);
         let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
@@ -151,18 +180,31 @@ struct Look<'a> {
     facts: Option<Facts>,
     receipt: Option<Receipt>,
     fingerprint: Option<Fingerprint>,
+    /// Its backend's storage.
+    storage: String,
+    elsewhere: Vec<(Elsewhere, Option<Receipt>)>,
 }
 
 impl<'a> Look<'a> {
     fn without_slice(instance: &'a Instance) -> Self {
-        Self { instance, files: seam::Files::new(), facts: None, receipt: None, fingerprint: None }
+        Self {
+            instance,
+            files: seam::Files::new(),
+            facts: None,
+            receipt: None,
+            fingerprint: None,
+            storage: String::new(),
+            elsewhere: Vec::new(),
+        }
     }
 
-    fn of(instance: &'a Instance, slice: Slice, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+    fn of(instance: &'a Instance, mut slice: Slice, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+        let fingerprint = Some(slice.fingerprint());
+        let strays = extras::take_added(instance, &mut slice);
         let mut look = Self {
-            facts: Some(facts(instance, &slice, generations)),
+            facts: Some(facts(instance, &slice, strays, generations)),
             receipt: valid_receipt(&slice),
-            fingerprint: Some(slice.fingerprint()),
+            fingerprint,
             ..Self::without_slice(instance)
         };
         if !look.of_another() {
@@ -231,6 +273,20 @@ fn generations(
     wanted.into_iter().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
 }
 
+/// What to do about an instance that has two entries.
+fn two_entries(look: &Look<'_>, others: &[Elsewhere]) -> Option<String> {
+    let name = failure::word(&look.instance.name);
+    let others = others.iter().filter(|one| one.declared);
+    let others: Vec<String> = others.map(|one| format!("`{}`", one.storage)).collect();
+    let others = others.join(" and ");
+    look.facts.as_ref()?;
+    let storage = &look.storage;
+    Some(format!(
+        "to keep the one in `{storage}`, `artifacts prune {name}` moves that in {others} to the trash; to keep that in {others}, \
+         move the one in `{storage}` away first"
+    ))
+}
+
 fn valid_receipt(slice: &Slice) -> Option<Receipt> {
     match &slice.receipt {
         ReceiptState::Valid(receipt) => Some(receipt.as_ref().clone()),
@@ -274,53 +330,65 @@ impl Survey {
         rest: &mut impl Iterator<Item = &'a Instance>,
         limit: u64,
         generations: &BTreeMap<InstanceName, Generation>,
+        storages: &Storages,
     ) -> Vec<Look<'a>> {
         let mut looks = Vec::new();
         let mut bytes = 0;
         while looks.len() < BATCH && bytes < BATCH_BYTES {
             let Some(instance) = rest.next() else { break };
-            match storage.read_within(&instance.name, limit) {
-                Ok(Some(slice)) => {
-                    let look = Look::of(instance, slice, generations);
-                    bytes += look.size();
-                    looks.push(look);
+            let look = match storage.read_within(&instance.name, limit) {
+                Ok(Some(slice)) => Look::of(instance, slice, generations),
+                Ok(None) => Look::without_slice(instance),
+                Err(why) => {
+                    self.fail(instance, &why.to_string(), why.help().map(String::from));
+                    continue;
                 }
-                Ok(None) => looks.push(Look::without_slice(instance)),
-                Err(why) => self.fail(instance, &why.to_string(), why.help().map(String::from)),
-            }
+            };
+            bytes += look.size();
+            let elsewhere = storages.besides(storage.path(), instance);
+            looks.push(Look { storage: storage.path().to_owned(), elsewhere, ..look });
         }
         looks
     }
 
     fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
+        let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
         if let Said::Checked(seam::Checked { state: seam::State::Stale(reasons), .. }) = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
         }
         let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
+        let is_elsewhere = state == State::Absent && places.len() == 1;
+        let state = state.with_entries(&look.storage, &places);
         if let State::Error(why) = &state {
+            let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
             // A backend that looked and finds nothing of what lies there has no words for it.
             let missing = matches!(answer.said, Said::Checked(_)) && look.facts.is_some();
-            let help = answer.help.clone().or_else(|| missing.then(|| MISSING.to_owned()));
+            let help = answer.help.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
             self.errors.push(failure::of(look.instance, why.clone()).help(help));
         }
-        let found =
-            Found { state, readers: answer.readers, receipt: look.receipt.clone(), fingerprint: look.fingerprint };
+        let found = Found {
+            state,
+            readers: answer.readers,
+            receipt: look.receipt.clone().or(receipts.into_iter().next().flatten().filter(|_| is_elsewhere)),
+            fingerprint: look.fingerprint,
+            elsewhere: places.into_iter().next().filter(|_| is_elsewhere),
+            strays: look.facts.as_ref().map(|facts| facts.strays.clone()).unwrap_or_default(),
+        };
         self.found.insert(look.instance.name.clone(), found);
     }
 
     fn fail(&mut self, instance: &Instance, why: &str, help: Option<String>) {
         self.errors.push(failure::of(instance, why).help(help));
-        let state = State::Error(why.to_owned());
-        self.found
-            .insert(instance.name.clone(), Found { state, readers: Vec::new(), receipt: None, fingerprint: None });
+        let found = Found::unknown(State::Error(why.to_owned()));
+        self.found.insert(instance.name.clone(), found);
     }
 
     /// Nothing more is asked, and what was not answered is not known: for one reason, which is told once.
     fn stop(&mut self, instances: &[&Instance], why: Failure) {
         for instance in instances {
             let state = || State::Error(why.message.clone());
-            let found = || Found { state: state(), readers: Vec::new(), receipt: None, fingerprint: None };
+            let found = || Found::unknown(state());
             self.found.entry(instance.name.clone()).or_insert_with(found);
         }
         self.errors.push(why);

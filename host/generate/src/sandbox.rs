@@ -104,7 +104,7 @@ impl Sandbox {
         let (start_end, start) = pipe_with(PipeFlags::CLOEXEC)?;
         let (output, output_end) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfl(&output, OFlags::NONBLOCK)?;
-        let filter = filter::program(job.network).map(file_in_memory).transpose()?;
+        let filter = filter::program(job.network).map(|bytes| file_in_memory(&bytes)).transpose()?;
         let channels = Channels {
             status: status_end.as_raw_fd(),
             start: start_end.as_raw_fd(),
@@ -137,9 +137,9 @@ impl Sandbox {
 }
 
 /// Returns an unnamed file of these bytes, to be read from its beginning.
-fn file_in_memory(bytes: Vec<u8>) -> std::io::Result<File> {
+fn file_in_memory(bytes: &[u8]) -> std::io::Result<File> {
     let mut file = File::from(memfd_create("filter", MemfdFlags::CLOEXEC)?);
-    file.write_all(&bytes)?;
+    file.write_all(bytes)?;
     file.rewind()?;
     Ok(file)
 }

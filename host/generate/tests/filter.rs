@@ -69,8 +69,8 @@ fn calls_are_denied_by_the_kernel() {
     let (clone3, new) = unsafe { (errno(libc::syscall(libc::SYS_clone3, 0, 0)), errno(libc::syscall(1_000, 0, 0))) };
     // SAFETY: the call touches no memory.
     let vsock = errno(i64::from(unsafe { libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0) }));
-    said += &format!("clone3:{clone3} new:{new} vsock:{vsock}\n");
-    std::fs::write("/out/it", said + &foreign()).unwrap();
+    let said = format!("{said}clone3:{clone3} new:{new} vsock:{vsock}\n{}", foreign());
+    std::fs::write("/out/it", said).unwrap();
 }
 
 /// Those of a few 32-bit calls that are denied; nothing where the machine has none.

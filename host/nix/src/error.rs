@@ -194,6 +194,12 @@ fn said(value: Option<&str>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`"))
 }
 
+/// Whether Nix found no flake where it looked for one.
+fn is_no_flake(message: &str) -> bool {
+    let says = ["is not part of a flake", "could not find a flake.nix file", "not a flake"];
+    says.iter().any(|text| message.contains(text))
+}
+
 impl Error {
     /// Whether Nix could not be asked at all, so that asking again is no use.
     pub(crate) fn is_of_nix(&self) -> bool {
@@ -224,6 +230,7 @@ impl Error {
                     shell_word(&format!(":/{file}"))
                 ));
             }
+            Self::Failed { message, .. } if is_no_flake(message) => "pass `--flake DIR`, a directory with a flake.nix",
             Self::Failed { message, .. } if message.contains("resolve host") => {
                 "there is no network to fetch an input by; `--override-input NAME path:DIR` takes it from a folder"
             }

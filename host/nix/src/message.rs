@@ -205,7 +205,7 @@ mod tests {
             • Added input 'a':\n    'github:a/b'\nlast words\nerror: x\n";
         assert_eq!(trim(trace), "x\n| trace: one\n| two\n| last words");
         // All of it, and not without end.
-        let long: String = (0..3000).map(|line| format!("line {line}\n")).collect();
+        let long = (0..3000).map(|line| format!("line {line}")).collect::<Vec<_>>().join("\n");
         let text = trim(&format!("error: x\n{long}"));
         assert!(text.ends_with("| line 999\n| …") && text.lines().count() == 1002, "{}", text.lines().count());
     }

@@ -5,19 +5,23 @@
 //! [`Selector`] picks some of them.
 
 mod draw;
+mod elsewhere;
 mod instance;
 mod order;
 mod owners;
 mod problem;
+mod reason;
 mod resolve;
 mod select;
 mod state;
 
 pub use draw::{dot, mermaid};
+pub use elsewhere::Elsewhere;
 pub use instance::{Instance, Reader};
 pub use order::order;
 pub use owners::{Owner, Owners, TargetName};
 pub use problem::Problem;
+pub use reason::{Cause, Reason, ReasonKind};
 pub use resolve::{Resolved, instances};
 pub use select::{Selector, reach, select};
-pub use state::{Facts, RECIPIENTS, Reason, Said, State, state, validation_hash};
+pub use state::{Facts, RECIPIENTS, Said, State, state, validation_hash};

@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use artifacts_seam as seam;
-use artifacts_spec::InstanceName;
 use sha2::{Digest as _, Sha256};
 
-use crate::Instance;
+use crate::{Cause, Instance, Reason, ReasonKind};
 
 /// What an instance is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,26 +45,6 @@ impl State {
     }
 }
 
-/// Why an instance is stale.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reason {
-    /// `readers`, `files`, `receipt`, `validation`, `dependency`, `expired` or `format`.
-    pub kind: &'static str,
-    /// One sentence.
-    pub message: String,
-}
-
-impl Reason {
-    /// A dependency was made again after this instance.
-    pub fn made_again(dependency: &InstanceName) -> Self {
-        Self::new("dependency", format!("{dependency} was made again since"))
-    }
-
-    fn new(kind: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
-    }
-}
-
 /// The kind of a backend's reason: a file is encrypted to somebody whom the backend cannot write for, and who is removed when
 /// it is encrypted again.
 pub const RECIPIENTS: &str = "recipients";
@@ -79,6 +58,10 @@ pub struct Facts {
     pub backend: Option<String>,
     /// Readers by file, as the receipt has them.
     pub readers: BTreeMap<String, Vec<String>>,
+    /// The secret files that were stored, as the receipt has them; none where it does not tell.
+    pub stored: Option<BTreeSet<String>>,
+    /// Files that lie there and belong to no one, by their paths in the entry's directory.
+    pub strays: Vec<String>,
     /// Hash of the validation value that it was made for.
     pub validation: Option<String>,
     /// Names of public files that lie there.
@@ -115,13 +98,11 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
         (Said::Checked(checked), None) => nothing_stored(&checked.state),
         (Said::Checked(checked), Some(facts)) => match &checked.state {
             // A slice of nothing but public files has nothing of the backend in it, and still is one.
-            seam::State::Absent if facts.readers.is_empty() && facts.receipt.is_empty() => stored(
-                instance,
-                Some(checked),
-                &[("files".to_owned(), "no secret file is stored".to_owned())],
-                facts,
-                now,
-            ),
+            seam::State::Absent
+                if facts.receipt.is_empty() && facts.stored.as_ref().is_some_and(BTreeSet::is_empty) =>
+            {
+                stored(instance, Some(checked), &[], facts, now)
+            }
             seam::State::Absent => State::Error(
                 "its backend says that nothing is stored, but a slice lies there; nothing is done to it".to_owned(),
             ),
@@ -147,29 +128,35 @@ fn stored(
     facts: &Facts,
     now: u64,
 ) -> State {
-    let mut reasons: Vec<Reason> = facts.receipt.iter().map(|why| Reason::new("receipt", why.clone())).collect();
+    let mut reasons: Vec<Reason> =
+        facts.receipt.iter().map(|why| Reason::new(ReasonKind::Receipt, why.clone())).collect();
+    let files = changed_secret(instance, facts);
     let known = |kind: &str| match kind {
-        "files" => "files",
-        RECIPIENTS => "readers",
-        _ => "format",
+        "files" => ReasonKind::Files,
+        RECIPIENTS => ReasonKind::Recipients,
+        _ => ReasonKind::Format,
     };
-    reasons.extend(said.iter().map(|(kind, why)| Reason::new(known(kind), why.clone())));
+    let told = |why: &str| files.iter().any(|reason| is_about(reason, why));
+    let said = said.iter().filter(|(kind, why)| known(kind) != ReasonKind::Files || !told(why));
+    reasons.extend(said.map(|(kind, why)| Reason::new(known(kind), why.clone())));
+    reasons.extend(files);
+    reasons.extend(facts.strays.iter().map(|path| Reason::stray(path)));
     if let (Some(was), Some(is)) = (&facts.backend, &instance.backend)
         && was != is.as_str()
     {
-        reasons.push(Reason::new("format", format!("it is stored by {was}, and declared for {is}")));
+        reasons.push(Reason::new(ReasonKind::Backend, format!("it is stored by {was}, and declared for {is}")));
     } else if let (Some(checked), true) = (checked, facts.receipt.is_empty()) {
         reasons.extend(changed_readers(&facts.readers, &checked.readers));
     }
     reasons.extend(changed_public(instance, &facts.public));
     if facts.receipt.is_empty() {
         if facts.validation != validation_hash(&instance.validation) {
-            reasons.push(Reason::new("validation", "its `validation` changed since it was made"));
+            reasons.push(Reason::new(ReasonKind::Validation, "its `validation` changed since it was made"));
         }
         if let Some(at) = expiry(instance, facts).filter(|at| *at <= now) {
-            reasons.push(Reason::new("expired", format!("it expired {} ago", span(now - at))));
+            reasons.push(Reason::new(ReasonKind::Expired, format!("it expired {} ago", span(now - at))));
         }
-        reasons.extend(facts.outdated.iter().map(|why| Reason::new("dependency", why.clone())));
+        reasons.extend(facts.outdated.iter().map(|why| Reason::new(ReasonKind::Dependency, why.clone())));
     }
     if reasons.is_empty() {
         State::Present
@@ -202,12 +189,38 @@ fn changed_readers(was: &BTreeMap<String, Vec<String>>, is: &[(String, Vec<Strin
         let left = before.iter().filter(|r| !readers.contains(r)).count();
         told.entry(format!("{joined} joined, {left} left")).or_default().push(file);
     }
-    let unknown =
-        (!unknown.is_empty()).then(|| Reason::new("readers", format!("who reads {} is not known", unknown.join(", "))));
+    let unknown = (!unknown.is_empty())
+        .then(|| Reason::new(ReasonKind::Recipients, format!("who reads {} is not known", unknown.join(", "))));
     told.into_iter()
-        .map(|(change, files)| Reason::new("readers", format!("readers of {} changed: {change}", files.join(", "))))
+        .map(|(change, files)| {
+            Reason::new(ReasonKind::Recipients, format!("readers of {} changed: {change}", files.join(", ")))
+        })
         .chain(unknown)
         .collect()
+}
+
+/// What the host knows from its own receipt, it does not ask the backend: which declared files were never stored, and which
+/// stored ones are no longer declared.
+fn changed_secret(instance: &Instance, facts: &Facts) -> Vec<Reason> {
+    let Some(stored) = facts.stored.as_ref().filter(|_| facts.receipt.is_empty()) else { return Vec::new() };
+    let declared: BTreeSet<&str> = instance.secret_files().map(artifacts_spec::Name::as_str).collect();
+    let missing = declared.iter().filter(|file| !stored.contains(**file));
+    let extra = stored.iter().filter(|file| !declared.contains(file.as_str()));
+    missing
+        .map(|file| Reason::unstored(file, format!("`{file}` is declared and was never stored")))
+        .chain(extra.map(|file| Reason::undeclared(file, format!("`{file}` is stored and no longer declared"))))
+        .collect()
+}
+
+/// Whether a backend's sentence tells the same as the host does: it names the same file, by its own name for it or the declared
+/// one.
+fn is_about(reason: &Reason, sentence: &str) -> bool {
+    match &reason.cause {
+        Cause::Unstored(file) | Cause::Undeclared(file) => {
+            sentence.contains(&format!("`{file}`")) || sentence.contains(&format!("`{file}."))
+        }
+        Cause::Stray(_) | Cause::Other => false,
+    }
 }
 
 fn changed_public(instance: &Instance, found: &[String]) -> Vec<Reason> {
@@ -215,8 +228,8 @@ fn changed_public(instance: &Instance, found: &[String]) -> Vec<Reason> {
     let missing = declared.iter().filter(|name| !found.iter().any(|f| f == *name));
     let extra = found.iter().filter(|name| !declared.contains(&name.as_str()));
     missing
-        .map(|name| Reason::new("files", format!("public file `{name}` is missing")))
-        .chain(extra.map(|name| Reason::new("files", format!("public file `{name}` is no longer declared"))))
+        .map(|name| Reason::unstored(name, format!("public file `{name}` is missing")))
+        .chain(extra.map(|name| Reason::undeclared(name, format!("public file `{name}` is no longer declared"))))
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! Declarations in, instances, states and order out.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_plan::{Facts, Resolved, Said, Selector, State, instances, order, select, state, validation_hash};
 use artifacts_seam as seam;
@@ -231,13 +231,14 @@ fn found() -> Facts {
     Facts {
         backend: Some("agenix".into()),
         readers: BTreeMap::from([("f".to_owned(), vec!["age1x".to_owned()])]),
+        stored: Some(BTreeSet::from(["f".to_owned()])),
         validation: validation_hash(&json!({"a": 2, "b": 1})),
         ..Facts::default()
     }
 }
 
 fn kinds(state: &State) -> Vec<&'static str> {
-    state.reasons().iter().map(|r| r.kind).collect()
+    state.reasons().iter().map(|r| r.kind.as_str()).collect()
 }
 
 #[test]
@@ -266,12 +267,32 @@ fn each_difference_is_a_reason() {
     };
     assert_eq!(is(&|_| {}), Vec::<&str>::new());
     assert_eq!(is(&|f| f.receipt.push("no receipt".into())), ["receipt"]);
-    assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().push("age1y".into())), ["readers"]);
-    assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().clear()), ["readers"]);
+    assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().push("age1y".into())), ["recipients"]);
+    assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().clear()), ["recipients"]);
     assert_eq!(is(&|f| f.validation = None), ["validation"]);
-    assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["format"]);
+    assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["backend"]);
+    assert_eq!(is(&|f| f.strays.push(".DS_Store".into())), ["files"]);
     assert_eq!(is(&|f| f.public.push("old.pub".into())), ["files"]);
     assert_eq!(is(&|f| f.outdated.push("shared/ca was made again since".into())), ["dependency"]);
+}
+
+#[test]
+fn the_host_knows_from_its_receipt_which_files_were_stored() {
+    let is = |stored: Option<&[&str]>, said: seam::State| {
+        let stored = stored.map(|files| files.iter().map(ToString::to_string).collect());
+        kinds(&state(&one(), &checked(said), Some(&Facts { stored, ..found() }), 0))
+    };
+    let present = || seam::State::Present;
+    assert_eq!(is(Some(&["f"]), present()), Vec::<&str>::new());
+    assert_eq!(is(Some(&[]), present()), ["files"], "never stored, whatever the backend says");
+    assert_eq!(is(Some(&["f", "g"]), present()), ["files"], "no longer declared, whatever the backend says");
+    assert_eq!(is(Some(&["g"]), present()), ["files", "files"]);
+    assert_eq!(is(None, present()), Vec::<&str>::new(), "where no receipt tells, the backend does");
+    // What both tell is told once.
+    let said = |text: &str| seam::State::Stale(vec![("files".to_owned(), text.to_owned())]);
+    assert_eq!(is(Some(&[]), said("`f.age` is declared and not there")), ["files"]);
+    assert_eq!(is(Some(&["f"]), said("`f.age` is declared and not there")), ["files"]);
+    assert_eq!(is(Some(&[]), said("`g.age` is damaged")), ["files", "files"]);
 }
 
 #[test]

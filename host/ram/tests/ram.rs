@@ -362,7 +362,7 @@ fn a_file_takes_the_place_of_anything() {
         &|| drop(UnixListener::bind(&at).unwrap()),
         &|| {
             fs::write(&at, "old").unwrap();
-            fs::set_permissions(&at, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(&at, fs::Permissions::from_mode(0o000)).unwrap();
         },
     ];
     for make in make {

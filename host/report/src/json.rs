@@ -1,7 +1,7 @@
 use artifacts_plan::State;
 use serde_json::{Value, json};
 
-use crate::{Failure, FileChange, ReaderChange, Reading, Removed, Report, Row};
+use crate::{Failure, FileChange, Hint, Orphaned, ReaderChange, Reading, Removed, Report, Row};
 
 impl Report {
     /// The one object that `--json` prints.
@@ -23,6 +23,9 @@ impl Report {
         if !self.removed.is_empty() {
             value["removed"] = self.removed.iter().map(Removed::json).collect();
         }
+        if !self.orphaned.is_empty() {
+            value["orphaned"] = self.orphaned.iter().map(Orphaned::json).collect();
+        }
         if let Some((opened, written)) = self.counts {
             value["opened"] = json!(opened);
             value["written"] = json!(written);
@@ -37,7 +40,7 @@ fn row(row: &Row) -> Value {
         "backend": row.backend,
         "state": row.state.as_str(),
         "reasons": row.state.reasons().iter()
-            .map(|reason| json!({"kind": reason.kind, "message": reason.message}))
+            .map(|reason| json!({"kind": reason.kind.as_str(), "message": reason.message}))
             .collect::<Vec<_>>(),
         "staged": row.staged,
     });
@@ -46,6 +49,9 @@ fn row(row: &Row) -> Value {
     }
     if let Some(done) = row.done {
         value["done"] = json!(done.as_str());
+    }
+    if row.done.is_none() && !row.hints.is_empty() {
+        value["hints"] = row.hints.iter().map(Hint::json).collect();
     }
     if !row.files.is_empty() {
         value["files"] = row.files.iter().map(FileChange::json).collect();

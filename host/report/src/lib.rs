@@ -1,10 +1,11 @@
 //! What a person reads, and the JSON that programs read. Renders; never prints.
 
-mod cures;
 mod diff;
 mod escape;
 mod files;
+mod hints;
 mod json;
+mod orphaned;
 mod readers;
 mod readings;
 mod removed;
@@ -18,6 +19,8 @@ use artifacts_plan::State;
 pub use diff::diff;
 pub use escape::{escaped, escaped_lines};
 pub use files::{FileChange, Side};
+pub use hints::{Effect, Hint, Way, hint_line};
+pub use orphaned::Orphaned;
 pub use readers::{ReaderChange, reader_changes, recipient_questions};
 pub use readings::{Reading, readings};
 pub use removed::{Removed, removed};
@@ -37,8 +40,10 @@ pub struct Report {
     pub recipients_digest: Option<String>,
     /// Secrets that are read for others for the first time, or would be.
     pub readings: Vec<Reading>,
-    /// Slices without an owner.
+    /// Slices without an owner that were removed, or would be.
     pub removed: Vec<Removed>,
+    /// Entries that no declaration owns.
+    pub orphaned: Vec<Orphaned>,
     /// How many instances were opened and how many written, where that counts.
     pub counts: Option<(u64, u64)>,
 }
@@ -60,6 +65,8 @@ pub struct Row {
     pub files: Vec<FileChange>,
     /// What else there is to say, a line each. No secret.
     pub notes: Vec<String>,
+    /// What to do about its state, what keeps the value first.
+    pub hints: Vec<Hint>,
 }
 
 /// What was done to an instance.
@@ -115,7 +122,7 @@ impl Done {
             Self::WouldRekey => "would be rekeyed",
             Self::Set => "set",
             Self::WouldSet => "would be set",
-            Self::Removed => "removed",
+            Self::Removed => "trashed",
             Self::WouldRemove => "would be removed",
             Self::Adopted => "adopted",
             Self::WouldAdopt => "would be adopted",
@@ -174,7 +181,7 @@ impl Report {
         };
         if !self.errors.is_empty() {
             1
-        } else if self.instances.iter().any(left) {
+        } else if self.instances.iter().any(left) || !self.orphaned.is_empty() {
             3
         } else {
             0

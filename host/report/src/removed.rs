@@ -19,6 +19,8 @@ pub struct Removed {
     pub contents: Vec<FileChange>,
     /// What was done to it.
     pub done: Done,
+    /// Where it is in the trash, once it was moved there.
+    pub trash: Option<String>,
 }
 
 impl Removed {
@@ -32,6 +34,7 @@ impl Removed {
             "bytes": self.size.map(|(_, bytes)| bytes),
             "contents": self.contents.iter().map(FileChange::json).collect::<Vec<_>>(),
             "done": self.done.as_str(),
+            "trash": self.trash,
         })
     }
 }
@@ -48,6 +51,9 @@ pub fn removed(slices: &[Removed]) -> String {
         for line in slice.contents.iter().filter(|_| slice.done.is_to_come()).filter_map(FileChange::goes) {
             let _ = writeln!(text, "    {}", escaped(&line));
         }
+    }
+    for trash in slices.iter().filter_map(|slice| slice.trash.as_ref()) {
+        let _ = writeln!(text, "for 30 days in {}", escaped(trash));
     }
     if let Some(first) = slices.first() {
         let _ = writeln!(text, "{} {}", counted(slices.len(), "slice"), first.done.as_str());

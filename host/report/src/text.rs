@@ -74,13 +74,22 @@ pub fn agreeing<'a, N: Copy + PartialEq + From<u8>>(count: N, one: &'a str, more
 impl Failure {
     /// Its message and help, wrapped.
     pub fn text(&self, style: Style) -> String {
-        let subject = match (&self.subject, &self.backend) {
-            (subject, _) if subject.is_empty() => String::new(),
-            (subject, Some(backend)) => format!("{} ({}): ", escaped(subject), escaped(backend)),
-            (subject, None) => format!("{}: ", escaped(subject)),
-        };
-        let sentence = format!("{subject}{}", escaped_lines(&self.message));
-        message("error:", AnsiColor::Red, &sentence, self.help.as_deref(), style)
+        message("error:", AnsiColor::Red, &self.sentence(), self.help.as_deref(), style)
+    }
+
+    /// The same where it stops nothing.
+    pub fn warning(&self, style: Style) -> String {
+        message("warning:", AnsiColor::Yellow, &self.sentence(), self.help.as_deref(), style)
+    }
+
+    /// The subject, where there is one, and the message.
+    fn sentence(&self) -> String {
+        let message = escaped_lines(&self.message);
+        match (&self.subject, &self.backend) {
+            (subject, _) if subject.is_empty() => message,
+            (subject, Some(backend)) => format!("{} ({}): {message}", escaped(subject), escaped(backend)),
+            (subject, None) => format!("{}: {message}", escaped(subject)),
+        }
     }
 }
 
@@ -210,7 +219,7 @@ fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, sty
     let backend = row.backend.as_deref().unwrap_or("-");
     let _ = writeln!(text, "{paint}{:state_width$}{paint:#}  {name}{pad}  {backend}", word(row));
     for reason in row.state.reasons() {
-        let what = format!("{}: {}", reason.kind, escaped_lines(&reason.message));
+        let what = format!("{}: {}", reason.kind.as_str(), escaped_lines(&reason.message));
         let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&what, state_width + 2, style));
     }
     for said in row.lines() {
@@ -226,6 +235,13 @@ mod tests {
     const NARROW: Style = Style { width: 24, foreign: 2 };
 
     #[test]
+    fn no_subject_is_empty() {
+        let about = |subject: &str| anstream_free(&Failure::new(subject, "so it is").warning(NARROW));
+        assert_eq!(about(""), "warning: so it is\n");
+        assert_eq!(about("web1"), "warning: web1: so it is\n");
+    }
+
+    #[test]
     fn words_of_another_program_stay_as_they_are() {
         let failure =
             Failure::new("web1", "it ended with many words\n| as  long as they are, unwrapped\n|\n| three\n| four");
@@ -238,7 +254,7 @@ mod tests {
     }
 
     fn anstream_free(text: &str) -> String {
-        text.replace("\u{1b}[1m", "").replace("\u{1b}[31m", "").replace("\u{1b}[0m", "")
+        text.replace("\u{1b}[1m", "").replace("\u{1b}[31m", "").replace("\u{1b}[33m", "").replace("\u{1b}[0m", "")
     }
 
     #[test]

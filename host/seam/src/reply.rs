@@ -66,6 +66,13 @@ pub enum CallError {
     Refused(String),
     /// It overran a limit: which one.
     Overrun(String),
+    /// The machine has too little memory for it, which is no fault of the component's.
+    Machine {
+        /// What limits it.
+        limit: String,
+        /// What a person can do about it.
+        help: String,
+    },
 }
 
 /// Something a component did.

@@ -64,9 +64,8 @@ impl Repository {
         let dot_git = work_tree.join(DOT_GIT);
         let Some(found) = looked(&dot_git)? else { return Ok(None) };
         let named = if found.is_dir() { dot_git.clone() } else { pointed(&dot_git, &found)? };
-        let git_dir = match named.canonicalize() {
-            Ok(git_dir) => git_dir,
-            Err(_) => return Err(invalid(&dot_git, format!("`{}` does not exist", named.display()))),
+        let Ok(git_dir) = named.canonicalize() else {
+            return Err(invalid(&dot_git, format!("`{}` does not exist", named.display())));
         };
         let common_dir = common_dir(&git_dir)?;
         if !is_repository(&git_dir, &common_dir) {

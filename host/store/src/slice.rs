@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use artifacts_seam::Files;
@@ -25,6 +26,11 @@ pub struct Slice {
     pub files: Files,
     /// The public files.
     pub public: Files,
+    /// Files that the valid receipt does not list, by their paths below the folder: they belong to no one, or were added by
+    /// hand. Without a valid receipt there are none: all files are in `files` and `public`.
+    pub extras: Files,
+    /// What else the valid receipt does not list and is not read: links, folders, special files, and what exceeds the limits.
+    pub unread: BTreeSet<String>,
     /// The host's note.
     pub receipt: ReceiptState,
     /// The receipt's bytes.
@@ -90,17 +96,14 @@ impl Slice {
             name: name.clone(),
             files: Files::new(),
             public: Files::new(),
+            extras: Files::new(),
+            unread: BTreeSet::new(),
             receipt: ReceiptState::Missing,
             note: None,
         };
         let mut entries = folder.entries()?;
         if entries.is_empty() {
             return Ok(None);
-        }
-        if let Some(at) = entries.iter().position(|entry| *entry == (PUBLIC.to_owned(), Kind::Folder)) {
-            entries.swap_remove(at);
-            let public = folder.open(PUBLIC)?.ok_or_else(|| vanished(folder, PUBLIC))?;
-            slice.public = reader.files(&public, public.entries()?, MAX_TOTAL)?;
         }
         if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), Kind::File)) {
             entries.swap_remove(at);
@@ -111,8 +114,50 @@ impl Slice {
             };
             slice.note = Some(note);
         }
-        slice.files = reader.files(folder, entries, limit)?;
+        let public = entries.iter().position(|entry| *entry == (PUBLIC.to_owned(), Kind::Folder));
+        let public = public.map(|at| entries.swap_remove(at));
+        // A name that only the host gives: something else under it is no stray file.
+        if let Some((_, found)) = entries.iter().find(|(name, kind)| name == PUBLIC && *kind != Kind::File) {
+            return Err(Error::Kind { path: folder.at(PUBLIC), expected: Kind::File, found: *found });
+        }
+        let (files, extras) = slice.listed(entries, |receipt| &receipt.files);
+        slice.files = reader.files(folder, files, limit)?;
+        if public.is_some() {
+            let public = folder.open(PUBLIC)?.ok_or_else(|| vanished(folder, PUBLIC))?;
+            let (files, others) = slice.listed(public.entries()?, |receipt| &receipt.public);
+            slice.public = reader.files(&public, files, MAX_TOTAL)?;
+            slice.take_extras(&mut reader, &public, others, "public/", MAX_TOTAL);
+        }
+        slice.take_extras(&mut reader, folder, extras, "", limit);
         Ok(Some(slice))
+    }
+
+    /// Parts what the valid receipt lists from what it does not. Without one everything counts as listed.
+    fn listed(&self, entries: Entries, list: fn(&Receipt) -> &BTreeMap<String, Stored>) -> (Entries, Entries) {
+        let ReceiptState::Valid(receipt) = &self.receipt else { return (entries, Entries::new()) };
+        entries.into_iter().partition(|(name, _)| list(receipt).contains_key(name))
+    }
+
+    /// Reads what the receipt does not list as far as it can be: none of it stands in the way of what is listed.
+    fn take_extras(&mut self, reader: &mut Reader, folder: &Folder, entries: Entries, prefix: &str, limit: u64) {
+        for (name, kind) in entries {
+            let path = format!("{prefix}{name}");
+            if reader.files >= MAX_FILES {
+                self.unread.insert(path);
+                continue;
+            }
+            match reader.files(folder, vec![(name, kind)], limit) {
+                Ok(files) => self.extras.extend(files.into_values().map(|bytes| (path.clone(), bytes))),
+                Err(_) => {
+                    self.unread.insert(path);
+                }
+            }
+        }
+    }
+
+    /// Whether every byte of what the receipt lists is stored as it says, whatever else lies there.
+    pub fn is_intact(&self) -> bool {
+        self.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)))
     }
 
     /// In what the slice is not as its receipt says; empty only when there is a receipt and every byte agrees with it.
@@ -128,6 +173,8 @@ impl Slice {
         }
         compare(&self.files, &receipt.files, "", &mut differences);
         compare(&self.public, &receipt.public, "public/", &mut differences);
+        let extras = self.extras.keys().chain(&self.unread).cloned().collect::<BTreeSet<String>>();
+        differences.extend(extras.into_iter().map(Difference::Extra));
         differences
     }
 
@@ -140,23 +187,19 @@ impl Slice {
         };
         add(&[u8::from(self.note.is_some())]);
         add(self.note.as_deref().unwrap_or_default());
-        for files in [&self.files, &self.public] {
+        for files in [&self.files, &self.public, &self.extras] {
             add(&(files.len() as u64).to_le_bytes());
             for (name, bytes) in files {
                 add(name.as_bytes());
                 add(bytes);
             }
         }
+        self.unread.iter().for_each(|name| add(name.as_bytes()));
         Fingerprint(Hex(hash.finalize().into()))
     }
 }
 
-fn compare(
-    files: &Files,
-    stored: &std::collections::BTreeMap<String, Stored>,
-    prefix: &str,
-    differences: &mut Vec<Difference>,
-) {
+fn compare(files: &Files, stored: &BTreeMap<String, Stored>, prefix: &str, differences: &mut Vec<Difference>) {
     for (name, expected) in stored {
         match files.get(name) {
             None => differences.push(Difference::Missing(format!("{prefix}{name}"))),
@@ -166,14 +209,14 @@ fn compare(
             Some(_) => {}
         }
     }
-    for name in files.keys().filter(|name| !stored.contains_key(*name)) {
-        differences.push(Difference::Extra(format!("{prefix}{name}")));
-    }
 }
 
 fn vanished(folder: &Folder, name: &str) -> Error {
     Error::io(folder.at(name), "read", rustix::io::Errno::NOENT)
 }
+
+/// Names and kinds of what lies in a folder.
+type Entries = Vec<(String, Kind)>;
 
 /// Counts what is read of one slice.
 struct Reader {
@@ -182,7 +225,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn files(&mut self, folder: &Folder, entries: Vec<(String, Kind)>, limit: u64) -> Result<Files, Error> {
+    fn files(&mut self, folder: &Folder, entries: Entries, limit: u64) -> Result<Files, Error> {
         let mut files = Files::new();
         let before = self.bytes;
         for (name, kind) in entries {

@@ -28,6 +28,9 @@ const WASI: &[&str] = &[
 const OWN: &[&str] =
     &["artifacts:backend/age", "artifacts:backend/log", "artifacts:backend/secrets", "artifacts:backend/types"];
 
+/// What an import of the contract in another version means.
+pub(crate) const OTHER_CONTRACT: &str = "another version of the contract with backends (this host has 0.1)";
+
 /// What an import means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meaning {
@@ -64,7 +67,7 @@ fn words(interface: &str, known: bool) -> &'static str {
         ("wasi:cli" | "wasi:clocks" | "wasi:filesystem" | "wasi:io" | "wasi:random", _) => {
             "an interface of another version of WASI (this host has 0.2)"
         }
-        ("artifacts:backend", _) => "another version of the contract with backends (this host has 0.1)",
+        ("artifacts:backend", _) => OTHER_CONTRACT,
         (package, _) if package.starts_with("wasi:") => "a service of the host that no backend gets",
         _ => "something that this host does not have",
     }

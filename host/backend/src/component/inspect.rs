@@ -6,6 +6,8 @@ use super::{LARGEST, Manifest, Refusal, SECTION, STORAGE, imports, meaning};
 /// How many imports and exports are read, and how long a name may be: a backend has some twenty of forty bytes.
 const MOST_NAMES: usize = 1000;
 const LONGEST_NAME: usize = 1000;
+/// How deep components and modules may be nested: tools make three levels.
+const DEEPEST: u32 = 100;
 
 /// Everything that can be told of some bytes without running or compiling them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +82,9 @@ fn walk<'a>(bytes: &'a [u8], found: &mut Inspection, manifests: &mut Vec<&'a [u8
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| damaged(&error))? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => return Err(Refusal::CoreModule),
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } if depth >= DEEPEST => {
+                return Err(Refusal::Damaged { why: format!("more than {DEEPEST} components inside of each other") });
+            }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
@@ -94,6 +99,9 @@ fn walk<'a>(bytes: &'a [u8], found: &mut Inspection, manifests: &mut Vec<&'a [u8
             }
             Payload::CustomSection(section) if section.name() == SECTION => {
                 manifests.push(section.data());
+                if manifests.len() > 1 {
+                    return Err(Refusal::ManyManifests);
+                }
             }
             _ => {}
         }
@@ -135,4 +143,46 @@ fn listed(names: &[String]) -> String {
         text.push(format!("and {} more", names.len() - SHOWN));
     }
     text.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A section of this number.
+    fn section(number: u8, content: &[u8]) -> Vec<u8> {
+        let mut length = content.len();
+        let mut bytes = vec![number];
+        while length > 0x7f {
+            bytes.push(0x80 | u8::try_from(length & 0x7f).unwrap_or_default());
+            length >>= 7;
+        }
+        bytes.push(u8::try_from(length).unwrap_or_default());
+        bytes.extend(content);
+        bytes
+    }
+
+    fn component(sections: &[u8]) -> Vec<u8> {
+        [b"\0asm\x0d\0\x01\0", sections].concat()
+    }
+
+    #[test]
+    fn what_is_nested_without_end_is_refused() {
+        let nested = |levels: usize| (0..levels).fold(component(&[]), |inner, _| component(&section(4, &inner)));
+        let refused = |levels| inspect(&nested(levels)).refusal;
+        assert!(matches!(refused(DEEPEST as usize), Some(Refusal::World { .. })));
+        assert!(matches!(refused(DEEPEST as usize + 1), Some(Refusal::Damaged { .. })));
+        assert!(matches!(refused(5_000), Some(Refusal::Damaged { .. })));
+    }
+
+    #[test]
+    fn the_second_manifest_is_the_last_that_is_looked_at() {
+        let name = u8::try_from(SECTION.len()).unwrap_or_default();
+        let manifest = section(0, &[&[name], SECTION.as_bytes(), b"{}"].concat());
+        let many = component(&manifest.repeat(1_000_000));
+        assert_eq!(inspect(&many).refusal, Some(Refusal::ManyManifests));
+        // What follows is not even read.
+        let broken = component(&[manifest.repeat(2), vec![0xff; 9]].concat());
+        assert_eq!(inspect(&broken).refusal, Some(Refusal::ManyManifests));
+    }
 }

@@ -81,6 +81,11 @@ impl Component {
         self.exports.iter().any(|name| imports::split(name).0 == RETRIEVAL)
     }
 
+    /// Whether it imports a file system.
+    pub(crate) fn uses_files(&self) -> bool {
+        self.imports.iter().any(|name| imports::split(name).0.starts_with("wasi:filesystem/"))
+    }
+
     /// With code that [`crate::precompile`] made of it and that is part of this program. Code of another component is not taken.
     ///
     /// The code will run: it must come from this program's own build and from nowhere else.

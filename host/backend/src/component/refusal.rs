@@ -1,3 +1,4 @@
+use super::imports::OTHER_CONTRACT;
 use super::{LARGEST, ManifestError, SECTION, STORAGE};
 
 /// Why this host does not run some bytes. Nothing of them was run.
@@ -69,7 +70,13 @@ impl Refusal {
             Self::Import { means: "the network" | "the network, by HTTP", .. } => {
                 Some("backends get no network, and nothing grants it; leave the code out that opens sockets")
             }
+            Self::Import { means: OTHER_CONTRACT, .. } => {
+                Some("build it against 0.1 of the contract, or update `artifacts`")
+            }
             Self::Import { .. } => Some("leave out the code or the library that imports it; nothing grants it"),
+            Self::World { found } if found.contains("artifacts:backend/") => {
+                Some("build it against 0.1 of the contract, or update `artifacts`")
+            }
             Self::World { .. } | Self::Contract { .. } => Some("build it against wit/backend.wit of this version"),
             Self::NoManifest | Self::ManyManifests | Self::Manifest(_) => {
                 Some("write a manifest and add it with `artifacts backend annotate`")

@@ -1,11 +1,15 @@
 //! What a worker process gives up before it sees a byte of a component.
 //!
-//! The order is the point: Landlock binds the calling thread and those that it starts later, so it comes before any other
+//! The order is the point: namespaces need capabilities, which are given up when the root is another; Landlock binds the calling thread and those that it starts later, so it comes before any other
 //! thread; the system-call filter is put on all threads, and comes when all are there.
 
+mod calls;
+mod capabilities;
 mod landlock;
+mod namespaces;
+mod protection;
+mod root;
 mod seccomp;
-mod tmpfs;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,52 +17,15 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use rustix::thread::UnshareFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
+use crate::{Limits, proven};
+pub(crate) use calls::{Call, Takes, allowed};
+pub(crate) use capabilities::are_none as no_capabilities;
 use landlock::Strength;
-
-/// A wall around a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protection {
-    /// A file system in memory of its own, with a quota, that no other process has a path to.
-    Tmpfs,
-    /// Landlock: no other file can be opened.
-    Landlock,
-    /// Landlock as newer kernels have it: no port, no device and no other process can be reached either.
-    NewerLandlock,
-    /// A filter that leaves few system calls: no network, no other program, no look at other processes.
-    Seccomp,
-    /// No dump of its memory, and no debugger of the same user.
-    NoCoreDumps,
-    /// It dies with the program that started it.
-    DiesWithParent,
-}
-
-impl Protection {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Tmpfs, Self::Landlock, Self::NewerLandlock, Self::Seccomp, Self::NoCoreDumps, Self::DiesWithParent];
-
-    /// What is weaker without it, as a sentence.
-    pub fn weaker(self) -> &'static str {
-        match self {
-            Self::Tmpfs => {
-                "slices being worked on lie in a folder that this user's other programs can open, and have no quota"
-            }
-            Self::Landlock => "a component that breaks out of WebAssembly could open this user's files",
-            Self::NewerLandlock => {
-                "this kernel is older than Linux 6.12: of the two walls before the network, devices and other processes, only the filter of system calls stands"
-            }
-            Self::Seccomp => "a component that breaks out of WebAssembly could use the network and run programs",
-            Self::NoCoreDumps => {
-                "a crash could write secrets to a core dump, and other programs of this user could read them"
-            }
-            Self::DiesWithParent => "a worker could live on for a while when this program is killed",
-        }
-    }
-}
+pub(crate) use namespaces::NAME;
+pub use protection::Protection;
 
 /// What a worker is told of its walls.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,47 +36,104 @@ pub(crate) struct Walls {
     pub(crate) parent: u32,
     /// An empty folder on a RAM-backed file system, for where no tmpfs of its own can be had.
     pub(crate) fallback: Option<std::path::PathBuf>,
-    /// Whether it needs a room.
+    /// Whether it needs a room: a directory to work in. Without, the filter allows no system call that takes a path.
     pub(crate) room: bool,
     /// Private memory that it may have, in bytes.
     pub(crate) memory: u64,
+    /// Whether the user namespace is left out: another process could leave it, but was nobody there.
+    pub(crate) same_user_namespace: bool,
+}
+
+/// Files that it may have open at once, those of its component among them.
+const DESCRIPTORS: u64 = 1024;
+
+/// What left a process neither as it was nor as it should be. A fresh one that leaves this out does the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Halfway {
+    /// It is in a new user namespace, as nobody.
+    User,
+    /// Its next child is in a new namespace for processes, and there can be none.
+    Processes,
+}
+
+impl Halfway {
+    /// Has the next process leave it out.
+    pub(crate) fn leave_out(self, walls: &mut Walls) {
+        match self {
+            Self::User => walls.same_user_namespace = true,
+            Self::Processes => walls.without.push(Protection::ProcessNamespace),
+        }
+    }
+}
+
+/// Why a worker is not locked down as far as it could be.
+pub(crate) enum Unlocked {
+    /// Another process can be.
+    Halfway(Halfway),
+    /// None can be.
+    Failed(io::Error),
+}
+
+impl<E: Into<io::Error>> From<E> for Unlocked {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// The first half, while there is one thread.
 pub(crate) struct Half {
-    /// The folder for slices.
+    /// The directory for entries.
     pub(crate) room: Option<OwnedFd>,
     /// Walls that could not be had.
     pub(crate) missing: Vec<Protection>,
+    /// Whether it needs system calls that take a path.
+    paths: bool,
 }
 
-/// Everything that has to be done before there is a second thread.
-pub(crate) fn before_threads(walls: &Walls, limits: &Limits) -> io::Result<Half> {
-    let mut half = Half { room: None, missing: walls.without.clone() };
+/// Everything that has to be done before there is a second thread. It may return in another process than it was called in.
+///
+/// The user namespace gives the right to everything else, and the root the end of it: capabilities go when nothing needs them
+/// any more.
+pub(crate) fn before_threads(walls: &Walls, limits: &Limits) -> Result<Half, Unlocked> {
+    let mut half = Half { room: None, missing: walls.without.clone(), paths: walls.room };
     rustix::process::umask(Mode::from_raw_mode(0o077));
-    if walls.room {
-        half.room = Some(match half.put_up(Protection::Tmpfs, || tmpfs::own(limits)) {
-            Some(room) => room,
-            None => folder(walls.fallback.as_deref())?,
-        });
+    let fallback = walls.fallback.as_deref().filter(|_| walls.room).map(folder).transpose()?;
+    // The process that only waits for this one dies with the parent, too, and leaves no dump.
+    half.put_up(Protection::DiesWithParent, || dies_with(walls.parent));
+    if !walls.same_user_namespace {
+        namespaces::user().map_err(Unlocked::Halfway)?;
     }
-    // Every kernel has these, and Landlock and the filter need the second.
-    rustix::process::setrlimit(Resource::Data, Rlimit { current: Some(walls.memory), maximum: Some(walls.memory) })?;
+    half.put_up(Protection::Tmpfs, namespaces::mount);
+    half.namespaces()?;
+    let own = half.put_up(Protection::Tmpfs, || root::tmpfs(limits));
+    let directory = own.or(fallback);
+    if walls.room && directory.is_none() {
+        return Err(io::Error::other("no tmpfs of its own, and no other directory in memory was given").into());
+    }
+    limit(Resource::Data, walls.memory)?;
+    limit(Resource::Nofile, DESCRIPTORS)?;
+    half.put_up(Protection::OwnRoot, || match &directory {
+        Some(directory) => root::enter(directory),
+        None => Err(io::Error::other("there is no directory for it")),
+    });
+    half.put_up(Protection::NoCapabilities, capabilities::drop_all);
+    half.room = directory.filter(|_| walls.room);
+    silence()?;
+    // Every kernel has it, and Landlock and the filter need it.
     rustix::thread::set_no_new_privs(true)?;
     half.put_up(Protection::NoCoreDumps, no_core_dumps);
-    half.put_up(Protection::DiesWithParent, || dies_with(walls.parent));
-    let room = half.room.as_ref().map(OwnedFd::try_clone).transpose()?;
-    let newer = !half.missing.contains(&Protection::NewerLandlock);
-    let wanted = if newer { Strength::Whole } else { Strength::Part };
-    if half.put_up(Protection::Landlock, || landlock::only(room, wanted)) == Some(Strength::Part) && newer {
-        half.missing.push(Protection::NewerLandlock);
-    }
+    half.landlock()?;
     Ok(half)
 }
 
 /// The second half, when all threads are there.
 pub(crate) fn with_threads(half: &mut Half) {
-    half.put_up(Protection::Seccomp, seccomp::filter);
+    let paths = half.paths;
+    half.put_up(Protection::Seccomp, || seccomp::filter(paths));
+    let behind = !paths && !half.missing.contains(&Protection::Seccomp);
+    for wall in half.missing.iter_mut().filter(|wall| behind && **wall == Protection::OwnRoot) {
+        *wall = Protection::OwnRootBehindFilter;
+    }
 }
 
 impl Half {
@@ -123,10 +147,44 @@ impl Half {
         }
         raised
     }
+
+    /// Each by its own call: one that cannot be had costs no other.
+    fn namespaces(&mut self) -> Result<(), Unlocked> {
+        for (wall, namespace) in
+            [(Protection::IpcNamespace, UnshareFlags::NEWIPC), (Protection::NetworkNamespace, UnshareFlags::NEWNET)]
+        {
+            self.put_up(wall, || proven::leave(namespace));
+        }
+        self.put_up(Protection::UtsNamespace, namespaces::name);
+        let dies = !self.missing.contains(&Protection::DiesWithParent);
+        let entered = self.put_up(Protection::ProcessNamespace, || namespaces::processes(dies));
+        entered.unwrap_or(Ok(())).map_err(Unlocked::Halfway)
+    }
+
+    fn landlock(&mut self) -> io::Result<()> {
+        let room = self.room.as_ref().map(OwnedFd::try_clone).transpose()?;
+        let newer = !self.missing.contains(&Protection::NewerLandlock);
+        let wanted = if newer { Strength::Whole } else { Strength::Part };
+        if self.put_up(Protection::Landlock, || landlock::only(room, wanted)) == Some(Strength::Part) && newer {
+            self.missing.push(Protection::NewerLandlock);
+        }
+        Ok(())
+    }
 }
 
-fn folder(path: Option<&Path>) -> io::Result<OwnedFd> {
-    let path = path.ok_or_else(|| io::Error::other("no tmpfs of its own, and no other folder in memory was given"))?;
+/// No more than this, and no more than there may be already.
+fn limit(resource: Resource, most: u64) -> io::Result<()> {
+    let hard = rustix::process::getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
+    Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })?)
+}
+
+/// Standard error becomes a pipe that nobody reads: what was there is a file of the machine.
+fn silence() -> io::Result<()> {
+    let (_, nowhere) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    Ok(rustix::stdio::dup2_stderr(&nowhere)?)
+}
+
+fn folder(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }

@@ -20,6 +20,10 @@ pub(super) enum Fault {
     Silence(Silence),
     /// More was refused than can be recorded.
     Refused,
+    /// The host worked for it as long as it does for one call.
+    HostTime,
+    /// It overran so often that it is not waited for again.
+    GivenUp,
 }
 
 impl From<Silence> for Fault {

@@ -27,7 +27,7 @@ pub(crate) const SLICE: &str = "/slice";
 /// WASI's own file system, watched.
 pub(crate) struct Watched<'a> {
     inner: WasiFilesystemCtxView<'a>,
-    room: &'a Dir,
+    room: Option<&'a Dir>,
     paths: &'a mut HashMap<u32, String>,
     journal: &'a Arc<Journal>,
 }
@@ -42,7 +42,7 @@ impl HasData for HasWatched {
 pub(crate) fn watched(state: &mut State) -> Watched<'_> {
     Watched {
         inner: WasiFilesystemCtxView { ctx: state.wasi.filesystem(), table: &mut state.table },
-        room: &state.room,
+        room: state.room.as_ref(),
         paths: &mut state.paths,
         journal: &state.journal,
     }
@@ -160,7 +160,8 @@ fn error_name(error: &FsError) -> String {
 
 impl preopens::Host for Watched<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Handle, String)>> {
-        let handle = self.inner.table.push(Descriptor::Dir(self.room.clone()))?;
+        let Some(room) = self.room else { return Ok(Vec::new()) };
+        let handle = self.inner.table.push(Descriptor::Dir(room.clone()))?;
         self.paths.insert(handle.rep(), ".".to_owned());
         Ok(vec![(handle, SLICE.to_owned())])
     }

@@ -43,4 +43,8 @@ pub(crate) trait Link: Send {
     fn report(&mut self, patience: std::time::Duration) -> Result<Report, Silence>;
     /// Ends the runner now, whatever it does.
     fn end(&mut self);
+    /// Whether somebody else ended it by force, as the kernel does when memory is short.
+    fn was_killed(&mut self) -> bool {
+        false
+    }
 }

@@ -6,6 +6,7 @@ mod evidence;
 mod filesystem;
 mod journal;
 pub(crate) mod line;
+mod pace;
 mod room;
 mod runner;
 mod state;
@@ -17,15 +18,14 @@ use std::time::{Duration, Instant};
 
 use artifacts_seam::{Answer, Ask, CallError, Checked, Event, Files, Instance, Outcome, Reply, Request, Usage};
 
+use crate::machine::Shortage;
 use crate::worker::{Cache, PipeLink, Start, Worker, compile};
 use crate::{Component, Error, Limits, Place, Protection};
 use evidence::{Evidence, Fault};
 use line::{Link, Report, Silence};
+use pace::Pace;
 pub(crate) use room::Room;
 pub(crate) use runner::{Runner, Unfit};
-
-/// What a runner gets beyond its limit of time before it is ended from outside.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Who answers a component's questions.
 pub(crate) trait Host {
@@ -41,6 +41,7 @@ pub(crate) struct Session {
     /// Compiled code, for workers.
     code: Option<Arc<[u8]>>,
     missing: Vec<Protection>,
+    pace: Pace,
 }
 
 /// One conversation with a runner, as far as it came.
@@ -53,7 +54,8 @@ struct Talk {
 
 impl Session {
     pub(crate) fn open(component: Component, limits: Limits, place: Place) -> Result<Self, Error> {
-        let mut session = Self { component, limits, place, link: None, code: None, missing: Vec::new() };
+        let pace = Pace::new(Duration::from_secs(limits.time));
+        let mut session = Self { component, limits, place, link: None, code: None, missing: Vec::new(), pace };
         session.link = Some(session.start()?);
         Ok(session)
     }
@@ -83,7 +85,7 @@ impl Session {
         let kept = || cache.as_ref().and_then(|cache| cache.get(&key)).map(Arc::from);
         let at_hand = self.code.take().or_else(|| self.component.compiled().map(Arc::from)).or_else(kept);
         if let Some(code) = at_hand {
-            match PipeLink::start(worker, self.limits, &code) {
+            match PipeLink::start(worker, self.limits, &code, self.component.uses_files()) {
                 Ok((link, missing)) => {
                     (self.code, self.missing) = (Some(code), missing);
                     return Ok(link);
@@ -93,7 +95,7 @@ impl Session {
             }
         }
         let code: Arc<[u8]> = compile(worker, self.component.bytes(), false)?.into();
-        match PipeLink::start(worker, self.limits, &code) {
+        match PipeLink::start(worker, self.limits, &code, self.component.uses_files()) {
             Ok((link, missing)) => {
                 if let Some(cache) = cache {
                     cache.put(&key, &code);
@@ -146,26 +148,35 @@ impl Session {
     }
 
     fn converse(&mut self, request: &Request, host: &mut dyn Host, talk: &mut Talk) -> Result<Outcome, CallError> {
+        if self.pace.is_given_up() {
+            return Err(CallError::Overrun(self.pace.words()));
+        }
         let mut link = match self.link.take() {
             Some(link) => link,
             None => self.restart()?,
         };
-        let patience = Duration::from_secs(self.limits.time) * 2 + GRACE;
-        match talk.listen(link.as_mut(), request, host, patience) {
+        match talk.listen(link.as_mut(), request, host, &mut self.pace) {
             Ok(outcome) => {
                 self.link = Some(link);
-                outcome
+                outcome.map_err(known)
             }
             Err(fault) => {
+                let killed = matches!(fault, Fault::Silence(Silence::Gone(_))) && link.was_killed();
                 link.end();
                 Err(match fault {
                     Fault::Silence(Silence::Late) => {
+                        self.pace.overran();
                         CallError::Overrun(format!("it took longer than {} s", self.limits.time))
                     }
-                    Fault::Refused => CallError::Overrun(journal::too_many_refusals()),
-                    Fault::Silence(Silence::Gone(how)) => {
-                        CallError::Broken(format!("its process came to an end: {how}"))
+                    Fault::GivenUp => CallError::Overrun(self.pace.words()),
+                    Fault::HostTime => {
+                        CallError::Overrun(format!("the host worked for it longer than {} s", self.limits.time))
                     }
+                    Fault::Refused => CallError::Overrun(journal::too_many_refusals()),
+                    Fault::Silence(Silence::Gone(how)) => match Shortage::of_ended(killed) {
+                        Some(shortage) => shortage.into(),
+                        None => CallError::Broken(format!("its process came to an end: {how}")),
+                    },
                 })
             }
         }
@@ -176,8 +187,19 @@ impl Session {
             Place::InProcess { .. } => {
                 Err(CallError::Overrun("an earlier call still runs, and in this process nothing can end it".to_owned()))
             }
-            Place::Worker(_) => self.start().map_err(|error| CallError::Broken(error.to_string())),
+            Place::Worker(_) => self.start().map_err(|error| match error {
+                Error::Machine(shortage) => shortage.into(),
+                error => CallError::Broken(error.to_string()),
+            }),
         }
+    }
+}
+
+/// A worker says that memory is short; what limits it is for this process to say.
+fn known(error: CallError) -> CallError {
+    match error {
+        CallError::Machine { .. } => Shortage::of_failed().into(),
+        error => error,
     }
 }
 
@@ -206,13 +228,16 @@ impl Talk {
         link: &mut dyn Link,
         request: &Request,
         host: &mut dyn Host,
-        patience: Duration,
+        pace: &mut Pace,
     ) -> Result<Result<Outcome, CallError>, Fault> {
         let instances = if let Request::Check(batch) = request { batch.len() } else { 1 };
         let asked_about = names(request);
         let nonsense = |what: &str| Fault::from(Silence::Gone(format!("it reported {what}")));
         link.call(request)?;
-        let mut deadline = Instant::now() + patience;
+        let mut begun = Instant::now();
+        let mut deadline = begun + pace.patience();
+        // What the host may still work for this answer.
+        let mut work = pace.limit();
         loop {
             match link.report(deadline.saturating_duration_since(Instant::now()))? {
                 Report::Event(Event::Instance(name)) if !asked_about.contains(name.as_str()) => {
@@ -223,14 +248,24 @@ impl Talk {
                     return Err(nonsense("an answer that nobody asked for"));
                 }
                 Report::Checked(answer) => {
-                    self.answers.push(answer);
-                    deadline = Instant::now() + patience;
+                    if matches!(answer, Err(CallError::Overrun(_))) && begun.elapsed() >= pace.limit() {
+                        pace.overran();
+                    }
+                    self.answers.push(answer.map_err(known));
+                    if pace.is_given_up() {
+                        return Err(Fault::GivenUp);
+                    }
+                    begun = Instant::now();
+                    deadline = begun + pace.patience();
+                    work = pace.limit();
                 }
                 Report::Ask(ask) => {
                     let asked = Instant::now();
+                    let worked = pace::worked();
                     let (call, secret) = (ask.call(), ask.secret());
                     let answer = host.answer(ask);
-                    // The host's own time does not count; how long the runner takes to hear the answer does.
+                    work = work.checked_sub(pace::worked().saturating_sub(worked)).ok_or(Fault::HostTime)?;
+                    // The host's own time has a limit of its own; how long the runner takes to hear the answer counts here.
                     deadline += asked.elapsed();
                     self.evidence.asked(call, secret, &answer, instances)?;
                     link.answer(&answer)?;
@@ -256,6 +291,8 @@ impl Talk {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use artifacts_seam::{Secret, State, Value};
+
     use super::*;
 
     /// A runner that reports just this.
@@ -305,7 +342,7 @@ mod tests {
             let event = Report::Event(Event::Instance(name.to_owned()));
             let end = Report::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
             let mut link = Told(vec![event, end].into_iter());
-            let heard = Talk::default().listen(&mut link, request, &mut Denies, Duration::from_secs(1));
+            let heard = Talk::default().listen(&mut link, request, &mut Denies, &mut Pace::new(Duration::from_secs(1)));
             match heard {
                 Ok(_) => None,
                 Err(Fault::Silence(Silence::Gone(how))) => Some(how),
@@ -318,5 +355,58 @@ mod tests {
             let how = named(request, name).unwrap();
             assert!(how.contains("an instance that it was not asked about"), "{how}");
         }
+    }
+
+    /// A host to whom each answer is work.
+    struct Busy;
+
+    impl Host for Busy {
+        fn answer(&mut self, _: Ask) -> Answer {
+            let begun = pace::worked();
+            while pace::worked() - begun < Duration::from_millis(30) {}
+            Answer::Sealed(Vec::new())
+        }
+    }
+
+    fn ask() -> Report {
+        Report::Ask(Ask::Seal { value: Value::Made(Secret::new(Vec::new())), recipients: Vec::new(), armor: true })
+    }
+
+    fn listen(reports: Vec<Report>, request: &Request, pace: &mut Pace) -> (Talk, Option<Fault>) {
+        let mut talk = Talk::default();
+        let fault = talk.listen(&mut Told(reports.into_iter()), request, &mut Busy, pace).err();
+        (talk, fault)
+    }
+
+    #[test]
+    fn the_host_works_for_one_call_no_longer_than_its_limit() {
+        let mut pace = Pace::new(Duration::from_millis(100));
+        let request = Request::Serialize { instance: instance("shared/a"), slice: Files::new(), items: Vec::new() };
+        let done = || Report::Done(Ok(Outcome::Serialized(Files::new())), Usage::default());
+        assert!(listen(vec![ask(), done()], &request, &mut pace).1.is_none());
+        let (_, fault) = listen((0..10).map(|_| ask()).chain([done()]).collect(), &request, &mut pace);
+        assert!(matches!(fault, Some(Fault::HostTime)));
+        // Each instance of a batch has the limit for itself.
+        let present = || Report::Checked(Ok(Checked { readers: Vec::new(), state: State::Present }));
+        let batch = Request::Check(vec![(instance("shared/a"), Files::new()); 4]);
+        let reports = (0..4).flat_map(|_| [ask(), ask(), present()]).collect();
+        let (talk, fault) = listen(reports, &batch, &mut pace);
+        assert_eq!(talk.answers.len(), 4);
+        assert!(matches!(fault, Some(Fault::Silence(Silence::Late))));
+    }
+
+    #[test]
+    fn a_backend_whose_checks_overrun_is_given_up() {
+        // A limit that is over at once: each overrun took as long.
+        let mut pace = Pace::new(Duration::ZERO);
+        let overrun = || Report::Checked(Err(CallError::Overrun("late".to_owned())));
+        let batch = Request::Check(vec![(instance("shared/a"), Files::new()); 9]);
+        let (talk, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
+        assert_eq!(talk.answers.len(), pace::OVERRUNS);
+        assert!(matches!(fault, Some(Fault::GivenUp)));
+        // What overran another limit cost no time.
+        let mut pace = Pace::new(Duration::from_hours(1));
+        let (talk, _) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
+        assert_eq!(talk.answers.len(), 9);
     }
 }

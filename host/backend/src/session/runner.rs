@@ -30,7 +30,8 @@ pub(crate) struct Runner {
     component: InstancePre<State>,
     storage: storage::GuestIndices,
     retrieval: Option<retrieval::GuestIndices>,
-    room: Room,
+    /// None for a component that imports no file system.
+    room: Option<Room>,
     limits: Limits,
     line: Arc<dyn Line>,
     journal: Arc<Journal>,
@@ -60,7 +61,7 @@ impl Runner {
     /// When its types do not fit the contract.
     pub(crate) fn new(
         component: &wasmtime::component::Component,
-        room: Room,
+        room: Option<Room>,
         limits: Limits,
         line: Arc<dyn Line>,
     ) -> Result<Self, Unfit> {
@@ -91,7 +92,8 @@ impl Runner {
             }
         });
         self.journal.end();
-        let outcome = self.room.clear().map_err(|error| room_failed(&error)).and(outcome);
+        let cleared = self.room.as_ref().map_or(Ok(()), Room::clear);
+        let outcome = cleared.map_err(|error| room_failed(&error)).and(outcome);
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         (outcome, Usage { memory: count.memory, micros, calls: count.calls })
     }
@@ -147,7 +149,10 @@ impl Runner {
             .map_err(|failure| CallError::Failed(words::failure(failure.into())))?;
         // Only the host is left in the room when it looks around.
         drop(guest);
-        self.room.collect(&self.limits).map_err(CallError::Broken)
+        self.room
+            .as_ref()
+            .map_or_else(|| Ok(Files::new()), |room| room.collect(&self.limits))
+            .map_err(CallError::Broken)
     }
 
     fn retrieve(
@@ -178,11 +183,12 @@ impl Runner {
 
     fn begin(&self, instance: &Instance, slice: &Files) -> Result<(), CallError> {
         self.journal.begin(&instance.name);
-        self.room.fill(slice).map_err(|error| room_failed(&error))
+        self.room.as_ref().map_or(Ok(()), |room| room.fill(slice)).map_err(|error| room_failed(&error))
     }
 
     fn instantiate(&self, perms: FsPerms) -> Result<Guest, CallError> {
-        let room = self.room.preopen(perms).map_err(|error| room_failed(&error))?;
+        let room = self.room.as_ref().map(|room| room.preopen(perms)).transpose();
+        let room = room.map_err(|error| room_failed(&error))?;
         let clock = Clock::new(Duration::from_secs(self.limits.time));
         let meter = Meter::new(self.limits.memory);
         let state = State::new(room, meter, clock, Arc::clone(&self.journal), Arc::clone(&self.line));
@@ -256,7 +262,18 @@ fn ended(error: &wasmtime::Error, state: &State) -> CallError {
 }
 
 fn broken(error: &wasmtime::Error) -> CallError {
-    CallError::Broken(escaped(&error.root_cause().to_string(), 1000))
+    let why = error.root_cause().to_string();
+    // Which limit that is, the host says: this process cannot look.
+    if why.starts_with(&no_memory()) {
+        return CallError::Machine { limit: why, help: String::new() };
+    }
+    CallError::Broken(escaped(&why, 1000))
+}
+
+/// "Cannot allocate memory", without the number.
+fn no_memory() -> String {
+    let text = std::io::Error::from_raw_os_error(rustix::io::Errno::NOMEM.raw_os_error()).to_string();
+    text.split(" (").next().unwrap_or(&text).to_owned()
 }
 
 fn room_failed(error: &std::io::Error) -> CallError {

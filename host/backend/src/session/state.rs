@@ -33,7 +33,7 @@ pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) meter: Meter,
     pub(crate) clock: Clock,
-    pub(crate) room: Dir,
+    pub(crate) room: Option<Dir>,
     pub(crate) paths: HashMap<u32, String>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) output: MemoryOutputPipe,
@@ -50,7 +50,13 @@ pub(crate) enum Stop {
 }
 
 impl State {
-    pub(crate) fn new(room: Dir, meter: Meter, clock: Clock, journal: Arc<Journal>, line: Arc<dyn Line>) -> Self {
+    pub(crate) fn new(
+        room: Option<Dir>,
+        meter: Meter,
+        clock: Clock,
+        journal: Arc<Journal>,
+        line: Arc<dyn Line>,
+    ) -> Self {
         let output = MemoryOutputPipe::new(OUTPUT);
         let wasi = WasiCtx::builder()
             .stdout(output.clone())

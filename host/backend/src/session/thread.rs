@@ -70,7 +70,7 @@ impl ThreadLink {
         let (answers, answered) = channel();
         let (outbox, reports) = channel();
         let line = Arc::new(ThreadLine { waiting: Mutex::default(), reports: outbox, answers: Mutex::new(answered) });
-        let runner = Runner::new(&compiled, room, limits, Arc::clone(&line) as Arc<dyn Line>)
+        let runner = Runner::new(&compiled, Some(room), limits, Arc::clone(&line) as Arc<dyn Line>)
             .map_err(|Unfit(why)| Refusal::Contract { why })?;
         let ticked = Arc::clone(&line);
         engine::tick(&engine, move || ticked.flush());

@@ -13,7 +13,7 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 use super::frame::{self, LARGEST, LARGEST_CODE};
 use super::probe;
 use super::protocol::{Order, OwnedOrder, Setup, Task, Told};
-use crate::lockdown::{self, Half};
+use crate::lockdown::{self, Half, Unlocked};
 use crate::session::line::{Line, Report};
 use crate::session::{Room, Runner, engine};
 use crate::words::escaped;
@@ -48,12 +48,13 @@ fn run() -> io::Result<()> {
     let mut worker = Inside { input, output };
     let half = match lockdown::before_threads(&setup.walls, &setup.limits) {
         Ok(half) => half,
-        Err(error) => return worker.tell(&Told::Unable(error.to_string())),
+        Err(Unlocked::Halfway(halfway)) => return worker.tell(&Told::Halfway(halfway)),
+        Err(Unlocked::Failed(error)) => return worker.tell(&Told::Unable(error.to_string())),
     };
     match setup.task {
         Task::Compile { baseline } => worker.compile(half, baseline),
         Task::Run => worker.serve(half, &setup),
-        Task::Probe => worker.probe(half),
+        Task::Probe => worker.probe(half, setup.walls.room),
     }
 }
 
@@ -87,11 +88,11 @@ impl Inside {
         }
     }
 
-    fn probe(&mut self, half: Half) -> io::Result<()> {
+    fn probe(&mut self, half: Half, paths: bool) -> io::Result<()> {
         with_ambient_tokio_runtime(|| ());
-        let mut done = probe::before(half.room.as_ref());
+        let mut done = probe::before();
         self.lock(half)?;
-        done.extend(probe::inside());
+        done.extend(probe::inside(paths));
         self.tell(&Told::Probed(done))
     }
 
@@ -107,7 +108,7 @@ impl Inside {
         let ticking = Arc::clone(&line);
         engine::tick(&engine, move || ticking.tick());
         let mut locked = self.lock(half)?;
-        let room = locked.half.room.take().ok_or_else(|| io::Error::other("no room"))?;
+        let room = locked.half.room.take().map(Room::new);
         let Some(code) = frame::read(&mut self.input, LARGEST_CODE)? else { return Ok(()) };
         let Some(runner) = self.runner(&engine, &code, room, setup, &line, &locked)? else { return Ok(()) };
         drop(code);
@@ -126,7 +127,7 @@ impl Inside {
         &mut self,
         engine: &Engine,
         code: &[u8],
-        room: std::os::fd::OwnedFd,
+        room: Option<Room>,
         setup: &Setup,
         line: &Arc<PipeLine>,
         locked: &Locked,
@@ -139,7 +140,7 @@ impl Inside {
             }
         };
         let line = Arc::clone(line) as Arc<dyn Line>;
-        match Runner::new(&component, Room::new(room), setup.limits, line) {
+        match Runner::new(&component, room, setup.limits, line) {
             Ok(runner) => Ok(Some(runner)),
             Err(session::Unfit(why)) => {
                 self.tell(&Told::Unfit(why))?;

@@ -3,27 +3,30 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use artifacts_seam::{Answer, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
 use super::frame::{self, HEADER, LARGEST, LARGEST_CODE};
 use super::inside::WORD;
 use super::protocol::{BorrowedOrder, Setup, Task, Told};
 use super::{Compiling, Worker, spawn};
-use crate::lockdown::Walls;
+use crate::lockdown::{Halfway, Walls};
 use crate::session::line::{Link, Report, Silence};
-use crate::{Error, Limits, Protection, Refusal};
+use crate::{Error, Limits, Protection, Refusal, Shortage};
 
 /// For starting and locking down; a busy machine takes its time.
 const START: Duration = Duration::from_secs(30);
 /// Private memory that a worker may have besides what its component may: for code, requests, answers and threads, in bytes.
 const OWN_MEMORY: u64 = 2 << 30;
+/// Processes that are started, each leaving out one more of what stopped the last one half-way.
+const ATTEMPTS: usize = 4;
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
 /// Bytes that a worker may send for one call, beyond twice its limit of output: answers and events.
@@ -33,6 +36,8 @@ const STRUCTURE: usize = 4 << 20;
 
 pub(crate) struct PipeLink {
     child: Child,
+    /// Whether it was waited for: its number may be another's now.
+    ended: bool,
     orders: File,
     told: File,
     /// What was read and not yet taken: from `begin` to `end`.
@@ -61,8 +66,13 @@ impl From<Error> for Start {
 
 impl PipeLink {
     /// A worker that runs this code, ready to be called.
-    pub(crate) fn start(worker: &Worker, limits: Limits, code: &[u8]) -> Result<(Self, Vec<Protection>), Start> {
-        let (mut link, missing) = Self::spawn(worker, limits, Task::Run)?;
+    pub(crate) fn start(
+        worker: &Worker,
+        limits: Limits,
+        code: &[u8],
+        files: bool,
+    ) -> Result<(Self, Vec<Protection>), Start> {
+        let (mut link, missing) = Self::spawn(worker, limits, Task::Run, files)?;
         link.send_code(code)?;
         match link.told(START).map_err(|silence| broken(&silence))? {
             Told::Ready => Ok((link, missing)),
@@ -72,30 +82,50 @@ impl PipeLink {
         }
     }
 
-    /// A worker that is locked down, and what it is missing.
-    pub(super) fn spawn(worker: &Worker, limits: Limits, task: Task) -> Result<(Self, Vec<Protection>), Error> {
-        let mut link = Self::process(worker, limits).map_err(|error| Error::Worker(error.to_string()))?;
-        let walls = Walls {
+    /// A worker that is locked down, and what it is missing. `files` says whether it may have a directory to work in.
+    pub(super) fn spawn(
+        worker: &Worker,
+        limits: Limits,
+        task: Task,
+        files: bool,
+    ) -> Result<(Self, Vec<Protection>), Error> {
+        let memory = match task {
+            Task::Compile { .. } => worker.compiling.memory,
+            Task::Run | Task::Probe => limits.memory + 2 * limits.output + OWN_MEMORY,
+        };
+        let mut walls = Walls {
             without: worker.without.iter().copied().collect(),
             parent: std::process::id(),
             fallback: worker.fallback.clone(),
-            room: task == Task::Run || task == Task::Probe,
-            memory: match task {
-                Task::Compile { .. } => worker.compiling.memory,
-                Task::Run | Task::Probe => limits.memory + 2 * limits.output + OWN_MEMORY,
-            },
+            room: files,
+            memory,
+            same_user_namespace: false,
         };
-        let setup = frame::encode(&Setup { walls, limits, task }).map_err(|error| Error::Worker(error.to_string()))?;
-        link.send(&setup, START).map_err(|silence| broken(&silence))?;
-        let missing = match link.told(START).map_err(|silence| broken(&silence))? {
-            Told::Locked(missing) => missing,
-            Told::Unable(why) => return Err(Error::Worker(why)),
-            _ => return Err(Error::Worker("it told something else".to_owned())),
-        };
-        if worker.required && !missing.is_empty() {
-            return Err(Error::Unprotected(missing));
+        worker.learned().iter().for_each(|halfway| halfway.leave_out(&mut walls));
+        for _ in 0..ATTEMPTS {
+            match Self::locked(worker, Setup { walls: walls.clone(), limits, task })? {
+                (_, Ok(missing)) if worker.required && !missing.is_empty() => return Err(Error::Unprotected(missing)),
+                (link, Ok(missing)) => return Ok((link, missing)),
+                (_, Err(halfway)) => {
+                    worker.learn(halfway);
+                    halfway.leave_out(&mut walls);
+                }
+            }
         }
-        Ok((link, missing))
+        Err(Error::Worker("it stops half-way again and again".to_owned()))
+    }
+
+    /// One process, locked down or half-way there.
+    fn locked(worker: &Worker, setup: Setup) -> Result<(Self, Result<Vec<Protection>, Halfway>), Error> {
+        let mut link = Self::process(worker, setup.limits).map_err(|error| Error::Worker(error.to_string()))?;
+        let setup = frame::encode(&setup).map_err(|error| Error::Worker(error.to_string()))?;
+        link.send(&setup, START).map_err(|silence| broken(&silence))?;
+        match link.told(START).map_err(|silence| broken(&silence))? {
+            Told::Locked(missing) => Ok((link, Ok(missing))),
+            Told::Halfway(halfway) => Ok((link, Err(halfway))),
+            Told::Unable(why) => Err(Error::Worker(why)),
+            _ => Err(Error::Worker("it told something else".to_owned())),
+        }
     }
 
     fn process(worker: &Worker, limits: Limits) -> io::Result<Self> {
@@ -113,7 +143,18 @@ impl PipeLink {
         let output = usize::try_from(limits.output).unwrap_or(usize::MAX);
         let allowance = output.saturating_mul(2).saturating_add(CHATTER);
         let inbox = Zeroizing::new(vec![0; PIECE]);
-        Ok(Self { child, orders, told, inbox, begin: 0, end: 0, allowance, left: allowance, structure: STRUCTURE })
+        Ok(Self {
+            child,
+            ended: false,
+            orders,
+            told,
+            inbox,
+            begin: 0,
+            end: 0,
+            allowance,
+            left: allowance,
+            structure: STRUCTURE,
+        })
     }
 
     /// The next message.
@@ -197,7 +238,7 @@ impl PipeLink {
 
 /// Compiles in a worker that never runs what it compiles.
 pub(crate) fn compile(worker: &Worker, component: &[u8], baseline: bool) -> Result<Vec<u8>, Error> {
-    let (mut link, _) = PipeLink::spawn(worker, Limits::default(), Task::Compile { baseline })?;
+    let (mut link, _) = PipeLink::spawn(worker, Limits::default(), Task::Compile { baseline }, false)?;
     link.send_code(component)?;
     match link.told(worker.compiling.time).map_err(|silence| compiling(&silence, worker.compiling))? {
         Told::Compiled => link.code(START).map_err(|silence| broken(&silence)),
@@ -207,6 +248,9 @@ pub(crate) fn compile(worker: &Worker, component: &[u8], baseline: bool) -> Resu
 }
 
 fn compiling(silence: &Silence, Compiling { memory, time }: Compiling) -> Error {
+    if let (Silence::Gone(_), Some(shortage)) = (silence, Shortage::of_ended(false)) {
+        return Error::Machine(shortage);
+    }
     let why = match silence {
         Silence::Late => format!("it takes longer than {time:?} to compile"),
         Silence::Gone(_) => {
@@ -237,9 +281,36 @@ impl Link for PipeLink {
     }
 
     fn end(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        // The process and the one that it waits for, which are a group of their own.
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+
+    fn was_killed(&mut self) -> bool {
+        let until = Instant::now() + LAST;
+        while Instant::now() < until && !self.ended {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                self.ended = true;
+                return killed(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+}
+
+/// How long the end of a process may come after that of its pipes.
+const LAST: Duration = Duration::from_millis(200);
+
+fn killed(status: ExitStatus) -> bool {
+    // Who waited for the worker tells its end as a shell does.
+    status.signal() == Some(9) || status.code() == Some(128 + 9)
 }
 
 impl Drop for PipeLink {
@@ -279,10 +350,11 @@ fn gone(error: io::Error) -> Silence {
 }
 
 fn broken(silence: &Silence) -> Error {
-    Error::Worker(match silence {
-        Silence::Late => "it did not answer in time".to_owned(),
-        Silence::Gone(how) => how.clone(),
-    })
+    match (silence, Shortage::of_ended(false)) {
+        (Silence::Late, _) => Error::Worker("it did not answer in time".to_owned()),
+        (Silence::Gone(_), Some(shortage)) => Error::Machine(shortage),
+        (Silence::Gone(how), None) => Error::Worker(how.clone()),
+    }
 }
 
 #[cfg(test)]
@@ -305,7 +377,7 @@ mod tests {
         std::fs::write(frames, bytes).unwrap();
 
         let worker = Worker::default().program(&program);
-        let (mut link, _) = PipeLink::start(&worker, Limits::default(), b"code").unwrap();
+        let (mut link, _) = PipeLink::start(&worker, Limits::default(), b"code", true).unwrap();
         link.call(&Request::Check(Vec::new())).unwrap();
         let Err(Silence::Gone(how)) = link.report(START) else { panic!("it was believed") };
         assert_eq!(how, "a message of too many parts");

@@ -7,9 +7,11 @@ mod link;
 mod probe;
 mod protocol;
 mod spawn;
+mod trials;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[doc(hidden)]
@@ -19,6 +21,7 @@ pub use inside::worker_main;
 pub(crate) use link::{PipeLink, Start, compile};
 pub use probe::probe;
 
+use crate::lockdown::Halfway;
 use crate::{Component, Error, Protection};
 pub(crate) use cache::Cache;
 
@@ -31,6 +34,8 @@ pub struct Worker {
     pub(crate) required: bool,
     pub(crate) without: BTreeSet<Protection>,
     pub(crate) compiling: Compiling,
+    /// Where processes stopped half-way, so that the next one does not: the same for all clones.
+    learned: Arc<Mutex<BTreeSet<Halfway>>>,
 }
 
 /// What compiling one component may take. The largest known guests take half a GiB and a quarter of a minute.
@@ -51,6 +56,7 @@ impl Default for Worker {
             required: false,
             without: BTreeSet::new(),
             compiling: Compiling { memory: 4 << 30, time: Duration::from_mins(3) },
+            learned: Arc::default(),
         }
     }
 }
@@ -93,6 +99,16 @@ impl Worker {
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
         self
+    }
+
+    fn learned(&self) -> BTreeSet<Halfway> {
+        self.learned.lock().map(|learned| learned.clone()).unwrap_or_default()
+    }
+
+    fn learn(&self, halfway: Halfway) {
+        if let Ok(mut learned) = self.learned.lock() {
+            learned.insert(halfway);
+        }
     }
 
     /// What compiling may take, in bytes and time, instead of 4 GiB and three minutes: for tests that run into it.

@@ -3,7 +3,7 @@
 use artifacts_seam::{Answer, Request};
 use serde::{Deserialize, Serialize};
 
-use crate::lockdown::Walls;
+use crate::lockdown::{Halfway, Walls};
 use crate::session::line::Report;
 use crate::{Limits, Protection};
 
@@ -44,6 +44,8 @@ pub(crate) type BorrowedOrder<'a> = Order<&'a Request, &'a Answer>;
 pub(crate) enum Told {
     /// It is locked down, but for these.
     Locked(Vec<Protection>),
+    /// It is neither as it was nor locked down: a fresh process leaves this out.
+    Halfway(Halfway),
     /// It could not be set up.
     Unable(String),
     /// The component cannot be compiled.

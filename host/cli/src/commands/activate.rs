@@ -105,6 +105,7 @@ impl Options {
                 done: (done != Done::Present).then_some(artifacts_report::Done::Made),
                 files: Vec::new(),
                 notes: Vec::new(),
+                hints: Vec::new(),
             });
         }
         if output.json() {

@@ -58,8 +58,8 @@ impl Options {
                 }
                 Taken::Failed(failure) => failure,
                 Taken::Value(value) => {
-                    let begun = setting.take().unwrap_or_else(|| begin(&mut rooms));
-                    match begun.and_then(|setting| setting.finish(&mut rooms, value)) {
+                    let current = setting.take().unwrap_or_else(|| begin(&mut rooms));
+                    match current.and_then(|setting| setting.finish(&mut rooms, value)) {
                         Ok(report) => return Ok(output.report(&report)),
                         Err(failure) => failure,
                     }

@@ -14,7 +14,7 @@ pub struct Options {
     /// Only slices of these: an instance, a prefix that ends at a slash, or an artifact
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Show what would be removed, and remove nothing
+    /// Show what would be trashed, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Do not ask
@@ -27,7 +27,7 @@ impl Options {
         let run = Run::begin(global, output)?;
         let rooms = run.rooms()?;
         let owners = run.owners()?;
-        let mut found = orphans(&rooms, &owners)?;
+        let mut found = orphans(&rooms, &owners, &run.instances)?;
         for odd in &found.odd {
             output.warning(&format!("{odd}; it is left alone"), None);
         }
@@ -58,7 +58,7 @@ impl Options {
         }
         let (moved, failures) = prune(&rooms, &found.found, &writing::options(global, &run));
         report.errors.extend(failures);
-        report.removed = rows(&moved, Done::Removed);
+        report.removed = moved.iter().map(|(orphan, trash)| row(orphan, Done::Removed, Some(trash))).collect();
         Ok(finish(output, &report))
     }
 
@@ -82,13 +82,17 @@ fn finish(output: &Output, report: &Report) -> Status {
 }
 
 fn rows(found: &[Orphan], done: Done) -> Vec<Removed> {
-    let row = |orphan: &Orphan| Removed {
+    found.iter().map(|orphan| row(orphan, done, None)).collect()
+}
+
+fn row(orphan: &Orphan, done: Done, trash: Option<&String>) -> Removed {
+    Removed {
         name: orphan.name.to_string(),
         storage: orphan.storage.clone(),
         backend: orphan.backend.clone(),
         size: orphan.size,
         contents: orphan.contents.clone(),
         done,
-    };
-    found.iter().map(row).collect()
+        trash: trash.cloned(),
+    }
 }

@@ -47,6 +47,7 @@ impl Options {
             let pair = run.instances.get(name).zip(survey.found.get(name));
             let fault = pair.and_then(|(instance, found)| {
                 let fault = unopenable(instance, found).or_else(|| unretrievable(&mut rooms, instance));
+                let fault = fault.map(|fault| artifacts_flow::helped(&mut rooms, instance, fault));
                 fault.or_else(|| run.unknown_readers(instance))
             });
             let fit = fault.is_none();
@@ -84,6 +85,7 @@ impl Options {
         let mut tell = |name: &InstanceName| output.progress(&format!("rekeyed {name}"));
         let done =
             artifacts_flow::rekey(&mut rooms, &run.instances, &survey, &names, &consent, &mut writers, &mut tell);
+        Run::note_strays(&mut report, &survey, &done.done);
         survey.rekeyed(&done.done);
         // What else made them stale may have gone with the old slices.
         let stale =

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use artifacts_flow::{Found, Rooms, Survey, Wanted};
+use artifacts_flow::{Found, Orphan, Rooms, Survey, Wanted};
 use artifacts_plan::{Selector, State};
-use artifacts_report::{Failure, counted};
+use artifacts_report::{Failure, Orphaned, Report, counted};
 use artifacts_spec::InstanceName;
 use clap::Args;
 
@@ -41,7 +41,9 @@ impl Options {
             output.detail(&format!("{backend}: {}", counted(*calls, "call")));
         }
         let mut report = run.report(&chosen, &survey);
-        report.errors.extend(survey.errors);
+        report.errors.append(&mut survey.errors);
+        run.add_hints(&mut rooms, &survey, &mut report);
+        Self::add_orphans(&run, &rooms, &selectors, &mut report);
         blocked::note(&waiting, &mut report);
         for row in report.instances.iter_mut().filter(|row| row.state == State::Present) {
             row.notes.extend(ages.get(&row.name).map(|left| format!("expires in {left}")));
@@ -50,9 +52,26 @@ impl Options {
         staged::explain(&run, &rooms, &mut report, output);
         let status = output.report(&report);
         if !output.json() {
-            report.cures().iter().for_each(|cure| output.note(cure));
+            output.painted(&report.orphans());
+            report.hints().iter().chain(report.orphan_hint().iter()).for_each(|hint| output.hint(hint));
         }
         Ok(status)
+    }
+
+    /// Entries that no declaration owns are work left.
+    fn add_orphans(run: &Run, rooms: &Rooms<'_>, selectors: &[Selector], report: &mut Report) {
+        let orphans = run.orphans(rooms).found;
+        let meant = |orphan: &&Orphan| selectors.is_empty() || selectors.iter().any(|s| s.matches(&orphan.name));
+        // A second entry of what is declared is told of as an error.
+        let unowned = orphans.iter().filter(|orphan| !run.instances.contains_key(&orphan.name));
+        report.orphaned = unowned
+            .filter(meant)
+            .map(|orphan| Orphaned {
+                name: orphan.name.to_string(),
+                storage: orphan.storage.clone(),
+                backend: orphan.backend.clone(),
+            })
+            .collect();
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn encode(filter: &[Instruction]) -> Vec<u8> {
 }
 
 /// A part of `struct seccomp_data`.
+#[derive(Clone, Copy)]
 pub(super) enum Field {
     Number,
     Architecture,
@@ -43,7 +44,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    fn offset(&self) -> u32 {
+    fn offset(self) -> u32 {
         let lower = if cfg!(target_endian = "little") { 0 } else { 4 };
         match self {
             Self::Number => 0,

@@ -84,7 +84,7 @@ pub(super) fn abis(machine: &str) -> Option<&'static [Abi]> {
 pub(super) struct Call {
     #[cfg_attr(not(test), allow(dead_code))]
     pub(super) name: &'static str,
-    /// Its number on x86-64, i386, AArch64 and 32-bit ARM.
+    /// Its number on x86-64, i386, `AArch64` and 32-bit ARM.
     pub(super) numbers: [Option<u32>; 4],
 }
 

@@ -89,6 +89,7 @@ fn families() -> Assembler {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::bpf::{ALLOW, Data, ERRNO, run};
     use super::*;
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_new_does_not_exist() {
-        each(|says, abi| {
+        each(|says, _| {
             assert_eq!(says(LAST, [0, 0]), ALLOW);
             for number in [LAST + 1, 1000, 0x4000_0000, 0x4000_0209, u32::MAX] {
                 assert_eq!(says(number, [0, 0]), ERRNO | ENOSYS, "{number}");

@@ -87,11 +87,11 @@ impl Git {
 
 fn tracked_area(git: &Git, group: &Group, storage: &str) -> Result<BTreeMap<String, String>, Warning> {
     let area = format!("{storage}/{AREA}");
-    let Some(pathspec) = group.to_git(&area) else { return Ok(BTreeMap::new()) };
+    let Some(pathspec) = group.in_git(&area) else { return Ok(BTreeMap::new()) };
     let view = View::open(git, &group.repository)?;
     let found = run(view.command().args(["ls-files", "-z", "--", &pathspec]), b"")?;
     let command = group.command("rm -r --cached", [area.as_str()]);
-    Ok(words(&found).map(|path| (group.from_git(&path), command.clone())).collect())
+    Ok(words(&found).map(|path| (group.below_root(&path), command.clone())).collect())
 }
 
 fn compare_group(root: &Root, view: &View<'_>, group: &Group, index: &Index, report: &mut IndexReport) {
@@ -219,7 +219,7 @@ impl Index {
         group: &Group,
         entry: &str,
     ) -> impl Iterator<Item = (&'i String, &'i Tracked)> + use<'i> {
-        let path = group.to_git(entry).unwrap_or_default();
+        let path = group.in_git(entry).unwrap_or_default();
         let from = self.0.range(path.clone()..);
         // Names that only begin the same way come in between.
         from.take_while({
@@ -240,7 +240,7 @@ impl Index {
 
     /// Whether a file is tracked as it is stored.
     pub fn has_file(&self, view: &View<'_>, group: &Group, file: &EntryFile, hashes: &Hashes) -> bool {
-        let Some(tracked) = group.to_git(&file.path).and_then(|path| self.0.get(&path)) else { return false };
+        let Some(tracked) = group.in_git(&file.path).and_then(|path| self.0.get(&path)) else { return false };
         let is_executable = tracked.mode == "100755";
         let mode = if view.file_mode { is_executable == file.executable } else { tracked.mode.starts_with("100") };
         mode && !tracked.is_unmerged && hashes.get(&file.path) == Some(&tracked.object)
@@ -282,12 +282,12 @@ pub fn hashes<'f>(
     write: bool,
 ) -> Result<Hashes, Warning> {
     let files: Vec<(&str, String)> =
-        files.into_iter().filter_map(|file| Some((file.path.as_str(), group.to_git(&file.path)?))).collect();
+        files.into_iter().filter_map(|file| Some((file.path.as_str(), group.in_git(&file.path)?))).collect();
     if files.is_empty() {
         return Ok(Hashes::new());
     }
     // A path that begins with a quote would be read as a quoted one.
-    let input: String = files.iter().map(|(_, path)| format!("./{path}\n")).collect();
+    let input: String = files.iter().flat_map(|(_, path)| ["./", path, "\n"]).collect();
     let mut command = view.command();
     command.args(["hash-object", "--no-filters", "--stdin-paths"]).args(write.then_some("-w"));
     let answer = run(&mut command, input.as_bytes())?;
@@ -306,8 +306,8 @@ pub fn ignored(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTree
     let mut command = view.command();
     // It takes no patterns, and does not like to be told so. Status 1 says that there is none.
     command.env_remove("GIT_LITERAL_PATHSPECS").args(["check-ignore", "-z", "--stdin"]);
-    let answer = run_to(&mut command, in_git(group, files).as_bytes(), 1)?;
-    Ok(words(&answer).map(|path| group.from_git(&path)).collect())
+    let answer = run_to(&mut command, list_in_git(group, files).as_bytes(), 1)?;
+    Ok(words(&answer).map(|path| group.below_root(&path)).collect())
 }
 
 /// Those of these files that a filter with a program is declared for. Nothing else makes other bytes of them.
@@ -317,10 +317,10 @@ pub fn filtered(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTre
     }
     let mut command = view.command();
     command.args(["check-attr", "-z", "--stdin", "filter"]);
-    let answer = run(&mut command, in_git(group, files).as_bytes())?;
+    let answer = run(&mut command, list_in_git(group, files).as_bytes())?;
     let answers: Vec<String> = words(&answer).collect();
     let set = answers.chunks_exact(3).filter(|answer| view.filters.contains(&answer[2]));
-    Ok(set.map(|answer| group.from_git(&answer[0])).collect())
+    Ok(set.map(|answer| group.below_root(&answer[0])).collect())
 }
 
 /// Those of these files that are in the index and were not touched since, by size and time of change. Git itself compares contents
@@ -329,7 +329,7 @@ fn unmodified(view: &View<'_>, group: &Group, files: &BTreeSet<String>) -> Resul
     if files.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let paths: Vec<String> = files.iter().filter_map(|path| group.to_git(path)).collect();
+    let paths: Vec<String> = files.iter().filter_map(|path| group.in_git(path)).collect();
     let answer = run(view.command().args(["ls-files", "-z", "--debug", "--"]).args(&paths), b"")?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     // Each path ends with NUL, and what is known of it stands before the next one.
@@ -339,7 +339,7 @@ fn unmodified(view: &View<'_>, group: &Group, files: &BTreeSet<String>) -> Resul
         let end = after.find("flags:").and_then(|at| Some(at + after.get(at..)?.find('\n')? + 1));
         let (known, next) = after.split_at(end.unwrap_or(after.len()));
         if is_untouched(&view.repository.work_tree.join(path), known) {
-            found.insert(group.from_git(path));
+            found.insert(group.below_root(path));
         }
         rest = next;
     }
@@ -357,8 +357,8 @@ fn is_untouched(path: &std::path::Path, known: &str) -> bool {
         && noted("size:") == Some(&found.size().to_string())
 }
 
-fn in_git(group: &Group, files: &[String]) -> String {
-    let paths: Vec<String> = files.iter().filter_map(|path| group.to_git(path)).collect();
+fn list_in_git(group: &Group, files: &[String]) -> String {
+    let paths: Vec<String> = files.iter().filter_map(|path| group.in_git(path)).collect();
     listed(paths.iter().map(String::as_str))
 }
 

@@ -196,7 +196,7 @@ fn listed<'p>(paths: impl IntoIterator<Item = &'p str>) -> String {
 /// A command of git over paths of a working tree that is at `dir` below the root (empty: at or above it), ready to be copied.
 pub(crate) fn command_over<'p>(dir: &str, verb: &str, paths: impl IntoIterator<Item = &'p str>) -> String {
     let mut command = if dir.is_empty() { "git".to_owned() } else { format!("git -C {}", quoted(dir)) };
-    command.push_str(&format!(" {verb} --"));
+    command.extend([" ", verb, " --"]);
     for path in paths {
         command.push(' ');
         command.push_str(&quoted(path));

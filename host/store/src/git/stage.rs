@@ -126,17 +126,18 @@ fn add(view: &View<'_>, group: &Group, staging: &Staging<'_>, entries: &[&Entry]
     let known = hashes(view, group, files(), false)?;
     let new: Vec<&EntryFile> = files().filter(|file| !index.has_file(view, group, file, &known)).collect();
     let made = hashes(view, group, new.iter().copied(), true)?;
+    let nothing = "0".repeat(if view.sha256 { 64 } else { 40 });
     let mut lines = String::new();
     let mut paths = Vec::new();
     for entry in entries {
         for path in index.gone(view, group, &entry.path) {
-            lines.push_str(&format!("0 {}\t{path}\0", "0".repeat(if view.sha256 { 64 } else { 40 })));
+            lines.extend(["0 ", &nothing, "\t", &path, "\0"]);
         }
     }
     for file in &new {
-        let (Some(object), Some(path)) = (made.get(&file.path), group.to_git(&file.path)) else { continue };
-        let mode = if file.executable && view.file_mode { "100755" } else { "100644" };
-        lines.push_str(&format!("{mode} {object}\t{path}\0"));
+        let (Some(object), Some(path)) = (made.get(&file.path), group.in_git(&file.path)) else { continue };
+        let bits = if file.executable && view.file_mode { "100755" } else { "100644" };
+        lines.extend([bits, " ", object, "\t", &path, "\0"]);
         paths.push(path);
     }
     if lines.is_empty() {
@@ -159,7 +160,7 @@ fn add(view: &View<'_>, group: &Group, staging: &Staging<'_>, entries: &[&Entry]
 
 fn add_names(view: &View<'_>, group: &Group, entries: &[Entry]) -> Result<(), Warning> {
     let files = entries.iter().flat_map(|entry| &entry.files);
-    let paths: Vec<String> = files.filter_map(|file| group.to_git(&file.path)).collect();
+    let paths: Vec<String> = files.filter_map(|file| group.in_git(&file.path)).collect();
     if paths.is_empty() {
         return Ok(());
     }

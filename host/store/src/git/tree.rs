@@ -27,7 +27,7 @@ enum Place {
 
 impl Group {
     /// A path below the root, as git has it.
-    pub fn to_git(&self, path: &str) -> Option<String> {
+    pub fn in_git(&self, path: &str) -> Option<String> {
         match &self.place {
             Place::Above(prefix) => Some(format!("{prefix}{path}")),
             Place::Below(dir) if path == dir => Some(".".to_owned()),
@@ -44,7 +44,7 @@ impl Group {
     }
 
     /// A path of git's, below the root.
-    pub fn from_git(&self, path: &str) -> String {
+    pub fn below_root(&self, path: &str) -> String {
         match &self.place {
             Place::Above(prefix) => path.strip_prefix(prefix.as_str()).unwrap_or(path).to_owned(),
             Place::Below(dir) => format!("{dir}/{path}"),
@@ -55,13 +55,13 @@ impl Group {
     pub fn pathspecs(&self, storages: &[String]) -> Vec<String> {
         match &self.place {
             Place::Below(dir) if !storages.iter().any(|storage| is_below(storage, dir)) => vec![".".to_owned()],
-            _ => storages.iter().filter_map(|storage| self.to_git(storage)).collect(),
+            _ => storages.iter().filter_map(|storage| self.in_git(storage)).collect(),
         }
     }
 
     /// A command over entries, ready to be copied.
     pub fn command<'p>(&self, verb: &str, entries: impl IntoIterator<Item = &'p str>) -> String {
-        let inside = |path: &str| if self.dir().is_empty() { Some(path.to_owned()) } else { self.to_git(path) };
+        let inside = |path: &str| if self.dir().is_empty() { Some(path.to_owned()) } else { self.in_git(path) };
         let paths: Vec<String> = entries.into_iter().filter_map(inside).collect();
         super::command_over(self.dir(), verb, paths.iter().map(String::as_str))
     }

@@ -167,9 +167,9 @@ fn every_difference_from_the_receipt_is_told() {
         [
             Difference::Changed(text("env.age")),
             Difference::Missing(text("gone.age")),
-            Difference::Extra(text("new.age")),
             Difference::Changed(text("public/key.pub")),
             Difference::Missing(text("public/old.pub")),
+            Difference::Extra(text("new.age")),
             Difference::Extra(text("public/new.pub")),
         ]
     );
@@ -184,6 +184,38 @@ fn every_difference_from_the_receipt_is_told() {
     assert!(matches!(differences().as_slice(), [Difference::Malformed(_)]));
     fs::remove_file(at("receipt.json")).unwrap();
     assert_eq!(differences(), [Difference::NoReceipt]);
+}
+
+#[test]
+fn what_the_receipt_does_not_list_stands_in_no_ones_way() {
+    use std::os::unix::fs::symlink;
+    let checkout = Checkout::new();
+    let at = |below: &str| checkout.path(&format!("secrets/{WEB}/{below}"));
+    put(&checkout.writer(), WEB, &[("env.age", "cipher")], &[("key.pub", "k")]).unwrap();
+    let before = checkout.read(WEB).unwrap();
+    for file in [".DS_Store", "env.age~", "env.age.orig", "a\nb", "public/.DS_Store", "public/receipt.json"] {
+        fs::write(at(file), "x").unwrap();
+    }
+    symlink("nowhere", at(".#env.age")).unwrap();
+    fs::create_dir(at(".stversions")).unwrap();
+    fs::write(at(".stversions/env.age"), "old").unwrap();
+    fs::File::create(at("core")).unwrap().set_len(artifacts_store::MAX_FILE + 1).unwrap();
+    let slice = checkout.read(WEB).unwrap();
+    assert!(slice.is_intact());
+    assert_eq!((&slice.files, &slice.public), (&before.files, &before.public));
+    let extras: Vec<&str> = slice.extras.keys().map(String::as_str).collect();
+    assert_eq!(extras, [".DS_Store", "env.age.orig", "env.age~", "public/.DS_Store", "public/receipt.json"]);
+    let unread: Vec<&str> = slice.unread.iter().map(String::as_str).collect();
+    assert_eq!(unread, [".#env.age", ".stversions", "a\nb", "core"]);
+    assert_eq!(slice.differences().len(), extras.len() + unread.len());
+    assert_ne!(slice.fingerprint(), before.fingerprint());
+    // All of it goes to the trash with the old slice.
+    put(&checkout.writer(), WEB, &[("env.age", "new")], &[]).unwrap();
+    assert_eq!(checkout.read(WEB).unwrap().differences(), []);
+    // What the receipt lists is never passed over.
+    fs::remove_file(at("env.age")).unwrap();
+    symlink("nowhere", at("env.age")).unwrap();
+    assert!(checkout.storage().read(&name(WEB)).is_err());
 }
 
 #[test]

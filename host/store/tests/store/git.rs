@@ -393,7 +393,7 @@ fn an_entry_in_a_submodule_is_staged_there() {
         let other = put(&writer, "shared/ca", &[("env.age", "x")], &[]).unwrap().path;
         match known(&checkout, &git_program(), WEB) {
             Some(Staged::No { command }) => {
-                assert!(command.starts_with(&format!("git -C {place} add -- ")), "{command}")
+                assert!(command.starts_with(&format!("git -C {place} add -- ")), "{command}");
             }
             other => panic!("{other:?}"),
         }

@@ -20,7 +20,7 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::begin(global, output)?;
+        let run = Run::of_backends(global, output)?;
         let rooms = run.rooms()?;
         let entry = rooms.registry.entry(&self.name)?;
         let component = rooms.registry.component(&self.name, &entry, &rooms.nix)?;

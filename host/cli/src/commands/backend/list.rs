@@ -20,7 +20,7 @@ struct Row {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::begin(global, output)?;
+        let run = Run::of_backends(global, output)?;
         let rooms = run.rooms()?;
         let rows: Vec<Row> = rooms.registry.names().iter().filter_map(|name| row(&rooms, name)).collect();
         // What did not evaluate may register more.

@@ -22,13 +22,13 @@ pub struct Options {
     /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Make what is stale, too
+    /// Generate outdated values again, too: those that expired, or whose validation or dependencies changed
     #[arg(long)]
     stale: bool,
-    /// Make everything again, present or not; the old secrets are replaced
+    /// Generate everything again, whatever its state; the old values are replaced
     #[arg(long)]
     regenerate: bool,
-    /// Do not ask before everything is made again
+    /// Do not ask before all values are replaced, or generated although an entry that is no longer declared may have them
     #[arg(long)]
     yes: bool,
     /// Show what would be made, and ask and write nothing
@@ -82,6 +82,12 @@ impl Options {
                 }
             }
         };
-        Ok(output.report(&whole.end(declared)))
+        let report = whole.end(declared);
+        let status = output.report(&report);
+        if self.stale && !output.json() {
+            // What is stale for another reason keeps its value, by another command.
+            report.hints().iter().for_each(|hint| output.hint(hint));
+        }
+        Ok(status)
     }
 }

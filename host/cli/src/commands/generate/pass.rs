@@ -6,9 +6,9 @@ use std::io::Write as _;
 use artifacts_flow::{
     Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers, Writing,
 };
-use artifacts_plan::{Instance, Reason, State};
+use artifacts_plan::{Instance, State};
 use artifacts_prompt::Answers;
-use artifacts_report::{Done, Failure, Report, agreeing, counted, listed};
+use artifacts_report::{Done, Failure, Report, agreeing, counted, shell_word};
 use artifacts_spec::InstanceName;
 use artifacts_trust::Readers;
 
@@ -66,8 +66,10 @@ impl Pass<'_> {
         let mut rooms = self.run.rooms()?;
         let (mut found, mut writers) = self.look(&mut rooms);
         Run::warn_of_missing_walls(&rooms, self.output);
-        self.warn_of_new_secrets(&found);
         let mut report = self.rows(&found);
+        if self.options.stale {
+            self.run.add_hints(&mut rooms, &found.survey, &mut report);
+        }
         whole.looked(&found.survey);
         // What is agreed to from here on does not count as known before.
         let known = self.run.readers()?;
@@ -94,27 +96,6 @@ impl Pass<'_> {
         let mut report = self.run.rows(self.run.instances(&names), &found.survey);
         blocked::note(&found.waiting, &mut report);
         report
-    }
-
-    /// Neither who reads an instance nor that a person changed it is a reason to give up its secret.
-    fn warn_of_new_secrets(&self, found: &Found) {
-        self.warn_of(found, "only the readers changed of what is", "`artifacts rekey` keeps the secrets", |reasons| {
-            reasons.iter().all(|reason| reason.kind == "readers")
-        });
-        let by_hand = "changed by hand, or by another program, and";
-        self.warn_of(found, by_hand, "`artifacts adopt` keeps what lies there", |reasons| {
-            reasons.iter().any(|reason| reason.kind == "receipt")
-        });
-    }
-
-    fn warn_of(&self, found: &Found, why: &str, help: &str, fits: impl Fn(&[Reason]) -> bool) {
-        let state = |step: &Step| found.survey.found.get(&step.name).map(|found| &found.state);
-        let fits = |step: &&Step| matches!(state(step), Some(State::Stale(reasons)) if fits(reasons));
-        let names: Vec<String> = found.steps.iter().filter(fits).map(|step| step.name.to_string()).collect();
-        if names.is_empty() || self.options.regenerate {
-            return;
-        }
-        self.output.warning(&format!("{why} given new secrets here: {}", listed(&names)), Some(help));
     }
 
     /// An answer to nothing is a mistake; but the questions of what is blocked are not known yet.
@@ -160,6 +141,7 @@ impl Pass<'_> {
     ) -> Result<(), Failure> {
         let Self { run, output, .. } = *self;
         self.keep_makeable(found, whole, report);
+        self.keep_new(rooms, &mut found.steps, report)?;
         if self.global.no_input {
             self.keep_answered(&mut found.steps, whole.answers.as_ref(), report);
         }
@@ -191,6 +173,7 @@ impl Pass<'_> {
         let Self { run, global, output, .. } = *self;
         self.keep_makeable(found, whole, report);
         let Found { survey, steps, .. } = found;
+        self.keep_new(rooms, steps, report)?;
         self.keep(steps, report, |instance| writers.fault(instance, &rooms.registry));
         self.may_replace(steps, whole, report)?;
         let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
@@ -250,6 +233,50 @@ impl Pass<'_> {
         });
     }
 
+    /// Leaves what has no twin: where an entry that is no longer declared has the same files, an instance was renamed perhaps, and
+    /// nobody makes a new value for it unasked.
+    fn keep_new(&self, rooms: &Rooms<'_>, steps: &mut Vec<Step>, report: &mut Report) -> Result<(), Failure> {
+        let Self { options, run, global, output, .. } = *self;
+        let new: BTreeSet<InstanceName> =
+            steps.iter().filter(|step| !step.again).map(|step| step.name.clone()).collect();
+        if options.yes || new.is_empty() {
+            return Ok(());
+        }
+        let orphans = run.former(rooms);
+        let twin = |instance: &Instance| orphans.iter().find(|orphan| orphan.is_twin(instance));
+        let twins: BTreeMap<InstanceName, String> = run
+            .instances(&new)
+            .filter_map(|instance| {
+                Some((instance.name.clone(), format!("{}/{}", twin(instance)?.storage, twin(instance)?.name)))
+            })
+            .collect();
+        if twins.is_empty() {
+            return Ok(());
+        }
+        if !options.dry_run {
+            let asked = !global.no_input && person::terminal().is_some();
+            for (name, old) in twins.iter().filter(|_| asked) {
+                output.note(&format!(
+                    "{name}: `{old}` has the same files, and is no longer declared; it keeps its value"
+                ));
+            }
+            if terminal::confirm(global, "Generate new values beside them?")? == Some(true) {
+                return Ok(());
+            }
+        }
+        self.keep(steps, report, |instance| {
+            let old = twins.get(&instance.name)?;
+            let why =
+                format!("`{old}` has the same files, and is no longer declared: a new value would not be that one");
+            let name = shell_word(&instance.name.to_string());
+            let help =
+                format!("keep: declare it under its old name again; new value: `artifacts generate --yes {name}`");
+            let backend = instance.backend.as_ref().map(ToString::to_string);
+            Some(Failure::new(instance.name.to_string(), why).backend(backend).help(Some(help)))
+        });
+        Ok(())
+    }
+
     /// Notes what a person would be asked.
     fn tell_questions(&self, steps: &[Step], answers: Option<&Answers>, report: &mut Report) {
         for instance in steps.iter().filter_map(|step| self.run.instances.get(&step.name)) {
@@ -299,6 +326,7 @@ impl Pass<'_> {
         let work = Work { instances: &run.instances, survey, steps, answers, consent, jobs: options.jobs };
         let made = self.carry_out(rooms, &work, &mut whole.inputs, writers, report);
         survey.made(&made, &run.instances);
+        Run::note_strays(report, survey, &made);
         mark_made(report, steps, &made, survey);
         // What is among the chosen has a line of its own, and what was made has been made from it.
         let told = self.chosen.names.union(&made).cloned().collect();

@@ -1,17 +1,14 @@
-use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
-use rustix::thread::UnshareFlags;
 
-use crate::{Limits, proven};
+use crate::Limits;
 
 /// The root of a tmpfs that is in no tree at all: no other process has a path to it, and the kernel frees it with this process.
-/// Two slices fit in it, the one that was and the one that comes.
-pub(super) fn own(limits: &Limits) -> io::Result<OwnedFd> {
-    namespaces()?;
+/// Two entries fit in it, the one that was and the one that comes.
+pub(super) fn tmpfs(limits: &Limits) -> io::Result<OwnedFd> {
     let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&fs, "size", (limits.output * 2 + (1 << 20)).to_string())?;
     fsconfig_set_string(&fs, "nr_inodes", (limits.files * 2 + 64).to_string())?;
@@ -27,16 +24,8 @@ pub(super) fn own(limits: &Limits) -> io::Result<OwnedFd> {
     Ok(root)
 }
 
-/// Where mounting is allowed: namespaces of one's own, with this user as itself (without a map nothing could be created).
-fn namespaces() -> io::Result<()> {
-    let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
-    match proven::leave(UnshareFlags::NEWUSER | UnshareFlags::NEWNS) {
-        Ok(()) => {
-            fs::write("/proc/self/setgroups", "deny")?;
-            fs::write("/proc/self/uid_map", format!("{0} {0} 1", user.as_raw()))?;
-            fs::write("/proc/self/gid_map", format!("{0} {0} 1", group.as_raw()))
-        }
-        Err(_) if user.is_root() => proven::leave(UnshareFlags::NEWNS),
-        Err(error) => Err(error),
-    }
+/// Makes this directory the root and the working directory. Without capabilities there is no way back.
+pub(super) fn enter(directory: impl AsFd) -> io::Result<()> {
+    rustix::process::fchdir(directory)?;
+    Ok(rustix::process::chroot(".")?)
 }

@@ -1,0 +1,97 @@
+use crate::{Reason, ReasonKind, State};
+
+/// An entry of an instance in another storage than that of its declared backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The storage, by its path below the root.
+    pub storage: String,
+    /// The backend that stored it, if its receipt tells.
+    pub backend: Option<String>,
+    /// Whether a declared backend, or one without any declaration, has that storage.
+    pub declared: bool,
+    /// The storage of the declared backend, where it is expected.
+    pub expected: String,
+}
+
+impl State {
+    /// The state of an instance that has entries in other storages besides: what is stored anywhere is not absent, and of two
+    /// entries no one can tell which has the value. `storage` is where its backend stores it. Besides an entry there, a copy in a
+    /// storage that no backend has is no matter.
+    #[must_use]
+    pub fn with_entries(self, storage: &str, elsewhere: &[Elsewhere]) -> Self {
+        let counts = |one: &&Elsewhere| one.declared || self == Self::Absent;
+        let elsewhere: Vec<Elsewhere> = elsewhere.iter().filter(counts).cloned().collect();
+        let places = |own: Option<&str>| {
+            let others = elsewhere.iter().map(|one| one.storage.as_str());
+            own.into_iter().chain(others).map(quoted).collect::<Vec<_>>().join(" and ")
+        };
+        match (self, elsewhere.as_slice()) {
+            (state, []) | (state @ (Self::OnTarget | Self::Blocked | Self::Error(_)), _) => state,
+            (Self::Absent, [one]) => {
+                let by = one.backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
+                let message = format!(
+                    "it is stored in {}{by}, and its backend stores it in {}",
+                    quoted(&one.storage),
+                    quoted(storage)
+                );
+                Self::Stale(vec![Reason::new(ReasonKind::Backend, message)])
+            }
+            (Self::Absent, _) => Self::Error(two(&places(None))),
+            (Self::Present | Self::Stale(_), _) => Self::Error(two(&places(Some(storage)))),
+        }
+    }
+}
+
+fn two(places: &str) -> String {
+    format!("it has more than one entry: in {places}; nothing is done to it")
+}
+
+fn quoted(storage: &str) -> String {
+    format!("`{storage}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn other(storage: &str) -> Elsewhere {
+        Elsewhere {
+            storage: storage.to_owned(),
+            backend: Some("agenix".to_owned()),
+            declared: true,
+            expected: "vault".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_stored_anywhere_is_not_absent() {
+        assert_eq!(State::Absent.with_entries("vault", &[]), State::Absent);
+        let State::Stale(reasons) = State::Absent.with_entries("vault", &[other("secrets")]) else { unreachable!() };
+        assert_eq!(reasons.len(), 1);
+        assert_eq!(reasons[0].kind, ReasonKind::Backend);
+        assert!(reasons[0].message.contains("`secrets` by agenix") && reasons[0].message.contains("`vault`"));
+    }
+
+    #[test]
+    fn a_copy_in_no_ones_storage_is_no_second_entry() {
+        let copy = || Elsewhere { declared: false, ..other("backup") };
+        assert_eq!(State::Present.with_entries("vault", &[copy()]), State::Present);
+        assert_eq!(State::Absent.with_entries("vault", &[copy()]).as_str(), "stale", "but it may be all that there is");
+    }
+
+    #[test]
+    fn two_entries_are_an_error_that_names_both() {
+        let stale = State::Stale(vec![Reason::new(ReasonKind::Expired, "it expired")]);
+        for (state, elsewhere) in [
+            (State::Present, vec![other("secrets")]),
+            (stale, vec![other("secrets")]),
+            (State::Absent, vec![other("secrets"), other("vault")]),
+        ] {
+            let State::Error(why) = state.with_entries("vault", &elsewhere) else { unreachable!() };
+            assert!(why.contains("`secrets`") && why.contains("`vault`"), "{why}");
+        }
+        for state in [State::OnTarget, State::Blocked, State::Error("boom".to_owned())] {
+            assert_eq!(state.clone().with_entries("vault", &[other("secrets")]), state);
+        }
+    }
+}
