@@ -97,6 +97,16 @@ impl Checkout {
         age::new_key(&self.key_file(name))
     }
 
+    /// The public half of such a key.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn public(&self, name: &str) -> Result<String> {
+        let file = fs::read_to_string(self.key_file(name))?;
+        let public = file.lines().find_map(|line| line.strip_prefix("# public key: "));
+        Ok(public.context("a key file names its public half")?.to_owned())
+    }
+
     /// Where a key lies.
     pub fn key_file(&self, name: &str) -> PathBuf {
         self.temporary.path().join("keys").join(name)

@@ -157,9 +157,9 @@ impl Fleet {
         self.home.path().join("state/artifacts/accepted")
     }
 
-    /// The folder that remembers the readers that were agreed to.
-    pub fn agreed_readers(&self) -> PathBuf {
-        self.home.path().join("state/artifacts/readers")
+    /// The folder that stores the recipients that were accepted.
+    pub fn accepted_recipients(&self) -> PathBuf {
+        self.home.path().join("state/artifacts/recipients")
     }
 
     /// The checkout.

@@ -23,7 +23,7 @@ fn made() -> Result<Fleet> {
     let mut fleet = fleet.machine("web1", &both)?;
     let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
     fleet.configure("web1", "sops-nix", json!({"publicHostKey": host}));
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(fleet)
 }
 
@@ -191,7 +191,7 @@ fn whoever_reads_what_was_replaced_is_not_known() -> Result<()> {
     let second = fleet.key_file("second");
     let host = fleet.key_file("web1");
     let keys = ["-i", second.to_str().unwrap(), "-i", host.to_str().unwrap()];
-    let rekey = keys.into_iter().chain(["--accept-readers", "rekey"]);
+    let rekey = keys.into_iter().chain(["--accept-recipients", "rekey"]);
     fleet.run(rekey.collect::<Vec<_>>())?.ends(0).says("1 opened, 1 written");
     assert_eq!(state(&fleet, "a")?, "present");
     assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "by hand");
@@ -209,13 +209,13 @@ fn what_was_declared_otherwise_is_told_how_it_is_kept() -> Result<()> {
     fleet.run(["adopt", "a"])?.ends(1).says(words).says("`artifacts set per-machine/web1/a new`");
     let given = fleet.path().join("given");
     fs::write(&given, "given")?;
-    let set = fleet.command(["--accept-readers", "set", "a", "new"])?.stdin(fs::File::open(&given)?).output()?;
+    let set = fleet.command(["--accept-recipients", "set", "a", "new"])?.stdin(fs::File::open(&given)?).output()?;
     assert!(set.status.success(), "{set:?}");
     assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
     fleet.of("web1")["artifacts"]["a"] = artifact.clone();
     fleet.run(["status"])?.ends(3).says("stale (files): `artifacts rekey per-machine/web1/a`");
     let key = fleet.key_file("web1");
-    fleet.run(["-i", key.to_str().unwrap(), "--accept-readers", "rekey", "a"])?.ends(0);
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey", "a"])?.ends(0);
     assert_eq!(state(&fleet, "a")?, "present");
     assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
     // What adopting does not change is said, too.

@@ -21,7 +21,7 @@ fn fleet() -> Result<Fleet> {
     let artifact = json!({"backend": "agenix", "files": {"one": {}, "two": {}}, "generator": make});
     let mut fleet = fleet.machine("web1", &json!({"bad": artifact, "good": artifact}))?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(fleet)
 }
 
@@ -119,7 +119,7 @@ fn a_damaged_slice_is_named_left_as_it_lies_and_no_matter_to_the_others() -> Res
         add_reader(&mut fleet)?;
         let key = fleet.key_file("admin");
         let key = key.to_str().unwrap();
-        let ran = fleet.run(["-i", key, "--accept-readers", "rekey"])?;
+        let ran = fleet.run(["-i", key, "--accept-recipients", "rekey"])?;
         assert_eq!(ran.status, Some(1), "{name}: {ran}");
         // Whose it is that lies with two instances is remembered from when it was sealed.
         let ran = ran.says(words).says("1 opened, 1 written");
@@ -161,13 +161,13 @@ fn a_key_that_is_none_or_the_wrong_one_opens_nothing_and_loses_nothing() -> Resu
         (file("binary", "\u{0}\u{1}")?, "holds no identity"),
     ];
     for (key, words) in cases {
-        fleet.run(["-i", &key, "--accept-readers", "rekey"])?.ends(1).says(words);
+        fleet.run(["-i", &key, "--accept-recipients", "rekey"])?.ends(1).says(words);
         assert_eq!(fleet.stored()?, before, "{key}");
     }
     // One under a passphrase, of a reader, with nobody to give it.
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(locked_key.trim()));
     let admin = fleet.key_file("admin");
-    fleet.run(["-i", admin.to_str().unwrap(), "--accept-readers", "rekey"])?.ends(0);
+    fleet.run(["-i", admin.to_str().unwrap(), "--accept-recipients", "rekey"])?.ends(0);
     let ran = fleet.run(["-i", locked.to_str().unwrap(), "rekey", "--all"])?.ends(1);
     ran.says("no passphrase was given").says("0 opened, 0 written");
     // The wrong passphrase as often as it may be given.
@@ -192,7 +192,7 @@ fn elsewhere(prepare: &str) -> Result<Ran> {
     fs::rename(fleet.path().join("secrets"), &saved)?;
     fs::create_dir(fleet.path().join("secrets"))?;
     let admin = fleet.key_file("admin");
-    let of_program = fleet.command(["-i", admin.to_str().unwrap(), "--accept-readers", "rekey"])?;
+    let of_program = fleet.command(["-i", admin.to_str().unwrap(), "--accept-recipients", "rekey"])?;
     let script = format!(
         "set -e; cd \"$CHECKOUT\"; mount --make-rprivate /; {prepare}\nset +e; \"$@\"; status=$?; \
          diff -r -x .artifacts -x fill saved secrets || {{ echo LOST; exit 99; }}; exit $status"

@@ -43,7 +43,7 @@ fn lay(fleet: &Fleet, file: &str, bytes: &[u8]) -> Result<()> {
 fn set(fleet: &Fleet, bytes: &[u8]) -> Result<Ran> {
     let given = fleet.path().join(".keys/given");
     fs::write(&given, bytes)?;
-    let mut command = fleet.command(["--no-input", "--accept-readers", "set", INSTANCE, "env"])?;
+    let mut command = fleet.command(["--no-input", "--accept-recipients", "set", INSTANCE, "env"])?;
     Ok(command.stdin(Stdio::from(fs::File::open(given)?)).output()?.into())
 }
 
@@ -60,7 +60,7 @@ fn is_taken_over(fleet: &Fleet) -> Result<()> {
     let ran = fleet.run(["-i", key.to_str().unwrap(), "get", INSTANCE, "env"])?.ends(0);
     assert_eq!(ran.stdout, SECRET);
     // What is there is not made again: its generator would fail.
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(())
 }
 
@@ -215,7 +215,7 @@ fn what_sops_encrypted_for_pgp_is_set_once_and_a_key_besides_is_dropped_by_a_rek
     let with_pgp = |key| sops(&fleet, key, &["-d", "--input-type", "json", "--output-type", "binary", &old]);
     let none = fleet.path().join(".keys/none");
     assert_eq!(done(with_pgp(&none)?)?, SECRET.as_bytes());
-    fleet.run(["-i", key.to_str().unwrap(), "--accept-readers", "rekey", "--all"])?.ends(0);
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey", "--all"])?.ends(0);
     assert!(!with_pgp(&none)?.status.success());
     is_taken_over(&fleet)
 }
@@ -296,7 +296,7 @@ fn vars_are_taken_over(fleet: &Fleet, readers: &[&str]) -> Result<()> {
             assert_eq!(ran.stdout, SECRET, "{reader}");
         }
     }
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(())
 }
 
@@ -340,7 +340,7 @@ fn vars_that_clan_keeps_with_age_are_moved_adopted_and_encrypted_to_admins_too()
     let stored = format!("secrets/{INSTANCE}/env.age");
     assert!(fleet.decrypt("user", &stored).is_err());
     let key = fleet.key_file("web1");
-    fleet.run(["-i", key.to_str().unwrap(), "--accept-readers", "rekey", "--all"])?.ends(0);
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey", "--all"])?.ends(0);
     assert_eq!(fleet.decrypt("user", &stored)?, SECRET.as_bytes());
     leaves_alone(&fleet, &[of_clan])
 }

@@ -114,7 +114,7 @@ fn words_of_clan_vars() -> Result<()> {
       environment.etc.cert.text = config.artifacts.store.ca.files.cert.value;"#;
     machine(&checkout, "inputs.sops-nix.nixosModules.sops", settings)?;
     checkout.write("../answers.toml", "[\"per-machine/web1/login\"]\npassword = \"pw\"\nname = \"n\"\n")?;
-    checkout.run(&["generate", "--answers", "../answers.toml"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients", "--answers", "../answers.toml"])?.ends(0);
     checkout.run(&["status"])?.ends(0).says("present per-machine/web1/login").says("present shared/ca");
     let key = checkout.key_file("web1");
     let get = |file: &str| checkout.run(&["-i", key.to_str().unwrap(), "get", "login", file]);
@@ -146,7 +146,7 @@ fn words_of_agenix_and_agenix_rekey() -> Result<()> {
         '';
       };"#;
     machine(&checkout, "inputs.agenix.nixosModules.default", settings)?;
-    checkout.run(&["generate"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/htpasswd/auth.age")?, "web1:word\n");
     // The machine is no reader of what it is not given.
     assert!(checkout.decrypt("web1", "secrets/per-machine/web1/password/text.age").is_err());
@@ -189,7 +189,7 @@ fn old_secrets_stay_beside_new_ones_and_their_places_are_refused() -> Result<()>
     machine(&checkout, tools, &settings(""))?;
     checkout.write("old.yaml", "sealed")?;
     checkout.write("old.age", "sealed")?;
-    checkout.run(&["generate"])?.ends(0).says("made per-machine/web1/attic");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/attic");
     for (attribute, path) in [
         ("sops.secrets.old.path", "/run/secrets/old"),
         ("age.secrets.old.path", "/run/agenix/old"),

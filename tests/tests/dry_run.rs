@@ -27,7 +27,7 @@ fn fleet() -> Result<Fleet> {
 
 fn made() -> Result<Fleet> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(fleet)
 }
 
@@ -64,7 +64,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     let mut fleet = fleet()?;
     let (host, admin) = (host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].clone());
     let admin = admin.as_str().unwrap().to_owned();
-    let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("readers of what is new: per-machine/web1/pair: key");
+    let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("on this machine: per-machine/web1/pair: key");
     ran.says(&format!("+ {host}")).says(&format!("+ {admin}")).says("key: secret, 2 readers").never_says("stored");
     let ran = fleet.run(["--json", "generate", "--dry-run"])?.ends(3);
     let readers = sorted(vec![host, admin]);
@@ -77,7 +77,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
         ]
     );
     assert!(!fleet.path().join("secrets").exists(), "nothing is written");
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("what is new");
     ran.says(&format!("key: secret, 2 readers, {stored} bytes stored")).says("pub: public, 9 bytes stored");
@@ -185,7 +185,7 @@ fn rekey_does_not_promise_what_its_backend_cannot_do() -> Result<()> {
         [host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].as_str().unwrap().to_owned()];
     fleet.configure("web1", "one-way", json!({"recipients": readers}));
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("one-way");
-    fleet.run(["generate", "--regenerate", "pair"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "--regenerate", "pair"])?.ends(0);
     let key = fleet.key_file("admin");
     for words in [&["rekey", "--all", "--dry-run"] as &[&str], &["-i", key.to_str().unwrap(), "rekey", "--all"]] {
         let ran = fleet.run(words)?.ends(1).says("its backend `one-way` cannot read secrets back");
@@ -244,7 +244,7 @@ fn export_promises_nothing_that_it_cannot_do() -> Result<()> {
     let dry = |place: &str| fleet.run(["export", "--dry-run", "web1", place]);
     let place = "/dev/shm/artifacts-of-nobody";
     dry(place)?.ends(1).says("it is not made yet").says("`artifacts generate per-machine/web1/pair`");
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     dry(place)?.ends(0).says(&format!("/etc/key 0600 {PAIR}/key would be written, {stored} bytes stored"));
     let json = fleet.run(["--json", "export", "--dry-run", "web1", place])?.ends(0).json();
@@ -280,7 +280,7 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     let dry = dry.says("asks for `word`").says("3 would be made");
     dry.says("would be made per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
     fleet.run(["generate", "--dry-run", "--no-input"])?.ends(1).says("nobody to ask").says("2 would be made");
-    let ran = fleet.run(["generate"])?.ends(1).says("2 made");
+    let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1).says("2 made");
     // And `status` calls blocked what a run cannot make.
     for name in ["waits", "from-waits", "from-dummy", "none"] {
         let name = format!("per-machine/web1/{name}");
@@ -307,7 +307,7 @@ fn a_command_in_a_hint_means_what_it_says_to_a_shell() -> Result<()> {
     // One line, however long: half of it would be a command as well.
     let line = ran.stderr.lines().find(|line| line.contains("`artifacts generate ")).unwrap_or_else(|| panic!("{ran}"));
     let command = line.split('`').nth(1).unwrap();
-    let program = fleet.command(["generate"])?;
+    let program = fleet.command(["--accept-recipients", "generate"])?;
     let arguments: Vec<_> = program.get_args().map(|word| word.to_str().unwrap().to_owned()).collect();
     let (_, before) = arguments.split_last().unwrap();
     let script = format!("before=(\"$@\")\nartifacts() {{ \"$PROGRAM\" \"${{before[@]}}\" \"$@\"; }}\n{command}");

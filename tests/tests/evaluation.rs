@@ -89,8 +89,13 @@ fn an_end_of_the_tunnel_may_have_any_name() -> Result<()> {
 fn root_keeps_nothing_in_the_home_of_somebody_else() -> Result<()> {
     let checkout = fleet()?;
     chown(checkout.home(), Some(1), Some(1))?;
+    // What is accepted is not remembered there either.
+    checkout.run(&["status"])?.ends(1).says("belongs to the user with the number 1").says("XDG_STATE_HOME");
+    checkout.evaluated()?;
+    let state = tempfile::tempdir()?;
     for _ in 0..2 {
-        checkout.run(&["status"])?.ends(3);
+        let status = checkout.command(&["status"])?.env("XDG_STATE_HOME", state.path()).output()?;
+        Ran::from(status).ends(3);
         assert_eq!(checkout.evaluated()?, BOTH);
     }
     assert!(!checkout.home().join(".cache/artifacts").exists());
@@ -110,7 +115,7 @@ fn what_is_named_is_evaluated_and_no_more() -> Result<()> {
         checkout.run(&["--no-eval-cache", "status", selector])?.ends(3);
         assert_eq!(checkout.evaluated()?, BOTH, "{selector}");
     }
-    checkout.run(&["generate", "per-machine/web2/leaf"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients", "per-machine/web2/leaf"])?.ends(0);
     let receipt = fs::read_to_string(checkout.path().join("secrets/shared/ca/receipt.json"))?;
     assert!(receipt.contains("web1") && receipt.contains("web2"), "{receipt}");
     checkout.run(&["status", "per-machine/web3/own"])?.ends(1).says("no instance or artifact is named so");
@@ -125,7 +130,7 @@ fn a_broken_machine_is_no_matter_to_those_that_are_named() -> Result<()> {
         "flake.nix",
         &text.replace("networking.hostName = \"web2\"", "networking.hostName = throw \"no name\""),
     )?;
-    checkout.run(&["generate", "per-machine/web1/own"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients", "per-machine/web1/own"])?.ends(0);
     checkout.run(&["status"])?.ends(1).says("no name").says("per-machine/web1/own");
     Ok(())
 }
@@ -133,7 +138,7 @@ fn a_broken_machine_is_no_matter_to_those_that_are_named() -> Result<()> {
 #[test]
 fn what_is_adopted_needs_no_other_target() -> Result<()> {
     let checkout = fleet()?;
-    checkout.run(&["generate"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     let receipt = checkout.path().join("secrets/per-machine/web1/own/receipt.json");
     fs::remove_file(&receipt)?;
     let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
@@ -182,7 +187,7 @@ fn what_waits_for_a_public_value_is_made_in_the_same_run() -> Result<()> {
     assert!(!checkout.path().join("secrets").exists());
     checkout.evaluated()?;
 
-    checkout.run(&["generate", "--no-input"])?.ends(0).says("4 instances: 4 made");
+    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("4 instances: 4 made");
     assert_eq!(checkout.evaluated()?, ["nixos hub", "nixos leaf"], "once more, with the new keys");
     for (own, other) in [("hub", "leaf"), ("leaf", "hub")] {
         let private = checkout.decrypt(own, &format!("secrets/per-machine/{own}/wireguard/private.age"))?;
@@ -222,7 +227,7 @@ fn what_is_made_from_something_that_waits_waits_with_it() -> Result<()> {
     ran.says("blocked per-machine/hub/last").says("it waits for per-machine/hub/tunnel");
     checkout.run(&["generate", "--dry-run"])?.ends(3).says("6 blocked, 2 would be made");
     assert!(!checkout.path().join("secrets").exists());
-    checkout.run(&["generate", "--no-input"])?.ends(0).says("8 instances: 8 made");
+    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("8 instances: 8 made");
     let of = |name: &str| checkout.decrypt("hub", &format!("secrets/per-machine/hub/{name}"));
     assert_eq!(of("last/f.age")?, of("tunnel/wg0.conf.age")?);
     checkout.run(&["status"])?.ends(0);
@@ -233,7 +238,7 @@ fn what_is_made_from_something_that_waits_waits_with_it() -> Result<()> {
 fn what_is_named_waits_for_what_is_not_among_it() -> Result<()> {
     let checkout = tunnel_and_after()?;
     // The tunnel is not named, and is made for what is.
-    let ran = checkout.run(&["--json", "generate", "after", "wireguard"])?.ends(0);
+    let ran = checkout.run(&["--json", "generate", "--accept-recipients", "after", "wireguard"])?.ends(0);
     assert_eq!(ran.state("per-machine/hub/after"), "present");
     assert_eq!(ran.state("per-machine/hub/tunnel"), "present");
     assert_eq!(checkout.run(&["--json", "status"])?.ends(3).state("per-machine/hub/last"), "absent");
@@ -305,7 +310,7 @@ fn what_failed_is_not_tried_again_in_the_same_run() -> Result<()> {
     let text = fs::read_to_string(checkout.path().join("machine.nix"))?;
     let failing = "${wg} genkey > $out/private\n        if test $machine = leaf; then exit 3; fi";
     checkout.write("machine.nix", &text.replace("${wg} genkey > $out/private", failing))?;
-    let ran = checkout.run(&["--json", "generate", "--no-input"])?.ends(1);
+    let ran = checkout.run(&["--json", "generate", "--accept-recipients", "--no-input"])?.ends(1);
     assert_eq!(ran.state("per-machine/hub/wireguard"), "present");
     assert_eq!(ran.state("per-machine/leaf/wireguard"), "absent");
     assert_eq!(ran.state("per-machine/hub/tunnel"), "blocked");
@@ -329,7 +334,7 @@ fn a_generator_finds_the_programs_that_the_package_names() -> Result<()> {
     let built: serde_json::Value = serde_json::from_str(&built)?;
     let bin = format!("{}/bin", built[0]["outputs"]["out"].as_str().unwrap_or_default());
 
-    let selector = ["generate", "per-machine/web1/own"];
+    let selector = ["generate", "--accept-recipients", "per-machine/web1/own"];
     checkout.run(&selector)?.ends(1).says("status 127");
     let ran = checkout.command(&selector)?.env("ARTIFACTS_GENERATOR_PATH", format!("not/absolute:{bin}")).output()?;
     artifacts_tests::fleet::Ran::from(ran).ends(0);
@@ -358,7 +363,7 @@ fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was
             other.get_program().display(),
         ),
     )?;
-    let mut generate = checkout.command(&["generate", "--no-input"])?;
+    let mut generate = checkout.command(&["generate", "--accept-recipients", "--no-input"])?;
     let mut first = tools.path().as_os_str().to_owned();
     first.push(":");
     first.push(path(&generate));

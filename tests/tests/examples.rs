@@ -21,7 +21,7 @@ fn a_chain_of_certificates_is_made_and_made_again_in_order() -> Result<()> {
     let key = checkout.key_file("admin");
     let admin = key.to_str().unwrap();
     checkout.run(&["graph", "--format", "mermaid"])?.ends(0).says("shared/intermediate-ca");
-    checkout.run(&["generate"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     let cert = |name: &str| checkout.path().join(format!("secrets/{name}/public/cert"));
     let holds = || -> Result<()> {
         for machine in ["web1", "web2"] {
@@ -65,7 +65,7 @@ fn a_password_stands_in_its_place_in_a_template() -> Result<()> {
     let admin = key.to_str().unwrap();
     let (password, file) =
         ("secrets/per-machine/web1/database/password.age", "secrets/per-machine/web1/app/app.toml.age");
-    checkout.run(&["generate"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     let text = checkout.decrypt("web1", file)?;
     assert!(text.contains(&format!("password = \"{}\"\n", checkout.decrypt("web1", password)?)), "{text}");
     assert!(text.starts_with("[server]\n"), "{text}");
@@ -92,10 +92,13 @@ fn a_machine_s_own_key_is_made_first_and_the_rest_for_it() -> Result<()> {
     let admin = key.to_str().unwrap();
     // One run makes the key, and then, for it, the rest: once somebody agrees to the new reader.
     checkout.run(&["status"])?.ends(1).says("the machine's public key is not set");
-    let ran = checkout.run(&["generate"])?.ends(1).says("--accept-readers").says("+ ssh-ed25519");
+    checkout.run(&["generate"])?.ends(1).says("first use of these recipients").never_says("+ ssh-ed25519");
+    let digest = checkout.run(&["--json", "generate"])?.ends(1).json()["recipientsDigest"].as_str().unwrap().to_owned();
+    let ran = checkout.run(&["generate", &format!("--accept-recipients={digest}")])?.ends(1);
+    let ran = ran.says("--accept-recipients").says("+ ssh-ed25519");
     ran.never_says("the machine's public key is not set").says("made per-machine/web1/host-key");
     assert!(!checkout.path().join("secrets/per-machine/web1/token").exists());
-    checkout.run(&["--accept-readers", "generate"])?.ends(0).says("1 made, 1 present");
+    checkout.run(&["--accept-recipients", "generate"])?.ends(0).says("1 made, 1 present");
     checkout.run(&["status"])?.ends(0);
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let place = ram.path().join("web1");
@@ -114,7 +117,11 @@ fn a_machine_s_own_key_is_made_first_and_the_rest_for_it() -> Result<()> {
 fn a_machine_s_own_key_is_no_failure_for_what_else_has_no_reader_yet() -> Result<()> {
     let checkout = Checkout::new()?;
     checkout.example("bootstrap", &["admin"])?;
-    checkout.run(&["generate", "host-key"])?.ends(0).says("1 instance: 1 made").never_says("token");
+    checkout
+        .run(&["generate", "--accept-recipients", "host-key"])?
+        .ends(0)
+        .says("1 instance: 1 made")
+        .never_says("token");
     checkout.run(&["generate", "host-key"])?.ends(0);
     Ok(())
 }
@@ -129,9 +136,12 @@ fn a_new_machine_is_made_whole_by_one_run() -> Result<()> {
                 generator = pkgs.writers.writeBash \"copy\" \"cp $in/token/secret $out/f\"; };\n";
     let token = "artifacts.store.token = {";
     checkout.write("machine.nix", &module.replace(token, &format!("{copy}{token}")))?;
-    let named = checkout.run(&["generate", "token"])?.ends(1).says("the machine's public key is not set");
+    let named = checkout
+        .run(&["generate", "--accept-recipients", "token"])?
+        .ends(1)
+        .says("the machine's public key is not set");
     named.never_says("host-key");
-    checkout.run(&["--accept-readers", "generate"])?.ends(0).says("3 instances: 3 made");
+    checkout.run(&["--accept-recipients", "generate"])?.ends(0).says("3 instances: 3 made");
     checkout.run(&["status"])?.ends(0);
     Ok(())
 }

@@ -31,7 +31,7 @@ fn what_a_flake_declares_is_made_and_age_reads_it() -> Result<()> {
     let key = checkout.key("web1")?;
     checkout.flake(&machine("web1", &key, ""))?;
     checkout.run(&["status"])?.ends(3).says("absent per-machine/web1/own");
-    checkout.run(&["generate"])?.ends(0).says("made per-machine/web1/own");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
     checkout.run(&["generate"])?.ends(0).says("present per-machine/web1/own");
     Ok(())
@@ -57,7 +57,7 @@ fn a_standalone_users_files_are_made_though_home_manager_checks_all_before_it_gi
     checkout.flake(&home(""))?;
     let error = built().unwrap_err().to_string();
     assert!(error.contains("run: artifacts generate per-user/alice/ssh"), "{error}");
-    checkout.run(&["generate"])?.ends(0).says("made per-user/alice/ssh");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-user/alice/ssh");
     built()?;
     checkout.flake(&home("artifacts.store.bare.files.f = { };"))?;
     let fault = "artifacts.store.bare.generator: it has no generator";
@@ -73,7 +73,12 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
     let key = checkout.key("web1")?;
     let broken = machine("web2", &key, "environment = throw \"this one is broken\";");
     checkout.flake(&(machine("web1", &key, "") + &broken))?;
-    checkout.run(&["generate"])?.ends(1).says("web2").says("this one is broken").says("made per-machine/web1/own");
+    checkout
+        .run(&["generate", "--accept-recipients"])?
+        .ends(1)
+        .says("web2")
+        .says("this one is broken")
+        .says("made per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
     let export = |target| checkout.run(&["export", "--dry-run", target, "/dev/shm/nowhere"]);
     export("web1")?.ends(1).says("it has no file for an installer").never_says("this one is broken");
@@ -99,7 +104,11 @@ fn a_user_that_does_not_evaluate_stops_no_machine_and_loses_nothing() -> Result<
         machine("web1", &key, &users)
     };
     checkout.flake(&user(""))?;
-    checkout.run(&["generate"])?.ends(0).says("made per-machine/web1/own").says("made per-user/alice@web1/ssh");
+    checkout
+        .run(&["generate", "--accept-recipients"])?
+        .ends(0)
+        .says("made per-machine/web1/own")
+        .says("made per-user/alice@web1/ssh");
     let before = stored(&checkout.path())?;
     checkout.flake(&user("imports = [ inputs.none ];"))?;
     let ran = checkout.run(&["status"])?.ends(1).says("present per-machine/web1/own");
@@ -125,7 +134,7 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
              generator = pkgs.writers.writeBash "c" "echo for all > $out/f"; }};"#
     );
     checkout.flake(&(machine("web1", &web1, &common) + &machine("web2", &web2, &common)))?;
-    checkout.run(&["generate"])?.ends(0).says("3 made");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("3 made");
     let before = stored(&checkout.path())?;
     let broken = machine("web2", &web2, &format!("{common} environment = throw \"this one is broken\";"));
     checkout.flake(&(machine("web1", &web1, &common) + &broken))?;
@@ -134,9 +143,9 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
     let cannot = "who reads it cannot be told: nixos web2 did not evaluate";
     checkout.run(&["-i", key, "rekey", "--all", "shared/"])?.ends(1).says(cannot);
     checkout.run(&["rekey", "--all", "--dry-run", "shared/"])?.ends(1).says(cannot).never_says("would be");
-    checkout.run(&["-i", key, "--accept-readers", "rekey", "shared/common"])?.ends(1).says("this one is broken");
+    checkout.run(&["-i", key, "--accept-recipients", "rekey", "shared/common"])?.ends(1).says("this one is broken");
     checkout.run(&["generate", "--regenerate", "common"])?.ends(1).says(cannot);
-    let mut set = checkout.command(&["--accept-readers", "set", "common", "f"])?;
+    let mut set = checkout.command(&["--accept-recipients", "set", "common", "f"])?;
     fs::write(checkout.home().join("value"), "by hand")?;
     let set = set.stdin(fs::File::open(checkout.home().join("value"))?).output()?;
     assert!(!set.status.success() && String::from_utf8_lossy(&set.stderr).contains("web2 did not"), "{set:?}");
@@ -152,7 +161,7 @@ fn what_a_renamed_target_takes_itself_for_is_kept() -> Result<()> {
     let keys = [checkout.key("web1")?, checkout.key("web2")?];
     let other = machine("web2", &keys[1], "");
     checkout.flake(&(machine("web1", &keys[0], "") + &other))?;
-    checkout.run(&["generate"])?.ends(0).says("2 made");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("2 made");
     let before = stored(&checkout.path())?;
     let renamed = machine("web1", &keys[0], "").replace("nixosConfigurations.web1", "nixosConfigurations.prod-web1");
     checkout.flake(&(renamed.clone() + &other))?;
@@ -178,7 +187,11 @@ fn what_waits_for_nothing_is_a_mistake() -> Result<()> {
     checkout.flake(&machine("web1", &key, other))?;
     let ran = checkout.run(&["status"])?.ends(1).says("error: per-machine/web1/odd: this one is odd");
     ran.says("absent per-machine/web1/own").never_says("it waits");
-    checkout.run(&["generate"])?.ends(1).says("made per-machine/web1/own").says("this one is odd");
+    checkout
+        .run(&["generate", "--accept-recipients"])?
+        .ends(1)
+        .says("made per-machine/web1/own")
+        .says("this one is odd");
     Ok(())
 }
 
@@ -210,7 +223,7 @@ fn a_flake_that_is_not_locked_says_so_in_one_line() -> Result<()> {
 fn a_flake_without_artifacts_says_so() -> Result<()> {
     let checkout = Checkout::new()?;
     checkout.flake("packages = { };")?;
-    checkout.run(&["generate"])?.ends(1).says("nixosConfigurations");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(1).says("nixosConfigurations");
     assert!(!checkout.path().join("secrets").exists());
     Ok(())
 }
@@ -261,7 +274,7 @@ fn with_nix(checkout: &Checkout, script: &str) -> Result<artifacts_tests::fleet:
     let tools = tempfile::tempdir()?;
     let file = tools.path().join("nix");
     script::write(&file, script.replace("$REAL", &nix::program("nix")?.display().to_string()))?;
-    let mut command = checkout.command(&["--no-eval-cache", "generate"])?;
+    let mut command = checkout.command(&["--no-eval-cache", "generate", "--accept-recipients"])?;
     let path = nix::search_path()?;
     Ok(command.env("PATH", format!("{}:{}", tools.path().display(), path.display())).output()?.into())
 }
@@ -311,7 +324,7 @@ fn secrets_in_a_private_input_are_written_where_the_person_says() -> Result<()> 
     checkout.commit()?;
     checkout.run(&["generate"])?.ends(1).says("not in the flake").says("--root DIR");
     let root = secrets.path().to_string_lossy();
-    checkout.run(&["--root", &root, "generate"])?.ends(0).says("made per-machine/web1/own");
+    checkout.run(&["--root", &root, "--accept-recipients", "generate"])?.ends(0).says("made per-machine/web1/own");
     assert!(!checkout.path().join("secrets").exists(), "nothing lies in the flake");
     let stored = secrets.path().join("secrets/per-machine/web1/own/f.age");
     assert!(fs::read_to_string(&stored)?.starts_with("-----BEGIN AGE"));

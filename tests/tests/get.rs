@@ -58,7 +58,7 @@ fn every_kind_of_key_reads_the_very_bytes() -> Result<()> {
     let mut fleet = fleet(&[ed25519_public, rsa_public])?;
     let users = fleet.of("web1")["config"]["sops-nix"]["publicUserKeys"].clone();
     fleet.of("web1")["config"]["sops-nix"]["publicUserKeys"] = json!([users[0]]);
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let age = fleet.key_file("web1");
     for (artifact, key) in [("a", &ed25519), ("a", &rsa), ("a", &age), ("s", &ed25519), ("s", &age)] {
         let key = key.to_str().unwrap();
@@ -94,7 +94,7 @@ fn every_kind_of_key_reads_the_very_bytes() -> Result<()> {
 fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
     let fleet = fleet(&[])?;
     fleet.run(["get", "a", "secret"])?.ends(1).says("it is not made yet").says("`artifacts generate");
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.new_key("stranger")?;
     let stranger = fleet.key_file("stranger");
     let stranger = stranger.to_str().unwrap();
@@ -127,7 +127,7 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
 #[test]
 fn a_key_that_nobody_needed_is_not_mentioned() -> Result<()> {
     let fleet = fleet(&[])?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["--accept-recipients", "generate"])?.ends(0);
     let (ssh, sops) = (fleet.home().join(".ssh"), fleet.home().join(".config/sops/age"));
     fs::create_dir_all(&ssh)?;
     fs::create_dir_all(&sops)?;
@@ -162,7 +162,7 @@ fn a_key_that_nobody_needed_is_not_mentioned() -> Result<()> {
 #[test]
 fn what_was_opened_and_with_what_is_on_record() -> Result<()> {
     let fleet = fleet(&[])?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let key = fleet.key_file("web1");
     for artifact in ["a", "s"] {
         fleet.run(["-i", key.to_str().unwrap(), "get", artifact, "secret"])?.ends(0);
@@ -197,7 +197,7 @@ fn a_key_that_does_not_fit_is_no_refusal_even_of_what_was_given_a_plaintext() ->
     let keys = tempfile::tempdir()?;
     let (key, public) = ssh_key(keys.path(), "ed25519", "")?;
     let fleet = fleet(&[public])?;
-    fleet.run(["generate", "s"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "s"])?.ends(0);
     for key in [fleet.key_file("web1"), key] {
         fleet.run(["-i", key.to_str().unwrap(), "get", "s", "secret"])?.ends(0);
     }
@@ -248,7 +248,7 @@ fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result
     let both = json!({"backend": "agenix", "files": {"sum": {}}, "dependencies": ["a", "s"], "generator": generator});
     fleet.of("web1")["artifacts"]["both"] = both;
     let key = key.to_str().unwrap();
-    fleet.run(["generate", "a", "s"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "a", "s"])?.ends(0);
     // Both dependencies are read back, with one question.
     let (shown, _) = at_terminal(&fleet, &["-i", key, "generate", "--accept-reading"], &["correct horse"])?;
     assert_eq!(shown.matches("Passphrase of").count(), 1, "{shown}");
@@ -307,7 +307,7 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
     fleet.of("web1")["artifacts"]["b"] = artifact;
     fleet.of("web1")["artifacts"]["sum"] =
         json!({"backend": "agenix", "files": {"sum": {}}, "dependencies": ["a", "b"], "generator": sum});
-    fleet.run(["generate", "a", "b"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "a", "b"])?.ends(0);
     for (artifact, file) in [("a", "secret"), ("a", "empty"), ("b", "secret"), ("b", "empty")] {
         let place = fleet.path().join(format!("secrets/per-machine/web1/{artifact}/{file}.age"));
         fs::write(place, for_the_plugin(&format!("{artifact} {file}\n"))?)?;
@@ -358,7 +358,7 @@ fn a_machine_with_only_its_ssh_host_key_decrypts_with_sops() -> Result<()> {
     for backend in ["agenix", "sops-nix"] {
         fleet.configure("web1", backend, json!({"publicHostKey": HOST_PUBLIC}));
     }
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let keys = tempfile::tempdir()?;
     let (host, converted) = (keys.path().join("host"), keys.path().join("converted"));
     fs::write(&host, HOST)?;
@@ -376,7 +376,7 @@ fn a_machine_with_only_its_ssh_host_key_decrypts_with_sops() -> Result<()> {
 #[test]
 fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     let mut fleet = fleet(&[])?;
-    fleet.run(["generate", "a"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "a"])?.ends(0);
     let theirs = fs::read_to_string(fleet.path().join("secrets/per-machine/web1/a/secret.age"))?;
     // It asks for the grant, and gets it.
     let component = fleet.path().join("hostile.wasm");

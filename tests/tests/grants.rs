@@ -28,7 +28,7 @@ fn a_grant_counts_once_the_admin_has_accepted_it_for_these_bytes() -> Result<()>
     let mut fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
     fleet.run(["generate"])?.ends(1).says("nobody has accepted that on this machine").says("--accept-grants");
     assert!(fleet.stored()?.is_empty());
-    fleet.run(["--accept-grants", "generate"])?.ends(0);
+    fleet.run(["--accept-grants", "--accept-recipients", "generate"])?.ends(0);
     fleet.run(["status"])?.ends(0);
     // Other bytes are another component.
     let copy = fleet.path().join("changed.wasm");
@@ -51,7 +51,11 @@ fn what_was_not_granted_is_refused_and_on_record() -> Result<()> {
     // Asked for and not registered; registered and not asked for.
     for (component, grants) in [("hostile-plaintext", json!({})), ("hostile", json!({"plaintext": true}))] {
         let fleet = fleet(component, &grants, "store-plain")?;
-        fleet.run(["generate"])?.ends(1).says("asked for what it may not have").never_says("hunter2");
+        fleet
+            .run(["generate", "--accept-recipients"])?
+            .ends(1)
+            .says("asked for what it may not have")
+            .never_says("hunter2");
         assert!(fleet.stored()?.is_empty());
         fleet.run(["audit"])?.ends(0).says("denied secrets.bytes").says("plaintext never accessed");
         assert!(!fs::read_to_string(fleet.audit_log())?.contains("hunter2"));
@@ -64,7 +68,7 @@ fn a_secret_that_a_backend_stores_in_plain_text_is_not_stored() -> Result<()> {
     let mut fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "store-plain")?;
     let generator = fleet.generator("long", "#!/bin/bash\nprintf 'correct-horse-%s' battery > \"$out/secret\"\n")?;
     fleet.of("web1")["artifacts"]["a"]["generator"] = generator;
-    let ran = fleet.run(["--accept-grants", "generate"])?.ends(1);
+    let ran = fleet.run(["--accept-grants", "--accept-recipients", "generate"])?.ends(1);
     ran.says("what it stored contains the secret `secret` in plain text").never_says("correct-horse-battery");
     assert!(fleet.stored()?.is_empty());
     Ok(())
@@ -74,14 +78,15 @@ fn a_secret_that_a_backend_stores_in_plain_text_is_not_stored() -> Result<()> {
 fn words_of_a_backend_that_saw_a_secret_are_shown_only_when_asked_for() -> Result<()> {
     for mode in ["fail-secret", "panic-secret", "log-secret", "print-secret", "name-secret"] {
         let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), mode)?;
-        let ran = fleet.run(["--accept-grants", "--json", "-v", "generate"])?;
+        let ran = fleet.run(["--accept-grants", "--json", "-v", "generate", "--accept-recipients"])?;
         ran.never_says("hunter2");
         assert!(!fs::read_to_string(fleet.audit_log())?.contains("hunter2"), "{mode}");
     }
     for (mode, status) in [("fail-secret", 1), ("panic-secret", 1), ("log-secret", 0)] {
         let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), mode)?;
         // Asked for, but by a script; at a terminal, but not asked for; asked for, but as JSON.
-        let ran = fleet.run(["--accept-grants", "generate", "--show-output", "--regenerate", "--yes"])?;
+        let accepted = ["--accept-grants", "--accept-recipients"];
+        let ran = fleet.run([&accepted[..], &["generate", "--show-output", "--regenerate", "--yes"]].concat())?;
         ran.ends(status).says("may hold a secret").never_says("hunter2");
         for arguments in [["generate", "--regenerate", "--yes", "-v"], ["--json", "generate", "--regenerate", "--yes"]]
         {
@@ -129,7 +134,7 @@ fn the_admin_is_asked_at_a_terminal() -> Result<()> {
     let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
     let sha256 = fleet.run(["--json", "backend", "explain", "mine"])?.ends(0).json()["sha256"].clone();
     let ask = |answer: &str| -> Result<(Option<i32>, String)> {
-        let mut desk = Desk::start(&fleet.command(["generate"])?)?;
+        let mut desk = Desk::start(&fleet.command(["generate", "--accept-recipients"])?)?;
         desk.sees("`mine` is not part of this program")?.sees(sha256.as_str().unwrap())?.sees("see every secret")?;
         desk.sees("[y/N]")?.types(answer)?;
         desk.ends()
@@ -174,7 +179,7 @@ fn an_escape_is_on_record_with_its_path() -> Result<()> {
     let mut fleet = fleet("hostile", &json!({}), "")?;
     let recipient = fleet.new_key("mine")?;
     fleet.configure("web1", "mine", json!({"recipients": [recipient], "check": "read-outside"}));
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let audit = fleet.run(["audit"])?.ends(0).says("etc/passwd");
     assert!(audit.stdout.contains("denied"), "{audit}");
     let json = fleet.run(["--json", "audit", "--all", "--backend", "mine", "per-machine/web1/"])?.ends(0).json();
@@ -190,7 +195,7 @@ fn an_escape_is_on_record_with_its_path() -> Result<()> {
 #[test]
 fn without_a_place_for_the_record_nothing_runs() -> Result<()> {
     let fleet = fleet("hostile", &json!({}), "")?;
-    fleet.run(["--audit-log", "/proc/nowhere/audit", "generate"])?.ends(1).says("--audit-log");
+    fleet.run(["--audit-log", "/proc/nowhere/audit", "generate", "--accept-recipients"])?.ends(1).says("--audit-log");
     assert!(fleet.stored()?.is_empty());
     Ok(())
 }
@@ -229,7 +234,7 @@ fn backends_are_registered_in_a_file_of_their_own_too() -> Result<()> {
         Ok(file.display().to_string())
     };
     let whole = format!("[mine]\ncomponent = \"mine.wasm\"\nsha256 = \"{sha256}\"\nstorage = \"elsewhere\"\n");
-    fleet.run(["--backends", &file(whole.clone())?, "generate"])?.ends(0);
+    fleet.run(["--backends", &file(whole.clone())?, "generate", "--accept-recipients"])?.ends(0);
     assert!(fleet.path().join("elsewhere/per-machine/web1/a/receipt.json").exists());
     fleet.run(["--backends", &file(whole.replace("storage", "stroage"))?, "status"])?.ends(1).says("stroage");
     fleet.run(["--backends", &file("[mine".to_owned())?, "status"])?.ends(1).says("not TOML");

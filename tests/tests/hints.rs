@@ -211,7 +211,7 @@ fn fleet((backend, format, _): Backend, cause: &str) -> Result<Fleet> {
         fleet.configure("web1", backend, json!({"publicHostKey": host, "format": format}));
     }
     git(&fleet, &["init", "--quiet"])?;
-    fleet.run(["--accept-readers", "generate"])?.ends(0);
+    fleet.run(["--accept-recipients", "generate"])?.ends(0);
     git(&fleet, &["add", "--all"])?;
     git(&fleet, &["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", "made"])?;
     Ok(fleet)
@@ -251,7 +251,7 @@ fn follow(fleet: &Fleet, hint: &Value) -> Result<bool> {
     let mut command = match words.split_first() {
         Some((program, rest)) if program == "artifacts" => {
             let key = fleet.key_file("web1").to_str().unwrap().to_owned();
-            let own = ["-i".to_owned(), key, "--accept-readers".to_owned()];
+            let own = ["-i".to_owned(), key, "--accept-recipients".to_owned()];
             fleet.command(own.into_iter().chain(rest.iter().cloned()))?
         }
         Some((program, rest)) => {

@@ -27,7 +27,7 @@ fn a_run_that_was_cut_short_fails_and_tells_how_much_it_did_not_reach() -> Resul
     let one = json!({"backend": "agenix", "files": {"secret": {}}, "network": true, "generator": tells});
     let all: Map<String, Value> = (0..COUNT).map(|number| (format!("a{number:02}"), one.clone())).collect();
     let fleet = fleet.machine("web1", &Value::Object(all))?;
-    let mut command = fleet.command(["--json", "generate"])?;
+    let mut command = fleet.command(["--json", "generate", "--accept-recipients"])?;
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     listener.accept()?;
     kill_process(Pid::from_child(&child), Signal::INT)?;

@@ -28,7 +28,7 @@ fn one() -> Result<Fleet> {
     let fleet = Fleet::new()?;
     let generator = fleet.generator("make", MAKE)?;
     let fleet = fleet.machine("web1", &json!({"a": artifact(&generator)}))?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(fleet)
 }
 
@@ -47,17 +47,17 @@ fn a_new_reader_is_shown_and_nothing_is_sealed_to_it_before_somebody_agrees() ->
     let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
     let evil = add_admin(&mut fleet, "evil")?;
     let before = fleet.stored()?;
-    let ran = fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-readers");
+    let ran = fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-recipients");
     let ran = ran.says(&format!("+ {evil}")).says(&host).says("1 joined, 0 left");
     assert!(!ran.stderr.contains(&format!("+ {host}")));
     assert_eq!(fleet.stored()?, before);
     // A dry run shows it, changes nothing and agrees to nothing.
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says(&format!("+ {evil}"));
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(1);
-    fleet.run(["generate", "--regenerate", "--yes", "--accept-readers"])?.ends(0);
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(0);
     assert!(fleet.decrypt("evil", "secrets/per-machine/web1/a/secret.age")?.starts_with(b"made "));
     // What was agreed to once is not asked about again.
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(0).never_says("readers change");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(0).never_says("recipients change");
     Ok(())
 }
 
@@ -72,7 +72,7 @@ fn a_reader_slipped_in_with_a_rewritten_receipt_shows_all_the_same() -> Result<(
     readers.sort_by_key(ToString::to_string);
     fs::write(&path, serde_json::to_vec_pretty(&receipt)?)?;
     assert_eq!(fleet.run(["--json", "status"])?.state("per-machine/web1/a"), "present");
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-readers").says(&format!("+ {evil}"));
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-recipients").says(&format!("+ {evil}"));
     Ok(())
 }
 
@@ -81,27 +81,12 @@ fn a_new_artifact_of_a_known_machine_gets_no_reader_that_is_not_known() -> Resul
     let mut fleet = one()?;
     let b = fleet.of("web1")["artifacts"]["a"].clone();
     fleet.of("web1")["artifacts"]["b"] = b;
-    fleet.run(["generate"])?.ends(0).never_says("readers change");
+    fleet.run(["generate"])?.ends(0).never_says("recipients change");
     let evil = add_admin(&mut fleet, "evil")?;
     let c = fleet.of("web1")["artifacts"]["a"].clone();
     fleet.of("web1")["artifacts"]["c"] = c;
-    fleet.run(["generate", "c"])?.ends(1).says("--accept-readers").says(&format!("+ {evil}"));
+    fleet.run(["generate", "c"])?.ends(1).says("--accept-recipients").says(&format!("+ {evil}"));
     assert!(!fleet.path().join("secrets/per-machine/web1/c").exists());
-    Ok(())
-}
-
-#[test]
-fn a_machine_seen_for_the_first_time_is_taken_at_its_word_and_a_stored_slice_at_its_receipt_s() -> Result<()> {
-    let fleet = one()?;
-    let generator = fleet.generator("make", MAKE)?;
-    let mut fleet = fleet.machine("web2", &json!({"a": artifact(&generator)}))?;
-    fleet.run(["generate"])?.ends(0).never_says("readers change");
-    // On another admin's machine nothing is remembered, and the receipt is what there is.
-    fs::remove_dir_all(fleet.agreed_readers())?;
-    fleet.run(["generate", "--regenerate", "per-machine/web2/"])?.ends(0);
-    fs::remove_dir_all(fleet.agreed_readers())?;
-    let evil = add_admin(&mut fleet, "evil")?;
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says(&format!("+ {evil}"));
     Ok(())
 }
 
@@ -112,7 +97,7 @@ fn a_reader_who_leaves_and_a_file_that_is_deployed_now_are_changes_too() -> Resu
     fleet = fleet
         .machine("web1", &json!({"a": with(artifact(&generator), &json!({"files": {"secret": {"deploy": false}}}))}))?;
     let admin = add_admin(&mut fleet, "admin")?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.of("web1")["artifacts"]["a"]["files"]["secret"]["deploy"] = json!(true);
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 joined, 0 left");
     fleet.of("web1")["artifacts"]["a"]["files"]["secret"]["deploy"] = json!(false);
@@ -127,14 +112,14 @@ fn a_memory_that_others_can_write_or_that_is_damaged_seals_nothing() -> Result<(
     use std::os::unix::fs::PermissionsExt as _;
     let fleet = one()?;
     let before = fleet.stored()?;
-    let folder = fleet.agreed_readers();
+    let folder = fleet.accepted_recipients();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
-    fleet.run(["generate", "--regenerate", "--yes", "--accept-readers"])?.ends(1).says("can be written by others");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(1).says("can be written by others");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(&folder)? {
         fs::write(entry?.path(), "[]")?;
     }
-    fleet.run(["generate", "--regenerate", "--yes", "--accept-readers"])?.ends(1).says("is damaged");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(1).says("is damaged");
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }
@@ -160,7 +145,7 @@ fn chain() -> Result<Fleet> {
 #[test]
 fn what_was_made_from_something_that_is_made_again_is_stale_in_this_run_and_the_next() -> Result<()> {
     let fleet = chain()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let ran =
         fleet.run(["--json", "--accept-reading", "generate", "--regenerate", "per-machine/web1/leaf", "shared/ca"])?;
     let ran = ran.ends(0);
@@ -176,7 +161,7 @@ fn what_was_made_from_something_that_is_made_again_is_stale_in_this_run_and_the_
 #[test]
 fn a_run_tells_what_it_made_stale() -> Result<()> {
     let fleet = chain()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fs::remove_dir_all(fleet.path().join("secrets/shared/ca"))?;
     let ran = fleet.run(["--json", "generate"])?.ends(3);
     assert_eq!(ran.state("shared/ca"), "present");
@@ -187,7 +172,7 @@ fn a_run_tells_what_it_made_stale() -> Result<()> {
 #[test]
 fn stale_ones_are_made_again_in_order_down_the_chain() -> Result<()> {
     let fleet = chain()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fs::remove_dir_all(fleet.path().join("secrets/shared/ca"))?;
     let dry = fleet.run(["generate", "--stale", "--dry-run"])?.ends(3);
     assert_eq!(dry.stdout.matches("would be made again  ").count(), 3, "{dry}");
@@ -233,7 +218,7 @@ fn a_dependency_that_is_replaced_while_something_is_made_from_it_is_noticed() ->
     let pair = json!({"backend": "agenix", "shared": true, "files": {"pub": {"secret": false}}, "generator": pair});
     let waits = with(artifact(&waits), &json!({"dependencies": ["pair"], "network": true}));
     let fleet = fleet.machine("web1", &json!({"pair": pair, "a": waits}))?;
-    let mut command = fleet.command(["generate"])?;
+    let mut command = fleet.command(["generate", "--accept-recipients"])?;
     let child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let (mut waiting, _) = listener.accept()?;
     fs::write(fleet.path().join("secrets/shared/pair/public/pub"), "another\n")?;
@@ -250,7 +235,7 @@ fn changes_of_public_files_are_shown_line_by_line() -> Result<()> {
     let first = fleet.generator("pair", "#!/bin/bash\necho hidden > $out/key\nprintf 'same\\nold\\n' > $out/pub\n")?;
     let pair = json!({"backend": "agenix", "files": {"key": {}, "pub": {"secret": false}}, "generator": first});
     fleet = fleet.machine("web1", &json!({"pair": pair}))?;
-    fleet.run(["generate"])?.ends(0).never_says("+ old");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).never_says("+ old");
     fleet.generator("pair", "#!/bin/bash\necho hidden > $out/key\nprintf 'same\\nnew\\n' > $out/pub\n")?;
     fleet
         .run(["generate", "--regenerate", "--yes"])?
@@ -282,7 +267,7 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
     fleet.of("web1")["artifacts"]["pair"] =
         json!({"backend": "agenix", "files": {"pub": {"secret": false}}, "generator": pair});
     let mut fleet = fleet.machine("old", &json!({"a": artifact(&generator), "b": artifact(&generator)}))?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.run(["prune"])?.ends(0).says("every slice has an owner");
     let artifacts = fleet.of("old")["artifacts"].take();
     fleet.of("old")["artifacts"] = json!({"b": artifacts["b"]});
@@ -346,11 +331,11 @@ fn what_an_earlier_run_stored_is_read_back_for_what_depends_on_it() -> Result<()
     for machine in ["web1", "web2"] {
         fleet.of(machine)["config"]["agenix"]["publicUserKeys"] = json!([admin]);
     }
-    fleet.run(["generate", "shared/ca"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "shared/ca"])?.ends(0);
     let key = fleet.key_file("admin");
     let key = key.to_str().unwrap();
     // Without a key it fails before anything is made, and says what it lacks.
-    let ran = fleet.run(["generate", "--accept-reading"])?.ends(1);
+    let ran = fleet.run(["generate", "--accept-reading", "--accept-recipients"])?.ends(1);
     ran.says("it depends on shared/ca, which cannot be read").says("-i");
     assert!(!fleet.path().join("secrets/per-machine").exists());
     fleet.run(["-i", key, "generate"])?.ends(0);
@@ -379,7 +364,7 @@ fn a_dependency_that_is_public_needs_no_key_and_one_that_is_made_on_the_target_c
     let artifacts = json!({"public": public, "a": from("public"), "dummy": dummy, "b": from("dummy")});
     let fleet = fleet.machine("web1", &artifacts)?;
     fleet.run(["generate", "public"])?.ends(0);
-    let ran = fleet.run(["generate"])?.ends(1);
+    let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1);
     ran.says(
         "it depends on per-machine/web1/dummy, which cannot be read: it is made on the target and stored nowhere else",
     );
@@ -390,12 +375,12 @@ fn a_dependency_that_is_public_needs_no_key_and_one_that_is_made_on_the_target_c
 #[test]
 fn what_depends_on_something_that_is_left_out_is_left_out() -> Result<()> {
     let mut fleet = chain()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let before = fleet.stored()?;
     let evil = fleet.new_key("evil")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"] = json!([evil]);
     let ran = fleet.run(["generate", "--regenerate", "--yes"])?.ends(1);
-    ran.says("it depends on shared/ca, which failed").says("--accept-readers");
+    ran.says("it depends on shared/ca, which failed").says("--accept-recipients");
     assert_eq!(fleet.stored()?, before, "nothing is made from the old one meanwhile");
     Ok(())
 }
@@ -409,7 +394,7 @@ fn notes(ran: &Ran, name: &str) -> String {
 #[test]
 fn what_is_made_for_what_was_named_is_told_as_well() -> Result<()> {
     let fleet = chain()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     for name in ["shared/ca", "per-machine/web1/leaf"] {
         fs::remove_dir_all(fleet.path().join("secrets").join(name))?;
     }
@@ -453,7 +438,7 @@ fn status_tells_of_what_expires_soon() -> Result<()> {
 #[test]
 fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
     let fleet = chain()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let receipt = fleet.path().join("secrets/per-machine/web1/bundle/receipt.json");
     let text = fs::read_to_string(&receipt)?;
     fs::write(&receipt, "{}")?;
@@ -471,7 +456,7 @@ fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
 #[test]
 fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -> Result<()> {
     let fleet = chain()?;
-    fleet.run(["generate", "--regenerate"])?.ends(0).says("4 made");
+    fleet.run(["generate", "--accept-recipients", "--regenerate"])?.ends(0).says("4 made");
     let before = fleet.stored()?;
     fleet.run(["generate", "--regenerate"])?.ends(1).says("4 stored instances").says("--yes");
     let json = fleet.run(["--json", "generate", "--regenerate"])?.ends(1);

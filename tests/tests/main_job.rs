@@ -26,7 +26,7 @@ fn one() -> Result<Fleet> {
 fn what_is_absent_is_made_once_and_the_machine_can_read_it() -> Result<()> {
     let fleet = one()?;
     fleet.run(["status"])?.ends(3).says("absent");
-    fleet.run(["generate"])?.ends(0).says("made per-machine/web1/a");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/a");
     let before = fleet.stored()?;
     assert!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?.starts_with(b"made "));
     fleet.run(["status"])?.ends(0).says("present");
@@ -46,7 +46,7 @@ fn machines_users_and_shared_ones_each_have_their_place_and_their_readers() -> R
         "alice@laptop",
         &json!({"own": artifact(&generator), "token": shared}),
     )?;
-    let ran = fleet.run(["--json", "generate"])?.ends(0);
+    let ran = fleet.run(["--json", "generate", "--accept-recipients"])?.ends(0);
     for name in ["per-machine/web1/own", "per-user/alice@laptop/own", "shared/token"] {
         assert_eq!(ran.state(name), "present");
     }
@@ -59,18 +59,18 @@ fn machines_users_and_shared_ones_each_have_their_place_and_their_readers() -> R
 #[test]
 fn what_is_present_or_stale_is_made_again_only_when_the_person_says_so() -> Result<()> {
     let mut fleet = one()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let before = fleet.stored()?;
     let admin = fleet.new_key("admin")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (recipients)");
     fleet.run(["generate"])?.ends(3);
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["generate", "--stale", "--accept-readers"])?.ends(3).says("artifacts rekey per-machine/web1/a");
+    fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(3).says("artifacts rekey per-machine/web1/a");
     assert_eq!(fleet.stored()?, before, "other recipients are no reason for a new value");
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says("would be made again");
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["generate", "--regenerate", "--yes", "--accept-readers"])?.ends(0).says("made again");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(0).says("made again");
     let after = fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?;
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(0);
     assert_ne!(fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?, after);
@@ -90,7 +90,7 @@ fn one_failing_instance_stops_no_other_and_the_exit_status_tells() -> Result<()>
         "web1",
         &json!({"bad": artifact(&bad), "good": artifact(&generator), "unknown": unknown, "undeclared": undeclared}),
     )?;
-    let ran = fleet.run(["--json", "generate"])?.ends(1).never_says("hunter2");
+    let ran = fleet.run(["--json", "generate", "--accept-recipients"])?.ends(1).never_says("hunter2");
     assert_eq!(ran.state("per-machine/web1/good"), "present");
     assert_eq!(ran.state("per-machine/web1/bad"), "absent");
     let errors = ran.json()["errors"].to_string();
@@ -107,7 +107,7 @@ fn public_files_are_plain_and_secret_ones_never() -> Result<()> {
     let generator = fleet.generator("pair", "#!/bin/bash\necho hidden > $out/key\necho shown > $out/pub\n")?;
     let pair = json!({"backend": "agenix", "files": {"key": {}, "pub": {"secret": false}}, "generator": generator});
     let fleet = fleet.machine("web1", &json!({"pair": pair}))?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = fleet.stored()?;
     assert_eq!(stored["per-machine/web1/pair/public/pub"], b"shown\n");
     assert!(stored.values().all(|bytes| !bytes.windows(6).any(|w| w == b"hidden")));
@@ -120,7 +120,7 @@ fn public_files_are_plain_and_secret_ones_never() -> Result<()> {
 fn dummy_stores_nothing() -> Result<()> {
     let mut fleet = one()?;
     fleet.of("web1")["artifacts"]["a"]["backend"] = json!("dummy");
-    let ran = fleet.run(["--json", "generate"])?.ends(0);
+    let ran = fleet.run(["--json", "generate", "--accept-recipients"])?.ends(0);
     assert_eq!(ran.state("per-machine/web1/a"), "on-target");
     assert!(fleet.stored()?.is_empty());
     Ok(())
@@ -133,7 +133,7 @@ fn prompts_are_answered_from_a_file_or_listed() -> Result<()> {
     let mut asks = artifact(&generator);
     asks["prompts"] = json!({"the word": {"description": "say it"}});
     let fleet = fleet.machine("web1", &json!({"a": asks, "fails": artifact(&json!({"path": "/bin/false"}))}))?;
-    fleet.run(["generate", "--no-input"])?.ends(1).says("per-machine/web1/a").says("the word");
+    fleet.run(["generate", "--accept-recipients", "--no-input"])?.ends(1).says("per-machine/web1/a").says("the word");
     assert!(fleet.stored()?.is_empty(), "all is asked before anything is made");
     let answers = fleet.path().join("answers.toml");
     fs::write(&answers, "[\"per-machine/web1/a\"]\n\"the word\" = \"xyzzy\"\n")?;
@@ -149,7 +149,7 @@ fn a_selector_that_means_nothing_is_an_error() -> Result<()> {
     let fleet = one()?;
     fleet.run(["status", "per-machine/web1/"])?.ends(3);
     fleet.run(["status", "per-machine/web2/"])?.ends(1).says("no instance or artifact is named so");
-    fleet.run(["generate", "a", "nothing"])?.ends(1);
+    fleet.run(["generate", "--accept-recipients", "a", "nothing"])?.ends(1);
     fleet.run(["nonsense"])?.ends(2);
     Ok(())
 }
@@ -171,7 +171,7 @@ fn a_failing_or_lying_backend_makes_nothing_and_overwrites_nothing() -> Result<(
         ["trap", "spin", "memory", "exit", "exit-well", "panic", "fail", "recurse", "present", "stale", "fail-huge"]
     {
         behave(&mut fleet, "check", mode);
-        let ran = fleet.run(["--json", "generate"])?.ends(1);
+        let ran = fleet.run(["--json", "generate", "--accept-recipients"])?.ends(1);
         assert_eq!(ran.state("per-machine/web1/a"), "error", "{mode}: {ran}");
         assert!(fleet.stored()?.is_empty(), "{mode}");
     }
@@ -180,11 +180,11 @@ fn a_failing_or_lying_backend_makes_nothing_and_overwrites_nothing() -> Result<(
         ["trap", "spin", "fail", "exit-well", "nothing", "first-then-fail", "leave-symlink", "leave-folder", "bytes"]
     {
         behave(&mut fleet, "serialize", mode);
-        fleet.run(["generate"])?.ends(1);
+        fleet.run(["generate", "--accept-recipients"])?.ends(1).never_says("were not accepted");
         assert!(fleet.stored()?.is_empty(), "{mode}");
     }
     behave(&mut fleet, "check", "");
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let before = fleet.stored()?;
     assert!(!before.is_empty());
     for (operation, mode) in [
@@ -223,7 +223,7 @@ fn what_is_no_backend_is_refused_in_words() -> Result<()> {
     ] {
         fs::write(&path, bytes)?;
         fleet.backend("mine", json!({"component": path}));
-        fleet.run(["generate"])?.ends(1).says(words);
+        fleet.run(["generate", "--accept-recipients"])?.ends(1).says(words);
     }
     fleet.backend("mine", json!({"component": guest("hostile")?, "sha256": "00".repeat(32)}));
     fleet.run(["generate"])?.ends(1).says("SHA-256").says("is registered");
@@ -246,7 +246,7 @@ fn what_is_no_backend_leaves_alone_what_is_present() -> Result<()> {
     fleet.of("web1")["artifacts"]["a"]["backend"] = json!("mine");
     fleet.configure("web1", "mine", json!({"recipients": [recipient]}));
     fleet.backend("mine", json!({"component": path}));
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let before = fleet.stored()?;
     assert!(!before.is_empty());
     for bytes in [&b"\0asm\x01\0\0\0"[..], b"#!/bin/sh\n", b"", b"\x7fELF\x02\x01\x01"] {
@@ -293,7 +293,7 @@ fn a_bad_spec_is_refused_whole() -> Result<()> {
 #[test]
 fn a_planted_link_is_not_followed() -> Result<()> {
     let fleet = one()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let slice = fleet.path().join("secrets/per-machine/web1/a");
     fs::remove_file(slice.join("secret.age"))?;
     std::os::unix::fs::symlink("/etc/passwd", slice.join("secret.age"))?;
@@ -302,7 +302,7 @@ fn a_planted_link_is_not_followed() -> Result<()> {
     fs::remove_dir_all(fleet.path().join("secrets"))?;
     let outside = tempfile::tempdir()?;
     std::os::unix::fs::symlink(outside.path(), fleet.path().join("secrets"))?;
-    fleet.run(["generate"])?.ends(1);
+    fleet.run(["generate", "--accept-recipients"])?.ends(1).never_says("were not accepted");
     assert_eq!(fs::read_dir(outside.path())?.count(), 0);
     Ok(())
 }
@@ -310,7 +310,7 @@ fn a_planted_link_is_not_followed() -> Result<()> {
 #[test]
 fn a_crash_at_any_step_of_a_commit_loses_and_mixes_nothing() -> Result<()> {
     let fleet = one()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let mut old = fleet.stored()?;
     for step in 1..500 {
         let ran = fleet.run(["--crash-at", &step.to_string(), "generate", "--regenerate", "--yes"])?;
@@ -349,7 +349,7 @@ fn no_plaintext_is_left_behind_whatever_ends_the_run() -> Result<()> {
     let slow = fleet.generator("slow", "#!/bin/bash\necho begun > $out/secret\nsleep 60\n")?;
     let bad = fleet.generator("bad", "#!/bin/bash\necho begun > $out/secret\nexit 1\n")?;
     let fleet = fleet.machine("web1", &json!({"slow": artifact(&slow), "bad": artifact(&bad)}))?;
-    fleet.run(["generate", "bad"])?.ends(1);
+    fleet.run(["generate", "--accept-recipients", "bad"])?.ends(1);
     for signal in ["INT", "TERM", "HUP"] {
         let mut child = fleet.command(["generate", "slow"])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         let start = Instant::now();

@@ -33,7 +33,7 @@ fn fleet(backend: &str) -> Result<Fleet> {
 
 fn made() -> Result<Fleet> {
     let fleet = fleet("agenix")?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(fleet)
 }
 
@@ -77,7 +77,7 @@ fn the_largest_value_that_is_taken_comes_back() -> Result<()> {
         let mut fleet = fleet(backend)?;
         let config = fleet.of("web1")["config"]["agenix"].clone();
         fleet.configure("web1", "sops-nix", config);
-        fleet.run(["generate"])?.ends(0);
+        fleet.run(["generate", "--accept-recipients"])?.ends(0);
         let key = fleet.key_file("admin");
         let key = key.to_str().unwrap();
         given(&fleet, &["-i", key, "set", "pair", "one"], &largest)?.ends(0);
@@ -94,8 +94,8 @@ fn with_other_readers_the_others_are_read_and_it_says_why() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let before = fleet.stored()?;
-    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("--accept-readers");
-    let ran = given(&fleet, &["--accept-readers", "set", "pair", "one"], b"x")?.ends(1);
+    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("--accept-recipients");
+    let ran = given(&fleet, &["--accept-recipients", "set", "pair", "one"], b"x")?.ends(1);
     ran.says("its readers changed, so all of its files are encrypted anew, and the others cannot be read").says("-i");
     assert_eq!(fleet.stored()?, before);
     let key = fleet.key_file("admin");
@@ -110,7 +110,7 @@ fn what_lacks_another_file_is_not_made_whole_by_one_alone() -> Result<()> {
     let mut fleet = made()?;
     fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
     // What is still missing keeps no other file from being set, and stays missing.
-    given(&fleet, &["--accept-readers", "set", "pair", "one"], b"first of one")?.ends(3);
+    given(&fleet, &["--accept-recipients", "set", "pair", "one"], b"first of one")?.ends(3);
     assert_eq!(fleet.run(["--json", "status"])?.state("per-machine/web1/pair"), "stale (files)");
     given(&fleet, &["set", "pair", "three"], b"x")?.ends(0);
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
@@ -148,11 +148,11 @@ fn what_was_secret_becomes_public_after_a_yes_only() -> Result<()> {
     let before = fleet.stored()?;
     for arguments in [&["set", "pair", "two"][..], &["generate", "--regenerate", "pair"]] {
         let ran = given(&fleet, arguments, b"typed")?.ends(1).says("+ everybody, in plain text");
-        ran.says("--accept-readers").never_says("typed");
+        ran.says("--accept-recipients").never_says("typed");
     }
     fleet.run(["generate", "--regenerate", "--dry-run", "pair"])?.ends(3).says("+ everybody, in plain text");
     assert_eq!(fleet.stored()?, before);
-    given(&fleet, &["--accept-readers", "set", "pair", "two"], b"typed")?.ends(3);
+    given(&fleet, &["--accept-recipients", "set", "pair", "two"], b"typed")?.ends(3);
     // It is agreed to by now; the other secret stays one.
     given(&fleet, &["set", "pair", "two"], b"typed again")?.ends(3);
     assert_eq!(fleet.stored()?["per-machine/web1/pair/public/two"], b"typed again");
@@ -241,7 +241,7 @@ fn where_all_files_are_written_as_one_the_others_are_read_and_it_says_why() -> R
     let mut config = fleet.of("web1")["config"]["agenix"].clone();
     config["format"] = json!("json");
     fleet.configure("web1", "sops-nix", config);
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let before = fleet.stored()?;
     given(&fleet, &["set", "pair", "one"], b"x")?
         .ends(1)
@@ -359,7 +359,7 @@ fn what_was_never_stored_is_named_with_the_way_to_store_it() -> Result<()> {
     let get = fleet.run(["-i", key.to_str().unwrap(), "get", "pair", "three"])?.ends(1);
     get.says("`three` is declared and was never stored").says("artifacts set per-machine/web1/pair three");
     // It keeps no other file from being encrypted to others, and does not count as stored afterwards.
-    let ran = fleet.run(["-i", key.to_str().unwrap(), "--accept-readers", "rekey", "--all", "pair"])?.ends(3);
+    let ran = fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey", "--all", "pair"])?.ends(3);
     ran.says("`three` is declared and was never stored");
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/pair"), "stale (files)");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
@@ -431,7 +431,8 @@ fn an_editor_that_ends_well_after_ctrl_c_at_the_terminal_has_its_words_kept() ->
         for (keys, signal) in [("\u{3}", "INT"), ("\u{1c}", "QUIT")] {
             let begin = format!("signal='{shell} {signal}'\necho ready\nwhile :; do sleep 0.1; done\n");
             script::write(&editor, format!("{save}{begin}"))?;
-            let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
+            let mut command =
+                fleet.command(["-i", key.to_str().unwrap(), "edit", "--accept-recipients", "pair", "one"])?;
             command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display())).env("PATH", &path);
             let mut desk = Desk::start(&command)?;
             desk.sees("ready")?.types(keys)?;
@@ -461,7 +462,7 @@ fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> R
     fleet.run(["set", "pair", "one"])?.ends(1).says("it is not made yet").says("generate per-machine/web1/pair");
     // One that is all of its artifact is made by it.
     fleet.of("web1")["artifacts"]["from"]["dependencies"] = json!([]);
-    given(&fleet, &["set", "from", "secret"], b"by hand")?.ends(0);
+    given(&fleet, &["--accept-recipients", "set", "from", "secret"], b"by hand")?.ends(0);
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
     given(&fleet, &["set", "from", "secret"], b"")?.ends(1).says("standard input is empty");
     given(&fleet, &["set", "--dry-run", "from", "secret"], b"")?.ends(0).says("would be set");
@@ -478,7 +479,7 @@ fn edit(fleet: &Fleet, script: &str, file: &str) -> Result<Ran> {
     let editor = fleet.path().join("editor");
     script::write(&editor, format!("#!/bin/bash\n{script}\n"))?;
     let key = fleet.key_file("admin");
-    let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", file])?;
+    let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "--accept-recipients", "pair", file])?;
     command.env_remove("VISUAL").env("EDITOR", format!("'{}' --wait", editor.display()));
     Ok(command.output()?.into())
 }
@@ -545,12 +546,12 @@ fn an_installer_finds_the_host_s_private_key_in_its_place_and_nothing_else() -> 
     let mut fleet = fleet.machine("new", &artifacts)?;
     fleet.of("new")["config"]["agenix"] = json!({"publicUserKeys": [admin]});
     // First the key alone; its public half is then the machine's, and the rest is made for it.
-    fleet.run(["generate", "host"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "host"])?.ends(0);
     let public = fs::read_to_string(fleet.path().join("secrets/per-machine/new/host/public/pub"))?;
     fleet.of("new")["config"]["agenix"]["publicHostKey"] = json!(public.trim());
     let identity = fleet.key_file("admin");
     let identity = identity.to_str().unwrap();
-    fleet.run(["--accept-readers", "-i", identity, "generate"])?.ends(0);
+    fleet.run(["--accept-recipients", "-i", identity, "generate"])?.ends(0);
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let place = ram.path().join("extra");
     let place = place.to_str().unwrap();

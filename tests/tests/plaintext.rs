@@ -46,7 +46,7 @@ fn with_mounts(command: &Command, mount: &str, after: &str) -> Result<Ran> {
 fn nothing_is_left_in_ram_after_success_and_failure() -> Result<()> {
     let fleet = fleet()?;
     for (selector, status) in [("sealed", 0), ("encrypted", 0), ("fails", 1)] {
-        let command = fleet.command(["generate", selector])?;
+        let command = fleet.command(["generate", "--accept-recipients", selector])?;
         let look = "echo left: $(find /dev/shm /run -mindepth 1 -not -path /run/user -not -path /run/user/0)";
         with_mounts(&command, "mount -t tmpfs tmpfs $at", look)?.ends(status).says("left:").never_says("left: /");
     }
@@ -59,7 +59,7 @@ fn without_a_place_in_ram_nothing_is_made() -> Result<()> {
     // A folder on the disk below the usual names: its kind counts, not where it is.
     let disk = tempfile::tempdir_in(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"))?;
     let mount = format!("mount --bind '{}' $at", disk.path().display());
-    let command = fleet.command(["generate", "sealed"])?;
+    let command = fleet.command(["generate", "--accept-recipients", "sealed"])?;
     with_mounts(&command, &mount, "true")?.ends(1).says("RAM").never_says("made ");
     assert!(fleet.stored()?.is_empty());
     assert_eq!(fs::read_dir(disk.path().join("user/0"))?.count(), 0);
@@ -73,7 +73,7 @@ fn no_file_holds_plaintext_afterwards() -> Result<()> {
     let run = |arguments: &[&str]| -> Result<Ran> {
         Ok(fleet.command(arguments)?.env("TMPDIR", temporary.path()).output()?.into())
     };
-    run(&["-v", "generate"])?.ends(1).never_says(CANARY);
+    run(&["-v", "generate", "--accept-recipients"])?.ends(1).never_says(CANARY);
     let key = fleet.key_file("web1").display().to_string();
     for artifact in ["sealed", "encrypted"] {
         run(&["get", artifact, "secret", "-i", &key])?.ends(0).says(CANARY);
@@ -94,7 +94,9 @@ fn plaintext_is_written_to_pipes_and_ram_only() -> Result<()> {
     strace.args(["--follow-forks", "--decode-fds=all", "--string-limit=65536", "--trace"]);
     strace.arg("write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,sendfile,copy_file_range,splice").arg("--output");
     strace.arg(&log);
-    let ran = Ran::from(through(strace, &fleet.command(["generate"])?).output().context("strace")?).ends(1);
+    let ran =
+        Ran::from(through(strace, &fleet.command(["generate", "--accept-recipients"])?).output().context("strace")?)
+            .ends(1);
     let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     let holds: Vec<&str> = text.lines().filter(|line| line.contains(CANARY)).collect();
     assert!(

@@ -22,7 +22,7 @@ fn fleet() -> Result<Fleet> {
     let mut fleet = fleet.machine("web1", &json!({"attic": attic}))?;
     let admin = fleet.new_key("admin")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let mut fleet = fleet.machine("evil", &json!({}))?;
     // The admin is a reader there, too, as everywhere.
     fleet.of("evil")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
@@ -86,7 +86,7 @@ fn a_stored_secret_is_given_to_no_generator_that_nobody_agreed_to() -> Result<()
         ran.says("steal").never_says(&secret);
         assert_eq!(fleet.stored()?, before);
         // Agreeing to readers is not agreeing to that.
-        fleet.run(generate(&admin, &["--accept-readers"]))?.ends(1).never_says(&secret);
+        fleet.run(generate(&admin, &["--accept-recipients"]))?.ends(1).never_says(&secret);
         fleet.run(generate(&admin, &["--dry-run"]))?.says("wants to read per-machine/web1/attic");
         assert_eq!(fleet.stored()?, before);
     }
@@ -104,7 +104,7 @@ fn what_was_agreed_to_is_remembered_until_anything_about_it_changes() -> Result<
     let x = fleet.of("web1")["artifacts"]["x"].clone();
     let asks = |fleet: &Fleet| -> Result<()> {
         let before = fleet.stored()?;
-        fleet.run(generate(&admin, &["--regenerate", "x", "--accept-readers"]))?.ends(1).says("--accept-reading");
+        fleet.run(generate(&admin, &["--regenerate", "x", "--accept-recipients"]))?.ends(1).says("--accept-reading");
         assert_eq!(fleet.stored()?, before);
         Ok(())
     };
@@ -126,7 +126,7 @@ fn what_was_agreed_to_is_remembered_until_anything_about_it_changes() -> Result<
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(evil);
     asks(&fleet)?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = keys;
-    fleet.run(generate(&admin, &["--regenerate", "x", "--accept-readers"]))?.ends(0).never_says("wants to read");
+    fleet.run(generate(&admin, &["--regenerate", "x", "--accept-recipients"]))?.ends(0).never_says("wants to read");
     fleet.generator("steal", "#!/bin/bash\ncat $in/attic/* | rev > $out/x\n")?;
     asks(&fleet)?;
     Ok(())
@@ -188,7 +188,8 @@ fn a_secret_that_is_made_again_and_one_that_a_person_types_are_no_free_ones() ->
     fleet.of("evil")["artifacts"] = json!({"typed": typed, "x": thief(&fleet, false, "typed")?});
     let answers = fleet.path().join("answers.toml");
     fs::write(&answers, "[\"per-machine/evil/typed\"]\nword = \"xyzzy\"\n")?;
-    let ran = fleet.run(generate(&admin, &["per-machine/evil/", "--answers", answers.to_str().unwrap()]))?.ends(1);
+    let answers = ["--accept-recipients", "--answers", answers.to_str().unwrap()];
+    let ran = fleet.run(generate(&admin, &[&["per-machine/evil/"], &answers[..]].concat()))?.ends(1);
     ran.says("per-machine/evil/x wants to read per-machine/evil/typed");
     assert!(!slice(&fleet, "per-machine/evil/x").exists());
     Ok(())
@@ -201,7 +202,7 @@ fn what_is_made_for_the_first_time_goes_on_unasked() -> Result<()> {
     let attic = json!({"backend": "agenix", "files": {"env": {}}, "generator": make});
     let x = thief(&fleet, true, "attic")?;
     let fleet = fleet.machine("web1", &json!({"attic": attic, "x": x}))?;
-    fleet.run(["generate"])?.ends(0).never_says("wants to read");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).never_says("wants to read");
     // Nobody agreed to anything by that.
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-reading");
     Ok(())
@@ -221,8 +222,8 @@ fn what_was_copied_from_another_instance_is_opened_for_nothing() -> Result<()> {
         let editor = editor["path"].as_str().unwrap().replace(' ', "\\ ");
         for arguments in [
             vec!["get", "per-machine/evil/attic", "env"],
-            vec!["rekey", "--all", "--accept-readers", "per-machine/evil/"],
-            vec!["edit", "--accept-readers", "per-machine/evil/attic", "env"],
+            vec!["rekey", "--all", "--accept-recipients", "per-machine/evil/"],
+            vec!["edit", "per-machine/evil/attic", "env"],
             vec!["generate", "--accept-reading", "per-machine/evil/x"],
         ] {
             let arguments = [&["-i", admin.as_str()], arguments.as_slice()].concat();
@@ -277,7 +278,7 @@ fn three_files() -> Result<Fleet> {
     let mut fleet = fleet.machine("web1", &json!({"trio": trio}))?;
     let admin = fleet.new_key("admin")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([admin]);
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(fleet)
 }
 
@@ -292,7 +293,7 @@ fn set(fleet: &Fleet, file: &str) -> Result<artifacts_tests::fleet::Ran> {
 fn asks_about_two(fleet: &Fleet) -> Result<()> {
     set(fleet, "two")?.ends(1).says("everybody, in plain text");
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("everybody, in plain text");
-    fleet.run(["generate", "--stale", "--accept-readers"])?.ends(3);
+    fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(3);
     assert!(!slice(fleet, "per-machine/web1/trio/public").exists());
     Ok(())
 }
@@ -307,7 +308,7 @@ fn what_was_secret_is_not_made_public_by_the_way() -> Result<()> {
     asks_about_two(&fleet)?;
     fleet.run(["-i", &admin, "rekey", "--all"])?;
     asks_about_two(&fleet)?;
-    let mut command = fleet.command(["--accept-readers", "set", "trio", "two"])?;
+    let mut command = fleet.command(["--accept-recipients", "set", "trio", "two"])?;
     let mut running = command.stdin(Stdio::piped()).spawn()?;
     running.stdin.take().unwrap().write_all(b"meant")?;
     running.wait()?;
@@ -333,7 +334,7 @@ fn a_rewritten_receipt_makes_nothing_public() -> Result<()> {
 fn a_file_that_a_colleague_made_secret_is_not_made_public_either() -> Result<()> {
     let mut fleet = three_files()?;
     // This machine has agreed to the others only.
-    let memory = fs::read_dir(fleet.agreed_readers())?.map(|entry| entry.unwrap().path());
+    let memory = fs::read_dir(fleet.accepted_recipients())?.map(|entry| entry.unwrap().path());
     let memory = memory.into_iter().find(|path| path.extension().is_some_and(|it| it == "json")).unwrap();
     let mut known: Value = serde_json::from_str(&fs::read_to_string(&memory)?)?;
     known["instances"]["per-machine/web1/trio"]["files"].as_object_mut().unwrap().remove("two").unwrap();
@@ -393,7 +394,7 @@ fn what_was_stored_is_sealed_to_no_target_at_its_word() -> Result<()> {
     let mut fleet = fleet()?;
     let admin = admin(&fleet);
     // Another admin's machine, which remembers nothing, and a receipt that tells of the new reader.
-    fs::remove_dir_all(state(&fleet, "readers"))?;
+    fs::remove_dir_all(fleet.accepted_recipients())?;
     let evil = fleet.of("evil")["config"]["agenix"]["publicHostKey"].clone();
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(evil.clone());
     let path = slice(&fleet, "per-machine/web1/attic").join("receipt.json");
@@ -405,11 +406,11 @@ fn what_was_stored_is_sealed_to_no_target_at_its_word() -> Result<()> {
     assert_eq!(fleet.run(["--json", "status", "attic"])?.state("per-machine/web1/attic"), "present");
     let before = fleet.stored()?;
     let rekey = ["-i", &admin, "rekey", "--all", "attic"];
-    fleet.run(rekey)?.ends(1).says("--accept-readers").says(&format!("+ {}", evil.as_str().unwrap()));
+    fleet.run(rekey)?.ends(1).says("--accept-recipients").says(&format!("+ {}", evil.as_str().unwrap()));
     assert_eq!(fleet.stored()?, before);
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().pop();
-    fleet.run([rekey.as_slice(), &["--accept-readers"]].concat())?.ends(0);
-    fleet.run(rekey)?.ends(0).never_says("readers change");
+    fleet.run([rekey.as_slice(), &["--accept-recipients"]].concat())?.ends(0);
+    fleet.run(rekey)?.ends(0).never_says("recipients change");
     Ok(())
 }
 

@@ -90,7 +90,7 @@ fn first_day() -> Result<String> {
     let (fleet, mut told) = fleet(&|fleet| Ok(json!({"attic": attic(fleet)?})))?;
     run(&mut told, &fleet, "generate --dry-run", &[], 3)?;
     told.ends();
-    run(&mut told, &fleet, "generate", &[], 0)?;
+    run(&mut told, &fleet, "generate", YES, 0)?;
     told.ends();
     run(&mut told, &fleet, "set --dry-run attic env", &[], 0)?;
     piped(&mut told, &fleet, "TOKEN=new", "set attic env")?;
@@ -108,7 +108,7 @@ fn changed_by_sops() -> Result<String> {
     })?;
     let config = fleet.of("web1")["config"]["agenix"].clone();
     fleet.configure("web1", "sops-nix", config);
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let file = "secrets/per-machine/web1/attic/env.sops";
     run(&mut told, &fleet, "get attic env", &[], 0)?;
     sops::edited(&fleet, &fleet.key_file("admin"), file, "TOKEN=by hand\\n")?;
@@ -121,7 +121,7 @@ fn changed_by_sops() -> Result<String> {
 
 fn the_record() -> Result<String> {
     let (fleet, mut told) = fleet(&|fleet| Ok(json!({"attic": attic(fleet)?})))?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fs::remove_file(fleet.audit_log())?;
     fs::remove_file(fleet.audit_head())?;
     run(&mut told, &fleet, "get attic env", &[], 0)?;
@@ -139,7 +139,7 @@ fn the_record() -> Result<String> {
 
 fn readers_and_the_end() -> Result<String> {
     let (mut fleet, mut told) = fleet(&|fleet| Ok(json!({"attic": attic(fleet)?, "token": attic(fleet)?})))?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let second = fs::read_to_string(fleet.key_file("second"))?;
     let second = second.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([second]);
@@ -158,6 +158,7 @@ fn unattended() -> Result<String> {
         let prompts = json!({"test": {"description": "The value of the test"}});
         Ok(json!({"test": {"backend": "agenix", "files": {"test": {}}, "prompts": prompts, "generator": generator}}))
     })?;
+    fleet.run(["--accept-recipients", "generate"])?.ends(1);
     run(&mut told, &fleet, "generate --no-input", &[], 1)?;
     fs::write(fleet.path().join("answers.toml"), "[\"per-machine/web1/test\"]\ntest = \"the value\"\n")?;
     run(&mut told, &fleet, "generate --no-input --answers answers.toml", &[], 0)?;
@@ -192,7 +193,7 @@ fn made_from_another() -> Result<String> {
     checkout.flake(&outputs("first"))?;
     told.stand_in(&web1, "age1web1");
     told.stand_in(&admin, "age1admin");
-    checkout.run(&["generate"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     checkout.flake(&outputs("second"))?;
     run_in(&mut told, &checkout, "generate --regenerate ca", &[], 0)?;
     run_in(&mut told, &checkout, "status", &[], 3)?;
@@ -215,7 +216,10 @@ fn a_chain_of_certificates() -> Result<String> {
     let checkout = Checkout::new()?;
     checkout.example("ca", &["web1", "web2", "admin"])?;
     let mut told = Transcript::default();
-    run_in(&mut told, &checkout, "generate", &[], 0)?;
+    for (key, name) in [("web1", "age1web1"), ("web2", "age1web2"), ("admin", "age1admin")] {
+        told.stand_in(checkout.public(key)?, name);
+    }
+    run_in(&mut told, &checkout, "generate", YES, 0)?;
     let cert = |name: &str| format!("secrets/{name}/public/cert");
     let [root, intermediate, leaf] = ["shared/root-ca", "shared/intermediate-ca", "per-machine/web1/tls"].map(cert);
     let line = format!("openssl verify -CAfile {root} -untrusted {intermediate} {leaf}");
@@ -232,8 +236,11 @@ fn a_public_value_that_is_not_there_yet() -> Result<String> {
     let checkout = Checkout::new()?;
     checkout.example("wireguard", &["hub", "leaf", "admin"])?;
     let mut told = Transcript::default();
+    for (key, name) in [("hub", "age1hub"), ("leaf", "age1leaf"), ("admin", "age1admin")] {
+        told.stand_in(checkout.public(key)?, name);
+    }
     run_in(&mut told, &checkout, "status per-machine/hub/", &[], 3)?;
-    run_in(&mut told, &checkout, "generate", &[], 0)?;
+    run_in(&mut told, &checkout, "generate", YES, 0)?;
     Ok(told.text().to_owned())
 }
 
@@ -241,7 +248,7 @@ fn a_new_machine() -> Result<String> {
     let checkout = Checkout::new()?;
     checkout.example("bootstrap", &["admin"])?;
     let mut told = Transcript::default();
-    run_in(&mut told, &checkout, "generate", YES, 0)?;
+    run_in(&mut told, &checkout, "generate", &[YES[0], YES[0]], 0)?;
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let place = ram.path().join("web1");
     let mut export = checkout.command(&["export", "web1", place.to_str().unwrap()])?;

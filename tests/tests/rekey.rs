@@ -34,7 +34,7 @@ fn fleet(count: usize) -> Result<Fleet> {
     for machine in ["web1", "web2"] {
         fleet.of(machine)["config"]["agenix"]["publicUserKeys"] = json!([admin]);
     }
-    fleet.run(["generate", "--jobs", "4"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "--jobs", "4"])?.ends(0);
     Ok(fleet)
 }
 
@@ -79,7 +79,7 @@ fn add_admin(fleet: &mut Fleet, name: &str) -> Result<()> {
 /// Encrypts anew, and does something as soon as one instance is done.
 fn rekey_and_meanwhile(fleet: &Fleet, done: &str, meanwhile: impl FnOnce(&Child) -> Result<()>) -> Result<Ran> {
     let key = fleet.key_file("admin");
-    let mut command = fleet.command(["-v", "--json", "-i", key.to_str().unwrap(), "rekey", "--accept-readers"])?;
+    let mut command = fleet.command(["-v", "--json", "-i", key.to_str().unwrap(), "rekey", "--accept-recipients"])?;
     // More than a pipe holds.
     let output = fleet.path().join("output");
     let mut child = command.stdout(fs::File::create(&output)?).stderr(Stdio::piped()).spawn()?;
@@ -105,11 +105,11 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     // Readers before and after are shown; nothing is written before somebody agrees.
     let ran = rekey(&fleet, &["--dry-run"])?.ends(3).says(&format!("+ {second}")).says("would be rekeyed");
     ran.never_says("per-machine/web1/a000: one");
-    let ran = rekey(&fleet, &[])?.ends(1).says("--accept-readers").says("0 opened, 0 written");
+    let ran = rekey(&fleet, &[])?.ends(1).says("--accept-recipients").says("0 opened, 0 written");
     ran.says(&format!("+ {second}"));
     assert_eq!(fleet.stored()?, before);
     // `web2`'s own, and the shared one: two of five.
-    let ran = rekey(&fleet, &["--accept-readers", "--json"])?.ends(0);
+    let ran = rekey(&fleet, &["--accept-recipients", "--json"])?.ends(0);
     assert_eq!((ran.json()["opened"].clone(), ran.json()["written"].clone()), (json!(2), json!(2)));
     let opened = [("per-machine/web2/a", 2), ("shared/shared", 2)].map(|(name, files)| (name.to_owned(), files));
     assert_eq!(opened_by_instance(&fleet)?, BTreeMap::from(opened));
@@ -155,7 +155,7 @@ fn whoever_is_asked_sees_the_readers_with_json_on_standard_output_too() -> Resul
     let second = fleet.new_key("second")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let mut desk = Desk::start(&fleet.command(["--json", "rekey"])?)?;
-    desk.sees(&second)?.sees("Encrypt to these readers?")?.types("n\n")?;
+    desk.sees(&second)?.sees("Encrypt to these recipients?")?.types("n\n")?;
     assert_eq!(desk.ends()?.0, Some(1));
     Ok(())
 }
@@ -168,8 +168,8 @@ fn readers_are_shown_once() -> Result<()> {
         fleet.of(machine)["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     }
     // Of one of them it was agreed to already.
-    fleet.run(["--accept-readers", "rekey", "per-machine/web2/a"])?.ends(1);
-    let ran = rekey(&fleet, &["--accept-readers"])?.ends(0);
+    fleet.run(["--accept-recipients", "rekey", "per-machine/web2/a"])?.ends(1);
+    let ran = rekey(&fleet, &["--accept-recipients"])?.ends(0);
     assert_eq!(
         ran.stdout.matches("shared/shared: one, two").count() + ran.stderr.matches("shared/shared: one, two").count(),
         1,
@@ -191,7 +191,7 @@ fn a_machine_joins_a_shared_artifact_and_another_leaves_it() -> Result<()> {
     fleet.of("web3")["config"]["agenix"]["publicUserKeys"] = admins;
     let web3 = fleet.of("web3")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("shared/shared"), "stale (recipients)");
-    rekey(&fleet, &["--accept-readers"])?.ends(0).says(&format!("- {web2}")).says(&format!("+ {web3}"));
+    rekey(&fleet, &["--accept-recipients"])?.ends(0).says(&format!("- {web2}")).says(&format!("+ {web3}"));
     assert_eq!(fleet.decrypt("web3", shared)?, plain);
     assert_eq!(fleet.decrypt("web1", shared)?, plain);
     let refused = fleet.decrypt("web2", shared).unwrap_err().to_string();
@@ -210,14 +210,14 @@ fn what_cannot_be_opened_is_named_and_stops_no_other() -> Result<()> {
     }
     // Of a slice that was tampered with nothing is opened, and a key that opens some instances does those.
     fs::write(&slice, text.replacen('A', "B", 1))?;
-    let ran = rekey(&fleet, &["--accept-readers"])?.ends(1).says("`one.age` was changed after it was stored");
+    let ran = rekey(&fleet, &["--accept-recipients"])?.ends(1).says("`one.age` was changed after it was stored");
     ran.says("4 opened, 4 written");
     fs::write(&slice, &text)?;
     let wrong = fleet.new_key("wrong")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(wrong));
     let before = fleet.stored()?;
     let key = fleet.key_file("web2");
-    let ran = fleet.run(["-i", key.to_str().unwrap(), "rekey", "--accept-readers"])?.ends(1);
+    let ran = fleet.run(["-i", key.to_str().unwrap(), "rekey", "--accept-recipients"])?.ends(1);
     ran.says("no identity opens it").says("1 opened, 1 written");
     let after = fleet.stored()?;
     assert!(before.iter().all(|(name, bytes)| after[name] == *bytes || name.starts_with("shared/")));
@@ -243,7 +243,7 @@ fn one_that_is_ended_half_way_is_finished_by_the_next() -> Result<()> {
     };
     assert_eq!(stale(&fleet)?, 101);
     // Killed at some step of some commit; each instance is as it was or as it shall be.
-    let ran = rekey(&fleet, &["--accept-readers", "--crash-at", "300"])?;
+    let ran = rekey(&fleet, &["--accept-recipients", "--crash-at", "300"])?;
     assert_eq!(ran.status, None, "{ran}");
     let left = stale(&fleet)?;
     assert!(left > 0 && left < 101, "{left} are left");
@@ -300,7 +300,7 @@ fn two_at_once_do_not_meet() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let key = fleet.key_file("admin");
-    let arguments = ["-i", key.to_str().unwrap(), "rekey", "--accept-readers"];
+    let arguments = ["-i", key.to_str().unwrap(), "rekey", "--accept-recipients"];
     let mut commands = [fleet.command(arguments)?, fleet.command(arguments)?];
     let children: Vec<_> = commands
         .iter_mut()
@@ -325,7 +325,7 @@ fn a_storage_that_cannot_be_written_loses_nothing() -> Result<()> {
     // Root writes to read-only folders, but not into a file.
     fs::remove_dir_all(fleet.path().join("secrets/.artifacts"))?;
     fs::write(fleet.path().join("secrets/.artifacts"), "")?;
-    rekey(&fleet, &["--accept-readers"])?.ends(1).says("secrets/.artifacts");
+    rekey(&fleet, &["--accept-recipients"])?.ends(1).says("secrets/.artifacts");
     fs::remove_file(fleet.path().join("secrets/.artifacts"))?;
     assert_eq!(fleet.stored()?, before);
     Ok(())

@@ -42,7 +42,7 @@ fn decrypted(fleet: &Fleet, key: &str, file: &str) -> Result<Vec<u8>> {
 #[test]
 fn what_is_made_is_what_sops_decrypts_and_nobody_else() -> Result<()> {
     let fleet = one("sops-nix")?;
-    fleet.run(["generate"])?.ends(0).says("made per-machine/web1/a");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/a");
     let secret = decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?;
     assert!(secret.starts_with(b"made ") && secret.ends_with(b"\xff\n\n"), "{secret:?}");
     assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/empty.sops")?, b"");
@@ -61,7 +61,7 @@ fn structured_files_hold_all_that_is_deployed() -> Result<()> {
         let generator = fleet.generator("make", TEXTS)?;
         let mut fleet = machine(fleet, &json!({"a": artifact("sops-nix", &generator)}))?;
         fleet.of("web1")["config"]["sops-nix"]["format"] = json!(form);
-        fleet.run(["generate"])?.ends(0);
+        fleet.run(["generate", "--accept-recipients"])?.ends(0);
         let file = format!("secrets/per-machine/web1/a/secrets.sops.{form}");
         let output = sops(&fleet, "web1", &["decrypt", "--output-type", "json", &file])?;
         let values: Value = serde_json::from_slice(&output.stdout)?;
@@ -75,7 +75,7 @@ fn structured_files_hold_all_that_is_deployed() -> Result<()> {
 fn what_sops_nix_could_not_read_is_not_stored() -> Result<()> {
     let mut fleet = one("sops-nix")?;
     fleet.of("web1")["config"]["sops-nix"]["format"] = json!("yaml");
-    fleet.run(["generate"])?.ends(1);
+    fleet.run(["generate", "--accept-recipients"])?.ends(1);
     assert!(fleet.stored()?.is_empty());
     fleet.of("web1")["artifacts"]["a"]["files"] = json!({"sops": {}});
     fleet.run(["generate"])?.ends(1).says("`sops` of `a` cannot be a key of a yaml file");
@@ -88,7 +88,7 @@ fn both_backends_on_one_machine_in_one_run() -> Result<()> {
     let generator = fleet.generator("make", MAKE)?;
     let both = json!({"one": artifact("agenix", &generator), "two": artifact("sops-nix", &generator)});
     let fleet = machine(fleet, &both)?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     assert!(fleet.decrypt("web1", "secrets/per-machine/web1/one/secret.age")?.starts_with(b"made "));
     assert!(decrypted(&fleet, "web1", "secrets/per-machine/web1/two/secret.sops")?.starts_with(b"made "));
     Ok(())
@@ -97,12 +97,12 @@ fn both_backends_on_one_machine_in_one_run() -> Result<()> {
 #[test]
 fn a_moved_artifact_leaves_nothing_of_the_old_backend() -> Result<()> {
     let mut fleet = one("agenix")?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     for (backend, ending) in [("sops-nix", "sops"), ("agenix", "age")] {
         fleet.of("web1")["artifacts"]["a"]["backend"] = json!(backend);
         assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (backend)");
         fleet.run(["generate", "--stale"])?.ends(3);
-        fleet.run(["generate", "--regenerate", "a"])?.ends(0);
+        fleet.run(["generate", "--accept-recipients", "--regenerate", "a"])?.ends(0);
         let names: Vec<String> = fleet.stored()?.into_keys().collect();
         let expected = [format!("empty.{ending}"), "receipt.json".to_owned(), format!("secret.{ending}")];
         assert_eq!(names, expected.map(|name| format!("per-machine/web1/a/{name}")));
@@ -120,7 +120,7 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     fleet.of("web1")["artifacts"]["b+"] = fleet.of("web1")["artifacts"]["a"].clone();
     fleet.of("web1")["artifacts"]["b+"]["backend"] = json!("agenix");
     fleet.configure("web1", "agenix", json!({"publicHostKey": host, "publicUserKeys": [admin]}));
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let config = fleet.run(["sops-config"])?.ends(0).stdout;
     let mut both = [host.as_str().unwrap(), &admin];
     both.sort_unstable();
@@ -182,7 +182,7 @@ fn a_number_is_neither_present_nor_adopted_nor_read_nor_written_again() -> Resul
     fleet.run(["status"])?.ends(3).says(what);
     fleet.run(["adopt"])?.ends(1).says(what);
     fleet.run(["-i", &key, "get", "a", "pin"])?.ends(1).never_says("83");
-    fleet.run(["-i", &key, "rekey", "--all", "--accept-readers"])?.ends(1);
+    fleet.run(["-i", &key, "rekey", "--all", "--accept-recipients"])?.ends(1);
     let mut set = artifacts_tests::fleet::in_session(&fleet.command(["-i", &key, "set", "a", "t"])?);
     ensure!(!set.stdin(Stdio::from(fs::File::open(fleet.path().join("make"))?)).output()?.status.success());
     assert_eq!(fleet.stored()?, before);
@@ -211,10 +211,10 @@ fn a_recipient_that_is_no_age_key_is_shown_and_removed_only_with_consent() -> Re
     for command in
         [&["rekey"][..], &["rekey", "--all"], &["generate", "--stale"], &["generate", "--regenerate", "--yes"]]
     {
-        fleet.run([&["-i", &key, "--no-input"], command].concat())?.ends(1).says(what).says("--accept-readers");
+        fleet.run([&["-i", &key, "--no-input"], command].concat())?.ends(1).says(what).says("--accept-recipients");
         assert!(has_pgp()?, "{command:?}");
     }
-    let rekeyed = fleet.run(["-i", &key, "rekey", "--accept-readers"])?.ends(0);
+    let rekeyed = fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0);
     rekeyed.says(what);
     assert!(!has_pgp()?);
     assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?, b"x");
@@ -225,7 +225,7 @@ fn a_recipient_that_is_no_age_key_is_shown_and_removed_only_with_consent() -> Re
 #[test]
 fn a_slice_that_is_broken_is_stale_and_says_where() -> Result<()> {
     let fleet = one("sops-nix")?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let file = fleet.path().join("secrets/per-machine/web1/a/secret.sops");
     let whole = fs::read(&file)?;
     fs::write(&file, &whole[..whole.len() / 2])?;
@@ -245,7 +245,7 @@ fn a_backend_in_c_stores_what_age_reads() -> Result<()> {
     let key = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
     fleet.configure("web1", "in-c", json!({"recipients": [key]}));
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "absent");
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     assert!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?.ends_with(b"\xff\n\n"));
     assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/web1/a"), "present");
     fs::write(fleet.path().join("secrets/per-machine/web1/a/more.age"), "")?;

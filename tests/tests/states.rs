@@ -25,13 +25,13 @@ fn made(backend: &str) -> Result<Fleet> {
     let mut fleet = fleet.machine("web1", &json!({"a": artifact(backend, &generator)}))?;
     let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
     fleet.configure("web1", "sops-nix", json!({"publicHostKey": host}));
-    fleet.run(["--accept-readers", "generate"])?.ends(0);
+    fleet.run(["--accept-recipients", "generate"])?.ends(0);
     Ok(fleet)
 }
 
 fn with_key<'a>(fleet: &Fleet, arguments: &[&'a str]) -> Vec<String> {
     let key = fleet.key_file("web1").to_str().unwrap().to_owned();
-    let own = ["-i".to_owned(), key, "--accept-readers".to_owned()];
+    let own = ["-i".to_owned(), key, "--accept-recipients".to_owned()];
     own.into_iter().chain(arguments.iter().map(|word: &&'a str| (*word).to_owned())).collect()
 }
 
@@ -112,7 +112,7 @@ fn what_was_never_stored_is_not_present_whatever_a_backend_says() -> Result<()> 
     let mut fleet = fleet.machine("web1", &json!({"a": artifact("mine", &generator)}))?;
     let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
     fleet.configure("web1", "mine", json!({"recipients": [host]}));
-    fleet.run(["--accept-readers", "--accept-grants", "generate"])?.ends(0);
+    fleet.run(["--accept-recipients", "--accept-grants", "generate"])?.ends(0);
     let before = fleet.stored()?;
     fleet.configure("web1", "mine", json!({"recipients": [host], "check": "present"}));
     fleet.of("web1")["artifacts"]["a"]["files"] = json!({"f": {}, "more": {}});
@@ -134,7 +134,7 @@ fn files_that_are_declared_later_are_set_one_by_one() -> Result<()> {
             fs::remove_dir_all(fleet.path().join("secrets"))?;
             let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
             fleet.configure("web1", "sops-nix", json!({"publicHostKey": host, "format": "yaml"}));
-            fleet.run(["--accept-readers", "generate"])?.ends(0);
+            fleet.run(["--accept-recipients", "generate"])?.ends(0);
         }
         let value = get(&fleet, "a")?;
         fleet.of("web1")["artifacts"]["a"]["files"] = json!({"f": {}, "g": {}, "h": {}});
@@ -188,7 +188,7 @@ fn what_another_storage_has_is_not_absent() -> Result<()> {
     }
     fleet.run(with_key(&fleet, &["get", "a", "f"]))?.ends(1).says("it is stored in `secrets` by agenix");
     // Only whoever names it gives it up, and then it has one entry again.
-    fleet.run(["--accept-readers", "generate", "--regenerate", "a"])?.ends(0).says("moved to the trash");
+    fleet.run(["--accept-recipients", "generate", "--regenerate", "a"])?.ends(0).says("moved to the trash");
     assert!(fleet.stored()?.is_empty());
     assert_eq!(state(&fleet, A)?, "present");
     // A backend that is no longer declared at all had its storage, too.
@@ -247,11 +247,11 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
             assert_eq!(fleet.stored()?, before, "{words:?}");
         }
         // At a terminal it is a question.
-        let mut desk = Desk::start(&fleet.command(["--accept-readers", "generate"])?)?;
+        let mut desk = Desk::start(&fleet.command(["--accept-recipients", "generate"])?)?;
         desk.sees("Generate new values beside them?")?.types("n\n")?;
         assert_eq!(desk.ends()?.0, Some(1));
         assert_eq!(fleet.stored()?, before);
-        fleet.run(["--accept-readers", "generate", "--yes"])?.ends(0);
+        fleet.run(["--accept-recipients", "generate", "--yes"])?.ends(0);
         assert_eq!(state(&fleet, &name)?, "present");
         assert!(entry(&fleet).join("f.age").exists(), "the orphan keeps its value");
         fleet.run(["status"])?.ends(3).says("artifacts prune per-machine/web1/a");
@@ -266,7 +266,7 @@ fn an_orphan_with_other_files_is_in_no_ones_way() -> Result<()> {
     let mut fleet = made("agenix")?;
     let generator = fleet.generator("other", "#!/bin/bash\nprintf v > $out/g\n")?;
     fleet.of("web1")["artifacts"] = json!({"b": {"backend": "agenix", "files": {"g": {}}, "generator": generator}});
-    fleet.run(["--accept-readers", "generate"])?.ends(0);
+    fleet.run(["--accept-recipients", "generate"])?.ends(0);
     assert_eq!(state(&fleet, "per-machine/web1/b")?, "present");
     Ok(())
 }
@@ -293,18 +293,18 @@ fn generate_stale_replaces_only_what_is_outdated() -> Result<()> {
         change(&mut fleet);
         let before = fleet.stored()?;
         assert_eq!(state(&fleet, A)?, expected);
-        fleet.run(["--accept-readers", "generate", "--stale", "--yes"])?.ends(3);
+        fleet.run(["--accept-recipients", "generate", "--stale", "--yes"])?.ends(3);
         assert_eq!(fleet.stored()?, before, "{expected}");
     }
     let mut fleet = made("agenix")?;
     let before = fleet.stored()?;
     fleet.of("web1")["artifacts"]["a"]["validation"] = json!(1);
-    fleet.run(["--accept-readers", "generate"])?.ends(3);
+    fleet.run(["--accept-recipients", "generate"])?.ends(3);
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["--accept-readers", "generate", "--stale"])?.ends(0).says("made again");
+    fleet.run(["--accept-recipients", "generate", "--stale"])?.ends(0).says("made again");
     // What is damaged is given up by whoever names it.
     damage(&mut fleet);
-    fleet.run(["--accept-readers", "generate", "--regenerate", "a"])?.ends(0);
+    fleet.run(["--accept-recipients", "generate", "--regenerate", "a"])?.ends(0);
     assert_eq!(state(&fleet, A)?, "present");
     Ok(())
 }

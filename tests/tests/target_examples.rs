@@ -121,7 +121,7 @@ fn both_ends_of_a_tunnel_know_each_others_key() {
 fn what_real_machines_have_stored_is_not_read_by_test_machines() {
     let checkout = Checkout::new().unwrap();
     checkout.example("wireguard", &["hub", "leaf", "admin"]).unwrap();
-    checkout.run(&["generate"]).unwrap().ends(0);
+    checkout.run(&["generate", "--accept-recipients"]).unwrap().ends(0);
     let public = |what: &str| {
         let attribute = format!(".#nixosConfigurations.hub.config.artifacts.store.wireguard.files.public.{what}");
         nix(&checkout.path(), &["eval", "--json", &attribute])
@@ -143,5 +143,10 @@ fn what_real_machines_have_stored_is_not_read_by_test_machines() {
     let said = "per-machine/leaf/wireguard: `public` is made on the target (dummy), so Nix cannot read it; give \
                 artifacts.store.wireguard.files.public.testValue to it, or read it there: /run/artifacts/wireguard/public";
     // Nothing that could be made is waited for.
-    checkout.run(&["generate", "tunnel"]).unwrap().ends(1).says(said).never_says(stored.trim_end());
+    checkout
+        .run(&["generate", "--accept-recipients", "tunnel"])
+        .unwrap()
+        .ends(1)
+        .says(said)
+        .never_says(stored.trim_end());
 }

@@ -108,7 +108,7 @@ fn the_help_of_every_command() -> Result<()> {
 #[test]
 fn the_first_day() -> Result<()> {
     let mut story = Story::begin()?;
-    story.runs(&["status", "generate --dry-run", "generate"])?;
+    story.runs(&["status", "generate --dry-run", "generate", "generate --accept-recipients"])?;
     fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
     story.runs(&[
         "generate --answers /fleet/answers.toml",
@@ -133,7 +133,7 @@ fn the_first_day() -> Result<()> {
 fn the_life_of_a_secret() -> Result<()> {
     let mut story = Story::begin()?;
     fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
-    story.run("generate --answers /fleet/answers.toml")?;
+    story.run("generate --accept-recipients --answers /fleet/answers.toml")?;
     story.run("set --dry-run attic env")?;
     story.given("set attic env", b"TOKEN=by hand")?;
     story.runs(&["set --dry-run ca cert", "--json set --dry-run ca cert"])?;
@@ -154,7 +154,7 @@ fn the_life_of_a_secret() -> Result<()> {
         "generate --stale --dry-run per-machine/web1/",
         "rekey --dry-run",
         "rekey",
-        "rekey --accept-readers",
+        "rekey --accept-recipients",
         "rekey",
     ])?;
     story.fleet.of("web2")["artifacts"].as_object_mut().unwrap().remove("tls");
@@ -190,7 +190,7 @@ fn what_goes_wrong() -> Result<()> {
     story
         .transcript
         .tell("a generator that fails, one that makes another file, none at all, and a backend that nobody has");
-    story.run("generate --answers /fleet/answers.toml")?;
+    story.run("generate --accept-recipients --answers /fleet/answers.toml")?;
     for name in ["failing", "empty"] {
         story.fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove(name);
     }

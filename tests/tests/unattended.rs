@@ -56,7 +56,7 @@ fn ended(fleet: &Fleet, mut command: Command) -> Result<Ran> {
 #[test]
 fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate", "made"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "made"])?.ends(0);
     let key = fleet.key_file("admin");
     let get = ["-i", key.to_str().unwrap(), "get", "made", "secret"];
     let commands = [&["status"][..], &["--json", "status"], &["schema"], &["completions", "fish"], &["man"], &get];
@@ -81,7 +81,7 @@ fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> 
 #[test]
 fn an_editor_without_a_terminal_has_nothing_to_read_and_nowhere_to_draw() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate", "made"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "made"])?.ends(0);
     let editor = fleet.path().join("editor");
     let key = fleet.key_file("admin");
     let edit = |more: &[&str], script: &str| -> Result<Ran> {
@@ -111,7 +111,8 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
     }
     fleet.of("web1")["artifacts"]["after"] = fleet.of("web1")["artifacts"]["made"].clone();
     fleet.of("web1")["artifacts"]["after"]["dependencies"] = json!(["asks"]);
-    let ran = run(&fleet, &["--json", "generate", "--no-input", "--accept-reading"])?.ends(1);
+    let accepted = ["--accept-reading", "--accept-recipients"];
+    let ran = run(&fleet, &[&["--json", "generate", "--no-input"], &accepted[..]].concat())?.ends(1);
     assert_eq!(ran.state("per-machine/web1/made"), "present");
     assert_eq!(ran.state("per-machine/web1/asks"), "absent");
     let errors = ran.json()["errors"].as_array().cloned().unwrap_or_default();
@@ -130,9 +131,9 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
     // Whom it would be encrypted to is shown before.
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    let ran = run(&fleet, &["generate"])?.ends(1).says(&format!("+ {second}")).says("--accept-readers");
+    let ran = run(&fleet, &["generate"])?.ends(1).says(&format!("+ {second}")).says("--accept-recipients");
     ran.never_says("nobody to ask");
-    run(&fleet, &["generate", "--accept-readers"])?.ends(1).says("nobody to ask");
+    run(&fleet, &["generate", "--accept-recipients"])?.ends(1).says("nobody to ask");
     Ok(())
 }
 
@@ -156,7 +157,8 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["status"], 3, "absent"),
         (&["generate", "--dry-run"], 3, "would be made"),
-        (&["generate", "asks"], 1, "nobody to ask"),
+        (&["generate", "asks"], 1, "--accept-recipients"),
+        (&["generate", "--accept-recipients", "asks"], 1, "nobody to ask"),
         (&["generate", "--no-input"], 1, "--answers"),
         (&["generate", "--answers", &answers], 0, "1 made, 1 present"),
         (&["status"], 0, "2 present"),
@@ -208,7 +210,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     for command in [&["rekey"][..], &["generate", "--regenerate", "made"], &["edit", "made", "secret"]] {
         let ran = run(&fleet, command)?;
         assert_eq!(ran.status, Some(1), "{ran}");
-        assert!(ran.stderr.contains("--accept-readers") || command[0] == "edit", "{ran}");
+        assert!(ran.stderr.contains("--accept-recipients") || command[0] == "edit", "{ran}");
     }
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove("made");
     run(&fleet, &["prune"])?.ends(1).says("--yes");

@@ -77,7 +77,7 @@ impl Demo {
             ANSWERS.map(|(machine, answer)| format!("[\"per-machine/{machine}/test\"]\ntest = \"{answer}\"\n"));
         fs::write(&answers, one + &two)?;
         println!("\nMake what is absent; the questions are answered from a file:");
-        self.artifacts(&["generate", "--answers", &answers.to_string_lossy()], 0)?;
+        self.artifacts(&["generate", "--accept-recipients", "--answers", &answers.to_string_lossy()], 0)?;
 
         println!("\nWhat the checkout has now:");
         self.only_secrets_are_new()?;

@@ -31,6 +31,9 @@ pub struct Run {
     /// The directory that holds the storages, if there is one.
     #[serde(default)]
     pub checkout: Option<String>,
+    /// The repository that holds it, by the random id that this machine gave it; none before something was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// The subcommand, as `status` or `backend explain`.
     pub command: String,
     /// The selectors that were passed.

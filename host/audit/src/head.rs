@@ -23,6 +23,13 @@ pub struct Head {
     pub(crate) size: u64,
 }
 
+/// Returns the path of a log's head file: the log's own with `.head` at its end.
+pub fn head_path(log: &Path) -> PathBuf {
+    let mut path = log.as_os_str().to_owned();
+    path.push(".head");
+    path.into()
+}
+
 /// What is in the head file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
@@ -42,17 +49,10 @@ impl Head {
 }
 
 impl HeadFile {
-    /// The path of a log's head file: the log's own with `.head` at its end.
-    pub(crate) fn path(log: &Path) -> PathBuf {
-        let mut path = log.as_os_str().to_owned();
-        path.push(".head");
-        path.into()
-    }
-
     /// Opens or makes it.
     pub(crate) fn open(log: &Path) -> io::Result<Self> {
         let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-        let path = Self::path(log);
+        let path = head_path(log);
         let file = File::options()
             .read(true)
             .write(true)
@@ -66,7 +66,7 @@ impl HeadFile {
 
     /// Opens it to look; none when it does not exist.
     pub(crate) fn look(log: &Path) -> io::Result<Option<Self>> {
-        match File::open(Self::path(log)) {
+        match File::open(head_path(log)) {
             Ok(file) => Ok(Some(Self(file))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

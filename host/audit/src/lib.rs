@@ -19,7 +19,7 @@ mod summary;
 mod verify;
 
 pub use entry::{Asked, Begun, Consent, Ended, Entry, Operation, Run, Subject, User};
-pub use head::Head;
+pub use head::{Head, head_path};
 pub use line::{Line, Link, Skipped};
 pub use log::{Error, Log, Sync};
 pub use moment::parse as parse_moment;

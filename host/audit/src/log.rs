@@ -99,6 +99,11 @@ impl Log {
         })))
     }
 
+    /// Where it is.
+    pub fn path(&self) -> PathBuf {
+        self.with(|inner| inner.path.clone())
+    }
+
     /// The same with another clock.
     #[must_use]
     pub fn with_clock(self, clock: fn() -> SystemTime) -> Self {

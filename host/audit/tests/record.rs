@@ -62,6 +62,7 @@ fn run_in(checkout: &str) -> Run {
         user: User { name: Some("ada".into()), uid: 1000 },
         host: Some("desk".into()),
         checkout: Some(checkout.into()),
+        repository: Some("0123".into()),
         command: "generate".into(),
         selectors: vec!["web1/a".into()],
         flags: vec!["--spec".into()],

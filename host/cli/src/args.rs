@@ -20,6 +20,32 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Which recipients are accepted without asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipients {
+    /// All.
+    All,
+    /// Exactly those with this SHA-256, in hex.
+    Exactly(String),
+}
+
+impl std::str::FromStr for Recipients {
+    type Err = &'static str;
+
+    /// An empty value is none: it could be a variable that is not set.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            _ if text.len() == 64
+                && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)) =>
+            {
+                Ok(Self::Exactly(text.to_owned()))
+            }
+            _ => Err("expected the 64 hexadecimal digits that a refused run prints"),
+        }
+    }
+}
+
 /// What every command takes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
@@ -51,9 +77,9 @@ pub struct Global {
     /// Accept what the registry grants to backends that are not bundled
     #[arg(long, global = true, hide_short_help = true)]
     pub accept_grants: bool,
-    /// Agree to readers that are not those agreed to before
-    #[arg(long, global = true)]
-    pub accept_readers: bool,
+    /// Accept new and changed recipients without asking; with a digest, which a refused run prints, exactly those
+    #[arg(long, alias = "accept-readers", global = true, value_name = "DIGEST", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub accept_recipients: Vec<Recipients>,
     /// Agree to what generators want to read of other artifacts' secrets
     #[arg(long, global = true)]
     pub accept_reading: bool,

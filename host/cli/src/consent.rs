@@ -1,26 +1,30 @@
 //! Readers are shown and agreed to before anything is encrypted to them, and generators before they read a secret.
 
-use artifacts_flow::{Allowed, Asked, Consent, Plaintext, Readings, Rooms, Survey};
+use artifacts_flow::{Allowed, Asked, Consent, Plaintext, Readings, Survey};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, ReaderChange, Reading, reader_changes};
+use artifacts_report::{Failure, ReaderChange, Reading, Report, recipient_questions};
 
-use crate::args::Global;
+use crate::args::{Global, Recipients};
 use crate::output::Output;
 use crate::rooms::Run;
 use crate::{record, terminal};
 
-/// What would change for these instances.
-pub fn changes<'a>(
+/// What would have to be accepted for these instances, for the report of a dry run.
+pub fn preview<'a>(
     run: &Run,
+    report: &mut Report,
     instances: impl Iterator<Item = &'a Instance>,
     survey: &Survey,
     plaintext: Plaintext<'_>,
-) -> Result<Vec<ReaderChange>, Failure> {
-    Ok(Asked::new(&run.readers()?, instances, survey, plaintext).changes)
+) -> Result<(), Failure> {
+    let asked = Asked::new(&run.readers()?, instances, survey, plaintext);
+    report.recipients_digest = asked.digest();
+    report.readers = asked.changes;
+    Ok(())
 }
 
-/// Shows what changes for these instances, asks, and remembers the answer. Without anybody to ask, only
-/// `--accept-readers` is a yes. The changes come back with the consent. `shown` were shown already.
+/// Shows the recipients of these instances that were not accepted yet, asks, and stores the answer. Without anybody to ask, only
+/// `--accept-recipients` is a yes. What was asked about comes back with the consent. `shown` were shown already.
 pub fn settle<'a>(
     run: &Run,
     global: &Global,
@@ -29,21 +33,43 @@ pub fn settle<'a>(
     survey: &Survey,
     plaintext: Plaintext<'_>,
     shown: &[ReaderChange],
-) -> Result<(Consent, Vec<ReaderChange>), Failure> {
+) -> Result<Settled, Failure> {
     let mut known = run.readers()?;
     let asked = Asked::new(&known, instances, survey, plaintext);
-    let changes = asked.changes.clone();
-    let mut agreed = true;
-    if !changes.is_empty() {
+    let (changes, digest) = (asked.changes.clone(), asked.digest());
+    let mut accepted = true;
+    if let Some(digest) = &digest {
         let unshown: Vec<_> = changes.iter().filter(|change| !shown.contains(change)).cloned().collect();
-        output.painted(&reader_changes(&unshown));
-        agreed = global.accept_readers || terminal::confirm(global, "Encrypt to these readers?")?.unwrap_or(false);
+        output.painted(&recipient_questions(&unshown));
+        accepted = match accepted_beforehand(&global.accept_recipients, digest) {
+            Some(accepted) => accepted,
+            None => terminal::confirm(global, "Encrypt to these recipients?")?.unwrap_or(false),
+        };
     }
-    if agreed {
-        let by = if global.accept_readers { "--accept-recipients" } else { record::TERMINAL };
+    if accepted {
+        let by = if global.accept_recipients.is_empty() { record::TERMINAL } else { "--accept-recipients" };
         run.log().consent(record::recipients(&changes, by)).map_err(|e| record::failure(&e))?;
     }
-    Ok((asked.settle(&mut known, agreed)?, changes))
+    let digest = digest.filter(|_| !accepted);
+    Ok(Settled { consent: asked.settle(&mut known, accepted)?, changes, digest })
+}
+
+/// What came of the question.
+pub struct Settled {
+    pub consent: Consent,
+    /// What was asked about.
+    pub changes: Vec<ReaderChange>,
+    /// What stands for it where it was refused.
+    pub digest: Option<String>,
+}
+
+/// Whether `--accept-recipients` says yes; none when it says nothing. A digest of others is a no: what it stood for is not there.
+fn accepted_beforehand(flags: &[Recipients], digest: &str) -> Option<bool> {
+    let accepts = |flag: &Recipients| match flag {
+        Recipients::All => true,
+        Recipients::Exactly(theirs) => theirs == digest,
+    };
+    (!flags.is_empty()).then(|| flags.iter().any(accepts))
 }
 
 /// Shows which generators want to read secrets for the first time, asks, and remembers the answer. Without anybody to ask, only
@@ -52,10 +78,9 @@ pub fn readings(
     run: &Run,
     global: &Global,
     output: &Output,
-    rooms: &Rooms<'_>,
     asked: Readings,
 ) -> Result<(Allowed, Vec<Reading>), Failure> {
-    let unknown = asked.unknown(rooms, run.trust())?;
+    let unknown = asked.unknown(run.trust())?;
     let mut agreed = true;
     if !unknown.is_empty() {
         output.painted(&artifacts_report::readings(&unknown));
@@ -65,5 +90,24 @@ pub fn readings(
         let by = if global.accept_reading { "--accept-reading" } else { record::TERMINAL };
         run.log().consent(record::read_access(&unknown, by)).map_err(|e| record::failure(&e))?;
     }
-    Ok((asked.settle(rooms, run.trust(), agreed)?, unknown))
+    Ok((asked.settle(run.trust(), agreed)?, unknown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_accepts_what_it_stands_for_and_refuses_everything_else() {
+        let exactly = |text: &str| Recipients::Exactly(text.to_owned());
+        assert_eq!(accepted_beforehand(&[], "a"), None, "somebody is asked");
+        assert_eq!(accepted_beforehand(&[Recipients::All], "a"), Some(true));
+        assert_eq!(accepted_beforehand(&[exactly("a")], "a"), Some(true));
+        assert_eq!(accepted_beforehand(&[exactly("b")], "a"), Some(false));
+        assert_eq!(
+            accepted_beforehand(&[exactly("b"), exactly("a")], "a"),
+            Some(true),
+            "one for each question of a run"
+        );
+    }
 }

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use artifacts_audit::{Consent, Error, Log, Run, Subject, Sync, User};
+use artifacts_audit::{Consent, Error, Log, Run, Subject, Sync, User, head_path as head};
 use artifacts_report::{Failure, ReaderChange, Reading};
+use artifacts_trust::{Checkout, check_ownership};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
@@ -78,13 +79,23 @@ pub fn place(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
     }
 }
 
+/// Whoever else could write where the log usually is could change it unseen. A log that is named is as safe as it is.
+pub fn check(path: &Path, is_named: bool) -> Result<(), Failure> {
+    if is_named {
+        return Ok(());
+    }
+    let failed = |e: artifacts_trust::Error| Failure::new("audit", e.to_string()).help(e.help());
+    [path.to_owned(), head(path)].iter().try_for_each(|path| check_ownership(path).map_err(failed))
+}
+
 /// The log in that file, for a run in this checkout.
-pub fn log(path: &Path, global: &Global, checkout: Option<&Path>) -> Log {
+pub fn log(path: &Path, global: &Global, checkout: Option<&Checkout>) -> Log {
     let Invocation { command, selectors, flags } = global.invocation.clone();
     let about = Run {
         user: user(),
         host: std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned()),
-        checkout: checkout.map(|path| path.display().to_string()),
+        checkout: checkout.map(|checkout| checkout.root().display().to_string()),
+        repository: checkout.and_then(|checkout| Some(checkout.id().ok()??.as_str().to_owned())),
         command,
         selectors,
         flags,

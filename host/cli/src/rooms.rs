@@ -15,8 +15,8 @@ use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
-use artifacts_store::{Git, Root};
-use artifacts_trust::{Readers, Sealed, Trust};
+use artifacts_store::{Git, Repository, Root};
+use artifacts_trust::{Checkout, Readers, Sealed, Trust};
 
 use crate::args::Global;
 use crate::declarations::Declarations;
@@ -42,6 +42,8 @@ pub struct Run {
     accept_grants: bool,
     no_input: bool,
     log: Log,
+    /// Whether the person said where the log is.
+    log_is_named: bool,
     worker: Worker,
 }
 
@@ -119,7 +121,7 @@ impl Run {
         let root = Root::open(&declarations.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         let log = match &begun.log {
             Some(log) => log.clone(),
-            None => record::log(&record::place(global, &begun.environment)?, global, Some(root.path())),
+            None => record::log(&record::place(global, &begun.environment)?, global, Some(&checkout(&root)?)),
         };
         let resolved = artifacts_plan::instances(&declarations.spec, Some(&Environment::system()));
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
@@ -144,6 +146,7 @@ impl Run {
             worker: worker(global, &begun.environment),
             begun: Begun { log: Some(log.clone()), ..begun },
             log,
+            log_is_named: global.audit_log.is_some(),
         })
     }
 
@@ -209,6 +212,7 @@ impl Run {
 
     /// Opens the rooms, without a sandbox for generators.
     pub fn rooms(&self) -> Result<Rooms<'_>, Failure> {
+        record::check(&self.log.path(), self.log_is_named)?;
         self.log.begin().map_err(|e| record::failure(&e))?;
         let ram = self.begun.ram.clone();
         let worker = self.worker.clone();
@@ -268,11 +272,15 @@ impl Run {
         self.errors.iter().map(|(_, failure)| failure.clone()).collect()
     }
 
-    /// The readers that were agreed to in this checkout.
+    /// The recipients that were accepted in this repository.
     pub fn readers(&self) -> Result<Readers, Failure> {
-        let state = state(&self.begun.environment)?;
-        let failed = |e: artifacts_trust::Error| Failure::new("readers", e.to_string()).help(e.help());
-        Readers::open(state.join("readers"), self.root.path()).map_err(failed)
+        let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
+        Readers::open(state(&self.begun.environment)?, self.checkout()?).map_err(failed)
+    }
+
+    /// The root, and the repository that holds it.
+    pub fn checkout(&self) -> Result<Checkout, Failure> {
+        checkout(&self.root)
     }
 
     /// What the admin has accepted.
@@ -399,6 +407,15 @@ impl Run {
     }
 }
 
+fn checkout(root: &Root) -> Result<Checkout, Failure> {
+    let root = root.path();
+    let found = Repository::containing(root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    Ok(match found {
+        Some(git) => Checkout::in_repository(root, &git.work_tree, git.common_dir),
+        None => Checkout::at_path(root),
+    })
+}
+
 /// How the processes are made that components run in.
 fn worker(global: &Global, environment: &Environment) -> Worker {
     let worker = Worker::default().required(global.require_sandbox);
@@ -408,10 +425,13 @@ fn worker(global: &Global, environment: &Environment) -> Worker {
     }
 }
 
+/// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
-    environment.state().ok_or_else(|| {
+    let state = environment.state().ok_or_else(|| {
         Failure::new("", "there is no place to remember what was accepted").help(Some("set HOME or XDG_STATE_HOME"))
-    })
+    })?;
+    artifacts_trust::check_ownership(&state).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    Ok(state)
 }
 
 fn trust(environment: &Environment) -> Result<Trust, Failure> {

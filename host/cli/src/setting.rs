@@ -52,7 +52,8 @@ pub fn preview(
         return Err(fault);
     }
     let mut report = run.rows(std::iter::once(instance), &survey);
-    report.readers = consent::changes(run, std::iter::once(instance), &survey, Plaintext::Given { file, opens })?;
+    let given = Plaintext::Given { file, opens };
+    consent::preview(run, &mut report, std::iter::once(instance), &survey, given)?;
     report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
     dry_run::describe(&mut report, run, rooms, &survey, &only(instance), Writing::One { file });
     dry_run::show(&report, output);
@@ -89,7 +90,7 @@ impl<'a> Setting<'a> {
         if let Some(fault) = unknown_readers(run, instance, file) {
             return Err(fault);
         }
-        let (consent, _) = consent::settle(
+        let settled = consent::settle(
             run,
             global,
             output,
@@ -98,6 +99,7 @@ impl<'a> Setting<'a> {
             Plaintext::Given { file, opens },
             &[],
         )?;
+        let consent = settled.consent;
         if let Some(fault) = consent.fault(instance) {
             return Err(fault);
         }

@@ -7,6 +7,7 @@ use artifacts_report::{Failure, ReaderChange};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::Receipt;
 use artifacts_trust::{ByFile, Readers};
+use sha2::{Digest as _, Sha256};
 
 use crate::{Found, Survey, failure};
 
@@ -18,6 +19,8 @@ const EVERYBODY: &str = "everybody, in plain text";
 pub struct Consent {
     agreed: BTreeMap<InstanceName, ByFile>,
     refused: BTreeMap<InstanceName, String>,
+    /// Of all that was asked about.
+    digest: String,
 }
 
 /// What is to be written.
@@ -107,16 +110,12 @@ impl Asked {
             };
             if let Some(source) = plaintext.source(instance, found) {
                 let files = readers(found);
-                let before = before(known, &label, &sought.targets, &files, found.receipt.as_ref(), source);
+                let before = before(known, &label, &sought.targets, &files, source);
                 for (file, after) in &files {
-                    let Some(before) = before.as_ref().and_then(|files| files.get(file)) else { continue };
-                    if before != after {
-                        asked.changes.push(ReaderChange {
-                            instance: label.clone(),
-                            file: file.clone(),
-                            before: before.clone(),
-                            after: after.clone(),
-                        });
+                    let before = before.get(file).cloned().unwrap_or_default();
+                    if before != *after {
+                        let (instance, file, after) = (label.clone(), file.clone(), after.clone());
+                        asked.changes.push(ReaderChange { instance, file, before, after });
                     }
                 }
                 asked.changes.extend(survey.other_recipients(instance));
@@ -128,24 +127,32 @@ impl Asked {
         asked
     }
 
-    /// Remembers what is agreed to: everything, or all but the changes.
+    /// The SHA-256, in hex, of exactly what would be accepted: instances, files and recipients. None when there is nothing.
+    pub fn digest(&self) -> Option<String> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        let mut sets: Vec<_> = self.changes.iter().map(|it| (&it.instance, &it.file, &it.after)).collect();
+        sets.sort();
+        Some(format!("{:x}", Sha256::digest(serde_json::json!(sets).to_string())))
+    }
+
+    /// Stores what is accepted: everything, or all but the changes.
     ///
     /// # Errors
-    /// When it cannot be remembered; then nothing is agreed to.
+    /// When it cannot be stored; then nothing is accepted.
     pub fn settle(self, known: &mut Readers, changes_too: bool) -> Result<Consent, Failure> {
-        let mut consent = Consent::default();
+        let mut consent = Consent { digest: self.digest().unwrap_or_default(), ..Consent::default() };
         let mut remembered = BTreeMap::new();
+        let mut asked = BTreeSet::new();
         for (name, sought) in self.sought {
             let label = name.to_string();
-            let change = self.changes.iter().find(|change| change.instance == label);
-            if let Some(change) = change.filter(|_| !changes_too) {
-                let why = format!(
-                    "the readers of `{}` are not those that were agreed to on this machine: {}",
-                    change.file,
-                    change.count()
-                );
-                consent.refused.insert(name, why);
-                continue;
+            if let Some(change) = self.changes.iter().find(|change| change.instance == label) {
+                if !changes_too {
+                    consent.refused.insert(name, refusal(change));
+                    continue;
+                }
+                asked.insert(label.clone());
             }
             let before = known.of(&label);
             let mut agreed = before.cloned().unwrap_or_default();
@@ -158,8 +165,18 @@ impl Asked {
             }
             consent.agreed.insert(name, sought.sealed.unwrap_or_default());
         }
-        known.agree(remembered).map_err(|e| Failure::new("readers", e.to_string()).help(e.help()))?;
+        known.agree(remembered, &asked).map_err(|e| Failure::new("recipients", e.to_string()).help(e.help()))?;
         Ok(consent)
+    }
+}
+
+/// Why an instance with such a change is not written.
+fn refusal(change: &ReaderChange) -> String {
+    let file = &change.file;
+    if change.before.is_empty() {
+        format!("the recipients of `{file}` were not accepted on this machine yet")
+    } else {
+        format!("the recipients of `{file}` changed and were not accepted: {}", change.count())
     }
 }
 
@@ -175,9 +192,12 @@ impl Consent {
     }
 
     fn refusal(&self, instance: &Instance) -> Failure {
-        let unasked = || "nobody was asked about its readers".to_owned();
+        let unasked = || "its recipients were not accepted".to_owned();
         let why = self.refused.get(&instance.name).cloned().unwrap_or_else(unasked);
-        failure::of(instance, why).help(Some("look at who joined or left; if that is meant, say `--accept-readers`"))
+        failure::of(instance, why).help(self.refused.contains_key(&instance.name).then(|| {
+            let digest = &self.digest;
+            format!("review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`")
+        }))
     }
 }
 
@@ -190,33 +210,28 @@ fn readers(found: &Found) -> ByFile {
     found.readers.iter().map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect()
 }
 
-/// The readers that were agreed to, with which those that are sought are compared; none when they are taken at their word.
+/// The recipients that were accepted, by file, with which those that are sought are compared. Empty on first use.
 ///
-/// Who may read what was stored is remembered for that very file, or nobody agreed to it. What is new has no reader yet to lose: of
-/// a new instance every reader must be one of its targets' already, and targets of which nothing is remembered are taken at their
-/// word, as hosts that are not known yet, unless a receipt lies there.
-fn before(
-    known: &Readers,
-    name: &str,
-    targets: &BTreeSet<String>,
-    sought: &ByFile,
-    receipt: Option<&Receipt>,
-    source: Source,
-) -> Option<ByFile> {
-    let remembered = known.of(name).map(|agreed| &agreed.files);
+/// What was stored goes to the recipients that were accepted for that very file, and to no others. What is new goes to recipients that
+/// were accepted last for secrets of its targets; those of an instance that is known are also its own.
+fn before(known: &Readers, name: &str, targets: &BTreeSet<String>, sought: &ByFile, source: Source) -> ByFile {
+    let remembered = known.of(name);
+    let files = remembered.map(|agreed| &agreed.files);
+    let stored = |file: &String| files.and_then(|files| files.get(file)).cloned();
     if source == Source::Stored {
-        let of = |file: &String| remembered.and_then(|files| files.get(file)).cloned().unwrap_or_default();
-        return Some(sought.keys().map(|file| (file.clone(), of(file))).collect());
+        return sought.keys().map(|file| (file.clone(), stored(file).unwrap_or_default())).collect();
     }
-    if let Some(files) = remembered {
-        let everybody: BTreeSet<&str> = files.values().flatten().map(String::as_str).collect();
-        return Some(files.clone().into_iter().chain(new_files(files, sought, &everybody)).collect());
+    let mut theirs = known.of_targets(remembered.map_or(targets, |agreed| &agreed.targets));
+    if let Some(files) = files {
+        let own: BTreeSet<&str> = files.values().flatten().map(String::as_str).collect();
+        theirs.retain(|recipient| own.contains(recipient));
     }
-    let theirs = known.of_targets(targets);
-    if !theirs.is_empty() {
-        return Some(new_files(&ByFile::new(), sought, &theirs).collect());
-    }
-    Some(receipt?.readers.iter().map(|(file, readers)| (file.to_string(), readers.clone())).collect())
+    let accepted = |recipients: &BTreeSet<String>| {
+        recipients.iter().filter(|recipient| theirs.contains(recipient.as_str())).cloned().collect()
+    };
+    let before =
+        |(file, now): (&String, &BTreeSet<String>)| (file.clone(), accepted(stored(file).as_ref().unwrap_or(now)));
+    sought.iter().map(before).collect()
 }
 
 /// Files that were secret and are declared public: whatever is made or given for them now would lie there for everybody. That
@@ -243,22 +258,10 @@ fn published(
     files.filter_map(change).collect()
 }
 
-/// Files of which nothing is remembered, each with those of its readers who are known.
-fn new_files<'a>(
-    files: &'a ByFile,
-    sought: &'a ByFile,
-    known: &'a BTreeSet<&str>,
-) -> impl Iterator<Item = (String, BTreeSet<String>)> + use<'a> {
-    let new = sought.iter().filter(|(file, _)| !files.contains_key(*file));
-    new.map(|(file, readers)| {
-        (file.clone(), readers.iter().filter(|reader| known.contains(reader.as_str())).cloned().collect())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::path::Path;
+    use artifacts_trust::Checkout;
 
     use super::*;
 
@@ -295,35 +298,78 @@ mod tests {
         Survey { found: BTreeMap::from([(instance.name.clone(), found)]), ..Survey::default() }
     }
 
+    /// How many recipients would have to be accepted.
+    fn joined(known: &Readers, name: &str, target: &str, sought: &ByFile, source: Source) -> usize {
+        let before = before(known, name, &one(target), sought, source);
+        sought.iter().map(|(file, after)| after.difference(&before[file]).count()).sum()
+    }
+
+    fn accepted(known: &mut Readers, name: &str, target: &str, files: &ByFile) {
+        let mut agreed = known.of(name).cloned().unwrap_or_default();
+        agreed.sealed(one(target), files.clone());
+        known.agree(BTreeMap::from([(name.to_owned(), agreed)]), &one(name)).unwrap();
+    }
+
     #[test]
     fn what_was_stored_has_the_readers_that_were_agreed_to_for_that_very_file_and_no_others() {
         let folder = tempfile::tempdir().unwrap();
-        let mut known = Readers::open(folder.path().join("readers"), Path::new("/one")).unwrap();
-        let mut web1 = artifacts_trust::Agreed::default();
-        web1.sealed(one("nixos/web1"), by_file(&[("env", &["web1", "admin"])]));
-        known.agree(BTreeMap::from([("per-machine/web1/a".to_owned(), web1)])).unwrap();
-        let joined = |name: &str, target: &str, sought: &ByFile, source| {
-            let before = before(&known, name, &one(target), sought, None, source)?;
-            let new = sought.iter().map(|(file, after)| after.difference(&before[file]).count());
-            Some(new.sum::<usize>())
-        };
+        let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        accepted(&mut known, "per-machine/web1/a", "nixos/web1", &by_file(&[("env", &["web1", "admin"])]));
         let evil = by_file(&[("x", &["evil"])]);
-        let unknown = joined("per-machine/evil/x", "nixos/evil", &evil, Source::New);
-        assert_eq!(unknown, None, "a host that is not known yet");
-        assert_eq!(joined("per-machine/evil/x", "nixos/evil", &evil, Source::Stored), Some(1));
+        for source in [Source::New, Source::Stored] {
+            let unknown = joined(&known, "per-machine/evil/x", "nixos/evil", &evil, source);
+            assert_eq!(unknown, 1, "the first use of a target's recipients is asked about, {source:?}");
+        }
         let other = by_file(&[("env", &["web1", "evil"])]);
-        assert_eq!(joined("per-machine/web1/b", "nixos/web1", &other, Source::New), Some(1));
-        assert_eq!(joined("per-machine/web1/b", "nixos/web1", &other, Source::Stored), Some(2));
+        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, Source::New), 1);
+        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, Source::Stored), 2);
         let more = by_file(&[("env", &["web1", "admin"]), ("key", &["web1", "admin"])]);
-        assert_eq!(joined("per-machine/web1/a", "nixos/web1", &more, Source::New), Some(0));
-        let stored = joined("per-machine/web1/a", "nixos/web1", &more, Source::Stored);
-        assert_eq!(stored, Some(2), "nobody agreed about `key`");
+        assert_eq!(joined(&known, "per-machine/web1/a", "nixos/web1", &more, Source::New), 0);
+        let stored = joined(&known, "per-machine/web1/a", "nixos/web1", &more, Source::Stored);
+        assert_eq!(stored, 2, "nobody agreed about `key`");
+    }
+
+    #[test]
+    fn who_was_removed_since_is_asked_about_wherever_they_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let [old, new] = [&["web1", "gone"][..], &["web1"]].map(|readers| by_file(&[("env", readers)]));
+        accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
+        accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &old);
+        accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &new);
+        for name in ["dropped", "kept", "new"].map(|name| format!("per-machine/web1/{name}")) {
+            assert_eq!(joined(&known, &name, "nixos/web1", &old, Source::New), 1, "{name}");
+            assert_eq!(joined(&known, &name, "nixos/web1", &new, Source::New), 0, "{name}");
+        }
+        accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
+        assert_eq!(joined(&known, "per-machine/web1/dropped", "nixos/web1", &old, Source::New), 0, "after a yes");
+    }
+
+    #[test]
+    fn a_digest_stands_for_exactly_these_instances_files_and_recipients() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let digest = |files: &str, readers: &[(&str, &[&str])]| {
+            let instance = instance(files);
+            Asked::new(&known, [&instance].into_iter(), &found(&instance, readers), Plaintext::New).digest()
+        };
+        let one = digest(r#"{"f": {}}"#, &[("f", &["k1", "k2"])]);
+        assert_eq!(one, digest(r#"{"f": {}}"#, &[("f", &["k2", "k1"])]));
+        let others = [
+            digest(r#"{"f": {}}"#, &[("f", &["k1"])]),
+            digest(r#"{"f": {}}"#, &[("f", &["k1", "k2", "k3"])]),
+            digest(r#"{"g": {}}"#, &[("g", &["k1", "k2"])]),
+            digest(r#"{"f": {}, "g": {}}"#, &[("f", &["k1"]), ("g", &["k2"])]),
+            digest(r#"{"f": {}}"#, &[("f", &[])]),
+        ];
+        assert!(others.iter().all(|other| *other != one), "{others:?}");
+        assert_eq!(others[4], None, "who encrypts to nobody is asked nothing");
     }
 
     #[test]
     fn what_was_secret_is_asked_about_until_somebody_agrees_that_it_lies_in_plain_text() {
         let folder = tempfile::tempdir().unwrap();
-        let mut known = Readers::open(folder.path().join("readers"), Path::new("/one")).unwrap();
+        let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
         let both: &[(&str, &[&str])] = &[("one", &["k"]), ("two", &["k"])];
         let secret = instance(r#"{"one": {}, "two": {}}"#);
         let asked = Asked::new(&known, [&secret].into_iter(), &found(&secret, both), Plaintext::New);
@@ -366,16 +412,25 @@ mod tests {
             strays: Vec::new(),
         };
         let folder = tempfile::tempdir().unwrap();
-        let mut known = Readers::open(folder.path().join("readers"), Path::new("/one")).unwrap();
+        let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
         let survey =
             Survey { found: BTreeMap::from([(instance.name.clone(), read_by(&["web1"]))]), ..Survey::default() };
-        let asked = Asked::new(&known, std::iter::once(instance), &survey, Plaintext::New);
-        let consent = asked.settle(&mut known, false).unwrap();
+        let asked = || {
+            Asked::new(
+                &Readers::open(folder.path(), Checkout::at_path("/one")).unwrap(),
+                std::iter::once(instance),
+                &survey,
+                Plaintext::New,
+            )
+        };
+        let consent = asked().settle(&mut known, false).unwrap();
+        assert!(consent.covers(instance, &read_by(&["web1"])).is_err(), "that was a no");
+        let consent = asked().settle(&mut known, true).unwrap();
         assert!(consent.covers(instance, &read_by(&["web1"])).is_ok());
         for others in [&["web1", "evil"][..], &["evil"], &[]] {
             assert!(consent.covers(instance, &read_by(others)).is_err(), "{others:?}");
         }
         let refused = Consent::default().covers(instance, &read_by(&["web1"])).unwrap_err();
-        assert_eq!(refused.message, "nobody was asked about its readers");
+        assert_eq!(refused.message, "its recipients were not accepted");
     }
 }

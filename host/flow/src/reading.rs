@@ -12,7 +12,7 @@ use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, Reading};
 use artifacts_spec::{Generator, InstanceName};
-use artifacts_trust::{Readers, Trust};
+use artifacts_trust::{Checkout, CheckoutId, Readers, Trust};
 use sha2::{Digest as _, Sha256};
 
 use crate::{Inputs, Rooms, Step, Survey};
@@ -26,6 +26,7 @@ pub struct Readings {
     /// What nobody needs to be asked about.
     free: BTreeSet<Edge>,
     fresh: BTreeSet<InstanceName>,
+    checkout: Checkout,
 }
 
 /// What generators may read.
@@ -47,7 +48,8 @@ impl Readings {
         inputs: &Inputs,
     ) -> Self {
         let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
-        let mut readings = Self { sought: BTreeMap::new(), free: BTreeSet::new(), fresh: inputs.fresh().clone() };
+        let (sought, free, fresh) = (BTreeMap::new(), BTreeSet::new(), inputs.fresh().clone());
+        let mut readings = Self { sought, free, fresh, checkout: known.checkout().clone() };
         for step in steps {
             let Some(instance) = instances.get(&step.name) else { continue };
             let mut untouched = true;
@@ -76,10 +78,11 @@ impl Readings {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub fn unknown(&self, rooms: &Rooms<'_>, trust: &Trust) -> Result<Vec<Reading>, Failure> {
+    pub fn unknown(&self, trust: &Trust) -> Result<Vec<Reading>, Failure> {
+        let id = self.checkout.id().map_err(|e| untold(&e))?;
         let mut unknown = Vec::new();
         for reading in self.sought.values() {
-            if !trust.accepted(&remembered(rooms, reading)).map_err(|e| untold(&e))? {
+            if !self.is_accepted(trust, id.as_ref(), reading)? {
                 unknown.push(reading.clone());
             }
         }
@@ -90,20 +93,33 @@ impl Readings {
     ///
     /// # Errors
     /// When it cannot be remembered.
-    pub fn settle(self, rooms: &Rooms<'_>, trust: &Trust, new_ones_too: bool) -> Result<Allowed, Failure> {
-        let mut edges = self.free;
-        for (edge, reading) in self.sought {
-            let what = remembered(rooms, &reading);
-            let known = trust.accepted(&what).map_err(|e| untold(&e))?;
+    pub fn settle(self, trust: &Trust, new_ones_too: bool) -> Result<Allowed, Failure> {
+        let id = self.checkout.id().map_err(|e| untold(&e))?;
+        let mut edges = self.free.clone();
+        for (edge, reading) in &self.sought {
+            let known = self.is_accepted(trust, id.as_ref(), reading)?;
             if !known && new_ones_too {
-                trust.accept(&what).map_err(|e| untold(&e))?;
+                let id = self.checkout.id_or_new().map_err(|e| untold(&e))?;
+                trust.accept(&in_repository(&id, reading)).map_err(|e| untold(&e))?;
             }
             if known || new_ones_too {
-                edges.insert(edge);
+                edges.insert(edge.clone());
             }
         }
         Ok(Allowed { edges, fresh: self.fresh })
     }
+
+    /// In this repository, or by an earlier version of this program at this path.
+    fn is_accepted(&self, trust: &Trust, id: Option<&CheckoutId>, reading: &Reading) -> Result<bool, Failure> {
+        let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.json()});
+        let here = id.map_or(Ok(false), |id| trust.accepted(&in_repository(id, reading)));
+        let accepted = here.and_then(|here| if here { Ok(true) } else { trust.accepted(&by_path) });
+        accepted.map_err(|e| untold(&e))
+    }
+}
+
+fn in_repository(id: &CheckoutId, reading: &Reading) -> serde_json::Value {
+    serde_json::json!({"repository": id, "reading": reading.json()})
 }
 
 fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, nix: &Nix) -> Reading {
@@ -130,10 +146,6 @@ fn sha256(generator: &Generator, nix: &Nix) -> Option<String> {
     let mut hash = Sha256::new();
     std::io::copy(&mut File::open(file).ok()?, &mut hash).ok()?;
     Some(format!("{:x}", hash.finalize()))
-}
-
-fn remembered(rooms: &Rooms<'_>, reading: &Reading) -> serde_json::Value {
-    serde_json::json!({"checkout": rooms.root.path(), "reading": reading.json()})
 }
 
 fn untold(error: &artifacts_trust::Error) -> Failure {

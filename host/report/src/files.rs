@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::diff::readable;
 use crate::readers::blocks;
-use crate::{Done, ReaderChange, Report, Row, counted, diff, reader_changes};
+use crate::{Done, ReaderChange, Report, Row, counted, diff, recipient_questions};
 
 /// A file that is written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Report {
     /// For a person who is to agree to it: readers that would change, who would read what is new, what would change in public
     /// files.
     pub fn preview(&self) -> String {
-        let mut text = reader_changes(&self.readers);
+        let mut text = recipient_questions(&self.readers);
         let is_known = |row: &Row, file: &str| {
             self.readers.iter().any(|change| change.instance == row.name && change.file == file)
         };

@@ -14,6 +14,9 @@ impl Report {
         if !self.readers.is_empty() {
             value["readers"] = self.readers.iter().map(ReaderChange::json).collect();
         }
+        if let Some(digest) = &self.recipients_digest {
+            value["recipientsDigest"] = json!(digest);
+        }
         if !self.readings.is_empty() {
             value["readings"] = self.readings.iter().map(Reading::json).collect();
         }

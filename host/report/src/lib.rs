@@ -21,7 +21,7 @@ pub use escape::{escaped, escaped_lines};
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
 pub use orphaned::Orphaned;
-pub use readers::{ReaderChange, reader_changes};
+pub use readers::{ReaderChange, reader_changes, recipient_questions};
 pub use readings::{Reading, readings};
 pub use removed::{Removed, removed};
 pub use shell::shell_word;
@@ -36,6 +36,8 @@ pub struct Report {
     pub errors: Vec<Failure>,
     /// Readers that change, or would.
     pub readers: Vec<ReaderChange>,
+    /// What stands for the recipients that have to be accepted: `--accept-recipients` takes it. None when there are none.
+    pub recipients_digest: Option<String>,
     /// Secrets that are read for others for the first time, or would be.
     pub readings: Vec<Reading>,
     /// Slices without an owner that were removed, or would be.

@@ -25,9 +25,15 @@ const NAMED: usize = 10;
 /// Readers before and after.
 type Sides<'a> = (&'a BTreeSet<String>, &'a BTreeSet<String>);
 
-/// Changes of readers, those that are alike shown once, each reader whole: an abbreviated key is no key.
+/// Changes of recipients, those that are alike shown once, each recipient whole: an abbreviated key is no key.
 pub fn reader_changes(changes: &[ReaderChange]) -> String {
-    blocks("readers change:", changes)
+    blocks("recipients change:", changes)
+}
+
+/// The same for what has to be accepted: where nothing was accepted before, it is a first use.
+pub fn recipient_questions(changes: &[ReaderChange]) -> String {
+    let (first, others): (Vec<_>, Vec<_>) = changes.iter().cloned().partition(|change| change.before.is_empty());
+    blocks("first use of these recipients on this machine:", &first) + &reader_changes(&others)
 }
 
 pub(crate) fn blocks(heading: &str, changes: &[ReaderChange]) -> String {
@@ -91,11 +97,26 @@ mod tests {
             after: set(&["b", "c\u{1b}[2J"]),
         };
         let text = reader_changes(&(0..12).map(change).collect::<Vec<_>>());
-        assert_eq!(text.matches("readers change:").count(), 1);
+        assert_eq!(text.matches("recipients change:").count(), 1);
         assert!(text.contains("shared/09: f\n    and 2 more instances\n"), "{text}");
         assert!(text.contains("- a") && text.contains("    b\n") && text.contains("+ c\\u{1b}[2J"), "{text}");
         let text = reader_changes(&(0..11).map(change).collect::<Vec<_>>());
         assert!(text.contains("    and 1 more instance\n"), "{text}");
         assert_eq!(change(0).count(), "1 joined, 1 left");
+    }
+
+    #[test]
+    fn a_first_use_is_no_change() {
+        let change = |before: &[&str]| ReaderChange {
+            instance: "shared/a".to_owned(),
+            file: "f".to_owned(),
+            before: set(before),
+            after: set(&["k1"]),
+        };
+        let first = "first use of these recipients on this machine:\n    shared/a: f\n";
+        let text = recipient_questions(&[change(&[]), change(&["k0"])]);
+        assert!(text.starts_with(first) && text.contains("recipients change:\n"), "{text}");
+        assert!(!recipient_questions(&[change(&["k0"])]).contains("first use"));
+        assert!(!reader_changes(&[change(&[])]).contains("first use"));
     }
 }

@@ -3,6 +3,8 @@
 //! One file an acceptance, in a folder of the user alone. Its name is the SHA-256 of what was accepted and its content is
 //! that very text, so that a person can read it, and remove it to take it back.
 
+mod checkout;
+mod ownership;
 mod private;
 mod readers;
 mod sealed;
@@ -14,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use private::Private;
 
+pub use checkout::{Checkout, CheckoutId};
+pub use ownership::check_ownership;
 pub use readers::{Agreed, ByFile, Readers};
 pub use sealed::Sealed;
 
@@ -31,14 +35,20 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Others could have written there.
-    #[error(
-        "{path} is another user's or can be written by others (mode {mode:o}); what is accepted there proves nothing"
-    )]
+    #[error("{path} can be written by others (mode {mode:03o}), so nothing that is stored there can be trusted")]
     Open {
-        /// The folder.
+        /// The directory or file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
+    },
+    /// It is another user's.
+    #[error("{path} belongs to the user with the number {owner}, so nothing that is stored there can be trusted")]
+    Foreign {
+        /// The directory, file or symbolic link.
+        path: PathBuf,
+        /// The user's number.
+        owner: u32,
     },
     /// It is not what this program writes.
     #[error("{path} is damaged: {why}")]
@@ -47,16 +57,26 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         why: String,
+        /// What is lost by removing it.
+        lost: &'static str,
     },
 }
 
 impl Error {
     /// What to do.
-    pub fn help(&self) -> Option<&'static str> {
+    pub fn help(&self) -> Option<String> {
         match self {
-            Self::File { .. } => Some("make the folder writable for this user, or set XDG_STATE_HOME"),
-            Self::Open { .. } => Some("look at what is in there, then `chmod 700` it"),
-            Self::Damaged { .. } => Some("look at it; without it, everything counts as seen for the first time"),
+            Self::File { .. } => {
+                Some("make the directory writable for this user, or set XDG_STATE_HOME to another one".to_owned())
+            }
+            Self::Open { path, .. } => {
+                let path = path.display().to_string().replace('\'', r"'\''");
+                Some(format!("review who wrote what is stored there, then run `chmod go-w '{path}'`"))
+            }
+            Self::Foreign { .. } => {
+                Some("set XDG_STATE_HOME to a directory that only this user and root can change".to_owned())
+            }
+            Self::Damaged { lost, .. } => Some(format!("repair or remove it; when it is removed, {lost}")),
         }
     }
 }
@@ -77,7 +97,15 @@ impl Trust {
     /// When it cannot be told, or others could have written it.
     pub fn accepted(&self, what: &impl Serialize) -> Result<bool, Error> {
         let (name, text) = named(what);
-        Ok(self.0.read(&name)?.is_some_and(|found| found == text))
+        match self.0.read(&name)? {
+            None => Ok(false),
+            Some(found) if found == text => Ok(true),
+            Some(_) => Err(Error::Damaged {
+                path: self.0.at(&name),
+                why: "its content is not the one that its name stands for".to_owned(),
+                lost: "this one consent is asked for again",
+            }),
+        }
     }
 
     /// Remembers that this was accepted.
@@ -130,12 +158,33 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_other_content_accepts_nothing() {
+    fn a_directory_above_that_others_can_write_proves_nothing_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let above = folder.path().join("artifacts");
+        let trust = Trust::new(above.join("accepted"));
+        trust.accept(&1).unwrap();
+        fs::set_permissions(&above, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(trust.accepted(&1), Err(Error::Open { .. })));
+        fs::rename(above.join("accepted"), folder.path().join("gone")).unwrap();
+        assert!(matches!(trust.accepted(&1), Err(Error::Open { .. })), "that it is not there proves nothing either");
+        assert!(matches!(trust.accept(&2), Err(Error::Open { .. })));
+        assert!(!above.join("accepted").exists(), "nothing is written either");
+    }
+
+    #[test]
+    fn a_file_of_other_content_is_no_acceptance_and_no_silence() {
         let folder = tempfile::tempdir().unwrap();
         let trust = Trust::new(folder.path().join("accepted"));
         trust.accept(&1).unwrap();
         let file = fs::read_dir(folder.path().join("accepted")).unwrap().next().unwrap().unwrap().path();
-        fs::write(file, "2\n").unwrap();
-        assert!(!trust.accepted(&1).unwrap());
+        for torn in ["2\n", "1", ""] {
+            fs::write(&file, torn).unwrap();
+            let error = trust.accepted(&1).unwrap_err();
+            assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+            assert!(error.help().unwrap().contains("this one consent is asked for again"));
+        }
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(matches!(trust.accepted(&1), Err(Error::File { .. })), "something else of that name");
     }
 }

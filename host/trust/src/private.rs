@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::ownership::{check_exclusive, check_ownership};
 
 /// Such a folder, made when something is written first.
 #[derive(Debug, Clone)]
@@ -23,7 +24,11 @@ impl Private {
     /// A file's bytes; none when it is not there.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.at(name);
-        match fs::read(&path) {
+        check_ownership(&path)?;
+        let read = || {
+            if fs::metadata(&path)?.is_file() { fs::read(&path) } else { Err(std::io::Error::other("not a file")) }
+        };
+        match read() {
             Ok(found) => self.check().map(|()| Some(found)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(Error::File { path, what: "read", source }),
@@ -38,13 +43,14 @@ impl Private {
         let mut file = tempfile::NamedTempFile::new_in(&self.0).map_err(failed)?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
-        Ok(())
+        fs::File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 
     /// Writes to the end of a file, and tells how long it was. Whoever needs that holds a lock.
     pub fn append(&self, name: &str, bytes: &[u8]) -> Result<u64, Error> {
         self.make()?;
         let path = self.at(name);
+        check_ownership(&path)?;
         let failed = |source| Error::File { path: path.clone(), what: "written", source };
         let mut file = fs::File::options().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
@@ -57,28 +63,25 @@ impl Private {
         self.make()?;
         let path = self.at(name);
         let failed = |source| Error::File { path: path.clone(), what: "locked", source };
-        let file = fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        let file =
+            fs::File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
         file.lock().map_err(failed)?;
         Ok(file)
     }
 
     fn make(&self) -> Result<(), Error> {
+        // Before as well: nothing is made where another user leads to.
+        check_ownership(&self.0)?;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
         made.map_err(|source| Error::File { path: self.0.clone(), what: "made", source })?;
+        check_ownership(&self.0)?;
         self.check()
     }
 
+    /// Nobody else may add a file to the folder itself, not even where it is sticky.
     fn check(&self) -> Result<(), Error> {
         let folder: &Path = &self.0;
-        let found = fs::symlink_metadata(folder).map_err(|source| Error::File {
-            path: folder.to_owned(),
-            what: "looked at",
-            source,
-        })?;
-        let mode = found.permissions().mode() & 0o777;
-        if mode & 0o022 != 0 || !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
-            return Err(Error::Open { path: folder.to_owned(), mode });
-        }
-        Ok(())
+        let failed = |source| Error::File { path: folder.to_owned(), what: "looked at", source };
+        check_exclusive(folder, &fs::metadata(folder).map_err(failed)?)
     }
 }

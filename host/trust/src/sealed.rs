@@ -81,6 +81,7 @@ impl Sealed {
         let damaged = |line: usize| Error::Damaged {
             path: self.folder.at(FILE),
             why: format!("line {} is no hash and instance", line + 1),
+            lost: "it is unknown for which instance the stored files were encrypted",
         };
         let line = |(number, line): (usize, &str)| {
             let (header, instance) = line.split_once(' ').ok_or_else(|| damaged(number))?;

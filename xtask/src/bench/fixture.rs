@@ -39,7 +39,11 @@ impl<'a> Fixture<'a> {
         fs::write(fixture.identity(), &bench.identity)?;
         fixture.declare(machines, artifacts, &bench.readers)?;
         let mut generate = fixture.artifacts();
-        run::done(generate.args(["--no-sync", "generate", "--no-input", "--jobs", "2"]).stdout(Stdio::null()))?;
+        run::done(
+            generate
+                .args(["--no-sync", "--accept-recipients", "generate", "--no-input", "--jobs", "2"])
+                .stdout(Stdio::null()),
+        )?;
         Ok(fixture)
     }
 

@@ -32,7 +32,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         readers[2] = reader()?;
         fixture.declare(SIDES.0, SIDES.1, &readers)?;
         let mut program = fixture.artifacts();
-        program.args(["--no-sync", "--accept-readers", "-i"]).arg(fixture.identity()).arg("rekey");
+        program.args(["--no-sync", "--accept-recipients", "-i"]).arg(fixture.identity()).arg("rekey");
         let taken = clock::wall(|| {
             let said = run::output(&mut program)?;
             ensure!(said.contains(COUNTED), "not all was encrypted anew:\n{said}");

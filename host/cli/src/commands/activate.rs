@@ -65,7 +65,9 @@ impl Options {
             Ram::find(&environment.ram_candidates()).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
         ram.sweep();
         let farm = Farm::open(&self.bytes, &self.links).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
-        let log = record::log(&audit_log(global, &environment)?, global, None);
+        let place = audit_log(global, &environment)?;
+        record::check(&place, global.audit_log.is_some())?;
+        let log = record::log(&place, global, None);
         log.begin().map_err(|e| record::failure(&e))?;
         let mut room = Room {
             farm: &farm,

@@ -23,7 +23,7 @@ pub struct Options {
     /// Only of this backend
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
-    /// Only from this moment on: `2026-01-31T12:00:00Z`, `2026-01-31`, `today`, `yesterday`, `3d`, `12h`
+    /// Only from this moment on: `2026-01-31T12:00:00Z`, `2026-01-31` (in UTC), `today`, `yesterday`, `3d`, `12h`
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<SystemTime>,
     /// Only before this moment
@@ -44,6 +44,9 @@ fn moment(text: &str) -> Result<SystemTime, String> {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let path = record::place(global, &Environment::read())?;
+        if let Err(unsafe_place) = record::check(&path, global.audit_log.is_some()) {
+            output.warning(&unsafe_place.message, unsafe_place.help.as_deref());
+        }
         let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
         let mut found = read(&path, &filter).map_err(|e| record::failure(&e))?;
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();

@@ -63,14 +63,16 @@ impl Options {
         report.errors.extend(survey.errors.iter().cloned());
         report.errors.extend(faults);
         if self.dry_run {
+            consent::preview(&run, &mut report, run.instances(&names), &survey, Plaintext::Stored)?;
             report.readers = changes;
             dry_run::describe(&mut report, &run, &rooms, &survey, &names, Writing::Anew);
             mark(&mut report, &names, Done::WouldRekey);
             return Ok(output.report(&report));
         }
-        let (consent, _) =
+        let settled =
             consent::settle(&run, global, output, run.instances(&names), &survey, Plaintext::Stored, &changes)?;
-        report.readers = changes;
+        let consent = settled.consent;
+        (report.readers, report.recipients_digest) = (changes, settled.digest);
         names.retain(|name| {
             let fault = run
                 .instances

@@ -147,9 +147,9 @@ impl Pass<'_> {
         }
         let would = found.names();
         let Found { survey, steps, .. } = found;
-        report.readers = consent::changes(run, run.instances(&would), survey, Plaintext::New)?;
+        consent::preview(run, report, run.instances(&would), survey, Plaintext::New)?;
         let asked = Readings::new(rooms, known, &run.instances, survey, steps, &whole.inputs);
-        report.readings = asked.unknown(rooms, run.trust())?;
+        report.readings = asked.unknown(run.trust())?;
         dry_run::describe(report, run, rooms, survey, &would, Writing::All);
         self.tell_questions(steps, whole.answers.as_ref(), report);
         mark(report, steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
@@ -177,12 +177,12 @@ impl Pass<'_> {
         self.keep(steps, report, |instance| writers.fault(instance, &rooms.registry));
         self.may_replace(steps, whole, report)?;
         let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
-        let (consent, readers) =
-            consent::settle(run, global, output, run.instances(&names), survey, Plaintext::New, &[])?;
-        report.readers = readers;
+        let settled = consent::settle(run, global, output, run.instances(&names), survey, Plaintext::New, &[])?;
+        let consent = settled.consent;
+        (report.readers, report.recipients_digest) = (settled.changes, settled.digest);
         self.keep(steps, report, |instance| consent.fault(instance));
         let asked = Readings::new(rooms, known, &run.instances, survey, steps, &whole.inputs);
-        let (allowed, readings) = consent::readings(run, global, output, rooms, asked)?;
+        let (allowed, readings) = consent::readings(run, global, output, asked)?;
         report.readings = readings;
         whole.inputs.allow(allowed);
         self.keep(steps, report, |instance| whole.inputs.refusal(instance));
