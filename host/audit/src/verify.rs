@@ -232,17 +232,17 @@ pub(crate) fn walk(
     let mut end = End::default();
     let mut between = Between::default();
     let (mut position, mut number) = (0, 0);
-    let mut line = Vec::new();
+    let mut text = Vec::new();
     loop {
-        line.clear();
-        let length = (&mut reader).take(LONGEST).read_until(b'\n', &mut line)?;
+        text.clear();
+        let length = (&mut reader).take(LONGEST).read_until(b'\n', &mut text)?;
         if length == 0 {
             break;
         }
         number += 1;
         position += length as u64;
-        let complete = line.last() == Some(&b'\n');
-        let bytes = line.strip_suffix(b"\n").unwrap_or(&line);
+        let complete = text.last() == Some(&b'\n');
+        let bytes = text.strip_suffix(b"\n").unwrap_or(&text);
         each(&Met { bytes });
         match Link::parse(bytes).filter(|_| complete) {
             Some(link) => {
@@ -254,7 +254,7 @@ pub(crate) fn walk(
                 between = Between::default();
                 chain.linked += 1;
             }
-            None => between.add(&line, number, complete),
+            None => between.add(&text, number, complete),
         }
     }
     between.unaccounted(&end, chain);
@@ -262,25 +262,25 @@ pub(crate) fn walk(
 }
 
 /// Compares a line's link with the line before it.
-fn follow(link: &Link, end: &End, line: u64, chain: &mut Chain) {
+fn follow(link: &Link, end: &End, at: u64, chain: &mut Chain) {
     if link.head_lost {
-        chain.findings.push(Finding::Head { line: Some(line) });
+        chain.findings.push(Finding::Head { line: Some(at) });
     }
     let finding = match &end.last {
         None => {
             chain.begins = Some(link.number);
             let first = if link.number == 1 { link.previous == NONE_BEFORE } else { link.first };
             (!first).then_some(if link.number > 1 {
-                Finding::Missing { line, from: 1, to: link.number - 1 }
+                Finding::Missing { line: at, from: 1, to: link.number - 1 }
             } else {
-                Finding::Changed { line, record: 0 }
+                Finding::Changed { line: at, record: 0 }
             })
         }
         Some((before, hash)) => match link.number.checked_sub(*before) {
             Some(1) if link.previous == *hash => None,
-            Some(1) => Some(Finding::Changed { line, record: *before }),
-            Some(more) if more > 1 => Some(Finding::Missing { line, from: before + 1, to: link.number - 1 }),
-            _ => Some(Finding::Order { line, record: link.number }),
+            Some(1) => Some(Finding::Changed { line: at, record: *before }),
+            Some(more) if more > 1 => Some(Finding::Missing { line: at, from: before + 1, to: link.number - 1 }),
+            _ => Some(Finding::Order { line: at, record: link.number }),
         },
     };
     chain.findings.extend(finding);
@@ -321,7 +321,7 @@ impl Between {
     }
 
     /// What a linked line says of what stands before it.
-    fn accounted(&mut self, link: &Link, end: &End, line: u64, chain: &mut Chain) {
+    fn accounted(&mut self, link: &Link, end: &End, at: u64, chain: &mut Chain) {
         let found = (self.bytes > 0)
             .then(|| Skipped { bytes: self.bytes, sha256: format!("{:x}", self.hash.clone().finalize()) });
         let accounted = found == link.skipped;
@@ -334,7 +334,7 @@ impl Between {
             }
         }
         if !accounted && (link.skipped.is_some() || start) {
-            chain.findings.push(Finding::Before { line });
+            chain.findings.push(Finding::Before { line: at });
         }
     }
 

@@ -41,7 +41,7 @@ fn lines(path: &Path) -> Vec<String> {
 }
 
 fn write(path: &Path, lines: &[String]) {
-    fs::write(path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    fs::write(path, lines.join("\n") + "\n").unwrap();
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn changed(lines: &[Vec<u8>], change: Change) -> Vec<u8> {
             all.truncate(all.len().saturating_sub(bytes));
             return all;
         }
-        Change::RemoveFront(some) => drop(lines.drain(..1 + some % count)),
+        Change::RemoveFront(some) => drop(lines.drain(..=(some % count))),
     }
     lines.concat()
 }
