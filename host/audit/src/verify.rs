@@ -97,17 +97,20 @@ pub enum Finding {
         /// The last record that was written.
         expected: u64,
     },
-    /// The head file is missing or damaged: what was removed at the end before cannot be determined.
+    /// The head file was missing or damaged: what was removed at the end before cannot be determined.
     Head {
-        /// The line after which that was noticed; none at the end.
+        /// The line before which that was noticed; none at the end, where it is damaged.
         line: Option<u64>,
     },
+    /// There is no head file beside the log, as for one that was moved away: what was removed at the end cannot be determined.
+    NoHead,
 }
 
 impl Finding {
-    /// Returns whether it says that the log was changed, and not only that writing it was interrupted.
+    /// Returns whether it says that the log was changed, and not only that writing it was interrupted, or that its end cannot be
+    /// verified.
     pub fn breaks(&self) -> bool {
-        !matches!(self, Self::Incomplete { .. } | Self::Damaged { .. })
+        !matches!(self, Self::Incomplete { .. } | Self::Damaged { .. } | Self::NoHead)
     }
 }
 
@@ -136,8 +139,9 @@ impl fmt::Display for Finding {
                 write!(f, "the head file was missing or damaged before line {line}: records removed there go unnoticed")
             }
             Self::Head { line: None } => {
-                write!(f, "the head file is missing or damaged: records removed at the end go unnoticed")
+                write!(f, "the head file is damaged: records removed at the end go unnoticed")
             }
+            Self::NoHead => write!(f, "no head file beside it: records removed at the end go unnoticed"),
         }
     }
 }
@@ -209,7 +213,7 @@ fn compare(chain: &mut Chain, state: &State, end: &End, size: u64, known: &[Stri
     let last = end.last.as_ref().map_or(0, |(number, _)| *number);
     let finding = match state {
         State::Damaged => Some(Finding::Head { line: None }),
-        State::Missing => (last > 0).then_some(Finding::Head { line: None }),
+        State::Missing => (last > 0).then_some(Finding::NoHead),
         State::Valid(head) if size == 0 => Some(Finding::Empty { expected: head.number }),
         State::Valid(head) if known.contains(&head.sha256) => None,
         State::Valid(head) => Some(Finding::End { found: last, expected: head.number }),
