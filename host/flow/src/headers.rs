@@ -298,9 +298,9 @@ fn declared_in<'a>(stored: &[&'a str], declared: &[&str]) -> BTreeMap<&'a str, B
     let owner = |stored: &str| {
         declared.iter().filter(|file| changes::bears(stored, file)).max_by_key(|file| file.len()).copied()
     };
-    let owned: BTreeSet<&str> = stored.iter().filter_map(|stored| owner(stored)).collect();
+    let found: BTreeSet<&str> = stored.iter().filter_map(|stored| owner(stored)).collect();
     let rest: BTreeSet<String> =
-        declared.iter().filter(|file| !owned.contains(*file)).map(ToString::to_string).collect();
+        declared.iter().filter(|file| !found.contains(*file)).map(ToString::to_string).collect();
     let all: BTreeSet<String> = declared.iter().map(ToString::to_string).collect();
     let is_each_owned = stored.iter().all(|stored| owner(stored).is_some());
     let held = |stored: &&'a str| {

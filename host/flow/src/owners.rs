@@ -38,13 +38,12 @@ impl Owners {
         let mut own = OwnHeaders::default();
         for (stored, headers) in entry {
             for (header, files) in headers {
-                let files = match known(rooms, instance, stored, header)? {
-                    Some(known) => known,
-                    None => {
-                        self.elsewhere(rooms, instance, (stored, header), files)?;
-                        own.unknown.entry(stored.clone()).or_default().insert(header.clone(), files.clone());
-                        files.clone()
-                    }
+                let files = if let Some(known) = known(rooms, instance, stored, header)? {
+                    known
+                } else {
+                    self.elsewhere(rooms, instance, (stored, header), files)?;
+                    own.unknown.entry(stored.clone()).or_default().insert(header.clone(), files.clone());
+                    files.clone()
                 };
                 own.openable.entry(header.clone()).or_default().extend(files);
             }

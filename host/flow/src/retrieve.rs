@@ -246,7 +246,9 @@ fn never_stored<'a>(slice: &Slice, secrets: &[&'a Name]) -> Option<&'a Name> {
 /// These of the headers.
 fn only(entry: &EntryHeaders, opened: &BTreeSet<String>) -> EntryHeaders {
     let mut entry = entry.clone();
-    entry.values_mut().for_each(|headers| headers.retain(|header, _| opened.contains(header)));
+    for headers in entry.values_mut() {
+        headers.retain(|header, _| opened.contains(header));
+    }
     entry.retain(|_, headers| !headers.is_empty());
     entry
 }

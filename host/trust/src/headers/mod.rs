@@ -157,7 +157,9 @@ impl KnownHeaders {
         let stamp = self.journal.append(&held, &lines.concat()).inspect_err(|_| self.map = None)?;
         let map = self.map()?;
         map.stamp = stamp;
-        records.into_iter().for_each(|record| map.add(record));
+        for record in records {
+            map.add(record);
+        }
         Ok(())
     }
 
@@ -184,7 +186,9 @@ impl KnownHeaders {
         let (records, forgotten) = record::kept(records);
         let (places, links, old) = (HashMap::new(), Vec::new(), self.old.read()?);
         let mut map = HeaderMap { stamp, places, links, old, is_wasteful: false };
-        records.into_iter().for_each(|record| map.add(record));
+        for record in records {
+            map.add(record);
+        }
         map.is_wasteful = forgotten > SLACK + map.places.values().map(Vec::len).sum::<usize>();
         Ok(map)
     }
