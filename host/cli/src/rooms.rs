@@ -25,6 +25,7 @@ use crate::output::Output;
 use crate::{clones, grants, identities, record, signals, words};
 
 /// Everything that a command over instances begins with.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Run {
     begun: Begun,
     pub instances: BTreeMap<InstanceName, Instance>,

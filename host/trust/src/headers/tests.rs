@@ -236,7 +236,7 @@ proptest! {
     ) {
         let mut text = records.iter().flat_map(Record::to_line).collect::<Vec<_>>();
         let at = at.index(text.len());
-        let line = text[..at].iter().filter(|byte| **byte == b'\n').count();
+        let line = text[..at].split(|byte| *byte == b'\n').count() - 1;
         text[at] = byte;
         // Every other line is as it was, or the damage is in the line that was changed.
         match parse(&text) {
