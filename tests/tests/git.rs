@@ -74,7 +74,7 @@ fn is_staged(fleet: &Fleet, entry: &str) -> bool {
 fn what_git_lost_is_told_and_staged_by_the_next_run() -> Result<()> {
     let fleet = fleet()?;
     assert_eq!(staged(&fleet.run(["--json", "status"])?.ends(3)), Value::Null, "nothing is stored");
-    assert_eq!(staged(&fleet.run(["--json", "generate"])?.ends(0)), json!(true));
+    assert_eq!(staged(&fleet.run(["--json", "generate", "--accept-recipients"])?.ends(0)), json!(true));
     let before = fleet.stored()?;
     git(fleet.path(), &["reset", "-q"]);
     let ran = fleet.run(["--json", "status"])?.ends(3);
@@ -108,7 +108,8 @@ fn a_killed_run_leaves_nothing_unstaged_for_long() -> Result<()> {
     let own = fleet.of("web1")["artifacts"]["own"].clone();
     fleet.of("web1")["artifacts"]["second"] = own;
     let both = |fleet: &Fleet| is_staged(fleet, ENTRY) && is_staged(fleet, "web1/second");
-    let child = fleet.command(["generate"])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let child =
+        fleet.command(["generate", "--accept-recipients"])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let child = Killed(child);
     listener.accept()?;
     let begun = Instant::now();
@@ -131,7 +132,7 @@ fn what_is_ignored_is_told_with_what_stages_it_alone() -> Result<()> {
     let fleet = fleet()?;
     fs::write(fleet.path().join(".gitignore"), ".keys/\nspec.json\nsecrets/\n")?;
     let hint = format!("git add --force -- {ENTRY}");
-    fleet.run(["generate"])?.ends(3).says("git ignores").says(&hint);
+    fleet.run(["generate", "--accept-recipients"])?.ends(3).says("git ignores").says(&hint);
     fleet.run(["status"])?.ends(3).says("git ignores").says(&hint);
     follow(fleet.path(), &hint);
     fleet.run(["status"])?.ends(0);
@@ -146,7 +147,7 @@ fn what_is_ignored_is_told_with_what_stages_it_alone() -> Result<()> {
 #[test]
 fn what_a_push_brings_into_the_trash_is_an_error() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let planted = "secrets/.artifacts/trash/2026-11-28T00:00:00Z-0011223344556677-per-machine+web1+own";
     fs::create_dir_all(fleet.path().join(planted))?;
     fs::write(fleet.path().join(planted).join("secret.age"), "evil")?;
@@ -164,7 +165,7 @@ fn what_a_push_brings_into_the_trash_is_an_error() -> Result<()> {
 #[test]
 fn a_merge_conflict_is_never_settled_by_a_new_value() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "base"]);
     git(fleet.path(), &["checkout", "-q", "-b", "theirs"]);
     fleet.run(["generate", "--regenerate", "own"])?.ends(0);
@@ -193,7 +194,7 @@ fn a_merge_conflict_is_never_settled_by_a_new_value() -> Result<()> {
 #[test]
 fn an_entry_outside_of_a_sparse_checkout_is_not_made_again() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "secrets"]);
     git(fleet.path(), &["sparse-checkout", "set", "--cone", "elsewhere"]);
     assert!(!fleet.path().join(ENTRY).exists());
@@ -210,7 +211,7 @@ fn a_storage_in_a_submodule_is_staged_there() -> Result<()> {
     git(inner.path(), &["init", "-q"]);
     git(inner.path(), &["commit", "-q", "--allow-empty", "-m", "first"]);
     git(fleet.path(), &["submodule", "--quiet", "add", inner.path().to_str().unwrap(), "secrets"]);
-    fleet.run(["generate"])?.ends(0).never_says("warning");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).never_says("warning");
     let secrets = fleet.path().join("secrets");
     assert!(git(&secrets, &["diff", "--cached", "--name-only"]).contains("per-machine/web1/own/secret.age"));
     git(&secrets, &["reset", "-q"]);
@@ -227,7 +228,7 @@ fn a_split_index_is_usable_after_a_run() -> Result<()> {
     git(fleet.path(), &["config", "core.splitIndex", "true"]);
     fs::write(fleet.path().join("staged"), "x")?;
     git(fleet.path(), &["add", "staged"]);
-    fleet.run(["generate"])?.ends(0).never_says("warning");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).never_says("warning");
     assert!(is_staged(&fleet, "staged") && is_staged(&fleet, ENTRY));
     git(fleet.path(), &["commit", "-qm", "all"]);
     assert_eq!(git(fleet.path(), &["status", "--porcelain"]), "");
@@ -237,7 +238,7 @@ fn a_split_index_is_usable_after_a_run() -> Result<()> {
 #[test]
 fn what_a_run_replaces_is_recorded_outside_of_the_checkout() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.run(["generate", "--regenerate", "own"])?.ends(0);
     let names = |folder: &Path| -> Result<Vec<String>> {
         let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().unwrap()));
@@ -267,7 +268,7 @@ fn nix_reads_what_the_next_run_staged() -> Result<()> {
         let attribute = ".#nixosConfigurations.web1.config.artifacts.store.own.files.f.value";
         nix::nix(&checkout.path(), &["eval", "--raw", attribute])
     };
-    checkout.run(&["generate"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     assert_eq!(value()?, "value");
     nix::git(&checkout.path(), &["reset", "-q"])?;
     assert!(value().is_err(), "Nix does not see what git does not know");
@@ -292,10 +293,11 @@ fn root_is_warned_in_a_checkout_of_somebody_else() -> Result<()> {
         Ok(())
     };
     owner(65534)?;
-    let ran = fleet.run(["generate"])?.says("artifacts runs as root in a checkout of user 65534");
+    let ran =
+        fleet.run(["generate", "--accept-recipients"])?.says("artifacts runs as root in a checkout of user 65534");
     ran.says("belongs to user 65534");
     owner(0)?;
-    fleet.run(["generate"])?.ends(0).never_says("warning");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).never_says("warning");
     assert!(is_staged(&fleet, ENTRY));
     Ok(())
 }
