@@ -54,8 +54,15 @@ struct Talk {
 
 impl Session {
     pub(crate) fn open(component: Component, limits: Limits, place: Place) -> Result<Self, Error> {
-        let pace = Pace::new(Duration::from_secs(limits.time));
-        let mut session = Self { component, limits, place, link: None, code: None, missing: Vec::new(), pace };
+        let mut session = Self {
+            component,
+            limits,
+            place,
+            link: None,
+            code: None,
+            missing: Vec::new(),
+            pace: Pace::new(Duration::from_secs(limits.time)),
+        };
         session.link = Some(session.start()?);
         Ok(session)
     }
@@ -363,7 +370,7 @@ mod tests {
     impl Host for Busy {
         fn answer(&mut self, _: Ask) -> Answer {
             let begun = pace::worked();
-            while pace::worked() - begun < Duration::from_millis(30) {}
+            while pace::worked().saturating_sub(begun) < Duration::from_millis(30) {}
             Answer::Sealed(Vec::new())
         }
     }

@@ -72,8 +72,7 @@ impl PipeLink {
         code: &[u8],
         files: bool,
     ) -> Result<(Self, Vec<Protection>), Start> {
-        let (mut link, missing) = Self::spawn(worker, limits, Task::Run, files)?;
-        link.send_code(code)?;
+        let (mut link, missing) = Self::spawn(worker, limits, Task::Run, files, Some(code))?;
         match link.told(START).map_err(|silence| broken(&silence))? {
             Told::Ready => Ok((link, missing)),
             Told::Outdated(_) => Err(Start::Outdated),
@@ -82,12 +81,14 @@ impl PipeLink {
         }
     }
 
-    /// A worker that is locked down, and what it is missing. `files` says whether it may have a directory to work in.
+    /// A worker that is locked down, and what it is missing. `files` says whether it may have a directory to work in. `code` is
+    /// in the pipe before the worker is locked down, and is read when it is.
     pub(super) fn spawn(
         worker: &Worker,
         limits: Limits,
         task: Task,
         files: bool,
+        code: Option<&[u8]>,
     ) -> Result<(Self, Vec<Protection>), Error> {
         let memory = match task {
             Task::Compile { .. } => worker.compiling.memory,
@@ -103,7 +104,7 @@ impl PipeLink {
         };
         worker.learned().iter().for_each(|halfway| halfway.leave_out(&mut walls));
         for _ in 0..ATTEMPTS {
-            match Self::locked(worker, Setup { walls: walls.clone(), limits, task })? {
+            match Self::locked(worker, &Setup { walls: walls.clone(), limits, task }, code)? {
                 (_, Ok(missing)) if worker.required && !missing.is_empty() => return Err(Error::Unprotected(missing)),
                 (link, Ok(missing)) => return Ok((link, missing)),
                 (_, Err(halfway)) => {
@@ -116,12 +117,18 @@ impl PipeLink {
     }
 
     /// One process, locked down or half-way there.
-    fn locked(worker: &Worker, setup: Setup) -> Result<(Self, Result<Vec<Protection>, Halfway>), Error> {
+    fn locked(
+        worker: &Worker,
+        setup: &Setup,
+        code: Option<&[u8]>,
+    ) -> Result<(Self, Result<Vec<Protection>, Halfway>), Error> {
         let mut link = Self::process(worker, setup.limits).map_err(|error| Error::Worker(error.to_string()))?;
-        let setup = frame::encode(&setup).map_err(|error| Error::Worker(error.to_string()))?;
+        let setup = frame::encode(setup).map_err(|error| Error::Worker(error.to_string()))?;
         link.send(&setup, START).map_err(|silence| broken(&silence))?;
+        // A worker that stops half-way does not take it, and says why.
+        let sent = code.map_or(Ok(()), |code| link.send_code(code));
         match link.told(START).map_err(|silence| broken(&silence))? {
-            Told::Locked(missing) => Ok((link, Ok(missing))),
+            Told::Locked(missing) => sent.map(|()| (link, Ok(missing))),
             Told::Halfway(halfway) => Ok((link, Err(halfway))),
             Told::Unable(why) => Err(Error::Worker(why)),
             _ => Err(Error::Worker("it told something else".to_owned())),
@@ -138,6 +145,8 @@ impl PipeLink {
         let gone = || io::Error::other("it has no pipes");
         let orders = File::from(OwnedFd::from(child.stdin.take().ok_or_else(gone)?));
         let told = File::from(OwnedFd::from(child.stdout.take().ok_or_else(gone)?));
+        // Code is a megabyte, and goes through in one piece where that is allowed.
+        let _ = rustix::pipe::fcntl_setpipe_size(&orders, 1 << 20);
         rustix::io::ioctl_fionbio(&orders, true)?;
         rustix::io::ioctl_fionbio(&told, true)?;
         let output = usize::try_from(limits.output).unwrap_or(usize::MAX);
@@ -238,8 +247,7 @@ impl PipeLink {
 
 /// Compiles in a worker that never runs what it compiles.
 pub(crate) fn compile(worker: &Worker, component: &[u8], baseline: bool) -> Result<Vec<u8>, Error> {
-    let (mut link, _) = PipeLink::spawn(worker, Limits::default(), Task::Compile { baseline }, false)?;
-    link.send_code(component)?;
+    let (mut link, _) = PipeLink::spawn(worker, Limits::default(), Task::Compile { baseline }, false, Some(component))?;
     match link.told(worker.compiling.time).map_err(|silence| compiling(&silence, worker.compiling))? {
         Told::Compiled => link.code(START).map_err(|silence| broken(&silence)),
         Told::Damaged(why) => Err(Refusal::Damaged { why }.into()),
@@ -285,10 +293,10 @@ impl Link for PipeLink {
             return;
         }
         // The process and the one that it waits for, which are a group of their own.
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        if group.is_none_or(|group| kill_process_group(group, Signal::KILL).is_err()) {
+            let _ = self.child.kill();
         }
-        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 

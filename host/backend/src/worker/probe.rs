@@ -19,7 +19,7 @@ use crate::{Error, Limits, Protection, Worker, proven};
 /// # Errors
 /// When no worker can be started.
 pub fn probe(worker: &Worker, files: bool) -> Result<(Vec<Protection>, Vec<String>), Error> {
-    let (mut link, missing) = PipeLink::spawn(worker, Limits::default(), Task::Probe, files)?;
+    let (mut link, missing) = PipeLink::spawn(worker, Limits::default(), Task::Probe, files, None)?;
     match link.told(Duration::from_secs(30)) {
         Ok(Told::Probed(done)) => Ok((missing, done)),
         Ok(_) => Err(Error::Worker("it told something else".to_owned())),
