@@ -167,19 +167,17 @@ fn what_fails_half_way_costs_only_itself() {
     let fallback = TempDir::new_in("/dev/shm").unwrap();
     let lost = [Protection::DiesWithParent, Protection::NoCoreDumps];
     // Root has the right to all others without it.
-    let no_user_namespace = || match rustix::process::getuid().is_root() {
-        true => Vec::new(),
-        false => vec![
-            Protection::Tmpfs,
-            Protection::OwnRoot,
-            Protection::IpcNamespace,
-            Protection::UtsNamespace,
-            Protection::NetworkNamespace,
-            Protection::ProcessNamespace,
-        ],
-    };
+    let root = rustix::process::getuid().is_root();
+    let no_user_namespace = [
+        Protection::Tmpfs,
+        Protection::OwnRoot,
+        Protection::IpcNamespace,
+        Protection::UtsNamespace,
+        Protection::NetworkNamespace,
+        Protection::ProcessNamespace,
+    ];
     for (number, (fault, costs)) in [
-        ("unshare:error=EPERM:when=1", no_user_namespace()),
+        ("unshare:error=EPERM:when=1", if root { vec![] } else { no_user_namespace.to_vec() }),
         ("unshare:error=ENOSPC:when=2", vec![Protection::Tmpfs]),
         ("unshare:error=ENOSPC:when=3", vec![Protection::IpcNamespace]),
         ("unshare:error=ENOSPC:when=4", vec![Protection::NetworkNamespace]),
@@ -192,7 +190,7 @@ fn what_fails_half_way_costs_only_itself() {
         ("landlock_restrict_self:error=EPERM", vec![Protection::Landlock]),
         ("seccomp:error=EINVAL", vec![Protection::Seccomp]),
         // In the new user namespace as nobody, who could not even use the other directory.
-        ("write:error=EPERM:when=2", no_user_namespace()),
+        ("write:error=EPERM:when=2", vec![]),
     ]
     .into_iter()
     .enumerate()
@@ -201,6 +199,10 @@ fn what_fails_half_way_costs_only_itself() {
         let precompile = env!("CARGO_BIN_EXE_artifacts-precompile");
         let log = folder.path().join("trace");
         let call = fault.split(':').next().unwrap();
+        if call == "write" && !root {
+            // Without any namespace one process writes it all, and strace would stop its answer, too.
+            continue;
+        }
         // The innermost process writes, too.
         let follow = if call == "write" { "" } else { "-f" };
         let script = format!(
