@@ -190,7 +190,7 @@ fn a_rotated_log_continues_the_chain() -> Result<()> {
     fs::rename(fleet.audit_log(), &moved)?;
     fleet.run(["audit", "--check"])?.ends(1).says("the log is empty");
     fleet.run(["status"])?.ends(0);
-    fleet.run(["audit", "--check"])?.ends(0).says("are not in this file: it was rotated").says("hash chain intact");
+    fleet.run(["audit", "--check"])?.ends(0).says("are not in this file").says("hash chain intact");
     Ok(())
 }
 

@@ -130,10 +130,10 @@ fn a_digest_accepts_exactly_what_the_refused_run_showed() -> Result<()> {
     assert!(fleet.decrypt("web1", SECRET)?.starts_with(b"made "));
     // It is of no use for what comes later.
     add_admin(&mut fleet, "evil")?;
-    let changed = fleet.run(["generate", "--stale", &shown])?.ends(1).says("1 joined, 0 left");
     let key = fleet.key_file("web1");
-    let rekey = fleet.run(["-i", key.to_str().unwrap(), "rekey", &exactly(&changed)])?.ends(0);
-    rekey.never_says("error");
+    let rekey = ["-i", key.to_str().unwrap(), "rekey"];
+    let changed = fleet.run([&rekey[..], &[&shown]].concat())?.ends(1).says("1 joined, 0 left");
+    fleet.run([&rekey[..], &[&exactly(&changed)]].concat())?.ends(0);
     assert!(fleet.decrypt("evil", SECRET)?.starts_with(b"made "));
     Ok(())
 }
@@ -272,5 +272,30 @@ fn a_state_directory_that_others_can_change_is_not_believed() -> Result<()> {
         fs::set_permissions(open, mode)?;
     }
     assert!(!fleet.accepted_recipients().exists(), "nothing was written there");
+    Ok(())
+}
+
+#[test]
+fn read_access_is_accepted_for_the_repository_and_by_an_earlier_version_for_the_path() -> Result<()> {
+    let mut fleet = one()?;
+    let reads = fleet.generator("reads", "#!/bin/bash\ncat $in/a/secret > $out/x\n")?;
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    fleet.of("web1")["artifacts"]["x"] =
+        json!({"backend": "agenix", "files": {"x": {}}, "dependencies": ["a"], "generator": reads});
+    let key = fleet.key_file("web1");
+    let generate = ["-i", key.to_str().unwrap(), "generate", "--regenerate", "x"];
+    fleet.run(generate)?.ends(1).says("--accept-reading");
+    fleet.run([&generate[..], &["--accept-reading"]].concat())?.ends(0);
+    fleet.run(generate)?.ends(0).never_says("wants to read");
+    // As an earlier version stored it: for the path.
+    let file = fs::read_dir(fleet.accepted())?.next().unwrap()?.path();
+    let stored: Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+    assert!(stored["repository"].is_string(), "{stored}");
+    let by_path = json!({"checkout": fleet.path().canonicalize()?, "reading": stored["reading"]});
+    let text = serde_json::to_string_pretty(&by_path)? + "\n";
+    fs::remove_file(&file)?;
+    fleet.run(generate)?.ends(1).says("--accept-reading");
+    fs::write(fleet.accepted().join(format!("{}.json", sha256(&text))), text)?;
+    fleet.run(generate)?.ends(0).never_says("wants to read");
     Ok(())
 }

@@ -275,10 +275,10 @@ fn link(log: &File, locked: &Locked<'_>) -> io::Result<Link> {
             let mut whole = log;
             whole.seek(SeekFrom::Start(0))?;
             let walked = verify::walk(&mut whole, &mut Chain::default(), |_| {}, |_, _| {})?;
-            let lost = state == State::Damaged || (state == State::Missing && walked.last.is_some());
+            let head_lost = state == State::Damaged || (state == State::Missing && walked.last.is_some());
             let last =
                 if let State::Valid(head) = &state { Some((head.number, head.sha256.clone())) } else { walked.last };
-            after(log, size, (last, walked.size), lost)
+            after(log, size, (last, walked.size), head_lost)
         }
     }
 }
@@ -347,5 +347,5 @@ fn run_id() -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         bytes.copy_from_slice(&sha256(format!("{now} {}", std::process::id()).as_bytes()).as_bytes()[..8]);
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", u64::from_be_bytes(bytes))
 }

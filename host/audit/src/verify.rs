@@ -97,17 +97,20 @@ pub enum Finding {
         /// The last record that was written.
         expected: u64,
     },
-    /// The head file is missing or damaged: what was removed at the end before cannot be determined.
+    /// The head file was missing or damaged: what was removed at the end before cannot be determined.
     Head {
-        /// The line after which that was noticed; none at the end.
+        /// The line before which that was noticed; none at the end, where it is damaged.
         line: Option<u64>,
     },
+    /// There is no head file beside the log, as for one that was moved away: what was removed at the end cannot be determined.
+    NoHead,
 }
 
 impl Finding {
-    /// Returns whether it says that the log was changed, and not only that writing it was interrupted.
+    /// Returns whether it says that the log was changed, and not only that writing it was interrupted, or that its end cannot be
+    /// verified.
     pub fn breaks(&self) -> bool {
-        !matches!(self, Self::Incomplete { .. } | Self::Damaged { .. })
+        !matches!(self, Self::Incomplete { .. } | Self::Damaged { .. } | Self::NoHead)
     }
 }
 
@@ -136,8 +139,9 @@ impl fmt::Display for Finding {
                 write!(f, "the head file was missing or damaged before line {line}: records removed there go unnoticed")
             }
             Self::Head { line: None } => {
-                write!(f, "the head file is missing or damaged: records removed at the end go unnoticed")
+                write!(f, "the head file is damaged: records removed at the end go unnoticed")
             }
+            Self::NoHead => write!(f, "no head file beside it: records removed at the end go unnoticed"),
         }
     }
 }
@@ -209,7 +213,7 @@ fn compare(chain: &mut Chain, state: &State, end: &End, size: u64, known: &[Stri
     let last = end.last.as_ref().map_or(0, |(number, _)| *number);
     let finding = match state {
         State::Damaged => Some(Finding::Head { line: None }),
-        State::Missing => (last > 0).then_some(Finding::Head { line: None }),
+        State::Missing => (last > 0).then_some(Finding::NoHead),
         State::Valid(head) if size == 0 => Some(Finding::Empty { expected: head.number }),
         State::Valid(head) if known.contains(&head.sha256) => None,
         State::Valid(head) => Some(Finding::End { found: last, expected: head.number }),
@@ -228,17 +232,17 @@ pub(crate) fn walk(
     let mut end = End::default();
     let mut between = Between::default();
     let (mut position, mut number) = (0, 0);
-    let mut line = Vec::new();
+    let mut text = Vec::new();
     loop {
-        line.clear();
-        let length = (&mut reader).take(LONGEST).read_until(b'\n', &mut line)?;
+        text.clear();
+        let length = (&mut reader).take(LONGEST).read_until(b'\n', &mut text)?;
         if length == 0 {
             break;
         }
         number += 1;
         position += length as u64;
-        let complete = line.last() == Some(&b'\n');
-        let bytes = line.strip_suffix(b"\n").unwrap_or(&line);
+        let complete = text.last() == Some(&b'\n');
+        let bytes = text.strip_suffix(b"\n").unwrap_or(&text);
         each(&Met { bytes });
         match Link::parse(bytes).filter(|_| complete) {
             Some(link) => {
@@ -250,7 +254,7 @@ pub(crate) fn walk(
                 between = Between::default();
                 chain.linked += 1;
             }
-            None => between.add(&line, number, complete),
+            None => between.add(&text, number, complete),
         }
     }
     between.unaccounted(&end, chain);
@@ -258,25 +262,25 @@ pub(crate) fn walk(
 }
 
 /// Compares a line's link with the line before it.
-fn follow(link: &Link, end: &End, line: u64, chain: &mut Chain) {
+fn follow(link: &Link, end: &End, at: u64, chain: &mut Chain) {
     if link.head_lost {
-        chain.findings.push(Finding::Head { line: Some(line) });
+        chain.findings.push(Finding::Head { line: Some(at) });
     }
     let finding = match &end.last {
         None => {
             chain.begins = Some(link.number);
             let first = if link.number == 1 { link.previous == NONE_BEFORE } else { link.first };
             (!first).then_some(if link.number > 1 {
-                Finding::Missing { line, from: 1, to: link.number - 1 }
+                Finding::Missing { line: at, from: 1, to: link.number - 1 }
             } else {
-                Finding::Changed { line, record: 0 }
+                Finding::Changed { line: at, record: 0 }
             })
         }
         Some((before, hash)) => match link.number.checked_sub(*before) {
             Some(1) if link.previous == *hash => None,
-            Some(1) => Some(Finding::Changed { line, record: *before }),
-            Some(more) if more > 1 => Some(Finding::Missing { line, from: before + 1, to: link.number - 1 }),
-            _ => Some(Finding::Order { line, record: link.number }),
+            Some(1) => Some(Finding::Changed { line: at, record: *before }),
+            Some(more) if more > 1 => Some(Finding::Missing { line: at, from: before + 1, to: link.number - 1 }),
+            _ => Some(Finding::Order { line: at, record: link.number }),
         },
     };
     chain.findings.extend(finding);
@@ -317,7 +321,7 @@ impl Between {
     }
 
     /// What a linked line says of what stands before it.
-    fn accounted(&mut self, link: &Link, end: &End, line: u64, chain: &mut Chain) {
+    fn accounted(&mut self, link: &Link, end: &End, at: u64, chain: &mut Chain) {
         let found = (self.bytes > 0)
             .then(|| Skipped { bytes: self.bytes, sha256: format!("{:x}", self.hash.clone().finalize()) });
         let accounted = found == link.skipped;
@@ -330,7 +334,7 @@ impl Between {
             }
         }
         if !accounted && (link.skipped.is_some() || start) {
-            chain.findings.push(Finding::Before { line });
+            chain.findings.push(Finding::Before { line: at });
         }
     }
 

@@ -179,7 +179,7 @@ pub fn log(found: &LogContents, path: &Path) -> String {
     let state = if chain.is_broken() { "the hash chain is broken" } else { "hash chain intact" };
     let mut text = format!("log: {}, {}, {state}", path.display(), counted(found.count, "record"));
     if let Some(first) = chain.begins.filter(|first| *first > 1) {
-        let _ = write!(text, "; records 1 to {} are not in this file: it was rotated", first - 1);
+        let _ = write!(text, "; records 1 to {} are not in this file", first - 1);
     }
     if let Some(head) = &chain.head {
         let _ = write!(text, "\nhead: {} {}", head.number, head.sha256);

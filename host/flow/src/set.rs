@@ -31,8 +31,9 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
         State::OnTarget => Some(failure::on_target(instance)),
         State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
         State::Stale(reasons) => match &found.elsewhere {
-            Some(place) => Some(failure::elsewhere(instance, place)),
-            None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
+            // One that is all of its artifact takes the place of the old entry.
+            Some(place) if instance.files.len() > 1 => Some(failure::elsewhere(instance, place)),
+            Some(_) | None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
         },
         State::Absent | State::Present => None,
     }

@@ -184,7 +184,7 @@ fn create(folder: &Path, file: &Path) -> Result<String, Error> {
     while let Some(rest) = random.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         filled += getrandom(rest, GetRandomFlags::empty()).map_err(|error| failed(error.into()))?;
     }
-    let number = random.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let number = format!("{:032x}", u128::from_be_bytes(random));
     let mut new = tempfile::Builder::new().prefix("artifacts-id-new-").tempfile_in(folder).map_err(failed)?;
     writeln!(new, "{number}").and_then(|()| new.as_file().sync_all()).map_err(failed)?;
     match new.persist_noclobber(file) {

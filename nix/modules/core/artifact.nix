@@ -46,7 +46,7 @@ let
       description = ''
         The backend that stores it: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. What is stored does
         not move to another: it is stale, and only its old backend can read it. Take each file out with `artifacts get` before, and
-        `artifacts set` it afterwards; several files are made anew first, by `artifacts generate --stale`.
+        `artifacts set` it afterwards; several files are generated first, by `artifacts generate --regenerate`.
       '';
       example = "sops-nix";
     };

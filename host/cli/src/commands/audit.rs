@@ -23,7 +23,7 @@ pub struct Options {
     /// Only of this backend
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
-    /// Only from this moment on: `2026-01-31T12:00:00Z`, `2026-01-31`, `today`, `yesterday`, `3d`, `12h`
+    /// Only from this moment on: `2026-01-31T12:00:00Z`, `2026-01-31` (in UTC), `today`, `yesterday`, `3d`, `12h`
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<SystemTime>,
     /// Only before this moment

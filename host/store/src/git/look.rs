@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use super::tree::{self, EntryFile, Group, is_below};
 use super::view::View;
-use super::{Git, Warning, listed, run, run_to, words};
+use super::{Git, Warning, command_over, listed, run, run_to, words};
 use crate::names::AREA;
 use crate::{Root, attributes};
 
@@ -62,25 +62,40 @@ impl Git {
     /// Compares git's index with these entries (paths below the root, of these storages). Writes nothing.
     pub fn compare(&self, root: &Root, storages: &[String], entries: &[String]) -> IndexReport {
         let mut report = IndexReport::default();
-        for group in tree::groups(self, root, entries, &mut report.warnings) {
+        let mut refused = Vec::new();
+        for group in tree::groups(self, root, entries, &mut report.warnings, &mut refused) {
             let seen = View::open(self, &group.repository).and_then(|view| {
                 check_above(self, &group)?;
                 Index::read(&view, &group, storages).map(|index| (view, index))
             });
             match seen {
                 Ok((view, index)) => compare_group(root, &view, &group, &index, &mut report),
-                Err(warning) => report.warnings.push(warning),
+                Err(warning) => {
+                    // Where there is no git, nothing is known. Where git cannot tell, nothing counts as staged.
+                    if !matches!(warning, Warning::NotStarted { .. }) {
+                        refused.extend(group.entries.iter().cloned());
+                    }
+                    report.warnings.push(warning);
+                }
+            }
+        }
+        for entry in refused {
+            if tree::files(root, &entry).is_ok_and(|files| !files.is_empty()) {
+                let command = command_over("", "add", [entry.as_str()]);
+                report.entries.insert(entry, Staged::No { command });
             }
         }
         for storage in storages {
             let inside = [format!("{storage}/{AREA}/x")];
-            for group in tree::groups(self, root, &inside, &mut Vec::new()) {
+            for group in tree::groups(self, root, &inside, &mut Vec::new(), &mut Vec::new()) {
                 match tracked_area(self, &group, storage) {
                     Ok(paths) => report.tracked.extend(paths),
                     Err(warning) => report.warnings.push(warning),
                 }
             }
         }
+        let mut told = BTreeSet::new();
+        report.warnings.retain(|warning| told.insert(warning.to_string()));
         report
     }
 }

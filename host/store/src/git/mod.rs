@@ -35,13 +35,13 @@ pub struct Git {
 #[derive(Debug, thiserror::Error)]
 pub enum Warning {
     /// There is a git checkout and no git.
-    #[error("cannot start git ({source}): new files are not in its index")]
+    #[error("cannot start git ({source}): its index may lack stored entries")]
     NotStarted {
         /// The system's message.
         source: io::Error,
     },
     /// Git said no: a held lock, a damaged index.
-    #[error("git did not take the new files into its index: {said}")]
+    #[error("git cannot use its index: {said}")]
     Refused {
         /// Its message.
         said: String,
@@ -73,7 +73,7 @@ pub enum Warning {
         path: String,
     },
     /// The repository is not one to work with, or what git needs could not be made.
-    #[error("git was not asked to stage the new files: {0}")]
+    #[error("git was not asked about the stored entries: {0}")]
     Prepare(#[from] Error),
 }
 

@@ -27,7 +27,7 @@ impl Git {
         }
         let attributes: Vec<String> = attributes_of(root, storages).into_iter().map(|(path, _)| path).collect();
         let all: Vec<String> = entries.iter().chain(&attributes).cloned().collect();
-        for group in tree::groups(self, root, &all, &mut warnings) {
+        for group in tree::groups(self, root, &all, &mut warnings, &mut Vec::new()) {
             if let Err(warning) = self.stage_group(root, storages, &group, &mut warnings) {
                 warnings.push(warning);
             }

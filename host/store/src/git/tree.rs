@@ -72,20 +72,31 @@ pub fn is_below(path: &str, dir: &str) -> bool {
     path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Sorts paths by the repository that holds them. Those outside of git are left out.
-pub fn groups(git: &Git, root: &Root, paths: &[String], warnings: &mut Vec<Warning>) -> Vec<Group> {
+/// Sorts paths by the repository that holds them. Those outside of git are left out; those in a repository that is not one to
+/// work with are in `refused`.
+pub fn groups(
+    git: &Git,
+    root: &Root,
+    paths: &[String],
+    warnings: &mut Vec<Warning>,
+    refused: &mut Vec<String>,
+) -> Vec<Group> {
     let is_trusted = |work_tree: &Path| git.is_safe(work_tree);
-    let mut by_dir: BTreeMap<PathBuf, Option<Repository>> = BTreeMap::new();
+    let mut by_dir: BTreeMap<PathBuf, Result<Option<Repository>, ()>> = BTreeMap::new();
     let mut groups: BTreeMap<Repository, Group> = BTreeMap::new();
     for path in paths {
         let above = Path::new(path).parent().unwrap_or(Path::new(""));
         let found = by_dir.entry(root.path().join(above)).or_insert_with_key(|dir| {
-            Repository::containing_or(dir, &is_trusted).unwrap_or_else(|error| {
-                warnings.push(error.into());
-                None
-            })
+            Repository::containing_or(dir, &is_trusted).map_err(|error| warnings.push(error.into()))
         });
-        let Some(repository) = found else { continue };
+        let repository = match found {
+            Ok(Some(repository)) => repository,
+            Ok(None) => continue,
+            Err(()) => {
+                refused.push(path.clone());
+                continue;
+            }
+        };
         let Some(place) = place(root, repository) else { continue };
         let new = || Group { repository: repository.clone(), place, entries: Vec::new() };
         groups.entry(repository.clone()).or_insert_with(new).entries.push(path.clone());

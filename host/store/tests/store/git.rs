@@ -167,6 +167,22 @@ fn what_git_refuses_is_a_warning() {
     assert!(status(&checkout).contains("A  secrets/shared/ca/env.age"), "one ignored path does not stop the others");
     assert!(checkout.staged().is_empty());
 
+    // What git cannot tell does not count as staged.
+    let unknown = || {
+        let path = format!("secrets/{WEB}");
+        let mut report =
+            git_program().compare(checkout.storage().root(), &["secrets".to_owned()], std::slice::from_ref(&path));
+        assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
+        matches!(report.entries.remove(&path), Some(Staged::No { .. }))
+    };
+    let config = fs::read(checkout.path(".git/config")).unwrap();
+    fs::write(checkout.path(".git/config"), "[garbage").unwrap();
+    assert!(unknown());
+    fs::write(checkout.path(".git/config"), config).unwrap();
+    fs::write(checkout.path("secrets/.git"), "gitdir: ../elsewhere\n").unwrap();
+    assert!(unknown());
+    fs::remove_file(checkout.path("secrets/.git")).unwrap();
+
     fs::write(checkout.path(".git/index"), "garbage").unwrap();
     assert!(matches!(stage(&writer, &git_program(), &["secrets".to_owned()]), Err(Warning::Refused { .. })));
 }
