@@ -118,7 +118,8 @@ impl Transcript {
         }
         // The name of what is in the trash begins with a time and something random.
         if let Some((before, name)) = line.split_once("/.artifacts/trash/")
-            && let Some(label) = name.split_once("Z-").and_then(|(_, rest)| rest.split_once('-')).map(|(_, label)| label)
+            && let Some(label) =
+                name.split_once("Z-").and_then(|(_, rest)| rest.split_once('-')).map(|(_, label)| label)
         {
             line = format!("{before}/.artifacts/trash/…-{label}");
         }
