@@ -113,16 +113,16 @@ fn what_was_sealed_for_another_is_not_adopted() -> Result<()> {
     let (mut forged, known) = (receipt(&theirs)?, receipt(&mine)?);
     fs::copy(mine.join("secret.sops"), theirs.join("secret.sops"))?;
     forged["files"]["secret.sops"] = known["files"]["secret.sops"].clone();
-    forged["sealed"] = known["sealed"].clone();
+    forged["headers"] = known["headers"].clone();
     fs::write(theirs.join("receipt.json"), forged.to_string())?;
-    assert_eq!(state(&fleet, "other")?, "present");
+    assert_eq!(state(&fleet, "other")?, "error");
     get(&fleet, "other", "secret")?.ends(1).says("it holds what was sealed for per-machine/web1/s");
     // What cannot be read could be anybody's, where nothing is remembered of it.
     let fleet = made()?;
     edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
     fs::remove_file(slice(&fleet, "a").join("second.age"))?;
     std::os::unix::fs::symlink("/etc/passwd", slice(&fleet, "a").join("second.age"))?;
-    fs::remove_dir_all(fleet.accepted().with_file_name("sealed"))?;
+    fs::remove_dir_all(fleet.accepted().with_file_name("headers"))?;
     fleet.run(["adopt", "s"])?.ends(1).says("whether it holds what is another's cannot be told");
     Ok(())
 }
@@ -317,5 +317,23 @@ fn a_command_to_copy_means_the_file_that_lies_there() -> Result<()> {
     fs::write(slice(&fleet, "a").join(name), b"age-encryption.org/v1\n-> X25519 x\n\xff")?;
     let words = r"`rm -- 'secrets/per-machine/web1/a/-x; touch gone; '\''.age'`";
     fleet.run(["adopt", "a"])?.ends(1).says(words);
+    Ok(())
+}
+
+#[test]
+fn a_value_that_was_added_under_the_same_data_key_is_read_once_it_was_adopted() -> Result<()> {
+    let mut fleet = made()?;
+    let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": host, "format": "json"}));
+    let generator = fleet.of("web1")["artifacts"]["s"]["generator"].clone();
+    let files = json!({"secret": {}, "second": {}});
+    fleet.of("web1")["artifacts"]["j"] = json!({"backend": "sops-nix", "files": files, "generator": generator});
+    fleet.run(["--accept-readers", "generate", "j"])?.ends(0);
+    let words = ["set", "secrets/per-machine/web1/j/secrets.sops.json", "[\"third\"]", "\"added\""];
+    assert!(sops(&fleet, &fleet.key_file("web1"), &words)?.status.success());
+    fleet.of("web1")["artifacts"]["j"]["files"]["third"] = json!({});
+    fleet.run(["--accept-readers", "adopt", "j"])?;
+    assert_eq!(get(&fleet, "j", "third")?.ends(0).stdout, "added");
+    assert_eq!(get(&fleet, "j", "second")?.ends(0).stdout, "made");
     Ok(())
 }

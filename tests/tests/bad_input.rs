@@ -78,7 +78,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
     ),
     (
         "a receipt that knows of nothing sealed",
-        |s| receipt(s, |r| r["sealed"] = json!([])),
+        |s| receipt(s, |r| r["headers"] = json!({})),
         "it asked the host to decrypt what was not sealed for this instance",
     ),
     ("a receipt of another format", |s| receipt(s, |r| r["schema"] = json!(9)), "schema 9"),
@@ -94,7 +94,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
             let other: Value = serde_json::from_str(&fs::read_to_string(s.join("../good/receipt.json"))?)?;
             receipt(s, |r| r["files"]["one.age"] = other["files"]["one.age"].clone())
         },
-        "it asked the host to decrypt what was not sealed for this instance",
+        "it holds what was sealed for per-machine/web1/good",
     ),
     (
         "a link",

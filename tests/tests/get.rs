@@ -178,7 +178,7 @@ fn what_was_opened_and_with_what_is_on_record() -> Result<()> {
         let artifact = record["observed"]["instances"][0].as_str().unwrap();
         let receipt = fs::read_to_string(fleet.path().join("secrets").join(artifact).join("receipt.json"))?;
         let receipt: Value = serde_json::from_str(&receipt)?;
-        assert!(receipt["sealed"].as_array().unwrap().contains(&opening["header"]), "{record}");
+        assert!(receipt["headers"]["secret"].as_array().unwrap().contains(&opening["header"]), "{record}");
     }
     let told = |at: usize, what: &str| records[at]["observed"]["decryptions"][0][what].as_str().map(str::to_owned);
     assert_eq!((told(0, "identity").as_deref(), told(0, "error")), (Some("age"), None));

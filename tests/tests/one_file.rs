@@ -119,7 +119,7 @@ fn what_lacks_another_file_is_not_made_whole_by_one_alone() -> Result<()> {
     let config = fleet.of("web1")["config"]["agenix"].clone();
     fleet.configure("web1", "sops-nix", config);
     let before = fleet.stored()?;
-    let remembered = || fs::read(fleet.home().join("state/artifacts/sealed/headers"));
+    let remembered = || fs::read(fleet.home().join("state/artifacts/headers/headers"));
     let headers = remembered()?;
     given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("it was stored by the backend `agenix`");
     assert_eq!(fleet.stored()?, before);

@@ -63,7 +63,7 @@ fn copy(fleet: &mut Fleet) -> Result<()> {
     keys.sort_by_key(ToString::to_string);
     receipt["readers"]["env"] = json!(keys);
     fs::write(to.join("receipt.json"), serde_json::to_vec_pretty(&receipt)?)?;
-    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/evil/attic"), "present");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(1).state("per-machine/evil/attic"), "error");
     Ok(())
 }
 
@@ -238,7 +238,7 @@ fn what_was_copied_from_another_instance_is_opened_for_nothing() -> Result<()> {
         Ok(())
     };
     // Told by what lies there, as another admin's machine has to; and by what this one remembers.
-    let memory = state(&fleet, "sealed");
+    let memory = state(&fleet, "headers");
     let aside = memory.with_extension("aside");
     fs::rename(&memory, &aside)?;
     refused(&fleet)?;
@@ -262,7 +262,7 @@ fn a_copy_is_known_by_an_origin_in_a_storage_that_is_not_declared_now() -> Resul
     fs::rename(slice(&fleet, "per-machine/web1"), fleet.path().join("infra/vault/per-machine/web1"))?;
     // What only looks like a storage is in nobody's way.
     fs::create_dir_all(fleet.path().join("src/shared/code/deep"))?;
-    fs::rename(state(&fleet, "sealed"), state(&fleet, "aside"))?;
+    fs::rename(state(&fleet, "headers"), state(&fleet, "aside"))?;
     let ran = fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(1).never_says(&secret);
     ran.says("it holds what was sealed for per-machine/web1/attic");
     fs::remove_dir_all(fleet.path().join("infra"))?;
@@ -353,9 +353,9 @@ fn a_copy_is_known_when_its_origin_is_gone_or_has_forgotten_it() -> Result<()> {
     let path = slice(&fleet, "per-machine/web1/attic").join("receipt.json");
     let told = fs::read_to_string(&path)?;
     let mut receipt: Value = serde_json::from_str(&told)?;
-    receipt["sealed"] = json!([]);
+    receipt["headers"] = json!({});
     fs::write(&path, serde_json::to_vec_pretty(&receipt)?)?;
-    let memory = state(&fleet, "sealed");
+    let memory = state(&fleet, "headers");
     let aside = memory.with_extension("aside");
     fs::rename(&memory, &aside)?;
     get(&fleet)?.ends(1).says("per-machine/web1/attic");
@@ -378,7 +378,7 @@ fn a_memory_of_what_was_sealed_that_others_can_write_opens_and_seals_nothing() -
     let fleet = fleet()?;
     let admin = admin(&fleet);
     let before = fleet.stored()?;
-    let memory = state(&fleet, "sealed");
+    let memory = state(&fleet, "headers");
     fs::set_permissions(&memory, fs::Permissions::from_mode(0o777))?;
     fleet.run(["-i", &admin, "get", "attic", "env"])?.ends(1).says("can be written by others");
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("can be written by others");

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -62,8 +63,9 @@ pub struct Checks {
 pub struct Serialized {
     /// The backend's files, whole.
     pub files: Files,
-    /// SHA-256, in hex, of each age header that the host sealed; sorted.
-    pub sealed: Vec<String>,
+    /// SHA-256, in hex, of each age header that the host encrypted on the way and that is in the files, with the declared file whose
+    /// secret is under it, unless the component made that itself.
+    pub sealed: BTreeMap<String, Option<String>>,
     /// What happened.
     pub events: Vec<Event>,
     /// What it took.
@@ -202,7 +204,7 @@ impl Backend {
         let mut broker = Broker::new(Phase::Serialize, &self.grants, &mut self.sealer, items, readers);
         let reply = self.session.call(request, &mut broker);
         let neglected = broker.neglected().map(str::to_owned);
-        let (sealed, saw_plaintext) = broker.finish();
+        let (mut sealed, saw_plaintext) = broker.finish();
         let (events, usage) = (reply.events, reply.usage);
         // On the target, what is made is put into its place in RAM as it is.
         let is_stored = self.component.manifest().persists == Persists::Storage;
@@ -222,7 +224,11 @@ impl Backend {
             Err(error) => Err(error),
         };
         match files {
-            Ok(files) => Ok(Serialized { files, sealed, events, usage, saw_plaintext }),
+            Ok(files) => {
+                let stored: BTreeSet<String> = files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
+                sealed.retain(|header, _| stored.contains(header));
+                Ok(Serialized { files, sealed, events, usage, saw_plaintext })
+            }
             Err(error) => Err(CallFailed { error, by_host, events, usage, saw_plaintext, openings: Vec::new() }),
         }
     }

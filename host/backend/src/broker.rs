@@ -30,7 +30,8 @@ pub(crate) struct Broker<'a> {
     secrets: BTreeMap<SecretId, (&'a str, &'a Secret)>,
     readers: BTreeMap<&'a str, BTreeSet<&'a str>>,
     questions: usize,
-    sealed: BTreeSet<String>,
+    /// The headers that were sealed, each with the file whose secret is under it, unless the component made that itself.
+    sealed: BTreeMap<String, Option<&'a str>>,
     /// The recipients that each secret was sealed to.
     served: BTreeMap<SecretId, BTreeSet<&'a str>>,
     /// The secrets whose bytes were given out.
@@ -60,16 +61,17 @@ impl<'a> Broker<'a> {
             secrets: numbered.collect(),
             readers: readers.iter().map(recipients).collect(),
             questions: QUESTIONS + openable * QUESTIONS_AN_ITEM + items.iter().map(of_item).sum::<usize>(),
-            sealed: BTreeSet::new(),
+            sealed: BTreeMap::new(),
             served: BTreeMap::new(),
             read: BTreeSet::new(),
         }
     }
 
-    /// Hashes of the headers that were sealed, in hex, and whether the component saw a secret.
-    pub(crate) fn finish(self) -> (Vec<String>, bool) {
+    /// Hashes of the headers that were sealed, in hex, each with the file whose secret is under it, and whether the component saw a
+    /// secret.
+    pub(crate) fn finish(self) -> (BTreeMap<String, Option<String>>, bool) {
         let saw_plaintext = !self.read.is_empty();
-        (self.sealed.into_iter().collect(), saw_plaintext)
+        (self.sealed.into_iter().map(|(header, file)| (header, file.map(str::to_owned))).collect(), saw_plaintext)
     }
 
     /// A file whose secret the component cannot have stored for all its readers: it neither had it sealed to every one of them
@@ -91,6 +93,7 @@ impl<'a> Broker<'a> {
             return Answer::Denied("it asked for the bytes of a secret without the grant `plaintext`".to_owned());
         }
         let opened = if let Phase::Retrieve(gate) = &self.phase { gate.opened(id) } else { None };
+        let opened = opened.map(|opened| &opened.secret);
         match self.secrets.get(&id).map(|(_, secret)| *secret).or(opened) {
             Some(secret) => {
                 self.read.insert(id);
@@ -116,7 +119,12 @@ impl<'a> Broker<'a> {
         let Phase::Retrieve(gate) = &self.phase else { return Err("it was asked for nothing".to_owned()) };
         match value {
             Value::Kept(id) => {
-                gate.opened(id).cloned().ok_or_else(|| format!("it gave a handle for `{name}` that it does not have"))
+                let opened = gate.opened(id);
+                let opened = opened.ok_or_else(|| format!("it gave a handle for `{name}` that it does not have"))?;
+                if !opened.files.contains(name) {
+                    return Err(format!("it gave for `{name}` what was encrypted for another file"));
+                }
+                Ok(opened.secret.clone())
             }
             Value::Made(secret) if self.grants.plaintext => Ok(secret),
             Value::Made(_) => Err(format!("it made up `{name}` without the grant `plaintext`")),
@@ -153,7 +161,7 @@ impl<'a> Broker<'a> {
         self.questions = left;
         match self.sealer.seal(secret.expose(), &recipients, armor) {
             Ok(sealed) => {
-                self.sealed.insert(sealed.header_sha256);
+                self.sealed.insert(sealed.header_sha256, file);
                 self.serve(value, file, &recipients);
                 Answer::Sealed(sealed.file)
             }

@@ -33,7 +33,7 @@ pub use grants::{GrantError, Grants, effective};
 pub use limits::Limits;
 pub use lockdown::Protection;
 pub use machine::Shortage;
-pub use opening::Opening;
+pub use opening::{Openable, Opening};
 pub use readers::Readers;
 pub use retrieve::Retrieved;
 #[doc(hidden)]

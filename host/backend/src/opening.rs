@@ -1,6 +1,6 @@
 //! The one door to a person's private keys.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::{Keyring, OpenError, header_sha256};
 use artifacts_seam::{Answer, Failure, Files, Secret, SecretId};
@@ -20,27 +20,40 @@ pub struct Opening {
     pub error: Option<&'static str>,
 }
 
+/// Headers that may be decrypted, each with the declared files that it is for.
+pub type Openable = BTreeMap<String, BTreeSet<String>>;
+
 /// Opens the headers that it is given, which whoever calls found to be this instance's, and nothing else.
 pub(crate) struct Gate<'a> {
     slice: &'a Files,
-    sealed: &'a BTreeSet<String>,
+    openable: Openable,
     keys: &'a mut Keyring,
-    opened: Vec<Secret>,
+    opened: Vec<Opened>,
     openings: Vec<Opening>,
 }
 
+/// What was opened, and the declared files that it is for.
+pub(crate) struct Opened {
+    pub secret: Secret,
+    pub files: BTreeSet<String>,
+}
+
 impl<'a> Gate<'a> {
-    pub(crate) fn new(slice: &'a Files, sealed: &'a BTreeSet<String>, keys: &'a mut Keyring) -> Self {
-        Self { slice, sealed, keys, opened: Vec::new(), openings: Vec::new() }
+    /// For these files of an instance, and no others.
+    pub(crate) fn new(slice: &'a Files, openable: &Openable, names: &[String], keys: &'a mut Keyring) -> Self {
+        let wanted = |files: &BTreeSet<String>| names.iter().any(|name| files.contains(name));
+        let openable = openable.iter().filter(|(_, files)| wanted(files));
+        let openable = openable.map(|(header, files)| (header.clone(), files.clone())).collect();
+        Self { slice, openable, keys, opened: Vec::new(), openings: Vec::new() }
     }
 
     /// How many age files may be opened.
     pub(crate) fn size(&self) -> usize {
-        self.sealed.len()
+        self.openable.len()
     }
 
     /// What was opened under this handle.
-    pub(crate) fn opened(&self, SecretId(number): SecretId) -> Option<&Secret> {
+    pub(crate) fn opened(&self, SecretId(number): SecretId) -> Option<&Opened> {
         self.opened.get(usize::try_from(number).ok()?)
     }
 
@@ -50,34 +63,34 @@ impl<'a> Gate<'a> {
 
     pub(crate) fn open(&mut self, file: &[u8], grants: &Grants, saw_plaintext: bool) -> Answer {
         let header = header_sha256(file);
-        let ours = header.as_ref().is_ok_and(|header| self.sealed.contains(header));
+        let files = header.as_ref().ok().and_then(|header| self.openable.get(header)).cloned();
         let opening = Opening {
             // A component that saw a plaintext could put it into a header of its own.
-            header: header.as_ref().ok().filter(|_| ours || !saw_plaintext).cloned(),
+            header: header.as_ref().ok().filter(|_| files.is_some() || !saw_plaintext).cloned(),
             file: self.slice.iter().find(|(_, bytes)| *bytes == file).map(|(name, _)| name.clone()),
             identity: None,
             error: None,
         };
-        let (answer, identity, error) = match header {
+        let (answer, identity, error) = match (header, files) {
             _ if !grants.identities => {
                 (denied("it asked the host to decrypt without the grant `identities`"), None, Some("denied"))
             }
-            Err(why) => (Answer::Failed(crate::broker::failure("corrupt", &why)), None, Some("corrupt")),
-            Ok(_) if !ours => {
+            (Err(why), _) => (Answer::Failed(crate::broker::failure("corrupt", &why)), None, Some("corrupt")),
+            (Ok(_), None) => {
                 (denied("it asked the host to decrypt what was not sealed for this instance"), None, Some("denied"))
             }
-            Ok(_) => self.open_ours(file),
+            (Ok(_), Some(files)) => self.open_ours(file, files),
         };
         self.openings.push(Opening { identity, error, ..opening });
         answer
     }
 
-    fn open_ours(&mut self, file: &[u8]) -> (Answer, Option<String>, Option<&'static str>) {
+    fn open_ours(&mut self, file: &[u8], files: BTreeSet<String>) -> (Answer, Option<String>, Option<&'static str>) {
         let next = u32::try_from(self.opened.len()).map(SecretId);
         match (self.keys.open(file), next) {
             (Ok(opened), Ok(id)) => {
                 let answer = Answer::Opened { secret: id, size: opened.secret.size() };
-                self.opened.push(opened.secret);
+                self.opened.push(Opened { secret: opened.secret, files });
                 (answer, Some(opened.identity), None)
             }
             (Ok(_), Err(_)) => (denied("it asked the host to decrypt too much"), None, Some("denied")),

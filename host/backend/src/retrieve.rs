@@ -1,10 +1,10 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use artifacts_age::Keyring;
 use artifacts_seam::{CallError, Event, Files, Instance, Outcome, Request, Secret, Usage, Value};
 
 use crate::broker::{Broker, Phase};
-use crate::opening::Gate;
+use crate::opening::{Gate, Openable};
 use crate::words::escaped;
 use crate::{Backend, CallFailed, Opening, Readers};
 
@@ -24,8 +24,8 @@ pub struct Retrieved {
 }
 
 impl Backend {
-    /// Reads the named files back. `sealed` has the headers that may be opened, and nothing else is: those that the receipt of this
-    /// very slice names and that are not known as another instance's. Where the failure's kind is `no-identity`, it may do after
+    /// Reads the named files back. `openable` has the headers that are known to be this entry's: those of the named files are
+    /// decrypted and no others, and each file comes back from its own. Where the failure's kind is `no-identity`, it may do after
     /// [`Keyring::ask_plugins`].
     ///
     /// # Errors
@@ -36,14 +36,14 @@ impl Backend {
         instance: Instance,
         slice: &Files,
         names: &[String],
-        sealed: &BTreeSet<String>,
+        openable: &Openable,
         keys: &mut Keyring,
     ) -> Result<Retrieved, CallFailed> {
         if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, slice)) {
             return Err(error.into());
         }
         let request = Request::Retrieve { instance, slice: slice.clone(), names: names.to_vec() };
-        let gate = Gate::new(slice, sealed, keys);
+        let gate = Gate::new(slice, openable, names, keys);
         let no_readers = Readers::new();
         let mut broker = Broker::new(Phase::Retrieve(gate), &self.grants, &mut self.sealer, &[], &no_readers);
         let reply = self.session.call(request, &mut broker);

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use artifacts_age::{Keyring, Nobody, Opener, Plugins, header_sha256};
-use artifacts_backend::{Backend, CallFailed, Component, Grants, Place, Retrieved, Worker, annotate, effective};
+use artifacts_backend::{
+    Backend, CallFailed, Component, Grants, Openable, Place, Retrieved, Serialized, Worker, annotate, effective,
+};
 use artifacts_seam::{CallError, Event, Files, Instance, Secret};
 use common::{Key, Opened, behaving, everything, guest, instance, key, limits, open, plugin, readers, secrets};
 
@@ -30,11 +32,20 @@ fn sealed_for(reader: &Key, text: &str) -> String {
     String::from_utf8(artifacts_age::seal(&value, std::slice::from_ref(&reader.public), true).unwrap()).unwrap()
 }
 
+/// The headers in a slice, each for the file whose name its own bears.
+fn openable(stored: &Serialized) -> Openable {
+    let of = |(name, bytes): (&String, &Vec<u8>)| {
+        let file = BTreeSet::from([name.rsplit_once('.').unwrap().0.to_owned()]);
+        artifacts_age::headers(bytes).into_iter().map(|header| (header, file.clone())).collect::<Vec<_>>()
+    };
+    stored.files.iter().flat_map(of).collect()
+}
+
 /// A stored slice and the headers in it.
 struct Stored {
     instance: Instance,
     slice: Files,
-    sealed: BTreeSet<String>,
+    sealed: Openable,
     admin: Key,
 }
 
@@ -45,7 +56,7 @@ impl Stored {
         let readers = readers(&instance, &[&admin.public]);
         let items = secrets(&[("one", "first"), ("two", "second\n")]);
         let stored = backend.serialize(instance.clone(), Files::new(), &items, &readers).unwrap();
-        Self { instance, slice: stored.files, sealed: stored.sealed.into_iter().collect(), admin }
+        Self { instance, sealed: openable(&stored), slice: stored.files, admin }
     }
 
     /// What comes back when the guest behaves in this way.
@@ -93,7 +104,7 @@ fn what_was_stored_comes_back_in_process_and_in_a_worker() {
             assert_eq!(back.saw_plaintext, name == "sops-nix", "the bytes of a data key are a plaintext");
             assert_eq!(back.openings.len(), 2);
             for opening in &back.openings {
-                assert!(stored.sealed.contains(opening.header.as_ref().unwrap()));
+                assert!(stored.sealed.contains_key(opening.header.as_ref().unwrap()));
                 assert_eq!((opening.identity.as_deref(), opening.error), (Some("age"), None));
                 assert_eq!(opening.file.is_some(), name == "agenix");
             }
@@ -133,6 +144,32 @@ fn a_stanza_of_another_instance_is_not_opened() {
 }
 
 #[test]
+fn only_headers_of_the_files_that_were_asked_for_are_opened() {
+    let mut opened = hostile();
+    let mut mine = stored(&mut opened.backend);
+    refused(mine.retrieve(&mut opened.backend, "open-others", "two"));
+    assert_eq!(mine.retrieve(&mut opened.backend, "open-others", "one").unwrap().secrets["one"].expose(), b"first");
+}
+
+#[test]
+fn each_file_comes_back_from_its_own() {
+    let mut opened = hostile();
+    let mut mine = stored(&mut opened.backend);
+    mine.instance.targets[0].config = behaving(&[&mine.admin.public], &[("retrieve", "swap")]).to_string();
+    let names = ["one".to_owned(), "two".to_owned()];
+    let mut both = |sealed: &Openable| {
+        opened.backend.retrieve(mine.instance.clone(), &mine.slice, &names, sealed, &mut keyring(&mine.admin))
+    };
+    let failed = both(&mine.sealed).unwrap_err();
+    let swapped = |why: &String| why.contains("for `one` what was encrypted for another file");
+    assert!(matches!(&failed.error, CallError::Broken(why) if swapped(why)), "{failed:?}");
+    // What is encrypted for several comes back for each of them.
+    let all = BTreeSet::from(names.clone());
+    let shared = mine.sealed.keys().map(|header| (header.clone(), all.clone())).collect();
+    assert_eq!(both(&shared).unwrap().secrets["one"].expose(), b"second\n");
+}
+
+#[test]
 fn a_stanza_of_an_earlier_making_is_not_opened() {
     let mut opened = hostile();
     let backend = &mut opened.backend;
@@ -142,7 +179,7 @@ fn a_stanza_of_an_earlier_making_is_not_opened() {
     earlier.sealed = now.sealed;
     refused(earlier.retrieve(backend, "", ""));
     // And without a receipt nothing is.
-    earlier.sealed = BTreeSet::new();
+    earlier.sealed = Openable::new();
     refused(earlier.retrieve(backend, "", ""));
 }
 
@@ -201,13 +238,14 @@ fn exactly_what_was_asked_for_comes_back() {
         ("nothing", "it did not give `one`"),
         ("twice", "it gave `one` twice"),
         ("others", "`never-declared`, which nobody asked for"),
-        ("all-files", "`two`, which nobody asked for"),
         ("made-up", "made up `one` without the grant `plaintext`"),
         ("trap", "it crashed"),
     ] {
         let failed = mine.retrieve(backend, mode, "").unwrap_err();
         assert!(matches!(&failed.error, CallError::Broken(said) if said.contains(why)), "{mode}: {failed:?}");
     }
+    // What nobody asked for is not even opened.
+    refused(mine.retrieve(backend, "all-files", ""));
     let failed = mine.retrieve(backend, "ask-on", "").unwrap_err();
     assert!(matches!(&failed.error, CallError::Refused(why) if why.contains("too many")), "{:?}", failed.error);
 }
@@ -229,7 +267,7 @@ fn a_component_that_does_not_read_back_says_so() {
     let mut opened = open(&Component::read(guest("bundle")).unwrap(), &everything());
     let instance = instance("a", &["one"], &serde_json::json!({"recipients": [key().public]}));
     let mut keys = keyring(&key());
-    let result = opened.backend.retrieve(instance, &Files::new(), &["one".to_owned()], &BTreeSet::new(), &mut keys);
+    let result = opened.backend.retrieve(instance, &Files::new(), &["one".to_owned()], &Openable::new(), &mut keys);
     let error = result.unwrap_err().error;
     assert!(matches!(&error, CallError::Failed(failure) if failure.kind == "unsupported"), "{error:?}");
 }

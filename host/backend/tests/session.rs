@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use artifacts_backend::{CallFailed, Component, Grants, Limits, Serialized};
@@ -58,7 +59,7 @@ fn agenix_stores_for_its_readers_without_the_grant_plaintext() {
         assert_eq!(unsealed(&stored.files[name], &host), plain);
         assert_eq!(unsealed(&stored.files[name], &admin), plain);
         let header = artifacts_age::header_sha256(&stored.files[name]).unwrap();
-        assert!(stored.sealed.contains(&header));
+        assert_eq!(stored.sealed[&header].as_deref(), name.strip_suffix(".age"));
     }
     assert_eq!(stored.sealed.len(), 2);
     assert!(!stored.saw_plaintext);
@@ -190,6 +191,16 @@ fn the_host_seals_for_declared_readers_and_only_while_storing() {
     let stopped = serialize(&mut opened, "seal-own", "").unwrap_err();
     let sealed = |event: &Event| matches!(event, Event::Host { call, error: None, .. } if call == "age.seal");
     assert!(stopped.events.iter().any(sealed), "{stopped:?}");
+}
+
+#[test]
+fn what_is_sealed_and_not_stored_is_not_told() {
+    let mut opened = hostile();
+    let stored = serialize(&mut opened, "seal-more", "").unwrap();
+    let lying: BTreeSet<String> = stored.files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
+    assert_eq!(stored.sealed.keys().cloned().collect::<BTreeSet<_>>(), lying);
+    let seals = |event: &Event| matches!(event, Event::Host { call, .. } if call == "age.seal");
+    assert!(stored.events.iter().any(seals));
 }
 
 #[test]

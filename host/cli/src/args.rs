@@ -83,6 +83,9 @@ pub struct Global {
     /// Agree to what generators want to read of other artifacts' secrets
     #[arg(long, global = true)]
     pub accept_reading: bool,
+    /// Accept that this checkout is a clone of one whose secrets this machine encrypted
+    #[arg(long, global = true, hide_short_help = true)]
+    pub accept_clone: bool,
     /// Fail where a backend cannot be given every wall, instead of warning
     #[arg(long, global = true, hide_short_help = true)]
     pub require_sandbox: bool,

@@ -4,6 +4,7 @@ mod args;
 mod audit_text;
 mod blocked;
 mod bounded;
+mod clones;
 mod commands;
 mod consent;
 mod declarations;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use artifacts_audit::Log;
 use artifacts_backend::{Component, Grants, Place, Protection, Worker};
-use artifacts_flow::{Audit, Declared, Orphan, Orphans, Registry, Rooms, Survey};
+use artifacts_flow::{Audit, Declared, HeaderMemory, Orphan, Orphans, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
@@ -16,13 +16,13 @@ use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row, shell_word};
 use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::{Git, Repository, Root};
-use artifacts_trust::{Checkout, Readers, Sealed, Trust};
+use artifacts_trust::{Checkout, KnownHeaders, Readers, Trust};
 
 use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::output::Output;
-use crate::{grants, identities, record, signals, words};
+use crate::{clones, grants, identities, record, signals, words};
 
 /// Everything that a command over instances begins with.
 pub struct Run {
@@ -38,8 +38,9 @@ pub struct Run {
     unseen: Vec<TargetName>,
     now: SystemTime,
     trust: Trust,
-    sealed: Sealed,
+    headers: KnownHeaders,
     accept_grants: bool,
+    accept_clone: bool,
     no_input: bool,
     log: Log,
     /// Whether the person said where the log is.
@@ -140,8 +141,9 @@ impl Run {
             unseen: declarations.unseen,
             now: SystemTime::now(),
             trust: trust(&begun.environment)?,
-            sealed: Sealed::new(state(&begun.environment)?.join("sealed")),
+            headers: headers(&begun.environment)?,
             accept_grants: global.accept_grants,
+            accept_clone: global.accept_clone,
             no_input: global.no_input,
             worker: worker(global, &begun.environment),
             begun: Begun { log: Some(log.clone()), ..begun },
@@ -233,7 +235,7 @@ impl Run {
                 self.no_input,
             )),
             keys: self.begun.keys.keys(),
-            sealed: self.sealed.clone(),
+            headers: self.header_memory()?,
             audit: Audit { log: Some(self.log.clone()), hear: Some(words::listener(self.begun.output)) },
             git: Git {
                 program: "git".into(),
@@ -247,6 +249,13 @@ impl Run {
             log_level: Environment::log_level(self.begun.output.verbose),
             now: self.now,
         })
+    }
+
+    /// What this machine knows of headers, as seen from this checkout.
+    fn header_memory(&self) -> Result<HeaderMemory, Failure> {
+        let path = self.root.path().display().to_string();
+        let confirm = clones::asking(path, self.accept_clone, self.no_input);
+        Ok(HeaderMemory::new(self.headers.clone(), self.checkout()?, confirm))
     }
 
     /// Whose slices are whose. With nothing declared at all, something is more likely wrong than everything an orphan.
@@ -433,6 +442,11 @@ fn state(environment: &Environment) -> Result<PathBuf, Failure> {
     })?;
     artifacts_trust::check_ownership(&state).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
     Ok(state)
+}
+
+fn headers(environment: &Environment) -> Result<KnownHeaders, Failure> {
+    let state = state(environment)?;
+    Ok(KnownHeaders::new(state.join("headers"), state.join("sealed")))
 }
 
 fn trust(environment: &Environment) -> Result<Trust, Failure> {

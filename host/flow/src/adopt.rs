@@ -7,7 +7,8 @@ use artifacts_report::{Failure, FileChange};
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{NewSlice, Receipt, ReceiptState, Slice, Storage};
 
-use crate::owners::{self, Owners};
+use crate::headers::{self, EntryHeaders};
+use crate::owners::Owners;
 use crate::receipt::{self, Making};
 use crate::{Found, Rooms, Survey, Writers, changes, extras, failure, hints};
 
@@ -30,6 +31,8 @@ pub struct Adoption {
     pub other_recipients: BTreeSet<String>,
     /// What its files become.
     pub files: Vec<FileChange>,
+    /// The age files in it, and which of its files they are for.
+    entry: EntryHeaders,
     slice: NewSlice,
 }
 
@@ -63,15 +66,18 @@ pub fn adoptions<'a>(
 
 /// Writes the receipts. Returns what was adopted, and what could not be.
 pub fn adopt(
-    rooms: &Rooms<'_>,
+    rooms: &mut Rooms<'_>,
     writers: &mut Writers,
     instances: &BTreeMap<InstanceName, Instance>,
     adoptions: Vec<Adoption>,
 ) -> (BTreeSet<InstanceName>, Vec<Failure>) {
     let (mut adopted, mut failures) = (BTreeSet::new(), Vec::new());
-    for Adoption { name, slice, .. } in adoptions {
+    for Adoption { name, slice, entry, .. } in adoptions {
         let committed = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "it is not declared"));
-        let committed = committed.and_then(|instance| commit(rooms, writers, instance, slice));
+        let committed = committed.and_then(|instance| {
+            rooms.headers.learn(instance, &entry)?;
+            commit(rooms, writers, instance, slice)
+        });
         match committed {
             Ok(committed) => {
                 writers.wrote(rooms, committed);
@@ -149,22 +155,24 @@ fn adoption(
     if Some(fingerprint) != found.fingerprint {
         return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
     }
-    let headers = owners::headers(&slice);
-    owners.check(rooms, instance, &headers)?;
+    let entry = headers::in_entry(instance, &slice.files);
+    owners.check(rooms, instance, &entry)?;
+    let entry = rooms.headers.accepted(instance, entry)?;
+    let headers: BTreeSet<String> = entry.values().flat_map(|headers| headers.keys().cloned()).collect();
     let before = before(&slice, backend);
-    if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.sealed.is_empty())) {
+    if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.all_headers().is_empty())) {
         return Err(failure::of(instance, "it cannot be adopted: there is no age file in it, and it is to be sealed"));
     }
 
-    let sealed: Vec<String> = headers.iter().cloned().collect();
     let dependencies = &survey.made_from(instance);
-    let known: BTreeSet<String> = before.iter().flat_map(|receipt| &receipt.sealed).map(ToString::to_string).collect();
+    let known = before.iter().flat_map(|receipt| receipt.all_headers()).map(|header| header.to_string());
+    let known: BTreeSet<String> = known.collect();
     let new_headers = headers.difference(&known).count();
     let unread = before.is_none() || new_headers > 0;
     let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, ReasonKind::Receipt)) {
         receipt::renewed(agreeing, instance, dependencies, rooms.now)?
     } else {
-        let making = Making { instance, found, backend: stored_by, dependencies, sealed: &sealed, now: rooms.now };
+        let making = Making { instance, found, backend: stored_by, dependencies, headers: &entry, now: rooms.now };
         continued(making.receipt()?, before)
     };
     // What was sealed anew may be anybody's. Of what another program stored, the person says that it is as declared.
@@ -179,6 +187,7 @@ fn adoption(
         miscounted: miscounted(found, &slice),
         other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
         files,
+        entry,
         slice: NewSlice { replaces: Some(fingerprint), files: slice.files, public: slice.public, receipt },
     })
 }

@@ -240,7 +240,7 @@ impl Run<'_> {
             found,
             backend: stored.backend,
             dependencies: &self.inputs.generations(instance),
-            sealed: &stored.sealed,
+            headers: &stored.headers,
             now: rooms.now,
         };
         let receipt = making.receipt()?;

@@ -1,49 +1,76 @@
-//! Whose is what: no age file is two instances'. A receipt says for which one it was sealed, but it is a claim of whoever can push:
-//! what was copied from another instance would be opened for this one, and then be encrypted to this one's readers.
+//! Whose is what: an age file belongs to one file of one instance. A receipt says for which one it was encrypted, but it is a
+//! claim of anyone who can push: what was copied from elsewhere would be decrypted for this one, and then be encrypted to this
+//! one's recipients.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_backend::Openable;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_spec::{DEFAULT_STORAGE, InstanceName};
-use artifacts_store::{ReceiptState, Slice, Storage};
+use artifacts_store::{Receipt, ReceiptState, Slice, Storage};
 
+use crate::headers::{self, EntryHeaders, Verdict};
 use crate::{Rooms, failure};
 
-/// The age files in a slice, by their headers.
-pub fn headers(slice: &Slice) -> BTreeSet<String> {
-    slice.files.values().chain(slice.extras.values()).flat_map(|bytes| artifacts_age::headers(bytes)).collect()
-}
-
-/// Whose the age files are: what this host remembers and, where that does not tell, what lies in the storages.
+/// Whose the age files are: what this machine knows and, where that does not tell, what lies in the storages.
 #[derive(Default)]
 pub struct Owners(Option<Lying>);
 
+/// Headers that are an entry's own.
+#[derive(Debug, Default)]
+pub struct OwnHeaders {
+    /// What may be decrypted, and for which files.
+    pub openable: Openable,
+    /// Those that this machine did not know: they lie nowhere else.
+    pub unknown: EntryHeaders,
+}
+
 impl Owners {
-    /// Refuses what was sealed for another instance. What this host remembers for an instance is its own, wherever else it lies by
-    /// now; what it does not remember may lie nowhere else.
+    /// Refuses what was encrypted for another file, instance or repository. What this machine knows of a header holds, wherever
+    /// else it lies by now; what it does not know may lie nowhere else. A clone of this repository is asked about once.
     pub fn check(
         &mut self,
         rooms: &mut Rooms<'_>,
         instance: &Instance,
-        headers: &BTreeSet<String>,
-    ) -> Result<(), Failure> {
-        let name = instance.name.to_string();
-        let mut unknown = Vec::new();
-        for header in headers {
-            match rooms.sealed.owner(header).map_err(|e| failure::of(instance, e.to_string()).help(e.help()))? {
-                Some(owner) if owner == name => {}
-                Some(owner) => return Err(foreign(instance, owner)),
-                None => unknown.push(header),
+        entry: &EntryHeaders,
+    ) -> Result<OwnHeaders, Failure> {
+        let mut own = OwnHeaders::default();
+        for (stored, headers) in entry {
+            for (header, files) in headers {
+                let files = if let Some(known) = known(rooms, instance, stored, header)? {
+                    known
+                } else {
+                    self.elsewhere(rooms, instance, (stored, header), files)?;
+                    own.unknown.entry(stored.clone()).or_default().insert(header.clone(), files.clone());
+                    files.clone()
+                };
+                own.openable.entry(header.clone()).or_default().extend(files);
             }
         }
-        if unknown.is_empty() {
-            return Ok(());
-        }
+        Ok(own)
+    }
+
+    /// Refuses a header that nobody knows if it lies in another place, too, or if it cannot be determined.
+    fn elsewhere(
+        &mut self,
+        rooms: &Rooms<'_>,
+        instance: &Instance,
+        (stored, header): (&str, &str),
+        files: &BTreeSet<String>,
+    ) -> Result<(), Failure> {
         let lying = self.0.get_or_insert_with(|| Lying::of(rooms));
-        let mut owners = unknown.into_iter().filter_map(|header| lying.by_header.get(header)).flatten();
-        if let Some(other) = owners.find(|owner| **owner != instance.name) {
-            return Err(foreign(instance, &other.to_string()));
+        for (name, spot) in lying.by_header.get(header).into_iter().flatten() {
+            if *name != instance.name {
+                return Err(headers::of_another(instance, &name.to_string()));
+            }
+            match spot {
+                Spot::Stored(other) if other != stored => return Err(headers::doubled(instance, stored, other)),
+                Spot::Declared(others) if others.is_disjoint(files) => {
+                    return Err(headers::of_other_files(instance, stored, others));
+                }
+                Spot::Stored(_) | Spot::Declared(_) | Spot::Somewhere => {}
+            }
         }
         match &lying.unread {
             None => Ok(()),
@@ -55,18 +82,40 @@ impl Owners {
     }
 }
 
-fn foreign(instance: &Instance, other: &str) -> Failure {
-    failure::of(instance, format!("it holds what was sealed for {other}")).help(Some(format!(
-        "somebody copied it there: take the slice from the last good commit. If you renamed {other} yourself, name it back, and \
-         `artifacts get` what is to be stored under the new name"
-    )))
+/// For which files this machine knows a header that lies in a file of an entry.
+fn known(
+    rooms: &mut Rooms<'_>,
+    instance: &Instance,
+    stored: &str,
+    header: &str,
+) -> Result<Option<BTreeSet<String>>, Failure> {
+    match rooms.headers.verdict(instance, stored, header)? {
+        Verdict::Own(files) => Ok(Some(files)),
+        Verdict::OtherCheckout(place) => {
+            rooms.headers.link(instance, &place)?;
+            Ok(Some(place.files.clone()))
+        }
+        Verdict::Foreign(failure) => Err(failure),
+        Verdict::Unknown => Ok(None),
+    }
 }
 
 /// Age files in all storages.
 struct Lying {
-    by_header: BTreeMap<String, BTreeSet<InstanceName>>,
+    by_header: BTreeMap<String, BTreeSet<(InstanceName, Spot)>>,
     /// Why there may be more.
     unread: Option<String>,
+}
+
+/// Where in an entry a header is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Spot {
+    /// In this stored file.
+    Stored(String),
+    /// For one of these declared files, by a receipt.
+    Declared(BTreeSet<String>),
+    /// Anywhere: in a file that no receipt lists, or by a receipt that does not tell.
+    Somewhere,
 }
 
 impl Lying {
@@ -93,26 +142,45 @@ impl Lying {
         let storage = Storage::open(rooms.root, storage)?;
         for name in storage.list()?.slices {
             match storage.read(&name) {
-                Ok(slice) => slice.iter().flat_map(all_headers).for_each(|header| self.note(header, &name)),
+                Ok(slice) => slice.iter().for_each(|slice| self.note_entry(slice)),
                 Err(error) => self.unread = Some(error.to_string()),
             }
         }
-        for receipt in storage.trashed()? {
-            receipt.sealed.iter().for_each(|header| self.note(header.to_string(), &receipt.instance));
-        }
+        storage.trashed()?.iter().for_each(|receipt| self.note_receipt(receipt, &receipt.instance));
         Ok(())
     }
 
-    fn note(&mut self, header: String, name: &InstanceName) {
-        self.by_header.entry(header).or_default().insert(name.clone());
+    fn note_entry(&mut self, slice: &Slice) {
+        for (stored, bytes) in &slice.files {
+            for header in artifacts_age::headers(bytes) {
+                self.note(header, &slice.name, Spot::Stored(stored.clone()));
+            }
+        }
+        // A stray copy beside its own file is no other place of it.
+        for header in slice.extras.values().flat_map(|bytes| artifacts_age::headers(bytes)) {
+            self.note(header, &slice.name, Spot::Somewhere);
+        }
+        if let ReceiptState::Valid(receipt) = &slice.receipt {
+            self.note_receipt(receipt, &slice.name);
+        }
     }
-}
 
-/// Those in a slice, and those that its receipt names.
-fn all_headers(slice: &Slice) -> BTreeSet<String> {
-    let mut found = headers(slice);
-    if let ReceiptState::Valid(receipt) = &slice.receipt {
-        found.extend(receipt.sealed.iter().map(ToString::to_string));
+    fn note_receipt(&mut self, receipt: &Receipt, name: &InstanceName) {
+        for header in &receipt.sealed {
+            self.note(header.to_string(), name, Spot::Somewhere);
+        }
+        let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (file, headers) in &receipt.headers {
+            for header in headers {
+                by_header.entry(header.to_string()).or_default().insert(file.to_string());
+            }
+        }
+        for (header, files) in by_header {
+            self.note(header, name, Spot::Declared(files));
+        }
     }
-    found
+
+    fn note(&mut self, header: String, name: &InstanceName, spot: Spot) {
+        self.by_header.entry(header).or_default().insert((name.clone(), spot));
+    }
 }

@@ -7,6 +7,7 @@ use artifacts_report::Failure;
 use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{BackendId, Generation, Receipt, Sha256, TargetId, Time};
 
+use crate::headers::{self, EntryHeaders};
 use crate::{Found, failure};
 
 /// One making of an instance, as its receipt tells it.
@@ -16,8 +17,8 @@ pub struct Making<'a> {
     pub backend: BackendId,
     /// Generations of what was made in this run.
     pub dependencies: &'a BTreeMap<InstanceName, Generation>,
-    /// SHA-256 of the headers that the host sealed, in hex.
-    pub sealed: &'a [String],
+    /// The headers in it that the host encrypted.
+    pub headers: &'a EntryHeaders,
     pub now: SystemTime,
 }
 
@@ -40,25 +41,27 @@ impl Making<'_> {
             readers: readers(instance, self.found)?,
             files: BTreeMap::new(),
             public: BTreeMap::new(),
-            sealed: hashes(instance, self.sealed)?,
+            headers: headers::by_file(instance, self.headers)?,
+            sealed: BTreeSet::new(),
         })
     }
 }
 
 /// The receipt of a slice whose files were written anew and whose secrets are the same: only who stored it and who reads it
-/// change. `stored` are the secret files that are in it, and `sealed` the headers of all of them.
+/// change. `stored` are the secret files that are in it, and `headers` those of all of them.
 pub fn rewritten(
     old: &Receipt,
     instance: &Instance,
     found: &Found,
     backend: BackendId,
     stored: &BTreeSet<Name>,
-    sealed: BTreeSet<Sha256>,
+    headers: &EntryHeaders,
 ) -> Result<Receipt, Failure> {
     let mut readers = readers(instance, found)?;
     // A declared file that was never stored is not listed.
     readers.retain(|file, _| stored.contains(file));
-    Ok(Receipt { backend, targets: targets(instance), readers, sealed, ..old.clone() })
+    let headers = headers::by_file(instance, headers)?;
+    Ok(Receipt { backend, targets: targets(instance), readers, headers, sealed: BTreeSet::new(), ..old.clone() })
 }
 
 /// The receipt of a slice that is as old, as valid and made from the same as if it were made now.
@@ -94,11 +97,6 @@ fn dependencies(
 
 fn validation(instance: &Instance) -> Result<Option<Sha256>, Failure> {
     artifacts_plan::validation_hash(&instance.validation).map(|hex| sha256(instance, &hex)).transpose()
-}
-
-/// Hashes from hex.
-pub fn hashes(instance: &Instance, hex: &[String]) -> Result<BTreeSet<Sha256>, Failure> {
-    hex.iter().map(|hex| sha256(instance, hex)).collect()
 }
 
 /// A random generation.

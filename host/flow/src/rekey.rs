@@ -201,9 +201,8 @@ fn store(
         let Storing { instance, found, .. } = storing;
         let ended = stored.and_then(|stored| {
             let old = found.receipt.as_ref().ok_or_else(|| changed(instance))?;
-            let sealed = receipt::hashes(instance, &stored.sealed)?;
             let files = found.stored_files(instance).cloned().collect();
-            let receipt = receipt::rewritten(old, instance, found, stored.backend, &files, sealed)?;
+            let receipt = receipt::rewritten(old, instance, found, stored.backend, &files, &stored.headers)?;
             storing.commit(rooms, writers, stored.files, public, receipt)
         });
         match ended {

@@ -11,7 +11,8 @@ use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
 
 use crate::audit::Calling;
 use crate::elsewhere::Storages;
-use crate::owners::Owners;
+use crate::headers::{self, EntryHeaders};
+use crate::owners::{OwnHeaders, Owners};
 use crate::{Rooms, failure, hints};
 
 /// Files of one instance, as they were stored.
@@ -97,8 +98,8 @@ struct Reading<'a> {
     slice: Slice,
     /// The secret files that are wanted.
     secrets: Vec<String>,
-    /// Headers that the host sealed in this slice, by its receipt.
-    sealed: BTreeSet<String>,
+    /// The headers that are its own.
+    own: OwnHeaders,
     read: Read,
 }
 
@@ -137,7 +138,7 @@ impl<'a> Reading<'a> {
         let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
         let storage = opened.storage.clone();
         let Some(slice) = slice.map_err(failed)? else { return Err(not_in(rooms, &storage, instance)) };
-        let sealed = sealed(instance, backend, &slice).map_err(|failure| hints::helped(rooms, instance, failure))?;
+        let entry = entry(instance, backend, &slice).map_err(|failure| hints::helped(rooms, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
@@ -151,17 +152,15 @@ impl<'a> Reading<'a> {
             return Err(fail(format!("`{missing}` is declared and was never stored"))
                 .help(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
-        if !secrets.is_empty() {
-            owners.check(rooms, instance, &sealed)?;
-        }
+        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(rooms, instance, &entry)? };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
         let read = Read { files, fingerprint: slice.fingerprint() };
-        Ok(Self { instance, backend, slice, secrets, sealed, read })
+        Ok(Self { instance, backend, slice, secrets, own, read })
     }
 
     /// Has the backend read the secret files.
     fn call(&mut self, rooms: &mut Rooms<'_>) -> Result<(), Closed> {
-        let Self { instance, backend, slice, secrets, sealed, read } = self;
+        let Self { instance, backend, slice, secrets, own, read } = self;
         let opened = rooms.registry.open(backend, &rooms.nix)?;
         if opened.backend.is_none() {
             return Err(failure::of(instance, "its backend is not here").into());
@@ -171,7 +170,7 @@ impl<'a> Reading<'a> {
         // No identity is read before that is on record.
         let keys = &mut rooms.keys;
         let ended = rooms.audit.call(opened, calling, |running| {
-            let retrieved = running.retrieve(instance.told.clone(), &slice.files, secrets, sealed, keys.ring()?);
+            let retrieved = running.retrieve(instance.told.clone(), &slice.files, secrets, &own.openable, keys.ring()?);
             Ok::<_, Failure>(retrieved)
         })??;
         let retrieved = ended.map_err(|stopped| {
@@ -190,7 +189,8 @@ impl<'a> Reading<'a> {
             Closed { failure, no_identity }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
-        rooms.remember(instance, opened.filter_map(|opening| opening.header))?;
+        let opened: BTreeSet<String> = opened.filter_map(|opening| opening.header).collect();
+        rooms.headers.learn(instance, &only(&own.unknown, &opened))?;
         for (name, secret) in retrieved.secrets {
             let name = Name::new(name).map_err(|error| failure::of(instance, error.to_string()))?;
             read.files.insert(name, secret);
@@ -243,8 +243,18 @@ fn never_stored<'a>(slice: &Slice, secrets: &[&'a Name]) -> Option<&'a Name> {
     secrets.iter().find(new).copied()
 }
 
-/// The headers that were sealed for a slice by its receipt: only where that tells every byte of it.
-fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet<String>, Failure> {
+/// These of the headers.
+fn only(entry: &EntryHeaders, opened: &BTreeSet<String>) -> EntryHeaders {
+    let mut entry = entry.clone();
+    for headers in entry.values_mut() {
+        headers.retain(|header, _| opened.contains(header));
+    }
+    entry.retain(|_, headers| !headers.is_empty());
+    entry
+}
+
+/// The headers in a slice that its receipt lists: only where that tells every byte of it.
+fn entry(instance: &Instance, backend: &Name, slice: &Slice) -> Result<EntryHeaders, Failure> {
     let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &slice.differences())) };
     // Files that no receipt lists are not read, and keep no one from reading what it lists.
     if !slice.is_intact() {
@@ -255,7 +265,7 @@ fn sealed(instance: &Instance, backend: &Name, slice: &Slice) -> Result<BTreeSet
     if receipt.backend.name != *backend {
         return Err(failure::of_another(instance, &receipt.backend.name, backend));
     }
-    Ok(receipt.sealed.iter().map(ToString::to_string).collect())
+    Ok(headers::listed(instance, receipt, &slice.files))
 }
 
 fn changed(instance: &Instance, differences: &[Difference]) -> Failure {

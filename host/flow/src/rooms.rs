@@ -4,12 +4,9 @@ use std::time::SystemTime;
 
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
-use artifacts_plan::Instance;
-use artifacts_report::Failure;
 use artifacts_store::{Git, Root};
-use artifacts_trust::Sealed;
 
-use crate::{Audit, Keys, Registry, failure};
+use crate::{Audit, HeaderMemory, Keys, Registry};
 
 /// Everything outside that a run works with, each in its one room's keeping.
 pub struct Rooms<'a> {
@@ -27,8 +24,8 @@ pub struct Rooms<'a> {
     pub generator_path: Vec<PathBuf>,
     /// A person's private keys, for what is read back.
     pub keys: Keys,
-    /// For which instance this host sealed or opened what.
-    pub sealed: Sealed,
+    /// For which file each header was encrypted.
+    pub headers: HeaderMemory,
     /// Who is told of every call of a backend.
     pub audit: Audit,
     /// Set when the person wants out.
@@ -43,17 +40,6 @@ impl Rooms<'_> {
     /// Now, in seconds since 1970.
     pub(crate) fn seconds(&self) -> u64 {
         seconds(self.now)
-    }
-
-    /// Remembers whose these headers are. Called before what was sealed is stored: what is not remembered could be passed off as
-    /// another instance's.
-    pub(crate) fn remember(
-        &mut self,
-        instance: &Instance,
-        headers: impl IntoIterator<Item = String>,
-    ) -> Result<(), Failure> {
-        let remembered = self.sealed.remember(&instance.name.to_string(), headers);
-        remembered.map_err(|e| failure::of(instance, e.to_string()).help(e.help()))
     }
 }
 

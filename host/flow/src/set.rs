@@ -9,6 +9,7 @@ use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Generation, Receipt, Slice};
 
 use crate::changes::public_changes;
+use crate::headers;
 use crate::receipt::{self, Making};
 use crate::storing::{Stored, Storing};
 use crate::{Consent, Found, Rooms, Survey, Writers, failure, retrieve_one};
@@ -152,7 +153,7 @@ fn first(
 ) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
     let backend = stored.backend.clone();
-    Making { instance, found, backend, dependencies, sealed: &stored.sealed, now: rooms.now }.receipt()
+    Making { instance, found, backend, dependencies, headers: &stored.headers, now: rooms.now }.receipt()
 }
 
 /// The receipt of a new generation, for the readers of now. What was sealed before counts for the files that stay.
@@ -165,12 +166,12 @@ fn again(
     made_from: &Generations,
 ) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
-    let lying = stored.files.values().flat_map(|bytes| artifacts_age::headers(bytes));
-    let lying = receipt::hashes(instance, &lying.collect::<Vec<_>>())?;
-    let kept = old.sealed.intersection(&lying).copied();
-    let sealed = receipt::hashes(instance, &stored.sealed)?.into_iter().chain(kept).collect();
+    let mut headers = headers::listed(instance, old, &stored.files);
+    for (name, new) in &stored.headers {
+        headers.entry(name.clone()).or_default().extend(new.clone());
+    }
     let files = found.stored_files(instance).chain([file]).cloned().collect();
-    let receipt = receipt::rewritten(old, instance, found, stored.backend.clone(), &files, sealed)?;
+    let receipt = receipt::rewritten(old, instance, found, stored.backend.clone(), &files, &headers)?;
     newer(rooms, instance, &receipt, made_from)
 }
 

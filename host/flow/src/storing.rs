@@ -11,6 +11,7 @@ use artifacts_spec::Name;
 use artifacts_store::{BackendId, NewSlice, Receipt, ReceiptState, Slice, Writer};
 
 use crate::audit::Calling;
+use crate::headers::{self, EntryHeaders};
 use crate::{Consent, Found, Rooms, Writers, failure, receipt};
 
 /// A failure, with what the generator said, which may hold a secret.
@@ -38,8 +39,8 @@ pub(crate) struct Storing<'a> {
 /// What a backend made of an instance's secrets.
 pub(crate) struct Stored {
     pub files: Files,
-    /// SHA-256, in hex, of the headers that the host sealed on the way.
-    pub sealed: Vec<String>,
+    /// The headers in them that were encrypted just now.
+    pub headers: EntryHeaders,
     pub backend: BackendId,
 }
 
@@ -61,8 +62,8 @@ struct Asked {
 }
 
 /// Has backends look at what they wrote: a new slice takes the old one's place only when its own backend, asked anew, calls it
-/// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written. Whose the headers
-/// are is remembered of what is well, and so will be stored: what is refused must not push out what lies somewhere.
+/// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written. For which files the
+/// headers are is noted of what is well, and so will be stored.
 pub(crate) fn checked(rooms: &mut Rooms<'_>, written: Vec<(Storing<'_>, Written)>) -> Vec<Result<Stored, Failure>> {
     let mut by_backend: BTreeMap<Option<&Name>, Vec<usize>> = BTreeMap::new();
     for (at, (storing, one)) in written.iter().enumerate() {
@@ -75,10 +76,15 @@ pub(crate) fn checked(rooms: &mut Rooms<'_>, written: Vec<(Storing<'_>, Written)
         let some: Vec<_> = at.iter().filter_map(|at| written.get(*at)).collect();
         faults.extend(at.into_iter().zip(looked_at(rooms, &some)));
     }
-    let ended = |(at, (storing, one)): (usize, (Storing<'_>, Written))| match faults.remove(&at).flatten() {
-        Some(fault) => Err(fault),
-        None if one.asked.is_none() => Ok(one.stored),
-        None => rooms.remember(storing.instance, one.stored.sealed.iter().cloned()).map(|()| one.stored),
+    faults.retain(|_, fault| fault.is_some());
+    let well = written.iter().enumerate().filter(|(at, _)| !faults.contains_key(at));
+    let noted = rooms.headers.commit(well.map(|(_, (storing, one))| (storing.instance, &one.stored.headers)));
+    let ended = |(at, (storing, one)): (usize, (Storing<'_>, Written))| match (faults.remove(&at).flatten(), &noted) {
+        (Some(fault), _) => Err(fault),
+        (None, Err(error)) if one.asked.is_some() => {
+            Err(failure::of(storing.instance, error.to_string()).help(error.help()))
+        }
+        (None, _) => Ok(one.stored),
     };
     written.into_iter().enumerate().map(ended).collect()
 }
@@ -158,7 +164,10 @@ impl Storing<'_> {
         let opened = rooms.registry.open(name, &rooms.nix)?;
         let backend = receipt::backend_id(instance, name, &opened.component)?;
         if secrets.is_empty() {
-            return Ok(Written { stored: Stored { files: Files::new(), sealed: Vec::new(), backend }, asked: None });
+            return Ok(Written {
+                stored: Stored { files: Files::new(), headers: EntryHeaders::new(), backend },
+                asked: None,
+            });
         }
         if opened.backend.is_none() {
             return Err(failure::of(instance, "its backend stores nothing here").into());
@@ -175,7 +184,11 @@ impl Storing<'_> {
         })?;
         let partial = secrets.len() < told.files.len();
         Ok(Written {
-            stored: Stored { files: serialized.files, sealed: serialized.sealed, backend },
+            stored: Stored {
+                headers: headers::encrypted(instance, &serialized.sealed, &serialized.files),
+                files: serialized.files,
+                backend,
+            },
             asked: Some(Asked { told, readers, saw_plaintext: serialized.saw_plaintext, partial }),
         })
     }

@@ -12,7 +12,7 @@ use crate::audit::Calling;
 use crate::elsewhere::Storages;
 use crate::facts::facts;
 use crate::rooms::Rooms;
-use crate::{extras, failure};
+use crate::{HeaderMemory, extras, failure};
 
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
 /// in memory.
@@ -151,7 +151,8 @@ fn ask(
     let mut rest = instances.iter().copied().peekable();
     while rest.peek().is_some() {
         let Some(running) = &opened.backend else { return };
-        let looks = survey.read(&storage, &mut rest, running.limits().output, generations, storages);
+        let limit = running.limits().output;
+        let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut rooms.headers);
         let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
@@ -180,6 +181,8 @@ struct Look<'a> {
     facts: Option<Facts>,
     receipt: Option<Receipt>,
     fingerprint: Option<Fingerprint>,
+    /// A header in it belongs elsewhere, whatever the receipt says.
+    contradiction: Option<Failure>,
     /// Its backend's storage.
     storage: String,
     elsewhere: Vec<(Elsewhere, Option<Receipt>)>,
@@ -195,6 +198,7 @@ impl<'a> Look<'a> {
             fingerprint: None,
             storage: String::new(),
             elsewhere: Vec::new(),
+            contradiction: None,
         }
     }
 
@@ -211,6 +215,16 @@ impl<'a> Look<'a> {
             look.files = slice.files;
         }
         look
+    }
+
+    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be told what it is.
+    fn contradicted(mut self, contradiction: Option<Failure>) -> Self {
+        let Some(failure) = contradiction else { return self };
+        match &mut self.facts {
+            Some(facts) if !facts.receipt.is_empty() => facts.receipt.push(failure.message),
+            _ => self.contradiction = Some(failure),
+        }
+        self
     }
 
     fn has_secrets(&self) -> bool {
@@ -331,13 +345,17 @@ impl Survey {
         limit: u64,
         generations: &BTreeMap<InstanceName, Generation>,
         storages: &Storages,
+        headers: &mut HeaderMemory,
     ) -> Vec<Look<'a>> {
         let mut looks = Vec::new();
         let mut bytes = 0;
         while looks.len() < BATCH && bytes < BATCH_BYTES {
             let Some(instance) = rest.next() else { break };
             let look = match storage.read_within(&instance.name, limit) {
-                Ok(Some(slice)) => Look::of(instance, slice, generations),
+                Ok(Some(slice)) => {
+                    let contradiction = headers.contradiction(instance, &slice.files);
+                    Look::of(instance, slice, generations).contradicted(contradiction)
+                }
                 Ok(None) => Look::without_slice(instance),
                 Err(why) => {
                     self.fail(instance, &why.to_string(), why.help().map(String::from));
@@ -352,6 +370,9 @@ impl Survey {
     }
 
     fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
+        if let Some(failure) = &look.contradiction {
+            return self.contradict(look, answer.readers, failure);
+        }
         let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
         if let Said::Checked(seam::Checked { state: seam::State::Stale(reasons), .. }) = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
@@ -375,6 +396,15 @@ impl Survey {
             elsewhere: places.into_iter().next().filter(|_| is_elsewhere),
             strays: look.facts.as_ref().map(|facts| facts.strays.clone()).unwrap_or_default(),
         };
+        self.found.insert(look.instance.name.clone(), found);
+    }
+
+    /// An entry that is not what its receipt claims: nothing is done to it.
+    fn contradict(&mut self, look: &Look<'_>, readers: Readers, failure: &Failure) {
+        self.errors.push(failure.clone());
+        let state = State::Error(failure.message.clone());
+        let (receipt, fingerprint) = (look.receipt.clone(), look.fingerprint);
+        let found = Found { readers, receipt, fingerprint, ..Found::unknown(state) };
         self.found.insert(look.instance.name.clone(), found);
     }
 

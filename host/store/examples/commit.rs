@@ -49,6 +49,7 @@ fn slice(instance: InstanceName) -> Result<NewSlice, Box<dyn Error>> {
         readers: BTreeMap::new(),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
+        headers: BTreeMap::new(),
         sealed: BTreeSet::new(),
     };
     let files = Files::from([("secret.age".to_owned(), vec![b'x'; 800])]);

@@ -52,8 +52,11 @@ pub struct Receipt {
     /// The public files. Filled in by the commit.
     #[serde(deserialize_with = "unique::map")]
     pub public: BTreeMap<String, Stored>,
-    /// SHA-256 of the age headers that the host sealed in this slice.
-    #[serde(deserialize_with = "unique::set")]
+    /// SHA-256 of the age headers that the host encrypted in this entry, by the declared file that they are for.
+    #[serde(default, deserialize_with = "unique::map_of_sets")]
+    pub headers: BTreeMap<Name, BTreeSet<Sha256>>,
+    /// The same without the files, as earlier versions wrote it.
+    #[serde(default, deserialize_with = "unique::set", skip_serializing_if = "BTreeSet::is_empty")]
     pub sealed: BTreeSet<Sha256>,
 }
 
@@ -130,6 +133,11 @@ impl Receipt {
         let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
         json.push(b'\n');
         json
+    }
+
+    /// Every header that it lists.
+    pub fn all_headers(&self) -> BTreeSet<Sha256> {
+        self.headers.values().flatten().chain(&self.sealed).copied().collect()
     }
 
     /// Notes the files as they are about to lie.

@@ -4,10 +4,10 @@
 //! that very text, so that a person can read it, and remove it to take it back.
 
 mod checkout;
+mod headers;
 mod ownership;
 mod private;
 mod readers;
-mod sealed;
 
 use std::path::PathBuf;
 
@@ -17,9 +17,9 @@ use sha2::{Digest as _, Sha256};
 use private::Private;
 
 pub use checkout::{Checkout, CheckoutId};
+pub use headers::{CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
 pub use ownership::check_ownership;
 pub use readers::{Agreed, ByFile, Readers};
-pub use sealed::Sealed;
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,16 @@ pub enum Error {
         /// What is lost by removing it.
         lost: &'static str,
     },
+    /// A line of a file is not what this program writes.
+    #[error("{path} is damaged: line {line}: {why}")]
+    DamagedLine {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl Error {
@@ -77,6 +87,11 @@ impl Error {
                 Some("set XDG_STATE_HOME to a directory that only this user and root can change".to_owned())
             }
             Self::Damaged { lost, .. } => Some(format!("repair or remove it; when it is removed, {lost}")),
+            Self::DamagedLine { .. } => Some(
+                "remove that line: the headers in it then count as unknown, and are decrypted where they are stored now, if in one \
+                 place only"
+                    .to_owned(),
+            ),
         }
     }
 }

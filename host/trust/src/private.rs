@@ -46,18 +46,6 @@ impl Private {
         fs::File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 
-    /// Writes to the end of a file, and tells how long it was. Whoever needs that holds a lock.
-    pub fn append(&self, name: &str, bytes: &[u8]) -> Result<u64, Error> {
-        self.make()?;
-        let path = self.at(name);
-        check_ownership(&path)?;
-        let failed = |source| Error::File { path: path.clone(), what: "written", source };
-        let mut file = fs::File::options().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
-        let size = file.metadata().map_err(failed)?.len();
-        file.write_all(bytes).map_err(failed)?;
-        Ok(size)
-    }
-
     /// Waits until no other run holds this name, and holds it as long as the file lives.
     pub fn lock(&self, name: &str) -> Result<fs::File, Error> {
         self.make()?;

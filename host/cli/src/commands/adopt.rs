@@ -46,7 +46,7 @@ impl Options {
             (_, adoptions, errors) = look(&mut rooms);
             show(&adoptions, output);
             files = of(&adoptions);
-            let (adopted, failed) = artifacts_flow::adopt(&rooms, &mut writers, &run.instances, adoptions);
+            let (adopted, failed) = artifacts_flow::adopt(&mut rooms, &mut writers, &run.instances, adoptions);
             writing::tell_git(&rooms, &mut writers, output);
             errors.extend(failed);
             (done, names) = (Done::Adopted, adopted);

@@ -55,9 +55,11 @@ fn its_form_is_fixed() {
     }
   },
   "public": {},
-  "sealed": [
-    "%%"
-  ]
+  "headers": {
+    "env": [
+      "%%"
+    ]
+  }
 }
 "#;
     let expected = expected
@@ -65,6 +67,15 @@ fn its_form_is_fixed() {
         .replace("@@", &Sha256::of(b"cipher").to_string())
         .replace("%%", &Sha256::of(b"header").to_string());
     assert_eq!(text(), expected);
+}
+
+#[test]
+fn what_earlier_versions_wrote_is_still_read() {
+    let hash = Sha256::of(b"header");
+    let (text, _) = text().split_once("  \"headers\"").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let old = Receipt::parse(format!("{text}  \"sealed\": [\"{hash}\"]\n}}\n").as_bytes()).unwrap();
+    assert_eq!((old.headers.len(), old.all_headers()), (0, BTreeSet::from([hash])));
+    assert_eq!(Receipt::parse(&old.render()), Ok(old));
 }
 
 #[test]
@@ -171,12 +182,12 @@ prop_compose! {
         targets in btree_set(target(), 0..4),
         readers in btree_map(name(), btree_set("[^\\p{Cc}]{0,80}", 0..4), 0..4),
         (files, public) in (stored(), stored()),
-        sealed in btree_set(hash(), 0..4),
+        (headers, sealed) in (btree_map(name(), btree_set(hash(), 0..4), 0..4), btree_set(hash(), 0..4)),
     ) -> Receipt {
         let (name, version, sha256) = backend;
         let backend = BackendId { name, version, sha256 };
         let readers: BTreeMap<Name, BTreeSet<String>> = readers;
-        Receipt { schema: Schema, instance, backend, made, expires, generation: Hex(generation), dependencies, validation, targets, readers, files, public, sealed }
+        Receipt { schema: Schema, instance, backend, made, expires, generation: Hex(generation), dependencies, validation, targets, readers, files, public, headers, sealed }
     }
 }
 

@@ -44,7 +44,8 @@ pub fn receipt(instance: &str) -> Receipt {
         readers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
-        sealed: BTreeSet::from([Sha256::of(b"header")]),
+        headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([Sha256::of(b"header")]))]),
+        sealed: BTreeSet::new(),
     }
 }
 

@@ -19,6 +19,9 @@ pub fn run(plan: &Plan, instance: &Instance, names: &[String]) -> Result<Vec<Ite
             items.extend(all(names, |_| age::open(plan.text.as_bytes()))?);
             Ok(items)
         }
+        // What was encrypted for another file of this instance.
+        "open-others" => all(names, |_| honest(&plan.text)),
+        "swap" => all(names, |name| honest(names.iter().find(|other| *other != name).map_or(name, String::as_str))),
         "bytes" => all(names, |name| {
             let secret = age::open(&fs::read(path(name))?)?;
             Err(failure("escaped", &format!("{} bytes", secret.bytes().len())))

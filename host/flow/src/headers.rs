@@ -1,0 +1,342 @@
+//! Headers of age files in an entry, and what this machine knows of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::Files;
+use artifacts_spec::Name;
+use artifacts_store::{Receipt, Sha256};
+use artifacts_trust::{Checkout, CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
+
+use crate::{changes, failure};
+
+/// Headers by the file of the entry that contains them, each with the declared files that are encrypted under it.
+pub(crate) type EntryHeaders = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+/// Whether this checkout and the one at that path are clones of one repository, by the word of the admin.
+pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
+
+/// What this machine knows of headers, as seen from one checkout.
+pub struct HeaderMemory {
+    known: KnownHeaders,
+    here: Checkout,
+    /// Its identity, once it has one.
+    id: Option<String>,
+    confirm: ConfirmClone,
+    declined: BTreeSet<String>,
+}
+
+/// What is known of a header that lies in a file of an entry.
+pub(crate) enum Verdict {
+    /// It belongs there, and is for these declared files.
+    Own(BTreeSet<String>),
+    /// It belongs there in another checkout.
+    OtherCheckout(Arc<HeaderPlace>),
+    /// It belongs elsewhere, and nobody copied it there by right.
+    Foreign(Failure),
+    /// This machine neither encrypted nor decrypted it.
+    Unknown,
+}
+
+impl HeaderMemory {
+    /// What is known in this checkout.
+    pub fn new(known: KnownHeaders, here: Checkout, confirm: ConfirmClone) -> Self {
+        Self { known, here, id: None, confirm, declined: BTreeSet::new() }
+    }
+
+    /// What is known of a header in a file of an instance's entry.
+    pub(crate) fn verdict(&mut self, instance: &Instance, stored: &str, header: &str) -> Result<Verdict, Failure> {
+        let failed = |error: artifacts_trust::Error| failure::of(instance, error.to_string()).help(error.help());
+        let name = instance.name.to_string();
+        let places = self.known.places(header).map_err(failed)?.to_vec();
+        let (mut own, mut other, mut foreign) = (None, None, None);
+        let here = if places.is_empty() { None } else { self.id().map_err(failed)? };
+        for place in places {
+            let is_linked = match &here {
+                Some(here) => self.known.are_linked(&place.checkout, here).map_err(failed)?,
+                None => false,
+            };
+            match (place.instance == name && place.stored == stored, is_linked) {
+                (true, true) => own.get_or_insert_with(BTreeSet::new).extend(place.files.iter().cloned()),
+                (true, false) => other = Some(place),
+                (false, _) => foreign = Some((place, is_linked)),
+            }
+        }
+        Ok(match (own, other, foreign) {
+            (Some(files), _, _) => Verdict::Own(files),
+            (None, Some(place), _) => Verdict::OtherCheckout(place),
+            (None, None, Some((place, is_linked))) => Verdict::Foreign(misplaced(instance, stored, &place, is_linked)),
+            (None, None, None) => match self.known.old_instance(header).map_err(failed)? {
+                Some(other) if other != name => Verdict::Foreign(of_another(instance, other)),
+                _ => Verdict::Unknown,
+            },
+        })
+    }
+
+    /// Why an entry is not what it claims to be, whatever its receipt says: a header in it belongs elsewhere.
+    pub(crate) fn contradiction(&mut self, instance: &Instance, files: &Files) -> Option<Failure> {
+        let mut unknown: BTreeMap<String, &String> = BTreeMap::new();
+        for (stored, bytes) in files {
+            for header in artifacts_age::headers(bytes) {
+                match self.verdict(instance, stored, &header) {
+                    Ok(Verdict::Own(_) | Verdict::OtherCheckout(_)) => {}
+                    Ok(Verdict::Foreign(failure)) | Err(failure) => return Some(failure),
+                    Ok(Verdict::Unknown) => {
+                        if let Some(first) = unknown.insert(header, stored) {
+                            return Some(doubled(instance, first, stored));
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// What the admin accepts of an entry: a header that is known stays for the files that it is known for, and is from now on for
+    /// those, too, of which nothing was known, such as a value that was added to a file of several.
+    pub(crate) fn accepted(&mut self, instance: &Instance, mut entry: EntryHeaders) -> Result<EntryHeaders, Failure> {
+        let failed = |error: artifacts_trust::Error| failure::of(instance, error.to_string()).help(error.help());
+        let known = self.known.files_of(&instance.name.to_string()).map_err(failed)?;
+        for (stored, headers) in &mut entry {
+            for (header, files) in headers {
+                if let Verdict::Own(own) = self.verdict(instance, stored, header)? {
+                    files.retain(|file| own.contains(file) || !known.contains(file));
+                }
+            }
+        }
+        Ok(entry)
+    }
+
+    /// Whether a header that belongs to this entry in another checkout belongs to it here, too: the admin is asked once for each
+    /// checkout, and a yes is stored.
+    pub(crate) fn link(&mut self, instance: &Instance, place: &HeaderPlace) -> Result<(), Failure> {
+        let refused = || {
+            let why = format!(
+                "it holds what was encrypted for {} in {}, which is another repository to this machine",
+                place.instance, place.path
+            );
+            failure::of(instance, why)
+                .help(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
+        };
+        if self.declined.contains(&place.checkout) {
+            return Err(refused());
+        }
+        if !(self.confirm)(&place.path)? {
+            self.declined.insert(place.checkout.clone());
+            return Err(refused());
+        }
+        let linked = self.id_or_new().and_then(|here| self.known.link(&place.checkout, &here));
+        linked.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
+    }
+
+    /// The checkout's identity; none when it has none yet, so that nothing is known of it.
+    fn id(&mut self) -> Result<Option<String>, artifacts_trust::Error> {
+        if self.id.is_none() {
+            self.id = self.here.id()?.map(|id| id.to_string());
+        }
+        Ok(self.id.clone())
+    }
+
+    fn id_or_new(&mut self) -> Result<String, artifacts_trust::Error> {
+        match self.id()? {
+            Some(id) => Ok(id),
+            None => Ok(self.id.insert(self.here.id_or_new()?.to_string()).clone()),
+        }
+    }
+
+    /// Notes the headers of entries that are about to be stored. Called before that: what is not known could be passed off as
+    /// another file's.
+    pub(crate) fn commit<'a>(
+        &mut self,
+        entries: impl Iterator<Item = (&'a Instance, &'a EntryHeaders)>,
+    ) -> Result<(), artifacts_trust::Error> {
+        let entries = entries.filter(|(_, headers)| !headers.is_empty());
+        let commits: Result<_, _> = entries.map(|(instance, headers)| self.record(instance, headers)).collect();
+        self.known.committed(commits?)
+    }
+
+    /// Notes headers of an entry that another machine stored.
+    pub(crate) fn learn(&mut self, instance: &Instance, headers: &EntryHeaders) -> Result<(), Failure> {
+        if headers.is_empty() {
+            return Ok(());
+        }
+        let learned = self.record(instance, headers).and_then(|commit| self.known.learned(commit));
+        learned.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
+    }
+
+    fn record(&mut self, instance: &Instance, headers: &EntryHeaders) -> Result<Commit, artifacts_trust::Error> {
+        let checkout = CheckoutRecord { id: self.id_or_new()?, path: self.here.root().display().to_string() };
+        let mut files = Vec::new();
+        for (stored, headers) in headers {
+            let mut by_files: BTreeMap<&BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
+            for (header, files) in headers {
+                by_files.entry(files).or_default().insert(header.clone());
+            }
+            files.extend(by_files.into_iter().map(|(files, headers)| StoredHeaders {
+                stored: stored.clone(),
+                files: files.clone(),
+                headers,
+            }));
+        }
+        Ok(Commit { checkout, instance: instance.name.to_string(), files })
+    }
+}
+
+/// A header of another place in this entry.
+fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: bool) -> Failure {
+    if !is_linked {
+        let why = format!("it holds what was encrypted for {} in {}", place.instance, place.path);
+        return failure::of(instance, why).help(Some(copied(instance)));
+    }
+    if place.instance != instance.name.to_string() {
+        return of_another(instance, &place.instance);
+    }
+    let files: Vec<String> = place.files.iter().map(|file| format!("`{file}`")).collect();
+    let why = format!("`{stored}` holds what was encrypted for {}, as `{}`", files.join(", "), place.stored);
+    failure::of(instance, why).help(Some(copied(instance)))
+}
+
+/// A header of another instance.
+pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
+    failure::of(instance, format!("it holds what was sealed for {other}")).help(Some(format!(
+        "somebody copied it there: take the slice from the last good commit. If you renamed {other} yourself, name it back, and \
+         `artifacts get` what is to be stored under the new name"
+    )))
+}
+
+/// A header that a receipt lists for other files.
+pub(crate) fn of_other_files(instance: &Instance, stored: &str, files: &BTreeSet<String>) -> Failure {
+    let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
+    let why = format!("`{stored}` holds what was encrypted for {}", files.join(", "));
+    failure::of(instance, why).help(Some(copied(instance)))
+}
+
+/// One age file in two places of an entry.
+pub(crate) fn doubled(instance: &Instance, one: &str, other: &str) -> Failure {
+    let why = format!("`{one}` and `{other}` are one age file, which belongs to one of them only");
+    failure::of(instance, why).help(Some(copied(instance)))
+}
+
+fn copied(instance: &Instance) -> String {
+    format!(
+        "a file was copied over another one: restore the entry of {} from the last good commit (`git log -p` shows which)",
+        instance.name
+    )
+}
+
+/// The headers in files of an entry, each with the declared files that it may be for, by their names.
+pub(crate) fn in_entry(instance: &Instance, files: &Files) -> EntryHeaders {
+    let headers = files.iter().map(|(stored, bytes)| (stored.as_str(), artifacts_age::headers(bytes)));
+    let headers: BTreeMap<&str, BTreeSet<String>> = headers.filter(|(_, headers)| !headers.is_empty()).collect();
+    let stored: Vec<&str> = headers.keys().copied().collect();
+    let declared: Vec<&str> = instance.secret_files().map(Name::as_str).collect();
+    let mut entry = EntryHeaders::new();
+    for (stored, files) in declared_in(&stored, &declared) {
+        let headers = headers.get(stored).into_iter().flatten();
+        entry.insert(stored.to_owned(), headers.map(|header| (header.clone(), files.clone())).collect());
+    }
+    entry
+}
+
+/// Those of them that a receipt lists. Where it tells for which files, it can only narrow what the names tell.
+pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &Files) -> EntryHeaders {
+    let all: BTreeSet<String> = receipt.all_headers().iter().map(ToString::to_string).collect();
+    let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, headers) in &receipt.headers {
+        for header in headers {
+            by_header.entry(header.to_string()).or_default().insert(file.to_string());
+        }
+    }
+    let mut entry = in_entry(instance, files);
+    for headers in entry.values_mut() {
+        headers.retain(|header, _| all.contains(header));
+        for (header, files) in headers {
+            let told = by_header.get(header).into_iter().flatten().filter(|file| files.contains(*file));
+            let told: BTreeSet<String> = told.cloned().collect();
+            if !told.is_empty() {
+                *files = told;
+            }
+        }
+    }
+    entry.retain(|_, headers| !headers.is_empty());
+    entry
+}
+
+/// Those of them that were encrypted just now, for files that are known where the secret was that of a file.
+pub(crate) fn encrypted(instance: &Instance, sealed: &BTreeMap<String, Option<String>>, files: &Files) -> EntryHeaders {
+    let mut entry = in_entry(instance, files);
+    for headers in entry.values_mut() {
+        headers.retain(|header, _| sealed.contains_key(header));
+        for (header, files) in headers {
+            if let Some(Some(file)) = sealed.get(header) {
+                *files = BTreeSet::from([file.clone()]);
+            }
+        }
+    }
+    entry.retain(|_, headers| !headers.is_empty());
+    entry
+}
+
+/// The same by declared file, as a receipt has them.
+pub(crate) fn by_file(instance: &Instance, entry: &EntryHeaders) -> Result<BTreeMap<Name, BTreeSet<Sha256>>, Failure> {
+    let mut by_file: BTreeMap<Name, BTreeSet<Sha256>> = BTreeMap::new();
+    for (header, files) in entry.values().flatten() {
+        let hash = header.parse().map_err(|_| failure::of(instance, format!("`{header}` is no SHA-256")))?;
+        for file in files {
+            let file = Name::new(file.clone()).map_err(|error| failure::of(instance, error.to_string()))?;
+            by_file.entry(file).or_default().insert(hash);
+        }
+    }
+    Ok(by_file)
+}
+
+/// Which declared files each stored one may hold: that whose name it bears. Those without a file of their name are in the stored
+/// files that bear none, or, if each bears one, in any.
+fn declared_in<'a>(stored: &[&'a str], declared: &[&str]) -> BTreeMap<&'a str, BTreeSet<String>> {
+    let owner = |stored: &str| {
+        declared.iter().filter(|file| changes::bears(stored, file)).max_by_key(|file| file.len()).copied()
+    };
+    let found: BTreeSet<&str> = stored.iter().filter_map(|stored| owner(stored)).collect();
+    let rest: BTreeSet<String> =
+        declared.iter().filter(|file| !found.contains(*file)).map(ToString::to_string).collect();
+    let all: BTreeSet<String> = declared.iter().map(ToString::to_string).collect();
+    let is_each_owned = stored.iter().all(|stored| owner(stored).is_some());
+    let held = |stored: &&'a str| {
+        let files = match owner(stored) {
+            Some(file) if is_each_owned => rest.iter().cloned().chain([file.to_owned()]).collect(),
+            Some(file) => BTreeSet::from([file.to_owned()]),
+            None if rest.is_empty() => all.clone(),
+            None => rest.clone(),
+        };
+        (*stored, files)
+    };
+    stored.iter().map(held).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(stored: &[&str], declared: &[&str]) -> Vec<String> {
+        let held = declared_in(stored, declared);
+        held.into_iter().map(|(stored, files)| format!("{stored}: {}", Vec::from_iter(files).join(" "))).collect()
+    }
+
+    #[test]
+    fn a_stored_file_is_that_whose_name_it_bears() {
+        assert_eq!(held(&["key.age", "bundle.age"], &["key", "bundle"]), ["bundle.age: bundle", "key.age: key"]);
+        assert_eq!(held(&["a.age", "a.b.age"], &["a", "a.b"]), ["a.age: a", "a.b.age: a.b"]);
+    }
+
+    #[test]
+    fn what_has_no_file_of_its_name_is_in_those_that_bear_none() {
+        let stored = ["key.sops", "secrets.sops.yaml"];
+        assert_eq!(held(&stored, &["key", "x", "y"]), ["key.sops: key", "secrets.sops.yaml: x y"]);
+        assert_eq!(held(&["bundle.json"], &["x", "y"]), ["bundle.json: x y"]);
+        // Whose name it bears by chance does not take it from the others.
+        assert_eq!(held(&["secrets.sops.yaml"], &["secrets", "x"]), ["secrets.sops.yaml: secrets x"]);
+        assert_eq!(held(&["a.age", "a.age.age"], &["a", "a.age"]), ["a.age: a a.age", "a.age.age: a a.age"]);
+    }
+}

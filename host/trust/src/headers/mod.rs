@@ -1,0 +1,241 @@
+//! For which file each age header was encrypted: one map for this machine.
+//!
+//! Receipts are committed, so anyone who can push can write into one that an age file is another one's. What this machine
+//! encrypted, or decrypted first, is kept outside of the repository: header → repository, root, instance, file.
+
+mod journal;
+mod old;
+mod record;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use journal::{Held, Journal, Stamp};
+use old::OldHeaders;
+use record::{Link, Record};
+
+pub use record::{Commit, StoredHeaders};
+
+/// One root of one repository, as this machine knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckoutRecord {
+    /// What tells it from every other one on this machine.
+    pub id: String,
+    /// Where it is, for people.
+    pub path: String,
+}
+
+/// Where a header belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderPlace {
+    /// Identifies the checkout.
+    pub checkout: String,
+    /// Where the checkout was, for people.
+    pub path: String,
+    /// The instance.
+    pub instance: String,
+    /// The file of the entry that contains it.
+    pub stored: String,
+    /// The declared files that are encrypted under it.
+    pub files: BTreeSet<String>,
+}
+
+/// What this machine knows about headers.
+#[derive(Debug, Clone)]
+pub struct KnownHeaders {
+    journal: Journal,
+    old: OldHeaders,
+    map: Option<HeaderMap>,
+}
+
+#[derive(Debug, Clone)]
+struct HeaderMap {
+    /// The state of the file that it was read from.
+    stamp: Stamp,
+    places: HashMap<String, Vec<Arc<HeaderPlace>>>,
+    links: Vec<[String; 2]>,
+    old: HashMap<String, String>,
+    /// Whether most of the file counts no longer.
+    is_wasteful: bool,
+}
+
+impl KnownHeaders {
+    /// The map in a directory, which is created with the first header. `old` is the directory of the map that earlier versions
+    /// wrote; it is only read.
+    pub fn new(directory: impl Into<PathBuf>, old: impl Into<PathBuf>) -> Self {
+        Self { journal: Journal::new(directory), old: OldHeaders::new(old), map: None }
+    }
+
+    /// Every place that a header, SHA-256 in hex, belongs to.
+    ///
+    /// # Errors
+    /// If the map cannot be read, or others can write it.
+    pub fn places(&mut self, header: &str) -> Result<&[Arc<HeaderPlace>], Error> {
+        Ok(self.map()?.places.get(header).map(Vec::as_slice).unwrap_or_default())
+    }
+
+    /// Every declared file of an instance, in any checkout, for which it knows a header.
+    ///
+    /// # Errors
+    /// If the map cannot be read, or others can write it.
+    pub fn files_of(&mut self, instance: &str) -> Result<BTreeSet<String>, Error> {
+        let places = self.map()?.places.values().flatten().filter(|place| place.instance == instance);
+        Ok(places.flat_map(|place| place.files.clone()).collect())
+    }
+
+    /// The instance that an earlier version noted for a header without its repository and file.
+    ///
+    /// # Errors
+    /// If the map cannot be read, or others can write it.
+    pub fn old_instance(&mut self, header: &str) -> Result<Option<&str>, Error> {
+        Ok(self.map()?.old.get(header).map(String::as_str))
+    }
+
+    /// Whether two checkouts are one, or clones that the admin linked.
+    ///
+    /// # Errors
+    /// If the map cannot be read, or others can write it.
+    pub fn are_linked(&mut self, one: &str, other: &str) -> Result<bool, Error> {
+        Ok(one == other || linked(&self.map()?.links, one).contains(other))
+    }
+
+    /// Links two checkouts: what was encrypted in one is decrypted in the other.
+    ///
+    /// # Errors
+    /// If it cannot be written, or others can write there.
+    pub fn link(&mut self, one: &str, other: &str) -> Result<(), Error> {
+        self.append(vec![Record::Linked(Link([one.to_owned(), other.to_owned()]))])
+    }
+
+    /// Notes the headers of entries that are about to be stored. They are durable afterwards. Of each declared file the headers of
+    /// its last 1,024 commits are kept.
+    ///
+    /// # Errors
+    /// If it cannot be written, or others can write there.
+    pub fn committed(&mut self, commits: Vec<Commit>) -> Result<(), Error> {
+        self.append(commits.into_iter().filter(|commit| !commit.files.is_empty()).map(Record::Committed).collect())
+    }
+
+    /// Notes headers of an entry that another machine stored and that were decrypted here first, or accepted by the admin. They
+    /// are never forgotten, and make no other header forgotten. A header may be for more files of the same place than were known; what
+    /// is known for another place stays as it is.
+    ///
+    /// # Errors
+    /// If it cannot be written, or others can write there.
+    pub fn learned(&mut self, mut commit: Commit) -> Result<(), Error> {
+        let map = self.map()?;
+        for stored in &mut commit.files {
+            let (instance, StoredHeaders { stored: name, files, headers }) = (&commit.instance, stored);
+            headers.retain(|header| {
+                let places = map.places.get(header).map(Vec::as_slice).unwrap_or_default();
+                places.iter().all(|place| place.instance == *instance && place.stored == *name)
+                    && !places.iter().any(|place| place.files.is_superset(files))
+            });
+        }
+        commit.files.retain(|stored| !stored.headers.is_empty());
+        self.append(if commit.files.is_empty() { Vec::new() } else { vec![Record::Learned(commit)] })
+    }
+
+    fn append(&mut self, records: Vec<Record>) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let held = self.journal.lock()?;
+        // Another run may have written since.
+        if self.map.as_ref().is_some_and(|map| Some(map.stamp) != self.journal.stamp().ok()) {
+            self.map = None;
+        }
+        if self.map()?.is_wasteful {
+            self.compact(&held)?;
+        }
+        let lines: Vec<Vec<u8>> = records.iter().map(Record::to_line).collect();
+        let stamp = self.journal.append(&held, &lines.concat()).inspect_err(|_| self.map = None)?;
+        let map = self.map()?;
+        map.stamp = stamp;
+        for record in records {
+            map.add(record);
+        }
+        Ok(())
+    }
+
+    /// Writes the file again without what counts no longer.
+    fn compact(&mut self, held: &Held) -> Result<(), Error> {
+        let (text, _) = self.journal.read()?;
+        let records = record::parse(&text).map_err(|(line, why)| self.journal.damaged(line, why))?;
+        let lines: Vec<Vec<u8>> = record::kept(records).0.iter().map(Record::to_line).collect();
+        self.map = None;
+        self.journal.replace(held, &lines.concat())
+    }
+
+    fn map(&mut self) -> Result<&mut HeaderMap, Error> {
+        let map = match self.map.take() {
+            Some(map) => map,
+            None => self.read()?,
+        };
+        Ok(self.map.insert(map))
+    }
+
+    fn read(&self) -> Result<HeaderMap, Error> {
+        let (text, stamp) = self.journal.read()?;
+        let records = record::parse(&text).map_err(|(line, why)| self.journal.damaged(line, why))?;
+        let (records, forgotten) = record::kept(records);
+        let (places, links, old) = (HashMap::new(), Vec::new(), self.old.read()?);
+        let mut map = HeaderMap { stamp, places, links, old, is_wasteful: false };
+        for record in records {
+            map.add(record);
+        }
+        map.is_wasteful = forgotten > SLACK + map.places.values().map(Vec::len).sum::<usize>();
+        Ok(map)
+    }
+}
+
+/// So many forgotten headers may lie in the file besides as many as are known, before it is written again.
+const SLACK: usize = 4096;
+
+impl HeaderMap {
+    fn add(&mut self, record: Record) {
+        let Commit { checkout, instance, files } = match record {
+            Record::Committed(commit) | Record::Learned(commit) => commit,
+            Record::Linked(Link(two)) => return self.links.push(two),
+        };
+        for StoredHeaders { stored, files, headers } in files {
+            let place = Arc::new(HeaderPlace {
+                checkout: checkout.id.clone(),
+                path: checkout.path.clone(),
+                instance: instance.clone(),
+                stored,
+                files,
+            });
+            for header in headers {
+                self.places.entry(header).or_default().push(Arc::clone(&place));
+            }
+        }
+    }
+}
+
+/// A checkout and all that are linked to it, over others, too.
+fn linked<'a>(links: &'a [[String; 2]], one: &'a str) -> BTreeSet<&'a str> {
+    let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for [a, b] in links {
+        next.entry(a).or_default().push(b);
+        next.entry(b).or_default().push(a);
+    }
+    let mut found = BTreeSet::from([one]);
+    let mut open = vec![one];
+    while let Some(at) = open.pop() {
+        for other in next.get(at).into_iter().flatten() {
+            if found.insert(other) {
+                open.push(other);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

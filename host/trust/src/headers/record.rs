@@ -1,0 +1,120 @@
+//! The lines of the map, each a JSON object.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::CheckoutRecord;
+
+/// Of so many commits the headers of a declared file are kept.
+pub const COMMITS: usize = 1024;
+
+/// SHA-256 in hex.
+const HASH: usize = 64;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// An entry that this machine stored.
+    Committed(Commit),
+    /// Headers of an entry that another machine stored.
+    Learned(Commit),
+    /// Two checkouts that are one to the admin.
+    Linked(Link),
+}
+
+/// Two checkouts, by their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link(pub [String; 2]);
+
+/// Headers of one entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    /// Where the entry is.
+    pub checkout: CheckoutRecord,
+    /// Whose entry it is.
+    pub instance: String,
+    /// Its files that contain a header.
+    pub files: Vec<StoredHeaders>,
+}
+
+/// Headers in one file of an entry that belong to the same declared files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredHeaders {
+    /// The file's name in the entry.
+    pub stored: String,
+    /// The declared files that are encrypted under these headers.
+    pub files: BTreeSet<String>,
+    /// SHA-256, in hex.
+    pub headers: BTreeSet<String>,
+}
+
+impl Record {
+    /// The line, with its end.
+    pub fn to_line(&self) -> Vec<u8> {
+        // Only a map with keys that are no strings could fail, and there is none.
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (Self::Committed(commit) | Self::Learned(commit)) = self else { return Ok(()) };
+        match commit.files.iter().flat_map(|stored| &stored.headers).find(|header| !is_hash(header)) {
+            Some(header) => Err(format!("`{}` is not a SHA-256", header.escape_debug())),
+            None => Ok(()),
+        }
+    }
+}
+
+pub fn is_hash(text: &str) -> bool {
+    text.len() == HASH && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Reads complete lines. The error has the number of the line, from 1, and what is wrong with it.
+pub fn parse(text: &[u8]) -> Result<Vec<Record>, (usize, String)> {
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    let line = |(number, line): (usize, &[u8])| {
+        let record: Result<Record, _> = serde_json::from_slice(line);
+        let record = record.map_err(|error| error.to_string()).and_then(|record| record.check().map(|()| record));
+        record.map_err(|why| (number + 1, why))
+    };
+    lines.enumerate().map(line).collect()
+}
+
+/// What counts of these records, oldest first, and how many headers count no longer: each declared file keeps those of its last
+/// commits, whatever becomes of others.
+pub fn kept(records: Vec<Record>) -> (Vec<Record>, usize) {
+    let mut commits: HashMap<(String, String, String), usize> = HashMap::new();
+    let mut forgotten = 0;
+    let mut kept = Vec::with_capacity(records.len());
+    for record in records.into_iter().rev() {
+        let Record::Committed(mut commit) = record else {
+            kept.push(record);
+            continue;
+        };
+        let declared: BTreeSet<String> = commit.files.iter().flat_map(|stored| stored.files.clone()).collect();
+        let mut recent = BTreeSet::new();
+        for file in declared {
+            let place = (commit.checkout.id.clone(), commit.instance.clone(), file.clone());
+            let count = commits.entry(place).or_default();
+            *count += 1;
+            if *count <= COMMITS {
+                recent.insert(file);
+            }
+        }
+        commit.files.retain(|stored| {
+            let counts = !stored.files.is_disjoint(&recent);
+            forgotten += if counts { 0 } else { stored.headers.len() };
+            counts
+        });
+        if !commit.files.is_empty() {
+            kept.push(Record::Committed(commit));
+        }
+    }
+    kept.reverse();
+    (kept, forgotten)
+}
