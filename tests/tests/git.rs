@@ -74,7 +74,7 @@ fn is_staged(fleet: &Fleet, entry: &str) -> bool {
 fn what_git_lost_is_told_and_staged_by_the_next_run() -> Result<()> {
     let fleet = fleet()?;
     assert_eq!(staged(&fleet.run(["--json", "status"])?.ends(3)), Value::Null, "nothing is stored");
-    assert_eq!(staged(&fleet.run(["--json", "generate"])?.ends(0)), json!(true));
+    assert_eq!(staged(&fleet.run(["--json", "generate", "--accept-recipients"])?.ends(0)), json!(true));
     let before = fleet.stored()?;
     git(fleet.path(), &["reset", "-q"]);
     let ran = fleet.run(["--json", "status"])?.ends(3);
@@ -82,7 +82,7 @@ fn what_git_lost_is_told_and_staged_by_the_next_run() -> Result<()> {
     assert_eq!(ran.state("per-machine/web1/own"), "present");
     let hint = format!("git add -- {ENTRY}");
     fleet.run(["status"])?.ends(3).says(&hint);
-    for command in [&["generate"][..], &["rekey"]] {
+    for command in [&["generate", "--accept-recipients"][..], &["rekey"]] {
         fleet.run(command)?.ends(0).never_says("made");
         assert!(is_staged(&fleet, ENTRY), "{command:?}");
         git(fleet.path(), &["reset", "-q"]);
@@ -108,7 +108,8 @@ fn a_killed_run_leaves_nothing_unstaged_for_long() -> Result<()> {
     let own = fleet.of("web1")["artifacts"]["own"].clone();
     fleet.of("web1")["artifacts"]["second"] = own;
     let both = |fleet: &Fleet| is_staged(fleet, ENTRY) && is_staged(fleet, "web1/second");
-    let child = fleet.command(["generate"])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let child =
+        fleet.command(["generate", "--accept-recipients"])?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let child = Killed(child);
     listener.accept()?;
     let begun = Instant::now();
@@ -120,7 +121,7 @@ fn a_killed_run_leaves_nothing_unstaged_for_long() -> Result<()> {
     drop(child);
     git(fleet.path(), &["reset", "-q"]);
     let stored = fleet.stored()?;
-    fleet.run(["generate", "own"])?.ends(0).never_says("made");
+    fleet.run(["generate", "--accept-recipients", "own"])?.ends(0).never_says("made");
     assert!(is_staged(&fleet, ENTRY));
     assert_eq!(fleet.stored()?, stored);
     Ok(())
@@ -131,13 +132,17 @@ fn what_is_ignored_is_told_with_what_stages_it_alone() -> Result<()> {
     let fleet = fleet()?;
     fs::write(fleet.path().join(".gitignore"), ".keys/\nspec.json\nsecrets/\n")?;
     let hint = format!("git add --force -- {ENTRY}");
-    fleet.run(["generate"])?.ends(3).says("git ignores").says(&hint);
+    fleet.run(["generate", "--accept-recipients"])?.ends(3).says("git ignores").says(&hint);
     fleet.run(["status"])?.ends(3).says("git ignores").says(&hint);
     follow(fleet.path(), &hint);
     fleet.run(["status"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "secrets"]);
     // What git tracks already is staged without a word.
-    fleet.run(["generate", "--regenerate", "own"])?.ends(0).never_says("warning").never_says("ignores");
+    fleet
+        .run(["generate", "--accept-recipients", "--regenerate", "own"])?
+        .ends(0)
+        .never_says("warning")
+        .never_says("ignores");
     assert!(is_staged(&fleet, ENTRY));
     assert!(!git(fleet.path(), &["ls-files"]).contains(".artifacts"));
     Ok(())
@@ -146,14 +151,14 @@ fn what_is_ignored_is_told_with_what_stages_it_alone() -> Result<()> {
 #[test]
 fn what_a_push_brings_into_the_trash_is_an_error() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let planted = "secrets/.artifacts/trash/2026-11-28T00:00:00Z-0011223344556677-per-machine+web1+own";
     fs::create_dir_all(fleet.path().join(planted))?;
     fs::write(fleet.path().join(planted).join("secret.age"), "evil")?;
     git(fleet.path(), &["add", "--force", planted]);
     let hint = "git rm -r --cached -- secrets/.artifacts";
     fleet.run(["status"])?.ends(1).says(planted).says(hint);
-    fleet.run(["generate", "--regenerate", "own"])?.ends(1).says(hint);
+    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(1).says(hint);
     let json = fleet.run(["--json", "status"])?.ends(1).json();
     assert!(json["errors"][0]["message"].as_str().unwrap().contains(planted), "{json}");
     follow(fleet.path(), hint);
@@ -164,13 +169,13 @@ fn what_a_push_brings_into_the_trash_is_an_error() -> Result<()> {
 #[test]
 fn a_merge_conflict_is_never_settled_by_a_new_value() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "base"]);
     git(fleet.path(), &["checkout", "-q", "-b", "theirs"]);
-    fleet.run(["generate", "--regenerate", "own"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "theirs"]);
     git(fleet.path(), &["checkout", "-q", "-"]);
-    fleet.run(["generate", "--regenerate", "own"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "ours"]);
     let merged = Command::new("git").args(["merge", "-q", "theirs"]).current_dir(fleet.path()).output()?;
     assert!(!merged.status.success());
@@ -178,11 +183,13 @@ fn a_merge_conflict_is_never_settled_by_a_new_value() -> Result<()> {
     let ours = format!("git checkout --ours -- {ENTRY}");
     let theirs = format!("git checkout --theirs -- {ENTRY}");
     fleet.run(["status"])?.ends(3).says(&ours).says(&theirs);
-    for command in [&["generate", "--stale"][..], &["generate", "--regenerate", "own"], &["rekey", "--all"]] {
+    for command in
+        [&["generate", "--stale"][..], &["generate", "--accept-recipients", "--regenerate", "own"], &["rekey", "--all"]]
+    {
         let ran = fleet.run(command)?;
         assert_eq!(fleet.stored()?, before, "{ran}");
     }
-    fleet.run(["generate", "--regenerate", "own"])?.ends(1).says(&ours).says(&theirs);
+    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(1).says(&ours).says(&theirs);
     assert!(!git(fleet.path(), &["ls-files", "--unmerged"]).is_empty(), "git still knows of it");
     follow(fleet.path(), &theirs);
     git(fleet.path(), &["add", ENTRY]);
@@ -193,12 +200,12 @@ fn a_merge_conflict_is_never_settled_by_a_new_value() -> Result<()> {
 #[test]
 fn an_entry_outside_of_a_sparse_checkout_is_not_made_again() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "secrets"]);
     git(fleet.path(), &["sparse-checkout", "set", "--cone", "elsewhere"]);
     assert!(!fleet.path().join(ENTRY).exists());
     fleet.run(["status"])?.ends(1).says("sparse checkout");
-    fleet.run(["generate"])?.ends(1).says("sparse checkout");
+    fleet.run(["generate", "--accept-recipients"])?.ends(1).says("sparse checkout");
     assert!(!fleet.path().join(ENTRY).exists());
     Ok(())
 }
@@ -210,7 +217,7 @@ fn a_storage_in_a_submodule_is_staged_there() -> Result<()> {
     git(inner.path(), &["init", "-q"]);
     git(inner.path(), &["commit", "-q", "--allow-empty", "-m", "first"]);
     git(fleet.path(), &["submodule", "--quiet", "add", inner.path().to_str().unwrap(), "secrets"]);
-    fleet.run(["generate"])?.ends(0).never_says("warning");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).never_says("warning");
     let secrets = fleet.path().join("secrets");
     assert!(git(&secrets, &["diff", "--cached", "--name-only"]).contains("per-machine/web1/own/secret.age"));
     git(&secrets, &["reset", "-q"]);
@@ -227,7 +234,7 @@ fn a_split_index_is_usable_after_a_run() -> Result<()> {
     git(fleet.path(), &["config", "core.splitIndex", "true"]);
     fs::write(fleet.path().join("staged"), "x")?;
     git(fleet.path(), &["add", "staged"]);
-    fleet.run(["generate"])?.ends(0).never_says("warning");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).never_says("warning");
     assert!(is_staged(&fleet, "staged") && is_staged(&fleet, ENTRY));
     git(fleet.path(), &["commit", "-qm", "all"]);
     assert_eq!(git(fleet.path(), &["status", "--porcelain"]), "");
@@ -237,8 +244,8 @@ fn a_split_index_is_usable_after_a_run() -> Result<()> {
 #[test]
 fn what_a_run_replaces_is_recorded_outside_of_the_checkout() -> Result<()> {
     let fleet = fleet()?;
-    fleet.run(["generate"])?.ends(0);
-    fleet.run(["generate", "--regenerate", "own"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(0);
     let names = |folder: &Path| -> Result<Vec<String>> {
         let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().unwrap()));
         names.collect()
@@ -267,13 +274,13 @@ fn nix_reads_what_the_next_run_staged() -> Result<()> {
         let attribute = ".#nixosConfigurations.web1.config.artifacts.store.own.files.f.value";
         nix::nix(&checkout.path(), &["eval", "--raw", attribute])
     };
-    checkout.run(&["generate"])?.ends(0);
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     assert_eq!(value()?, "value");
     nix::git(&checkout.path(), &["reset", "-q"])?;
     assert!(value().is_err(), "Nix does not see what git does not know");
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(staged(&ran), json!(false));
-    checkout.run(&["generate"])?.ends(0).never_says("made");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).never_says("made");
     assert_eq!(value()?, "value");
     Ok(())
 }
@@ -285,17 +292,11 @@ fn root_is_warned_in_a_checkout_of_somebody_else() -> Result<()> {
         return Ok(());
     }
     let fleet = fleet()?;
-    let owner = |id: u32| -> Result<()> {
-        for path in [fleet.path().to_owned(), fleet.path().join(".git")] {
-            std::os::unix::fs::chown(path, Some(id), None)?;
-        }
-        Ok(())
-    };
+    let owner = |id: u32| std::os::unix::fs::chown(fleet.path(), Some(id), None);
     owner(65534)?;
-    let ran = fleet.run(["generate"])?.says("artifacts runs as root in a checkout of user 65534");
-    ran.says("belongs to user 65534");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("artifacts runs as root in a checkout of user 65534");
     owner(0)?;
-    fleet.run(["generate"])?.ends(0).never_says("warning");
+    fleet.run(["generate", "--regenerate", "own"])?.ends(0).never_says("warning");
     assert!(is_staged(&fleet, ENTRY));
     Ok(())
 }

@@ -295,6 +295,7 @@ fn run(room: &Room<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name,
     })
 }
 
+#[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
 fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<Files, Failure> {
     if secrets.is_empty() {
         return Ok(Files::new());

@@ -31,7 +31,9 @@ pub fn in_short(summary: &Summary, output: Output) -> String {
     line("decrypted", decrypted(summary));
     line("failed", failed(summary));
     line("interrupted", interrupted(summary));
-    denied(&summary.denied).into_iter().for_each(|value| line("denied", value));
+    for value in denied(&summary.denied) {
+        line("denied", value);
+    }
     text.trim_end().to_owned()
 }
 

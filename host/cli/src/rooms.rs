@@ -419,11 +419,12 @@ impl Run {
 
 fn checkout(root: &Root) -> Result<Checkout, Failure> {
     let root = root.path();
-    let found = Repository::containing(root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
-    Ok(match found {
-        Some(git) => Checkout::in_repository(root, &git.work_tree, git.common_dir),
-        None => Checkout::at_path(root),
-    })
+    match Repository::containing(root) {
+        Ok(Some(git)) => Ok(Checkout::in_repository(root, &git.work_tree, git.common_dir)),
+        // Nothing is written into the repository of another user, and nothing there is believed.
+        Ok(None) | Err(artifacts_store::Error::RepositoryOwner { .. }) => Ok(Checkout::at_path(root)),
+        Err(error) => Err(Failure::new("", error.to_string()).help(error.help())),
+    }
 }
 
 /// How the processes are made that components run in.

@@ -197,7 +197,7 @@ fn decryption(opening: &artifacts_backend::Opening) -> Decryption {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::result_large_err)]
     use std::cell::{Cell, RefCell};
     use std::path::Path;
     use std::rc::Rc;

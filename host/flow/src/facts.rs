@@ -12,7 +12,7 @@ use crate::rooms::seconds;
 pub fn facts(
     instance: &Instance,
     slice: &Slice,
-    strays: Vec<String>,
+    strays: &[String],
     generations: &BTreeMap<InstanceName, Generation>,
 ) -> Facts {
     let differs = slice.differences();
@@ -20,7 +20,7 @@ pub fn facts(
     let differs = Facts {
         receipt: differs.iter().filter(|one| !is_stray(one)).map(ToString::to_string).collect(),
         public: slice.public.keys().cloned().collect(),
-        strays: extras::named(&strays),
+        strays: extras::named(strays),
         ..Facts::default()
     };
     let ReceiptState::Valid(receipt) = &slice.receipt else { return differs };

@@ -69,14 +69,13 @@ pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
     let declared = instance.backend.as_ref().map(Name::as_str).unwrap_or_default();
     let by = backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
     let message = format!("it is stored in `{storage}`{by}, and `{declared}` stores it in `{expected}`");
-    let help = match backend.as_deref().filter(|stored| *stored != declared) {
-        Some(stored) => format!("declare `{stored}` for it again"),
-        None => {
-            let name = instance.name.to_string();
-            let above = name.rsplit_once('/').map_or("", |(above, _)| above);
-            let (from, to) = (shell_word(&format!("{storage}/{name}")), shell_word(&format!("{expected}/{above}")));
-            format!("`mkdir -p {to} && mv {from} {to}/`")
-        }
+    let help = if let Some(stored) = backend.as_deref().filter(|stored| *stored != declared) {
+        format!("declare `{stored}` for it again")
+    } else {
+        let name = instance.name.to_string();
+        let above = name.rsplit_once('/').map_or("", |(above, _)| above);
+        let (from, to) = (shell_word(&format!("{storage}/{name}")), shell_word(&format!("{expected}/{above}")));
+        format!("`mkdir -p {to} && mv {from} {to}/`")
     };
     of(instance, message).help(Some(help))
 }

@@ -54,7 +54,7 @@ pub fn help(rooms: &mut Rooms<'_>, instance: &Instance) -> Option<String> {
     let instances = BTreeMap::from([(instance.name.clone(), instance.clone())]);
     let names = BTreeSet::from([instance.name.clone()]);
     let survey = survey(rooms, &instances, &names);
-    let declared = Declared { instances: &instances, ordered: &[instance.name.clone()], orphans: &[] };
+    let declared = Declared { instances: &instances, ordered: std::slice::from_ref(&instance.name), orphans: &[] };
     let mut hints = hints(rooms, declared, &survey, std::iter::once(instance));
     hint_line(&hints.remove(&instance.name)?, &[&instance.name.to_string()])
 }

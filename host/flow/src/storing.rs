@@ -151,6 +151,7 @@ impl Storing<'_> {
     }
 
     /// Has the backend write secret files into a copy of the slice. A backend is not asked to store nothing.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn write(
         &self,
         rooms: &mut Rooms<'_>,

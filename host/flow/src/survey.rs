@@ -206,7 +206,7 @@ impl<'a> Look<'a> {
         let fingerprint = Some(slice.fingerprint());
         let strays = extras::take_added(instance, &mut slice);
         let mut look = Self {
-            facts: Some(facts(instance, &slice, strays, generations)),
+            facts: Some(facts(instance, &slice, &strays, generations)),
             receipt: valid_receipt(&slice),
             fingerprint,
             ..Self::without_slice(instance)

@@ -96,7 +96,7 @@ impl Hint {
             let Way::Text(text) = &self.way else { return String::new() };
             return text.clone();
         };
-        let named = names.first().is_some_and(|name| words.iter().any(|word| word == name));
+        let takes_name = names.first().is_some_and(|name| words.iter().any(|word| word == name));
         let mut shown = Vec::new();
         for word in words {
             match names.first() {
@@ -105,7 +105,7 @@ impl Hint {
             }
         }
         let more = names.len().saturating_sub(NAMED);
-        let more = if more > 0 && named { format!(" and {more} more") } else { String::new() };
+        let more = if more > 0 && takes_name { format!(" and {more} more") } else { String::new() };
         format!("`{}`{more}", shown.join(" "))
     }
 

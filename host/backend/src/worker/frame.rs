@@ -47,14 +47,29 @@ pub(crate) fn size(header: [u8; HEADER], largest: usize) -> io::Result<usize> {
 
 /// The next frame's bytes; `None` at the end.
 pub(crate) fn read(input: &mut impl Read, largest: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut header = [0; HEADER];
-    match input.read_exact(&mut header) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        result => result?,
-    }
-    let mut bytes = Zeroizing::new(vec![0; size(header, largest)?]);
+    let Some(size) = announced(input, largest)? else { return Ok(None) };
+    let mut bytes = Zeroizing::new(vec![0; size]);
     input.read_exact(&mut bytes)?;
     Ok(Some(bytes))
+}
+
+/// The same for code, which is no secret: wiping a megabyte takes a part of a worker's start.
+pub(crate) fn read_code(input: &mut impl Read, largest: usize) -> io::Result<Option<Vec<u8>>> {
+    let Some(size) = announced(input, largest)? else { return Ok(None) };
+    let mut bytes = vec![0; size];
+    input.read_exact(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn announced(input: &mut impl Read, largest: usize) -> io::Result<Option<usize>> {
+    let mut header = [0; HEADER];
+    match input.read_exact(&mut header) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        result => {
+            result?;
+            size(header, largest).map(Some)
+        }
+    }
 }
 
 /// Takes bytes for whatever may come through a pipe, as both ends do: no bytes may do harm. For fuzzing.

@@ -77,7 +77,7 @@ impl Inside {
     fn compile(&mut self, half: Half, baseline: bool) -> io::Result<()> {
         let engine = engine::compiler(baseline).map_err(io::Error::other)?;
         let _locked = self.lock(half)?;
-        let Some(component) = frame::read(&mut self.input, LARGEST)? else { return Ok(()) };
+        let Some(component) = frame::read_code(&mut self.input, LARGEST)? else { return Ok(()) };
         match engine.precompile_component(&component) {
             Ok(code) => {
                 self.tell(&Told::Compiled)?;
@@ -109,7 +109,7 @@ impl Inside {
         engine::tick(&engine, move || ticking.tick());
         let mut locked = self.lock(half)?;
         let room = locked.half.room.take().map(Room::new);
-        let Some(code) = frame::read(&mut self.input, LARGEST_CODE)? else { return Ok(()) };
+        let Some(code) = frame::read_code(&mut self.input, LARGEST_CODE)? else { return Ok(()) };
         let Some(runner) = self.runner(&engine, &code, room, setup, &line, &locked)? else { return Ok(()) };
         drop(code);
         self.tell(&Told::Ready)?;

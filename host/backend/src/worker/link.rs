@@ -11,7 +11,7 @@ use artifacts_seam::{Answer, Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::frame::{self, HEADER, LARGEST, LARGEST_CODE};
 use super::inside::WORD;
@@ -41,9 +41,11 @@ pub(crate) struct PipeLink {
     orders: File,
     told: File,
     /// What was read and not yet taken: from `begin` to `end`.
-    inbox: Zeroizing<Vec<u8>>,
+    inbox: Vec<u8>,
     begin: usize,
     end: usize,
+    /// How much of it ever held something, and is wiped in the end.
+    held: usize,
     allowance: usize,
     left: usize,
     structure: usize,
@@ -151,7 +153,7 @@ impl PipeLink {
         rustix::io::ioctl_fionbio(&told, true)?;
         let output = usize::try_from(limits.output).unwrap_or(usize::MAX);
         let allowance = output.saturating_mul(2).saturating_add(CHATTER);
-        let inbox = Zeroizing::new(vec![0; PIECE]);
+        let inbox = vec![0; PIECE];
         Ok(Self {
             child,
             ended: false,
@@ -160,6 +162,7 @@ impl PipeLink {
             inbox,
             begin: 0,
             end: 0,
+            held: 0,
             allowance,
             left: allowance,
             structure: STRUCTURE,
@@ -208,6 +211,7 @@ impl PipeLink {
         }
         while self.end - self.begin < wanted {
             self.end += receive(&mut self.told, &mut self.inbox[self.end..], deadline)?;
+            self.held = self.held.max(self.end);
         }
         Ok(())
     }
@@ -324,6 +328,7 @@ fn killed(status: ExitStatus) -> bool {
 impl Drop for PipeLink {
     fn drop(&mut self) {
         self.end();
+        self.inbox[..self.held].zeroize();
     }
 }
 
