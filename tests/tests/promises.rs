@@ -56,7 +56,8 @@ fn everything_that_is_promised_is_in_one_table_once() {
 #[test]
 fn a_test_that_is_not_there_is_noticed() {
     assert_eq!(missing("tests/tests/promises.rs::each_promise_has_tests_that_exist"), None);
-    for wrong in ["tests/tests/none.rs::it", "tests/tests/promises.rs::it", "tests/tests/promises.rs::missing", "prose"] {
+    for wrong in ["tests/tests/none.rs::it", "tests/tests/promises.rs::it", "tests/tests/promises.rs::missing", "prose"]
+    {
         assert!(missing(wrong).is_some(), "{wrong}");
     }
 }
