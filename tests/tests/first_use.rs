@@ -302,3 +302,35 @@ fn read_access_is_accepted_for_the_repository_and_by_an_earlier_version_for_the_
     fleet.run(generate)?.ends(0).never_says("wants to read");
     Ok(())
 }
+
+#[test]
+fn what_is_committed_below_the_state_directory_is_no_consent() -> Result<()> {
+    let fleet = one()?;
+    git(fleet.path(), &["init", "-q"])?;
+    let state = fleet.path().join("state");
+    let run = |state: &Path| -> Result<Ran> {
+        let mut command = fleet.command(["generate", "--accept-recipients"])?;
+        Ok(Ran::from(command.env("XDG_STATE_HOME", state).output()?))
+    };
+    run(&state)?.ends(0);
+    let refused = |state: &Path, path: &str| -> Result<()> {
+        fs::remove_dir_all(fleet.path().join("secrets"))?;
+        let words = format!("{} is tracked by git", fleet.path().canonicalize()?.join(path).display());
+        let ran = run(state)?.ends(1).says("XDG_STATE_HOME");
+        let text = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(text.contains(&words), "{words}: {ran}");
+        ensure!(!fleet.path().join(SECRET).exists());
+        run(&fleet.home().join("state"))?.ends(0);
+        Ok(())
+    };
+    git(fleet.path(), &["add", "-f", "state/artifacts/headers/headers"])?;
+    refused(&state, "state/artifacts/headers/headers")?;
+    // A link that is committed leads there, and the directory itself is none of the repository's.
+    git(fleet.path(), &["rm", "-rq", "--cached", "state"])?;
+    let outside = tempfile::tempdir()?;
+    std::os::unix::fs::symlink(outside.path(), fleet.path().join("link"))?;
+    git(fleet.path(), &["add", "link"])?;
+    refused(&fleet.path().join("link/below"), "link")?;
+    run(&state)?.ends(0);
+    Ok(())
+}

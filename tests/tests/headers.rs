@@ -338,6 +338,13 @@ fn working_trees_of_one_repository_are_one_and_a_clone_or_another_root_is_not() 
     fs::write(clone.join("artifacts-id"), "0".repeat(32))?;
     get(&clone, &[])?.ends(1).says(refused);
     assert_eq!(get(&clone, &["--accept-clone"])?.ends(0).stdout, "CA-PRIVATE-KEY");
+    let log = fs::read_to_string(machine.home().join("state/artifacts/audit.jsonl"))?;
+    let consents: Vec<&str> = log.lines().filter(|line| line.contains(r#""about":"clone""#)).collect();
+    let other = format!(r#""other":"{}""#, machine.path().canonicalize()?.display());
+    assert!(
+        matches!(consents[..], [one] if one.contains(r#""by":"--accept-clone""#) && one.contains(&other)),
+        "{consents:?}"
+    );
     assert_eq!(get(&clone, &[])?.ends(0).never_says(refused).stdout, "CA-PRIVATE-KEY");
     get(&inner, &[])?.ends(1).says(refused);
     Ok(())

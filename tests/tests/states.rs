@@ -152,7 +152,10 @@ fn files_that_are_declared_later_are_set_one_by_one() -> Result<()> {
         // What is no longer declared goes, and the rest keeps its value.
         fleet.of("web1")["artifacts"]["a"]["files"] = json!({"f": {}});
         fleet.run(["generate", "--stale"])?.ends(3).says("artifacts rekey");
-        fleet.run(with_key(&fleet, &["rekey", A]))?.ends(0);
+        let ran = fleet.run(with_key(&fleet, &["rekey", A]))?.ends(0);
+        for gone in ["g", "h"] {
+            assert!(ran.stdout.contains(&format!("{gone}: gone, since it is no declared secret any more")), "{ran}");
+        }
         assert_eq!((state(&fleet, A)?.as_str(), get(&fleet, "a")?), ("present", value));
     }
     Ok(())

@@ -101,6 +101,13 @@ pub enum Subject {
         /// The grants.
         grants: Value,
     },
+    /// Two checkouts are clones of one repository.
+    Clone {
+        /// Path of this checkout.
+        checkout: String,
+        /// Path of the other one.
+        other: String,
+    },
 }
 
 /// Describes a call before it begins.

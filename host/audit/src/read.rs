@@ -49,7 +49,7 @@ impl Record {
             Entry::Ended(ended) => Some(&ended.observed.asked.backend),
             Entry::Consent(consent) => match &consent.subject {
                 Subject::Grants { backend, .. } => Some(backend),
-                Subject::Recipients { .. } | Subject::ReadAccess { .. } => None,
+                Subject::Recipients { .. } | Subject::ReadAccess { .. } | Subject::Clone { .. } => None,
             },
             Entry::Run(_) => None,
         }
@@ -62,7 +62,7 @@ impl Record {
             Entry::Ended(ended) => ended.observed.asked.instances.iter().map(String::as_str).collect(),
             Entry::Consent(consent) => match &consent.subject {
                 Subject::Recipients { instance, .. } | Subject::ReadAccess { instance, .. } => vec![instance],
-                Subject::Grants { .. } => Vec::new(),
+                Subject::Grants { .. } | Subject::Clone { .. } => Vec::new(),
             },
             Entry::Run(_) => Vec::new(),
         }

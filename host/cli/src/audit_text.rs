@@ -242,6 +242,7 @@ fn of_consent(Consent { by, subject }: &Consent) -> String {
         Subject::Grants { backend, sha256, grants } => {
             format!("the grants of {backend}, sha256 {sha256}: {}", granted(grants))
         }
+        Subject::Clone { checkout, other } => format!("that {checkout} and {other} are clones of one repository"),
     };
     escaped(&format!("accepted ({by}): {what}")).replace('\n', "\\n")
 }

@@ -125,6 +125,7 @@ impl Run {
             Some(log) => log.clone(),
             None => record::log(&record::place(global, &begun.environment)?, global, Some(&checkout(&root)?)),
         };
+        own_state(&begun)?;
         let resolved = artifacts_plan::instances(&declarations.spec, Some(&Environment::system()));
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
@@ -238,11 +239,7 @@ impl Run {
             keys: self.begun.keys.keys(),
             headers: self.header_memory()?,
             audit: Audit { log: Some(self.log.clone()), hear: Some(words::listener(self.begun.output)) },
-            git: Git {
-                program: "git".into(),
-                env: self.begun.environment.variables().iter().cloned().collect(),
-                scratch: self.begun.scratch.path().to_owned(),
-            },
+            git: git(&self.begun),
             nix: self.begun.nix.clone(),
             sandbox: None,
             generator_path: self.begun.environment.generator_path(),
@@ -255,7 +252,7 @@ impl Run {
     /// What this machine knows of headers, as seen from this checkout.
     fn header_memory(&self) -> Result<HeaderMemory, Failure> {
         let path = self.root.path().display().to_string();
-        let confirm = clones::asking(path, self.accept_clone, self.no_input);
+        let confirm = clones::asking(path, self.accept_clone, self.no_input, self.log.clone());
         Ok(HeaderMemory::new(self.headers.clone(), self.checkout()?, confirm))
     }
 
@@ -443,6 +440,35 @@ fn state(environment: &Environment) -> Result<PathBuf, Failure> {
     })?;
     artifacts_trust::check_ownership(&state).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
     Ok(state)
+}
+
+/// What is committed in a repository proves nothing of what was accepted here.
+fn own_state(begun: &Begun) -> Result<(), Failure> {
+    let state = state(&begun.environment)?;
+    let failed = |why: String, help: String| Err(Failure::new("", why).help(Some(help)));
+    match git(begun).tracks(&state) {
+        Ok(None) => Ok(()),
+        Ok(Some(path)) => failed(
+            format!(
+                "{} is tracked by git, so whoever can push could write what is stored in {}",
+                path.display(),
+                state.display()
+            ),
+            "set XDG_STATE_HOME to a directory outside of the repository; do not use what is stored there".to_owned(),
+        ),
+        Err(warning) => failed(
+            format!("whether git tracks {} cannot be determined: {warning}", state.display()),
+            "set XDG_STATE_HOME to a directory outside of the repository".to_owned(),
+        ),
+    }
+}
+
+fn git(begun: &Begun) -> Git {
+    Git {
+        program: "git".into(),
+        env: begun.environment.variables().iter().cloned().collect(),
+        scratch: begun.scratch.path().to_owned(),
+    }
 }
 
 fn headers(environment: &Environment) -> Result<KnownHeaders, Failure> {

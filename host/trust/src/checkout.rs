@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -119,7 +119,9 @@ impl Checkout {
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.root.clone()];
         if let Some(git) = &self.git {
-            let roots = git.work_trees().into_iter().filter_map(|tree| tree.join(&git.inside).canonicalize().ok());
+            // Not over a symbolic link: one that is committed there, or made where a working tree was, leads to what is another's.
+            let real = |root: PathBuf| root.canonicalize().ok().filter(|real| *real == root);
+            let roots = git.work_trees().into_iter().filter_map(|tree| real(tree.join(&git.inside)));
             paths.extend(roots.filter(|root| *root != self.root).collect::<BTreeSet<_>>());
         }
         paths
@@ -142,11 +144,27 @@ impl InGit {
         let linked =
             fs::read_dir(self.common_dir.join("worktrees")).into_iter().flatten().flatten().filter_map(|entry| {
                 let named = fs::read(entry.path().join("gitdir")).ok()?;
-                let dot_git = entry.path().join(std::ffi::OsStr::from_bytes(named.trim_ascii_end()));
+                // Relative to the entry, if git was told so.
+                let dot_git = without_dots(&entry.path().join(std::ffi::OsStr::from_bytes(named.trim_ascii_end())));
                 dot_git.parent().map(Path::to_owned)
             });
         main.into_iter().chain(linked).collect()
     }
+}
+
+/// A path without `.` and `..`, taken as text.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                clean.pop();
+            }
+            part => clean.push(part),
+        }
+    }
+    clean
 }
 
 /// A repository's number; none when it has none.

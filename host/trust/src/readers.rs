@@ -402,6 +402,19 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_carried_over_that_a_link_in_place_of_a_working_tree_leads_to() {
+        let (_folder, state, [main, linked]) = repository();
+        let other = main.root().with_file_name("other");
+        fs::create_dir(&other).unwrap();
+        by_path(&state, &other, r#"{"a": {"targets": ["web1"], "files": {"f": ["evil"]}}}"#);
+        fs::remove_dir_all(linked.root()).unwrap();
+        std::os::unix::fs::symlink(&other, linked.root()).unwrap();
+        let readers = Readers::open(&state, main).unwrap();
+        assert_eq!(readers.of("a"), None);
+        assert!(readers.of_targets(&set(&["web1"])).is_empty());
+    }
+
+    #[test]
     fn where_two_paths_of_a_repository_disagree_neither_is_carried_over() {
         let (_folder, state, [main, linked]) = repository();
         let instance = |key: &str| format!(r#"{{"targets": ["web1"], "files": {{"f": ["{key}"]}}}}"#);

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use artifacts_flow::{Plaintext, Survey, Writers, Writing, stored_readers, unopenable, unretrievable, wants_rekey};
 use artifacts_plan::Selector;
 use artifacts_report::{Done, Failure, Report, reader_changes};
-use artifacts_spec::InstanceName;
+use artifacts_spec::{InstanceName, Name};
 use clap::Args;
 
 use super::Status;
@@ -86,6 +86,7 @@ impl Options {
         let done =
             artifacts_flow::rekey(&mut rooms, &run.instances, &survey, &names, &consent, &mut writers, &mut tell);
         Run::note_strays(&mut report, &survey, &done.done);
+        note_gone(&mut report, &run, &survey, &done.done);
         survey.rekeyed(&done.done);
         // What else made them stale may have gone with the old slices.
         let stale =
@@ -107,6 +108,25 @@ impl Options {
         let wants =
             |name: &&InstanceName| survey.found.get(*name).is_some_and(|found| wants_rekey(&found.state, self.all));
         chosen.names.iter().filter(wants).cloned().collect()
+    }
+}
+
+/// Tells which files went with the old entries: whoever can push can take back a declaration, and nobody was asked.
+fn note_gone(report: &mut Report, run: &Run, survey: &Survey, done: &BTreeSet<InstanceName>) {
+    for name in done {
+        let found = survey.found.get(name).and_then(|found| found.receipt.as_ref());
+        let Some((instance, receipt)) = run.instances.get(name).zip(found) else { continue };
+        let is_secret = |file: &Name| instance.secret_files().any(|declared| declared == file);
+        let is_public = |file: &str| instance.public_files().any(|declared| declared.as_str() == file);
+        let secret = receipt.readers.keys().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
+        let public = receipt.public.keys().filter(|file| !is_public(file)).map(|file| (file.as_str(), "public file"));
+        let note = |(file, kind): (&str, &str)| {
+            format!("{file}: gone, since it is no declared {kind} any more; the old entry is in the trash")
+        };
+        let notes: Vec<String> = secret.chain(public).map(note).collect();
+        if let Some(row) = report.instances.iter_mut().find(|row| row.name == name.to_string()) {
+            row.notes.extend(notes);
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path, PathBuf};
 
 use super::tree::{self, EntryFile, Group, is_below};
 use super::view::View;
 use super::{Git, Warning, command_over, listed, run, run_to, words};
 use crate::names::AREA;
-use crate::{Root, attributes};
+use crate::{Error, Repository, Root, attributes};
 
 /// How git's index has an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,68 @@ impl Git {
         report.warnings.retain(|warning| told.insert(warning.to_string()));
         report
     }
+}
+
+impl Git {
+    /// What a repository tracks of a path that only this user is to write, if anything: a file at or below it, or a symbolic link or
+    /// submodule that leads there. Whoever can push decides what is in it. The path is absolute, and need not exist.
+    ///
+    /// # Errors
+    /// When that cannot be determined.
+    pub fn tracks(&self, path: &Path) -> Result<Option<PathBuf>, Warning> {
+        let mut here = PathBuf::from("/");
+        let mut rest: Vec<PathBuf> = parts(path);
+        for _ in 0..MAX_STEPS {
+            let Some(part) = rest.pop() else { return self.tracks_at(&here) };
+            if part == Path::new("..") {
+                here.pop();
+                continue;
+            }
+            let next = here.join(part);
+            let Ok(target) = std::fs::read_link(&next) else {
+                here = next;
+                continue;
+            };
+            if let Some(found) = self.tracks_at(&next)? {
+                return Ok(Some(found));
+            }
+            if target.is_absolute() {
+                here = PathBuf::from("/");
+            }
+            rest.extend(parts(&target));
+        }
+        Err(Error::io(path.to_string_lossy(), "find", rustix::io::Errno::LOOP).into())
+    }
+
+    /// The same, of a path whose directory is not over a symbolic link.
+    fn tracks_at(&self, path: &Path) -> Result<Option<PathBuf>, Warning> {
+        let Some(directory) = path.parent() else { return Ok(None) };
+        // What is not there yet may come to be in the repository above.
+        let inner = if path.is_symlink() { directory } else { path };
+        let repository = match Repository::containing(inner) {
+            Ok(Some(repository)) => repository,
+            Ok(None) | Err(Error::RepositoryOwner { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Ok(below) = path.strip_prefix(&repository.work_tree) else { return Ok(None) };
+        let top = below.iter().next().unwrap_or_else(|| ".".as_ref());
+        let view = View::open(self, &repository)?;
+        let found = run(view.command().args(["ls-files", "-z", "--"]).arg(top), b"")?;
+        let mut found = words(&found).map(PathBuf::from);
+        let is_it = |tracked: &PathBuf| tracked.starts_with(below) || below.starts_with(tracked);
+        Ok(found.find(is_it).map(|tracked| repository.work_tree.join(tracked)))
+    }
+}
+
+/// More components and symbolic links than any path has.
+const MAX_STEPS: usize = 4096;
+
+/// The components of a path, the last one first.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let named = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    let mut parts: Vec<PathBuf> = named.map(|part| PathBuf::from(part.as_os_str())).collect();
+    parts.reverse();
+    parts
 }
 
 fn tracked_area(git: &Git, group: &Group, storage: &str) -> Result<BTreeMap<String, String>, Warning> {
