@@ -248,7 +248,7 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
         }
         // At a terminal it is a question.
         let mut desk = Desk::start(&fleet.command(["--accept-recipients", "generate"])?)?;
-        desk.sees("Generate new values beside them?")?.types("n\n")?;
+        desk.sees("Generate new values instead?")?.types("n\n")?;
         assert_eq!(desk.ends()?.0, Some(1));
         assert_eq!(fleet.stored()?, before);
         fleet.run(["--accept-recipients", "generate", "--yes"])?.ends(0);
