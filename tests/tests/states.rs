@@ -262,6 +262,33 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
 }
 
 #[test]
+fn an_artifact_that_becomes_shared_gets_no_new_value_unasked() -> Result<()> {
+    let mut fleet = made("agenix")?;
+    fleet.of("web1")["artifacts"]["a"]["shared"] = json!(true);
+    let before = fleet.stored()?;
+    fleet.run(["status"])?.ends(3).says("keep: declare it as `per-machine/web1/a` again");
+    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(1).says("has the same files");
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn an_entry_of_another_program_with_a_part_missing_has_a_way_on() -> Result<()> {
+    let mut fleet = made("agenix")?;
+    fs::remove_file(entry(&fleet).join("receipt.json"))?;
+    fleet.of("web1")["artifacts"]["a"]["files"]["more"] = json!({});
+    let way = "store what is missing in `secrets/per-machine/web1/a`, encrypted to the same recipients, then run \
+               `artifacts adopt per-machine/web1/a`";
+    let before = fleet.stored()?;
+    for (words, status) in [(&["status"][..], 3), (&["adopt", "a"], 1), (&["get", "a", "f"], 1)] {
+        fleet.run(words)?.ends(status).says(way);
+    }
+    fleet.run(["generate", "--stale", "--yes", "--no-input", "--accept-recipients"])?.ends(3);
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
 fn an_orphan_with_other_files_is_in_no_ones_way() -> Result<()> {
     let mut fleet = made("agenix")?;
     let generator = fleet.generator("other", "#!/bin/bash\nprintf v > $out/g\n")?;
