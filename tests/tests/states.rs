@@ -262,6 +262,22 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
 }
 
 #[test]
+fn what_lies_below_another_root_is_left_alone() -> Result<()> {
+    let fleet = made("agenix")?;
+    // The same names, declared by something else below this root.
+    fs::create_dir(fleet.path().join("sub"))?;
+    fs::rename(fleet.path().join("secrets"), fleet.path().join("sub/secrets"))?;
+    let other = fleet.path().join("sub/secrets").join(A);
+    let before = fs::read(other.join("f.age"))?;
+    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("is stored in `sub/secrets`");
+    let note = "the entry in `sub/secrets` is left as it is";
+    fleet.run(["generate", "--regenerate", "--accept-recipients", "a"])?.ends(0).says(note);
+    assert_eq!(fs::read(other.join("f.age"))?, before);
+    assert_eq!(state(&fleet, A)?, "present");
+    Ok(())
+}
+
+#[test]
 fn an_artifact_that_becomes_shared_gets_no_new_value_unasked() -> Result<()> {
     let mut fleet = made("agenix")?;
     fleet.of("web1")["artifacts"]["a"]["shared"] = json!(true);

@@ -392,7 +392,8 @@ impl Run {
                 row.notes.push(format!("moved to the trash with the old entry: {}", strays.join(", ")));
             }
             if let Some(place) = &found.elsewhere {
-                row.notes.push(format!("the entry in `{}` was moved to the trash", place.storage));
+                let what = if place.declared { "was moved to the trash" } else { "is left as it is" };
+                row.notes.push(format!("the entry in `{}` {what}", place.storage));
             }
         }
     }
