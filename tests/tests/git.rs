@@ -219,7 +219,7 @@ fn an_entry_outside_of_a_sparse_checkout_is_not_made_again() -> Result<()> {
     git(fleet.path(), &["commit", "-qm", "secrets"]);
     git(fleet.path(), &["sparse-checkout", "set", "--cone", "elsewhere"]);
     assert!(!fleet.path().join(ENTRY).exists());
-    fleet.run(["status"])?.ends(1).says("sparse checkout");
+    fleet.run(["status"])?.ends(1).says("sparse checkout").never_says("artifacts generate");
     fleet.run(["generate", "--accept-recipients"])?.ends(1).says("sparse checkout");
     assert!(!fleet.path().join(ENTRY).exists());
     Ok(())
@@ -240,6 +240,79 @@ fn a_storage_in_a_submodule_is_staged_there() -> Result<()> {
     fleet.run(["status"])?.ends(3).says(hint);
     follow(fleet.path(), hint);
     fleet.run(["status"])?.ends(0);
+    Ok(())
+}
+
+#[test]
+fn a_submodule_that_is_not_checked_out_gets_no_new_value() -> Result<()> {
+    for place in ["secrets", "secrets/per-machine"] {
+        let fleet = fleet()?;
+        let inner = tempfile::tempdir()?;
+        git(inner.path(), &["init", "-q"]);
+        git(inner.path(), &["commit", "-q", "--allow-empty", "-m", "first"]);
+        git(fleet.path(), &["submodule", "--quiet", "add", inner.path().to_str().unwrap(), place]);
+        fleet.run(["generate", "--accept-recipients"])?.ends(0);
+        let secret = fs::read(fleet.path().join(ENTRY).join("secret.age"))?;
+        let submodule = fleet.path().join(place);
+        git(&submodule, &["commit", "-qm", "secrets"]);
+        git(fleet.path(), &["add", "."]);
+        git(fleet.path(), &["commit", "-qm", "secrets"]);
+        git(fleet.path(), &["submodule", "--quiet", "deinit", "--force", "--all"]);
+        let hint = format!("git submodule update --init -- {place}");
+        for command in
+            [&["status"][..], &["generate", "--no-input"], &["generate", "--yes"], &["generate", "--dry-run"]]
+        {
+            let ran = fleet.run(command)?.ends(1);
+            ran.says("not checked out").says(&hint).never_says("artifacts generate");
+            assert_eq!(fs::read_dir(&submodule)?.count(), 0, "{place}: {command:?}");
+        }
+        follow(fleet.path(), &hint);
+        fleet.run(["status"])?.ends(0);
+        assert_eq!(fs::read(fleet.path().join(ENTRY).join("secret.age"))?, secret);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_entry_that_was_deleted_and_that_git_has_comes_back_from_there() -> Result<()> {
+    let fleet = fleet()?;
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    let before = fleet.stored()?;
+    git(fleet.path(), &["commit", "-qm", "secrets"]);
+    fs::remove_dir_all(fleet.path().join(ENTRY))?;
+    let hint = format!("git restore -- {ENTRY}");
+    fleet.run(["status"])?.ends(3).says(&format!("keep: `{hint}`; new value: `artifacts generate --yes"));
+    for command in [&["generate", "--no-input"][..], &["generate", "--no-input", "own"]] {
+        fleet.run(command)?.ends(1).says(&hint);
+        assert!(!fleet.path().join(ENTRY).exists());
+    }
+    follow(fleet.path(), &hint);
+    assert_eq!(fleet.stored()?, before);
+    fleet.run(["status"])?.ends(0);
+    fs::remove_dir_all(fleet.path().join(ENTRY))?;
+    fleet.run(["generate", "--no-input", "--yes", "own"])?.ends(0);
+    fleet.run(["status"])?.ends(0);
+    assert_ne!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn every_run_tells_why_work_is_left_in_git_and_names_no_command_that_does_nothing() -> Result<()> {
+    let fleet = fleet()?;
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    git(fleet.path(), &["rm", "-rq", "--cached", "secrets"]);
+    fs::write(fleet.path().join(".git/info/exclude"), "secrets/\n")?;
+    for command in [&["status"][..], &["generate"], &["rekey"]] {
+        fleet.run(command)?.ends(3).says("git add --force");
+    }
+    fs::write(fleet.path().join(".git/info/exclude"), "")?;
+    let receipt = fs::read(fleet.path().join(ENTRY).join("receipt.json"))?;
+    fs::remove_file(fleet.path().join(ENTRY).join("receipt.json"))?;
+    // `generate` does not stage what is not as it was stored.
+    fleet.run(["status"])?.ends(3).says("not staged").says("artifacts adopt").never_says("`artifacts generate`");
+    fs::write(fleet.path().join(ENTRY).join("receipt.json"), receipt)?;
+    fleet.run(["status"])?.ends(3).says("`artifacts generate`");
+    fleet.run(["generate"])?.ends(0);
     Ok(())
 }
 

@@ -53,7 +53,7 @@ fn a_file_is_set_without_a_key_and_its_neighbour_stays_byte_for_byte() -> Result
     let fleet = made()?;
     let before = fleet.stored()?;
     let ran = given(&fleet, &["set", "pair", "one"], b"second\0of one\n")?.ends(0).never_says("second");
-    ran.says("made from it: per-machine/web1/from");
+    ran.says("made from it: per-machine/web1/from; keep: `artifacts adopt per-machine/web1/from`; new value: `artifacts generate");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"second\0of one\n");
     let after = fleet.stored()?;
     assert_eq!(after["per-machine/web1/pair/two.age"], before["per-machine/web1/pair/two.age"]);

@@ -254,7 +254,7 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
         }
         // At a terminal it is a question.
         let mut desk = Desk::start(&fleet.command(["--accept-recipients", "generate"])?)?;
-        desk.sees("Generate new values beside them?")?.types("n\n")?;
+        desk.sees("Generate new values instead?")?.types("n\n")?;
         assert_eq!(desk.ends()?.0, Some(1));
         assert_eq!(fleet.stored()?, before);
         fleet.run(["--accept-recipients", "generate", "--yes"])?.ends(0);
@@ -264,6 +264,49 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
         fleet.run(["prune", "--yes"])?.ends(0);
         fleet.run(["status"])?.ends(0);
     }
+    Ok(())
+}
+
+#[test]
+fn what_lies_below_another_root_is_left_alone() -> Result<()> {
+    let fleet = made("agenix")?;
+    // The same names, declared by something else below this root.
+    fs::create_dir(fleet.path().join("sub"))?;
+    fs::rename(fleet.path().join("secrets"), fleet.path().join("sub/secrets"))?;
+    let other = fleet.path().join("sub/secrets").join(A);
+    let before = fs::read(other.join("f.age"))?;
+    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("is stored in `sub/secrets`");
+    let note = "the entry in `sub/secrets` is left as it is";
+    fleet.run(["generate", "--regenerate", "--accept-recipients", "a"])?.ends(0).says(note);
+    assert_eq!(fs::read(other.join("f.age"))?, before);
+    assert_eq!(state(&fleet, A)?, "present");
+    Ok(())
+}
+
+#[test]
+fn an_artifact_that_becomes_shared_gets_no_new_value_unasked() -> Result<()> {
+    let mut fleet = made("agenix")?;
+    fleet.of("web1")["artifacts"]["a"]["shared"] = json!(true);
+    let before = fleet.stored()?;
+    fleet.run(["status"])?.ends(3).says("keep: declare it as `per-machine/web1/a` again");
+    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(1).says("has the same files");
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn an_entry_of_another_program_with_a_part_missing_has_a_way_on() -> Result<()> {
+    let mut fleet = made("agenix")?;
+    fs::remove_file(entry(&fleet).join("receipt.json"))?;
+    fleet.of("web1")["artifacts"]["a"]["files"]["more"] = json!({});
+    let way = "store what is missing in `secrets/per-machine/web1/a`, encrypted to the same recipients, then run \
+               `artifacts adopt per-machine/web1/a`";
+    let before = fleet.stored()?;
+    for (words, status) in [(&["status"][..], 3), (&["adopt", "a"], 1), (&["get", "a", "f"], 1)] {
+        fleet.run(words)?.ends(status).says(way);
+    }
+    fleet.run(["generate", "--stale", "--yes", "--no-input", "--accept-recipients"])?.ends(3);
+    assert_eq!(fleet.stored()?, before);
     Ok(())
 }
 

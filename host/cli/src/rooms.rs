@@ -13,7 +13,7 @@ use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
-use artifacts_report::{Failure, Report, Row, shell_word};
+use artifacts_report::{Failure, Hint, Report, Row, hint_line, shell_word};
 use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Readers, Trust};
@@ -389,7 +389,8 @@ impl Run {
                 row.notes.push(format!("moved to the trash with the old entry: {}", strays.join(", ")));
             }
             if let Some(place) = &found.elsewhere {
-                row.notes.push(format!("the entry in `{}` was moved to the trash", place.storage));
+                let what = if place.declared { "was moved to the trash" } else { "is left as it is" };
+                row.notes.push(format!("the entry in `{}` {what}", place.storage));
             }
         }
     }
@@ -397,21 +398,45 @@ impl Run {
     /// Notes in the rows of what has new content: what that makes stale and is none of those besides.
     pub fn note_dependents(
         &self,
-        rooms: &Rooms<'_>,
+        rooms: &mut Rooms<'_>,
         report: &mut Report,
         new: &BTreeSet<InstanceName>,
         besides: &BTreeSet<InstanceName>,
     ) {
-        for (name, from) in artifacts_flow::dependents(rooms, &self.instances, new) {
-            let from: Vec<String> =
-                from.into_iter().filter(|one| !besides.contains(*one)).map(ToString::to_string).collect();
+        let mut dependents = artifacts_flow::dependents(rooms, &self.instances, new);
+        dependents.values_mut().for_each(|from| from.retain(|one| !besides.contains(*one)));
+        let names: BTreeSet<InstanceName> = dependents.values().flatten().map(|name| (*name).clone()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let survey = artifacts_flow::survey(rooms, &self.instances, &names);
+        let declared = Declared { instances: &self.instances, ordered: &self.ordered, orphans: &[] };
+        let hints = artifacts_flow::hints(rooms, declared, &survey, self.instances(&names));
+        for (name, from) in dependents {
             let row = report.instances.iter_mut().find(|row| row.name == name.to_string());
             if let Some(row) = row.filter(|_| !from.is_empty()) {
-                let note = format!("made from it: {}; `artifacts generate --stale` makes that again", from.join(", "));
-                row.notes.push(note);
+                row.notes.push(made_from(&from, &hints));
             }
         }
     }
+}
+
+/// Names the dependents of an instance, and what keeps their values or replaces them.
+fn made_from(dependents: &[&InstanceName], hints: &BTreeMap<InstanceName, Vec<Hint>>) -> String {
+    let names: Vec<String> = dependents.iter().map(ToString::to_string).collect();
+    // Those to which the same applies are named in one command.
+    let mut alike: BTreeMap<String, Vec<(&InstanceName, &str)>> = BTreeMap::new();
+    for (name, text) in dependents.iter().zip(&names) {
+        let Some(line) = hints.get(*name).and_then(|hints| hint_line(hints, &[text])) else { continue };
+        alike.entry(line.replace(text.as_str(), "")).or_default().push((name, text));
+    }
+    let line = |alike: &Vec<(&InstanceName, &str)>| {
+        let texts: Vec<&str> = alike.iter().map(|(_, text)| *text).collect();
+        hint_line(hints.get(alike.first()?.0)?, &texts)
+    };
+    let lines = alike.values().filter_map(line);
+    let made = format!("made from it: {}", names.join(", "));
+    std::iter::once(made).chain(lines).collect::<Vec<String>>().join("; ")
 }
 
 fn checkout(root: &Root) -> Result<Checkout, Failure> {

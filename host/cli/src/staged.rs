@@ -3,45 +3,58 @@
 use std::collections::BTreeSet;
 
 use artifacts_flow::{Indexed, Rooms};
-use artifacts_report::{Failure, Report};
+use artifacts_plan::State;
+use artifacts_report::{Effect, Hint, Report, Row};
 use artifacts_spec::InstanceName;
 use artifacts_store::Staged;
 
 use crate::output::Output;
 use crate::rooms::Run;
 
-/// Notes in each row whether git knows the entry as it is stored.
+/// Notes in each row whether git knows the entry as it is stored. Where this run stored nothing, what keeps git from knowing it was
+/// not told yet.
 pub fn note(run: &Run, rooms: &Rooms<'_>, report: &mut Report) {
-    look(run, rooms, report);
+    let indexed = look(run, rooms, report);
+    add_sentences(run, rooms, report, &indexed);
 }
 
 /// The same, and what to do about it.
 pub fn explain(run: &Run, rooms: &Rooms<'_>, report: &mut Report, output: &Output) {
     let indexed = look(run, rooms, report);
+    add_sentences(run, rooms, report, &indexed);
     for row in &mut report.instances {
-        let Ok(name) = row.name.parse::<InstanceName>() else { continue };
-        let by_runs =
-            || run.instances(&BTreeSet::from([name.clone()])).all(|it| artifacts_flow::is_staged_by_runs(rooms, it));
-        row.notes.extend(indexed.by_name.get(&name).and_then(|staged| sentence(staged, by_runs)));
+        match staged_of(&indexed, row) {
+            // Nothing is known of the value, and none is generated.
+            Some(Staged::Sparse | Staged::Submodule { .. }) => row.hints.clear(),
+            Some(Staged::Deleted { command }) if row.state == State::Absent => {
+                row.hints = vec![Hint::text(Effect::Keeps, format!("`{command}`"))];
+                let words = ["artifacts", "generate", "--yes", row.name.as_str()];
+                row.hints.push(Hint::command(Effect::Replaces, words));
+            }
+            _ => {}
+        }
     }
     for warning in indexed.warnings {
         output.warning(&warning.to_string(), Some(&warning.help()));
     }
 }
 
+fn staged_of<'a>(indexed: &'a Indexed, row: &Row) -> Option<&'a Staged> {
+    indexed.by_name.get(&row.name.parse::<InstanceName>().ok()?)
+}
+
 fn look(run: &Run, rooms: &Rooms<'_>, report: &mut Report) -> Indexed {
     let names: BTreeSet<InstanceName> = report.instances.iter().filter_map(|row| row.name.parse().ok()).collect();
     let mut indexed = artifacts_flow::compare_index(rooms, run.instances(&names));
     for row in &mut report.instances {
-        let staged = row.name.parse().ok().and_then(|name: InstanceName| indexed.by_name.get(&name));
-        row.staged = staged.filter(|staged| **staged != Staged::Sparse).map(Staged::is_yes);
+        row.staged = staged_of(&indexed, row).filter(|staged| staged.is_stored()).map(Staged::is_yes);
     }
-    let sparse = |(name, staged): (&InstanceName, &Staged)| {
-        let help = "include its storage: `git sparse-checkout add DIRECTORY`";
-        let failure = Failure::new(name.to_string(), "it is stored outside of the sparse checkout").help(Some(help));
-        (*staged == Staged::Sparse).then_some(failure)
-    };
-    for failure in indexed.by_name.iter().filter_map(sparse).chain(std::mem::take(&mut indexed.failures)) {
+    let failures = std::mem::take(&mut indexed.failures);
+    let outside = run.instances(&names).filter_map(|instance| {
+        let staged = indexed.by_name.get(&instance.name)?;
+        if staged.is_stored() { None } else { artifacts_flow::index_fault(instance, staged) }
+    });
+    for failure in outside.chain(failures) {
         if !report.errors.contains(&failure) {
             report.errors.push(failure);
         }
@@ -49,14 +62,24 @@ fn look(run: &Run, rooms: &Rooms<'_>, report: &mut Report) -> Indexed {
     indexed
 }
 
-/// What to do about an entry that git does not know as it is stored, and whether the next run does it.
-fn sentence(staged: &Staged, by_runs: impl Fn() -> bool) -> Option<String> {
+fn add_sentences(run: &Run, rooms: &Rooms<'_>, report: &mut Report, indexed: &Indexed) {
+    for row in report.instances.iter_mut().filter(|row| row.done.is_none()) {
+        let Some(staged) = staged_of(indexed, row) else { continue };
+        let instance = row.name.parse().ok().and_then(|name: InstanceName| run.instances.get(&name));
+        // What was changed since it was stored is first accepted or undone.
+        let is_stageable = instance.is_some_and(|instance| artifacts_flow::is_stageable(rooms, instance));
+        row.notes.extend(sentence(staged, is_stageable));
+    }
+}
+
+/// What to do about an entry that git does not know as it is stored.
+fn sentence(staged: &Staged, is_stageable: bool) -> Option<String> {
     Some(match staged {
-        Staged::Yes | Staged::Sparse => return None,
-        Staged::No { command } if by_runs() => {
+        Staged::Yes | Staged::Sparse | Staged::Submodule { .. } | Staged::Deleted { .. } => return None,
+        Staged::No { .. } if !is_stageable => "not staged: a flake does not see it as it is stored".to_owned(),
+        Staged::No { command } => {
             format!("not staged: a flake does not see it as it is stored; `artifacts generate` or `{command}`")
         }
-        Staged::No { command } => format!("not staged: a flake does not see it as it is stored; `{command}`"),
         Staged::Ignored { path, command } => {
             format!("not staged: git ignores `{path}`; remove the rule from .gitignore, or `{command}`")
         }

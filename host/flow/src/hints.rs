@@ -163,7 +163,14 @@ impl About<'_> {
         } else if self.found.receipt.is_some() {
             hints.push(Hint::command(Effect::Undoes, ["git", "restore", "--source", "COMMIT", "--", &place]));
         }
-        if (self.found.receipt.is_some() || kinds.contains(&ReasonKind::Format))
+        let is_part = self.found.receipt.is_none() && kinds.contains(&ReasonKind::Files);
+        if is_part && !kinds.contains(&ReasonKind::Format) {
+            let adopt = self.artifacts(Effect::Keeps, &["adopt", &self.name]);
+            let adopt = hint_line(&[adopt], &[&self.name]).unwrap_or_default();
+            let how = format!("store what is missing in `{place}`, encrypted to the same recipients, then run {adopt}");
+            hints.push(Hint::text(Effect::Keeps, how));
+        }
+        if (self.found.receipt.is_some() || is_part || kinds.contains(&ReasonKind::Format))
             && self.makeable(Wanted { regenerate: true, ..Wanted::default() })
         {
             hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));

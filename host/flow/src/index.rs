@@ -55,7 +55,7 @@ fn tracked(found: &BTreeMap<String, String>) -> Vec<Failure> {
 }
 
 /// Why an instance must not be written, as far as git knows.
-pub(crate) fn fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
+pub fn index_fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
     match staged {
         Staged::Conflict { command } => {
             let theirs = command.replacen("--ours", "--theirs", 1);
@@ -66,8 +66,37 @@ pub(crate) fn fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
             let failure = failure::of(instance, "it is stored outside of the sparse checkout");
             Some(failure.help(Some("include its storage: `git sparse-checkout add DIRECTORY`")))
         }
-        Staged::Yes | Staged::No { .. } | Staged::Ignored { .. } | Staged::Filtered { .. } => None,
+        Staged::Submodule { path, command } => {
+            let failure =
+                failure::of(instance, format!("it belongs into the submodule `{path}`, which is not checked out"));
+            Some(failure.help(Some(format!("check it out: `{command}`"))))
+        }
+        Staged::Yes | Staged::No { .. } | Staged::Ignored { .. } | Staged::Filtered { .. } | Staged::Deleted { .. } => {
+            None
+        }
     }
+}
+
+/// Which of these are not there any more, but still in git's index, and what brings each back.
+pub fn deleted<'a>(
+    rooms: &Rooms<'_>,
+    instances: impl IntoIterator<Item = &'a Instance>,
+) -> BTreeMap<InstanceName, String> {
+    let deleted = |(name, staged)| if let Staged::Deleted { command } = staged { Some((name, command)) } else { None };
+    compare_index(rooms, instances).by_name.into_iter().filter_map(deleted).collect()
+}
+
+/// Whether the next run that writes stages this entry: it is as it was stored.
+pub fn is_stageable(rooms: &Rooms<'_>, instance: &Instance) -> bool {
+    intact(rooms, instance).is_some()
+}
+
+/// The path of an entry that is as it was stored.
+fn intact(rooms: &Rooms<'_>, instance: &Instance) -> Option<String> {
+    let storage = storage_of(instance, &rooms.registry)?;
+    let slice = Storage::open(rooms.root, &storage).ok()?.read(&instance.name).ok()??;
+    let intact = slice.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
+    intact.then(|| format!("{storage}/{}", instance.name))
 }
 
 /// Whether an earlier run stored something that git does not know, and that can be staged now.
@@ -80,18 +109,5 @@ pub fn is_unstaged<'a>(rooms: &Rooms<'_>, instances: impl IntoIterator<Item = &'
 /// The paths of what an earlier run stored and git does not know.
 pub(crate) fn unstaged(rooms: &Rooms<'_>, instances: &[&Instance], indexed: &Indexed) -> Vec<String> {
     let open = |instance: &&&Instance| matches!(indexed.by_name.get(&instance.name), Some(Staged::No { .. }));
-    instances.iter().filter(open).filter_map(|instance| as_stored(rooms, instance)).collect()
-}
-
-/// Whether the next run stages it, if git does not know it. What was modified outside of this program is left to who did that.
-pub fn is_staged_by_runs(rooms: &Rooms<'_>, instance: &Instance) -> bool {
-    as_stored(rooms, instance).is_some()
-}
-
-/// The path of an entry that nobody modified.
-fn as_stored(rooms: &Rooms<'_>, instance: &Instance) -> Option<String> {
-    let storage = storage_of(instance, &rooms.registry)?;
-    let slice = Storage::open(rooms.root, &storage).ok()?.read(&instance.name).ok()??;
-    let intact = slice.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
-    intact.then(|| format!("{storage}/{}", instance.name))
+    instances.iter().filter(open).filter_map(|instance| intact(rooms, instance)).collect()
 }

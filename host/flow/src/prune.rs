@@ -96,7 +96,9 @@ impl Orphan {
         };
         let same_scope = std::mem::discriminant(&self.name) == std::mem::discriminant(&instance.name);
         let (old, new) = (&self.name, &instance.name);
-        same_scope && (old.artifact() == new.artifact() || target(old) == target(new)) && self.has_files_of(instance)
+        // An artifact that became shared, or is no longer, keeps its name.
+        let is_related = old.artifact() == new.artifact() || (same_scope && target(old) == target(new));
+        is_related && self.has_files_of(instance)
     }
 
     fn has_files_of(&self, instance: &Instance) -> bool {

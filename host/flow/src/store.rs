@@ -31,13 +31,15 @@ impl Writers {
     pub fn lock<'a>(rooms: &Rooms<'_>, instances: impl Iterator<Item = &'a Instance>, options: &Options) -> Self {
         let mut writers = Self { options: Some(options.clone()), ..Self::default() };
         let instances: Vec<&Instance> = instances.collect();
-        for name in instances.iter().filter_map(|instance| storage_of(instance, &rooms.registry)) {
-            writers.by_storage.entry(name).or_insert_with_key(|name| lock(rooms, name, options));
-        }
         let indexed = compare_index(rooms, instances.iter().copied());
         for instance in &instances {
-            let fault = indexed.by_name.get(&instance.name).and_then(|staged| index::fault(instance, staged));
+            let fault = indexed.by_name.get(&instance.name).and_then(|staged| index::index_fault(instance, staged));
             writers.refused.extend(fault.map(|fault| (instance.name.clone(), fault)));
+        }
+        // Where nothing may be stored, not even a lock is: `git submodule update` expects an empty directory.
+        for instance in instances.iter().filter(|instance| !writers.refused.contains_key(&instance.name)) {
+            let Some(name) = storage_of(instance, &rooms.registry) else { continue };
+            writers.by_storage.entry(name).or_insert_with_key(|name| lock(rooms, name, options));
         }
         writers.paths = index::unstaged(rooms, &instances, &indexed);
         if !writers.paths.is_empty() {

@@ -242,7 +242,8 @@ impl Storing<'_> {
         let committed = self.writer(rooms, writers)?.commit(new).map_err(|e| self.failed(&e))?;
         writers.wrote(rooms, committed.path);
         // One instance has one entry: that of another storage goes once this one is in its place.
-        match &self.found.elsewhere {
+        // A storage that no backend is declared to use may be that of other declarations below this root.
+        match self.found.elsewhere.as_ref().filter(|place| place.declared) {
             Some(place) => writers.trash(rooms, &place.storage, &self.instance.name),
             None => Ok(()),
         }

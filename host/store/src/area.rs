@@ -25,6 +25,8 @@ pub(crate) struct Area {
     pub staging: Folder,
     /// What was replaced.
     pub trash: Folder,
+    /// As of when what had been in the trash long enough was removed.
+    pub expired: Option<Time>,
     _lock: Lock,
 }
 
@@ -58,10 +60,10 @@ impl Area {
             disk.remove("remove leftovers", &staging, &name, kind)?;
         }
         // What an earlier run tried its renames with goes here, too: it is no trash of ours.
-        crate::trash::empty(disk, &trash, now, keep)?;
+        let expired = crate::trash::empty(disk, &area, &trash, now, keep)?;
         probe(disk, &staging, &trash)?;
         attributes::make(disk, &home, &staging)?;
-        Ok(Self { storage: home, staging, trash, _lock: lock })
+        Ok(Self { storage: home, staging, trash, expired, _lock: lock })
     }
 }
 

@@ -6,12 +6,12 @@ use artifacts_spec::InstanceName;
 
 use crate::disk::Disk;
 use crate::folder::Folder;
-use crate::{Error, Hex, Time};
+use crate::{Error, Hex, Kind, Time};
 
 /// How long entries stay in the trash. Nothing is removed by count: whoever can push could fill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// Older ones go.
+    /// Older ones go, once a second run finds them so.
     pub age: Duration,
 }
 
@@ -31,14 +31,41 @@ pub(crate) fn name(now: Time, instance: &InstanceName) -> Result<String, Error> 
     Ok(format!("{now}-{random}-{label}"))
 }
 
-/// Removes what has been there long enough, and what is no trash of ours.
-pub(crate) fn empty(disk: &Disk, trash: &Folder, now: Time, keep: Keep) -> Result<(), Error> {
+/// When a run last found something that seemed old enough to go.
+const SEEN: &str = "expired";
+/// So long what seems old enough stays: a clock that jumps ahead makes everything old at once.
+const SECOND_LOOK: Duration = Duration::from_hours(24);
+
+/// Removes what is no trash of ours, and what had been there long enough when an earlier run looked, a day ago or longer. Returns when
+/// that was.
+pub(crate) fn empty(disk: &Disk, area: &Folder, trash: &Folder, now: Time, keep: Keep) -> Result<Option<Time>, Error> {
+    let noted = seen(area)?.filter(|at| *at <= now);
+    let second = noted.filter(|at| *at + SECOND_LOOK <= now);
+    let mut is_first = false;
     for (name, kind) in trash.entries()? {
-        if time_of(&name).is_none_or(|time| time + keep.age <= now) {
+        let expired = time_of(&name).map(|time| time + keep.age);
+        if expired.is_none_or(|expired| second.is_some_and(|at| expired <= at)) {
             disk.remove("remove old trash", trash, &name, kind)?;
+        } else {
+            is_first |= expired.is_some_and(|expired| expired <= now);
         }
     }
-    Ok(())
+    if is_first && (noted.is_none() || second.is_some()) {
+        if let Some(kind) = area.kind(SEEN)? {
+            disk.remove("remove when trash was looked at", area, SEEN, kind)?;
+        }
+        disk.write(area, SEEN, format!("{now}\n").as_bytes(), 0o600)?;
+    }
+    Ok(second)
+}
+
+/// What is no time counts for nothing.
+fn seen(area: &Folder) -> Result<Option<Time>, Error> {
+    if area.kind(SEEN)? != Some(Kind::File) {
+        return Ok(None);
+    }
+    let text = area.read(SEEN, 64).ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok());
+    Ok(text.and_then(|text| text.trim_end().parse().ok()))
 }
 
 pub(crate) fn time_of(name: &str) -> Option<Time> {

@@ -77,8 +77,8 @@ impl Storage {
         let now = Time::from(options.now);
         let area = Area::open(&disk, self, now, options.keep)?;
         let record = options.trash_record.map(TrashRecord::new);
-        if let Some(record) = &record {
-            record.tidy(now, options.keep);
+        if let (Some(record), Some(at)) = (&record, area.expired) {
+            record.tidy(at, options.keep);
         }
         Ok(Writer { storage: self.clone(), area, disk, now, record })
     }

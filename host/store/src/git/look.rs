@@ -39,12 +39,29 @@ pub enum Staged {
     },
     /// Nothing of it is in the working tree, which is a sparse one.
     Sparse,
+    /// It belongs into a submodule that is not checked out: what it holds is not known.
+    Submodule {
+        /// The submodule, below the root where it is there.
+        path: String,
+        /// What checks it out.
+        command: String,
+    },
+    /// Nothing of it is in the working tree, and git still has it.
+    Deleted {
+        /// What brings it back.
+        command: String,
+    },
 }
 
 impl Staged {
     /// Whether git knows the entry as it is stored.
     pub fn is_yes(&self) -> bool {
         *self == Self::Yes
+    }
+
+    /// Whether there is an entry to compare.
+    pub fn is_stored(&self) -> bool {
+        !matches!(self, Self::Sparse | Self::Submodule { .. } | Self::Deleted { .. })
     }
 }
 
@@ -70,7 +87,7 @@ impl Git {
                 Index::read(&view, &group, storages).map(|index| (view, index))
             });
             match seen {
-                Ok((view, index)) => compare_group(root, &view, &group, &index, &mut report),
+                Ok((view, index)) => compare_group(root, &view, &group, (&index, storages), &mut report),
                 Err(warning) => {
                     // Where there is no git, nothing is known. Where git cannot tell, nothing counts as staged.
                     if !matches!(warning, Warning::NotStarted { .. }) {
@@ -172,13 +189,35 @@ fn tracked_area(git: &Git, group: &Group, storage: &str) -> Result<BTreeMap<Stri
     Ok(words(&found).map(|path| (group.below_root(&path), command.clone())).collect())
 }
 
-fn compare_group(root: &Root, view: &View<'_>, group: &Group, index: &Index, report: &mut IndexReport) {
+fn compare_group(
+    root: &Root,
+    view: &View<'_>,
+    group: &Group,
+    (index, storages): (&Index, &[String]),
+    report: &mut IndexReport,
+) {
     let mut open: Vec<(&String, Vec<EntryFile>)> = Vec::new();
+    let submodules = submodules(view, group, storages).unwrap_or_else(|warning| {
+        report.warnings.push(warning);
+        BTreeSet::new()
+    });
     for entry in &group.entries {
+        let path = group.in_git(entry).unwrap_or_default();
+        // The repository that holds an entry in a submodule is the submodule, as soon as it is checked out.
+        if let Some(submodule) = submodules.iter().find(|submodule| is_below(&path, submodule)) {
+            let submodule = group.below_root(submodule);
+            let command = group.command("submodule update --init", [submodule.as_str()]);
+            report.entries.insert(entry.clone(), Staged::Submodule { path: submodule, command });
+            continue;
+        }
         match tree::files(root, entry) {
             Ok(files) if files.is_empty() => {
                 if index.below(group, entry).any(|(_, tracked)| tracked.is_sparse) {
                     report.entries.insert(entry.clone(), Staged::Sparse);
+                } else if index.knows(group, entry) {
+                    let verb = if index.is_unmerged(group, entry) { "restore --ours" } else { "restore" };
+                    let command = group.command(verb, [entry.as_str()]);
+                    report.entries.insert(entry.clone(), Staged::Deleted { command });
                 }
             }
             Ok(files) => open.push((entry, files)),
@@ -220,7 +259,30 @@ fn compare_group(root: &Root, view: &View<'_>, group: &Group, index: &Index, rep
         Ok(())
     };
     let done: Result<(), Warning> = compare();
-    report.warnings.extend(done.err());
+    if let Err(warning) = done {
+        // Where git cannot tell, nothing counts as staged.
+        for (entry, _) in &open {
+            let command = group.command("add", [entry.as_str()]);
+            report.entries.insert((*entry).clone(), Staged::No { command });
+        }
+        report.warnings.push(warning);
+    }
+}
+
+/// Submodules of this repository at or above these storages or inside of them, by git's paths.
+fn submodules(view: &View<'_>, group: &Group, storages: &[String]) -> Result<BTreeSet<String>, Warning> {
+    if view.repository.work_tree.join(".gitmodules").symlink_metadata().is_err() {
+        return Ok(BTreeSet::new());
+    }
+    let mut specs = BTreeSet::new();
+    for storage in group.pathspecs(storages) {
+        let above = storage.match_indices('/').map(|(at, _)| storage[..at].to_owned());
+        specs.extend(above.collect::<Vec<_>>());
+        specs.insert(storage);
+    }
+    let found = run(view.command().args(["ls-files", "-z", "--stage", "--"]).args(&specs), b"")?;
+    let path = |line: String| Some(line.strip_prefix("160000 ")?.split_once('\t')?.1.to_owned());
+    Ok(words(&found).filter_map(path).collect())
 }
 
 /// The names of all files; one entry that cannot be read keeps no other from being compared.

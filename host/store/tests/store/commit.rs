@@ -293,10 +293,34 @@ fn the_trash_is_emptied_by_age_alone() {
     fs::create_dir(checkout.path("secrets/.artifacts/trash/planted")).unwrap();
     run(4);
     assert_eq!(contents(), ["0", "1", "2", "3"]);
+    // What seems old enough goes when a run finds it so a second time, a day later.
     run(32);
-    assert_eq!(contents(), ["2", "3", "4"]);
+    assert_eq!(contents(), ["0", "1", "2", "3", "4"]);
+    run(33);
+    assert_eq!(contents(), ["2", "3", "4", "32"]);
     run(200);
-    assert_eq!(contents(), ["32"]);
+    run(201);
+    assert_eq!(contents(), ["33", "200"]);
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_does_not_empty_the_trash() {
+    let checkout = Checkout::new();
+    let run = |hours: u64| {
+        let writer = checkout.storage().lock(Options::at(now() + Duration::from_hours(hours))).unwrap();
+        put(&writer, WEB, &[("x.age", &hours.to_string())], &[]).unwrap();
+    };
+    for hours in [0, 1, 40 * 24, 40 * 24 + 12, 2, 3] {
+        run(hours);
+    }
+    assert_eq!(checkout.trash().len(), 5);
+    // What was noted with the wrong clock counts for nothing, whatever else was written there.
+    fs::write(checkout.path("secrets/.artifacts/expired"), "x".repeat(100)).unwrap();
+    run(4);
+    assert_eq!(checkout.trash().len(), 6);
+    run(31 * 24);
+    run(32 * 24 + 1);
+    assert_eq!(checkout.trash().len(), 4);
 }
 
 #[test]
@@ -348,10 +372,12 @@ fn what_goes_to_the_trash_is_recorded_outside_of_the_checkout() {
     assert_eq!(checkout.read(WEB).unwrap().files, files(&[("x.age", "3")]));
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
     // It goes when the trash does.
-    let later = Options { now: now() + Duration::from_hours(31 * 24), ..options() };
     drop(writer);
-    drop(checkout.storage().lock(later).unwrap());
-    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    for (days, left) in [(31, 2), (32, 0)] {
+        let later = Options { now: now() + Duration::from_hours(days * 24), ..options() };
+        drop(checkout.storage().lock(later).unwrap());
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), left, "{days}");
+    }
 }
 
 #[test]

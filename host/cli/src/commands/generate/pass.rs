@@ -141,6 +141,10 @@ impl Pass<'_> {
     ) -> Result<(), Failure> {
         let Self { run, output, .. } = *self;
         self.keep_makeable(found, whole, report);
+        let indexed = artifacts_flow::compare_index(rooms, run.instances(&found.names())).by_name;
+        self.keep(&mut found.steps, report, |instance| {
+            artifacts_flow::index_fault(instance, indexed.get(&instance.name)?)
+        });
         self.keep_new(rooms, &mut found.steps, report)?;
         if self.global.no_input {
             self.keep_answered(&mut found.steps, whole.answers.as_ref(), report);
@@ -234,7 +238,7 @@ impl Pass<'_> {
     }
 
     /// Leaves what has no twin: where an entry that is no longer declared has the same files, an instance was renamed perhaps, and
-    /// nobody makes a new value for it unasked.
+    /// nobody makes a new value for it unasked. The same goes for an entry that was deleted and that git still has.
     fn keep_new(&self, rooms: &Rooms<'_>, steps: &mut Vec<Step>, report: &mut Report) -> Result<(), Failure> {
         let Self { options, run, global, output, .. } = *self;
         let new: BTreeSet<InstanceName> =
@@ -243,35 +247,37 @@ impl Pass<'_> {
             return Ok(());
         }
         let orphans = run.former(rooms);
+        let deleted = artifacts_flow::deleted(rooms, run.instances(&new));
         let twin = |instance: &Instance| orphans.iter().find(|orphan| orphan.is_twin(instance));
-        let twins: BTreeMap<InstanceName, String> = run
-            .instances(&new)
-            .filter_map(|instance| {
-                Some((instance.name.clone(), format!("{}/{}", twin(instance)?.storage, twin(instance)?.name)))
-            })
-            .collect();
+        // Why, and what keeps the value.
+        let old = |instance: &Instance| {
+            if let Some(command) = deleted.get(&instance.name) {
+                let why = "it was deleted, and git still has it".to_owned();
+                return Some((why, format!("`{command}`")));
+            }
+            let old = twin(instance)?;
+            let why = format!("`{}/{}` has the same files, and is no longer declared", old.storage, old.name);
+            Some((why, "declare it under its old name again".to_owned()))
+        };
+        let twins: BTreeMap<InstanceName, (String, String)> =
+            run.instances(&new).filter_map(|instance| Some((instance.name.clone(), old(instance)?))).collect();
         if twins.is_empty() {
             return Ok(());
         }
         if !options.dry_run {
             let asked = !global.no_input && person::terminal().is_some();
-            for (name, old) in twins.iter().filter(|_| asked) {
-                output.note(&format!(
-                    "{name}: `{old}` has the same files, and is no longer declared; it keeps its value"
-                ));
+            for (name, (why, keep)) in twins.iter().filter(|_| asked) {
+                output.note(&format!("{name}: {why}; keep: {keep}"));
             }
-            if terminal::confirm(global, "Generate new values beside them?")? == Some(true) {
+            if terminal::confirm(global, "Generate new values instead?")? == Some(true) {
                 return Ok(());
             }
         }
         self.keep(steps, report, |instance| {
-            let old = twins.get(&instance.name)?;
-            let why = format!(
-                "`{old}` has the same files, and is no longer declared: a new value would differ from the stored one"
-            );
+            let (why, keep) = twins.get(&instance.name)?;
+            let why = format!("{why}: a new value would differ from the stored one");
             let name = shell_word(&instance.name.to_string());
-            let help =
-                format!("keep: declare it under its old name again; new value: `artifacts generate --yes {name}`");
+            let help = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
             let backend = instance.backend.as_ref().map(ToString::to_string);
             Some(Failure::new(instance.name.to_string(), why).backend(backend).help(Some(help)))
         });
