@@ -86,7 +86,7 @@ fn every_signal_that_ends_a_process_takes_the_plaintext_along() -> Result<()> {
 
 fn ends_clean(fleet: &Fleet, answers: &Path, signal: i32) -> Result<()> {
     let ram = tempfile::Builder::new().prefix("signals-").tempdir_in("/dev/shm")?;
-    let mut command = fleet.command(["generate", "--no-input", "--answers"])?;
+    let mut command = fleet.command(["generate", "--no-input", "--accept-recipients", "--answers"])?;
     command.arg(answers).env("XDG_RUNTIME_DIR", ram.path()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     let holds_the_prompt = || {
