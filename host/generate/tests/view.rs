@@ -126,6 +126,17 @@ fn only_out_and_scratch_can_be_written() {
 }
 
 #[test]
+fn the_machines_settings_cannot_be_changed_by_roots_generators_either() {
+    let place = Place::new();
+    // Only root, by its number alone, could write one. Nothing is written: opening it tells.
+    let said = place.says(
+        "for at in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sys/vm/drop_caches /proc/sysrq-trigger /proc/acpi/wakeup; do
+            { : >> $at; } 2> /dev/null && echo $at; done > $out/it; true",
+    );
+    assert_eq!(said, "");
+}
+
+#[test]
 fn prompts_and_inputs_are_files() {
     let place = Place::new();
     let mut job =
