@@ -137,6 +137,18 @@ fn the_machines_settings_cannot_be_changed_by_roots_generators_either() {
 }
 
 #[test]
+fn devices_work_and_their_rights_cannot_be_changed_by_roots_generators_either() {
+    let place = Place::new();
+    let said = place.says(
+        "for at in null zero full random urandom tty; do
+            chmod \"$(stat -c %a /dev/$at)\" /dev/$at && echo $at; touch -r /dev/$at /dev/$at && echo $at; done > $out/it 2> /dev/null
+         echo x > /dev/null; head -c 3 /dev/zero | wc -c >> $out/it; head -c 3 /dev/urandom | wc -c >> $out/it
+         echo x 2> /dev/null > /dev/full || echo full >> $out/it",
+    );
+    assert_eq!(said, "3\n3\nfull\n");
+}
+
+#[test]
 fn prompts_and_inputs_are_files() {
     let place = Place::new();
     let mut job =
