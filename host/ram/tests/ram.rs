@@ -359,6 +359,18 @@ fn the_way_out_removes_a_folder_that_is_still_being_filled() {
 }
 
 #[test]
+fn what_is_used_up_is_told_with_what_to_do() {
+    let told = |number: i32| {
+        let fault = Fault::Io(std::io::Error::from_raw_os_error(number));
+        Error::File { name: "f".to_owned(), fault }.help().unwrap_or_default()
+    };
+    let (full, descriptors, other) = (28, 24, 5);
+    assert!(told(full).contains("XDG_RUNTIME_DIR"));
+    assert!(told(descriptors).contains("ulimit -n"));
+    assert_eq!(told(other), "");
+}
+
+#[test]
 fn sweeps_and_new_folders_do_not_hurt_each_other() {
     let shm = shm();
     let ram = ram(shm.path());
