@@ -187,7 +187,7 @@ fn whoever_reads_what_was_replaced_is_not_known() -> Result<()> {
     let receipt: Value = serde_json::from_slice(&fs::read(slice(&fleet, "a").join("receipt.json"))?)?;
     assert_eq!(receipt["readers"], json!({"secret": [], "second": []}));
     assert_eq!(state(&fleet, "a")?, "stale (recipients)");
-    fleet.run(["status"])?.ends(3).says("who reads second, secret is not known");
+    fleet.run(["status"])?.ends(3).says("the recipients of second, secret are unknown");
     let second = fleet.key_file("second");
     let host = fleet.key_file("web1");
     let keys = ["-i", second.to_str().unwrap(), "-i", host.to_str().unwrap()];

@@ -119,7 +119,10 @@ fn a_digest_accepts_exactly_what_the_refused_run_showed() -> Result<()> {
     // Another recipient, another instance: neither was shown.
     let artifacts = fleet.of("web1")["artifacts"].clone();
     declare(&mut fleet, "b");
-    fleet.run(["generate", &shown])?.ends(1).says("were not accepted");
+    let refused = fleet.run(["generate", &shown])?.ends(1).says("were not accepted");
+    // One hint for both: it stands for both.
+    assert_eq!(refused.stderr.matches("were not accepted").count(), 2, "{refused}");
+    assert_eq!(refused.stderr.matches("--accept-recipients=").count(), 1, "{refused}");
     fleet.of("web1")["artifacts"] = artifacts;
     let evil = add_admin(&mut fleet, "evil")?;
     fleet.run(["generate", &shown])?.ends(1).says(&format!("+ {evil}"));

@@ -94,6 +94,21 @@ fn what_git_lost_is_told_and_staged_by_the_next_run() -> Result<()> {
 }
 
 #[test]
+fn what_was_modified_outside_is_staged_by_the_command_that_status_names() -> Result<()> {
+    let fleet = fleet()?;
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    fs::remove_file(fleet.path().join(ENTRY).join("receipt.json"))?;
+    let hint = format!("git add -- {ENTRY}");
+    // No run stages what it did not store, so none is named for it.
+    fleet.run(["status"])?.ends(3).says(&hint).never_says("`artifacts generate`");
+    fleet.run(["generate"])?.ends(3);
+    assert_eq!(staged(&fleet.run(["--json", "status"])?.ends(3)), json!(false));
+    follow(fleet.path(), &hint);
+    assert_eq!(staged(&fleet.run(["--json", "status"])?.ends(3)), json!(true));
+    Ok(())
+}
+
+#[test]
 fn a_killed_run_leaves_nothing_unstaged_for_long() -> Result<()> {
     let fleet = fleet()?;
     // The first is stored before the second, which never ends.

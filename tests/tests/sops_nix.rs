@@ -150,7 +150,7 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     fs::write(fleet.path().join(place), made.stdout)?;
     // sops says whom it is for, but only the host can vouch for that.
-    fleet.run(["adopt"])?.ends(3).says("who reads empty, secret is not known");
+    fleet.run(["adopt"])?.ends(3).says("the recipients of empty, secret are unknown");
     assert_eq!(decrypted(&fleet, "web1", place)?, b"by hand");
     let key = fleet.key_file("web1");
     assert_eq!(fleet.run(["-i", key.to_str().unwrap(), "get", "a", "secret"])?.ends(0).stdout, "by hand");

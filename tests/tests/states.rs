@@ -50,6 +50,9 @@ fn entry(fleet: &Fleet) -> PathBuf {
 /// Leaves behind what other programs do.
 type Stray = fn(&Path) -> std::io::Result<()>;
 
+/// Declares something otherwise.
+type Change<'a> = &'a dyn Fn(&mut Fleet);
+
 const STRAYS: [(&str, Stray); 8] = [
     (".DS_Store", |at| fs::write(at, "x")),
     ("f.age~", |at| fs::write(at, "x")),
@@ -281,7 +284,7 @@ fn generate_stale_replaces_only_what_is_outdated() -> Result<()> {
     let forget = |fleet: &mut Fleet| fs::remove_file(entry(fleet).join("receipt.json")).unwrap();
     let declare = |fleet: &mut Fleet| fleet.of("web1")["artifacts"]["a"]["files"]["g"] = json!({});
     let moved = |fleet: &mut Fleet| fleet.of("web1")["artifacts"]["a"]["backend"] = json!("sops-nix");
-    let changes: [(&str, &dyn Fn(&mut Fleet)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("stale (recipients)", &key),
         ("stale (format, receipt)", &damage),
         ("stale (receipt)", &forget),

@@ -72,7 +72,7 @@ impl OpenError {
     pub fn help(&self) -> String {
         match self {
             Self::NoIdentity(attempts) | Self::NoIdentities(attempts) => attempts.help(),
-            Self::Corrupt(_) => "take the file from the last good commit, or make the secret anew".to_owned(),
+            Self::Corrupt(_) => "restore the file from the last good commit or from a backup".to_owned(),
         }
     }
 }

@@ -77,7 +77,7 @@ pub struct Global {
     /// Accept what the registry grants to backends that are not bundled
     #[arg(long, global = true, hide_short_help = true)]
     pub accept_grants: bool,
-    /// Accept new and changed recipients without asking; with a digest, which a refused run prints, exactly those
+    /// Accept new and changed recipients without asking; with DIGEST, which a refused run prints, only those that it showed
     #[arg(long, alias = "accept-readers", global = true, value_name = "DIGEST", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     pub accept_recipients: Vec<Recipients>,
     /// Agree to what generators want to read of other artifacts' secrets
@@ -86,7 +86,7 @@ pub struct Global {
     /// Accept that this checkout is a clone of one whose secrets this machine encrypted
     #[arg(long, global = true, hide_short_help = true)]
     pub accept_clone: bool,
-    /// Fail where a backend cannot be given every wall, instead of warning
+    /// Fail when a sandbox layer is missing, instead of warning
     #[arg(long, global = true, hide_short_help = true)]
     pub require_sandbox: bool,
     /// Audit log to append to [default: `$XDG_STATE_HOME/artifacts/audit.jsonl`]

@@ -111,6 +111,9 @@ fn decrypted(summary: &Summary) -> String {
         phrases.push(format!("{} ({})", counted(files, "file"), counts(&summary.decrypted)));
     }
     if !summary.not_decrypted.is_empty() {
+        if phrases.is_empty() {
+            phrases.push("nothing".to_owned());
+        }
         phrases.push(format!("not decrypted: {}", counts(&summary.not_decrypted)));
     }
     escaped(&phrases.join("; "))
@@ -120,7 +123,7 @@ fn failed(summary: &Summary) -> String {
     let phrase = |(kind, count): (&String, &u64)| {
         let calls = counted(*count, "call");
         match kind.as_str() {
-            "partly" => format!("{calls} partly"),
+            "partly" => format!("{calls} failed partly"),
             "crashed" => format!("{calls} crashed"),
             "denied" => format!("{calls} ended by a denial"),
             "exceeded" => format!("{calls} exceeded a limit"),
@@ -133,7 +136,9 @@ fn failed(summary: &Summary) -> String {
 fn interrupted(summary: &Summary) -> String {
     match summary.interrupted {
         0 => String::new(),
-        calls => format!("{} began and did not end: the run was interrupted, or goes on still", counted(calls, "call")),
+        calls => {
+            format!("{} began and did not end: the run was interrupted, or is still running", counted(calls, "call"))
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl Draft {
         let Some(value) = changed(before, &after) else { return Ok(Taken::Unchanged) };
         if value.size() == 0 {
             let empty = Failure::new(self.subject.clone(), "the editor left it empty; nothing was changed")
-                .help(Some("`artifacts set --allow-empty` stores nothing but nothing"));
+                .help(Some("`artifacts set --allow-empty` stores an empty value"));
             // There is nothing to be lost.
             return Err(empty);
         }

@@ -1,5 +1,6 @@
 //! What goes to standard output and standard error.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{Error, ErrorKind, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
@@ -66,7 +67,13 @@ impl Output {
 
     /// Failures, to standard error.
     pub fn failures(&self, failures: &[Failure]) {
-        let text: String = failures.iter().map(|failure| failure.text(self.style)).collect();
+        // What to do about one cause is said once, however many fail of it.
+        let mut said = BTreeSet::new();
+        let once = |failure: &Failure| match &failure.help {
+            Some(help) if !said.insert(help.clone()) => Failure { help: None, ..failure.clone() }.text(self.style),
+            _ => failure.text(self.style),
+        };
+        let text: String = failures.iter().map(once).collect();
         let _ = write!(anstream::stderr(), "{text}");
     }
 

@@ -19,8 +19,10 @@ pub fn note(run: &Run, rooms: &Rooms<'_>, report: &mut Report) {
 pub fn explain(run: &Run, rooms: &Rooms<'_>, report: &mut Report, output: &Output) {
     let indexed = look(run, rooms, report);
     for row in &mut report.instances {
-        let staged = row.name.parse().ok().and_then(|name: InstanceName| indexed.by_name.get(&name));
-        row.notes.extend(staged.and_then(sentence));
+        let Ok(name) = row.name.parse::<InstanceName>() else { continue };
+        let by_runs =
+            || run.instances(&BTreeSet::from([name.clone()])).all(|it| artifacts_flow::is_staged_by_runs(rooms, it));
+        row.notes.extend(indexed.by_name.get(&name).and_then(|staged| sentence(staged, by_runs)));
     }
     for warning in indexed.warnings {
         output.warning(&warning.to_string(), Some(&warning.help()));
@@ -47,13 +49,14 @@ fn look(run: &Run, rooms: &Rooms<'_>, report: &mut Report) -> Indexed {
     indexed
 }
 
-/// What to do about an entry that git does not know as it is stored.
-fn sentence(staged: &Staged) -> Option<String> {
+/// What to do about an entry that git does not know as it is stored, and whether the next run does it.
+fn sentence(staged: &Staged, by_runs: impl Fn() -> bool) -> Option<String> {
     Some(match staged {
         Staged::Yes | Staged::Sparse => return None,
-        Staged::No { command } => {
+        Staged::No { command } if by_runs() => {
             format!("not staged: a flake does not see it as it is stored; `artifacts generate` or `{command}`")
         }
+        Staged::No { command } => format!("not staged: a flake does not see it as it is stored; `{command}`"),
         Staged::Ignored { path, command } => {
             format!("not staged: git ignores `{path}`; remove the rule from .gitignore, or `{command}`")
         }

@@ -77,14 +77,21 @@ pub fn is_unstaged<'a>(rooms: &Rooms<'_>, instances: impl IntoIterator<Item = &'
     !unstaged(rooms, &instances, &indexed).is_empty()
 }
 
-/// The paths of what an earlier run stored and git does not know. What was modified outside of this program is left to who did that.
+/// The paths of what an earlier run stored and git does not know.
 pub(crate) fn unstaged(rooms: &Rooms<'_>, instances: &[&Instance], indexed: &Indexed) -> Vec<String> {
     let open = |instance: &&&Instance| matches!(indexed.by_name.get(&instance.name), Some(Staged::No { .. }));
-    let path = |instance: &&Instance| {
-        let storage = storage_of(instance, &rooms.registry)?;
-        let slice = Storage::open(rooms.root, &storage).ok()?.read(&instance.name).ok()??;
-        let intact = slice.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
-        intact.then(|| format!("{storage}/{}", instance.name))
-    };
-    instances.iter().filter(open).filter_map(path).collect()
+    instances.iter().filter(open).filter_map(|instance| as_stored(rooms, instance)).collect()
+}
+
+/// Whether the next run stages it, if git does not know it. What was modified outside of this program is left to who did that.
+pub fn is_staged_by_runs(rooms: &Rooms<'_>, instance: &Instance) -> bool {
+    as_stored(rooms, instance).is_some()
+}
+
+/// The path of an entry that nobody modified.
+fn as_stored(rooms: &Rooms<'_>, instance: &Instance) -> Option<String> {
+    let storage = storage_of(instance, &rooms.registry)?;
+    let slice = Storage::open(rooms.root, &storage).ok()?.read(&instance.name).ok()??;
+    let intact = slice.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
+    intact.then(|| format!("{storage}/{}", instance.name))
 }

@@ -44,7 +44,7 @@ pub use dependents::dependents;
 pub use failure::{declared, not_serialized};
 pub use headers::{ConfirmClone, HeaderMemory};
 pub use hints::{Declared, helped, hints};
-pub use index::{Indexed, compare_index, is_unstaged};
+pub use index::{Indexed, compare_index, is_staged_by_runs, is_unstaged};
 pub use inputs::Inputs;
 pub use keys::Keys;
 pub use make::{Answers, Event, Work, make};

@@ -217,7 +217,9 @@ impl Storing<'_> {
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
                 let name = failure::word(&instance.name);
-                let help = format!("nothing was changed; `artifacts status {name}` tells what else is not as declared");
+                let help = format!(
+                    "nothing was changed; `artifacts status {name}` shows what else differs from the declaration"
+                );
                 Some(failure::of(instance, "with this file alone it is not whole").help(Some(help)))
             }
             _ => Some(

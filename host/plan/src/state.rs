@@ -190,7 +190,7 @@ fn changed_readers(was: &BTreeMap<String, Vec<String>>, is: &[(String, Vec<Strin
         told.entry(format!("{joined} joined, {left} left")).or_default().push(file);
     }
     let unknown = (!unknown.is_empty())
-        .then(|| Reason::new(ReasonKind::Recipients, format!("who reads {} is not known", unknown.join(", "))));
+        .then(|| Reason::new(ReasonKind::Recipients, format!("the recipients of {} are unknown", unknown.join(", "))));
     told.into_iter()
         .map(|(change, files)| {
             Reason::new(ReasonKind::Recipients, format!("readers of {} changed: {change}", files.join(", ")))

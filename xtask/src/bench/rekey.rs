@@ -24,7 +24,7 @@ const THEIRS: u16 = 100;
 /// # Errors
 /// When one of them fails, or not all is opened and written.
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let fixture = Fixture::generated(bench, SIDES.0, SIDES.1)?;
+    let fixture = Fixture::new(bench, SIDES.0, SIDES.1)?;
     let folder = tempfile::tempdir()?;
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

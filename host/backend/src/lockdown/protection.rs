@@ -68,16 +68,16 @@ impl Protection {
             Self::OwnRootBehindFilter => {
                 "the worker's root is this machine's: only the filter, which allows this component no system call that takes a path, keeps it from names, sizes and times of files"
             }
-            Self::IpcNamespace => "only the filter of system calls keeps the worker from this machine's System V IPC",
-            Self::UtsNamespace => "only the filter of system calls keeps this machine's name from the worker",
-            Self::NetworkNamespace => "only the filter of system calls keeps the worker from this machine's network",
+            Self::IpcNamespace => "only the system-call filter keeps the worker from this machine's System V IPC",
+            Self::UtsNamespace => "only the system-call filter keeps this machine's name from the worker",
+            Self::NetworkNamespace => "only the system-call filter keeps the worker from this machine's network",
             Self::ProcessNamespace => {
-                "only the filter of system calls keeps the worker from this machine's other processes"
+                "only the system-call filter keeps the worker from this machine's other processes"
             }
             Self::NoCapabilities => "a component that breaks out of WebAssembly keeps capabilities",
             Self::Landlock => "a component that breaks out of WebAssembly could open this user's files",
             Self::NewerLandlock => {
-                "this kernel is older than Linux 6.12: of the two walls before the network, devices and other processes, only the filter of system calls stands"
+                "this kernel is older than Linux 6.12: only the system-call filter keeps the worker from the network, devices and other processes"
             }
             Self::Seccomp => "a component that breaks out of WebAssembly could use the network and run programs",
             Self::NoCoreDumps => {
@@ -91,7 +91,7 @@ impl Protection {
     pub fn all_weaker(missing: &BTreeSet<Self>) -> Vec<&'static str> {
         let no_namespaces = Self::NAMESPACES.iter().all(|namespace| missing.contains(namespace));
         let single = missing.iter().filter(|wall| !(no_namespaces && Self::NAMESPACES.contains(wall)));
-        let together = "the kernel gives the worker no namespaces of its own: only the filter of system calls keeps it from this machine's network, processes, IPC and name";
+        let together = "the kernel gives the worker no namespaces of its own: only the system-call filter keeps it from this machine's network, processes, IPC and name";
         single.map(|wall| wall.weaker()).chain(no_namespaces.then_some(together)).collect()
     }
 }

@@ -177,7 +177,7 @@ impl Session {
                     }
                     Fault::GivenUp => CallError::Overrun(self.pace.words()),
                     Fault::HostTime => {
-                        CallError::Overrun(format!("the host worked for it longer than {} s", self.limits.time))
+                        CallError::Overrun(format!("artifacts worked for it longer than {} s", self.limits.time))
                     }
                     Fault::Refused => CallError::Overrun(journal::too_many_refusals()),
                     Fault::Silence(Silence::Gone(how)) => match Shortage::of_ended(killed) {

@@ -115,7 +115,7 @@ impl PipeLink {
                 }
             }
         }
-        Err(Error::Worker("it stops half-way again and again".to_owned()))
+        Err(Error::Worker("it failed repeatedly while its sandbox was set up".to_owned()))
     }
 
     /// One process, locked down or half-way there.

@@ -64,7 +64,7 @@ impl Options {
             .map_err(|e| failed(format!("standard input cannot be read: {e}")))?;
         if value.size() == 0 && !self.allow_empty {
             return Err(failed("standard input is empty".to_owned())
-                .help(Some("a program before it may have failed; `--allow-empty` stores nothing but nothing")));
+                .help(Some("a program before it may have failed; `--allow-empty` stores an empty value")));
         }
         Ok(value)
     }

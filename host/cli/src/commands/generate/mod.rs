@@ -22,13 +22,13 @@ pub struct Options {
     /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Generate outdated values again, too: those that expired, or whose validation or dependencies changed
+    /// Also regenerate outdated values: those that expired, or whose validation or dependencies changed
     #[arg(long)]
     stale: bool,
     /// Generate everything again, whatever its state; the old values are replaced
     #[arg(long)]
     regenerate: bool,
-    /// Do not ask before all values are replaced, or generated although an entry that is no longer declared may have them
+    /// Do not ask before replacing all values, or before generating a value that an orphaned entry may hold
     #[arg(long)]
     yes: bool,
     /// Show what would be made, and ask and write nothing

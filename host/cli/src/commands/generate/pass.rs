@@ -266,8 +266,9 @@ impl Pass<'_> {
         }
         self.keep(steps, report, |instance| {
             let old = twins.get(&instance.name)?;
-            let why =
-                format!("`{old}` has the same files, and is no longer declared: a new value would not be that one");
+            let why = format!(
+                "`{old}` has the same files, and is no longer declared: a new value would differ from the stored one"
+            );
             let name = shell_word(&instance.name.to_string());
             let help =
                 format!("keep: declare it under its old name again; new value: `artifacts generate --yes {name}`");
