@@ -265,15 +265,16 @@ fn a_backend_that_sleeps_is_not_waited_for_again_and_again() {
     let mut backend = hostile();
     let config = |mode: &str| behaving(&[&key().public], &[("check", mode)]);
     let batch: Vec<_> = (0..20).map(|_| (instance("a", &["one"], &config("sleep")), Files::new())).collect();
-    let begun = Instant::now();
     let checks = backend.check(batch);
-    // Once as long as it may take, twice a part of that, and then no more.
-    assert!(begun.elapsed() < Duration::from_secs(10 * limits().time), "{:?}", begun.elapsed());
     assert_eq!(checks.answers.len(), 20);
     for answer in &checks.answers {
         assert!(matches!(answer, Err(CallError::Overrun(_))), "{answer:?}");
     }
-    assert!(format!("{:?}", checks.answers[19]).contains("not asked again"), "{:?}", checks.answers[19]);
+    // Three are waited for, the others not any more.
+    let (asked, given_up) = checks.answers.split_at(3);
+    let is_given_up =
+        |answer: &Result<_, CallError>| format!("{:?}", answer.as_ref().err()).contains("not asked again");
+    assert!(!asked.iter().any(is_given_up) && given_up.iter().all(is_given_up), "{:?}", checks.answers);
 }
 
 #[test]

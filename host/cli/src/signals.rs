@@ -64,10 +64,10 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
         return Ok(Arc::clone(cancel));
     }
     let cancel = Arc::new(AtomicBool::new(false));
-    let mut signals = caught()
-        .map_err(|e| Failure::new("", format!("signals cannot be watched, so plaintext could be left behind: {e}")))?;
+    let unwatched = |e| Failure::new("", format!("signals cannot be watched, so plaintext could be left behind: {e}"));
+    let mut signals = caught().map_err(unwatched)?;
     let flag = Arc::clone(&cancel);
-    std::thread::spawn(move || {
+    let watcher = move || {
         let mut signal = [0];
         while io::Read::read_exact(&mut signals, &mut signal).is_ok() {
             let signal = c_int::from(signal[0]);
@@ -86,7 +86,8 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
             artifacts_ram::remove_all();
             std::process::exit(128 + signal);
         }
-    });
+    };
+    std::thread::Builder::new().spawn(watcher).map_err(unwatched)?;
     Ok(Arc::clone(WATCHED.get_or_init(|| cancel)))
 }
 

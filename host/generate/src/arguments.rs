@@ -150,7 +150,8 @@ fn scratch(line: &mut Line, size: u64) {
     for path in ["/tmp", "/dev/shm"] {
         line.add(["--perms", "1777", "--size", &size, "--tmpfs", path]);
     }
-    line.add(["--remount-ro", "/dev"]);
+    // Root, under whatever number, may change this machine's settings in `/proc/sys` without a capability.
+    line.add(["--remount-ro", "/dev", "--remount-ro", "/proc"]);
 }
 
 fn network(line: &mut Line) {

@@ -144,6 +144,10 @@ impl Error {
     /// What to do.
     pub fn help(&self) -> Option<String> {
         match self {
+            // Processes or memory are used up.
+            Self::NoBubblewrap { why, .. } if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory) => {
+                Some("see the limits for processes and memory (`ulimit -u`, `ulimit -v`, `TasksMax` of a unit)".to_owned())
+            }
             Self::NoBubblewrap { .. } | Self::OldBubblewrap { .. } => Some(
                 "install bubblewrap 0.6 or later (Debian, Ubuntu, Fedora: package `bubblewrap`; NixOS: `pkgs.bubblewrap`)"
                     .to_owned(),

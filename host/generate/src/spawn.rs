@@ -1,15 +1,19 @@
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
+use rustix::mount::{MountFlags, MountPropagationFlags, mount_bind, mount_change, mount_remount};
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 /// Starts a command that inherits nothing but its standard streams and `kept`: every other descriptor is closed, the
 /// session's key ring is left behind, no core is dumped, no file grows beyond `file_size` bytes, and it dies with the
 /// calling thread.
 #[allow(unsafe_code)]
 pub(crate) fn spawn(command: &mut Command, kept: Vec<RawFd>, file_size: u64) -> io::Result<Child> {
+    let as_root = rustix::process::geteuid().is_root();
     let prepare = move || {
         close_on_exec();
         for fd in &kept {
@@ -21,6 +25,10 @@ pub(crate) fn spawn(command: &mut Command, kept: Vec<RawFd>, file_size: u64) -> 
         let _ = setrlimit(Resource::Fsize, limit(file_size));
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
         leave_keyring();
+        if as_root {
+            // Best effort: a container's root may not be allowed to.
+            let _ = keep_devices();
+        }
         Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
     };
     // SAFETY: between fork and exec only async-signal-safe calls are allowed. `prepare` makes system calls on values that
@@ -57,4 +65,22 @@ fn inherit(fd: RawFd) -> io::Result<()> {
 fn leave_keyring() {
     // SAFETY: with a null name the call reads no memory.
     unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
+}
+
+/// What bubblewrap binds in its `/dev`.
+const DEVICES: [&CStr; 6] = [c"/dev/null", c"/dev/zero", c"/dev/full", c"/dev/random", c"/dev/urandom", c"/dev/tty"];
+
+/// Makes the rights and times of devices read-only in a mount namespace of its own, from which bubblewrap takes them: they are
+/// root's files, whatever number root has inside. What is written to a device is written all the same.
+#[allow(unsafe_code)]
+fn keep_devices() -> io::Result<()> {
+    // SAFETY: a new mount namespace changes no descriptor, and this process has one thread.
+    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
+    mount_change(c"/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+    for device in DEVICES {
+        if mount_bind(device, device).is_ok() {
+            mount_remount(device, MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, c"")?;
+        }
+    }
+    Ok(())
 }

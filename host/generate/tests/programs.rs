@@ -174,3 +174,14 @@ fn the_generators_of_the_announcement_run() {
         "{said}"
     );
 }
+
+#[test]
+fn bubblewrap_that_is_there_is_not_to_be_installed() {
+    let help = |number: i32| {
+        let why = std::io::Error::from_raw_os_error(number);
+        artifacts_generate::Error::NoBubblewrap { path: "/usr/bin/bwrap".into(), why }.help().unwrap()
+    };
+    let (missing, processes) = (2, 11);
+    assert!(help(missing).contains("install"));
+    assert!(!help(processes).contains("install") && help(processes).contains("ulimit -u"));
+}

@@ -126,6 +126,29 @@ fn only_out_and_scratch_can_be_written() {
 }
 
 #[test]
+fn the_machines_settings_cannot_be_changed_by_roots_generators_either() {
+    let place = Place::new();
+    // Only root, by its number alone, could write one. Nothing is written: opening it tells.
+    let said = place.says(
+        "for at in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sys/vm/drop_caches /proc/sysrq-trigger /proc/acpi/wakeup; do
+            { : >> $at; } 2> /dev/null && echo $at; done > $out/it; true",
+    );
+    assert_eq!(said, "");
+}
+
+#[test]
+fn devices_work_and_their_rights_cannot_be_changed_by_roots_generators_either() {
+    let place = Place::new();
+    let said = place.says(
+        "for at in null zero full random urandom tty; do
+            chmod \"$(stat -c %a /dev/$at)\" /dev/$at && echo $at; touch -r /dev/$at /dev/$at && echo $at; done > $out/it 2> /dev/null
+         echo x > /dev/null; head -c 3 /dev/zero | wc -c >> $out/it; head -c 3 /dev/urandom | wc -c >> $out/it
+         echo x 2> /dev/null > /dev/full || echo full >> $out/it",
+    );
+    assert_eq!(said, "3\n3\nfull\n");
+}
+
+#[test]
 fn prompts_and_inputs_are_files() {
     let place = Place::new();
     let mut job =

@@ -58,7 +58,11 @@ impl Clearing<'_> {
         loop {
             let names = names(folder.as_fd())?;
             if names.is_empty() {
-                return Ok(unlinkat(self.top, name, AtFlags::REMOVEDIR)?);
+                match unlinkat(self.top, name, AtFlags::REMOVEDIR) {
+                    // Another thread still writes into it.
+                    Err(Errno::NOTEMPTY) => self.in_time()?,
+                    other => return Ok(other?),
+                }
             }
             for child in names {
                 if is_folder(folder.as_fd(), &child)? {

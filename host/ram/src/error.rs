@@ -42,10 +42,24 @@ impl Error {
                 "plaintext never touches a disk: mount a tmpfs (`mount -t tmpfs -o mode=0700 tmpfs DIR`) and set XDG_RUNTIME_DIR to it"
                     .to_owned(),
             ),
-            Self::Folder { .. } => Some("see whether the tmpfs is full (`df -h`, `df -i`)".to_owned()),
+            Self::Folder { why, .. } | Self::File { fault: Fault::Io(why), .. } => exhausted(why),
             Self::Ending | Self::File { .. } | Self::CoreDumps(_) => None,
         }
     }
+}
+
+/// What to do where the error says that something is used up.
+fn exhausted(why: &io::Error) -> Option<String> {
+    let text = match why.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the RAM-backed file system for plaintext is full: see `df -h` and `df -i`, and make room, or set XDG_RUNTIME_DIR to another tmpfs"
+        }
+        _ if why.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+            "raise the limit for open files (`ulimit -n 1024`)"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 fn listed(tried: &[(PathBuf, String)]) -> String {

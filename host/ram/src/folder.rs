@@ -19,6 +19,9 @@ use crate::{Error, Fault, Ram, file};
 /// What every folder's name begins with; 32 hexadecimal digits follow.
 const PREFIX: &str = "artifacts-";
 
+/// How often a folder is cleared that another thread fills at the same time.
+const ATTEMPTS: u32 = 1000;
+
 /// A private folder: mode 0700, on a RAM-backed file system. Dropping it wipes and removes it with all that is in it.
 #[derive(Debug)]
 pub struct Folder {
@@ -89,6 +92,7 @@ impl Folder {
     /// # Errors
     /// When it exists, its name is not one clean component, or the place is full.
     pub fn write(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        let _open = self.open()?;
         file::write_new(self.dir(), name, bytes, mode).map_err(|fault| named(name, fault))
     }
 
@@ -97,6 +101,7 @@ impl Folder {
     /// # Errors
     /// When the name is not one clean component, or the place is full: what has the name is there still.
     pub fn replace(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        let _open = self.open()?;
         file::replace(self.dir(), name, bytes, mode).map_err(|fault| named(name, fault))
     }
 
@@ -113,7 +118,14 @@ impl Folder {
     /// # Errors
     /// When it exists, its name is not one clean component, or the place is full.
     pub fn subfolder(&self, name: &str) -> Result<OwnedFd, Error> {
+        let _open = self.open()?;
         file::make_folder(self.dir(), name).map_err(|fault| named(name, fault))
+    }
+
+    /// Keeps the folder from being removed while something is written into it.
+    fn open(&self) -> Result<MutexGuard<'_, bool>, Error> {
+        let gone = lock(&self.held.gone);
+        if *gone { Err(Error::Ending) } else { Ok(gone) }
     }
 
     /// Removes it now; the same as dropping it.
@@ -122,8 +134,9 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        lock(&LIVE).folders.remove(&self.number);
+        // First it is gone, then forgotten: whoever ends the program meanwhile waits for it in `remove_all`.
         self.held.remove();
+        lock(&LIVE).folders.remove(&self.number);
     }
 }
 
@@ -184,14 +197,21 @@ fn open(place: &Place, name: &str) -> io::Result<OwnedFd> {
 }
 
 fn remove(place: &Place, name: &str, dir: BorrowedFd<'_>) -> io::Result<()> {
-    clear(dir)?;
-    // Only the folder that was cleared: another one under its name stays.
-    let there = statat(&place.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let ours = fstat(dir)?;
-    if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino) {
-        unlinkat(&place.dir, name, AtFlags::REMOVEDIR)?;
+    for _ in 0..ATTEMPTS {
+        clear(dir)?;
+        // Only the folder that was cleared: another one under its name stays.
+        let there = statat(&place.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let ours = fstat(dir)?;
+        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino) {
+            return Ok(());
+        }
+        match unlinkat(&place.dir, name, AtFlags::REMOVEDIR) {
+            // Another thread still writes into it by its descriptor.
+            Err(Errno::NOTEMPTY) => {}
+            other => return Ok(other?),
+        }
     }
-    Ok(())
+    Err(Errno::NOTEMPTY.into())
 }
 
 pub(crate) fn sweep(place: &Place) -> usize {

@@ -312,6 +312,65 @@ fn the_way_out_removes_every_folder_and_makes_no_new_one() {
 }
 
 #[test]
+fn the_way_out_waits_for_a_folder_that_is_just_being_removed() {
+    const FILES: usize = 20_000;
+    if let Some(place) = child_place() {
+        let folder = ram(&place).folder().unwrap();
+        for number in 0..FILES {
+            folder.write(&number.to_string(), b"hunter2", 0o600).unwrap();
+        }
+        let path = folder.path().to_owned();
+        std::thread::spawn(move || drop(folder));
+        while fs::read_dir(&path).is_ok_and(|entries| entries.count() == FILES) {}
+        artifacts_ram::remove_all();
+        std::process::exit(if names(&place).is_empty() { 0 } else { 9 });
+    }
+    let shm = shm();
+    let test = "the_way_out_waits_for_a_folder_that_is_just_being_removed";
+    assert!(again(test, shm.path(), &[]).status().unwrap().success());
+}
+
+#[test]
+fn the_way_out_removes_a_folder_that_is_still_being_filled() {
+    if let Some(place) = child_place() {
+        let folder = ram(&place).folder().unwrap();
+        let inner = folder.subfolder("prompts").unwrap();
+        let (begun, begins) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            // Each fails as soon as the folder is not there any more.
+            for number in (0..5000).map(|number: u32| number.to_string()) {
+                if artifacts_ram::write_new(&inner, &number, b"hunter2", 0o600).is_err() {
+                    break;
+                }
+                let _ = begun.send(());
+            }
+            (0..u32::MAX).all(|number| folder.write(&number.to_string(), b"hunter2", 0o600).is_ok());
+            std::mem::forget(folder);
+        });
+        begins.recv().unwrap();
+        artifacts_ram::remove_all();
+        std::process::exit(if names(&place).is_empty() { 0 } else { 9 });
+    }
+    for _ in 0..20 {
+        let shm = shm();
+        let test = "the_way_out_removes_a_folder_that_is_still_being_filled";
+        assert!(again(test, shm.path(), &[]).status().unwrap().success());
+    }
+}
+
+#[test]
+fn what_is_used_up_is_told_with_what_to_do() {
+    let told = |number: i32| {
+        let fault = Fault::Io(std::io::Error::from_raw_os_error(number));
+        Error::File { name: "f".to_owned(), fault }.help().unwrap_or_default()
+    };
+    let (full, descriptors, other) = (28, 24, 5);
+    assert!(told(full).contains("XDG_RUNTIME_DIR"));
+    assert!(told(descriptors).contains("ulimit -n"));
+    assert_eq!(told(other), "");
+}
+
+#[test]
 fn sweeps_and_new_folders_do_not_hurt_each_other() {
     let shm = shm();
     let ram = ram(shm.path());

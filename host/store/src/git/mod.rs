@@ -162,8 +162,8 @@ fn run_to(command: &mut Command, input: &[u8], allowed: i32) -> Result<Vec<u8>, 
     let mut child = command.spawn().map_err(not_started)?;
     let output: io::Result<Output> = std::thread::scope(|scope| {
         if let Some(mut stdin) = child.stdin.take() {
-            // Git that exits without reading says why on its standard error.
-            scope.spawn(move || stdin.write_all(input));
+            // Git that exits without reading says why on its standard error. Without a thread it is given no input, and ends.
+            std::thread::Builder::new().spawn_scoped(scope, move || stdin.write_all(input))?;
         }
         child.wait_with_output()
     });
