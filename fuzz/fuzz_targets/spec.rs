@@ -4,7 +4,7 @@
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let _ = artifacts_spec::parse(text);
-    let _ = artifacts_spec::parse_target(text);
-    let _ = artifacts_spec::parse_backends(text);
+    let _ = artifacts_declared::parse(text);
+    let _ = artifacts_declared::parse_target(text);
+    let _ = artifacts_declared::parse_backends(text);
 });

@@ -172,8 +172,10 @@ rec {
   };
 
   # The small program on the target.
-  artifacts-target = program "artifacts-target" {
+  artifacts-target = program "artifacts-on-target" {
+    pname = "artifacts-target";
     meta.description = "Watches the files of artifacts on a machine";
+    meta.mainProgram = "artifacts-target";
   };
 
   options-reference = writeText "OPTIONS.md" (import ../reference.nix { inherit lib; });

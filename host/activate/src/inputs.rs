@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use artifacts_declared::{InstanceName, Name};
+use artifacts_on_target::manifest::expand;
+use artifacts_on_target::place;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name};
-use artifacts_target::manifest::expand;
-use artifacts_target::place;
 
 use crate::make::{Room, failure};
 
@@ -47,7 +47,7 @@ fn from_farm(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Res
 
 /// Of another backend's artifact only what it put on this target can be had.
 fn from_paths(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
-    let read = |(name, file): (&Name, &artifacts_spec::File)| {
+    let read = |(name, file): (&Name, &artifacts_declared::File)| {
         let lacks = |why: String| {
             failure(instance, format!("it depends on {}, whose file `{name}` {why}", dependency.name))
                 .help(OTHER_BACKEND)

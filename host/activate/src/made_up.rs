@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use artifacts_declared::{Name, Prompt};
 use artifacts_plan::Instance;
 use artifacts_seam::Secret;
-use artifacts_spec::{Name, Prompt};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -78,13 +78,13 @@ mod tests {
             target = name.trim_start_matches('+'),
             shared = name.starts_with('+')
         );
-        let resolved = artifacts_plan::instances(&artifacts_spec::parse(&spec).unwrap(), None);
+        let resolved = artifacts_plan::instances(&artifacts_declared::parse(&spec).unwrap(), None);
         resolved.instances.into_values().next().unwrap()
     }
 
     fn answer(name: &str, config: &str) -> String {
         let source = Source::of(&instance(name, config)).unwrap();
-        let prompt = Prompt { description: None, kind: artifacts_spec::PromptKind::default(), test_value: None };
+        let prompt = Prompt { description: None, kind: artifacts_declared::PromptKind::default(), test_value: None };
         String::from_utf8(source.answer(&Name::new("p").unwrap(), &prompt).expose().to_vec()).unwrap()
     }
 
@@ -115,7 +115,7 @@ mod tests {
         let source = Source::of(&instance("m", "{}")).unwrap();
         let prompt = Prompt {
             description: None,
-            kind: artifacts_spec::PromptKind::default(),
+            kind: artifacts_declared::PromptKind::default(),
             test_value: Some("given\n".to_owned()),
         };
         assert_eq!(source.answer(&Name::new("p").unwrap(), &prompt).expose(), b"given\n");

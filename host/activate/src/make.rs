@@ -4,16 +4,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use artifacts_backend::Persists;
+use artifacts_declared::{File, InstanceName, Name};
 use artifacts_flow::{Audit, Calling, Operation, Registry};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
+use artifacts_on_target::accounts::Accounts;
+use artifacts_on_target::manifest::expand;
+use artifacts_on_target::place::{Access, Error, Farm, Lock};
 use artifacts_plan::{Instance, reach};
 use artifacts_report::Failure;
 use artifacts_seam::{Files, Secret};
-use artifacts_spec::{File, InstanceName, Name};
-use artifacts_target::accounts::Accounts;
-use artifacts_target::manifest::expand;
-use artifacts_target::place::{Access, Error, Farm, Lock};
 
 use crate::inputs::inputs;
 use crate::made_up::{STREAM, Source};
@@ -124,7 +124,7 @@ fn one(
 ) -> Result<Done, Failure> {
     let access = accesses(instance, room.user)?;
     let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
-    let failed = |e: artifacts_target::place::Error| failure(instance, e.to_string()).help(e.help());
+    let failed = |e: artifacts_on_target::place::Error| failure(instance, e.to_string()).help(e.help());
     let artifact = instance.name.artifact();
     // Of an earlier run, too: what could not follow then follows now.
     let outdated = is_there(room, instance) && room.farm.is_outdated(artifact).map_err(failed)?;

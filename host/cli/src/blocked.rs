@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::{InstanceName, Spec, Target, TargetKind};
 use artifacts_nix::{Flake, TargetRef};
 use artifacts_plan::State;
 use artifacts_report::{Failure, Report, Row};
-use artifacts_spec::{InstanceName, Spec, Target, TargetKind};
 
 use crate::args::Global;
 use crate::declarations::instance;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use artifacts_declared::{Artifact, Component, InstanceName, Name, Spec, Target};
 use artifacts_nix::{Evaluation, Flake, Nix, Problem, TargetRef};
 use artifacts_plan::{Selector, TargetName};
 use artifacts_report::Failure;
-use artifacts_spec::{Artifact, Component, InstanceName, Name, Spec, Target};
 
 use crate::args::Global;
 
@@ -51,7 +51,7 @@ impl Declarations {
         if global.spec.is_some() || global.flake != HERE || has_flake_here() {
             return Self::load(global, nix, &[]);
         }
-        let spec = artifacts_spec::parse(r#"{"schema": 1, "targets": []}"#);
+        let spec = artifacts_declared::parse(r#"{"schema": 1, "targets": []}"#);
         let mut spec = spec.map_err(|e| Failure::new("", e.to_string()))?;
         if let Some(file) = &global.backends {
             register(&mut spec, file)?;
@@ -79,7 +79,7 @@ impl Declarations {
             Failure::new(name.clone(), format!("the spec cannot be read: {e}"))
                 .help(Some("name a file with a spec, or `-`"))
         })?;
-        let spec = artifacts_spec::parse(&text).map_err(|e| {
+        let spec = artifacts_declared::parse(&text).map_err(|e| {
             Failure::new(name, e.to_string()).help(Some("`artifacts schema` prints the JSON Schema of the spec"))
         })?;
         let folder = match file.parent() {
@@ -109,7 +109,7 @@ fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let text = read(file).map_err(|e| refused(format!("the registry cannot be read: {e}")))?;
     let value: serde_json::Value =
         toml::from_str(&text).map_err(|e| refused(format!("the registry is not TOML: {e}")))?;
-    let added = artifacts_spec::parse_backends(&value.to_string()).map_err(|e| refused(e.to_string()))?;
+    let added = artifacts_declared::parse_backends(&value.to_string()).map_err(|e| refused(e.to_string()))?;
     let folder = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
     for (backend, mut entry) in added {
         if let Component::Plain(path) = &mut entry.component

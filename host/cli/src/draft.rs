@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use artifacts_declared::Name;
 use artifacts_ram::{Error, Fault, Folder};
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
-use artifacts_spec::Name;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
 use crate::bounded;

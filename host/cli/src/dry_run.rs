@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::InstanceName;
 use artifacts_flow::{Found, Rooms, Survey, Writing, changes};
 use artifacts_report::{Report, counted};
-use artifacts_spec::InstanceName;
 
 use crate::output::Output;
 use crate::rooms::Run;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use artifacts_declared::Name;
 use artifacts_plan::{Instance, Selector};
 use artifacts_report::Failure;
-use artifacts_spec::Name;
 use clap::Args;
 
 use crate::rooms::Run;

@@ -5,9 +5,9 @@ use std::io::IsTerminal as _;
 
 use artifacts_audit::{Consent, Log, Subject};
 use artifacts_backend::{Component, Grants};
+use artifacts_declared::Name;
 use artifacts_flow::Accept;
 use artifacts_report::{Failure, escaped};
-use artifacts_spec::Name;
 use artifacts_trust::Trust;
 use serde_json::json;
 

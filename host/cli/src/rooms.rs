@@ -8,13 +8,13 @@ use std::time::SystemTime;
 
 use artifacts_audit::Log;
 use artifacts_backend::{Component, Grants, Place, Protection, Worker};
+use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Audit, Declared, HeaderMemory, Orphan, Orphans, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Hint, Report, Row, hint_line, shell_word};
-use artifacts_spec::{InstanceName, Spec};
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Readers, Trust};
 
@@ -325,7 +325,7 @@ impl Run {
     }
 
     /// Every question of every instance.
-    pub fn all_prompts(&self) -> impl Iterator<Item = (&InstanceName, &artifacts_spec::Name)> {
+    pub fn all_prompts(&self) -> impl Iterator<Item = (&InstanceName, &artifacts_declared::Name)> {
         self.instances.values().flat_map(|i| i.prompts.keys().map(move |prompt| (&i.name, prompt)))
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_flow::{Consent, Plaintext, Rooms, Survey, Writers, Writing, unsettable};
 use artifacts_plan::Instance;
 use artifacts_report::{Done, Failure, Report};
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name};
 
 use crate::args::Global;
 use crate::output::Output;

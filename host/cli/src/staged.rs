@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use artifacts_declared::InstanceName;
 use artifacts_flow::{Indexed, Rooms};
 use artifacts_plan::State;
 use artifacts_report::{Effect, Hint, Report, Row};
-use artifacts_spec::InstanceName;
 use artifacts_store::Staged;
 
 use crate::output::Output;

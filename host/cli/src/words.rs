@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use artifacts_declared::Name;
 use artifacts_flow::{Hear, Operation, Words};
 use artifacts_report::{agreeing, counted, escaped, shell_word};
 use artifacts_seam::{CallError, Event, Level};
-use artifacts_spec::Name;
 
 use crate::output::Output;
 
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     fn said(verbosity: u8, events: &[Event]) -> Vec<String> {
-        let backend = artifacts_spec::Name::new("mine").unwrap();
+        let backend = artifacts_declared::Name::new("mine").unwrap();
         lines(&words(&backend, events, &[], 0), verbosity)
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, Reason, ReasonKind, State};
 use artifacts_report::{Failure, FileChange};
-use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{NewSlice, Receipt, ReceiptState, Slice, Storage};
 
 use crate::headers::{self, EntryHeaders};

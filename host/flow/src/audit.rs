@@ -2,9 +2,9 @@
 
 use artifacts_audit::{Asked, Call, Decryption, Log, Operation, Result};
 use artifacts_backend::{Backend, CallFailed, Checks, Retrieved, Serialized};
+use artifacts_declared::Name;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, Event, Usage};
-use artifacts_spec::Name;
 
 use crate::Opened;
 

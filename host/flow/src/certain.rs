@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, State};
 use artifacts_report::Failure;
-use artifacts_spec::InstanceName;
 
 use crate::{Found, Inputs, Survey, failure, unopenable};
 

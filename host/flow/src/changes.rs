@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::{FileChange, Side};
 use artifacts_seam::Files;
-use artifacts_spec::Name;
 use artifacts_store::{Receipt, ReceiptState, Slice, Storage};
 
 use crate::set::{Others, others};

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReaderChange};
-use artifacts_spec::{InstanceName, Name};
 use artifacts_store::Receipt;
 use artifacts_trust::{ByFile, Readers};
 use sha2::{Digest as _, Sha256};
@@ -280,7 +280,7 @@ mod tests {
             r#"{{"schema": 1, "backends": {{}}, "targets": [{{"kind": "nixos", "name": "web1", "config": {{}}, "artifacts": {{
             "a": {{"backend": "agenix", "files": {files}, "generator": {{"path": "/g"}}}}}}}}]}}"#
         );
-        let resolved = artifacts_plan::instances(&artifacts_spec::parse(&spec).unwrap(), None);
+        let resolved = artifacts_plan::instances(&artifacts_declared::parse(&spec).unwrap(), None);
         resolved.instances.into_values().next().unwrap()
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
-use artifacts_spec::InstanceName;
 use artifacts_store::Storage;
 
 use crate::Rooms;

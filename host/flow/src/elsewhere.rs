@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::{Elsewhere, Instance};
-use artifacts_spec::{DEFAULT_STORAGE, InstanceName};
 use artifacts_store::{Receipt, ReceiptState, Slice, Storage};
 
 use crate::Rooms;

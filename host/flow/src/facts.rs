@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::{Facts, Instance, Reason};
-use artifacts_spec::InstanceName;
 use artifacts_store::{Difference, Generation, Receipt, ReceiptState, Slice};
 
 use crate::extras;

@@ -1,8 +1,8 @@
 use artifacts_backend::CallFailed;
+use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind};
 use artifacts_report::{Failure, counted, listed, shell_word};
 use artifacts_seam::CallError;
-use artifacts_spec::{InstanceName, Name};
 
 /// A failure of one instance, with its backend.
 pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Files;
-use artifacts_spec::Name;
 use artifacts_store::{Receipt, Sha256};
 use artifacts_trust::{Checkout, CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
 

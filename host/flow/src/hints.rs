@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, ReasonKind, State};
 use artifacts_report::{Effect, Hint, hint_line, shell_word};
-use artifacts_spec::InstanceName;
 use artifacts_store::{Slice, Storage};
 
 use crate::changes::bears;
@@ -181,7 +181,7 @@ impl About<'_> {
     /// A file that another program stored, under another name or in another form.
     fn other_form(&self, rooms: &Rooms<'_>, place: &str) -> Option<Hint> {
         let slice = stored(rooms, self.instance)?;
-        let declared: Vec<&str> = self.instance.secret_files().map(artifacts_spec::Name::as_str).collect();
+        let declared: Vec<&str> = self.instance.secret_files().map(artifacts_declared::Name::as_str).collect();
         let binary = |(file, bytes): &(&String, &Vec<u8>)| {
             bytes.starts_with(BINARY) && declared.iter().any(|declared| bears(file, declared))
         };

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, listed};
-use artifacts_spec::InstanceName;
 use artifacts_store::{Difference, Staged, Storage, Warning};
 
 use crate::store::storage_of;

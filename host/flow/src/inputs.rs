@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name};
 use artifacts_store::Generation;
 
 use crate::reading::Allowed;

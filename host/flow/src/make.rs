@@ -3,12 +3,12 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange};
 use artifacts_seam::{Files, Secret};
-use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{ReceiptState, Storage};
 
 use crate::changes::public_changes;

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_backend::Openable;
+use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_spec::{DEFAULT_STORAGE, InstanceName};
 use artifacts_store::{Receipt, ReceiptState, Slice, Storage};
 
 use crate::headers::{self, EntryHeaders, Verdict};

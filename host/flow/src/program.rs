@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
+use artifacts_declared::Generator;
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_spec::Generator;
 
 use crate::failure;
 

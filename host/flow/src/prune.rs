@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, Owner, Owners};
 use artifacts_report::{Failure, FileChange};
-use artifacts_spec::InstanceName;
 use artifacts_store::{Options, ReceiptState, Slice, Storage};
 
 use crate::changes::{self, bears};
@@ -103,7 +103,7 @@ impl Orphan {
 
     fn has_files_of(&self, instance: &Instance) -> bool {
         let stored: BTreeSet<&str> = self.contents.iter().map(|change| change.file.as_str()).collect();
-        let declared: BTreeSet<&str> = instance.files.keys().map(artifacts_spec::Name::as_str).collect();
+        let declared: BTreeSet<&str> = instance.files.keys().map(artifacts_declared::Name::as_str).collect();
         // Without a receipt the files have the names that the backend gave them.
         let borne = |file: &&str| stored.iter().any(|stored| bears(stored, file));
         !declared.is_empty()

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Component;
 
+use artifacts_declared::{Generator, InstanceName};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, Reading};
-use artifacts_spec::{Generator, InstanceName};
 use artifacts_trust::{Checkout, CheckoutId, Readers, Trust};
 use sha2::{Digest as _, Sha256};
 

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use artifacts_backend::Component;
+use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{BackendId, Generation, Receipt, Sha256, TargetId, Time};
 
 use crate::headers::{self, EntryHeaders};

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use artifacts_backend::{
     BUNDLED, Backend, Component, Grants, Limits, Persists, Place, Protection, bundled_component, effective, read_file,
 };
+use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::Folder;
 use artifacts_report::{Failure, shell_word};
-use artifacts_spec::{Component as Location, DEFAULT_STORAGE, Name};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
 pub struct Registry {
-    declared: BTreeMap<Name, artifacts_spec::Backend>,
+    declared: BTreeMap<Name, artifacts_declared::Backend>,
     base: PathBuf,
     place: Box<dyn Fn() -> Result<(Place, Folder), Failure>>,
     accept: Accept,
@@ -51,7 +51,7 @@ pub struct Opened {
 impl Registry {
     /// `base` is where relative paths of components begin; `place` gives a backend the place it runs in.
     pub fn new(
-        declared: BTreeMap<Name, artifacts_spec::Backend>,
+        declared: BTreeMap<Name, artifacts_declared::Backend>,
         base: PathBuf,
         place: impl Fn() -> Result<(Place, Folder), Failure> + 'static,
     ) -> Self {
@@ -103,7 +103,7 @@ impl Registry {
     ///
     /// # Errors
     /// When nothing has that name.
-    pub fn entry(&self, name: &Name) -> Result<artifacts_spec::Backend, Failure> {
+    pub fn entry(&self, name: &Name) -> Result<artifacts_declared::Backend, Failure> {
         if let Some(entry) = self.declared.get(name) {
             return Ok(entry.clone());
         }
@@ -168,7 +168,7 @@ impl Registry {
     pub fn rights(
         &self,
         name: &Name,
-        entry: &artifacts_spec::Backend,
+        entry: &artifacts_declared::Backend,
         component: &Component,
     ) -> Result<Rights, Failure> {
         let refused = |what: &str, why: String| {
@@ -190,7 +190,7 @@ impl Registry {
     ///
     /// # Errors
     /// When it cannot be read, or is no component that this host would run.
-    pub fn component(&self, name: &Name, entry: &artifacts_spec::Backend, nix: &Nix) -> Result<Component, Failure> {
+    pub fn component(&self, name: &Name, entry: &artifacts_declared::Backend, nix: &Nix) -> Result<Component, Failure> {
         self.read(name, entry, nix).map(|(component, _)| component)
     }
 
@@ -198,7 +198,7 @@ impl Registry {
     fn read(
         &self,
         name: &Name,
-        entry: &artifacts_spec::Backend,
+        entry: &artifacts_declared::Backend,
         nix: &Nix,
     ) -> Result<(Component, Option<PathBuf>), Failure> {
         let path = match &entry.component {
@@ -245,7 +245,7 @@ fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failur
 /// What is registered is what runs. In the Nix store the path tells already; anywhere else only the hash does.
 fn check_sha256(
     name: &Name,
-    entry: &artifacts_spec::Backend,
+    entry: &artifacts_declared::Backend,
     component: &Component,
     stored: impl FnOnce() -> bool,
 ) -> Result<(), Failure> {
@@ -288,12 +288,12 @@ fn not_accepted(name: &Name, component: &Component, grants: &Grants) -> Failure 
     )))
 }
 
-fn is_builtin(entry: &artifacts_spec::Backend) -> bool {
+fn is_builtin(entry: &artifacts_declared::Backend) -> bool {
     matches!(&entry.component, Location::Plain(text) if text.starts_with("builtin:"))
 }
 
-fn builtin(name: &Name) -> artifacts_spec::Backend {
-    artifacts_spec::Backend {
+fn builtin(name: &Name) -> artifacts_declared::Backend {
+    artifacts_declared::Backend {
         component: Location::Plain(format!("builtin:{name}")),
         sha256: None,
         storage: DEFAULT_STORAGE.to_owned(),

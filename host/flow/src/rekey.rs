@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam::Files;
-use artifacts_spec::InstanceName;
 
 use crate::storing::{Storing, Written, checked};
 use crate::{Consent, Found, Read, Rooms, Survey, Writers, failure, receipt, retrieve};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::Operation;
+use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, shell_word};
 use artifacts_seam::{CallError, Secret};
-use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
 
 use crate::audit::Calling;

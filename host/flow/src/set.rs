@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, ReasonKind, State};
 use artifacts_report::{Failure, FileChange};
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Generation, Receipt, Slice};
 
 use crate::changes::public_changes;

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_spec::InstanceName;
 use artifacts_store::{Options, Storage, Warning, Writer};
 
 use crate::{Registry, Rooms, compare_index, failure, index};

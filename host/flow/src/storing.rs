@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::Operation;
 use artifacts_backend::Readers;
+use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, Checked, Files, Secret, State};
-use artifacts_spec::Name;
 use artifacts_store::{BackendId, NewSlice, Receipt, ReceiptState, Slice, Writer};
 
 use crate::audit::Calling;

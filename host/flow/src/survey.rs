@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::Operation;
 use artifacts_backend::Readers;
+use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam as seam;
-use artifacts_spec::{InstanceName, Name};
 use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Storage};
 
 use crate::audit::Calling;

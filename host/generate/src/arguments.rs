@@ -2,7 +2,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 
 use crate::job::Job;
 use crate::program::{OUTSIDER, Program, SYSTEM};

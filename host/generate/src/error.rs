@@ -2,8 +2,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name};
 
 /// Why there is no sandbox, or why a run gave nothing.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name};
 
 /// One run of a generator.
 #[derive(Debug, Clone)]

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
+use artifacts_declared::Name;
 use artifacts_ram::{Folder, Ram};
 use artifacts_seam::Secret;
-use artifacts_spec::Name;
 use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 

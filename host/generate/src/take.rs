@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 
+use artifacts_declared::Name;
 use artifacts_ram::Fault as FileFault;
 use artifacts_seam::Secret;
-use artifacts_spec::Name;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, fchmod, fstatvfs, statat};
 
 use crate::error::Fault;

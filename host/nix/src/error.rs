@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use artifacts_declared::Name;
 use artifacts_report::shell_word;
-use artifacts_spec::Name;
 
 /// Why Nix gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub enum Error {
         /// The target, as an attribute of the flake.
         target: String,
         /// What is wrong with it.
-        source: artifacts_spec::Error,
+        source: artifacts_declared::Error,
     },
     /// A target looks for its files under another name than the flake's.
     #[error("{target} takes itself for `{named}`, so it would look for its files elsewhere")]

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use artifacts_spec::{Component, Name, SCHEMA, Spec, Target, TargetKind};
+use artifacts_declared::{Component, Name, SCHEMA, Spec, Target, TargetKind};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -270,7 +270,7 @@ impl Flake<'_> {
 
     /// Whether what a spec needs of the store is still there: Nix may have collected it since.
     fn is_in_store(&self, spec: &Value) -> bool {
-        let Ok(spec) = artifacts_spec::parse(&spec.to_string()) else { return false };
+        let Ok(spec) = artifacts_declared::parse(&spec.to_string()) else { return false };
         let generators =
             spec.targets.iter().flat_map(|target| target.artifacts.values()).filter_map(|one| one.generator.as_ref());
         let generators = generators.map(|generator| generator.drv.as_ref().unwrap_or(&generator.path).as_path());
@@ -326,7 +326,7 @@ fn place(target: &TargetRef, kind: TargetKind, name: &str) -> String {
 
 /// One spec of those that a configuration gives: its own, or that of a user inside it.
 fn part(target: &TargetRef, value: Value) -> Result<Part, Error> {
-    let spec = artifacts_spec::parse(&value.to_string());
+    let spec = artifacts_declared::parse(&value.to_string());
     let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
     let from =
         spec.targets.first().map_or_else(|| target.to_string(), |own| place(target, own.kind, own.name.as_str()));

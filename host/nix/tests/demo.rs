@@ -3,7 +3,7 @@
 
 mod common;
 
-use artifacts_spec::TargetKind;
+use artifacts_declared::TargetKind;
 use common::{Bench, name};
 
 #[test]

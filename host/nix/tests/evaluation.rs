@@ -5,8 +5,8 @@ mod common;
 
 use std::path::Path;
 
+use artifacts_declared::{Component, TargetKind};
 use artifacts_nix::Error;
-use artifacts_spec::{Component, TargetKind};
 use artifacts_tests::nix::git;
 use common::{Bench, machine, name};
 

@@ -195,7 +195,7 @@ fn the_whole_spec_has_users_and_macs() {
         "artifacts = inputs.artifacts.lib.mkArtifacts {{ inherit (inputs) self; system = \"x86_64-linux\"; }}; {mac} {home} {}",
         machine("web1", &users)
     ));
-    let mut whole = artifacts_spec::parse(&bench.eval_json("artifacts", "x: x").to_string()).unwrap();
+    let mut whole = artifacts_declared::parse(&bench.eval_json("artifacts", "x: x").to_string()).unwrap();
     whole.targets.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
     assert_eq!(whole, bench.evaluate().spec);
     let found: Vec<_> = whole.targets.iter().map(|target| (target.kind.as_str(), target.name.as_str())).collect();

@@ -216,7 +216,7 @@ fn the_whole_spec_as_an_output() {
         machine("one", &format!("{config} {vault}")),
         machine("two", config)
     ));
-    let whole = artifacts_spec::parse(&bench.eval_json("artifacts", "x: x").to_string()).unwrap();
+    let whole = artifacts_declared::parse(&bench.eval_json("artifacts", "x: x").to_string()).unwrap();
     assert_eq!(whole, bench.evaluate().spec);
     assert_eq!(whole.backends[&name("vault")].storage, "v");
     assert_eq!(whole.targets.len(), 2);

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 use petgraph::dot::{Config, Dot};
 use petgraph::graph::DiGraph;
 use petgraph::visit::{EdgeRef as _, IntoNodeReferences as _};

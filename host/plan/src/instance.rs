@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
+use artifacts_declared::{File, Generator, InstanceName, Name, Prompt, TargetKind};
 use artifacts_seam as seam;
-use artifacts_spec::{File, Generator, InstanceName, Name, Prompt, TargetKind};
 
 /// A target that reads an instance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

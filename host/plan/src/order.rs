@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::{Instance, Problem};

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use artifacts_spec::{InstanceName, Name, Spec, TargetKind};
+use artifacts_declared::{InstanceName, Name, Spec, TargetKind};
 
 /// A target by kind and the flake's attribute.
 pub type TargetName = (TargetKind, String);

@@ -1,4 +1,4 @@
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 
 /// Something wrong with the declarations of one instance; the others go on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 
 /// Names the kinds of reasons for which an entry is stale, in the order in which they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::{Artifact, File, InstanceName, Name, Prompt, Spec, Target};
 use artifacts_seam as seam;
-use artifacts_spec::{Artifact, File, InstanceName, Name, Prompt, Spec, Target};
 use artifacts_text::shortened;
 
 use crate::{Instance, Problem, Reader};
@@ -104,7 +104,7 @@ fn resolve(name: &InstanceName, declarations: &[Declaration<'_>], system: Option
 }
 
 /// Prefers a generator that this machine can run.
-fn generator(declarations: &[Declaration<'_>], system: Option<&str>) -> Option<artifacts_spec::Generator> {
+fn generator(declarations: &[Declaration<'_>], system: Option<&str>) -> Option<artifacts_declared::Generator> {
     let all = || declarations.iter().filter_map(|d| d.artifact.generator.as_ref());
     all().find(|g| system.is_some() && g.system.as_deref() == system).or_else(|| all().next()).cloned()
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 
 use crate::Instance;
 

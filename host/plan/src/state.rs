@@ -203,7 +203,7 @@ fn changed_readers(was: &BTreeMap<String, Vec<String>>, is: &[(String, Vec<Strin
 /// stored ones are no longer declared.
 fn changed_secret(instance: &Instance, facts: &Facts) -> Vec<Reason> {
     let Some(stored) = facts.stored.as_ref().filter(|_| facts.receipt.is_empty()) else { return Vec::new() };
-    let declared: BTreeSet<&str> = instance.secret_files().map(artifacts_spec::Name::as_str).collect();
+    let declared: BTreeSet<&str> = instance.secret_files().map(artifacts_declared::Name::as_str).collect();
     let missing = declared.iter().filter(|file| !stored.contains(**file));
     let extra = stored.iter().filter(|file| !declared.contains(file.as_str()));
     missing
@@ -224,7 +224,7 @@ fn is_about(reason: &Reason, sentence: &str) -> bool {
 }
 
 fn changed_public(instance: &Instance, found: &[String]) -> Vec<Reason> {
-    let declared: Vec<&str> = instance.public_files().map(artifacts_spec::Name::as_str).collect();
+    let declared: Vec<&str> = instance.public_files().map(artifacts_declared::Name::as_str).collect();
     let missing = declared.iter().filter(|name| !found.iter().any(|f| f == *name));
     let extra = found.iter().filter(|name| !declared.contains(&name.as_str()));
     missing

@@ -1,9 +1,9 @@
 //! What nobody owns, and what may have an owner that cannot be told.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+use artifacts_declared::TargetKind::{HomeManager, Nixos};
+use artifacts_declared::{InstanceName, TargetKind};
 use artifacts_plan::{Owner, Owners};
-use artifacts_spec::TargetKind::{HomeManager, Nixos};
-use artifacts_spec::{InstanceName, TargetKind};
 use serde_json::json;
 
 fn owners(unknown: &[(TargetKind, &str)]) -> Owners {
@@ -12,7 +12,7 @@ fn owners(unknown: &[(TargetKind, &str)]) -> Owners {
         {"kind": "nixos", "name": "web1", "artifacts": {"own": artifact(false), "all": artifact(true), "waits": {"blocked": true}}},
         {"kind": "home-manager", "name": "alice", "artifacts": {"own": artifact(false)}},
     ]});
-    let spec = artifacts_spec::parse(&spec.to_string()).unwrap();
+    let spec = artifacts_declared::parse(&spec.to_string()).unwrap();
     Owners::new(&spec, unknown.iter().map(|(kind, name)| (*kind, (*name).to_owned())).collect())
 }
 

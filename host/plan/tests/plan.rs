@@ -8,14 +8,14 @@ use artifacts_seam as seam;
 use serde_json::{Value, json};
 
 /// A spec of machines, each with its artifacts.
-fn spec(targets: &[(&str, Value)]) -> artifacts_spec::Spec {
+fn spec(targets: &[(&str, Value)]) -> artifacts_declared::Spec {
     let targets: Vec<Value> = targets
         .iter()
         .map(|(name, artifacts)| {
             json!({"kind": "nixos", "name": name, "system": "x86_64-linux", "config": {"agenix": {"publicHostKey": name}}, "artifacts": artifacts})
         })
         .collect();
-    artifacts_spec::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()
+    artifacts_declared::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()
 }
 
 fn artifact(extra: &Value) -> Value {
@@ -153,7 +153,7 @@ fn a_machine_and_a_mac_of_one_name_do_not_share_a_slice() {
     let text = json!({"schema": 1, "targets": [
         {"kind": "nixos", "name": "a", "artifacts": {"t": artifact(&json!({}))}},
         {"kind": "darwin", "name": "a", "artifacts": {"t": artifact(&json!({}))}}]});
-    let resolved = instances(&artifacts_spec::parse(&text.to_string()).unwrap(), None);
+    let resolved = instances(&artifacts_declared::parse(&text.to_string()).unwrap(), None);
     assert!(only_problem(&resolved).contains("a (darwin)"));
 }
 

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name, PromptKind};
 use serde::Deserialize;
 
 use crate::error::Error;

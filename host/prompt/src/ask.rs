@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
+use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_seam::Secret;
-use artifacts_spec::{InstanceName, Name, PromptKind};
 
 use crate::answers::{Answers, quoted};
 use crate::error::Error;

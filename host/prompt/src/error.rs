@@ -1,6 +1,6 @@
 use std::io;
 
-use artifacts_spec::{InstanceName, Name};
+use artifacts_declared::{InstanceName, Name};
 
 use crate::Format;
 

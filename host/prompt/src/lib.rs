@@ -4,8 +4,8 @@
 //! [`PromptKind::Line`], without its final newline; for the multiline kinds what was typed up to Ctrl-D, every line with its
 //! newline. A value from an answers file is taken exactly as it stands there.
 //!
-//! [`PromptKind::Hidden`]: artifacts_spec::PromptKind::Hidden
-//! [`PromptKind::Line`]: artifacts_spec::PromptKind::Line
+//! [`PromptKind::Hidden`]: artifacts_declared::PromptKind::Hidden
+//! [`PromptKind::Line`]: artifacts_declared::PromptKind::Line
 
 mod answers;
 mod ask;

@@ -3,8 +3,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use artifacts_declared::PromptKind;
 use artifacts_seam::Secret;
-use artifacts_spec::PromptKind;
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcsetattr,
 };

@@ -1,8 +1,8 @@
 //! Answers from a file: strict, and never quoted in an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_prompt::{Answers, Error, Format, Question, ask_all};
-use artifacts_spec::{InstanceName, Name, PromptKind};
 use proptest::prelude::*;
 
 const INSTANCE: &str = "per-machine/web1/attic";

@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use artifacts_declared::PromptKind;
 use artifacts_prompt::{Error, Question, Terminal, ask_all, restore};
-use artifacts_spec::PromptKind;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 

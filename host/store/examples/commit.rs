@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::{Instant, SystemTime};
 
+use artifacts_declared::InstanceName;
 use artifacts_seam::Files;
-use artifacts_spec::InstanceName;
 use artifacts_store::{BackendId, Durability, Generation, NewSlice, Options, Receipt, Root, Schema, Sha256, Storage};
 
 fn main() -> Result<(), Box<dyn Error>> {

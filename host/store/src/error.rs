@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 use rustix::io::Errno;
 
 use crate::Kind;

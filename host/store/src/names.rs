@@ -1,6 +1,6 @@
 //! Which names may stand in a storage.
 
-use artifacts_spec::{InstanceName, Name};
+use artifacts_declared::{InstanceName, Name};
 
 use crate::Error;
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::{InstanceName, Name, TargetKind};
 use artifacts_seam::Files;
-use artifacts_spec::{InstanceName, Name, TargetKind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Generation, Sha256, Time, names, unique};

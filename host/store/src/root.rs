@@ -2,7 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use artifacts_spec::{InstanceName, Name};
+use artifacts_declared::{InstanceName, Name};
 use cap_std::fs::Dir;
 
 use crate::folder::{Folder, Kind};

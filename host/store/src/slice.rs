@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use artifacts_declared::InstanceName;
 use artifacts_seam::Files;
-use artifacts_spec::InstanceName;
 use sha2::Digest;
 
 use crate::folder::{Folder, Kind};

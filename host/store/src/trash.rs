@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 
 use crate::disk::Disk;
 use crate::folder::Folder;

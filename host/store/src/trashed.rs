@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use artifacts_spec::InstanceName;
+use artifacts_declared::InstanceName;
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;

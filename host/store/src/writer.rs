@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use artifacts_declared::InstanceName;
 use artifacts_seam::Files;
-use artifacts_spec::InstanceName;
 
 use crate::area::Area;
 use crate::disk::Disk;

@@ -4,14 +4,14 @@ use std::time::SystemTime;
 
 use artifacts_activate::{Done, Room, activate};
 use artifacts_backend::{Place, Worker};
+use artifacts_declared::InstanceName;
 use artifacts_flow::{Audit, Registry};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
+use artifacts_on_target::place::Farm;
 use artifacts_plan::{Selector, State, select};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row};
-use artifacts_spec::InstanceName;
-use artifacts_target::place::Farm;
 use clap::Args;
 
 use super::Status;

@@ -2,9 +2,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use artifacts_audit::{Filter, LogContents, Record, Summary, parse_moment, read, summarize};
+use artifacts_declared::InstanceName;
 use artifacts_plan::Selector;
 use artifacts_report::{Failure, shell_word};
-use artifacts_spec::InstanceName;
 use clap::Args;
 use serde_json::{Value, json};
 

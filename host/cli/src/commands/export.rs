@@ -1,11 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use artifacts_declared::{File, InstanceName, Name};
 use artifacts_flow::{Rooms, Writing};
 use artifacts_plan::{Instance, Selector};
 use artifacts_report::{Failure, FileChange, Report, counted};
 use artifacts_seam::Secret;
-use artifacts_spec::{File, InstanceName, Name};
 use clap::Args;
 use serde_json::{Value, json};
 

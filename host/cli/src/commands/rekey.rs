@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
+use artifacts_declared::{InstanceName, Name};
 use artifacts_flow::{Plaintext, Survey, Writers, Writing, stored_readers, unopenable, unretrievable, wants_rekey};
 use artifacts_plan::Selector;
 use artifacts_report::{Done, Failure, Report, reader_changes};
-use artifacts_spec::{InstanceName, Name};
 use clap::Args;
 
 use super::Status;

@@ -9,7 +9,7 @@ pub struct Options {}
 
 impl Options {
     pub fn run(&self, output: &Output) -> Result<Status, Failure> {
-        let text = serde_json::to_string_pretty(&artifacts_spec::schema())
+        let text = serde_json::to_string_pretty(&artifacts_declared::schema())
             .map_err(|e| Failure::new("", format!("the schema cannot be written: {e}")))?;
         output.line(&text);
         Ok(Status::DONE)

@@ -1,10 +1,10 @@
 use std::io::IsTerminal as _;
 
+use artifacts_declared::{Name, PromptKind};
 use artifacts_plan::Instance;
 use artifacts_prompt::Question;
 use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
-use artifacts_spec::{Name, PromptKind};
 use clap::Args;
 
 use super::Status;

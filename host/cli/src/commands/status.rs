@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use artifacts_declared::InstanceName;
 use artifacts_flow::{Found, Orphan, Rooms, Survey, Wanted};
 use artifacts_plan::{Selector, State};
 use artifacts_report::{Failure, Orphaned, Report, counted};
-use artifacts_spec::InstanceName;
 use clap::Args;
 
 use super::Status;

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use artifacts_declared::Name;
 use artifacts_generate::{Error, Fault, Job, Sandbox};
 use artifacts_ram::Ram;
 use artifacts_seam::Secret;
-use artifacts_spec::Name;
 
 /// Tells a test that runs again in a child process that it is the child, and where to work.
 pub const CHILD: &str = "ARTIFACTS_GENERATE_TEST_CHILD";

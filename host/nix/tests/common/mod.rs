@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use artifacts_declared::Name;
 use artifacts_nix::{Evaluation, Flake, Nix, Options};
-use artifacts_spec::Name;
 use artifacts_tests::nix::{Inputs, environment, git, program};
 
 pub fn name(text: &str) -> Name {

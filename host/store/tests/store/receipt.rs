@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
-use artifacts_spec::{InstanceName, Name, TargetKind};
+use artifacts_declared::{InstanceName, Name, TargetKind};
 use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, Stored, TargetId, Time};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use artifacts_declared::{InstanceName, TargetKind};
 use artifacts_seam::Files;
-use artifacts_spec::{InstanceName, TargetKind};
 use artifacts_store::{
     BackendId, Committed, Error, Generation, Hex, NewSlice, Options, Receipt, Root, Schema, Sha256, Slice, Storage,
     TargetId, Time, Writer,

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use artifacts_backend::{Component, Grants};
+use artifacts_declared::{Component as Location, Name};
 use artifacts_flow::Rights;
 use artifacts_report::{Failure, counted};
-use artifacts_spec::{Component as Location, Name};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -51,7 +51,7 @@ impl Options {
 struct Explained<'a> {
     name: &'a Name,
     declared: bool,
-    entry: artifacts_spec::Backend,
+    entry: artifacts_declared::Backend,
     component: Component,
     rights: Rights,
     /// Whether the admin accepted its grants, where somebody has to.

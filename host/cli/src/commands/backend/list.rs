@@ -1,5 +1,5 @@
+use artifacts_declared::{Component as Location, Name};
 use artifacts_report::Failure;
-use artifacts_spec::{Component as Location, Name};
 use clap::Args;
 use serde_json::json;
 

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
+use artifacts_declared::InstanceName;
 use artifacts_flow::{
     Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers, Writing,
 };
 use artifacts_plan::{Instance, State};
 use artifacts_prompt::Answers;
 use artifacts_report::{Done, Failure, Report, agreeing, counted, shell_word};
-use artifacts_spec::InstanceName;
 use artifacts_trust::Readers;
 
 use super::questions::{ask, open_prompts, prompt_failure, questions, unanswered};

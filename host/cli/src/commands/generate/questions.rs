@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use artifacts_declared::{Name, Prompt};
 use artifacts_flow::Step;
 use artifacts_plan::Instance;
 use artifacts_prompt::{Answers, Format, Question};
 use artifacts_report::{Failure, agreeing};
-use artifacts_spec::{Name, Prompt};
 
 use crate::rooms::Run;
 use crate::{bounded, person};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use artifacts_declared::InstanceName;
 use artifacts_flow::{Inputs, Survey};
 use artifacts_plan::{Instance, State};
 use artifacts_prompt::Answers;
 use artifacts_report::{Failure, Report, Row};
-use artifacts_spec::InstanceName;
 
 /// What the passes had to work with and what came of them.
 #[derive(Default)]

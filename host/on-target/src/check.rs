@@ -5,7 +5,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use artifacts_spec::Name;
+use artifacts_declared::Name;
 
 use crate::accounts::Accounts;
 use crate::manifest::{Artifact, File};

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use artifacts_target::accounts::Accounts;
-use artifacts_target::check::check;
-use artifacts_target::manifest::{self, Manifest};
-use artifacts_target::place::{self, Farm};
-use artifacts_target::watch::{self, Options};
+use artifacts_on_target::accounts::Accounts;
+use artifacts_on_target::check::check;
+use artifacts_on_target::manifest::{self, Manifest};
+use artifacts_on_target::place::{self, Farm};
+use artifacts_on_target::watch::{self, Options};
 use clap::{Parser, Subcommand};
 
 /// Are an artifact's files complete, and what to do when that changes.

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 fn both(spec: &Value) -> (bool, bool) {
-    let validator = jsonschema::validator_for(&artifacts_spec::schema()).unwrap();
-    (validator.is_valid(spec), artifacts_spec::parse(&spec.to_string()).is_ok())
+    let validator = jsonschema::validator_for(&artifacts_declared::schema()).unwrap();
+    (validator.is_valid(spec), artifacts_declared::parse(&spec.to_string()).is_ok())
 }
 
 fn whole() -> Value {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use artifacts_spec::Name;
+use artifacts_declared::Name;
 use rustix::fs::{AtFlags, Mode, RenameFlags, openat, readlinkat, renameat_with, unlinkat};
 use rustix::io::Errno;
 

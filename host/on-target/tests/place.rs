@@ -9,8 +9,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use artifacts_spec::Name;
-use artifacts_target::place::{self, Access, Error, Farm};
+use artifacts_declared::Name;
+use artifacts_on_target::place::{self, Access, Error, Farm};
 
 /// A folder in RAM that plays `/run`.
 struct Run {

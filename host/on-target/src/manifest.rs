@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_spec::Name;
+use artifacts_declared::Name;
 use serde::Deserialize;
 
 /// The version of the manifest that this program reads.
