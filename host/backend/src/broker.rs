@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
 use artifacts_seam::{Answer, Ask, Failure, Secret, SecretId, Value};
+use artifacts_text::Explain;
 
 use crate::opening::Gate;
 use crate::session::Host;
@@ -212,7 +213,7 @@ fn unknown() -> Answer {
 }
 
 pub(crate) fn failure(kind: &str, error: &artifacts_age::Error) -> Failure {
-    Failure { kind: kind.to_owned(), message: error.to_string(), hint: error.help().map(str::to_owned) }
+    Failure { kind: kind.to_owned(), message: error.to_string(), hint: error.hint() }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::{Keyring, OpenError, header_sha256};
 use artifacts_seam::{Answer, Failure, Files, Secret, SecretId};
+use artifacts_text::Explain;
 
 use crate::Grants;
 
@@ -104,5 +105,5 @@ fn denied(why: &str) -> Answer {
 }
 
 fn failure(error: &OpenError) -> Failure {
-    Failure { kind: error.kind().to_owned(), message: error.to_string(), hint: Some(error.help()) }
+    Failure { kind: error.kind().to_owned(), message: error.to_string(), hint: error.hint() }
 }

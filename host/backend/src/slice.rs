@@ -18,9 +18,9 @@ pub(crate) fn fault(name: &str) -> Option<&'static str> {
         Some("its name is longer than 255 bytes")
     } else if name == "." || name == ".." || name.contains('/') {
         Some("its name is a path")
-    } else if name.chars().any(char::is_control) {
+    } else if artifacts_text::has_control(name) {
         Some("its name has a control character")
-    } else if name.chars().any(artifacts_text::is_hidden) {
+    } else if artifacts_text::has_hidden(name) {
         Some("its name has an invisible character, or one that turns the direction of writing")
     } else if TAKEN.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
         Some("its name belongs to the host or to git")

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use artifacts_backend::{CallFailed, Component, Grants, Limits, Serialized};
 use artifacts_seam::{CallError, Event, Files, State};
+use artifacts_text::Explain;
 use common::{
     Opened, behaving, check_one, everything, files, guest, instance, key, limits, open, open_within, plugin, present,
     readers, secrets, unsealed,
@@ -541,5 +542,5 @@ fn a_contract_with_other_types_is_refused() {
     let error =
         artifacts_backend::Backend::open(&component, Grants::default(), common::limits(), &place).err().unwrap();
     assert!(error.to_string().contains("does not fit the contract"), "{error}");
-    assert!(error.help().is_some());
+    assert!(error.hint().is_some());
 }

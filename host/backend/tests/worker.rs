@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use artifacts_backend::{Backend, Component, Error, Grants, Place, Protection, Worker, probe};
 use artifacts_seam::{CallError, Event, Files, State};
+use artifacts_text::Explain;
 use common::{
     behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, readers, secrets, unsealed,
 };
@@ -152,7 +153,7 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
                     other => other,
                 };
                 assert!(error.to_string().contains(weaker.weaker()), "{error}");
-                assert!(error.help().is_some());
+                assert!(error.hint().is_some());
             }
             Err(error) => panic!("{error}"),
             Ok(_) => panic!("{protection:?} was required and missing"),
@@ -252,7 +253,7 @@ fn lack_of_memory_is_told_as_the_machines_limit() {
     let opened = Backend::open(&component, Grants::default(), limits(), &Place::Worker(worker()));
     let (why, help) = match opened.map(|mut backend| check(&mut backend, "")) {
         Ok(Err(CallError::Machine { limit, help })) => (limit, help),
-        Err(error @ Error::Machine(_)) => (error.to_string(), error.help().unwrap().to_owned()),
+        Err(error @ Error::Machine(_)) => (error.to_string(), error.hint().unwrap().to_owned()),
         Ok(other) => panic!("{other:?}"),
         Err(other) => panic!("{other}"),
     };

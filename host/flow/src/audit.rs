@@ -169,7 +169,7 @@ impl Audit {
         after_plaintext: bool,
         act: impl FnOnce() -> T,
     ) -> std::result::Result<T, Failure> {
-        let unwritten = |e: artifacts_audit::Error| Failure::new("audit", e.to_string()).help(e.help());
+        let unwritten = |e: artifacts_audit::Error| Failure::about("audit", e);
         let number = self.log.as_ref().map(|log| log.begun(asked.clone())).transpose().map_err(unwritten)?;
         let made = act();
         let Ended { events, usage, result, failure, saw_plaintext, decryptions } = made.ended();

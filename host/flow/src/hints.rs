@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, ReasonKind, State};
-use artifacts_report::{Effect, Hint, hint_line, shell_word};
+use artifacts_report::{Effect, Hint, hint_line};
 use artifacts_store::{Slice, Storage};
+use artifacts_text::shell_word;
 
 use crate::changes::bears;
 use crate::owners::Owners;
@@ -132,7 +133,7 @@ impl About<'_> {
         if !kinds.contains(&ReasonKind::Backend) {
             return None;
         }
-        let help = unopenable(self.instance, self.found)?.help?;
+        let help = unopenable(self.instance, self.found)?.hint?;
         Some(Hint::text(Effect::Keeps, help))
     }
 
@@ -274,9 +275,9 @@ pub fn helped(
     instance: &Instance,
     failure: artifacts_report::Failure,
 ) -> artifacts_report::Failure {
-    if failure.help.is_some() {
+    if failure.hint.is_some() {
         return failure;
     }
     let help = help(rooms, instance);
-    failure.help(help)
+    failure.hint(help)
 }

@@ -10,6 +10,7 @@ use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange};
 use artifacts_seam::{Files, Secret};
 use artifacts_store::{ReceiptState, Storage};
+use artifacts_text::Explain;
 
 use crate::changes::public_changes;
 use crate::receipt::Making;
@@ -139,7 +140,7 @@ fn generate(
         job.closure.dedup();
     }
     sandbox.run(&job, cancel).map_err(|error| Stopped {
-        failure: failure::of(instance, bare(&error.to_string(), instance)).help(error.help()),
+        failure: failure::of(instance, bare(&error.to_string(), instance)).hint(error.hint()),
         output: error.output().cloned().map(Box::new),
         needs_all: false,
     })
@@ -264,7 +265,7 @@ impl Run<'_> {
             });
             if !same {
                 let why = format!("{name}, which it depends on, changed while it was made");
-                return Err(failure::of(instance, why).help(Some("nothing was changed; run again")));
+                return Err(failure::of(instance, why).hint(Some("nothing was changed; run again")));
             }
         }
         Ok(())

@@ -149,5 +149,5 @@ fn sha256(generator: &Generator, nix: &Nix) -> Option<String> {
 }
 
 fn untold(error: &artifacts_trust::Error) -> Failure {
-    Failure::new("readings", error.to_string()).help(error.help())
+    Failure::about("readings", error)
 }

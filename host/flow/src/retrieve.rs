@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_audit::Operation;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, shell_word};
+use artifacts_report::Failure;
 use artifacts_seam::{CallError, Secret};
 use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
+use artifacts_text::{Explain, shell_word};
 
 use crate::audit::Calling;
 use crate::elsewhere::Storages;
@@ -134,7 +135,7 @@ impl<'a> Reading<'a> {
         if opened.backend.is_none() {
             return Err(failure::on_target(instance));
         }
-        let failed = |error: artifacts_store::Error| fail(error.to_string()).help(error.help());
+        let failed = |error: artifacts_store::Error| fail(error.to_string()).hint(error.hint());
         let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
         let storage = opened.storage.clone();
         let Some(slice) = slice.map_err(failed)? else { return Err(not_in(rooms, &storage, instance)) };
@@ -150,7 +151,7 @@ impl<'a> Reading<'a> {
             let name = failure::word(&instance.name);
             let file = shell_word(missing.as_str());
             return Err(fail(format!("`{missing}` is declared and was never stored"))
-                .help(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
+                .hint(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
         let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(rooms, instance, &entry)? };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
@@ -179,11 +180,11 @@ impl<'a> Reading<'a> {
                 _ if stopped.saw_plaintext && !opened.bundled => failure::of(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
                     failure::of(instance, format!("{}{}", said.message, recipients(slice, secrets)))
-                        .help(said.hint.clone())
+                        .hint(said.hint.clone())
                 }
                 error => {
                     let (why, help) = failure::words(error);
-                    failure::of(instance, why).help(help)
+                    failure::of(instance, why).hint(help)
                 }
             };
             Closed { failure, no_identity }
