@@ -1,4 +1,5 @@
-//! The figures, each a ratio in one run: of what is measured to what it is compared with or allowed.
+//! `artifacts-bench ROW…`: the figures, each a ratio in one run, of what is measured to what it is compared with or allowed.
+#![allow(clippy::print_stdout)]
 
 mod clock;
 mod commit;
@@ -18,8 +19,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{build, project, run};
 use row::Row;
+use xtask::{project, run};
 
 /// Gives rows of the table.
 type Measure = fn(&Bench) -> Result<Vec<Row>>;
@@ -41,8 +42,9 @@ const MEASURES: &[(&str, Measure)] = &[
 ///
 /// # Errors
 /// When something cannot be measured.
-pub fn run(names: &[String]) -> Result<()> {
-    for name in names {
+fn main() -> Result<()> {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    for name in &names {
         let known = MEASURES.iter().any(|(measure, _)| measure == name);
         ensure!(
             known,
@@ -78,7 +80,6 @@ struct Bench {
 
 impl Bench {
     fn new() -> Result<Self> {
-        let program = build::run()?;
         let folder = project::target().join("native");
         run::done(
             run::cargo()
@@ -88,7 +89,7 @@ impl Bench {
         )?;
         let (admin, identity) = pair()?;
         Ok(Self {
-            program,
+            program: project::program(),
             rooms: project::target().join("release/examples"),
             native: folder.join("release/native"),
             readers: [reader()?, admin, reader()?],

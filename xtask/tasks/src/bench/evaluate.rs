@@ -7,7 +7,7 @@ use artifacts_tests::nix::{Inputs, environment, git};
 
 use super::row::Row;
 use super::{Bench, clock};
-use crate::run;
+use xtask::run;
 
 const TARGETS: usize = 100;
 const ROUNDS: usize = 11;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::row::Row;
 use super::{Bench, clock, numbers};
-use crate::{project, run};
+use xtask::{project, run};
 
 const STARTS: &str = "51";
 const CHECKS: f64 = 10_000.0;

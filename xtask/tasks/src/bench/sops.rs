@@ -5,7 +5,7 @@ use anyhow::Result;
 
 use super::row::Row;
 use super::{Bench, clock, numbers, on_one};
-use crate::{project, run, sops};
+use xtask::{project, run, sops};
 
 const SECRETS: usize = 1000;
 /// A process for each takes its time.

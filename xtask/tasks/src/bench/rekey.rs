@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::fixture::Fixture;
 use super::row::Row;
 use super::{Bench, clock, numbers, reader};
-use crate::run;
+use xtask::run;
 
 /// Machines, and artifacts of each, of two files.
 const SIDES: (usize, usize) = (10, 100);

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::fixture::Fixture;
 use super::row::Row;
 use super::{Bench, clock};
-use crate::run;
+use xtask::run;
 
 const ROUNDS: usize = 101;
 /// Milliseconds for `--version`.

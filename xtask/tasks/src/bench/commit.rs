@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::row::Row;
 use super::{Bench, clock, numbers};
-use crate::{project, run};
+use xtask::{project, run};
 
 const SLICES: f64 = 200.0;
 const ROUNDS: &str = "3";

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::row::Row;
 use super::{Bench, clock, on_one};
-use crate::{project, run};
+use xtask::{project, run};
 
 const MACHINES: usize = 100;
 const ROUNDS: usize = 11;
-const FLEET: &str = "xtask/src/bench/options/fleet.nix";
-const BARE: &str = "xtask/src/bench/options/bare.nix";
+const FLEET: &str = "xtask/tasks/src/bench/options/fleet.nix";
+const BARE: &str = "xtask/tasks/src/bench/options/bare.nix";
 const OURS: &str = "nix/modules/nixos.nix";
 
 /// What our options cost, without and with all checks for faults, against bare options of the same names and types, which come to the same

@@ -2,7 +2,7 @@ use anyhow::Result;
 
 use super::row::Row;
 use super::{Bench, clock, numbers, on_one};
-use crate::project;
+use xtask::project;
 
 const SECRETS: &str = "1000";
 const ROUNDS: usize = 5;

@@ -52,6 +52,6 @@ mod tests {
     fn the_time_of_children_is_seen() {
         let mut busy = std::process::Command::new("sh");
         busy.args(["-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"]);
-        assert!(cpu(|| crate::run::done(&mut busy)).unwrap() > 0.0);
+        assert!(cpu(|| xtask::run::done(&mut busy)).unwrap() > 0.0);
     }
 }
