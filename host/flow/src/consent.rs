@@ -249,7 +249,7 @@ fn published(
         Some(ReaderChange {
             instance: label.clone(),
             file: file.to_string(),
-            before: last.or_else(|| receipt?.readers.get(file))?.clone(),
+            before: last.or_else(|| receipt?.recipients.get(file))?.clone(),
             after: BTreeSet::from([EVERYBODY.to_owned()]),
         })
     };
