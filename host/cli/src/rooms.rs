@@ -16,7 +16,7 @@ use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Hint, Report, Row, hint_line, shell_word};
 use artifacts_store::{Git, Repository, Root};
-use artifacts_trust::{Checkout, KnownHeaders, Readers, Trust};
+use artifacts_trust::{AcceptedRecipients, Checkout, KnownHeaders, Trust};
 
 use crate::args::Global;
 use crate::declarations::Declarations;
@@ -280,9 +280,9 @@ impl Run {
     }
 
     /// The recipients that were accepted in this repository.
-    pub fn readers(&self) -> Result<Readers, Failure> {
+    pub fn readers(&self) -> Result<AcceptedRecipients, Failure> {
         let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
-        Readers::open(state(&self.begun.environment)?, self.checkout()?).map_err(failed)
+        AcceptedRecipients::open(state(&self.begun.environment)?, self.checkout()?).map_err(failed)
     }
 
     /// The root, and the repository that holds it.

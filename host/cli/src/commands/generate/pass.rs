@@ -10,7 +10,7 @@ use artifacts_flow::{
 use artifacts_plan::{Instance, State};
 use artifacts_prompt::Answers;
 use artifacts_report::{Done, Failure, Report, agreeing, counted, shell_word};
-use artifacts_trust::Readers;
+use artifacts_trust::AcceptedRecipients;
 
 use super::questions::{ask, open_prompts, prompt_failure, questions, unanswered};
 use super::{Options, Whole};
@@ -135,7 +135,7 @@ impl Pass<'_> {
         &self,
         rooms: &Rooms<'_>,
         found: &mut Found,
-        known: &Readers,
+        known: &AcceptedRecipients,
         whole: &Whole,
         report: &mut Report,
     ) -> Result<(), Failure> {
@@ -170,7 +170,7 @@ impl Pass<'_> {
         rooms: &mut Rooms<'_>,
         found: &mut Found,
         writers: &Writers,
-        known: &Readers,
+        known: &AcceptedRecipients,
         whole: &mut Whole,
         report: &mut Report,
     ) -> Result<Consent, Failure> {
