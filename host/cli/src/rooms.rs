@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use artifacts_audit::Log;
+use artifacts_audit::AuditLog;
 use artifacts_backend::{Component, Grants, Place, Protection, Worker};
 use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Audit, Declared, HeaderMemory, Orphan, Orphans, Registry, Rooms, Survey};
@@ -43,7 +43,7 @@ pub struct Run {
     accept_grants: bool,
     accept_clone: bool,
     no_input: bool,
-    log: Log,
+    log: AuditLog,
     /// Whether the person said where the log is.
     log_is_named: bool,
     worker: Worker,
@@ -55,12 +55,12 @@ struct Begun {
     environment: Environment,
     ram: Ram,
     /// For git's use; gone with the run.
-    scratch: artifacts_ram::Folder,
+    scratch: artifacts_ram::PrivateDir,
     nix: Nix,
     keys: identities::Source,
     output: Output,
     /// The run's, from when its checkout is known.
-    log: Option<Log>,
+    log: Option<AuditLog>,
 }
 
 /// What the selectors mean.
@@ -296,7 +296,7 @@ impl Run {
     }
 
     /// The audit log of this run.
-    pub fn log(&self) -> &Log {
+    pub fn log(&self) -> &AuditLog {
         &self.log
     }
 
