@@ -3,7 +3,7 @@ use std::io;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_text::Explain;
 
-use crate::Format;
+use crate::AnswersFormat;
 
 /// Why there is no answer. No message quotes a value.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum Error {
     #[error("the answers are not valid {format} at line {line}, column {column}")]
     Syntax {
         /// What it was to be.
-        format: Format,
+        format: AnswersFormat,
         /// Line, from 1.
         line: usize,
         /// Column, from 1.

@@ -3,11 +3,11 @@
 //! One file an acceptance, in a folder of the user alone. Its name is the SHA-256 of what was accepted and its content is
 //! that very text, so that a person can read it, and remove it to take it back.
 
+mod accepted_recipients;
 mod checkout;
 mod headers;
 mod ownership;
-mod private;
-mod readers;
+mod state_dir;
 
 use std::path::PathBuf;
 
@@ -15,12 +15,12 @@ use artifacts_text::{Explain, shell_word};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use private::Private;
+use state_dir::StateDir;
 
+pub use accepted_recipients::{AcceptedRecipients, InstanceConsent, Recipients};
 pub use checkout::{Checkout, CheckoutId};
-pub use headers::{CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
+pub use headers::{CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 pub use ownership::check_ownership;
-pub use readers::{Agreed, ByFile, Readers};
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -102,12 +102,12 @@ impl Explain for Error {
 
 /// A folder of acceptances.
 #[derive(Debug, Clone)]
-pub struct Trust(Private);
+pub struct Trust(StateDir);
 
 impl Trust {
     /// The memory in a folder; it is made when something is accepted first.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self(Private::new(folder))
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self(StateDir::new(dir))
     }
 
     /// Whether exactly this was accepted.
