@@ -5,7 +5,7 @@ use std::io::Write as _;
 use artifacts_declared::{InstanceName, Name, Prompt};
 use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptRequest, PromptValues, Question, RunEvent};
 use artifacts_plan::Instance;
-use artifacts_prompt::Answers;
+use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, ReaderChange, agreeing, counted, reader_changes, recipient_questions, shell_word};
 
 use crate::args::{Global, Recipients};
@@ -39,13 +39,13 @@ impl From<&Global> for Flags {
 pub struct TerminalOperator {
     flags: Flags,
     output: Output,
-    answers: Option<Answers>,
+    answers: Option<AnswersFile>,
     messages: Messages,
 }
 
 impl TerminalOperator {
     /// Answers by these flags and this answers file, then asks.
-    pub fn new(flags: Flags, output: Output, answers: Option<Answers>) -> Self {
+    pub fn new(flags: Flags, output: Output, answers: Option<AnswersFile>) -> Self {
         Self { flags, output, answers, messages: Messages::new(output) }
     }
 
@@ -79,8 +79,8 @@ impl TerminalOperator {
         self.ask("Generate new values instead?")
     }
 
-    fn questions(requests: &[PromptRequest]) -> Vec<artifacts_prompt::Question> {
-        let question = |request: &PromptRequest| artifacts_prompt::Question {
+    fn questions(requests: &[PromptRequest]) -> Vec<artifacts_prompt::PromptRequest> {
+        let question = |request: &PromptRequest| artifacts_prompt::PromptRequest {
             instance: request.instance.clone(),
             prompt: request.prompt.clone(),
             description: request.description.clone(),

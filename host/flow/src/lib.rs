@@ -28,7 +28,7 @@ mod survey;
 mod tools;
 
 pub use adopt::{Adoption, adopt, adoptions};
-pub use artifacts_audit::{Log as AuditLog, Operation};
+pub use artifacts_audit::{AuditLog, Operation};
 pub use certain::{unmakeable, unreadable};
 pub use changes::{Writing, changes};
 pub use consent::{Asked, Consent, Plaintext};

@@ -11,7 +11,7 @@ use std::path::Component;
 use artifacts_declared::{Generator, InstanceName};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, Reading};
-use artifacts_trust::{Checkout, CheckoutId, Readers, Trust};
+use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
 use sha2::{Digest as _, Sha256};
 
 use crate::{Evaluate, Inputs, Step, Survey, Tools};
@@ -40,7 +40,7 @@ impl Readings {
     /// What these steps would read. `known` are the readers that were agreed to before this run, `inputs` what it has by now.
     pub fn new(
         tools: &Tools,
-        known: &Readers,
+        known: &AcceptedRecipients,
         instances: &BTreeMap<InstanceName, Instance>,
         survey: &Survey,
         steps: &[Step],
@@ -65,7 +65,7 @@ impl Readings {
                 }
             }
             // What a person types was there before.
-            let first = !step.again && known.of(&step.name.to_string()).is_none();
+            let first = !step.again && known.instance(&step.name.to_string()).is_none();
             if first && untouched && instance.prompts.is_empty() {
                 readings.fresh.insert(step.name.clone());
             }

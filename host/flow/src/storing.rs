@@ -7,7 +7,7 @@ use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, Checked, Files, Secret, State};
-use artifacts_store::{BackendId, NewSlice, Receipt, ReceiptState, Slice, Writer};
+use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState, Writer};
 
 use crate::tools::headers::{self, EntryHeaders};
 use crate::tools::{GeneratorFailure, SerializeCall};
@@ -136,7 +136,7 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, Written)]) -> Result<Vec
 
 impl Storing<'_> {
     /// The slice as it lies: what is to be replaced.
-    pub fn slice(&self, tools: &Tools, writers: &Writers) -> Result<Option<Slice>, Failure> {
+    pub fn slice(&self, tools: &Tools, writers: &Writers) -> Result<Option<Entry>, Failure> {
         let writer = self.writer(tools, writers)?;
         writer.storage().read(&self.instance.name).map_err(|e| self.failed(&e))
     }
@@ -145,7 +145,7 @@ impl Storing<'_> {
     pub fn serialize(
         &self,
         tools: &mut Tools,
-        slice: Option<Slice>,
+        slice: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Stored, Stopped> {
         let written = self.write(tools, slice, secrets)?;
@@ -158,7 +158,7 @@ impl Storing<'_> {
     pub fn write(
         &self,
         tools: &mut Tools,
-        slice: Option<Slice>,
+        slice: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Written, Stopped> {
         let Self { instance, found, consent } = self;
@@ -238,7 +238,7 @@ impl Storing<'_> {
         public: Files,
         receipt: Receipt,
     ) -> Result<(), Failure> {
-        let new = NewSlice { files, public, receipt, replaces: self.found.fingerprint };
+        let new = NewEntry { files, public, receipt, replaces: self.found.fingerprint };
         let committed = self.writer(tools, writers)?.commit(new).map_err(|e| self.failed(&e))?;
         writers.wrote(tools, committed.path);
         // One instance has one entry: that of another storage goes once this one is in its place.
@@ -264,7 +264,7 @@ impl Storing<'_> {
 }
 
 /// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
-fn own_files(slice: Option<Slice>, backend: &Name) -> Files {
+fn own_files(slice: Option<Entry>, backend: &Name) -> Files {
     match slice {
         Some(slice) => match &slice.receipt {
             ReceiptState::Valid(receipt) if receipt.backend.name != *backend => Files::new(),

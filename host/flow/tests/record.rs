@@ -16,7 +16,7 @@ fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
 }
 
 fn log(path: &std::path::Path) -> AuditLog {
-    AuditLog::new(path, artifacts_audit::Run::default(), artifacts_audit::Sync::No)
+    AuditLog::new(path, artifacts_audit::RunRecord::default(), artifacts_audit::SyncMode::No)
 }
 
 #[test]

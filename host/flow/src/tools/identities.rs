@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use artifacts_age::{Keyring, Nobody, Opener, Plugins};
+use artifacts_age::{Keyring, NoPrompter, Opener, Plugins};
 use artifacts_report::Failure;
 
 /// Holds the admin's identities: read when the first secret is to be decrypted, and not before.
@@ -17,7 +17,7 @@ impl Identities {
 
     /// Holds none: for what decrypts nothing.
     pub fn none() -> Self {
-        Self::new(|| Ok(Opener::new(Arc::new(Nobody), Plugins::default())))
+        Self::new(|| Ok(Opener::new(Arc::new(NoPrompter), Plugins::default())))
     }
 
     /// Reads them again when they are needed next.

@@ -19,13 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use artifacts_audit::Log;
+use artifacts_audit::AuditLog;
 use artifacts_backend::Protection;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Git, Options, Root, Warning};
-use artifacts_trust::{Checkout, Readers, Trust};
+use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
 pub use backends::{Backends, ReadyBackend};
 pub use evaluate::{Declared, Evaluate};
@@ -62,7 +62,7 @@ pub struct Tools {
     /// The directory, outside every checkout, that stores which recipients were accepted.
     pub state: PathBuf,
     /// The audit log.
-    pub audit: Option<Log>,
+    pub audit: Option<AuditLog>,
     /// How storages are written.
     pub storing: Options,
     /// Set when the run is to end.
@@ -119,9 +119,9 @@ impl Tools {
     }
 
     /// Returns the recipients that were accepted in this repository.
-    pub(crate) fn recipients(&self) -> Result<Readers, Failure> {
+    pub(crate) fn recipients(&self) -> Result<AcceptedRecipients, Failure> {
         let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
-        Readers::open(self.state.clone(), self.checkout.clone()).map_err(failed)
+        AcceptedRecipients::open(self.state.clone(), self.checkout.clone()).map_err(failed)
     }
 
     /// Reports every sandbox layer that a worker lacks, once each.

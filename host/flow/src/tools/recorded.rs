@@ -1,6 +1,6 @@
 //! Every call of a backend and every use of an identity is between two lines of the audit log.
 
-use artifacts_audit::{Asked, Call, Decryption, Log, Operation, Result};
+use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
 use artifacts_backend::{CallFailed, Checks, Openable, Opening, Retrieved, Serialized};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
@@ -33,7 +33,7 @@ pub struct Recorded<'a> {
     backend: &'a Name,
     session: &'a mut dyn Session,
     terms: &'a Terms,
-    log: Option<&'a Log>,
+    log: Option<&'a AuditLog>,
     operator: &'a mut dyn Operator,
 }
 
@@ -44,10 +44,10 @@ impl<'a> Recorded<'a> {
     /// When it cannot be opened.
     pub fn open(
         backends: &'a mut dyn Backends,
-        log: Option<&'a Log>,
+        log: Option<&'a AuditLog>,
         operator: &'a mut dyn Operator,
         backend: &'a Name,
-    ) -> std::result::Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, Failure> {
         let ready = backends.open(backend)?.session();
         Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, operator }))
     }
@@ -67,7 +67,7 @@ impl<'a> Recorded<'a> {
         batch: Vec<(Instance, Files)>,
         names: Vec<String>,
         after_plaintext: bool,
-    ) -> std::result::Result<Checks, Failure> {
+    ) -> Result<Checks, Failure> {
         self.recorded(Operation::Check, names, after_plaintext, |session| session.check(batch))
     }
 
@@ -79,7 +79,7 @@ impl<'a> Recorded<'a> {
         &mut self,
         name: String,
         call: SerializeCall<'_>,
-    ) -> std::result::Result<std::result::Result<Serialized, CallFailed>, Failure> {
+    ) -> Result<Result<Serialized, CallFailed>, Failure> {
         self.recorded(Operation::Serialize, vec![name], false, |session| session.serialize(call))
     }
 
@@ -87,11 +87,7 @@ impl<'a> Recorded<'a> {
     ///
     /// # Errors
     /// When the call cannot be recorded, or the identities cannot be read.
-    pub fn retrieve(
-        &mut self,
-        name: String,
-        call: Retrieval<'_>,
-    ) -> std::result::Result<std::result::Result<Retrieved, CallFailed>, Failure> {
+    pub fn retrieve(&mut self, name: String, call: Retrieval<'_>) -> Result<Result<Retrieved, CallFailed>, Failure> {
         let Retrieval { instance, files, names, openable, identities } = call;
         self.recorded(Operation::Retrieve, vec![name], false, |session| {
             let identities = identities.ring()?;
@@ -103,11 +99,7 @@ impl<'a> Recorded<'a> {
     ///
     /// # Errors
     /// When that cannot be recorded.
-    pub fn ask_plugins(
-        &mut self,
-        names: Vec<String>,
-        identities: &mut Identities,
-    ) -> std::result::Result<bool, Failure> {
+    pub fn ask_plugins(&mut self, names: Vec<String>, identities: &mut Identities) -> Result<bool, Failure> {
         self.recorded(Operation::AskPlugins, names, false, |_| {
             identities.ring().is_ok_and(artifacts_age::Keyring::ask_plugins)
         })
@@ -119,9 +111,9 @@ impl<'a> Recorded<'a> {
         instances: Vec<String>,
         after_plaintext: bool,
         act: impl FnOnce(&mut dyn Session) -> T,
-    ) -> std::result::Result<T, Failure> {
+    ) -> Result<T, Failure> {
         let unwritten = |e: artifacts_audit::Error| Failure::new("audit", e.to_string()).help(e.help());
-        let asked = Asked {
+        let asked = CallRequest {
             backend: self.backend.to_string(),
             version: Some(self.terms.version.clone()),
             bundled: Some(self.terms.bundled),
@@ -166,7 +158,7 @@ pub struct Retrieval<'a> {
 struct Ended<'a> {
     events: &'a [Event],
     usage: Usage,
-    result: Result,
+    result: CallOutcome,
     failure: Option<&'a CallError>,
     saw_plaintext: bool,
     decryptions: Vec<Decryption>,
@@ -181,13 +173,13 @@ trait Recordable {
 impl Recordable for Checks {
     fn ended(&self) -> Ended<'_> {
         let unanswered = self.answers.iter().filter(|answer| answer.is_err()).count() as u64;
-        let result = if unanswered == 0 { Result::Done } else { Result::Partly(unanswered) };
+        let result = if unanswered == 0 { CallOutcome::Done } else { CallOutcome::Partly(unanswered) };
         let (events, usage) = (self.events.as_slice(), self.usage);
         Ended { events, usage, result, failure: None, saw_plaintext: false, decryptions: Vec::new() }
     }
 }
 
-impl Recordable for std::result::Result<Serialized, CallFailed> {
+impl Recordable for Result<Serialized, CallFailed> {
     fn ended(&self) -> Ended<'_> {
         match self {
             Ok(done) => Ended::done(&done.events, done.usage, done.saw_plaintext, &[]),
@@ -196,7 +188,7 @@ impl Recordable for std::result::Result<Serialized, CallFailed> {
     }
 }
 
-impl Recordable for std::result::Result<Retrieved, CallFailed> {
+impl Recordable for Result<Retrieved, CallFailed> {
     fn ended(&self) -> Ended<'_> {
         match self {
             Ok(done) => Ended::done(&done.events, done.usage, done.saw_plaintext, &done.openings),
@@ -208,7 +200,7 @@ impl Recordable for std::result::Result<Retrieved, CallFailed> {
 impl Recordable for CallFailed {
     fn ended(&self) -> Ended<'_> {
         Ended {
-            result: Result::from(&self.error),
+            result: CallOutcome::from(&self.error),
             failure: Some(&self.error).filter(|_| self.saw_plaintext),
             ..Ended::done(&self.events, self.usage, self.saw_plaintext, &self.openings)
         }
@@ -216,11 +208,11 @@ impl Recordable for CallFailed {
 }
 
 /// Nothing is known of a call that was not made, because what it needs could not be read.
-impl<T: Recordable> Recordable for std::result::Result<T, Failure> {
+impl<T: Recordable> Recordable for Result<T, Failure> {
     fn ended(&self) -> Ended<'_> {
         match self {
             Ok(made) => made.ended(),
-            Err(_) => Ended { result: Result::Failed, ..Ended::done(&[], Usage::default(), false, &[]) },
+            Err(_) => Ended { result: CallOutcome::Failed, ..Ended::done(&[], Usage::default(), false, &[]) },
         }
     }
 }
@@ -228,7 +220,7 @@ impl<T: Recordable> Recordable for std::result::Result<T, Failure> {
 /// Whether age plugins decrypted something.
 impl Recordable for bool {
     fn ended(&self) -> Ended<'_> {
-        let result = if *self { Result::Done } else { Result::Failed };
+        let result = if *self { CallOutcome::Done } else { CallOutcome::Failed };
         Ended { result, ..Ended::done(&[], Usage::default(), false, &[]) }
     }
 }
@@ -236,7 +228,7 @@ impl Recordable for bool {
 impl<'a> Ended<'a> {
     fn done(events: &'a [Event], usage: Usage, saw_plaintext: bool, decryptions: &[Opening]) -> Self {
         let decryptions = decryptions.iter().map(decryption).collect();
-        Self { events, usage, result: Result::Done, failure: None, saw_plaintext, decryptions }
+        Self { events, usage, result: CallOutcome::Done, failure: None, saw_plaintext, decryptions }
     }
 }
 

@@ -7,7 +7,7 @@ use artifacts_backend::{
 };
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
-use artifacts_ram::Folder;
+use artifacts_ram::PrivateDir;
 use artifacts_report::{Failure, shell_word};
 use artifacts_seam as seam;
 
@@ -19,7 +19,7 @@ use super::session::{RetrieveCall, SerializeCall, Session, Terms, stores_here};
 pub struct Registry {
     declared: BTreeMap<Name, artifacts_declared::Backend>,
     base: PathBuf,
-    place: Box<dyn Fn() -> Result<(Place, Folder), Failure>>,
+    place: Box<dyn Fn() -> Result<(Place, PrivateDir), Failure>>,
     accept: Accept,
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
     missing: BTreeSet<Protection>,
@@ -44,7 +44,7 @@ pub struct Rights {
 /// A component's session, with the directory that it works in for as long as it is open.
 struct Housed {
     backend: Backend,
-    _home: Folder,
+    _home: PrivateDir,
 }
 
 impl Session for Housed {
@@ -67,7 +67,7 @@ impl Registry {
         declared: BTreeMap<Name, artifacts_declared::Backend>,
         base: PathBuf,
         nix: Nix,
-        place: impl Fn() -> Result<(Place, Folder), Failure> + 'static,
+        place: impl Fn() -> Result<(Place, PrivateDir), Failure> + 'static,
     ) -> Self {
         Self {
             declared,
