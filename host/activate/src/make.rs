@@ -13,7 +13,7 @@ use artifacts_on_target::manifest::expand;
 use artifacts_on_target::place::{Access, Error, Farm, Lock};
 use artifacts_plan::{Instance, reach};
 use artifacts_report::Failure;
-use artifacts_seam::{Files, Secret};
+use artifacts_seam::{EntryFiles, Secret};
 
 use crate::inputs::inputs;
 use crate::made_up::{STREAM, Source};
@@ -296,9 +296,9 @@ fn run(room: &Room<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name,
 }
 
 #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<Files, Failure> {
+fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<EntryFiles, Failure> {
     if secrets.is_empty() {
-        return Ok(Files::new());
+        return Ok(EntryFiles::new());
     }
     let name = backend(instance)?;
     let opened = room.registry.open(name, &room.nix)?;
@@ -308,9 +308,9 @@ fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secre
     let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
     let instances = vec![instance.name.to_string()];
     let calling = Calling { backend: name, operation: Operation::Serialize, instances, after_plaintext: false };
-    let ended = room
-        .audit
-        .call(opened, calling, |running| running.serialize(instance.told.clone(), Files::new(), secrets, &nobody))?;
+    let ended = room.audit.call(opened, calling, |running| {
+        running.serialize(instance.told.clone(), EntryFiles::new(), secrets, &nobody)
+    })?;
     let serialized = ended.map_err(|stopped| artifacts_flow::not_serialized(instance, &stopped))?;
     Ok(serialized.files)
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::Log;
-use artifacts_backend::{Component, Grants, Place, Protection, Worker};
+use artifacts_backend::{Component, Grants, Place, SandboxLayer, WorkerStart};
 use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Audit, Declared, HeaderMemory, Orphan, Orphans, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
@@ -46,7 +46,7 @@ pub struct Run {
     log: Log,
     /// Whether the person said where the log is.
     log_is_named: bool,
-    worker: Worker,
+    worker: WorkerStart,
 }
 
 /// What stays as it is when the declarations are evaluated again.
@@ -307,7 +307,7 @@ impl Run {
 
     /// Warns of every wall that a worker could not be given.
     pub fn warn_of_missing_walls(rooms: &Rooms<'_>, output: &Output) {
-        for weaker in Protection::all_weaker(&rooms.registry.missing()) {
+        for weaker in SandboxLayer::all_weaker(&rooms.registry.missing()) {
             output.warning(weaker, Some("`--require-sandbox` makes this an error"));
         }
     }
@@ -450,8 +450,8 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
 }
 
 /// How the processes are made that components run in.
-fn worker(global: &Global, environment: &Environment) -> Worker {
-    let worker = Worker::default().required(global.require_sandbox);
+fn worker(global: &Global, environment: &Environment) -> WorkerStart {
+    let worker = WorkerStart::default().required(global.require_sandbox);
     match environment.cache() {
         Some(cache) => worker.cache(cache.join("compiled")),
         None => worker,

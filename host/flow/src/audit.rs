@@ -4,7 +4,7 @@ use artifacts_audit::{Asked, Call, Decryption, Log, Operation, Result};
 use artifacts_backend::{Backend, CallFailed, Checks, Retrieved, Serialized};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, Event, Usage};
+use artifacts_seam::{CallError, ComponentEvent, Usage};
 
 use crate::Opened;
 
@@ -29,7 +29,7 @@ pub struct Words<'a> {
     /// The instances that it was asked about.
     pub instances: &'a [String],
     /// Its messages and its output, among all that happened.
-    pub events: &'a [Event],
+    pub events: &'a [ComponentEvent],
     /// How often it was denied access to something.
     pub denials: u64,
     /// Why the call gave nothing, where that is in the backend's words and kept out of the report: they may hold a secret.
@@ -52,7 +52,7 @@ pub struct Calling<'a> {
 
 /// What came of one call of a backend, as the audit log has it.
 pub struct Ended<'a> {
-    events: &'a [Event],
+    events: &'a [ComponentEvent],
     usage: Usage,
     result: Result,
     failure: Option<&'a CallError>,
@@ -123,10 +123,10 @@ impl Recordable for bool {
 
 impl<'a> Ended<'a> {
     fn done(
-        events: &'a [Event],
+        events: &'a [ComponentEvent],
         usage: Usage,
         saw_plaintext: bool,
-        decryptions: &[artifacts_backend::Opening],
+        decryptions: &[artifacts_backend::DecryptAttempt],
     ) -> Self {
         let decryptions = decryptions.iter().map(decryption).collect();
         Self { events, usage, result: Result::Done, failure: None, saw_plaintext, decryptions }
@@ -190,8 +190,8 @@ impl Audit {
     }
 }
 
-fn decryption(opening: &artifacts_backend::Opening) -> Decryption {
-    let artifacts_backend::Opening { header, file, identity, error } = opening.clone();
+fn decryption(opening: &artifacts_backend::DecryptAttempt) -> Decryption {
+    let artifacts_backend::DecryptAttempt { header, file, identity, error } = opening.clone();
     Decryption { header, file, identity, error: error.map(str::to_owned) }
 }
 
@@ -222,7 +222,7 @@ mod tests {
         Audit { log: Some(Log::new(path, Run::default(), Sync::No)), hear: None }
     }
 
-    fn failed(saw_plaintext: bool, events: Vec<Event>) -> std::result::Result<Retrieved, CallFailed> {
+    fn failed(saw_plaintext: bool, events: Vec<ComponentEvent>) -> std::result::Result<Retrieved, CallFailed> {
         let error = CallError::Broken("hunter2".to_owned());
         Err(CallFailed { events, saw_plaintext, ..CallFailed::from(error) })
     }
@@ -264,15 +264,17 @@ mod tests {
         audit.hear = Some(Box::new(move |words| {
             listener.borrow_mut().push((words.denials, words.failure.is_some(), words.instances.to_vec()));
         }));
-        let file = |error: &str| Event::File {
-            operation: "open-at".to_owned(),
+        let file = |error| ComponentEvent::File {
+            call: artifacts_seam::FileCall::OpenAt,
             path: "x".to_owned(),
-            error: Some(error.to_owned()),
+            error: Some(error),
             count: 3,
             bytes: 0,
         };
         let backend = Name::new("mine").unwrap();
-        for (error, saw_plaintext) in [("no-entry", false), ("not-permitted", true)] {
+        for (error, saw_plaintext) in
+            [(artifacts_seam::FileError::NoEntry, false), (artifacts_seam::FileError::NotPermitted, true)]
+        {
             audit.recorded(&backend, asked(), false, || failed(saw_plaintext, vec![file(error)])).unwrap().unwrap_err();
         }
         let instances = vec!["shared/ca".to_owned()];

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_backend::{
-    BUNDLED, Backend, Component, Grants, Limits, Persists, Place, Protection, bundled_component, effective, read_file,
+    BUNDLED, Backend, Component, Grants, Limits, Persists, Place, SandboxLayer, bundled_component, effective,
+    limits_from_json, read_file,
 };
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
@@ -80,7 +81,7 @@ impl Registry {
     }
 
     /// Walls that some worker could not be given.
-    pub fn missing(&self) -> BTreeSet<Protection> {
+    pub fn missing(&self) -> BTreeSet<SandboxLayer> {
         let running = self.opened.values().flatten().filter_map(|opened| opened.backend.as_ref());
         running.flat_map(|backend| backend.missing().iter().copied()).collect()
     }
@@ -182,7 +183,7 @@ impl Registry {
         } else {
             Grants::from_json(&entry.grants).map_err(|e| refused("grants", e.to_string()))?
         };
-        let limits = Limits::from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
+        let limits = limits_from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
         Ok(Rights { grants: effective(requested, &granted), limits, bundled })
     }
 

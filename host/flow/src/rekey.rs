@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
 use artifacts_report::{Failure, ReaderChange};
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 
 use crate::storing::{Storing, Written, checked};
 use crate::{Consent, Found, Read, Rooms, Survey, Writers, failure, receipt, retrieve};
@@ -172,7 +172,7 @@ fn write(
     storing: Storing<'_>,
     read: Read,
     writers: &Writers,
-) -> Result<(Files, Written), Failure> {
+) -> Result<(EntryFiles, Written), Failure> {
     let slice = storing.slice(rooms, writers)?.filter(|slice| slice.fingerprint() == read.fingerprint);
     let slice = slice.ok_or_else(|| changed(storing.instance))?;
     let public = declared_public(storing.instance, slice.public.clone());
@@ -182,7 +182,7 @@ fn write(
 }
 
 /// Public files stay as they are; those that are no longer declared go with the old entry.
-fn declared_public(instance: &Instance, public: Files) -> Files {
+fn declared_public(instance: &Instance, public: EntryFiles) -> EntryFiles {
     let is_declared = |name: &String| instance.public_files().any(|file| file.as_str() == name);
     public.into_iter().filter(|(name, _)| is_declared(name)).collect()
 }
@@ -190,7 +190,7 @@ fn declared_public(instance: &Instance, public: Files) -> Files {
 /// Has backends look at what they wrote, and exchanges the slices one by one.
 fn store(
     rooms: &mut Rooms<'_>,
-    written: Vec<(Storing<'_>, Files, Written)>,
+    written: Vec<(Storing<'_>, EntryFiles, Written)>,
     writers: &mut Writers,
     rekeyed: &mut Rekeyed,
     tell: &mut dyn FnMut(&InstanceName),

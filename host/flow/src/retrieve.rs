@@ -6,7 +6,7 @@ use artifacts_audit::Operation;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, shell_word};
-use artifacts_seam::{CallError, Secret};
+use artifacts_seam::{CallError, FailureKind, Secret};
 use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
 
 use crate::audit::Calling;
@@ -174,7 +174,8 @@ impl<'a> Reading<'a> {
             Ok::<_, Failure>(retrieved)
         })??;
         let retrieved = ended.map_err(|stopped| {
-            let no_identity = matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "no-identity");
+            let no_identity =
+                matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !opened.bundled => failure::of(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {

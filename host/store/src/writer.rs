@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use artifacts_declared::InstanceName;
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 
 use crate::area::Area;
 use crate::disk::Disk;
@@ -46,9 +46,9 @@ pub struct Writer {
 #[derive(Debug, Clone)]
 pub struct NewSlice {
     /// The backend's files.
-    pub files: Files,
+    pub files: EntryFiles,
     /// The public files.
-    pub public: Files,
+    pub public: EntryFiles,
     /// Names the instance. Its `files` and `public` are filled in here.
     pub receipt: Receipt,
     /// The slice that the caller has read and means to replace; `None` when none may lie there.
@@ -201,7 +201,7 @@ impl Writer {
     }
 
     /// Writes a slice where nobody looks for it.
-    fn stage(&self, made: &str, files: &Files, public: &Files, note: &[u8]) -> Result<(), Error> {
+    fn stage(&self, made: &str, files: &EntryFiles, public: &EntryFiles, note: &[u8]) -> Result<(), Error> {
         let disk = &self.disk;
         let folder = disk.make("make the slice", &self.area.staging, made, 0o755)?;
         if !public.is_empty() {

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use artifacts_activate::{Done, Room, activate};
-use artifacts_backend::{Place, Worker};
+use artifacts_backend::{Place, WorkerStart};
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Audit, Registry};
 use artifacts_generate::Sandbox;
@@ -73,7 +73,8 @@ impl Options {
             farm: &farm,
             audit: Audit { log: Some(log), hear: Some(words::listener(*output)) },
             now: SystemTime::now(),
-            registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox)).on_target(),
+            registry: registry(declared, ram.clone(), WorkerStart::default().required(global.require_sandbox))
+                .on_target(),
             nix,
             sandbox: sandbox(&environment, &ram)?,
             cancel: &cancel,
@@ -133,7 +134,7 @@ fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
 
 /// The backends that the target's own configuration registers. Whoever could change that is root here, or is the user, so its
 /// grants count as they are.
-fn registry(declared: Declarations, ram: Ram, worker: Worker) -> Registry {
+fn registry(declared: Declarations, ram: Ram, worker: WorkerStart) -> Registry {
     let place = move || {
         let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
         let folder = ram.folder().map_err(failed)?;
