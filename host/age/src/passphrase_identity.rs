@@ -1,0 +1,168 @@
+use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use age::armor::ArmoredReader;
+use age::{DecryptError, scrypt};
+use age_core::format::Stanza;
+use age_core::secrecy::SecretString;
+use artifacts_seam::Secret;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use sha2::{Digest, Sha256};
+use ssh_key::{Algorithm, PrivateKey};
+use zeroize::Zeroizing;
+
+use crate::identity::{self, UnlockedIdentity, Unwrapped};
+use crate::{IdentityError, Prompter};
+
+/// How often a wrong passphrase may be corrected.
+const TRIES: usize = 3;
+
+/// Identities under a passphrase. It is asked for when a file needs it, once.
+pub(crate) struct PassphraseIdentity {
+    name: String,
+    prompter: Arc<dyn Prompter>,
+    what: LockedKind,
+    state: Mutex<UnlockState>,
+}
+
+enum LockedKind {
+    Ssh { key: Box<PrivateKey>, tag: String },
+    File(Secret),
+}
+
+enum UnlockState {
+    Closed,
+    Open(Vec<UnlockedIdentity>),
+    /// Not asked again, for this reason.
+    Refused(String),
+}
+
+/// What a passphrase opened.
+enum Unlocked {
+    Keys(Vec<UnlockedIdentity>),
+    WrongPassphrase,
+    /// It fits, and what is under it cannot be used.
+    Unusable(String),
+}
+
+impl PassphraseIdentity {
+    pub fn ssh(name: &str, key: PrivateKey, prompter: Arc<dyn Prompter>) -> Result<Self, String> {
+        let wire = key.public_key().to_bytes().map_err(|error| error.to_string())?;
+        let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(wire)[..4]);
+        Ok(Self::new(name, LockedKind::Ssh { key: Box::new(key), tag }, prompter))
+    }
+
+    pub fn file(name: &str, content: Secret, prompter: Arc<dyn Prompter>) -> Self {
+        Self::new(name, LockedKind::File(content), prompter)
+    }
+
+    fn new(name: &str, what: LockedKind, prompter: Arc<dyn Prompter>) -> Self {
+        Self { name: name.to_owned(), prompter, what, state: Mutex::new(UnlockState::Closed) }
+    }
+
+    /// Its name, and why it did not open one of these, which it might have.
+    pub fn closed(&self, stanzas: &[Stanza]) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            UnlockState::Refused(why) if self.fits(stanzas) => Some(format!("{}: {why}", self.name)),
+            _ => None,
+        }
+    }
+
+    /// Its name, if it was opened or needs no opening to be known as another key.
+    pub fn tried(&self, stanzas: &[Stanza]) -> Option<&str> {
+        self.closed(stanzas).is_none().then_some(self.name.as_str())
+    }
+
+    /// Whether it could open one of these at all: an ssh key is known by its public half, which needs no passphrase.
+    fn fits(&self, stanzas: &[Stanza]) -> bool {
+        let LockedKind::Ssh { key, tag } = &self.what else { return true };
+        let (kind, converts) = match key.algorithm() {
+            Algorithm::Ed25519 => ("ssh-ed25519", true),
+            _ => ("ssh-rsa", false),
+        };
+        let own = |stanza: &Stanza| stanza.tag == kind && stanza.args.first() == Some(tag);
+        stanzas.iter().any(|stanza| own(stanza) || (converts && stanza.tag == "X25519"))
+    }
+
+    /// The file key, if what is under the passphrase opens one of the stanzas.
+    pub fn unwrap(&self, stanzas: &[Stanza]) -> Option<Unwrapped> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, UnlockState::Closed) && self.fits(stanzas) {
+            *state = self.unlock();
+        }
+        match &*state {
+            UnlockState::Open(keys) => keys.iter().find_map(|key| key.unwrap(stanzas)),
+            UnlockState::Closed | UnlockState::Refused(_) => None,
+        }
+    }
+
+    fn unlock(&self) -> UnlockState {
+        let question = format!("Passphrase of {}", self.name);
+        let mut what = question.clone();
+        for tried in 0..TRIES {
+            let Some(passphrase) = self.prompter.passphrase(&what) else { return UnlockState::Refused(refused(tried)) };
+            match self.what.open(&self.name, &passphrase) {
+                Unlocked::Keys(keys) => return UnlockState::Open(keys),
+                Unlocked::Unusable(why) => return UnlockState::Refused(why),
+                Unlocked::WrongPassphrase => what = format!("Wrong passphrase, try again. {question}"),
+            }
+        }
+        UnlockState::Refused(refused(TRIES))
+    }
+}
+
+/// Why it stays closed after so many wrong passphrases.
+fn refused(wrong: usize) -> String {
+    match wrong {
+        0 => "no passphrase was given".to_owned(),
+        1 => "wrong passphrase".to_owned(),
+        more => format!("wrong passphrase, asked for {more} times"),
+    }
+}
+
+impl LockedKind {
+    fn open(&self, name: &str, passphrase: &Secret) -> Unlocked {
+        match self {
+            Self::Ssh { key, .. } => match key.decrypt(passphrase.expose()) {
+                Ok(key) => identity::unlocked(&key).map_or_else(Unlocked::Unusable, Unlocked::Keys),
+                Err(_) => Unlocked::WrongPassphrase,
+            },
+            Self::File(content) => match decrypt(content, passphrase) {
+                Ok(plain) => inside(name, &plain),
+                Err(
+                    DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys,
+                ) => Unlocked::WrongPassphrase,
+                Err(error) => Unlocked::Unusable(error.to_string().lines().next().unwrap_or_default().to_owned()),
+            },
+        }
+    }
+}
+
+fn decrypt(content: &Secret, passphrase: &Secret) -> Result<Secret, DecryptError> {
+    // What is no UTF-8 was never a passphrase of an age file.
+    let text = std::str::from_utf8(passphrase.expose()).map_err(|_| DecryptError::DecryptionFailed)?;
+    let key = scrypt::Identity::new(SecretString::from(text.to_owned()));
+    let mut plain = Zeroizing::new(Vec::with_capacity(content.expose().len()));
+    age::Decryptor::new_buffered(ArmoredReader::new(content.expose()))?
+        .decrypt(std::iter::once(&key as _))?
+        .read_to_end(&mut plain)?;
+    Ok(Secret::new(std::mem::take(&mut *plain)))
+}
+
+/// The keys of a decrypted file of identities. What else is in it is named only where there is no key.
+fn inside(name: &str, plain: &Secret) -> Unlocked {
+    match identity::read(name, plain) {
+        Ok(found) if !found.keys.is_empty() => Unlocked::Keys(found.keys),
+        Ok(found) => Unlocked::Unusable(match found.plugins.first() {
+            Some(identity) => format!(
+                "it has an identity of the age plugin `{}` under a passphrase, which cannot be used",
+                identity.plugin
+            ),
+            None => "it has an identity under a second passphrase, which cannot be used".to_owned(),
+        }),
+        Err(IdentityError::None { why, .. }) => Unlocked::Unusable(why),
+        Err(error) => Unlocked::Unusable(error.to_string()),
+    }
+}

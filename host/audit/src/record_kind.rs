@@ -1,0 +1,169 @@
+//! What a line of the log is about.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Observed, WorkerReport};
+
+/// Represents what one line is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum RecordKind {
+    /// A run of the program began.
+    Run(RunRecord),
+    /// The admin accepted something.
+    Consent(ConsentRecord),
+    /// A call of a component, or a use of an identity, is about to begin.
+    Begun(CallStart),
+    /// The call ended.
+    Ended(Box<CallEnd>),
+}
+
+/// Describes a run: who ran what, and where. Names of flags, without values; nothing that stood after `--`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunRecord {
+    /// The user that the program ran as.
+    pub user: User,
+    /// The name of this machine, if it is known.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// The directory that holds the storages, if there is one.
+    #[serde(default)]
+    pub checkout: Option<String>,
+    /// The repository that holds it, by the random id that this machine gave it; none before something was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// The subcommand, as `status` or `backend explain`.
+    pub command: String,
+    /// The selectors that were passed.
+    #[serde(default)]
+    pub selectors: Vec<String>,
+    /// Names of the flags that were passed.
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// The version of the program.
+    pub version: String,
+}
+
+/// Names a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// The name, if the user database of this machine has one.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The number.
+    pub uid: u32,
+}
+
+/// Describes what the admin accepted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConsentRecord {
+    /// How: `terminal`, or the flag.
+    pub by: String,
+    /// What.
+    #[serde(flatten)]
+    pub subject: ConsentSubject,
+}
+
+/// Names what a consent is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum ConsentSubject {
+    /// The recipients of a file.
+    Recipients {
+        /// The instance.
+        instance: String,
+        /// The file.
+        file: String,
+        /// Public keys, sorted.
+        recipients: Vec<String>,
+    },
+    /// A generator may read the files of a dependency.
+    ReadAccess {
+        /// The instance that is generated.
+        instance: String,
+        /// The instance that its generator reads.
+        dependency: String,
+        /// Path of the generator.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generator: Option<String>,
+        /// SHA-256 of the generator, where its path does not determine it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+    },
+    /// The grants of a third-party component.
+    Grants {
+        /// The backend.
+        backend: String,
+        /// SHA-256 of the component.
+        sha256: String,
+        /// The grants.
+        grants: Value,
+    },
+    /// Two checkouts are clones of one repository.
+    Clone {
+        /// Path of this checkout.
+        checkout: String,
+        /// Path of the other one.
+        other: String,
+    },
+}
+
+/// Describes a call before it begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallStart {
+    /// Number of the call in its run, from 1.
+    pub call: u64,
+    /// What is asked of the backend.
+    pub observed: CallRequest,
+}
+
+/// Describes a call after it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallEnd {
+    /// Number of the call in its run, from 1; 0 in records of schema 1.
+    #[serde(default)]
+    pub call: u64,
+    /// What `artifacts` observed itself.
+    #[serde(alias = "host")]
+    pub observed: Observed,
+    /// What the worker reported.
+    #[serde(alias = "worker")]
+    pub reported: WorkerReport,
+}
+
+/// Describes what is asked of a backend.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallRequest {
+    /// The backend's name in the registry.
+    pub backend: String,
+    /// The version that its component declares; none in records of schema 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether it is part of the program; none in records of schema 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundled: Option<bool>,
+    /// SHA-256 of the component.
+    pub sha256: String,
+    /// What is asked.
+    pub operation: Operation,
+    /// The instances that it is asked about.
+    pub instances: Vec<String>,
+    /// The effective grants.
+    pub grants: Value,
+}
+
+/// Names what is asked of a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Recipients and states.
+    Check,
+    /// A new entry.
+    Serialize,
+    /// Secrets back.
+    Retrieve,
+    /// The age plugins of identities are run, for what a backend could not have decrypted without.
+    AskPlugins,
+}

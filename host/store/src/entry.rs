@@ -1,0 +1,284 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use artifacts_declared::InstanceName;
+use artifacts_seam::EntryFiles;
+use sha2::Digest;
+
+use crate::names::{self, PUBLIC, RECEIPT};
+use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
+use crate::store_dir::{FileKind, StoreDir};
+use crate::{Error, Hex};
+
+/// The largest file of an entry, in bytes.
+pub const MAX_FILE: u64 = 64 << 20;
+/// The most files of an entry, public ones among them.
+pub const MAX_FILES: u64 = 1024;
+/// The largest entry, in bytes.
+pub const MAX_TOTAL: u64 = 256 << 20;
+
+/// The folder of one instance as it lies: regular files only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Whose it is.
+    pub name: InstanceName,
+    /// The backend's files.
+    pub files: EntryFiles,
+    /// The public files.
+    pub public: EntryFiles,
+    /// Files that the valid receipt does not list, by their paths below the folder: they belong to no one, or were added by
+    /// hand. Without a valid receipt there are none: all files are in `files` and `public`.
+    pub extras: EntryFiles,
+    /// What else the valid receipt does not list and is not read: links, folders, special files, and what exceeds the limits.
+    pub unread: BTreeSet<String>,
+    /// The host's note.
+    pub receipt: ReceiptState,
+    /// The receipt's bytes.
+    note: Option<Vec<u8>>,
+}
+
+/// The receipt of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceiptState {
+    /// Well-formed. Whether the entry is as it says is another question: [`Entry::differences`].
+    Valid(Box<Receipt>),
+    /// Not there.
+    Missing,
+    /// There, but no receipt: why.
+    Malformed(String),
+}
+
+/// A point in which an entry is not as its receipt says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// No receipt.
+    NoReceipt,
+    /// The receipt is none: why.
+    Malformed(String),
+    /// The receipt is another instance's.
+    OtherInstance(InstanceName),
+    /// A file has other bytes.
+    Changed(String),
+    /// A file is missing.
+    Missing(String),
+    /// A file is there that the receipt does not know.
+    Extra(String),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoReceipt => f.write_str("it has no receipt.json"),
+            Self::Malformed(why) => write!(f, "receipt.json is refused: {why}"),
+            Self::OtherInstance(name) => write!(f, "receipt.json is that of {name}"),
+            Self::Changed(file) => write!(f, "`{}` was changed after it was stored", file.escape_debug()),
+            Self::Missing(file) => write!(f, "`{}` is missing", file.escape_debug()),
+            Self::Extra(file) => write!(f, "`{}` was added after it was stored", file.escape_debug()),
+        }
+    }
+}
+
+/// The identity of an entry's content: a commit names the one that it replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(Hex<32>);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Entry {
+    /// Reads the folder of an instance; `None` when it is empty. `limit` is for the bytes of the backend's files.
+    pub(crate) fn read(name: &InstanceName, folder: &StoreDir, limit: u64) -> Result<Option<Self>, Error> {
+        let mut reader = Reader { files: 0, bytes: 0 };
+        let mut entry = Self {
+            name: name.clone(),
+            files: EntryFiles::new(),
+            public: EntryFiles::new(),
+            extras: EntryFiles::new(),
+            unread: BTreeSet::new(),
+            receipt: ReceiptState::Missing,
+            note: None,
+        };
+        let mut entries = folder.entries()?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), FileKind::File)) {
+            entries.swap_remove(at);
+            let note = folder.read(RECEIPT, MAX_RECEIPT)?.ok_or_else(|| vanished(folder, RECEIPT))?;
+            entry.receipt = match Receipt::parse(&note) {
+                Ok(receipt) => ReceiptState::Valid(Box::new(receipt)),
+                Err(error) => ReceiptState::Malformed(error.to_string()),
+            };
+            entry.note = Some(note);
+        }
+        let public = entries.iter().position(|entry| *entry == (PUBLIC.to_owned(), FileKind::Directory));
+        let public = public.map(|at| entries.swap_remove(at));
+        // A name that only the host gives: something else under it is no stray file.
+        if let Some((_, found)) = entries.iter().find(|(name, kind)| name == PUBLIC && *kind != FileKind::File) {
+            return Err(Error::WrongKind { path: folder.at(PUBLIC), expected: FileKind::File, found: *found });
+        }
+        let (files, extras) = entry.listed(entries, |receipt| &receipt.files);
+        entry.files = reader.files(folder, files, limit)?;
+        if public.is_some() {
+            let public = folder.open(PUBLIC)?.ok_or_else(|| vanished(folder, PUBLIC))?;
+            let (files, others) = entry.listed(public.entries()?, |receipt| &receipt.public);
+            entry.public = reader.files(&public, files, MAX_TOTAL)?;
+            entry.take_extras(&mut reader, &public, others, "public/", MAX_TOTAL);
+        }
+        entry.take_extras(&mut reader, folder, extras, "", limit);
+        Ok(Some(entry))
+    }
+
+    /// Parts what the valid receipt lists from what it does not. Without one everything counts as listed.
+    fn listed(&self, entries: Entries, list: fn(&Receipt) -> &BTreeMap<String, StoredFile>) -> (Entries, Entries) {
+        let ReceiptState::Valid(receipt) = &self.receipt else { return (entries, Entries::new()) };
+        entries.into_iter().partition(|(name, _)| list(receipt).contains_key(name))
+    }
+
+    /// Reads what the receipt does not list as far as it can be: none of it stands in the way of what is listed.
+    fn take_extras(&mut self, reader: &mut Reader, folder: &StoreDir, entries: Entries, prefix: &str, limit: u64) {
+        for (name, kind) in entries {
+            let path = format!("{prefix}{name}");
+            if reader.files >= MAX_FILES {
+                self.unread.insert(path);
+                continue;
+            }
+            match reader.files(folder, vec![(name, kind)], limit) {
+                Ok(files) => self.extras.extend(files.into_values().map(|bytes| (path.clone(), bytes))),
+                Err(_) => {
+                    self.unread.insert(path);
+                }
+            }
+        }
+    }
+
+    /// Whether every byte of what the receipt lists is stored as it says, whatever else lies there.
+    pub fn is_intact(&self) -> bool {
+        self.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)))
+    }
+
+    /// In what the entry is not as its receipt says; empty only when there is a receipt and every byte agrees with it.
+    pub fn differences(&self) -> Vec<Difference> {
+        let receipt = match &self.receipt {
+            ReceiptState::Valid(receipt) => receipt,
+            ReceiptState::Missing => return vec![Difference::NoReceipt],
+            ReceiptState::Malformed(why) => return vec![Difference::Malformed(why.clone())],
+        };
+        let mut differences = Vec::new();
+        if receipt.instance != self.name {
+            differences.push(Difference::OtherInstance(receipt.instance.clone()));
+        }
+        compare(&self.files, &receipt.files, "", &mut differences);
+        compare(&self.public, &receipt.public, "public/", &mut differences);
+        let extras = self.extras.keys().chain(&self.unread).cloned().collect::<BTreeSet<String>>();
+        differences.extend(extras.into_iter().map(Difference::Extra));
+        differences
+    }
+
+    /// Names this very content.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hash = sha2::Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        add(&[u8::from(self.note.is_some())]);
+        add(self.note.as_deref().unwrap_or_default());
+        for files in [&self.files, &self.public, &self.extras] {
+            add(&(files.len() as u64).to_le_bytes());
+            for (name, bytes) in files {
+                add(name.as_bytes());
+                add(bytes);
+            }
+        }
+        self.unread.iter().for_each(|name| add(name.as_bytes()));
+        Fingerprint(Hex(hash.finalize().into()))
+    }
+}
+
+fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &str, differences: &mut Vec<Difference>) {
+    for (name, expected) in stored {
+        match files.get(name) {
+            None => differences.push(Difference::Missing(format!("{prefix}{name}"))),
+            Some(bytes) if bytes.len() as u64 != expected.size || StoredFile::of(bytes) != *expected => {
+                differences.push(Difference::Changed(format!("{prefix}{name}")));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn vanished(folder: &StoreDir, name: &str) -> Error {
+    Error::io(folder.at(name), "read", rustix::io::Errno::NOENT)
+}
+
+/// Names and kinds of what lies in a folder.
+type Entries = Vec<(String, FileKind)>;
+
+/// Counts what is read of one entry.
+struct Reader {
+    files: u64,
+    bytes: u64,
+}
+
+impl Reader {
+    fn files(&mut self, folder: &StoreDir, entries: Entries, limit: u64) -> Result<EntryFiles, Error> {
+        let mut files = EntryFiles::new();
+        let before = self.bytes;
+        for (name, kind) in entries {
+            if kind != FileKind::File {
+                return Err(Error::WrongKind { path: folder.at(&name), expected: FileKind::File, found: kind });
+            }
+            if let Some(why) = names::fault(&name) {
+                return Err(Error::Name { path: folder.path().to_owned(), name, why });
+            }
+            let bytes = folder.read(&name, MAX_FILE.min(limit))?.ok_or_else(|| vanished(folder, &name))?;
+            self.count(folder.path(), bytes.len() as u64)?;
+            if self.bytes - before > limit {
+                return Err(Error::TooLarge { path: folder.path().to_owned(), what: "the limit in bytes is", limit });
+            }
+            files.insert(name, bytes);
+        }
+        Ok(files)
+    }
+
+    fn count(&mut self, path: &str, bytes: u64) -> Result<(), Error> {
+        self.files += 1;
+        self.bytes += bytes;
+        if self.files > MAX_FILES {
+            return Err(Error::TooLarge { path: path.to_owned(), what: "the limit of files is", limit: MAX_FILES });
+        }
+        if self.bytes > MAX_TOTAL {
+            return Err(Error::TooLarge { path: path.to_owned(), what: "the limit in bytes is", limit: MAX_TOTAL });
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what [`Entry::read`] would refuse, or what should not be in a repository at all.
+pub(crate) fn check_to_write(path: &str, files: &EntryFiles, public: &EntryFiles) -> Result<(), Error> {
+    let mut reader = Reader { files: 0, bytes: 0 };
+    for (files, path, reserved) in
+        [(files, path.to_owned(), &[PUBLIC, RECEIPT][..]), (public, format!("{path}/{PUBLIC}"), &[][..])]
+    {
+        for (name, bytes) in files {
+            let taken = reserved.contains(&name.as_str()).then_some("the host keeps this name for itself");
+            if let Some(why) = names::fault_to_write(name).or(taken) {
+                return Err(Error::Name { path, name: name.clone(), why });
+            }
+            let size = bytes.len() as u64;
+            if size > MAX_FILE {
+                return Err(Error::TooLarge {
+                    path: format!("{path}/{name}"),
+                    what: "the limit in bytes is",
+                    limit: MAX_FILE,
+                });
+            }
+            reader.count(&path, size)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! A held folder. Everything is reached from one by clean names, and no link is ever followed.
+
+use std::fmt;
+use std::io::Read;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use cap_std::fs::{Dir, File};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat, fstat, openat2, seek, statat};
+use rustix::io::Errno;
+
+use crate::Error;
+
+/// What lies under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A named pipe.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A character or block device.
+    Device,
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "regular file",
+            Self::Directory => "folder",
+            Self::Link => "symbolic link",
+            Self::Pipe => "named pipe",
+            Self::Socket => "socket",
+            Self::Device => "device",
+        })
+    }
+}
+
+impl FileKind {
+    fn of(kind: FileType) -> Option<Self> {
+        Some(match kind {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Link,
+            FileType::Fifo => Self::Pipe,
+            FileType::Socket => Self::Socket,
+            FileType::CharacterDevice | FileType::BlockDevice => Self::Device,
+            FileType::Unknown => return None,
+        })
+    }
+
+    fn of_stat(stat: &Stat) -> Self {
+        Self::of(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Self::Device)
+    }
+}
+
+const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
+/// A folder that is held open, with its path for messages.
+#[derive(Debug)]
+pub(crate) struct StoreDir {
+    dir: Dir,
+    path: String,
+}
+
+impl StoreDir {
+    /// Opens a folder by a path of the caller's own, the only one that may lead through links.
+    pub fn ambient(path: &Path) -> Result<Self, Error> {
+        // Not by cap-std: what it opens cannot be synced.
+        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|errno| Error::io(path.to_string_lossy(), "open the folder", errno))?;
+        Ok(Self { dir: Dir::from(fd), path: String::new() })
+    }
+
+    /// The folder for calls that cap-std does not have.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// The held folder itself.
+    pub fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The path for messages: below the root.
+    pub fn path(&self) -> &str {
+        if self.path.is_empty() { "." } else { &self.path }
+    }
+
+    /// The path of something in here, for messages.
+    pub fn at(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) }
+    }
+
+    /// A folder below this one, by a clean relative path; `None` when it is not there.
+    pub fn open(&self, path: &str) -> Result<Option<Self>, Error> {
+        match self.open_as(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self { dir: Dir::from(fd), path: self.at(path) })),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.blame(path, "open the folder", errno)),
+        }
+    }
+
+    /// A regular file in here; `None` when it is not there. A pipe holds no one up.
+    pub fn open_file(&self, name: &str, flags: OFlags, mode: Mode) -> Result<Option<(File, Stat)>, Error> {
+        let fd = match self.open_as(name, flags | OFlags::NONBLOCK | OFlags::NOCTTY, mode) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::NXIO | Errno::ISDIR) => return Err(self.not_a_file(name)),
+            Err(errno) => return Err(self.blame(name, "open the file", errno)),
+        };
+        let stat = fstat(&fd).map_err(|errno| Error::io(self.at(name), "look at the file", errno))?;
+        match FileKind::of_stat(&stat) {
+            FileKind::File => Ok(Some((File::from_std(fd.into()), stat))),
+            found => Err(Error::WrongKind { path: self.at(name), expected: FileKind::File, found }),
+        }
+    }
+
+    /// The bytes of a regular file in here; `None` when it is not there.
+    pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        let Some((file, stat)) = self.open_file(name, OFlags::RDONLY, Mode::empty())? else { return Ok(None) };
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let too_large = || Error::TooLarge { path: self.at(name), what: "the limit in bytes is", limit };
+        if size > limit {
+            return Err(too_large());
+        }
+        // One byte more than there should be, so that the end is seen without growing.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| Error::io(self.at(name), "read", error))?;
+        if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(Some(bytes)) }
+    }
+
+    /// Names and kinds of what lies here, in no order.
+    pub fn entries(&self) -> Result<Vec<(String, FileKind)>, Error> {
+        let failed = |errno: Errno| Error::io(self.path(), "read the folder", errno);
+        seek(self.fd(), SeekFrom::Start(0)).map_err(failed)?;
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut list = RawDir::new(self.fd(), &mut buffer);
+        let mut entries = Vec::new();
+        while let Some(entry) = list.next() {
+            let entry = entry.map_err(failed)?;
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let name = entry.file_name().to_str().map_err(|_| Error::Name {
+                path: self.path().to_owned(),
+                name: entry.file_name().to_string_lossy().into_owned(),
+                why: "it is not UTF-8",
+            })?;
+            let kind = match FileKind::of(entry.file_type()) {
+                Some(kind) => Some(kind),
+                None => self.kind(name)?,
+            };
+            entries.extend(kind.map(|kind| (name.to_owned(), kind)));
+        }
+        Ok(entries)
+    }
+
+    /// What lies under a name, itself and not what it points to.
+    pub fn kind(&self, name: &str) -> Result<Option<FileKind>, Error> {
+        match statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(FileKind::of_stat(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::io(self.at(name), "look at it", errno)),
+        }
+    }
+
+    /// Whether its owner may run a file in here.
+    pub fn is_executable(&self, name: &str) -> Result<bool, Error> {
+        statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+            .map(|stat| stat.st_mode & 0o100 != 0)
+            .map_err(|errno| Error::io(self.at(name), "look at it", errno))
+    }
+
+    /// The device that holds this folder.
+    pub fn device(&self) -> Result<u64, Error> {
+        fstat(self.fd()).map(|stat| stat.st_dev).map_err(|errno| Error::io(self.path(), "look at the folder", errno))
+    }
+
+    fn open_as(&self, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        openat2(self.fd(), path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, mode, RESOLVE)
+    }
+
+    fn not_a_file(&self, name: &str) -> Error {
+        let found = self.kind(name).ok().flatten().unwrap_or(FileKind::Device);
+        Error::WrongKind { path: self.at(name), expected: FileKind::File, found }
+    }
+
+    /// Finds the part of a path that is to blame for a failed walk.
+    fn blame(&self, path: &str, action: &'static str, errno: Errno) -> Error {
+        if matches!(errno, Errno::LOOP | Errno::NOTDIR) {
+            let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+            for part in ends.filter_map(|end| path.get(..end)) {
+                match self.kind(part) {
+                    Ok(Some(FileKind::Directory)) => {}
+                    Ok(Some(FileKind::Link)) => return Error::Link { path: self.at(part) },
+                    Ok(Some(found)) => {
+                        return Error::WrongKind { path: self.at(part), expected: FileKind::Directory, found };
+                    }
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        }
+        Error::io(self.at(path), action, errno)
+    }
+}

@@ -1,0 +1,130 @@
+//! `<storage>/.artifacts`: the lock, what is being made, and what was replaced. Nothing in it is git's business.
+
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsFd;
+
+use cap_std::fs::File;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
+
+use crate::disk::{Disk, set_mode};
+use crate::names::WORK_DIR;
+use crate::store_dir::StoreDir;
+use crate::{Error, FileKind, Storage, Time, TrashPolicy, attributes};
+
+const LOCK: &str = "lock";
+const IGNORE: &str = ".gitignore";
+const IGNORE_ALL: &[u8] = b"*\n";
+const PRIVATE: u32 = 0o700;
+
+/// The host's own folder in a storage, for as long as its lock is held.
+pub(crate) struct WorkDir {
+    /// The storage itself.
+    pub storage: StoreDir,
+    /// What is being made.
+    pub staging: StoreDir,
+    /// What was replaced.
+    pub trash: StoreDir,
+    /// As of when what had been in the trash long enough was removed.
+    pub expired: Option<Time>,
+    _lock: StorageLock,
+}
+
+/// The lock, given back when this is dropped, even while a child of this process that has not yet become another program
+/// still holds a copy of the file.
+struct StorageLock(File);
+
+impl Drop for StorageLock {
+    fn drop(&mut self) {
+        // Closing the file would do the same, only later.
+        let _ = flock(self.0.as_fd(), FlockOperation::Unlock);
+    }
+}
+
+impl WorkDir {
+    /// Takes the lock, removes what crashed runs left, and tries what a commit needs.
+    pub fn open(disk: &Disk, storage: &Storage, now: Time, keep: TrashPolicy) -> Result<Self, Error> {
+        let mut home = None;
+        for part in storage.path().split('/') {
+            let parent = home.as_ref().unwrap_or_else(|| storage.root().folder());
+            home = Some(disk.make_lasting("make the storage", parent, part, 0o755)?);
+        }
+        let home = home.ok_or_else(|| Error::StorageName { storage: String::new(), why: "it is empty".to_owned() })?;
+        let work_dir = disk.make_lasting("make the host's folder", &home, WORK_DIR, PRIVATE)?;
+        set_mode(work_dir.fd(), PRIVATE, work_dir.path())?;
+        let lock = lock(disk, &work_dir, storage)?;
+        ignore(disk, &work_dir)?;
+        let staging = disk.make("make the staging folder", &work_dir, "staging", PRIVATE)?;
+        let trash = disk.make_lasting("make the trash", &work_dir, "trash", PRIVATE)?;
+        for (name, kind) in staging.entries()? {
+            disk.remove("remove leftovers", &staging, &name, kind)?;
+        }
+        // What an earlier run tried its renames with goes here, too: it is no trash of ours.
+        let expired = crate::trash::empty(disk, &work_dir, &trash, now, keep)?;
+        probe(disk, &staging, &trash)?;
+        attributes::make(disk, &home, &staging)?;
+        Ok(Self { storage: home, staging, trash, expired, _lock: lock })
+    }
+}
+
+fn lock(disk: &Disk, work_dir: &StoreDir, storage: &Storage) -> Result<StorageLock, Error> {
+    let path = work_dir.at(LOCK);
+    let failed = |errno: Errno| Error::io(path.clone(), "lock", errno);
+    let flags = OFlags::RDWR | OFlags::CREATE;
+    let (file, stat) = work_dir.open_file(LOCK, flags, Mode::RUSR | Mode::WUSR)?.ok_or_else(|| failed(Errno::NOENT))?;
+    if stat.st_nlink != 1 {
+        return Err(Error::HardLinks { path, links: stat.st_nlink });
+    }
+    match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            let pid = (&file).take(16).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(Error::Locked { storage: storage.path().to_owned(), pid });
+        }
+        Err(errno) => return Err(failed(errno)),
+    }
+    let mut lock = StorageLock(file);
+    (disk.hooks.step)("note who holds the lock").map_err(|error| Error::io(path.clone(), "lock", error))?;
+    let pid = std::process::id();
+    (lock.0.set_len(0))
+        .and_then(|()| lock.0.rewind())
+        .and_then(|()| writeln!(lock.0, "{pid}"))
+        .map_err(|error| Error::io(path, "lock", error))?;
+    Ok(lock)
+}
+
+/// Git sees nothing of the folder. A file of this name with other bytes is replaced, never written to.
+fn ignore(disk: &Disk, work_dir: &StoreDir) -> Result<(), Error> {
+    if work_dir.read(IGNORE, 4096)?.is_some_and(|bytes| bytes == IGNORE_ALL) {
+        return Ok(());
+    }
+    if let Some(kind) = work_dir.kind(IGNORE)? {
+        disk.remove("remove another .gitignore", work_dir, IGNORE, kind)?;
+    }
+    disk.write(work_dir, IGNORE, IGNORE_ALL, 0o600)
+}
+
+/// A commit's two renames, tried on folders that hold nothing: some file systems refuse them, some do something else.
+fn probe(disk: &Disk, staging: &StoreDir, trash: &StoreDir) -> Result<(), Error> {
+    const ONE: &str = "probe-one";
+    const OTHER: &str = "probe-other";
+    let wrong = |why: &str| Error::Unsupported { path: staging.path().to_owned(), why: why.to_owned() };
+    let one = disk.make("make a folder to try with", staging, ONE, PRIVATE)?;
+    disk.make("make a folder to try with", &one, "mark", PRIVATE)?;
+    disk.make("make a folder to try with", staging, OTHER, PRIVATE)?;
+    disk.exchange("try an exchange", (staging, ONE), (staging, OTHER))?;
+    let mark = |name: &str| staging.open(name)?.map(|folder| folder.kind("mark")).transpose();
+    if mark(ONE)? != Some(None) || mark(OTHER)? != Some(Some(FileKind::Directory)) {
+        return Err(wrong("an exchange of two folders reported success and did not take place"));
+    }
+    match disk.rename("try to replace", (staging, OTHER), (staging, ONE)) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+        Ok(()) => return Err(wrong("a rename that must not replace anything did")),
+    }
+    let moved = format!("probe-{}", std::process::id());
+    disk.rename("try a move", (staging, ONE), (trash, &moved))?;
+    disk.remove("remove what was tried", trash, &moved, FileKind::Directory)?;
+    disk.remove("remove what was tried", staging, OTHER, FileKind::Directory)
+}

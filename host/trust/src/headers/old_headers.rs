@@ -1,0 +1,47 @@
+//! What earlier versions noted: the instance that a header was encrypted for, without its repository and file.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use super::record::is_hash;
+use crate::Error;
+use crate::private::PrivateDir;
+
+const FILE: &str = "headers";
+
+/// One line a header: its SHA-256, a space, and the instance. It is only read.
+#[derive(Debug, Clone)]
+pub struct OldHeaders(PrivateDir);
+
+impl OldHeaders {
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self(PrivateDir::new(directory))
+    }
+
+    /// Instances by header. Where two lines disagree, neither counts.
+    pub fn read(&self) -> Result<HashMap<String, String>, Error> {
+        let text = self.0.read(FILE)?.unwrap_or_default();
+        let mut instances: HashMap<String, String> = HashMap::new();
+        let mut disputed = HashSet::new();
+        // A kill or a full disk left an incomplete last line.
+        let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        for (number, line) in lines.enumerate() {
+            let (header, instance) = parse(line).ok_or_else(|| self.damaged(number + 1))?;
+            let first = instances.entry(header.to_owned()).or_insert_with(|| instance.to_owned());
+            if first != instance {
+                disputed.insert(header.to_owned());
+            }
+        }
+        instances.retain(|header, _| !disputed.contains(header));
+        Ok(instances)
+    }
+
+    fn damaged(&self, line: usize) -> Error {
+        Error::DamagedLine { path: self.0.at(FILE), line, why: "it is not a SHA-256 and an instance".to_owned() }
+    }
+}
+
+fn parse(line: &[u8]) -> Option<(&str, &str)> {
+    let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    line.split_once(' ').filter(|(header, instance)| is_hash(header) && !instance.is_empty())
+}
