@@ -12,7 +12,7 @@ use artifacts_on_target::manifest::expand;
 use artifacts_on_target::place::{Access, Error, Farm, Lock};
 use artifacts_plan::{Instance, reach};
 use artifacts_report::Failure;
-use artifacts_seam::{Files, Secret};
+use artifacts_seam::{EntryFiles, Secret};
 
 use crate::inputs::inputs;
 use crate::made_up::{STREAM, Source};
@@ -295,15 +295,15 @@ fn run(room: &Room<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name,
 }
 
 #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<Files, Failure> {
+fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<EntryFiles, Failure> {
     if secrets.is_empty() {
-        return Ok(Files::new());
+        return Ok(EntryFiles::new());
     }
     let name = backend(instance)?;
     let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name)?;
     let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let call = SerializeCall { instance: instance.told.clone(), files: Files::new(), secrets, recipients: &nobody };
+    let call = SerializeCall { instance: instance.told.clone(), files: EntryFiles::new(), secrets, recipients: &nobody };
     let ended = session.serialize(instance.name.to_string(), call)?;
     let serialized = ended.map_err(|stopped| artifacts_flow::not_serialized(instance, &stopped))?;
     Ok(serialized.files)

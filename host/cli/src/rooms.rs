@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::{Component, Grants, Place, Worker};
+use artifacts_backend::{Component, Grants, Place, WorkerStart};
 use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Cancel, Everything, HeaderMemory, Orphan, Orphans, Registry, SandboxedGenerators, Survey, Tools};
 use artifacts_generate::Sandbox;
@@ -44,7 +44,7 @@ pub struct Run {
     log: AuditLog,
     /// Whether the person said where the log is.
     log_is_named: bool,
-    worker: Worker,
+    worker: WorkerStart,
     global: Global,
 }
 
@@ -249,7 +249,7 @@ impl Run {
             let folder = ram.folder().map_err(failed)?;
             folder.subfolder("slice").map_err(failed)?;
             let worker = worker.clone().fallback(folder.path().join("slice"));
-            Ok((Place::Worker(worker), folder))
+            Ok((Place::WorkerStart(worker), folder))
         };
         let nix = self.begun.nix.clone();
         let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), nix, place);
@@ -450,8 +450,8 @@ fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
 }
 
 /// How the processes are made that components run in.
-fn worker(global: &Global, environment: &Environment) -> Worker {
-    let worker = Worker::default().required(global.require_sandbox);
+fn worker(global: &Global, environment: &Environment) -> WorkerStart {
+    let worker = WorkerStart::default().required(global.require_sandbox);
     match environment.cache() {
         Some(cache) => worker.cache(cache.join("compiled")),
         None => worker,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
 use artifacts_report::{Failure, ReaderChange};
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 
 use crate::storing::{Storing, Written, checked};
 use crate::{Consent, Found, Read, Survey, Tools, Writers, failure, receipt, retrieve};
@@ -35,7 +35,7 @@ pub struct Rekeyed {
 pub fn wants_rekey(state: &State, all: bool) -> bool {
     let wants = |reason: &Reason| match reason.kind {
         ReasonKind::Recipients | ReasonKind::Receipt => true,
-        ReasonKind::Files => matches!(reason.cause, Cause::Undeclared(_)),
+        ReasonKind::EntryFiles => matches!(reason.cause, Cause::Undeclared(_)),
         ReasonKind::Backend
         | ReasonKind::Dependency
         | ReasonKind::Expired
@@ -166,7 +166,7 @@ impl Rekeyed {
 }
 
 /// Has the backend encrypt an instance anew. Returns its public files, which stay as they are, and what it wrote.
-fn write(tools: &mut Tools, storing: Storing<'_>, read: Read, writers: &Writers) -> Result<(Files, Written), Failure> {
+fn write(tools: &mut Tools, storing: Storing<'_>, read: Read, writers: &Writers) -> Result<(EntryFiles, Written), Failure> {
     let slice = storing.slice(tools, writers)?.filter(|slice| slice.fingerprint() == read.fingerprint);
     let slice = slice.ok_or_else(|| changed(storing.instance))?;
     let public = declared_public(storing.instance, slice.public.clone());
@@ -176,7 +176,7 @@ fn write(tools: &mut Tools, storing: Storing<'_>, read: Read, writers: &Writers)
 }
 
 /// Public files stay as they are; those that are no longer declared go with the old entry.
-fn declared_public(instance: &Instance, public: Files) -> Files {
+fn declared_public(instance: &Instance, public: EntryFiles) -> EntryFiles {
     let is_declared = |name: &String| instance.public_files().any(|file| file.as_str() == name);
     public.into_iter().filter(|(name, _)| is_declared(name)).collect()
 }
@@ -184,7 +184,7 @@ fn declared_public(instance: &Instance, public: Files) -> Files {
 /// Has backends look at what they wrote, and exchanges the slices one by one.
 fn store(
     tools: &mut Tools,
-    written: Vec<(Storing<'_>, Files, Written)>,
+    written: Vec<(Storing<'_>, EntryFiles, Written)>,
     writers: &mut Writers,
     rekeyed: &mut Rekeyed,
     tell: &mut dyn FnMut(&InstanceName),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, shell_word};
-use artifacts_seam::{CallError, Secret};
+use artifacts_seam::{CallError, FailureKind, Secret};
 use artifacts_store::{Difference, Entry, Fingerprint, ReceiptState, Storage};
 
 use crate::elsewhere::Storages;
@@ -160,7 +160,8 @@ impl<'a> Reading<'a> {
         let call = Retrieval { instance: instance.told.clone(), files: &slice.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
-            let no_identity = matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "no-identity");
+            let no_identity =
+                matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::of(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {

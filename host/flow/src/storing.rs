@@ -6,7 +6,7 @@ use artifacts_backend::Readers;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, Checked, Files, Secret, State};
+use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, FailureKind, Secret};
 use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState, Writer};
 
 use crate::tools::headers::{self, EntryHeaders};
@@ -43,7 +43,7 @@ pub(crate) struct Storing<'a> {
 
 /// What a backend made of an instance's secrets.
 pub(crate) struct Stored {
-    pub files: Files,
+    pub files: EntryFiles,
     /// The headers in them that were encrypted just now.
     pub headers: EntryHeaders,
     pub backend: BackendId,
@@ -58,7 +58,7 @@ pub(crate) struct Written {
 
 struct Asked {
     /// The instance as its backend was told of it: with the files that are stored now or were before.
-    told: artifacts_seam::Instance,
+    told: artifacts_seam::InstanceView,
     /// The recipients of these files.
     readers: Readers,
     saw_plaintext: bool,
@@ -167,7 +167,7 @@ impl Storing<'_> {
         let backend = receipt::backend_id(instance, name, &tools.backends.open(name)?.terms)?;
         if secrets.is_empty() {
             return Ok(Written {
-                stored: Stored { files: Files::new(), headers: EntryHeaders::new(), backend },
+                stored: Stored { files: EntryFiles::new(), headers: EntryHeaders::new(), backend },
                 asked: None,
             });
         }
@@ -179,7 +179,7 @@ impl Storing<'_> {
         let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &readers };
         let ended = session.serialize(instance.name.to_string(), call)?;
         let serialized = ended.map_err(|stopped| Stopped {
-            needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "needs-all"),
+            needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
         let partial = secrets.len() < told.files.len();
@@ -195,7 +195,7 @@ impl Storing<'_> {
 
     /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
     /// business, and keeps no other from being stored.
-    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::Instance, Readers) {
+    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Readers) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
         let mut told = self.instance.told.clone();
@@ -209,11 +209,11 @@ impl Storing<'_> {
     fn fault(&self, answer: Option<Answer>, written: &Written) -> Option<Failure> {
         let Self { instance, .. } = self;
         let readers = written.asked.as_ref().map(|asked| &asked.readers);
-        let present = |checked: &Checked| checked.state == State::Present && Some(&checked.readers) == readers;
+        let present = |checked: &Checked| checked.state == CheckState::Present && Some(&checked.readers) == readers;
         match answer {
             Some(Ok(checked)) if !written.stored.files.is_empty() && present(&checked) => None,
             // Where some of its files were there before, they may be what is wrong with it.
-            Some(Ok(Checked { state: State::Stale(_), .. }))
+            Some(Ok(Checked { state: CheckState::Stale(_), .. }))
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
                 let name = failure::word(&instance.name);
@@ -234,8 +234,8 @@ impl Storing<'_> {
         &self,
         tools: &Tools,
         writers: &mut Writers,
-        files: Files,
-        public: Files,
+        files: EntryFiles,
+        public: EntryFiles,
         receipt: Receipt,
     ) -> Result<(), Failure> {
         let new = NewEntry { files, public, receipt, replaces: self.found.fingerprint };
@@ -264,12 +264,12 @@ impl Storing<'_> {
 }
 
 /// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
-fn own_files(slice: Option<Entry>, backend: &Name) -> Files {
+fn own_files(slice: Option<Entry>, backend: &Name) -> EntryFiles {
     match slice {
         Some(slice) => match &slice.receipt {
-            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => Files::new(),
+            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => EntryFiles::new(),
             _ => slice.files,
         },
-        None => Files::new(),
+        None => EntryFiles::new(),
     }
 }

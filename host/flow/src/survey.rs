@@ -173,7 +173,7 @@ fn ask(
 struct Look<'a> {
     instance: &'a Instance,
     /// The files that its backend may see: its own, never another's.
-    files: seam::Files,
+    files: seam::EntryFiles,
     facts: Option<Facts>,
     receipt: Option<Receipt>,
     fingerprint: Option<Fingerprint>,
@@ -188,7 +188,7 @@ impl<'a> Look<'a> {
     fn without_slice(instance: &'a Instance) -> Self {
         Self {
             instance,
-            files: seam::Files::new(),
+            files: seam::EntryFiles::new(),
             facts: None,
             receipt: None,
             fingerprint: None,
@@ -370,7 +370,7 @@ impl Survey {
             return self.contradict(look, answer.readers, failure);
         }
         let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
-        if let Said::Checked(seam::Checked { state: seam::State::Stale(reasons), .. }) = &answer.said {
+        if let Said::Checked(seam::Checked { state: seam::CheckState::Stale(reasons), .. }) = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
         }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use artifacts_activate::{Done, Room, activate};
-use artifacts_backend::{Place, Worker};
+use artifacts_backend::{Place, WorkerStart};
 use artifacts_declared::InstanceName;
 use artifacts_flow::Registry;
 use artifacts_generate::Sandbox;
@@ -75,7 +75,7 @@ impl Options {
             audit: log,
             operator: Box::new(TerminalOperator::new(Flags::from(global), *output, None)),
             now: SystemTime::now(),
-            registry: registry(declared, nix, ram.clone(), Worker::default().required(global.require_sandbox))
+            registry: registry(declared, nix, ram.clone(), WorkerStart::default().required(global.require_sandbox))
                 .on_target(),
             sandbox: sandbox(&environment, &ram)?,
             cancel: &cancel,
@@ -135,13 +135,13 @@ fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
 
 /// The backends that the target's own configuration registers. Whoever could change that is root here, or is the user, so its
 /// grants count as they are.
-fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: Worker) -> Registry {
+fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> Registry {
     let place = move || {
         let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
         let folder = ram.folder().map_err(failed)?;
         folder.subfolder("slice").map_err(failed)?;
         let worker = worker.clone().fallback(folder.path().join("slice"));
-        Ok((Place::Worker(worker), folder))
+        Ok((Place::WorkerStart(worker), folder))
     };
     Registry::new(declared.spec.backends, declared.root, nix, place).asking(Box::new(|_, _, _| Ok(true)))
 }

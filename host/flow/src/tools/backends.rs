@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend::Protection;
+use artifacts_backend::SandboxLayer;
 use artifacts_declared::{Backend as Registration, Name};
 use artifacts_report::Failure;
 
@@ -32,7 +32,7 @@ pub trait Backends {
     fn retry(&mut self);
 
     /// Returns the sandbox layers that some worker lacks.
-    fn missing_layers(&self) -> BTreeSet<Protection>;
+    fn missing_layers(&self) -> BTreeSet<SandboxLayer>;
 }
 
 /// Holds a backend that is ready to be called, through [`super::Recorded`] alone.

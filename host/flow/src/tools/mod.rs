@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::Protection;
+use artifacts_backend::SandboxLayer;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
@@ -70,7 +70,7 @@ pub struct Tools {
     /// The moment of the run.
     pub now: SystemTime,
     /// The missing sandbox layers that were reported.
-    pub reported: BTreeSet<Protection>,
+    pub reported: BTreeSet<SandboxLayer>,
 }
 
 /// Says that the run is to end.
@@ -129,7 +129,7 @@ impl Tools {
         let missing = self.backends.missing_layers();
         let new = missing.difference(&self.reported).next().is_some();
         if new {
-            for weaker in Protection::all_weaker(&missing) {
+            for weaker in SandboxLayer::all_weaker(&missing) {
                 self.operator.notify(&RunEvent::MissingLayer(weaker));
             }
             self.reported.extend(missing);

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_backend::{
-    BUNDLED, Backend, CallFailed, Checks, Component, Grants, Limits, Place, Protection, Retrieved, Serialized,
-    bundled_component, effective, read_file,
+    BUNDLED, Backend, CallFailed, Checks, Component, Grants, Limits, Place, SandboxLayer, Retrieved, Serialized,
+    bundled_component, effective, limits_from_json, read_file,
 };
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
@@ -22,7 +22,7 @@ pub struct Registry {
     place: Box<dyn Fn() -> Result<(Place, PrivateDir), Failure>>,
     accept: Accept,
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
-    missing: BTreeSet<Protection>,
+    missing: BTreeSet<SandboxLayer>,
     nix: Nix,
     on_target: bool,
 }
@@ -157,7 +157,7 @@ impl Registry {
         } else {
             Grants::from_json(&entry.grants).map_err(|e| refused("grants", e.to_string()))?
         };
-        let limits = Limits::from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
+        let limits = limits_from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
         Ok(Rights { grants: effective(requested, &granted), limits, bundled })
     }
 
@@ -234,7 +234,7 @@ impl Backends for Registry {
         self.opened.retain(|_, opened| opened.is_ok());
     }
 
-    fn missing_layers(&self) -> BTreeSet<Protection> {
+    fn missing_layers(&self) -> BTreeSet<SandboxLayer> {
         self.missing.clone()
     }
 }
