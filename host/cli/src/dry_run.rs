@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_flow::{Found, Rooms, Survey, Writing, changes};
+use artifacts_flow::{Found, Survey, Tools, Writing, changes};
 use artifacts_report::Report;
 use artifacts_text::counted;
 
@@ -14,7 +14,7 @@ use crate::rooms::Run;
 pub fn describe(
     report: &mut Report,
     run: &Run,
-    rooms: &Rooms<'_>,
+    tools: &Tools,
     survey: &Survey,
     names: &BTreeSet<InstanceName>,
     writing: Writing<'_>,
@@ -23,7 +23,7 @@ pub fn describe(
     for row in &mut report.instances {
         let Some(name) = names.get(&row.name).copied() else { continue };
         if let Some((instance, found)) = run.instances.get(name).zip(survey.found.get(name)) {
-            row.files = changes(rooms, instance, found, writing);
+            row.files = changes(tools, instance, found, writing);
             if !matches!(writing, Writing::One { .. }) {
                 row.notes.extend(replaced(found));
             }
