@@ -185,7 +185,7 @@ fn whoever_reads_what_was_replaced_is_not_known() -> Result<()> {
     ran.says("secret: secret, its readers are not known");
     fleet.run(["adopt", "a"])?.ends(3).says(words).says("adopted");
     let receipt: Value = serde_json::from_slice(&fs::read(slice(&fleet, "a").join("receipt.json"))?)?;
-    assert_eq!(receipt["readers"], json!({"secret": [], "second": []}));
+    assert_eq!(receipt["recipients"], json!({"secret": [], "second": []}));
     assert_eq!(state(&fleet, "a")?, "stale (recipients)");
     fleet.run(["status"])?.ends(3).says("the recipients of second, secret are unknown");
     let second = fleet.key_file("second");

@@ -138,7 +138,7 @@ const CAUSES: [(&str, Cause); 16] = [
                 fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(3600);
                 let path = entry(fleet).join("receipt.json");
                 let mut receipt: Value = serde_json::from_slice(&fs::read(&path)?)?;
-                receipt["made"] = json!("2020-01-01T00:00:00Z");
+                receipt["generated"] = json!("2020-01-01T00:00:00Z");
                 Ok(fs::write(path, receipt.to_string())?)
             },
         },

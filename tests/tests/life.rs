@@ -67,8 +67,8 @@ fn a_reader_slipped_in_with_a_rewritten_receipt_shows_all_the_same() -> Result<(
     let evil = add_admin(&mut fleet, "evil")?;
     let path = fleet.path().join("secrets/per-machine/web1/a/receipt.json");
     let mut receipt: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
-    receipt["readers"]["secret"].as_array_mut().unwrap().push(json!(evil));
-    let readers = receipt["readers"]["secret"].as_array_mut().unwrap();
+    receipt["recipients"]["secret"].as_array_mut().unwrap().push(json!(evil));
+    let readers = receipt["recipients"]["secret"].as_array_mut().unwrap();
     readers.sort_by_key(ToString::to_string);
     fs::write(&path, serde_json::to_vec_pretty(&receipt)?)?;
     assert_eq!(fleet.run(["--json", "status"])?.state("per-machine/web1/a"), "present");
@@ -421,7 +421,7 @@ fn status_tells_of_what_expires_soon() -> Result<()> {
     let made = |ago: &str| -> Result<()> {
         let time = Command::new("date").args(["--utc", "--date", ago, "+%Y-%m-%dT%H:%M:%SZ"]).output()?;
         let mut text: Value = serde_json::from_slice(&fs::read(&receipt)?)?;
-        text["made"] = json!(String::from_utf8(time.stdout)?.trim());
+        text["generated"] = json!(String::from_utf8(time.stdout)?.trim());
         Ok(fs::write(&receipt, text.to_string())?)
     };
     made("89 days ago")?;

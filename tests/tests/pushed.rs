@@ -61,7 +61,7 @@ fn copy(fleet: &mut Fleet) -> Result<()> {
     receipt["targets"][0]["name"] = json!("evil");
     let mut keys = vec![readers["publicHostKey"].clone(), readers["publicUserKeys"][0].clone()];
     keys.sort_by_key(ToString::to_string);
-    receipt["readers"]["env"] = json!(keys);
+    receipt["recipients"]["env"] = json!(keys);
     fs::write(to.join("receipt.json"), serde_json::to_vec_pretty(&receipt)?)?;
     assert_eq!(fleet.run(["--json", "status"])?.ends(1).state("per-machine/evil/attic"), "error");
     Ok(())
@@ -324,7 +324,7 @@ fn a_rewritten_receipt_makes_nothing_public() -> Result<()> {
     let place = slice(&fleet, "per-machine/web1/trio");
     fs::remove_file(place.join("two.age"))?;
     let mut receipt: Value = serde_json::from_str(&fs::read_to_string(place.join("receipt.json"))?)?;
-    receipt["readers"].as_object_mut().unwrap().remove("two").unwrap();
+    receipt["recipients"].as_object_mut().unwrap().remove("two").unwrap();
     receipt["files"].as_object_mut().unwrap().remove("two.age").unwrap();
     fs::write(place.join("receipt.json"), serde_json::to_vec_pretty(&receipt)?)?;
     asks_about_two(&fleet)
@@ -399,7 +399,7 @@ fn what_was_stored_is_sealed_to_no_target_at_its_word() -> Result<()> {
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(evil.clone());
     let path = slice(&fleet, "per-machine/web1/attic").join("receipt.json");
     let mut receipt: Value = serde_json::from_str(&fs::read_to_string(&path)?)?;
-    let readers = receipt["readers"]["env"].as_array_mut().unwrap();
+    let readers = receipt["recipients"]["env"].as_array_mut().unwrap();
     readers.push(evil.clone());
     readers.sort_by_key(ToString::to_string);
     fs::write(&path, serde_json::to_vec_pretty(&receipt)?)?;

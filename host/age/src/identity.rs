@@ -13,13 +13,13 @@ use crate::pkcs8::{self, Converted};
 use crate::plugin::{self, PluginIdentity};
 
 /// What opens files without asking anybody.
-pub(crate) struct Key {
+pub(crate) struct UnlockedIdentity {
     /// For the record: `age`, `ssh-ed25519` or `ssh-rsa`.
     pub kind: &'static str,
     identity: Box<dyn age::Identity + Send + Sync>,
 }
 
-impl Key {
+impl UnlockedIdentity {
     fn new(kind: &'static str, identity: impl age::Identity + Send + Sync + 'static) -> Self {
         Self { kind, identity: Box::new(identity) }
     }
@@ -94,9 +94,9 @@ impl IdentityError {
 
 /// What a file of identities holds.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct IdentityFile {
     /// Usable at once.
-    pub keys: Vec<Key>,
+    pub keys: Vec<UnlockedIdentity>,
     pub plugins: Vec<PluginIdentity>,
     /// SSH keys under a passphrase.
     pub locked_ssh: Vec<PrivateKey>,
@@ -106,7 +106,7 @@ pub(crate) struct Found {
     pub unusable: Vec<IdentityError>,
 }
 
-impl Found {
+impl IdentityFile {
     fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.plugins.is_empty() && self.locked_ssh.is_empty() && self.locked_file.is_none()
     }
@@ -117,15 +117,15 @@ impl Found {
 ///
 /// # Errors
 /// When no part of it is an identity.
-pub(crate) fn read(name: &str, content: &Secret) -> Result<Found, IdentityError> {
+pub(crate) fn read(name: &str, content: &Secret) -> Result<IdentityFile, IdentityError> {
     let bytes = content.expose();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.starts_with(b"age-encryption.org/") {
-        return Ok(Found { locked_file: Some(Secret::new(bytes.to_vec())), ..Found::default() });
+        return Ok(IdentityFile { locked_file: Some(Secret::new(bytes.to_vec())), ..IdentityFile::default() });
     }
     // A comment may be in any encoding; a line that has to be read is ASCII.
     let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
-    let mut found = Found::default();
+    let mut found = IdentityFile::default();
     let mut lines = text.lines().map(str::trim).enumerate();
     while let Some((number, line)) = lines.next() {
         if line.is_empty() || line.starts_with('#') {
@@ -157,10 +157,10 @@ fn block<'a>(line: &'a str, edge: &str) -> Option<&'a str> {
     line.strip_prefix("-----")?.strip_suffix("-----")?.strip_prefix(edge)?.strip_prefix(' ')
 }
 
-impl Found {
+impl IdentityFile {
     fn line(&mut self, name: &str, number: usize, line: &str) {
         if let Ok(key) = line.parse::<x25519::Identity>() {
-            self.keys.push(Key::new("age", key));
+            self.keys.push(UnlockedIdentity::new("age", key));
         } else if let Some(identity) = plugin::parse(line) {
             self.plugins.push(identity);
         } else if line.starts_with("ssh-") || line.starts_with("age1") {
@@ -252,12 +252,12 @@ fn wrapped(pem: &str) -> Zeroizing<String> {
 
 /// What an ssh key opens: what is sealed to it, and, if it is an ed25519 one, what is sealed to the age key that ssh-to-age
 /// makes of it. sops-nix reads the latter.
-pub(crate) fn unlocked(key: &PrivateKey) -> Result<Vec<Key>, String> {
+pub(crate) fn unlocked(key: &PrivateKey) -> Result<Vec<UnlockedIdentity>, String> {
     let pem = key.to_openssh(LineEnding::LF).map_err(|error| error.to_string())?;
     let own = age::ssh::Identity::from_buffer(pem.as_bytes(), None).map_err(|error| error.to_string())?;
-    let Some(pair) = key.key_data().ed25519() else { return Ok(vec![Key::new("ssh-rsa", own)]) };
+    let Some(pair) = key.key_data().ed25519() else { return Ok(vec![UnlockedIdentity::new("ssh-rsa", own)]) };
     let kind = "ssh-ed25519";
-    Ok(vec![Key::new(kind, own), Key::new(kind, converted(pair.private.as_ref())?)])
+    Ok(vec![UnlockedIdentity::new(kind, own), UnlockedIdentity::new(kind, converted(pair.private.as_ref())?)])
 }
 
 /// The age identity of an ed25519 seed: the scalar that the signing key is made of.
@@ -269,9 +269,9 @@ fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
 }
 
 /// The form that ssh-keygen wrote before 2014; age's own reader knows it.
-fn old_rsa(text: &str) -> Result<Key, &'static str> {
+fn old_rsa(text: &str) -> Result<UnlockedIdentity, &'static str> {
     match age::ssh::Identity::from_buffer(text.as_bytes(), None) {
-        Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(Key::new("ssh-rsa", key)),
+        Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(UnlockedIdentity::new("ssh-rsa", key)),
         Ok(_) => Err("it is encrypted in an old, weak form; rewrite it with `ssh-keygen -p -f FILE`"),
         Err(_) => Err("it is damaged"),
     }

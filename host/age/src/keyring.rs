@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::{OpenError, Opened, Opener};
+use crate::{DecryptedFile, OpenError, Opener};
 
 type Hash = [u8; 32];
 
@@ -12,7 +12,7 @@ pub struct Keyring {
     opener: Opener,
     left: BTreeMap<Hash, Vec<u8>>,
     /// What plugins made of what was left.
-    answered: BTreeMap<Hash, Result<Opened, OpenError>>,
+    answered: BTreeMap<Hash, Result<DecryptedFile, OpenError>>,
 }
 
 impl Keyring {
@@ -26,7 +26,7 @@ impl Keyring {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(&mut self, file: &[u8]) -> Result<Opened, OpenError> {
+    pub fn open(&mut self, file: &[u8]) -> Result<DecryptedFile, OpenError> {
         let hash: Hash = Sha256::digest(file).into();
         if let Some(answer) = self.answered.get(&hash) {
             return answer.clone();

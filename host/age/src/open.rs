@@ -7,9 +7,9 @@ use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use artifacts_seam::Secret;
 use zeroize::Zeroizing;
 
-use crate::Person;
-use crate::identity::{self, IdentityError, Key, Unwrapped};
-use crate::locked::Locked;
+use crate::Prompter;
+use crate::identity::{self, IdentityError, UnlockedIdentity, Unwrapped};
+use crate::passphrase_identity::PassphraseIdentity;
 use crate::plugin::{self, PluginIdentity, Plugins};
 
 /// Why a file was not opened.
@@ -93,10 +93,10 @@ impl Attempts {
 
 /// Opens age files with a person's identities: first those that need nobody, then those under a passphrase, then plugins.
 pub struct Opener {
-    person: Arc<dyn Person>,
+    prompter: Arc<dyn Prompter>,
     plugins: Plugins,
-    keys: Vec<Key>,
-    locked: Vec<Locked>,
+    keys: Vec<UnlockedIdentity>,
+    locked: Vec<PassphraseIdentity>,
     of_plugins: Vec<PluginIdentity>,
     /// Names of the files with keys that are open.
     names: Vec<String>,
@@ -106,9 +106,9 @@ pub struct Opener {
 
 impl Opener {
     /// Without an identity yet.
-    pub fn new(person: Arc<dyn Person>, plugins: Plugins) -> Self {
+    pub fn new(prompter: Arc<dyn Prompter>, plugins: Plugins) -> Self {
         Self {
-            person,
+            prompter,
             plugins,
             keys: Vec::new(),
             locked: Vec::new(),
@@ -130,13 +130,13 @@ impl Opener {
         let mut unusable = std::mem::take(&mut found.unusable);
         let before = self.size();
         for key in found.locked_ssh {
-            match Locked::ssh(name, key, Arc::clone(&self.person)) {
+            match PassphraseIdentity::ssh(name, key, Arc::clone(&self.prompter)) {
                 Ok(locked) => self.locked.push(locked),
                 Err(why) => unusable.push(IdentityError::None { name: name.to_owned(), why }),
             }
         }
         if let Some(content) = found.locked_file {
-            self.locked.push(Locked::file(name, content, Arc::clone(&self.person)));
+            self.locked.push(PassphraseIdentity::file(name, content, Arc::clone(&self.prompter)));
         }
         for identity in found.plugins {
             if self.plugins.allowed.contains(&identity.plugin) {
@@ -193,11 +193,11 @@ impl Opener {
     }
 
     /// The same, with what opened each.
-    pub(crate) fn open_all(&self, files: &[&[u8]]) -> Vec<Result<Opened, OpenError>> {
-        let mut begun: Vec<Result<Begun, OpenError>> = files.iter().map(|file| self.begin(file)).collect();
+    pub(crate) fn open_all(&self, files: &[&[u8]]) -> Vec<Result<DecryptedFile, OpenError>> {
+        let mut begun: Vec<Result<PendingFile, OpenError>> = files.iter().map(|file| self.begin(file)).collect();
         let mut said = Vec::new();
         for plugin in plugin::names(&self.of_plugins) {
-            let asked: Vec<&mut Begun> =
+            let asked: Vec<&mut PendingFile> =
                 begun.iter_mut().filter_map(|one| one.as_mut().ok()).filter(|one| one.unwrapped.is_none()).collect();
             if asked.is_empty() {
                 break;
@@ -208,7 +208,7 @@ impl Opener {
     }
 
     /// One file, with what needs no plugin.
-    pub(crate) fn open_without_plugins(&self, file: &[u8]) -> Result<Opened, OpenError> {
+    pub(crate) fn open_without_plugins(&self, file: &[u8]) -> Result<DecryptedFile, OpenError> {
         self.finish(self.begin(file)?, file, &[])
     }
 
@@ -217,18 +217,18 @@ impl Opener {
         !self.of_plugins.is_empty()
     }
 
-    fn begin(&self, file: &[u8]) -> Result<Begun, OpenError> {
+    fn begin(&self, file: &[u8]) -> Result<PendingFile, OpenError> {
         let stanzas = stanzas(file)?;
         let by_key = self.keys.iter().find_map(|key| key.unwrap(&stanzas));
         let unwrapped = by_key.or_else(|| self.locked.iter().find_map(|locked| locked.unwrap(&stanzas)));
-        Ok(Begun { stanzas, unwrapped })
+        Ok(PendingFile { stanzas, unwrapped })
     }
 
-    fn ask(&self, plugin: &str, asked: Vec<&mut Begun>) -> Option<String> {
+    fn ask(&self, plugin: &str, asked: Vec<&mut PendingFile>) -> Option<String> {
         let stanzas: Vec<&[Stanza]> = asked.iter().map(|one| one.stanzas.as_slice()).collect();
         let identities: Vec<&str> =
             self.of_plugins.iter().filter(|one| one.plugin == plugin).map(|one| one.text.as_str()).collect();
-        match plugin::unwrap(plugin, &self.plugins, &identities, &stanzas, &*self.person) {
+        match plugin::unwrap(plugin, &self.plugins, &identities, &stanzas, &*self.prompter) {
             Ok(answer) => {
                 for (one, key) in asked.into_iter().zip(answer.keys) {
                     one.unwrapped = key.map(|key| Unwrapped { key, identity: format!("plugin {plugin}") });
@@ -239,7 +239,7 @@ impl Opener {
         }
     }
 
-    fn finish(&self, begun: Begun, file: &[u8], said: &[String]) -> Result<Opened, OpenError> {
+    fn finish(&self, begun: PendingFile, file: &[u8], said: &[String]) -> Result<DecryptedFile, OpenError> {
         let Some(Unwrapped { key, identity }) = begun.unwrapped else {
             let attempts = self.attempts(&begun.stanzas, said);
             return Err(if self.is_empty() {
@@ -248,12 +248,12 @@ impl Opener {
                 OpenError::NoIdentity(attempts)
             });
         };
-        let known = Known(key);
+        let known = FileKeyIdentity(key);
         let mut plain = Zeroizing::new(Vec::with_capacity(file.len()));
         let decryptor = Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|error| corrupt(&error))?;
         let mut reader = decryptor.decrypt(std::iter::once(&known as _)).map_err(|error| corrupt(&error))?;
         reader.read_to_end(&mut plain).map_err(|error| OpenError::Corrupt(error.to_string()))?;
-        Ok(Opened { secret: Secret::new(std::mem::take(&mut *plain)), identity })
+        Ok(DecryptedFile { secret: Secret::new(std::mem::take(&mut *plain)), identity })
     }
 
     fn attempts(&self, stanzas: &[Stanza], said: &[String]) -> Attempts {
@@ -270,7 +270,7 @@ impl Opener {
 
 /// A file that was opened.
 #[derive(Debug, Clone)]
-pub struct Opened {
+pub struct DecryptedFile {
     /// What was in it.
     pub secret: Secret,
     /// The kind of identity that opened it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
@@ -278,7 +278,7 @@ pub struct Opened {
 }
 
 /// A file on its way: its header, and the key once somebody knew it.
-struct Begun {
+struct PendingFile {
     stanzas: Vec<Stanza>,
     unwrapped: Option<Unwrapped>,
 }
@@ -306,9 +306,9 @@ fn stanzas(file: &[u8]) -> Result<Vec<Stanza>, OpenError> {
 }
 
 /// The file key itself as an identity.
-struct Known(Zeroizing<[u8; FILE_KEY_BYTES]>);
+struct FileKeyIdentity(Zeroizing<[u8; FILE_KEY_BYTES]>);
 
-impl age::Identity for Known {
+impl age::Identity for FileKeyIdentity {
     fn unwrap_stanza(&self, _: &Stanza) -> Option<Result<FileKey, DecryptError>> {
         Some(Ok(FileKey::init_with_mut(|key| *key = *self.0)))
     }

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
 use zeroize::Zeroizing;
 
-use crate::Person;
+use crate::Prompter;
 
 /// Far more than a plugin has to say in one line.
 const LONGEST_LINE: u64 = 1 << 16;
@@ -59,7 +59,7 @@ pub(crate) fn names(identities: &[PluginIdentity]) -> Vec<&str> {
 }
 
 /// What a plugin made of several files.
-pub(crate) struct Answer {
+pub(crate) struct PluginOutcome {
     /// The file keys, in the files' order.
     pub keys: Vec<Option<Zeroizing<[u8; FILE_KEY_BYTES]>>>,
     /// What it could not do, in its own words, escaped.
@@ -73,26 +73,26 @@ pub(crate) fn unwrap(
     plugins: &Plugins,
     identities: &[&str],
     files: &[&[Stanza]],
-    person: &dyn Person,
-) -> Result<Answer, String> {
+    prompter: &dyn Prompter,
+) -> Result<PluginOutcome, String> {
     if !plugins.allowed.contains(name) {
         return Err("it is not allowed".to_owned());
     }
     let program = plugins.program(name).ok_or("its program is not there")?;
-    let mut session = Session::start(program, plugins).map_err(|error| error.to_string())?;
-    let answer = session.run(identities, files, person).map_err(|error| error.to_string());
+    let mut session = PluginProcess::start(program, plugins).map_err(|error| error.to_string())?;
+    let answer = session.run(identities, files, prompter).map_err(|error| error.to_string());
     session.end();
     answer
 }
 
 /// A running plugin.
-struct Session {
+struct PluginProcess {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
-impl Session {
+impl PluginProcess {
     fn start(program: PathBuf, plugins: &Plugins) -> std::io::Result<Self> {
         let mut child = Command::new(program)
             .arg("--age-plugin=identity-v1")
@@ -115,7 +115,12 @@ impl Session {
         let _ = self.child.wait();
     }
 
-    fn run(&mut self, identities: &[&str], files: &[&[Stanza]], person: &dyn Person) -> std::io::Result<Answer> {
+    fn run(
+        &mut self,
+        identities: &[&str],
+        files: &[&[Stanza]],
+        prompter: &dyn Prompter,
+    ) -> std::io::Result<PluginOutcome> {
         for identity in identities {
             self.send("add-identity", &[identity], b"")?;
         }
@@ -128,38 +133,38 @@ impl Session {
             }
         }
         self.send("done", &[], b"")?;
-        let mut answer = Answer { keys: files.iter().map(|_| None).collect(), errors: Vec::new() };
+        let mut answer = PluginOutcome { keys: files.iter().map(|_| None).collect(), errors: Vec::new() };
         loop {
             let message = self.receive()?;
             if message.words.first().is_some_and(|word| word == "done") {
                 return Ok(answer);
             }
-            self.reply(&message, &mut answer, person)?;
+            self.reply(&message, &mut answer, prompter)?;
         }
     }
 
-    fn reply(&mut self, message: &Message, answer: &mut Answer, person: &dyn Person) -> std::io::Result<()> {
+    fn reply(&mut self, message: &Message, answer: &mut PluginOutcome, prompter: &dyn Prompter) -> std::io::Result<()> {
         let words: Vec<&str> = message.words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["msg", ..] => {
-                person.message(&message.text());
+                prompter.message(&message.text());
                 self.send("ok", &[], b"")
             }
             ["confirm", labels @ ..] => {
                 let label =
                     |index: usize| labels.get(index).and_then(|text| BASE64.decode(text).ok()).map(|text| shown(&text));
                 let yes = label(0).unwrap_or_else(|| "yes".to_owned());
-                match person.confirm(&message.text(), &yes, label(1).as_deref()) {
+                match prompter.confirm(&message.text(), &yes, label(1).as_deref()) {
                     Some(true) => self.send("ok", &["yes"], b""),
                     Some(false) => self.send("ok", &["no"], b""),
                     None => self.send("fail", &[], b""),
                 }
             }
-            ["request-public", ..] => match person.text(&message.text()) {
+            ["request-public", ..] => match prompter.text(&message.text()) {
                 Some(text) => self.send("ok", &[], text.as_bytes()),
                 None => self.send("fail", &[], b""),
             },
-            ["request-secret", ..] => match person.passphrase(&message.text()) {
+            ["request-secret", ..] => match prompter.passphrase(&message.text()) {
                 Some(secret) => self.send("ok", &[], secret.expose()),
                 None => self.send("fail", &[], b""),
             },
@@ -235,7 +240,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for PluginProcess {
     fn drop(&mut self) {
         self.end();
     }

@@ -10,7 +10,7 @@ use crate::{Error, header_sha256};
 
 /// A sealed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed {
+pub struct EncryptedFile {
     /// The age file.
     pub file: Vec<u8>,
     /// [`header_sha256`] of it.
@@ -39,7 +39,7 @@ impl Sealer {
     ///
     /// # Errors
     /// When there is no recipient, or one is none.
-    pub fn seal(&mut self, value: &[u8], recipients: &[String], armor: bool) -> Result<Sealed, Error> {
+    pub fn seal(&mut self, value: &[u8], recipients: &[String], armor: bool) -> Result<EncryptedFile, Error> {
         for recipient in recipients {
             self.accepts(recipient)?;
         }
@@ -52,7 +52,7 @@ impl Sealer {
         let binary = encrypt(encryptor, value).map_err(|error| Error::Encrypt(error.to_string()))?;
         let header_sha256 = header_sha256(&binary)?;
         let file = if armor { armored(&binary).map_err(|error| Error::Encrypt(error.to_string()))? } else { binary };
-        Ok(Sealed { file, header_sha256 })
+        Ok(EncryptedFile { file, header_sha256 })
     }
 }
 

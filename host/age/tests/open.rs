@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use age_core::format::{FileKey, Stanza};
 use age_core::secrecy::{ExposeSecret, SecretString};
-use artifacts_age::{IdentityError, Nobody, OpenError, Opener, Person, Plugins, seal};
+use artifacts_age::{IdentityError, NoPrompter, OpenError, Opener, Plugins, Prompter, seal};
 use artifacts_seam::Secret;
 
 /// An ssh host key, and the age recipient that ssh-to-age makes of it.
@@ -37,7 +37,7 @@ impl Admin {
     }
 }
 
-impl Person for Admin {
+impl Prompter for Admin {
     fn passphrase(&self, what: &str) -> Option<Secret> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.questions.lock().unwrap().push(what.to_owned());
@@ -65,8 +65,8 @@ fn sealed(recipient: &str) -> Vec<u8> {
     seal(&secret("hunter2"), &[recipient.trim().to_owned()], true).unwrap()
 }
 
-fn opener(person: Arc<dyn Person>, identities: &[&str]) -> Opener {
-    let mut opener = Opener::new(person, Plugins::default());
+fn opener(prompter: Arc<dyn Prompter>, identities: &[&str]) -> Opener {
+    let mut opener = Opener::new(prompter, Plugins::default());
     for (index, identity) in identities.iter().enumerate() {
         opener.add(&format!("identity {index}"), &secret(identity)).unwrap();
     }
@@ -106,9 +106,9 @@ fn every_kind_of_key_opens_what_is_sealed_to_it_and_nothing_else() {
         let file = sealed(public);
         let with_comment = format!("# created by age-keygen\n\n{private}\n");
         let private = if private.starts_with("AGE") { &with_comment } else { private };
-        assert_eq!(opener(Arc::new(Nobody), &[private]).open(&file).unwrap(), secret("hunter2"), "{index}");
+        assert_eq!(opener(Arc::new(NoPrompter), &[private]).open(&file).unwrap(), secret("hunter2"), "{index}");
         let (other, _) = age_pair();
-        no_identity(opener(Arc::new(Nobody), &[&other]).open(&file));
+        no_identity(opener(Arc::new(NoPrompter), &[&other]).open(&file));
     }
 }
 
@@ -153,7 +153,7 @@ fn a_wrong_passphrase_may_be_corrected_and_a_missing_one_is_told() {
         questions[1..].iter().all(|one| one == "Wrong passphrase, try again. Passphrase of identity 0"),
         "{questions:?}"
     );
-    let error = opener(Arc::new(Nobody), &[&private]).open(&sealed(&public)).unwrap_err();
+    let error = opener(Arc::new(NoPrompter), &[&private]).open(&sealed(&public)).unwrap_err();
     assert_eq!(error.kind(), "no-identity");
     assert!(error.to_string().contains("identity 0: no passphrase was given"), "{error}");
 }
@@ -184,7 +184,7 @@ fn identities_in_an_age_file_under_a_passphrase() {
 
 #[test]
 fn what_is_no_identity_says_why_and_shows_nothing_of_it() {
-    let mut opener = Opener::new(Arc::new(Nobody), Plugins::default());
+    let mut opener = Opener::new(Arc::new(NoPrompter), Plugins::default());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("k");
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&file).status().unwrap();
@@ -229,7 +229,7 @@ fn disguises(text: &str) -> Vec<(&'static str, String)> {
 fn a_key_is_known_in_every_disguise() {
     for (private, public) in [ssh("ed25519", ""), ssh("rsa", ""), age_pair()] {
         for (how, text) in disguises(&private) {
-            let opened = opener(Arc::new(Nobody), &[&text]).open(&sealed(&public));
+            let opened = opener(Arc::new(NoPrompter), &[&text]).open(&sealed(&public));
             assert_eq!(opened.unwrap(), secret("hunter2"), "{how}: {public}");
         }
     }
@@ -250,7 +250,7 @@ fn a_key_is_known_in_every_disguise() {
     let body: Vec<char> = body.chars().filter(|char| *char != '\n').collect();
     let narrow: String = body.chunks(40).flat_map(|line| line.iter().copied().chain(['\n'])).collect();
     let text = format!("{head}\n{narrow}{foot}\n");
-    assert_eq!(opener(Arc::new(Nobody), &[&text]).open(&sealed(&public)).unwrap(), secret("hunter2"));
+    assert_eq!(opener(Arc::new(NoPrompter), &[&text]).open(&sealed(&public)).unwrap(), secret("hunter2"));
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn ssh_keys_in_the_forms_of_openssl_are_known() {
         assert!(!private.contains("OPENSSH"));
         for (how, text) in disguises(&private) {
             assert_eq!(
-                opener(Arc::new(Nobody), &[&text]).open(&sealed(&public)).unwrap(),
+                opener(Arc::new(NoPrompter), &[&text]).open(&sealed(&public)).unwrap(),
                 secret("hunter2"),
                 "{form}: {how}"
             );
@@ -284,16 +284,16 @@ fn ssh_keys_in_the_forms_of_openssl_are_known() {
         format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
     };
     for recipient in [CONVERTED, &key.public_key().to_openssh().unwrap()] {
-        assert_eq!(opener(Arc::new(Nobody), &[&pem(&der)]).open(&sealed(recipient)).unwrap(), secret("hunter2"));
+        assert_eq!(opener(Arc::new(NoPrompter), &[&pem(&der)]).open(&sealed(recipient)).unwrap(), secret("hunter2"));
     }
     // Cut anywhere, and with any byte changed, it is no key, or another one.
     for end in 0..der.len() {
-        assert!(Opener::new(Arc::new(Nobody), Plugins::default()).add("k", &secret(&pem(&der[..end]))).is_err());
+        assert!(Opener::new(Arc::new(NoPrompter), Plugins::default()).add("k", &secret(&pem(&der[..end]))).is_err());
     }
     for at in 0..16 {
         let mut other = der.clone();
         other[at] ^= 0x81;
-        let _ = Opener::new(Arc::new(Nobody), Plugins::default()).add("k", &secret(&pem(&other)));
+        let _ = Opener::new(Arc::new(NoPrompter), Plugins::default()).add("k", &secret(&pem(&other)));
     }
 }
 
@@ -321,7 +321,7 @@ fn what_cannot_be_used_affects_only_itself() {
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".to_owned(), "`CERTIFICATE`"),
     ] {
         for text in [format!("{private}\n{bad}\n{ssh_private}"), format!("{bad}\n{ssh_private}{private}\n")] {
-            let opener = opener(Arc::new(Nobody), &[&text]);
+            let opener = opener(Arc::new(NoPrompter), &[&text]);
             assert_eq!(opener.open(&sealed(&public)).unwrap(), secret("hunter2"), "{bad}");
             assert_eq!(opener.open(&sealed(&ssh_public)).unwrap(), secret("hunter2"), "{bad}");
             // Where nothing opens it, it may be for this.
@@ -346,9 +346,9 @@ fn what_cannot_be_used_affects_only_itself() {
 fn what_was_tried_and_where_it_was_looked_is_told() {
     let (private, _) = age_pair();
     let (_, public) = age_pair();
-    let error = opener(Arc::new(Nobody), &[&private]).open(&sealed(&public)).unwrap_err();
+    let error = opener(Arc::new(NoPrompter), &[&private]).open(&sealed(&public)).unwrap_err();
     assert_eq!(error.to_string(), "no identity opens it; tried: identity 0");
-    let mut nothing = Opener::new(Arc::new(Nobody), Plugins::default());
+    let mut nothing = Opener::new(Arc::new(NoPrompter), Plugins::default());
     nothing.searched("/home/a/.ssh/id_rsa".to_owned());
     let error = nothing.open(&sealed(&public)).unwrap_err();
     assert_eq!(error.to_string(), "there is no private key to open it with; searched: /home/a/.ssh/id_rsa");
@@ -359,7 +359,7 @@ fn what_was_tried_and_where_it_was_looked_is_told() {
 #[test]
 fn a_damaged_file_is_not_a_missing_identity() {
     let (private, public) = age_pair();
-    let opener = opener(Arc::new(Nobody), &[&private]);
+    let opener = opener(Arc::new(NoPrompter), &[&private]);
     let file = seal(&secret("hunter2"), &[public], false).unwrap();
     let mut body = file.clone();
     *body.last_mut().unwrap() ^= 1;
@@ -450,10 +450,10 @@ fn a_plugin_is_run_once_for_many_files_and_sees_only_its_own_environment() {
 fn a_plugin_that_is_not_allowed_or_not_there_is_not_run() {
     let folder = tempfile::tempdir().unwrap();
     build_plugin(folder.path(), "");
-    let mut refused = Opener::new(Arc::new(Nobody), Plugins { allowed: BTreeSet::new(), ..plugins(folder.path()) });
+    let mut refused = Opener::new(Arc::new(NoPrompter), Plugins { allowed: BTreeSet::new(), ..plugins(folder.path()) });
     let error = refused.add("card", &secret(&plugin_identity())).unwrap_err();
     assert_eq!(error, IdentityError::Plugin { name: "card".into(), plugin: "tester".into() });
-    let mut missing = Opener::new(Arc::new(Nobody), Plugins { folders: Vec::new(), ..plugins(folder.path()) });
+    let mut missing = Opener::new(Arc::new(NoPrompter), Plugins { folders: Vec::new(), ..plugins(folder.path()) });
     missing.add("card", &secret(&plugin_identity())).unwrap();
     let (_, plugins) = no_identity(missing.open(&for_tester("x")));
     assert_eq!(plugins, ["age-plugin-tester: its program is not there"]);
@@ -482,7 +482,7 @@ fn a_plugin_that_fails_or_lies_opens_nothing() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         build_plugin(folder.path(), then);
-        let mut opener = Opener::new(Arc::new(Nobody), plugins(folder.path()));
+        let mut opener = Opener::new(Arc::new(NoPrompter), plugins(folder.path()));
         opener.add("card", &secret(&plugin_identity())).unwrap();
         let error = opener.open(&for_tester("x")).unwrap_err();
         assert_eq!(error.kind(), kind, "{then}: {error}");

@@ -32,7 +32,7 @@ pub fn head_path(log: &Path) -> PathBuf {
 
 /// What is in the head file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum HeadState {
     Missing,
     Damaged,
     Valid(Head),
@@ -79,23 +79,23 @@ impl HeadFile {
     }
 
     /// Waits until no other run appends, and keeps others from it as long as the guard lives.
-    pub(crate) fn lock(&self) -> io::Result<Locked<'_>> {
+    pub(crate) fn lock(&self) -> io::Result<LockedHead<'_>> {
         self.0.lock()?;
-        Ok(Locked(&self.0))
+        Ok(LockedHead(&self.0))
     }
 
     /// Waits until no run appends, and keeps all from it as long as the guard lives.
-    pub(crate) fn lock_shared(&self) -> io::Result<Locked<'_>> {
+    pub(crate) fn lock_shared(&self) -> io::Result<LockedHead<'_>> {
         self.0.lock_shared()?;
-        Ok(Locked(&self.0))
+        Ok(LockedHead(&self.0))
     }
 }
 
 /// The head file while no other run appends.
-pub(crate) struct Locked<'a>(&'a File);
+pub(crate) struct LockedHead<'a>(&'a File);
 
-impl Locked<'_> {
-    pub(crate) fn read(&self) -> io::Result<State> {
+impl LockedHead<'_> {
+    pub(crate) fn read(&self) -> io::Result<HeadState> {
         let mut bytes = [0; BYTES + 1];
         let mut length = 0;
         while length < bytes.len() {
@@ -106,10 +106,10 @@ impl Locked<'_> {
         }
         let text = bytes.get(..length).unwrap_or_default();
         if text.is_empty() {
-            return Ok(State::Missing);
+            return Ok(HeadState::Missing);
         }
         let head = serde_json::from_slice::<Head>(text).ok();
-        Ok(head.filter(|head| head.schema == SCHEMA && length == BYTES).map_or(State::Damaged, State::Valid))
+        Ok(head.filter(|head| head.schema == SCHEMA && length == BYTES).map_or(HeadState::Damaged, HeadState::Valid))
     }
 
     pub(crate) fn write(&self, head: &Head) -> io::Result<()> {
@@ -121,7 +121,7 @@ impl Locked<'_> {
     }
 }
 
-impl Drop for Locked<'_> {
+impl Drop for LockedHead<'_> {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }

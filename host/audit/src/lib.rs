@@ -8,22 +8,24 @@
 //! What `artifacts` observed itself and what the worker reported are kept apart in every record: a worker that was taken over
 //! can lie about the second, and not about the first.
 
-mod entry;
 mod head;
 mod line;
 mod log;
 mod moment;
 mod read;
 mod record;
+mod record_kind;
 mod summary;
 mod verify;
 
-pub use entry::{Asked, Begun, Consent, Ended, Entry, Operation, Run, Subject, User};
 pub use head::{Head, head_path};
-pub use line::{Line, Link, Skipped};
-pub use log::{Error, Log, Sync};
+pub use line::{Line, LineLink, Skipped};
+pub use log::{AuditLog, Error, SyncMode};
 pub use moment::parse as parse_moment;
 pub use read::{Filter, LogContents, Record, read};
-pub use record::{Call, Decryption, FileAccess, HostCall, Observed, Result, WorkerReport, is_denial};
+pub use record::{Call, CallOutcome, Decryption, FileAccess, HostCall, Observed, WorkerReport, is_denial};
+pub use record_kind::{
+    CallEnd, CallRequest, CallStart, ConsentRecord, ConsentSubject, Operation, RecordKind, RunRecord, User,
+};
 pub use summary::{Access, Denial, Located, Summary, summarize};
 pub use verify::{Chain, Finding, verify};

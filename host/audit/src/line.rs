@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Ended, Entry};
+use crate::{CallEnd, RecordKind};
 
 /// The version of lines.
 pub(crate) const SCHEMA: u64 = 2;
@@ -17,7 +17,7 @@ pub struct Line {
     pub schema: u64,
     /// How it is linked.
     #[serde(flatten)]
-    pub link: Option<Link>,
+    pub link: Option<LineLink>,
     /// When, in RFC 3339, whole seconds, UTC.
     pub time: String,
     /// Names the run that wrote it.
@@ -25,12 +25,12 @@ pub struct Line {
     pub run: Option<String>,
     /// What it is about.
     #[serde(flatten)]
-    pub entry: Entry,
+    pub entry: RecordKind,
 }
 
 /// Links a line to the one before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
+pub struct LineLink {
     /// Counts lines over all files of a rotated log, from 1.
     pub number: u64,
     /// SHA-256 of the bytes of the line before, without its line break, in hex.
@@ -62,7 +62,7 @@ struct Unlinked {
     schema: u64,
     time: String,
     #[serde(flatten)]
-    ended: Ended,
+    ended: CallEnd,
 }
 
 impl Line {
@@ -73,11 +73,11 @@ impl Line {
         }
         let Unlinked { schema, time, mut ended } = serde_json::from_slice(bytes).ok()?;
         ended.observed.calls.iter_mut().for_each(crate::HostCall::mark_denial_of_schema_1);
-        (schema == 1).then(|| Self { schema, link: None, time, run: None, entry: Entry::Ended(Box::new(ended)) })
+        (schema == 1).then(|| Self { schema, link: None, time, run: None, entry: RecordKind::Ended(Box::new(ended)) })
     }
 }
 
-impl Link {
+impl LineLink {
     /// Reads only the link of a line: whatever else there is in it may be of a later version.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()

@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::head::{Head, HeadFile, Locked, State};
-use crate::line::{Line, Link, NONE_BEFORE, SCHEMA, Skipped, sha256};
+use crate::head::{Head, HeadFile, HeadState, LockedHead};
+use crate::line::{Line, LineLink, NONE_BEFORE, SCHEMA, Skipped, sha256};
 use crate::verify::{self, Chain};
-use crate::{Asked, Begun, Call, Consent, Ended, Entry, Run};
+use crate::{Call, CallEnd, CallRequest, CallStart, ConsentRecord, RecordKind, RunRecord};
 
 /// The first moment after those that RFC 3339 can express, in seconds since 1970.
 const AFTER_YEAR_9999: u64 = 253_402_300_800;
@@ -45,7 +45,7 @@ impl Error {
 
 /// Whether a run waits until what it recorded is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
+pub enum SyncMode {
     /// After each consent, and at the end of a run that stored or decrypted something. What the last moments before a loss of
     /// power did may be missing; verification says so.
     Yes,
@@ -55,16 +55,16 @@ pub enum Sync {
 
 /// A log that is appended to. Copies are the same run's.
 #[derive(Debug, Clone)]
-pub struct Log(Arc<Mutex<Inner>>);
+pub struct AuditLog(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
     /// What the run is, until its line is written.
-    about: Option<Run>,
+    about: Option<RunRecord>,
     run: String,
     calls: u64,
-    sync: Sync,
+    sync: SyncMode,
     /// Whether something was recorded that is worth to wait for at the end.
     unsynced: bool,
     files: Option<Files>,
@@ -78,13 +78,13 @@ struct Files {
     /// None where the log is no regular file: what was written to a pipe or a device cannot be read back.
     head: Option<HeadFile>,
     /// The head of a log without a head file.
-    remembered: State,
+    remembered: HeadState,
 }
 
-impl Log {
+impl AuditLog {
     /// A log that is opened, or made for its owner alone, by the first line. A file that was moved away is made again and goes
     /// on where the other one ended, which is how one rotates.
-    pub fn new(path: impl Into<PathBuf>, about: Run, sync: Sync) -> Self {
+    pub fn new(path: impl Into<PathBuf>, about: RunRecord, sync: SyncMode) -> Self {
         let run = run_id();
         let (path, about, files) = (path.into(), Some(about), None);
         Self(Arc::new(Mutex::new(Inner {
@@ -123,22 +123,22 @@ impl Log {
     ///
     /// # Errors
     /// As for [`Self::begin`]; then nothing was accepted.
-    pub fn consent(&self, consents: Vec<Consent>) -> Result<(), Error> {
+    pub fn consent(&self, consents: Vec<ConsentRecord>) -> Result<(), Error> {
         if consents.is_empty() {
             return Ok(());
         }
-        self.with(|inner| inner.append(consents.into_iter().map(Entry::Consent).collect(), true))
+        self.with(|inner| inner.append(consents.into_iter().map(RecordKind::Consent).collect(), true))
     }
 
     /// Writes that a call is about to begin, and returns its number. Where that fails, the call must not begin.
     ///
     /// # Errors
     /// As for [`Self::begin`].
-    pub fn begun(&self, observed: Asked) -> Result<u64, Error> {
+    pub fn begun(&self, observed: CallRequest) -> Result<u64, Error> {
         self.with(|inner| {
             let call = inner.calls + 1;
             let check = observed.operation == crate::Operation::Check;
-            inner.append(vec![Entry::Begun(Begun { call, observed })], false)?;
+            inner.append(vec![RecordKind::Begun(CallStart { call, observed })], false)?;
             inner.calls = call;
             inner.unsynced |= !check;
             Ok(call)
@@ -150,7 +150,7 @@ impl Log {
     /// # Errors
     /// As for [`Self::begin`].
     pub fn ended(&self, number: u64, call: Call<'_>) -> Result<(), Error> {
-        let ended = Entry::Ended(Box::new(Ended::new(number, call)));
+        let ended = RecordKind::Ended(Box::new(CallEnd::new(number, call)));
         self.with(|inner| inner.append(vec![ended], false))
     }
 
@@ -161,7 +161,7 @@ impl Log {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(files) = self.files.as_ref().filter(|_| self.unsynced && self.sync == Sync::Yes) {
+        if let Some(files) = self.files.as_ref().filter(|_| self.unsynced && self.sync == SyncMode::Yes) {
             let _ = files.sync();
         }
     }
@@ -169,15 +169,15 @@ impl Drop for Inner {
 
 impl Inner {
     /// Appends these, after the line of the run.
-    fn append(&mut self, entries: Vec<Entry>, wait: bool) -> Result<(), Error> {
-        let entries: Vec<Entry> = self.about.iter().cloned().map(Entry::Run).chain(entries).collect();
+    fn append(&mut self, entries: Vec<RecordKind>, wait: bool) -> Result<(), Error> {
+        let entries: Vec<RecordKind> = self.about.iter().cloned().map(RecordKind::Run).chain(entries).collect();
         if entries.is_empty() {
             return Ok(());
         }
         self.open().map_err(|e| Error::new(&self.path, "open", e))?;
         self.write(entries).map_err(|e| Error::new(&self.path, "write", e))?;
         self.about = None;
-        let synced = self.files.as_ref().filter(|_| wait && self.sync == Sync::Yes).map_or(Ok(()), Files::sync);
+        let synced = self.files.as_ref().filter(|_| wait && self.sync == SyncMode::Yes).map_or(Ok(()), Files::sync);
         synced.map_err(|e| Error::new(&self.path, "write", e))
     }
 
@@ -202,14 +202,14 @@ impl Inner {
         let regular = log.metadata()?.is_file();
         let log = if regular { options().read(true).open(&self.path)? } else { log };
         let head = if regular { Some(HeadFile::open(&self.path)?) } else { None };
-        self.files = Some(Files { log, head, remembered: State::Missing });
+        self.files = Some(Files { log, head, remembered: HeadState::Missing });
         Ok(())
     }
 
-    fn write(&mut self, entries: Vec<Entry>) -> io::Result<()> {
+    fn write(&mut self, entries: Vec<RecordKind>) -> io::Result<()> {
         let time = rfc3339((self.clock)());
         let Some(files) = &mut self.files else { return Err(io::ErrorKind::NotFound.into()) };
-        let lines = |mut link: Link| {
+        let lines = |mut link: LineLink| {
             let mut bytes = Vec::new();
             let mut last = (0, String::new());
             for entry in entries {
@@ -220,7 +220,7 @@ impl Inner {
                 bytes.extend_from_slice(&text);
                 bytes.push(b'\n');
                 let (number, previous) = (last.0 + 1, last.1.clone());
-                link = Link { number, previous, first: false, skipped: None, head_lost: false };
+                link = LineLink { number, previous, first: false, skipped: None, head_lost: false };
             }
             Ok::<_, io::Error>((bytes, last))
         };
@@ -228,7 +228,7 @@ impl Inner {
             let link = next(&files.remembered, 1, None);
             let (bytes, last) = lines(link)?;
             files.log.write_all(&bytes)?;
-            files.remembered = State::Valid(Head::new(last.0, last.1, 1));
+            files.remembered = HeadState::Valid(Head::new(last.0, last.1, 1));
             return Ok(());
         };
         let locked = head.lock()?;
@@ -251,12 +251,12 @@ impl Files {
 }
 
 /// How the next line is linked to what is there. A last line that is incomplete gets its line break, and keeps every byte.
-fn link(log: &File, locked: &Locked<'_>) -> io::Result<Link> {
+fn link(log: &File, locked: &LockedHead<'_>) -> io::Result<LineLink> {
     let state = locked.read()?;
     let size = mend(log)?;
     match &state {
-        State::Valid(head) if head.size == size || size == 0 => Ok(next(&state, size, None)),
-        State::Valid(head) if head.size < size => {
+        HeadState::Valid(head) if head.size == size || size == 0 => Ok(next(&state, size, None)),
+        HeadState::Valid(head) if head.size < size => {
             // A run that was killed before it wrote the head, or a line that is none of ours.
             let mut tail = log;
             tail.seek(SeekFrom::Start(head.size))?;
@@ -275,36 +275,39 @@ fn link(log: &File, locked: &Locked<'_>) -> io::Result<Link> {
             let mut whole = log;
             whole.seek(SeekFrom::Start(0))?;
             let walked = verify::walk(&mut whole, &mut Chain::default(), |_| {}, |_, _| {})?;
-            let head_lost = state == State::Damaged || (state == State::Missing && walked.last.is_some());
-            let last =
-                if let State::Valid(head) = &state { Some((head.number, head.sha256.clone())) } else { walked.last };
+            let head_lost = state == HeadState::Damaged || (state == HeadState::Missing && walked.last.is_some());
+            let last = if let HeadState::Valid(head) = &state {
+                Some((head.number, head.sha256.clone()))
+            } else {
+                walked.last
+            };
             after(log, size, (last, walked.size), head_lost)
         }
     }
 }
 
 /// The link of a line after this one and all bytes that come after it.
-fn after(log: &File, size: u64, (last, end): (Option<(u64, String)>, u64), head_lost: bool) -> io::Result<Link> {
+fn after(log: &File, size: u64, (last, end): (Option<(u64, String)>, u64), head_lost: bool) -> io::Result<LineLink> {
     let skipped = skipped(log, end, size)?;
-    let state = last.map_or(State::Missing, |(number, hash)| State::Valid(Head::new(number, hash, end)));
-    Ok(Link { head_lost, ..next(&state, size, skipped) })
+    let state = last.map_or(HeadState::Missing, |(number, hash)| HeadState::Valid(Head::new(number, hash, end)));
+    Ok(LineLink { head_lost, ..next(&state, size, skipped) })
 }
 
-fn next(state: &State, size: u64, skipped: Option<Skipped>) -> Link {
+fn next(state: &HeadState, size: u64, skipped: Option<Skipped>) -> LineLink {
     let (number, previous) = match state {
-        State::Valid(head) => (head.number + 1, head.sha256.clone()),
-        State::Missing | State::Damaged => (1, NONE_BEFORE.to_owned()),
+        HeadState::Valid(head) => (head.number + 1, head.sha256.clone()),
+        HeadState::Missing | HeadState::Damaged => (1, NONE_BEFORE.to_owned()),
     };
-    Link { number, previous, first: size == 0, skipped, head_lost: false }
+    LineLink { number, previous, first: size == 0, skipped, head_lost: false }
 }
 
 /// The link of the line that begins there.
-fn first_link(log: &File, at: u64) -> io::Result<Option<Link>> {
+fn first_link(log: &File, at: u64) -> io::Result<Option<LineLink>> {
     let mut log = log;
     log.seek(SeekFrom::Start(at))?;
     let mut line = Vec::new();
     io::BufRead::read_until(&mut io::BufReader::new(log.take(verify::LONGEST)), b'\n', &mut line)?;
-    Ok(Link::parse(&line))
+    Ok(LineLink::parse(&line))
 }
 
 /// Adds the line break that an incomplete last line lacks, and returns the size.

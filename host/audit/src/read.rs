@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::line::Line;
 use crate::verify::{Chain, walk_locked};
-use crate::{Begun, Ended, Entry, Error, Run, Subject};
+use crate::{CallEnd, CallStart, ConsentSubject, Error, RecordKind, RunRecord};
 
 /// Selects records; what is not set selects all.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +36,7 @@ pub struct Record {
     /// The line.
     pub line: Line,
     /// The run that wrote it, where its line is in this log.
-    pub run: Option<Arc<Run>>,
+    pub run: Option<Arc<RunRecord>>,
     /// Whether it begins a call that no line ends: the run was interrupted, or goes on still.
     pub interrupted: bool,
 }
@@ -45,32 +45,36 @@ impl Record {
     /// The backend that it is about.
     pub fn backend(&self) -> Option<&str> {
         match &self.line.entry {
-            Entry::Begun(Begun { observed, .. }) => Some(&observed.backend),
-            Entry::Ended(ended) => Some(&ended.observed.asked.backend),
-            Entry::Consent(consent) => match &consent.subject {
-                Subject::Grants { backend, .. } => Some(backend),
-                Subject::Recipients { .. } | Subject::ReadAccess { .. } | Subject::Clone { .. } => None,
+            RecordKind::Begun(CallStart { observed, .. }) => Some(&observed.backend),
+            RecordKind::Ended(ended) => Some(&ended.observed.asked.backend),
+            RecordKind::Consent(consent) => match &consent.subject {
+                ConsentSubject::Grants { backend, .. } => Some(backend),
+                ConsentSubject::Recipients { .. }
+                | ConsentSubject::ReadAccess { .. }
+                | ConsentSubject::Clone { .. } => None,
             },
-            Entry::Run(_) => None,
+            RecordKind::Run(_) => None,
         }
     }
 
     /// The instances that it is about.
     pub fn instances(&self) -> Vec<&str> {
         match &self.line.entry {
-            Entry::Begun(Begun { observed, .. }) => observed.instances.iter().map(String::as_str).collect(),
-            Entry::Ended(ended) => ended.observed.asked.instances.iter().map(String::as_str).collect(),
-            Entry::Consent(consent) => match &consent.subject {
-                Subject::Recipients { instance, .. } | Subject::ReadAccess { instance, .. } => vec![instance],
-                Subject::Grants { .. } | Subject::Clone { .. } => Vec::new(),
+            RecordKind::Begun(CallStart { observed, .. }) => observed.instances.iter().map(String::as_str).collect(),
+            RecordKind::Ended(ended) => ended.observed.asked.instances.iter().map(String::as_str).collect(),
+            RecordKind::Consent(consent) => match &consent.subject {
+                ConsentSubject::Recipients { instance, .. } | ConsentSubject::ReadAccess { instance, .. } => {
+                    vec![instance]
+                }
+                ConsentSubject::Grants { .. } | ConsentSubject::Clone { .. } => Vec::new(),
             },
-            Entry::Run(_) => Vec::new(),
+            RecordKind::Run(_) => Vec::new(),
         }
     }
 
     /// The call that it ends.
-    pub fn ended(&self) -> Option<&Ended> {
-        if let Entry::Ended(ended) = &self.line.entry { Some(ended) } else { None }
+    pub fn ended(&self) -> Option<&CallEnd> {
+        if let RecordKind::Ended(ended) = &self.line.entry { Some(ended) } else { None }
     }
 
     /// The checkout of its run.
@@ -98,7 +102,7 @@ pub struct LogContents {
 /// When the file cannot be read. One that does not exist is empty.
 pub fn read(path: &Path, filter: &Filter) -> Result<LogContents, Error> {
     let mut found = LogContents::default();
-    let mut runs: HashMap<String, Arc<Run>> = HashMap::new();
+    let mut runs: HashMap<String, Arc<RunRecord>> = HashMap::new();
     let mut ended: HashSet<(String, u64)> = HashSet::new();
     let mut number = 0;
     let chain = walk_locked(path, |met| {
@@ -111,10 +115,10 @@ pub fn read(path: &Path, filter: &Filter) -> Result<LogContents, Error> {
         };
         found.count += 1;
         match (&line.run, &line.entry) {
-            (Some(run), Entry::Run(about)) => {
+            (Some(run), RecordKind::Run(about)) => {
                 runs.insert(run.clone(), Arc::new(about.clone()));
             }
-            (Some(run), Entry::Ended(one)) => {
+            (Some(run), RecordKind::Ended(one)) => {
                 ended.insert((run.clone(), one.call));
             }
             _ => {}
@@ -126,7 +130,7 @@ pub fn read(path: &Path, filter: &Filter) -> Result<LogContents, Error> {
         }
     })?;
     for record in &mut found.records {
-        if let (Some(run), Entry::Begun(begun)) = (&record.line.run, &record.line.entry) {
+        if let (Some(run), RecordKind::Begun(begun)) = (&record.line.run, &record.line.entry) {
             record.interrupted = !ended.contains(&(run.clone(), begun.call));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_seam::{CallError, Event, Usage};
 use serde::{Deserialize, Serialize};
 
-use crate::{Asked, Ended};
+use crate::{CallEnd, CallRequest};
 
 /// Holds what `artifacts` observed itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,14 +13,14 @@ use crate::{Asked, Ended};
 pub struct Observed {
     /// What was asked.
     #[serde(flatten)]
-    pub asked: Asked,
+    pub asked: CallRequest,
     /// What the component requested of the host, by call; each failure on its own.
     pub calls: Vec<HostCall>,
     /// The age files that an identity decrypted for it, and those that were not decrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "openings")]
     pub decryptions: Vec<Decryption>,
     /// How the call ended.
-    pub result: Result,
+    pub result: CallOutcome,
     /// Whether the component was given a plaintext.
     #[serde(alias = "saw_plaintext")]
     pub accessed_plaintext: bool,
@@ -47,7 +47,7 @@ pub struct Decryption {
 /// Names how a call ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Result {
+pub enum CallOutcome {
     /// The backend gave what was asked for.
     Done,
     /// Of a batch: so many gave no answer.
@@ -67,7 +67,7 @@ pub enum Result {
     Machine,
 }
 
-impl From<&CallError> for Result {
+impl From<&CallError> for CallOutcome {
     fn from(error: &CallError) -> Self {
         match error {
             CallError::Failed(_) => Self::Failed,
@@ -158,13 +158,13 @@ impl FileAccess {
 /// A call as it is handed to the log.
 pub struct Call<'a> {
     /// What was asked.
-    pub asked: Asked,
+    pub asked: CallRequest,
     /// What happened.
     pub events: &'a [Event],
     /// What it took.
     pub usage: Usage,
     /// How it ended.
-    pub result: Result,
+    pub result: CallOutcome,
     /// Whether a plaintext was given out.
     pub accessed_plaintext: bool,
     /// What an identity decrypted.
@@ -183,7 +183,7 @@ impl Call<'_> {
     }
 }
 
-impl Ended {
+impl CallEnd {
     /// Returns what the log has of a call of that number.
     pub fn new(number: u64, call: Call<'_>) -> Self {
         let batch = call.asked.operation == crate::Operation::Check;

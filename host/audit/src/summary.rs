@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::record::UNDECRYPTED;
-use crate::{Asked, Ended, Entry, Operation, Record, Result};
+use crate::{CallEnd, CallOutcome, CallRequest, Operation, Record, RecordKind};
 
 /// Holds what one component could access, accessed, and was denied.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -92,9 +92,9 @@ pub fn summarize(records: &[Record]) -> Vec<Summary> {
     let mut found: BTreeMap<(&str, &str), Summary> = BTreeMap::new();
     for record in records {
         let asked = match &record.line.entry {
-            Entry::Begun(begun) if record.interrupted => &begun.observed,
-            Entry::Ended(ended) => &ended.observed.asked,
-            Entry::Begun(_) | Entry::Run(_) | Entry::Consent(_) => continue,
+            RecordKind::Begun(begun) if record.interrupted => &begun.observed,
+            RecordKind::Ended(ended) => &ended.observed.asked,
+            RecordKind::Begun(_) | RecordKind::Run(_) | RecordKind::Consent(_) => continue,
         };
         let summary = found.entry((&asked.backend, &asked.sha256)).or_insert_with(|| Summary {
             backend: asked.backend.clone(),
@@ -117,7 +117,7 @@ impl Summary {
         self.instances.get(&operation).map_or(0, BTreeSet::len)
     }
 
-    fn add(&mut self, record: &Record, asked: &Asked) {
+    fn add(&mut self, record: &Record, asked: &CallRequest) {
         let time = &record.line.time;
         if self.from.is_empty() || *time < self.from {
             self.from.clone_from(time);
@@ -141,7 +141,7 @@ impl Summary {
         }
     }
 
-    fn add_ended(&mut self, ended: &Ended) {
+    fn add_ended(&mut self, ended: &CallEnd) {
         let observed = &ended.observed;
         self.accessed_plaintext += u64::from(observed.accessed_plaintext);
         for call in &observed.calls {
@@ -170,13 +170,13 @@ impl Summary {
             }
         }
         let failed = match &observed.result {
-            Result::Done => return,
-            Result::Partly(_) => "partly",
-            Result::Failed => "failed",
-            Result::Crashed => "crashed",
-            Result::Denied => "denied",
-            Result::Exceeded => "exceeded",
-            Result::Machine => "machine",
+            CallOutcome::Done => return,
+            CallOutcome::Partly(_) => "partly",
+            CallOutcome::Failed => "failed",
+            CallOutcome::Crashed => "crashed",
+            CallOutcome::Denied => "denied",
+            CallOutcome::Exceeded => "exceeded",
+            CallOutcome::Machine => "machine",
         };
         *self.failed.entry(failed.to_owned()).or_default() += 1;
     }

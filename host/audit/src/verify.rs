@@ -9,8 +9,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::Head;
-use crate::head::{HeadFile, State, head_path};
-use crate::line::{Line, Link, NONE_BEFORE, Skipped, sha256};
+use crate::head::{HeadFile, HeadState, head_path};
+use crate::line::{Line, LineLink, NONE_BEFORE, Skipped, sha256};
 use crate::log::Error;
 
 /// The longest line that is read, in bytes. What is longer is not a line of this program.
@@ -155,7 +155,7 @@ pub(crate) struct Met<'a> {
 impl Met<'_> {
     /// Whether it is part of the chain.
     pub fn is_linked(&self) -> bool {
-        Link::parse(self.bytes).is_some()
+        LineLink::parse(self.bytes).is_some()
     }
 }
 
@@ -188,12 +188,12 @@ pub(crate) fn walk_locked(path: &Path, each: impl FnMut(&Met<'_>)) -> Result<Cha
     // Only the lengths are read under the lock: whoever appends does not wait for the walk.
     let (state, size) = {
         let locked = head.as_ref().map(HeadFile::lock_shared).transpose().map_err(failed)?;
-        let state = locked.as_ref().map_or(Ok(State::Missing), crate::head::Locked::read).map_err(failed)?;
+        let state = locked.as_ref().map_or(Ok(HeadState::Missing), crate::head::LockedHead::read).map_err(failed)?;
         (state, log.as_ref().map_or(Ok(0), |file| file.metadata().map(|found| found.len())).map_err(failed)?)
     };
     let mut chain = Chain::default();
     let mut known = Vec::new();
-    let head = if let State::Valid(head) = &state { Some(head) } else { None };
+    let head = if let HeadState::Valid(head) = &state { Some(head) } else { None };
     let end = match &log {
         Some(file) => walk(&mut file.take(size), &mut chain, each, |number, hash| {
             if head.is_some_and(|head| head.number == number) {
@@ -209,14 +209,14 @@ pub(crate) fn walk_locked(path: &Path, each: impl FnMut(&Met<'_>)) -> Result<Cha
 }
 
 /// Compares the end of the chain with the head. A head that is behind is one whose run was killed before it wrote it.
-fn compare(chain: &mut Chain, state: &State, end: &End, size: u64, known: &[String]) {
+fn compare(chain: &mut Chain, state: &HeadState, end: &End, size: u64, known: &[String]) {
     let last = end.last.as_ref().map_or(0, |(number, _)| *number);
     let finding = match state {
-        State::Damaged => Some(Finding::Head { line: None }),
-        State::Missing => (last > 0).then_some(Finding::NoHead),
-        State::Valid(head) if size == 0 => Some(Finding::Empty { expected: head.number }),
-        State::Valid(head) if known.contains(&head.sha256) => None,
-        State::Valid(head) => Some(Finding::End { found: last, expected: head.number }),
+        HeadState::Damaged => Some(Finding::Head { line: None }),
+        HeadState::Missing => (last > 0).then_some(Finding::NoHead),
+        HeadState::Valid(head) if size == 0 => Some(Finding::Empty { expected: head.number }),
+        HeadState::Valid(head) if known.contains(&head.sha256) => None,
+        HeadState::Valid(head) => Some(Finding::End { found: last, expected: head.number }),
     };
     chain.findings.extend(finding);
 }
@@ -244,7 +244,7 @@ pub(crate) fn walk(
         let complete = text.last() == Some(&b'\n');
         let bytes = text.strip_suffix(b"\n").unwrap_or(&text);
         each(&Met { bytes });
-        match Link::parse(bytes).filter(|_| complete) {
+        match LineLink::parse(bytes).filter(|_| complete) {
             Some(link) => {
                 let hash = sha256(bytes);
                 between.accounted(&link, &end, number, chain);
@@ -262,7 +262,7 @@ pub(crate) fn walk(
 }
 
 /// Compares a line's link with the line before it.
-fn follow(link: &Link, end: &End, at: u64, chain: &mut Chain) {
+fn follow(link: &LineLink, end: &End, at: u64, chain: &mut Chain) {
     if link.head_lost {
         chain.findings.push(Finding::Head { line: Some(at) });
     }
@@ -289,13 +289,13 @@ fn follow(link: &Link, end: &End, at: u64, chain: &mut Chain) {
 /// What stands between two linked lines.
 #[derive(Default)]
 struct Between {
-    lines: Vec<(u64, Kind)>,
+    lines: Vec<(u64, GapKind)>,
     bytes: u64,
     hash: Sha256,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+enum GapKind {
     /// A record of schema 1.
     Unlinked,
     /// JSON that is no linked record.
@@ -309,27 +309,29 @@ impl Between {
         self.bytes += line.len() as u64;
         self.hash.update(line);
         let kind = if !complete {
-            Kind::Incomplete
+            GapKind::Incomplete
         } else if Line::parse(line).is_some_and(|line| line.schema == 1) {
-            Kind::Unlinked
+            GapKind::Unlinked
         } else if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok() {
-            Kind::Json
+            GapKind::Json
         } else {
-            Kind::Garbage
+            GapKind::Garbage
         };
         self.lines.push((number, kind));
     }
 
     /// What a linked line says of what stands before it.
-    fn accounted(&mut self, link: &Link, end: &End, at: u64, chain: &mut Chain) {
+    fn accounted(&mut self, link: &LineLink, end: &End, at: u64, chain: &mut Chain) {
         let found = (self.bytes > 0)
             .then(|| Skipped { bytes: self.bytes, sha256: format!("{:x}", self.hash.clone().finalize()) });
         let accounted = found == link.skipped;
         let start = end.last.is_none() && link.number == 1;
         for (number, kind) in self.lines.drain(..) {
             match kind {
-                Kind::Unlinked if start => chain.unlinked += 1,
-                Kind::Garbage | Kind::Incomplete if accounted => chain.findings.push(Finding::Damaged { line: number }),
+                GapKind::Unlinked if start => chain.unlinked += 1,
+                GapKind::Garbage | GapKind::Incomplete if accounted => {
+                    chain.findings.push(Finding::Damaged { line: number })
+                }
                 _ => chain.findings.push(Finding::Foreign { line: number }),
             }
         }
@@ -342,9 +344,9 @@ impl Between {
     fn unaccounted(self, end: &End, chain: &mut Chain) {
         for (line, kind) in self.lines {
             match kind {
-                Kind::Unlinked if end.last.is_none() => chain.unlinked += 1,
-                Kind::Incomplete => chain.findings.push(Finding::Incomplete { line }),
-                Kind::Garbage if end.last.is_none() => chain.findings.push(Finding::Damaged { line }),
+                GapKind::Unlinked if end.last.is_none() => chain.unlinked += 1,
+                GapKind::Incomplete => chain.findings.push(Finding::Incomplete { line }),
+                GapKind::Garbage if end.last.is_none() => chain.findings.push(Finding::Damaged { line }),
                 _ => chain.findings.push(Finding::Foreign { line }),
             }
         }

@@ -4,15 +4,15 @@
 use std::fs;
 use std::path::Path;
 
-use artifacts_audit::{Asked, Filter, Finding, Log, Operation, Run, Sync, read, verify};
+use artifacts_audit::{AuditLog, CallRequest, Filter, Finding, Operation, RunRecord, SyncMode, read, verify};
 use proptest::prelude::*;
 
-fn run() -> Run {
-    Run { command: "status".into(), version: "0.1.0".into(), ..Run::default() }
+fn run() -> RunRecord {
+    RunRecord { command: "status".into(), version: "0.1.0".into(), ..RunRecord::default() }
 }
 
-fn asked(name: &str) -> Asked {
-    Asked {
+fn asked(name: &str) -> CallRequest {
+    CallRequest {
         backend: "agenix".into(),
         version: None,
         bundled: None,
@@ -25,7 +25,7 @@ fn asked(name: &str) -> Asked {
 
 /// A run that writes so many lines.
 fn append(path: &Path, lines: usize) {
-    let log = Log::new(path, run(), Sync::No);
+    let log = AuditLog::new(path, run(), SyncMode::No);
     log.begin().unwrap();
     for number in 1..lines {
         log.begun(asked(&format!("shared/{number}"))).unwrap();
@@ -138,7 +138,7 @@ fn a_rotated_log_goes_on_with_the_chain() {
     let chain = verify(&path).unwrap();
     assert_eq!((chain.begins, chain.linked, chain.findings), (Some(1), 5, vec![]));
     // While a run goes on, too; and emptied in its place, as logrotate's `copytruncate` does.
-    let log = Log::new(&path, run(), Sync::No);
+    let log = AuditLog::new(&path, run(), SyncMode::No);
     log.begin().unwrap();
     fs::rename(&path, folder.path().join("audit.jsonl.2")).unwrap();
     log.begun(asked("shared/a")).unwrap();
@@ -168,12 +168,12 @@ fn a_lost_head_is_noticed_for_good() {
 
 #[test]
 fn what_cannot_be_written_is_an_error_before_the_call() {
-    let log = Log::new("/dev/full", run(), Sync::Yes);
+    let log = AuditLog::new("/dev/full", run(), SyncMode::Yes);
     assert!(log.begin().is_err());
     let error = log.begun(asked("shared/a")).unwrap_err();
     assert!(error.to_string().contains("/dev/full"), "{error}");
     assert!(!Path::new("/dev/full.head").exists());
-    Log::new("/dev/null", run(), Sync::Yes).begun(asked("shared/a")).unwrap();
+    AuditLog::new("/dev/null", run(), SyncMode::Yes).begun(asked("shared/a")).unwrap();
 }
 
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use artifacts_audit::{
-    Asked, Call, Consent, Ended, Entry, Filter, Log, Operation, Record, Result, Run, Subject, Sync, User, read,
-    summarize,
+    AuditLog, Call, CallEnd, CallOutcome, CallRequest, ConsentRecord, ConsentSubject, Filter, Operation, Record,
+    RecordKind, RunRecord, SyncMode, User, read, summarize,
 };
 use artifacts_seam::{Event, Usage};
 use serde_json::json;
@@ -21,8 +21,8 @@ fn host(call: &str, error: Option<&str>) -> Event {
     Event::Host { call: call.into(), secret: None, error: error.map(Into::into), denied }
 }
 
-fn asked(operation: Operation, instances: &[&str]) -> Asked {
-    Asked {
+fn asked(operation: Operation, instances: &[&str]) -> CallRequest {
+    CallRequest {
         backend: "agenix".into(),
         version: Some("0.1.0".into()),
         bundled: Some(true),
@@ -51,14 +51,14 @@ fn call(operation: Operation, events: &[Event]) -> Call<'_> {
         asked: asked(operation, &["shared/ca"]),
         events,
         usage: Usage { memory: 1, micros: 2, calls: 3 },
-        result: Result::Denied,
+        result: CallOutcome::Denied,
         accessed_plaintext: false,
         decryptions: Vec::new(),
     }
 }
 
-fn run_in(checkout: &str) -> Run {
-    Run {
+fn run_in(checkout: &str) -> RunRecord {
+    RunRecord {
         user: User { name: Some("ada".into()), uid: 1000 },
         host: Some("desk".into()),
         checkout: Some(checkout.into()),
@@ -70,28 +70,28 @@ fn run_in(checkout: &str) -> Run {
     }
 }
 
-fn log(path: &Path) -> Log {
-    Log::new(path, run_in("/fleet"), Sync::Yes)
+fn log(path: &Path) -> AuditLog {
+    AuditLog::new(path, run_in("/fleet"), SyncMode::Yes)
 }
 
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-fn ended(records: &[Record]) -> Vec<&Ended> {
+fn ended(records: &[Record]) -> Vec<&CallEnd> {
     records.iter().filter_map(Record::ended).collect()
 }
 
 #[test]
 fn a_batch_is_counted_and_its_failures_are_in_full() {
     let events = events();
-    let files = Ended::new(1, call(Operation::Check, &events)).reported.files;
+    let files = CallEnd::new(1, call(Operation::Check, &events)).reported.files;
     let told: Vec<_> = files.iter().map(|f| (f.operation.as_str(), f.path.as_deref(), f.count, f.bytes)).collect();
     assert_eq!(
         told,
         [("open-at", None, 2, 6), ("stat-at", Some("c.age"), 1, 3), ("open-at", Some("../../etc/passwd"), 1, 3)]
     );
-    let ended = Ended::new(1, call(Operation::Serialize, &events));
+    let ended = CallEnd::new(1, call(Operation::Serialize, &events));
     assert_eq!(ended.reported.files.len(), 4, "one call is told with its paths: {ended:?}");
     assert_eq!(call(Operation::Serialize, &events).denials(), 2);
     assert_eq!(ended.denials(), 2, "neither what was not found nor a key that does not fit is a denial");
@@ -116,7 +116,7 @@ fn denials_that_are_alike_are_one_line_and_different_ones_are_never_cut() {
     events.push(again("../7", 1));
     let call =
         Call { asked: asked(Operation::Check, &["shared/one", "shared/two"]), ..call(Operation::Check, &events) };
-    let ended = Ended::new(1, call);
+    let ended = CallEnd::new(1, call);
     let files = &ended.reported.files;
     assert_eq!((files.len(), ended.denials()), (20_002, 1_020_002));
     let seventh: Vec<_> = files.iter().filter(|file| file.path.as_deref() == Some("../7")).collect();
@@ -131,7 +131,8 @@ fn what_a_backend_chose_to_say_is_left_out_once_it_was_given_a_plaintext() {
         file("open-at", "../hunter2", Some("not-permitted")),
         host("age.seal", Some("to `hunter2`, no recipient")),
     ];
-    let ended = |accessed_plaintext| Ended::new(1, Call { accessed_plaintext, ..call(Operation::Serialize, &events) });
+    let ended =
+        |accessed_plaintext| CallEnd::new(1, Call { accessed_plaintext, ..call(Operation::Serialize, &events) });
     let text = |saw| serde_json::to_string(&ended(saw)).unwrap();
     assert!(!text(true).contains("hunter2") && text(true).contains("not-permitted"));
     assert_eq!((ended(true).denials(), ended(false).denials()), (2, 2));
@@ -153,7 +154,7 @@ fn what_was_written_is_read_back_and_filtered() {
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     let all = read(&path, &Filter::default()).unwrap();
     assert_eq!((all.records.len(), all.count, all.chain.findings.len()), (9, 9, 0), "a line a run, two a call");
-    assert_eq!(ended(&all.records)[0], &Ended::new(1, call(Operation::Serialize, &events)));
+    assert_eq!(ended(&all.records)[0], &CallEnd::new(1, call(Operation::Serialize, &events)));
     assert_eq!(all.records[1].run.as_deref(), Some(&run_in("/fleet")));
     let some = |filter: &Filter| ended(&read(&path, filter).unwrap().records).len();
     assert_eq!(some(&Filter { since: Some(at(20)), ..Filter::default() }), 2);
@@ -187,23 +188,28 @@ fn consents_are_lines_of_their_own() {
     log.consent(Vec::new()).unwrap();
     assert!(!path.exists());
     let subjects = [
-        Subject::Recipients { instance: "shared/ca".into(), file: "key".into(), recipients: vec!["age1x".into()] },
-        Subject::ReadAccess {
+        ConsentSubject::Recipients {
+            instance: "shared/ca".into(),
+            file: "key".into(),
+            recipients: vec!["age1x".into()],
+        },
+        ConsentSubject::ReadAccess {
             instance: "shared/leaf".into(),
             dependency: "shared/ca".into(),
             generator: None,
             sha256: None,
         },
-        Subject::Grants { backend: "mine".into(), sha256: "00".into(), grants: json!({"plaintext": true}) },
+        ConsentSubject::Grants { backend: "mine".into(), sha256: "00".into(), grants: json!({"plaintext": true}) },
     ];
-    let consents: Vec<_> = subjects.into_iter().map(|subject| Consent { by: "terminal".into(), subject }).collect();
+    let consents: Vec<_> =
+        subjects.into_iter().map(|subject| ConsentRecord { by: "terminal".into(), subject }).collect();
     log.consent(consents.clone()).unwrap();
     let found = read(&path, &Filter::default()).unwrap();
     let kept: Vec<_> = found
         .records
         .iter()
         .filter_map(
-            |record| if let Entry::Consent(consent) = &record.line.entry { Some(consent.clone()) } else { None },
+            |record| if let RecordKind::Consent(consent) = &record.line.entry { Some(consent.clone()) } else { None },
         )
         .collect();
     assert_eq!((found.records.len(), kept), (4, consents));
@@ -232,7 +238,7 @@ fn the_same_instance_in_two_checkouts_is_two() {
     let path = folder.path().join("audit.jsonl");
     let events = events();
     for checkout in ["/fleet", "/other", "/fleet"] {
-        let log = Log::new(&path, run_in(checkout), Sync::No);
+        let log = AuditLog::new(&path, run_in(checkout), SyncMode::No);
         let number = log.begun(asked(Operation::Check, &["shared/ca"])).unwrap();
         log.ended(number, call(Operation::Check, &events)).unwrap();
     }

@@ -6,7 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use artifacts_age::{Keyring, Nobody, Opener, Plugins, header_sha256};
+use artifacts_age::{Keyring, NoPrompter, Opener, Plugins, header_sha256};
 use artifacts_backend::{
     Backend, CallFailed, Component, Grants, Openable, Place, Retrieved, Serialized, Worker, annotate, effective,
 };
@@ -21,7 +21,7 @@ fn with_identities(bytes: &[u8]) -> Component {
 
 fn keyring(key: &Key) -> Keyring {
     let text = age::secrecy::ExposeSecret::expose_secret(&key.identity.to_string()).to_owned();
-    let mut opener = Opener::new(Arc::new(Nobody), Plugins::default());
+    let mut opener = Opener::new(Arc::new(NoPrompter), Plugins::default());
     opener.add("the admin's", &Secret::new(text.into_bytes())).unwrap();
     Keyring::new(opener)
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use artifacts_audit::{
-    Access, Asked, Consent, Denial, Ended, Entry, LogContents, Operation, Record, Run, Subject, Summary,
+    Access, CallEnd, CallRequest, ConsentRecord, ConsentSubject, Denial, LogContents, Operation, Record, RecordKind,
+    RunRecord, Summary,
 };
 use artifacts_report::{agreeing, counted, escaped};
 use serde_json::{Value, json};
@@ -210,17 +211,17 @@ pub fn json(record: &Record) -> Value {
 pub fn in_full(record: &Record) -> String {
     let time = escaped(&record.line.time);
     match &record.line.entry {
-        Entry::Run(run) => format!("{time} {}", of_run(run)),
-        Entry::Consent(consent) => format!("{time} {}", of_consent(consent)),
-        Entry::Begun(begun) => {
+        RecordKind::Run(run) => format!("{time} {}", of_run(run)),
+        RecordKind::Consent(consent) => format!("{time} {}", of_consent(consent)),
+        RecordKind::Begun(begun) => {
             let end = if record.interrupted { "began, and did not end" } else { "began" };
             format!("{time} {} {end}", of_call(&begun.observed))
         }
-        Entry::Ended(ended) => format!("{time} {}", of_ended(ended)),
+        RecordKind::Ended(ended) => format!("{time} {}", of_ended(ended)),
     }
 }
 
-fn of_run(run: &Run) -> String {
+fn of_run(run: &RunRecord) -> String {
     let who = run.user.name.clone().unwrap_or_else(|| format!("uid {}", run.user.uid));
     let on = run.host.as_ref().map(|host| format!("@{host}")).unwrap_or_default();
     let place = run.checkout.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
@@ -230,29 +231,31 @@ fn of_run(run: &Run) -> String {
         .replace('\n', "\\n")
 }
 
-fn of_consent(Consent { by, subject }: &Consent) -> String {
+fn of_consent(ConsentRecord { by, subject }: &ConsentRecord) -> String {
     let what = match subject {
-        Subject::Recipients { instance, file, recipients } => {
+        ConsentSubject::Recipients { instance, file, recipients } => {
             format!("the recipients of {instance} {file}: {}", recipients.join(", "))
         }
-        Subject::ReadAccess { instance, dependency, generator, .. } => {
+        ConsentSubject::ReadAccess { instance, dependency, generator, .. } => {
             let generator = generator.as_deref().unwrap_or("none");
             format!("that the generator of {instance} reads {dependency}; it is {generator}")
         }
-        Subject::Grants { backend, sha256, grants } => {
+        ConsentSubject::Grants { backend, sha256, grants } => {
             format!("the grants of {backend}, sha256 {sha256}: {}", granted(grants))
         }
-        Subject::Clone { checkout, other } => format!("that {checkout} and {other} are clones of one repository"),
+        ConsentSubject::Clone { checkout, other } => {
+            format!("that {checkout} and {other} are clones of one repository")
+        }
     };
     escaped(&format!("accepted ({by}): {what}")).replace('\n', "\\n")
 }
 
-fn of_call(asked: &Asked) -> String {
-    let Asked { backend, operation, instances, .. } = asked;
+fn of_call(asked: &CallRequest) -> String {
+    let CallRequest { backend, operation, instances, .. } = asked;
     escaped(&format!("{backend} {} {}", word(operation), instances.join(", ")))
 }
 
-fn of_ended(ended: &Ended) -> String {
+fn of_ended(ended: &CallEnd) -> String {
     let observed = &ended.observed;
     let mut text = format!("{} {}", of_call(&observed.asked), word(&observed.result));
     for call in &observed.calls {

@@ -2,21 +2,21 @@
 
 use std::io::IsTerminal as _;
 
-use artifacts_audit::{Consent, Log, Subject};
+use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
 use artifacts_flow::ConfirmClone;
 use artifacts_report::escaped;
 
 use crate::{person, record};
 
 /// The admin said so beforehand, or does so now, at the terminal. A yes is recorded before it counts.
-pub fn asking(here: String, accept: bool, no_input: bool, log: Log) -> ConfirmClone {
+pub fn asking(here: String, accept: bool, no_input: bool, log: AuditLog) -> ConfirmClone {
     Box::new(move |there| {
         if !accept && (no_input || !ask(&here, there)) {
             return Ok(false);
         }
         let by = if accept { "--accept-clone" } else { record::TERMINAL };
-        let subject = Subject::Clone { checkout: here.clone(), other: there.to_owned() };
-        log.consent(vec![Consent { by: by.to_owned(), subject }]).map_err(|error| record::failure(&error))?;
+        let subject = ConsentSubject::Clone { checkout: here.clone(), other: there.to_owned() };
+        log.consent(vec![ConsentRecord { by: by.to_owned(), subject }]).map_err(|error| record::failure(&error))?;
         Ok(true)
     })
 }

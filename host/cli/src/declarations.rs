@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::{Artifact, Component, InstanceName, Name, Spec, Target};
-use artifacts_nix::{Evaluation, Flake, Nix, Problem, TargetRef};
+use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
 use artifacts_plan::{Selector, TargetName};
 use artifacts_report::Failure;
 
@@ -147,7 +147,8 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
         .failures
         .iter()
         .map(|f| Failure::new(format!("{} {}", f.kind.as_str(), f.name), f.error.to_string()).help(f.error.help()));
-    let (warnings, faults): (Vec<&Problem>, Vec<&Problem>) = evaluation.problems.iter().partition(|p| p.warning);
+    let (warnings, faults): (Vec<&EvaluationError>, Vec<&EvaluationError>) =
+        evaluation.problems.iter().partition(|p| p.warning);
     let names = evaluation.failures.iter().flat_map(|f| f.names().map(|name| (f.kind, name.to_owned()))).collect();
     let faults = faults.into_iter().map(|fault| (about(&evaluation.spec, fault), problem(fault)));
     let failures = unevaluated.map(|failure| (Vec::new(), failure)).chain(faults).collect();
@@ -201,7 +202,7 @@ pub fn instance(target: &Target, artifact: &Name, declared: &Artifact) -> Instan
 }
 
 /// The instances that have a fault.
-fn about(spec: &Spec, fault: &Problem) -> Vec<InstanceName> {
+fn about(spec: &Spec, fault: &EvaluationError) -> Vec<InstanceName> {
     let target = spec.targets.iter().find(|one| (one.kind, &one.name) == (fault.kind, &fault.target));
     let named = |name: &String| {
         let target = target?;
@@ -211,7 +212,7 @@ fn about(spec: &Spec, fault: &Problem) -> Vec<InstanceName> {
     fault.artifacts.iter().filter_map(named).collect()
 }
 
-fn problem(problem: &Problem) -> Failure {
+fn problem(problem: &EvaluationError) -> Failure {
     let target = format!("{} {}", problem.kind.as_str(), problem.target);
     Failure::new(target, problem.message.clone())
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use artifacts_declared::Name;
-use artifacts_ram::{Error, Fault, Folder};
+use artifacts_ram::{Error, IrregularFile, PrivateDir};
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
@@ -13,7 +13,7 @@ use crate::bounded;
 
 /// The file that an editor is given.
 pub struct Draft {
-    pub folder: Folder,
+    pub folder: PrivateDir,
     subject: String,
     file: Name,
     /// What it was given last.
@@ -32,7 +32,7 @@ pub enum Taken {
 
 impl Draft {
     /// Lays a value out.
-    pub fn new(folder: Result<Folder, Error>, subject: &str, file: &Name, value: &Secret) -> Result<Self, Failure> {
+    pub fn new(folder: Result<PrivateDir, Error>, subject: &str, file: &Name, value: &Secret) -> Result<Self, Failure> {
         let failed = |error: Error| failure(subject, &error);
         let folder = folder.map_err(failed)?;
         folder.write(file.as_str(), value.expose(), 0o600).map_err(failed)?;
@@ -72,17 +72,17 @@ impl Draft {
 
     fn misplaced(&self, error: &Error) -> Failure {
         let help = match error {
-            Error::File { fault: Fault::Link, .. } => {
+            Error::File { fault: IrregularFile::Link, .. } => {
                 let place = std::fs::read_link(self.path()).unwrap_or_default();
                 format!(
                     "the editor put a symbolic link in the file's place; what was typed is in {}: remove that, and let the editor write the file itself",
                     place.display()
                 )
             }
-            Error::File { fault: Fault::Links(_), .. } => {
+            Error::File { fault: IrregularFile::Links(_), .. } => {
                 "the editor kept another name of the file (a hard link); let it write the file without one".to_owned()
             }
-            Error::File { fault: Fault::Missing, .. } => {
+            Error::File { fault: IrregularFile::Missing, .. } => {
                 "the editor removed the file, or saved it under another name".to_owned()
             }
             _ => return failure(&self.subject, error),
@@ -95,7 +95,7 @@ impl Draft {
         let typed = match self.read() {
             Ok(typed) => typed,
             // It stays as it is: the person may shorten it.
-            Err(Error::File { fault: Fault::TooLarge { .. }, .. }) => return Ok(()),
+            Err(Error::File { fault: IrregularFile::TooLarge { .. }, .. }) => return Ok(()),
             Err(_) => self.salvaged().unwrap_or_else(|| self.given.clone()),
         };
         let renewed = self.folder.replace(self.file.as_str(), typed.expose(), 0o600);

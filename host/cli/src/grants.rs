@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
-use artifacts_audit::{Consent, Log, Subject};
+use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
 use artifacts_backend::{Component, Grants};
 use artifacts_declared::Name;
 use artifacts_flow::Accept;
@@ -19,7 +19,7 @@ pub fn accepted(trust: &Trust, component: &Component, grants: &Grants) -> Result
 }
 
 /// Whether a component may have its grants: the admin accepted them beforehand, or does so now, at the terminal.
-pub fn asking(trust: Trust, log: Log, all: bool, no_input: bool) -> Accept {
+pub fn asking(trust: Trust, log: AuditLog, all: bool, no_input: bool) -> Accept {
     Box::new(move |name, component, grants| {
         if accepted(&trust, component, grants)? {
             return Ok(true);
@@ -28,8 +28,8 @@ pub fn asking(trust: Trust, log: Log, all: bool, no_input: bool) -> Accept {
         if agreed {
             let by = if all { "--accept-grants" } else { record::TERMINAL };
             let (backend, sha256) = (name.to_string(), component.sha256().to_owned());
-            let subject = Subject::Grants { backend, sha256, grants: json!(grants) };
-            let consent = Consent { by: by.to_owned(), subject };
+            let subject = ConsentSubject::Grants { backend, sha256, grants: json!(grants) };
+            let consent = ConsentRecord { by: by.to_owned(), subject };
             log.consent(vec![consent]).map_err(|e| record::failure(&e))?;
             trust.accept(&acceptance(component, grants)).map_err(|e| distrust(&e))?;
         }

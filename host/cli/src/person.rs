@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use artifacts_age::{Nobody, Person};
+use artifacts_age::{NoPrompter, Prompter};
 use artifacts_prompt::Terminal;
 use artifacts_seam::Secret;
 
@@ -18,10 +18,10 @@ pub fn tty() -> Option<File> {
 }
 
 /// Whoever can be asked: nobody where there is no terminal, or where nothing is to be asked.
-pub fn person(no_input: bool) -> Arc<dyn Person> {
+pub fn person(no_input: bool) -> Arc<dyn Prompter> {
     match terminal().filter(|_| !no_input) {
         Some(terminal) => Arc::new(AtTerminal(Mutex::new(terminal))),
-        None => Arc::new(Nobody),
+        None => Arc::new(NoPrompter),
     }
 }
 
@@ -39,7 +39,7 @@ impl AtTerminal {
     }
 }
 
-impl Person for AtTerminal {
+impl Prompter for AtTerminal {
     fn passphrase(&self, what: &str) -> Option<Secret> {
         self.ask(what, true)
     }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use artifacts_audit::{Consent, Error, Log, Run, Subject, Sync, User, head_path as head};
+use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject, Error, RunRecord, SyncMode, User, head_path as head};
 use artifacts_report::{Failure, ReaderChange, Reading};
 use artifacts_trust::{Checkout, check_ownership};
 use clap::parser::ValueSource;
@@ -89,9 +89,9 @@ pub fn check(path: &Path, is_named: bool) -> Result<(), Failure> {
 }
 
 /// The log in that file, for a run in this checkout.
-pub fn log(path: &Path, global: &Global, checkout: Option<&Checkout>) -> Log {
+pub fn log(path: &Path, global: &Global, checkout: Option<&Checkout>) -> AuditLog {
     let Invocation { command, selectors, flags } = global.invocation.clone();
-    let about = Run {
+    let about = RunRecord {
         user: user(),
         host: std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned()),
         checkout: checkout.map(|checkout| checkout.root().display().to_string()),
@@ -101,7 +101,7 @@ pub fn log(path: &Path, global: &Global, checkout: Option<&Checkout>) -> Log {
         flags,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    Log::new(path, about, if global.no_sync { Sync::No } else { Sync::Yes })
+    AuditLog::new(path, about, if global.no_sync { SyncMode::No } else { SyncMode::Yes })
 }
 
 /// An error of the log.
@@ -126,24 +126,24 @@ fn name_of(uid: u32, users: &str) -> Option<String> {
 }
 
 /// What is accepted with the recipients of these files.
-pub fn recipients(changes: &[ReaderChange], by: &str) -> Vec<Consent> {
-    let subject = |change: &ReaderChange| Subject::Recipients {
+pub fn recipients(changes: &[ReaderChange], by: &str) -> Vec<ConsentRecord> {
+    let subject = |change: &ReaderChange| ConsentSubject::Recipients {
         instance: change.instance.clone(),
         file: change.file.clone(),
         recipients: change.after.iter().cloned().collect(),
     };
-    changes.iter().map(|change| Consent { by: by.to_owned(), subject: subject(change) }).collect()
+    changes.iter().map(|change| ConsentRecord { by: by.to_owned(), subject: subject(change) }).collect()
 }
 
 /// What is accepted where these generators may read.
-pub fn read_access(readings: &[Reading], by: &str) -> Vec<Consent> {
-    let subject = |reading: &Reading| Subject::ReadAccess {
+pub fn read_access(readings: &[Reading], by: &str) -> Vec<ConsentRecord> {
+    let subject = |reading: &Reading| ConsentSubject::ReadAccess {
         instance: reading.dependent.clone(),
         dependency: reading.dependency.clone(),
         generator: reading.generator.clone(),
         sha256: reading.sha256.clone(),
     };
-    readings.iter().map(|reading| Consent { by: by.to_owned(), subject: subject(reading) }).collect()
+    readings.iter().map(|reading| ConsentRecord { by: by.to_owned(), subject: subject(reading) }).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use artifacts_audit::Log;
+use artifacts_audit::AuditLog;
 use artifacts_backend::{Component, Grants, Place, Protection, Worker};
 use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Audit, Declared, HeaderMemory, Orphan, Orphans, Registry, Rooms, Survey};
@@ -16,7 +16,7 @@ use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Hint, Report, Row, hint_line, shell_word};
 use artifacts_store::{Git, Repository, Root};
-use artifacts_trust::{Checkout, KnownHeaders, Readers, Trust};
+use artifacts_trust::{AcceptedRecipients, Checkout, KnownHeaders, Trust};
 
 use crate::args::Global;
 use crate::declarations::Declarations;
@@ -43,7 +43,7 @@ pub struct Run {
     accept_grants: bool,
     accept_clone: bool,
     no_input: bool,
-    log: Log,
+    log: AuditLog,
     /// Whether the person said where the log is.
     log_is_named: bool,
     worker: Worker,
@@ -55,12 +55,12 @@ struct Begun {
     environment: Environment,
     ram: Ram,
     /// For git's use; gone with the run.
-    scratch: artifacts_ram::Folder,
+    scratch: artifacts_ram::PrivateDir,
     nix: Nix,
     keys: identities::Source,
     output: Output,
     /// The run's, from when its checkout is known.
-    log: Option<Log>,
+    log: Option<AuditLog>,
 }
 
 /// What the selectors mean.
@@ -280,9 +280,9 @@ impl Run {
     }
 
     /// The recipients that were accepted in this repository.
-    pub fn readers(&self) -> Result<Readers, Failure> {
+    pub fn readers(&self) -> Result<AcceptedRecipients, Failure> {
         let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
-        Readers::open(state(&self.begun.environment)?, self.checkout()?).map_err(failed)
+        AcceptedRecipients::open(state(&self.begun.environment)?, self.checkout()?).map_err(failed)
     }
 
     /// The root, and the repository that holds it.
@@ -296,7 +296,7 @@ impl Run {
     }
 
     /// The audit log of this run.
-    pub fn log(&self) -> &Log {
+    pub fn log(&self) -> &AuditLog {
         &self.log
     }
 

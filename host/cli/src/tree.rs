@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use artifacts_ram::{Folder, Ram, make_folder, open_folder, write_new};
+use artifacts_ram::{PrivateDir, Ram, make_dir, open_dir, write_new};
 use artifacts_report::Failure;
 use rustix::fs::{Mode, fchmod};
 
@@ -11,7 +11,7 @@ use rustix::fs::{Mode, fchmod};
 const GROWING: &str = "tree";
 
 pub struct Tree {
-    growing: Folder,
+    growing: PrivateDir,
     root: OwnedFd,
     place: PathBuf,
 }
@@ -57,13 +57,13 @@ impl Tree {
         let (file, folders) = names.split_last().ok_or("its path names no file")?;
         let mut here = self.root.as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
         for folder in folders {
-            here = match make_folder(&here, folder) {
+            here = match make_dir(&here, folder) {
                 Ok(inner) => {
                     readable(&inner).map_err(|e| e.to_string())?;
                     inner
                 }
                 // Most likely it is there, made for another file.
-                Err(_) => open_folder(&here, folder).map_err(|e| e.to_string())?,
+                Err(_) => open_dir(&here, folder).map_err(|e| e.to_string())?,
             };
         }
         write_new(&here, file, bytes, mode).map_err(|e| e.to_string())

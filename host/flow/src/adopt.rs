@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, Reason, ReasonKind, State};
 use artifacts_report::{Failure, FileChange};
-use artifacts_store::{NewSlice, Receipt, ReceiptState, Slice, Storage};
+use artifacts_store::{Entry, NewEntry, Receipt, ReceiptState, Storage};
 
 use crate::headers::{self, EntryHeaders};
 use crate::owners::Owners;
@@ -33,7 +33,7 @@ pub struct Adoption {
     pub files: Vec<FileChange>,
     /// The age files in it, and which of its files they are for.
     entry: EntryHeaders,
-    slice: NewSlice,
+    slice: NewEntry,
 }
 
 /// What can be adopted of these instances, and what cannot and why. Of what a survey found, that is whatever is stale because
@@ -90,7 +90,7 @@ pub fn adopt(
 }
 
 /// What lies there of an instance.
-fn slice(rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Option<Slice>, Failure> {
+fn slice(rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Option<Entry>, Failure> {
     let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let storage = rooms.registry.storage(backend)?;
@@ -98,7 +98,7 @@ fn slice(rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Option<Slice>, Fa
 }
 
 /// Returns the slice's path, for git.
-fn commit(rooms: &Rooms<'_>, writers: &Writers, instance: &Instance, slice: NewSlice) -> Result<String, Failure> {
+fn commit(rooms: &Rooms<'_>, writers: &Writers, instance: &Instance, slice: NewEntry) -> Result<String, Failure> {
     if let Some(why) = writers.fault(instance, &rooms.registry) {
         return Err(why);
     }
@@ -188,12 +188,12 @@ fn adoption(
         other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
         files,
         entry,
-        slice: NewSlice { replaces: Some(fingerprint), files: slice.files, public: slice.public, receipt },
+        slice: NewEntry { replaces: Some(fingerprint), files: slice.files, public: slice.public, receipt },
     })
 }
 
 /// The receipt that lies there, if it is this instance's and this backend's.
-fn before<'a>(slice: &'a Slice, backend: &Name) -> Option<&'a Receipt> {
+fn before<'a>(slice: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
     match &slice.receipt {
         ReceiptState::Valid(receipt) if receipt.instance == slice.name && receipt.backend.name == *backend => {
             Some(receipt)
@@ -203,7 +203,7 @@ fn before<'a>(slice: &'a Slice, backend: &Name) -> Option<&'a Receipt> {
 }
 
 /// Whether a file is sealed to fewer or more than is declared.
-fn miscounted(found: &Found, slice: &Slice) -> bool {
+fn miscounted(found: &Found, slice: &Entry) -> bool {
     let count = |stored: &str, bytes: &[u8]| {
         let borne = found.readers.iter().filter(|(file, _)| changes::bears(stored, file));
         let readers = borne.max_by_key(|(file, _)| file.len()).map(|(_, readers)| readers.len());
@@ -214,7 +214,7 @@ fn miscounted(found: &Found, slice: &Slice) -> bool {
 
 /// A receipt that does not say who reads the files.
 fn of_anybody(mut receipt: Receipt) -> Receipt {
-    receipt.readers.values_mut().for_each(BTreeSet::clear);
+    receipt.recipients.values_mut().for_each(BTreeSet::clear);
     receipt
 }
 
@@ -222,15 +222,15 @@ fn of_anybody(mut receipt: Receipt) -> Receipt {
 /// accepted as they lie makes them neither younger nor readable for others.
 fn continued(new: Receipt, before: Option<&Receipt>) -> Receipt {
     let Some(before) = before else { return new };
-    let mut readers = new.readers;
+    let mut readers = new.recipients;
     for (file, recipients) in &mut readers {
-        if let Some(were) = before.readers.get(file) {
+        if let Some(were) = before.recipients.get(file) {
             recipients.clone_from(were);
         }
     }
     Receipt {
-        readers,
-        made: before.made,
+        recipients: readers,
+        generated: before.generated,
         expires: before.expires,
         validation: before.validation,
         dependencies: before.dependencies.clone(),

@@ -1,6 +1,6 @@
 //! Every call of a backend and every use of an identity is between two lines of the audit log.
 
-use artifacts_audit::{Asked, Call, Decryption, Log, Operation, Result};
+use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
 use artifacts_backend::{Backend, CallFailed, Checks, Retrieved, Serialized};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
@@ -12,7 +12,7 @@ use crate::Opened;
 #[derive(Default)]
 pub struct Audit {
     /// The log.
-    pub log: Option<Log>,
+    pub log: Option<AuditLog>,
     /// Whoever listens to what backends say.
     pub hear: Option<Hear>,
 }
@@ -54,7 +54,7 @@ pub struct Calling<'a> {
 pub struct Ended<'a> {
     events: &'a [Event],
     usage: Usage,
-    result: Result,
+    result: CallOutcome,
     failure: Option<&'a CallError>,
     saw_plaintext: bool,
     decryptions: Vec<Decryption>,
@@ -69,7 +69,7 @@ pub trait Recordable {
 impl Recordable for Checks {
     fn ended(&self) -> Ended<'_> {
         let unanswered = self.answers.iter().filter(|answer| answer.is_err()).count() as u64;
-        let result = if unanswered == 0 { Result::Done } else { Result::Partly(unanswered) };
+        let result = if unanswered == 0 { CallOutcome::Done } else { CallOutcome::Partly(unanswered) };
         let (events, usage) = (self.events.as_slice(), self.usage);
         Ended { events, usage, result, failure: None, saw_plaintext: false, decryptions: Vec::new() }
     }
@@ -96,7 +96,7 @@ impl Recordable for std::result::Result<Retrieved, CallFailed> {
 impl Recordable for CallFailed {
     fn ended(&self) -> Ended<'_> {
         Ended {
-            result: Result::from(&self.error),
+            result: CallOutcome::from(&self.error),
             failure: Some(&self.error).filter(|_| self.saw_plaintext),
             ..Ended::done(&self.events, self.usage, self.saw_plaintext, &self.openings)
         }
@@ -108,7 +108,7 @@ impl<T: Recordable> Recordable for std::result::Result<T, Failure> {
     fn ended(&self) -> Ended<'_> {
         match self {
             Ok(made) => made.ended(),
-            Err(_) => Ended { result: Result::Failed, ..Ended::done(&[], Usage::default(), false, &[]) },
+            Err(_) => Ended { result: CallOutcome::Failed, ..Ended::done(&[], Usage::default(), false, &[]) },
         }
     }
 }
@@ -116,7 +116,7 @@ impl<T: Recordable> Recordable for std::result::Result<T, Failure> {
 /// Whether age plugins decrypted something.
 impl Recordable for bool {
     fn ended(&self) -> Ended<'_> {
-        let result = if *self { Result::Done } else { Result::Failed };
+        let result = if *self { CallOutcome::Done } else { CallOutcome::Failed };
         Ended { result, ..Ended::done(&[], Usage::default(), false, &[]) }
     }
 }
@@ -129,7 +129,7 @@ impl<'a> Ended<'a> {
         decryptions: &[artifacts_backend::Opening],
     ) -> Self {
         let decryptions = decryptions.iter().map(decryption).collect();
-        Self { events, usage, result: Result::Done, failure: None, saw_plaintext, decryptions }
+        Self { events, usage, result: CallOutcome::Done, failure: None, saw_plaintext, decryptions }
     }
 }
 
@@ -150,7 +150,7 @@ impl Audit {
         let name = calling.backend;
         let running =
             opened.backend.as_mut().ok_or_else(|| Failure::new(name.to_string(), "its backend is not open"))?;
-        let asked = Asked {
+        let asked = CallRequest {
             backend: name.to_string(),
             version: Some(version),
             bundled: Some(bundled),
@@ -165,7 +165,7 @@ impl Audit {
     fn recorded<T: Recordable>(
         &self,
         backend: &Name,
-        asked: Asked,
+        asked: CallRequest,
         after_plaintext: bool,
         act: impl FnOnce() -> T,
     ) -> std::result::Result<T, Failure> {
@@ -202,12 +202,12 @@ mod tests {
     use std::path::Path;
     use std::rc::Rc;
 
-    use artifacts_audit::{Filter, Run, Sync};
+    use artifacts_audit::{Filter, RunRecord, SyncMode};
 
     use super::*;
 
-    fn asked() -> Asked {
-        Asked {
+    fn asked() -> CallRequest {
+        CallRequest {
             backend: "mine".to_owned(),
             version: None,
             bundled: Some(false),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     fn audit(path: &Path) -> Audit {
-        Audit { log: Some(Log::new(path, Run::default(), Sync::No)), hear: None }
+        Audit { log: Some(AuditLog::new(path, RunRecord::default(), SyncMode::No)), hear: None }
     }
 
     fn failed(saw_plaintext: bool, events: Vec<Event>) -> std::result::Result<Retrieved, CallFailed> {

@@ -6,7 +6,7 @@ use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::{FileChange, Side};
 use artifacts_seam::Files;
-use artifacts_store::{Receipt, ReceiptState, Slice, Storage};
+use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
 use crate::set::{Others, others};
 use crate::{Found, Rooms};
@@ -91,7 +91,7 @@ pub(crate) fn accepted(
 ) -> Vec<FileChange> {
     let before = old.map(|old| Lying::by_receipt(instance, old)).unwrap_or_default();
     let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-    let readers = |file: &Name| old.and_then(|_| new.readers.get(file)).and_then(known);
+    let readers = |file: &Name| old.and_then(|_| new.recipients.get(file)).and_then(known);
     let secret = instance.secret_files().map(|file| (file.to_string(), readers(file)));
     let after = Lying::of(secret.collect(), sizes).with_public(public.clone());
     let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
@@ -105,11 +105,11 @@ pub(crate) fn accepted(
 }
 
 /// What goes with a slice that nobody declares.
-pub(crate) fn removed(slice: &Slice) -> Vec<FileChange> {
+pub(crate) fn removed(slice: &Entry) -> Vec<FileChange> {
     let sizes = || slice.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
     let lying = match &slice.receipt {
-        ReceiptState::Valid(receipt) if !receipt.readers.is_empty() => {
-            let readers = receipt.readers.iter().map(|(file, readers)| (file.to_string(), known(readers)));
+        ReceiptState::Valid(receipt) if !receipt.recipients.is_empty() => {
+            let readers = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
             Lying::of(readers.collect(), sizes())
         }
         // Nobody tells what the backend's files are called in the declarations.
@@ -138,9 +138,9 @@ struct Lying {
 impl Lying {
     /// As a receipt has it: of public files it has the sizes.
     fn by_receipt(instance: &Instance, receipt: &Receipt) -> Self {
-        let stored = receipt.readers.iter().map(|(file, readers)| (file.to_string(), known(readers)));
+        let stored = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
         // A backend that names no readers at all stores what is declared all the same.
-        let declared = instance.secret_files().filter(|_| receipt.readers.is_empty());
+        let declared = instance.secret_files().filter(|_| receipt.recipients.is_empty());
         let secret = declared.map(|file| (file.to_string(), None)).chain(stored).collect();
         let mut lying = Self::of(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
         let public = receipt.public.iter();

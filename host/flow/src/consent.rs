@@ -6,7 +6,7 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_store::Receipt;
-use artifacts_trust::{ByFile, Readers};
+use artifacts_trust::{AcceptedRecipients, Recipients};
 use sha2::{Digest as _, Sha256};
 
 use crate::{Found, Survey, failure};
@@ -17,7 +17,7 @@ const EVERYBODY: &str = "everybody, in plain text";
 /// Whom these instances may be encrypted to: what is not in here is not written.
 #[derive(Debug, Default)]
 pub struct Consent {
-    agreed: BTreeMap<InstanceName, ByFile>,
+    agreed: BTreeMap<InstanceName, Recipients>,
     refused: BTreeMap<InstanceName, String>,
     /// Of all that was asked about.
     digest: String,
@@ -73,7 +73,7 @@ impl Plaintext<'_> {
     }
 }
 
-/// Readers that were asked about, before the answer.
+/// AcceptedRecipients that were asked about, before the answer.
 pub struct Asked {
     sought: BTreeMap<InstanceName, Sought>,
     /// Where they are not what was agreed to.
@@ -85,7 +85,7 @@ struct Sought {
     /// Its targets.
     targets: BTreeSet<String>,
     /// Whom its files are encrypted to; none when nothing is encrypted.
-    sealed: Option<ByFile>,
+    sealed: Option<Recipients>,
     /// Files that were secret and lie in plain text from now on.
     published: BTreeSet<String>,
 }
@@ -93,7 +93,7 @@ struct Sought {
 impl Asked {
     /// Compares the readers of what is to be written with what is remembered. See `before` for the rule.
     pub fn new<'a>(
-        known: &Readers,
+        known: &AcceptedRecipients,
         instances: impl Iterator<Item = &'a Instance>,
         survey: &Survey,
         plaintext: Plaintext<'_>,
@@ -141,7 +141,7 @@ impl Asked {
     ///
     /// # Errors
     /// When it cannot be stored; then nothing is accepted.
-    pub fn settle(self, known: &mut Readers, changes_too: bool) -> Result<Consent, Failure> {
+    pub fn settle(self, known: &mut AcceptedRecipients, changes_too: bool) -> Result<Consent, Failure> {
         let mut consent = Consent { digest: self.digest().unwrap_or_default(), ..Consent::default() };
         let mut remembered = BTreeMap::new();
         let mut asked = BTreeSet::new();
@@ -154,18 +154,18 @@ impl Asked {
                 }
                 asked.insert(label.clone());
             }
-            let before = known.of(&label);
+            let before = known.instance(&label);
             let mut agreed = before.cloned().unwrap_or_default();
             if let Some(files) = &sought.sealed {
-                agreed.sealed(sought.targets, files.clone());
+                agreed.encrypt_to(sought.targets, files.clone());
             }
-            sought.published.iter().for_each(|file| agreed.published(file));
+            sought.published.iter().for_each(|file| agreed.make_public(file));
             if before.is_some() || !agreed.files.is_empty() || !sought.published.is_empty() {
                 remembered.insert(label, agreed);
             }
             consent.agreed.insert(name, sought.sealed.unwrap_or_default());
         }
-        known.agree(remembered, &asked).map_err(|e| Failure::new("recipients", e.to_string()).help(e.help()))?;
+        known.accept(remembered, &asked).map_err(|e| Failure::new("recipients", e.to_string()).help(e.help()))?;
         Ok(consent)
     }
 }
@@ -206,7 +206,7 @@ fn targets(instance: &Instance) -> BTreeSet<String> {
 }
 
 /// Whom its files would be encrypted to.
-fn readers(found: &Found) -> ByFile {
+fn readers(found: &Found) -> Recipients {
     found.readers.iter().map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect()
 }
 
@@ -214,14 +214,20 @@ fn readers(found: &Found) -> ByFile {
 ///
 /// What was stored goes to the recipients that were accepted for that very file, and to no others. What is new goes to recipients that
 /// were accepted last for secrets of its targets; those of an instance that is known are also its own.
-fn before(known: &Readers, name: &str, targets: &BTreeSet<String>, sought: &ByFile, source: Source) -> ByFile {
-    let remembered = known.of(name);
+fn before(
+    known: &AcceptedRecipients,
+    name: &str,
+    targets: &BTreeSet<String>,
+    sought: &Recipients,
+    source: Source,
+) -> Recipients {
+    let remembered = known.instance(name);
     let files = remembered.map(|agreed| &agreed.files);
     let stored = |file: &String| files.and_then(|files| files.get(file)).cloned();
     if source == Source::Stored {
         return sought.keys().map(|file| (file.clone(), stored(file).unwrap_or_default())).collect();
     }
-    let mut theirs = known.of_targets(remembered.map_or(targets, |agreed| &agreed.targets));
+    let mut theirs = known.for_targets(remembered.map_or(targets, |agreed| &agreed.targets));
     if let Some(files) = files {
         let own: BTreeSet<&str> = files.values().flatten().map(String::as_str).collect();
         theirs.retain(|recipient| own.contains(recipient));
@@ -237,19 +243,19 @@ fn before(known: &Readers, name: &str, targets: &BTreeSet<String>, sought: &ByFi
 /// Files that were secret and are declared public: whatever is made or given for them now would lie there for everybody. That
 /// they were is known from what was agreed to here, or else from the receipt, which whoever pushes can write.
 fn published(
-    known: &Readers,
+    known: &AcceptedRecipients,
     instance: &Instance,
     receipt: Option<&Receipt>,
     plaintext: Plaintext<'_>,
 ) -> Vec<ReaderChange> {
     let label = instance.name.to_string();
-    let agreed = known.of(&label);
+    let agreed = known.instance(&label);
     let change = |file: &Name| {
         let last = agreed.and_then(|agreed| agreed.last(file.as_str()));
         Some(ReaderChange {
             instance: label.clone(),
             file: file.to_string(),
-            before: last.or_else(|| receipt?.readers.get(file))?.clone(),
+            before: last.or_else(|| receipt?.recipients.get(file))?.clone(),
             after: BTreeSet::from([EVERYBODY.to_owned()]),
         })
     };
@@ -265,7 +271,7 @@ mod tests {
 
     use super::*;
 
-    fn by_file(files: &[(&str, &[&str])]) -> ByFile {
+    fn by_file(files: &[(&str, &[&str])]) -> Recipients {
         let set = |readers: &[&str]| readers.iter().map(ToString::to_string).collect();
         files.iter().map(|(file, readers)| ((*file).to_owned(), set(readers))).collect()
     }
@@ -299,21 +305,21 @@ mod tests {
     }
 
     /// How many recipients would have to be accepted.
-    fn joined(known: &Readers, name: &str, target: &str, sought: &ByFile, source: Source) -> usize {
+    fn joined(known: &AcceptedRecipients, name: &str, target: &str, sought: &Recipients, source: Source) -> usize {
         let before = before(known, name, &one(target), sought, source);
         sought.iter().map(|(file, after)| after.difference(&before[file]).count()).sum()
     }
 
-    fn accepted(known: &mut Readers, name: &str, target: &str, files: &ByFile) {
-        let mut agreed = known.of(name).cloned().unwrap_or_default();
-        agreed.sealed(one(target), files.clone());
-        known.agree(BTreeMap::from([(name.to_owned(), agreed)]), &one(name)).unwrap();
+    fn accepted(known: &mut AcceptedRecipients, name: &str, target: &str, files: &Recipients) {
+        let mut agreed = known.instance(name).cloned().unwrap_or_default();
+        agreed.encrypt_to(one(target), files.clone());
+        known.accept(BTreeMap::from([(name.to_owned(), agreed)]), &one(name)).unwrap();
     }
 
     #[test]
     fn what_was_stored_has_the_readers_that_were_agreed_to_for_that_very_file_and_no_others() {
         let folder = tempfile::tempdir().unwrap();
-        let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
         accepted(&mut known, "per-machine/web1/a", "nixos/web1", &by_file(&[("env", &["web1", "admin"])]));
         let evil = by_file(&[("x", &["evil"])]);
         for source in [Source::New, Source::Stored] {
@@ -332,7 +338,7 @@ mod tests {
     #[test]
     fn who_was_removed_since_is_asked_about_wherever_they_come_back() {
         let folder = tempfile::tempdir().unwrap();
-        let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
         let [old, new] = [&["web1", "gone"][..], &["web1"]].map(|readers| by_file(&[("env", readers)]));
         accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
         accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &old);
@@ -348,7 +354,7 @@ mod tests {
     #[test]
     fn a_digest_stands_for_exactly_these_instances_files_and_recipients() {
         let folder = tempfile::tempdir().unwrap();
-        let known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
         let digest = |files: &str, readers: &[(&str, &[&str])]| {
             let instance = instance(files);
             Asked::new(&known, [&instance].into_iter(), &found(&instance, readers), Plaintext::New).digest()
@@ -369,7 +375,7 @@ mod tests {
     #[test]
     fn what_was_secret_is_asked_about_until_somebody_agrees_that_it_lies_in_plain_text() {
         let folder = tempfile::tempdir().unwrap();
-        let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
         let both: &[(&str, &[&str])] = &[("one", &["k"]), ("two", &["k"])];
         let secret = instance(r#"{"one": {}, "two": {}}"#);
         let asked = Asked::new(&known, [&secret].into_iter(), &found(&secret, both), Plaintext::New);
@@ -379,7 +385,7 @@ mod tests {
         let survey = found(&public, &both[..1]);
         let [one, two] = ["one", "two"].map(|name| Name::new(name).unwrap());
         let given = |file| Plaintext::Given { file, opens: false };
-        let asks = |known: &Readers, plaintext| {
+        let asks = |known: &AcceptedRecipients, plaintext| {
             let asked = Asked::new(known, [&public].into_iter(), &survey, plaintext);
             asked.changes.iter().map(|change| change.file.clone()).collect::<Vec<_>>()
         };
@@ -397,7 +403,11 @@ mod tests {
         assert_eq!(asks(&known, given(&two)), ["two"], "that was a no");
         Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
         assert!(asks(&known, given(&two)).is_empty() && asks(&known, Plaintext::New).is_empty());
-        assert_eq!(known.of("per-machine/web1/a").unwrap().files.len(), 1, "the readers of `one` are what they were");
+        assert_eq!(
+            known.instance("per-machine/web1/a").unwrap().files.len(),
+            1,
+            "the readers of `one` are what they were"
+        );
     }
 
     #[test]
@@ -412,12 +422,12 @@ mod tests {
             strays: Vec::new(),
         };
         let folder = tempfile::tempdir().unwrap();
-        let mut known = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
         let survey =
             Survey { found: BTreeMap::from([(instance.name.clone(), read_by(&["web1"]))]), ..Survey::default() };
         let asked = || {
             Asked::new(
-                &Readers::open(folder.path(), Checkout::at_path("/one")).unwrap(),
+                &AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap(),
                 std::iter::once(instance),
                 &survey,
                 Plaintext::New,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::{Elsewhere, Instance};
-use artifacts_store::{Receipt, ReceiptState, Slice, Storage};
+use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
 use crate::Rooms;
 use crate::changes::bears;
@@ -86,7 +86,7 @@ pub fn has_receipt(storage: &Storage, name: &InstanceName) -> bool {
     storage.read(name).ok().flatten().is_some_and(|slice| own_receipt(&slice, name).is_some())
 }
 
-fn own_receipt<'a>(slice: &'a Slice, name: &InstanceName) -> Option<&'a Receipt> {
+fn own_receipt<'a>(slice: &'a Entry, name: &InstanceName) -> Option<&'a Receipt> {
     match &slice.receipt {
         ReceiptState::Valid(receipt) if receipt.instance == *name => Some(receipt),
         ReceiptState::Valid(_) | ReceiptState::Missing | ReceiptState::Malformed(_) => None,
@@ -94,7 +94,7 @@ fn own_receipt<'a>(slice: &'a Slice, name: &InstanceName) -> Option<&'a Receipt>
 }
 
 /// Whether a file in it has the name of a declared one.
-fn has_declared(instance: &Instance, slice: &Slice) -> bool {
+fn has_declared(instance: &Instance, slice: &Entry) -> bool {
     let secret = slice.files.keys().any(|stored| instance.secret_files().any(|file| bears(stored, file.as_str())));
     secret || slice.public.keys().any(|stored| instance.public_files().any(|file| file.as_str() == stored))
 }

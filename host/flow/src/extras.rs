@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_plan::Instance;
-use artifacts_store::{Receipt, ReceiptState, Slice};
+use artifacts_store::{Entry, Receipt, ReceiptState};
 
 use crate::changes::bears;
 
@@ -13,7 +13,7 @@ const NAMED: usize = 5;
 
 /// Makes added files part of the entry, and returns the paths of the strays, which stay out of it. Whoever compares the entry's
 /// fingerprint takes it first.
-pub fn take_added(instance: &Instance, slice: &mut Slice) -> Vec<String> {
+pub fn take_added(instance: &Instance, slice: &mut Entry) -> Vec<String> {
     let receipt = match &slice.receipt {
         ReceiptState::Valid(receipt) => receipt.clone(),
         ReceiptState::Missing | ReceiptState::Malformed(_) => return Vec::new(),
@@ -45,10 +45,10 @@ fn is_added(instance: &Instance, receipt: &Receipt, path: &str) -> bool {
     let endings: BTreeSet<&str> = receipt
         .files
         .keys()
-        .flat_map(|stored| receipt.readers.keys().filter_map(|file| stored.strip_prefix(file.as_str())))
+        .flat_map(|stored| receipt.recipients.keys().filter_map(|file| stored.strip_prefix(file.as_str())))
         .filter(|ending| ending.is_empty() || ending.starts_with('.'))
         .collect();
-    let unstored = instance.secret_files().filter(|file| !receipt.readers.contains_key(*file));
+    let unstored = instance.secret_files().filter(|file| !receipt.recipients.contains_key(*file));
     let mut endings_of =
         unstored.filter(|file| bears(path, file.as_str())).filter_map(|file| path.strip_prefix(file.as_str()));
     endings_of.any(|ending| endings.is_empty() || endings.contains(ending))

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Facts, Instance, Reason};
-use artifacts_store::{Difference, Generation, Receipt, ReceiptState, Slice};
+use artifacts_store::{Difference, Entry, Generation, Receipt, ReceiptState};
 
 use crate::extras;
 use crate::rooms::seconds;
@@ -11,7 +11,7 @@ use crate::rooms::seconds;
 /// `generations` has those of what it may depend on.
 pub fn facts(
     instance: &Instance,
-    slice: &Slice,
+    slice: &Entry,
     strays: &[String],
     generations: &BTreeMap<InstanceName, Generation>,
 ) -> Facts {
@@ -29,7 +29,7 @@ pub fn facts(
         readers: readers(receipt),
         stored: stored(receipt),
         validation: receipt.validation.map(|hash| hash.to_string()),
-        made: Some(seconds(receipt.made.system())),
+        made: Some(seconds(receipt.generated.system())),
         outdated: outdated(instance, receipt, generations),
         ..differs
     }
@@ -37,12 +37,12 @@ pub fn facts(
 
 /// The secret files that were stored. A backend that named no recipients at all left older receipts without them.
 fn stored(receipt: &Receipt) -> Option<BTreeSet<String>> {
-    let unknown = receipt.readers.is_empty() && !receipt.files.is_empty();
-    (!unknown).then(|| receipt.readers.keys().map(ToString::to_string).collect())
+    let unknown = receipt.recipients.is_empty() && !receipt.files.is_empty();
+    (!unknown).then(|| receipt.recipients.keys().map(ToString::to_string).collect())
 }
 
 fn readers(receipt: &Receipt) -> BTreeMap<String, Vec<String>> {
-    receipt.readers.iter().map(|(file, readers)| (file.to_string(), readers.iter().cloned().collect())).collect()
+    receipt.recipients.iter().map(|(file, readers)| (file.to_string(), readers.iter().cloned().collect())).collect()
 }
 
 /// Dependencies that are not, as they lie, what went into this slice. One that does not lie there tells of itself.

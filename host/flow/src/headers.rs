@@ -8,7 +8,7 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Files;
 use artifacts_store::{Receipt, Sha256};
-use artifacts_trust::{Checkout, CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
+use artifacts_trust::{Checkout, CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 
 use crate::{changes, failure};
 
@@ -166,7 +166,7 @@ impl HeaderMemory {
         learned.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
     }
 
-    fn record(&mut self, instance: &Instance, headers: &EntryHeaders) -> Result<Commit, artifacts_trust::Error> {
+    fn record(&mut self, instance: &Instance, headers: &EntryHeaders) -> Result<HeaderCommit, artifacts_trust::Error> {
         let checkout = CheckoutRecord { id: self.id_or_new()?, path: self.here.root().display().to_string() };
         let mut files = Vec::new();
         for (stored, headers) in headers {
@@ -180,7 +180,7 @@ impl HeaderMemory {
                 headers,
             }));
         }
-        Ok(Commit { checkout, instance: instance.name.to_string(), files })
+        Ok(HeaderCommit { checkout, instance: instance.name.to_string(), files })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, ReasonKind, State};
 use artifacts_report::{Effect, Hint, hint_line, shell_word};
-use artifacts_store::{Slice, Storage};
+use artifacts_store::{Entry, Storage};
 
 use crate::changes::bears;
 use crate::owners::Owners;
@@ -263,7 +263,7 @@ impl About<'_> {
     }
 }
 
-fn stored(rooms: &Rooms<'_>, instance: &Instance) -> Option<Slice> {
+fn stored(rooms: &Rooms<'_>, instance: &Instance) -> Option<Entry> {
     let storage = rooms.registry.storage(instance.backend.as_ref()?).ok()?;
     Storage::open(rooms.root, &storage).ok()?.read(&instance.name).ok()?
 }

@@ -1,4 +1,4 @@
-use artifacts_age::{Keyring, Nobody, Opener, Plugins};
+use artifacts_age::{Keyring, NoPrompter, Opener, Plugins};
 use artifacts_report::Failure;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ impl Keys {
 
     /// None at all: for what opens nothing.
     pub fn none() -> Self {
-        Self::new(|| Ok(Opener::new(Arc::new(Nobody), Plugins::default())))
+        Self::new(|| Ok(Opener::new(Arc::new(NoPrompter), Plugins::default())))
     }
 
     /// The keys themselves.

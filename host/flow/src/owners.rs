@@ -8,7 +8,7 @@ use artifacts_backend::Openable;
 use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{Receipt, ReceiptState, Slice, Storage};
+use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
 use crate::headers::{self, EntryHeaders, Verdict};
 use crate::{Rooms, failure};
@@ -140,7 +140,7 @@ impl Lying {
 
     fn add(&mut self, rooms: &Rooms<'_>, storage: &str) -> Result<(), artifacts_store::Error> {
         let storage = Storage::open(rooms.root, storage)?;
-        for name in storage.list()?.slices {
+        for name in storage.list()?.entries {
             match storage.read(&name) {
                 Ok(slice) => slice.iter().for_each(|slice| self.note_entry(slice)),
                 Err(error) => self.unread = Some(error.to_string()),
@@ -150,7 +150,7 @@ impl Lying {
         Ok(())
     }
 
-    fn note_entry(&mut self, slice: &Slice) {
+    fn note_entry(&mut self, slice: &Entry) {
         for (stored, bytes) in &slice.files {
             for header in artifacts_age::headers(bytes) {
                 self.note(header, &slice.name, Spot::Stored(stored.clone()));
@@ -166,7 +166,7 @@ impl Lying {
     }
 
     fn note_receipt(&mut self, receipt: &Receipt, name: &InstanceName) {
-        for header in &receipt.sealed {
+        for header in &receipt.headers_without_file {
             self.note(header.to_string(), name, Spot::Somewhere);
         }
         let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

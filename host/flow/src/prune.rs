@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, Owner, Owners};
 use artifacts_report::{Failure, FileChange};
-use artifacts_store::{Options, ReceiptState, Slice, Storage};
+use artifacts_store::{Entry, Options, ReceiptState, Storage};
 
 use crate::changes::{self, bears};
 use crate::elsewhere::{Storages, has_receipt};
@@ -62,10 +62,10 @@ pub fn orphans(
             Err(_) => continue,
         };
         if declared {
-            orphans.odd.extend(listing.oddities.into_iter().map(|odd| format!("{}: {}", odd.path, odd.why)));
+            orphans.odd.extend(listing.stray_files.into_iter().map(|odd| format!("{}: {}", odd.path, odd.why)));
         }
         // What only looks like a storage has entries only where receipts say so.
-        for name in listing.slices.into_iter().filter(|name| declared || has_receipt(storage, name)) {
+        for name in listing.entries.into_iter().filter(|name| declared || has_receipt(storage, name)) {
             match owners.of(&name) {
                 Some(Owner::Declared) if !declared || !is_second(rooms, storage, instances.get(&name)) => {}
                 Some(Owner::Unknown(_)) => orphans.kept.push(name),
@@ -122,7 +122,7 @@ fn orphan(storage: &Storage, name: InstanceName) -> Orphan {
     Orphan { storage: storage.path().to_owned(), name, backend, size: slice.as_ref().map(size), contents }
 }
 
-fn size(slice: &Slice) -> (usize, u64) {
+fn size(slice: &Entry) -> (usize, u64) {
     let files = slice.files.values().chain(slice.public.values());
     (files.clone().count(), files.map(|bytes| bytes.len() as u64).sum())
 }

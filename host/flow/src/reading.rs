@@ -12,7 +12,7 @@ use artifacts_declared::{Generator, InstanceName};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, Reading};
-use artifacts_trust::{Checkout, CheckoutId, Readers, Trust};
+use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
 use sha2::{Digest as _, Sha256};
 
 use crate::{Inputs, Rooms, Step, Survey};
@@ -41,7 +41,7 @@ impl Readings {
     /// What these steps would read. `known` are the readers that were agreed to before this run, `inputs` what it has by now.
     pub fn new(
         rooms: &Rooms<'_>,
-        known: &Readers,
+        known: &AcceptedRecipients,
         instances: &BTreeMap<InstanceName, Instance>,
         survey: &Survey,
         steps: &[Step],
@@ -66,7 +66,7 @@ impl Readings {
                 }
             }
             // What a person types was there before.
-            let first = !step.again && known.of(&step.name.to_string()).is_none();
+            let first = !step.again && known.instance(&step.name.to_string()).is_none();
             if first && untouched && instance.prompts.is_empty() {
                 readings.fresh.insert(step.name.clone());
             }

@@ -32,17 +32,17 @@ impl Making<'_> {
             schema: artifacts_store::Schema,
             instance: instance.name.clone(),
             backend: self.backend,
-            made,
+            generated: made,
             expires: expiry(instance, made),
             generation,
             dependencies: dependencies(instance, self.dependencies),
             validation: validation(instance)?,
             targets: targets(instance),
-            readers: readers(instance, self.found)?,
+            recipients: readers(instance, self.found)?,
             files: BTreeMap::new(),
             public: BTreeMap::new(),
             headers: headers::by_file(instance, self.headers)?,
-            sealed: BTreeSet::new(),
+            headers_without_file: BTreeSet::new(),
         })
     }
 }
@@ -61,7 +61,14 @@ pub fn rewritten(
     // A declared file that was never stored is not listed.
     readers.retain(|file, _| stored.contains(file));
     let headers = headers::by_file(instance, headers)?;
-    Ok(Receipt { backend, targets: targets(instance), readers, headers, sealed: BTreeSet::new(), ..old.clone() })
+    Ok(Receipt {
+        backend,
+        targets: targets(instance),
+        recipients: readers,
+        headers,
+        headers_without_file: BTreeSet::new(),
+        ..old.clone()
+    })
 }
 
 /// The receipt of a slice that is as old, as valid and made from the same as if it were made now.
@@ -73,7 +80,7 @@ pub fn renewed(
 ) -> Result<Receipt, Failure> {
     let made = Time::from(now);
     Ok(Receipt {
-        made,
+        generated: made,
         expires: expiry(instance, made),
         dependencies: dependencies(instance, generations),
         validation: validation(instance)?,

@@ -6,7 +6,7 @@ use artifacts_backend::{
 };
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
-use artifacts_ram::Folder;
+use artifacts_ram::PrivateDir;
 use artifacts_report::{Failure, shell_word};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
@@ -14,7 +14,7 @@ use artifacts_report::{Failure, shell_word};
 pub struct Registry {
     declared: BTreeMap<Name, artifacts_declared::Backend>,
     base: PathBuf,
-    place: Box<dyn Fn() -> Result<(Place, Folder), Failure>>,
+    place: Box<dyn Fn() -> Result<(Place, PrivateDir), Failure>>,
     accept: Accept,
     opened: BTreeMap<Name, Result<Opened, Failure>>,
     on_target: bool,
@@ -45,7 +45,7 @@ pub struct Opened {
     /// Whether it is inside the program, and trusted as the program is.
     pub bundled: bool,
     /// Where it works, for as long as it is open.
-    _home: Option<Folder>,
+    _home: Option<PrivateDir>,
 }
 
 impl Registry {
@@ -53,7 +53,7 @@ impl Registry {
     pub fn new(
         declared: BTreeMap<Name, artifacts_declared::Backend>,
         base: PathBuf,
-        place: impl Fn() -> Result<(Place, Folder), Failure> + 'static,
+        place: impl Fn() -> Result<(Place, PrivateDir), Failure> + 'static,
     ) -> Self {
         Self {
             declared,

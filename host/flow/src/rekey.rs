@@ -67,7 +67,7 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
     // All that is stored would go: that is no way to keep a value.
     let nothing = instance.secret_files().next().is_some() && found.stored_files(instance).next().is_none();
     nothing.then(|| {
-        let names = found.receipt.iter().flat_map(|receipt| receipt.readers.keys().map(ToString::to_string));
+        let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys().map(ToString::to_string));
         let names: Vec<String> = names.collect();
         let help = format!("declare what is stored again ({})", names.join(", "));
         failure::of(instance, "none of its declared files was ever stored").help((!names.is_empty()).then_some(help))
@@ -101,7 +101,7 @@ pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey:
         for (file, after) in &found.readers {
             let after: BTreeSet<String> = after.iter().cloned().collect();
             let before =
-                receipt.readers.iter().find(|(name, _)| name.as_str() == file).map(|(_, readers)| readers.clone());
+                receipt.recipients.iter().find(|(name, _)| name.as_str() == file).map(|(_, readers)| readers.clone());
             let Some(before) = before.filter(|before| *before != after) else { continue };
             changes.push(ReaderChange { instance: instance.name.to_string(), file: file.clone(), before, after });
         }

@@ -7,7 +7,7 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, shell_word};
 use artifacts_seam::{CallError, Secret};
-use artifacts_store::{Difference, Fingerprint, ReceiptState, Slice, Storage};
+use artifacts_store::{Difference, Entry, Fingerprint, ReceiptState, Storage};
 
 use crate::audit::Calling;
 use crate::elsewhere::Storages;
@@ -95,7 +95,7 @@ pub fn retrieve(
 struct Reading<'a> {
     instance: &'a Instance,
     backend: &'a Name,
-    slice: Slice,
+    slice: Entry,
     /// The secret files that are wanted.
     secrets: Vec<String>,
     /// The headers that are its own.
@@ -223,9 +223,9 @@ fn ask_plugins(rooms: &mut Rooms<'_>, waiting: &[(Reading<'_>, Failure)]) -> boo
 const NAMED: usize = 5;
 
 /// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anybody.
-fn recipients(slice: &Slice, secrets: &[String]) -> String {
+fn recipients(slice: &Entry, secrets: &[String]) -> String {
     let ReceiptState::Valid(receipt) = &slice.receipt else { return String::new() };
-    let wanted = receipt.readers.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
+    let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
     let all: BTreeSet<&str> = wanted.flat_map(|(_, recipients)| recipients.iter().map(String::as_str)).collect();
     if all.is_empty() {
         return String::new();
@@ -237,9 +237,9 @@ fn recipients(slice: &Slice, secrets: &[String]) -> String {
 }
 
 /// A file that was not declared yet when the slice was stored. A backend that names no readers at all tells nothing of that.
-fn never_stored<'a>(slice: &Slice, secrets: &[&'a Name]) -> Option<&'a Name> {
+fn never_stored<'a>(slice: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
     let ReceiptState::Valid(receipt) = &slice.receipt else { return None };
-    let new = |name: &&&Name| !receipt.readers.is_empty() && !receipt.readers.contains_key(**name);
+    let new = |name: &&&Name| !receipt.recipients.is_empty() && !receipt.recipients.contains_key(**name);
     secrets.iter().find(new).copied()
 }
 
@@ -254,7 +254,7 @@ fn only(entry: &EntryHeaders, opened: &BTreeSet<String>) -> EntryHeaders {
 }
 
 /// The headers in a slice that its receipt lists: only where that tells every byte of it.
-fn entry(instance: &Instance, backend: &Name, slice: &Slice) -> Result<EntryHeaders, Failure> {
+fn entry(instance: &Instance, backend: &Name, slice: &Entry) -> Result<EntryHeaders, Failure> {
     let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &slice.differences())) };
     // Files that no receipt lists are not read, and keep no one from reading what it lists.
     if !slice.is_intact() {

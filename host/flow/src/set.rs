@@ -6,7 +6,7 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, ReasonKind, State};
 use artifacts_report::{Failure, FileChange};
 use artifacts_seam::Secret;
-use artifacts_store::{Generation, Receipt, Slice};
+use artifacts_store::{Entry, Generation, Receipt};
 
 use crate::changes::public_changes;
 use crate::headers;
@@ -59,7 +59,7 @@ pub struct Others {
 pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
     let secret = instance.secret_files().any(|name| name == file);
     let anew = found.stored_files(instance).filter(|name| secret && readers_changed(found) && *name != file);
-    let stored = found.receipt.iter().flat_map(|receipt| receipt.readers.keys());
+    let stored = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys());
     let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
     Others { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
 }
@@ -113,7 +113,7 @@ pub fn set(
 fn secret(
     rooms: &mut Rooms<'_>,
     storing: Storing<'_>,
-    slice: Option<Slice>,
+    slice: Option<Entry>,
     file: &Name,
     value: Secret,
 ) -> Result<Stored, Failure> {

@@ -8,7 +8,7 @@ use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, Checked, Files, Secret, State};
-use artifacts_store::{BackendId, NewSlice, Receipt, ReceiptState, Slice, Writer};
+use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState, Writer};
 
 use crate::audit::Calling;
 use crate::headers::{self, EntryHeaders};
@@ -133,7 +133,7 @@ fn answers(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Result
 
 impl Storing<'_> {
     /// The slice as it lies: what is to be replaced.
-    pub fn slice(&self, rooms: &Rooms<'_>, writers: &Writers) -> Result<Option<Slice>, Failure> {
+    pub fn slice(&self, rooms: &Rooms<'_>, writers: &Writers) -> Result<Option<Entry>, Failure> {
         let writer = self.writer(rooms, writers)?;
         writer.storage().read(&self.instance.name).map_err(|e| self.failed(&e))
     }
@@ -142,7 +142,7 @@ impl Storing<'_> {
     pub fn serialize(
         &self,
         rooms: &mut Rooms<'_>,
-        slice: Option<Slice>,
+        slice: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Stored, Stopped> {
         let written = self.write(rooms, slice, secrets)?;
@@ -155,7 +155,7 @@ impl Storing<'_> {
     pub fn write(
         &self,
         rooms: &mut Rooms<'_>,
-        slice: Option<Slice>,
+        slice: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Written, Stopped> {
         let Self { instance, found, consent } = self;
@@ -238,7 +238,7 @@ impl Storing<'_> {
         public: Files,
         receipt: Receipt,
     ) -> Result<(), Failure> {
-        let new = NewSlice { files, public, receipt, replaces: self.found.fingerprint };
+        let new = NewEntry { files, public, receipt, replaces: self.found.fingerprint };
         let committed = self.writer(rooms, writers)?.commit(new).map_err(|e| self.failed(&e))?;
         writers.wrote(rooms, committed.path);
         // One instance has one entry: that of another storage goes once this one is in its place.
@@ -264,7 +264,7 @@ impl Storing<'_> {
 }
 
 /// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
-fn own_files(slice: Option<Slice>, backend: &Name) -> Files {
+fn own_files(slice: Option<Entry>, backend: &Name) -> Files {
     match slice {
         Some(slice) => match &slice.receipt {
             ReceiptState::Valid(receipt) if receipt.backend.name != *backend => Files::new(),

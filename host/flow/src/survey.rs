@@ -6,7 +6,7 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam as seam;
-use artifacts_store::{Fingerprint, Generation, Receipt, ReceiptState, Slice, Storage};
+use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
 
 use crate::audit::Calling;
 use crate::elsewhere::Storages;
@@ -68,8 +68,8 @@ impl Found {
             .as_ref()
             .filter(|receipt| Some(&receipt.backend.name) == instance.backend.as_ref() && self.elsewhere.is_none());
         let lists = move |file: &Name| match own {
-            Some(receipt) if receipt.readers.is_empty() => !receipt.files.is_empty(),
-            Some(receipt) => receipt.readers.contains_key(file),
+            Some(receipt) if receipt.recipients.is_empty() => !receipt.files.is_empty(),
+            Some(receipt) => receipt.recipients.contains_key(file),
             None => self.fingerprint.is_some() && self.receipt.is_none(),
         };
         instance.secret_files().filter(move |file| lists(file))
@@ -202,7 +202,7 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn of(instance: &'a Instance, mut slice: Slice, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+    fn of(instance: &'a Instance, mut slice: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
         let fingerprint = Some(slice.fingerprint());
         let strays = extras::take_added(instance, &mut slice);
         let mut look = Self {
@@ -301,7 +301,7 @@ fn two_entries(look: &Look<'_>, others: &[Elsewhere]) -> Option<String> {
     ))
 }
 
-fn valid_receipt(slice: &Slice) -> Option<Receipt> {
+fn valid_receipt(slice: &Entry) -> Option<Receipt> {
     match &slice.receipt {
         ReceiptState::Valid(receipt) => Some(receipt.as_ref().clone()),
         ReceiptState::Missing | ReceiptState::Malformed(_) => None,

@@ -65,7 +65,7 @@ pub(crate) fn arguments(
     channels: &Channels,
     nested: bool,
 ) -> Vec<OsString> {
-    let mut line = Line::default();
+    let mut line = CommandLine::default();
     isolate(&mut line, job.network, nested);
     line.add(["--json-status-fd", &channels.status.to_string(), "--block-fd", &channels.start.to_string()]);
     if let Some(filter) = channels.filter {
@@ -110,9 +110,9 @@ pub(crate) fn arguments(
 }
 
 #[derive(Default)]
-struct Line(Vec<OsString>);
+struct CommandLine(Vec<OsString>);
 
-impl Line {
+impl CommandLine {
     fn add<const N: usize>(&mut self, words: [&str; N]) {
         self.0.extend(words.map(OsString::from));
     }
@@ -122,7 +122,7 @@ impl Line {
     }
 }
 
-fn isolate(line: &mut Line, network: bool, nested: bool) {
+fn isolate(line: &mut CommandLine, network: bool, nested: bool) {
     // --unshare-all alone goes on without a user namespace when it cannot have one.
     line.add(["--unshare-all", "--unshare-user"]);
     if network {
@@ -135,7 +135,7 @@ fn isolate(line: &mut Line, network: bool, nested: bool) {
     line.add(["--clearenv", "--die-with-parent", "--new-session"]);
 }
 
-fn system(line: &mut Line) {
+fn system(line: &mut CommandLine) {
     for path in SYSTEM {
         match std::fs::read_link(path) {
             Ok(target) => line.bind("--symlink", target, path),
@@ -145,7 +145,7 @@ fn system(line: &mut Line) {
     line.add(["--proc", "/proc", "--dev", "/dev"]);
 }
 
-fn scratch(line: &mut Line, size: u64) {
+fn scratch(line: &mut CommandLine, size: u64) {
     let size = size.to_string();
     for path in ["/tmp", "/dev/shm"] {
         line.add(["--perms", "1777", "--size", &size, "--tmpfs", path]);
@@ -154,7 +154,7 @@ fn scratch(line: &mut Line, size: u64) {
     line.add(["--remount-ro", "/dev", "--remount-ro", "/proc"]);
 }
 
-fn network(line: &mut Line) {
+fn network(line: &mut CommandLine) {
     for path in NETWORK {
         // A folder of links into the store cannot hold the bind that replaces one of them.
         if path == "/etc/ssl/certs" && in_store(CERTIFICATES) {

@@ -30,13 +30,13 @@ pub enum Error {
         /// What it was to make.
         instance: InstanceName,
         /// What went wrong.
-        fault: Box<Fault>,
+        fault: Box<GeneratorFailure>,
     },
 }
 
 /// What went wrong in a run.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum GeneratorFailure {
     /// It is nothing that can be executed.
     #[error("the generator `{}` {why}", .program.display())]
     Program {
@@ -127,14 +127,14 @@ pub enum Fault {
         /// The declared file.
         file: Name,
         /// What is wrong with it.
-        fault: artifacts_ram::Fault,
+        fault: artifacts_ram::IrregularFile,
     },
     /// The system says no.
     #[error("running the generator: {0}")]
     Io(#[from] io::Error),
 }
 
-impl From<rustix::io::Errno> for Fault {
+impl From<rustix::io::Errno> for GeneratorFailure {
     fn from(errno: rustix::io::Errno) -> Self {
         Self::Io(errno.into())
     }
@@ -160,10 +160,10 @@ impl Error {
     pub fn output(&self) -> Option<&Secret> {
         match self {
             Self::Run { fault, .. } => match fault.as_ref() {
-                Fault::Failed { output, .. }
-                | Fault::Killed { output, .. }
-                | Fault::Timeout { output, .. }
-                | Fault::System { output, .. } => Some(output),
+                GeneratorFailure::Failed { output, .. }
+                | GeneratorFailure::Killed { output, .. }
+                | GeneratorFailure::Timeout { output, .. }
+                | GeneratorFailure::System { output, .. } => Some(output),
                 _ => None,
             },
             _ => None,
@@ -171,7 +171,7 @@ impl Error {
     }
 }
 
-impl Fault {
+impl GeneratorFailure {
     fn help(&self) -> Option<String> {
         let text = match self {
             Self::Program { .. } => {

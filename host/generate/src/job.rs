@@ -32,7 +32,7 @@ pub struct Job {
     /// How long it may take; `None` is for ever.
     pub timeout: Option<Duration>,
     /// How much it may write.
-    pub limits: Limits,
+    pub limits: OutputLimits,
 }
 
 impl Job {
@@ -50,14 +50,14 @@ impl Job {
             random: None,
             network: false,
             timeout: None,
-            limits: Limits::default(),
+            limits: OutputLimits::default(),
         }
     }
 }
 
 /// How much a generator may write, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct OutputLimits {
     /// A file of `$out`.
     pub file: u64,
     /// All of `$out`.
@@ -66,7 +66,7 @@ pub struct Limits {
     pub scratch: u64,
 }
 
-impl Default for Limits {
+impl Default for OutputLimits {
     fn default() -> Self {
         Self { file: 16 << 20, total: 64 << 20, scratch: 256 << 20 }
     }

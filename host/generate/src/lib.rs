@@ -5,6 +5,7 @@
 //! [`Sandbox::run`] returns, by whatever way, all its processes and all its plaintext on the RAM-backed file system are gone.
 
 mod arguments;
+mod collect;
 mod error;
 mod filter;
 mod job;
@@ -14,9 +15,8 @@ mod program;
 mod running;
 mod sandbox;
 mod spawn;
-mod take;
 
-pub use error::{Error, Fault};
-pub use job::{Job, Limits};
+pub use error::{Error, GeneratorFailure};
+pub use job::{Job, OutputLimits};
 pub use program::executable;
 pub use sandbox::Sandbox;

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::process::Pid;
 
 use crate::arguments::OUT;
-use crate::error::Fault;
+use crate::error::GeneratorFailure;
 use crate::running::{PATIENCE, readable};
 
 /// How often it is looked whether the sandbox is set up.
@@ -21,7 +21,7 @@ pub(crate) struct Init {
 
 impl Init {
     /// Opens `$out` inside, as soon as the sandbox is set up; `None` when it ended before that.
-    pub(crate) fn out(&self) -> Result<Option<Out>, Fault> {
+    pub(crate) fn out(&self) -> Result<Option<Out>, GeneratorFailure> {
         let path = format!("/proc/{}/root{OUT}", self.pid.as_raw_nonzero());
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -38,7 +38,7 @@ impl Init {
             };
             // Its root is still this machine's, or one on the way.
             if Instant::now() >= deadline {
-                return Err(Fault::Sandbox { message: format!("cannot open its {OUT}: {why}") });
+                return Err(GeneratorFailure::Sandbox { message: format!("cannot open its {OUT}: {why}") });
             }
         }
     }

@@ -8,13 +8,13 @@ use zeroize::Zeroizing;
 const KEPT: usize = 64 << 10;
 
 /// The end of what a generator prints. It may echo a secret, so it stays in memory that is wiped.
-pub(crate) struct Output {
+pub(crate) struct CapturedOutput {
     pipe: Option<File>,
     bytes: Zeroizing<Vec<u8>>,
     part: Zeroizing<Vec<u8>>,
 }
 
-impl Output {
+impl CapturedOutput {
     /// `pipe` must not block.
     pub(crate) fn new(pipe: File) -> Self {
         // Never grown: that would leave a copy behind.

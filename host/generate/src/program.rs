@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-use crate::error::Fault;
+use crate::error::GeneratorFailure;
 
 /// Where a generator is found inside when it lies neither in its closure nor among the system's programs.
 pub(crate) const OUTSIDER: &str = "/generator";
@@ -33,8 +33,8 @@ pub(crate) struct Program {
 
 impl Program {
     /// Follows folder, links and first line.
-    pub(crate) fn resolve(program: &Path, closure: &[PathBuf]) -> Result<Self, Fault> {
-        let bad = |why: String| Fault::Program { program: program.to_owned(), why };
+    pub(crate) fn resolve(program: &Path, closure: &[PathBuf]) -> Result<Self, GeneratorFailure> {
+        let bad = |why: String| GeneratorFailure::Program { program: program.to_owned(), why };
         let entry = executable(program).map_err(bad)?;
         let real = entry.canonicalize().map_err(|error| bad(format!("cannot be followed: {error}")))?;
         let (inside, outsider) = if visible(&real, closure) {
@@ -50,8 +50,8 @@ impl Program {
         let mut at = real;
         for _ in 0..DEPTH {
             match head(&at).map_err(|why| bad(format!("cannot be run: {} {why}", at.display())))? {
-                Head::Program { foreign } => return Ok(Self { words, outsider, foreign }),
-                Head::Script { interpreter, argument } => {
+                ExecutableKind::Program { foreign } => return Ok(Self { words, outsider, foreign }),
+                ExecutableKind::Script { interpreter, argument } => {
                     at = interpreter
                         .canonicalize()
                         .map_err(|error| bad(format!("needs the interpreter `{}`: {error}", interpreter.display())))?;
@@ -112,14 +112,14 @@ fn only_one(bin: &Path) -> Result<PathBuf, String> {
     }
 }
 
-enum Head {
+enum ExecutableKind {
     Program { foreign: Option<&'static str> },
     Script { interpreter: PathBuf, argument: Option<OsString> },
 }
 
 /// Reads the head as the kernel does. It is done here since bubblewrap starts programs by `execvp`, which hands whatever
 /// the kernel refuses to `/bin/sh`: a script for another machine would be run by a shell that it was not written for.
-fn head(path: &Path) -> Result<Head, String> {
+fn head(path: &Path) -> Result<ExecutableKind, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut head = Vec::with_capacity(HEAD);
     file.take(HEAD as u64).read_to_end(&mut head).map_err(|error| error.to_string())?;
@@ -127,16 +127,16 @@ fn head(path: &Path) -> Result<Head, String> {
         return script(line);
     }
     if head.starts_with(b"\x7fELF") {
-        return Ok(Head::Program { foreign: foreign(&head) });
+        return Ok(ExecutableKind::Program { foreign: foreign(&head) });
     }
     if [&b"\xcf\xfa\xed\xfe"[..], b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe"].iter().any(|magic| head.starts_with(magic))
     {
-        return Ok(Head::Program { foreign: Some("darwin") });
+        return Ok(ExecutableKind::Program { foreign: Some("darwin") });
     }
     Err("is neither an ELF program nor a script that begins with `#!`".to_owned())
 }
 
-fn script(line: &[u8]) -> Result<Head, String> {
+fn script(line: &[u8]) -> Result<ExecutableKind, String> {
     let Some(end) = line.iter().position(|&byte| byte == b'\n').or((line.len() < HEAD - 2).then_some(line.len()))
     else {
         return Err(format!("has a first line of more than {HEAD} bytes"));
@@ -149,7 +149,7 @@ fn script(line: &[u8]) -> Result<Head, String> {
     }
     let argument = argument.trim_ascii();
     let text = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
-    Ok(Head::Script {
+    Ok(ExecutableKind::Script {
         interpreter: PathBuf::from(text(interpreter)),
         argument: (!argument.is_empty()).then(|| text(argument)),
     })
@@ -182,7 +182,7 @@ mod tests {
 
     fn parts(line: &str) -> Option<(String, Option<String>)> {
         match script(line.as_bytes()) {
-            Ok(Head::Script { interpreter, argument }) => {
+            Ok(ExecutableKind::Script { interpreter, argument }) => {
                 Some((interpreter.display().to_string(), argument.map(|text| text.to_string_lossy().into_owned())))
             }
             _ => None,

@@ -10,11 +10,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::error::Fault;
+use crate::collect;
+use crate::error::GeneratorFailure;
 use crate::job::Job;
 use crate::out::{Init, Out};
-use crate::output::Output;
-use crate::take;
+use crate::output::CapturedOutput;
 
 /// How often the cancel flag and the size of `$out` are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -29,12 +29,12 @@ pub(crate) struct Running {
     pub(crate) status: File,
     /// A pipe; one byte in it lets the generator begin. Both ends, so that writing cannot fail for want of a reader.
     pub(crate) start: (OwnedFd, File),
-    pub(crate) output: Output,
+    pub(crate) output: CapturedOutput,
 }
 
 impl Running {
     /// Waits for the end, or makes one, and returns `$out`. When it returns, no process of the sandbox is left.
-    pub(crate) fn finish(mut self, job: &Job, cancel: &AtomicBool) -> Result<Out, Fault> {
+    pub(crate) fn finish(mut self, job: &Job, cancel: &AtomicBool) -> Result<Out, GeneratorFailure> {
         let ended = match self.init() {
             // Only now that its first process is held can the sandbox be ended for certain.
             Ok(Some(init)) => self.run(&init, job, cancel),
@@ -46,26 +46,28 @@ impl Running {
         while self.output.take() {}
         let status = status?;
         match (self.exit_code()?, status.code()) {
-            (Some(0), _) => out.ok_or_else(|| Fault::Sandbox { message: "it ended before it began".to_owned() }),
-            (Some(status), _) => Err(Fault::Failed { status, output: self.output.last() }),
+            (Some(0), _) => {
+                out.ok_or_else(|| GeneratorFailure::Sandbox { message: "it ended before it began".to_owned() })
+            }
+            (Some(status), _) => Err(GeneratorFailure::Failed { status, output: self.output.last() }),
             // Bubblewrap itself gave up, so no generator ran and there is no secret in what was printed.
-            (None, Some(_)) => Err(Fault::Sandbox { message: self.complaint() }),
+            (None, Some(_)) => Err(GeneratorFailure::Sandbox { message: self.complaint() }),
             // It was killed from outside, at a time that cannot be told.
             (None, None) => {
                 let signal = status.signal().unwrap_or(Signal::KILL.as_raw());
-                Err(Fault::Killed { signal, output: self.output.last() })
+                Err(GeneratorFailure::Killed { signal, output: self.output.last() })
             }
         }
     }
 
     /// The sandbox's first process, once bubblewrap tells its number; `None` when it failed before that.
-    fn init(&mut self) -> Result<Option<Init>, Fault> {
+    fn init(&mut self) -> Result<Option<Init>, GeneratorFailure> {
         let deadline = Instant::now() + PATIENCE;
         let mut line = Vec::new();
         let mut byte = [0];
         while !line.ends_with(b"\n") {
             if !readable(&self.status, deadline)? {
-                return Err(Fault::Sandbox {
+                return Err(GeneratorFailure::Sandbox {
                     message: format!("bubblewrap said nothing for {} s", PATIENCE.as_secs()),
                 });
             }
@@ -75,7 +77,9 @@ impl Running {
             line.extend(byte);
         }
         let Some(pid) = field(&line, "child-pid").and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else {
-            return Err(Fault::Sandbox { message: "bubblewrap did not tell the number of its process".to_owned() });
+            return Err(GeneratorFailure::Sandbox {
+                message: "bubblewrap did not tell the number of its process".to_owned(),
+            });
         };
         // The process waits for `start`, so its number is still its own; it has ended only if the set-up failed.
         match pidfd_open(pid, PidfdFlags::empty()) {
@@ -86,7 +90,7 @@ impl Running {
 
     /// Lets the generator begin and sees it through to the death of its last process. Returns `$out`, or `None` when the sandbox
     /// ended before it was set up.
-    fn run(&mut self, init: &Init, job: &Job, cancel: &AtomicBool) -> Result<Option<Out>, Fault> {
+    fn run(&mut self, init: &Init, job: &Job, cancel: &AtomicBool) -> Result<Option<Out>, GeneratorFailure> {
         let out = init.out();
         let ended = match &out {
             Ok(Some(out)) => self.see_through(out, job, cancel),
@@ -98,31 +102,31 @@ impl Running {
             Err(errno) => return self.kill().and(Err(errno.into())),
         }
         if !readable(&init.process, Instant::now() + PATIENCE)? {
-            return self.kill().and(Err(Fault::Stuck));
+            return self.kill().and(Err(GeneratorFailure::Stuck));
         }
         ended.and(out)
     }
 
-    fn see_through(&mut self, out: &Out, job: &Job, cancel: &AtomicBool) -> Result<(), Fault> {
+    fn see_through(&mut self, out: &Out, job: &Job, cancel: &AtomicBool) -> Result<(), GeneratorFailure> {
         self.start.1.write_all(&[0])?;
         self.wait(job, out, cancel)
     }
 
-    fn kill(&mut self) -> Result<(), Fault> {
+    fn kill(&mut self) -> Result<(), GeneratorFailure> {
         Ok(self.bubblewrap.kill()?)
     }
 
     /// Waits until the generator's own process has ended.
-    fn wait(&mut self, job: &Job, out: &Out, cancel: &AtomicBool) -> Result<(), Fault> {
+    fn wait(&mut self, job: &Job, out: &Out, cancel: &AtomicBool) -> Result<(), GeneratorFailure> {
         let start = Instant::now();
         loop {
             if cancel.load(Ordering::Relaxed) {
-                return Err(Fault::Cancelled);
+                return Err(GeneratorFailure::Cancelled);
             }
             if let Some(limit) = job.timeout.filter(|limit| start.elapsed() >= *limit) {
-                return Err(Fault::Timeout { limit, output: self.output.last() });
+                return Err(GeneratorFailure::Timeout { limit, output: self.output.last() });
             }
-            take::watch(out, job.limits)?;
+            collect::watch(out, job.limits)?;
             let tick = job.timeout.map_or(TICK, |limit| TICK.min(limit.saturating_sub(start.elapsed())));
             if self.ended_within(tick)? {
                 return Ok(());
@@ -131,7 +135,7 @@ impl Running {
     }
 
     /// Takes output for at most `tick`; true once bubblewrap has told how it ended, or ended itself.
-    fn ended_within(&mut self, tick: Duration) -> Result<bool, Fault> {
+    fn ended_within(&mut self, tick: Duration) -> Result<bool, GeneratorFailure> {
         let deadline = Instant::now() + tick;
         loop {
             let mut fds = vec![PollFd::new(&self.status, PollFlags::IN)];
@@ -146,7 +150,7 @@ impl Running {
     }
 
     /// How the generator ended; `None` when it was never executed.
-    fn exit_code(&mut self) -> Result<Option<i32>, Fault> {
+    fn exit_code(&mut self) -> Result<Option<i32>, GeneratorFailure> {
         let mut text = Vec::new();
         self.status.read_to_end(&mut text)?;
         let code = text.split(|&byte| byte == b'\n').find_map(|line| field(line, "exit-code"));
@@ -164,12 +168,12 @@ fn field(line: &[u8], name: &str) -> Option<i64> {
     serde_json::from_slice::<serde_json::Value>(line).ok()?.get(name)?.as_i64()
 }
 
-pub(crate) fn readable(fd: impl AsFd, deadline: Instant) -> Result<bool, Fault> {
+pub(crate) fn readable(fd: impl AsFd, deadline: Instant) -> Result<bool, GeneratorFailure> {
     wait_for(&mut [PollFd::new(&fd, PollFlags::IN)], deadline)
 }
 
 /// False when the time is over.
-fn wait_for(fds: &mut [PollFd<'_>], deadline: Instant) -> Result<bool, Fault> {
+fn wait_for(fds: &mut [PollFd<'_>], deadline: Instant) -> Result<bool, GeneratorFailure> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;

@@ -9,20 +9,20 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
 use artifacts_declared::Name;
-use artifacts_ram::{Folder, Ram};
+use artifacts_ram::{PrivateDir, Ram};
 use artifacts_seam::Secret;
 use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::arguments::{Channels, arguments, made_up};
-use crate::error::{Error, Fault};
+use crate::collect::collect;
+use crate::error::{Error, GeneratorFailure};
 use crate::filter;
 use crate::job::Job;
-use crate::output::Output;
+use crate::output::CapturedOutput;
 use crate::program::Program;
 use crate::running::Running;
 use crate::spawn::spawn;
-use crate::take::take;
 
 /// Options without which there is no sandbox; bubblewrap 0.6 has them all.
 const NEEDED: [&str; 9] = [
@@ -83,23 +83,23 @@ impl Sandbox {
     /// Whatever comes of it: when this returns, no process and no file of the run is left.
     ///
     /// # Errors
-    /// See [`Fault`].
+    /// See [`GeneratorFailure`].
     pub fn run(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, Error> {
         self.attempt(job, cancel).map_err(|fault| Error::Run { instance: job.instance.clone(), fault: Box::new(fault) })
     }
 
-    fn attempt(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, Fault> {
+    fn attempt(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, GeneratorFailure> {
         let program = Program::resolve(&job.program, &job.closure)?;
         let folder = self.ram.folder()?;
         fill(&folder, job)?;
         let ended = self.start(job, &program, &folder)?.finish(job, cancel);
-        ended.and_then(|out| take(&out, &job.expected, job.limits)).map_err(|fault| match program.foreign {
+        ended.and_then(|out| collect(&out, &job.expected, job.limits)).map_err(|fault| match program.foreign {
             Some(system) => foreign(system, fault),
             None => fault,
         })
     }
 
-    fn start(&self, job: &Job, program: &Program, folder: &Folder) -> Result<Running, Fault> {
+    fn start(&self, job: &Job, program: &Program, folder: &PrivateDir) -> Result<Running, GeneratorFailure> {
         let (status, status_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (start_end, start) = pipe_with(PipeFlags::CLOEXEC)?;
         let (output, output_end) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -131,7 +131,7 @@ impl Sandbox {
             bubblewrap,
             status: status.into(),
             start: (start_end, start.into()),
-            output: Output::new(File::from(output)),
+            output: CapturedOutput::new(File::from(output)),
         })
     }
 }
@@ -145,7 +145,7 @@ fn file_in_memory(bytes: &[u8]) -> std::io::Result<File> {
 }
 
 /// Lays out the private folder.
-fn fill(folder: &Folder, job: &Job) -> Result<(), Fault> {
+fn fill(folder: &PrivateDir, job: &Job) -> Result<(), GeneratorFailure> {
     let named = |name: &str, fault| artifacts_ram::Error::File { name: name.to_owned(), fault };
     let etc = folder.subfolder("etc")?;
     for (name, text) in made_up(job) {
@@ -165,7 +165,7 @@ fn fill(folder: &Folder, job: &Job) -> Result<(), Fault> {
     let inputs = folder.subfolder("in")?;
     for (artifact, files) in &job.inputs {
         let inner =
-            artifacts_ram::make_folder(&inputs, artifact.as_str()).map_err(|fault| named(artifact.as_str(), fault))?;
+            artifacts_ram::make_dir(&inputs, artifact.as_str()).map_err(|fault| named(artifact.as_str(), fault))?;
         for (name, value) in files {
             write(&inner, name, value)?;
         }
@@ -174,12 +174,12 @@ fn fill(folder: &Folder, job: &Job) -> Result<(), Fault> {
 }
 
 /// A program for another system fails in many ways, all of which mean that.
-fn foreign(system: &str, fault: Fault) -> Fault {
+fn foreign(system: &str, fault: GeneratorFailure) -> GeneratorFailure {
     let (why, output) = match fault {
-        Fault::Sandbox { message } => (message, Secret::new(Vec::new())),
-        Fault::Failed { status, output } => (format!("it exited with status {status}"), output),
-        Fault::Missing { .. } => (fault.to_string(), Secret::new(Vec::new())),
+        GeneratorFailure::Sandbox { message } => (message, Secret::new(Vec::new())),
+        GeneratorFailure::Failed { status, output } => (format!("it exited with status {status}"), output),
+        GeneratorFailure::Missing { .. } => (fault.to_string(), Secret::new(Vec::new())),
         other => return other,
     };
-    Fault::System { system: system.to_owned(), why, output }
+    GeneratorFailure::System { system: system.to_owned(), why, output }
 }

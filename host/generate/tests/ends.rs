@@ -8,13 +8,13 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use artifacts_generate::{Error, Fault, Job, Sandbox};
+use artifacts_generate::{Error, GeneratorFailure, Job, Sandbox};
 use artifacts_ram::Ram;
-use common::{Place, again, child_place, left_in, marker, processes, sandbox, secret, soon};
+use common::{RamDir, again, child_place, left_in, marker, processes, sandbox, secret, soon};
 
 #[test]
 fn a_failure_keeps_its_output_to_itself() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut job = place.job("cat $prompts/pin; cat $prompts/pin >&2; exit 7", &["it"]);
     job.prompts = [("pin".parse().unwrap(), secret("s3cret."))].into();
     let error = place.run(&job).unwrap_err();
@@ -22,12 +22,12 @@ fn a_failure_keeps_its_output_to_itself() {
     assert_eq!(error.output().unwrap().expose(), b"s3cret.s3cret.");
     let help = error.help().unwrap();
     assert!(![error.to_string(), format!("{error:?}"), help].iter().any(|text| text.contains("s3cret")), "{error:?}");
-    assert!(matches!(place.fault("kill -9 $$", &[]), Fault::Failed { status: 137, .. }));
+    assert!(matches!(place.fault("kill -9 $$", &[]), GeneratorFailure::Failed { status: 137, .. }));
 }
 
 #[test]
 fn a_signal_is_named_only_where_there_may_have_been_one() {
-    let place = Place::new();
+    let place = RamDir::new();
     for status in [1, 127, 128, 193, 255] {
         let error = place.run(&place.job(&format!("exit {status}"), &["it"])).unwrap_err();
         let text = format!("{error} {}", error.help().unwrap());
@@ -46,13 +46,13 @@ fn a_signal_is_named_only_where_there_may_have_been_one() {
 
 #[test]
 fn files_of_a_failed_run_are_not_taken() {
-    let place = Place::new();
-    assert!(matches!(place.fault("echo x > $out/it; exit 1", &["it"]), Fault::Failed { status: 1, .. }));
+    let place = RamDir::new();
+    assert!(matches!(place.fault("echo x > $out/it; exit 1", &["it"]), GeneratorFailure::Failed { status: 1, .. }));
 }
 
 #[test]
 fn only_the_end_of_a_long_output_is_kept() {
-    let place = Place::new();
+    let place = RamDir::new();
     let error = place.run(&place.job("head -c 10000000 /dev/zero; echo -n the end; exit 1", &[])).unwrap_err();
     let output = error.output().unwrap();
     assert_eq!(output.size(), 64 << 10);
@@ -61,7 +61,7 @@ fn only_the_end_of_a_long_output_is_kept() {
 
 #[test]
 fn a_slow_generator_is_ended_with_all_it_started() {
-    let place = Place::new();
+    let place = RamDir::new();
     let marker = marker();
     // It ignores every signal that it can, has many children, and some have left its session and closed everything.
     let body = format!(
@@ -71,7 +71,7 @@ fn a_slow_generator_is_ended_with_all_it_started() {
     job.timeout = Some(Duration::from_millis(500));
     let start = Instant::now();
     let fault = place.fault_in(&job);
-    assert!(matches!(&fault, Fault::Timeout { output, .. } if output.expose() == b"begun\n"), "{fault:?}");
+    assert!(matches!(&fault, GeneratorFailure::Timeout { output, .. } if output.expose() == b"begun\n"), "{fault:?}");
     assert_eq!(fault.to_string(), "the generator was stopped: expected an end within 0.5 s");
     assert!((0.5..5.0).contains(&start.elapsed().as_secs_f64()));
     assert_eq!(processes(&marker), 0);
@@ -79,7 +79,7 @@ fn a_slow_generator_is_ended_with_all_it_started() {
 
 #[test]
 fn a_generator_that_breeds_is_ended() {
-    let place = Place::new();
+    let place = RamDir::new();
     let marker = marker();
     // Each dies at once after two others: none can be caught by its number.
     let body = format!(
@@ -87,13 +87,13 @@ fn a_generator_that_breeds_is_ended() {
     );
     let mut job = place.job(&body, &[]);
     job.timeout = Some(Duration::from_millis(700));
-    assert!(matches!(place.fault_in(&job), Fault::Timeout { .. }));
+    assert!(matches!(place.fault_in(&job), GeneratorFailure::Timeout { .. }));
     assert_eq!(processes(&marker), 0);
 }
 
 #[test]
 fn a_cancelled_run_ends_at_once() {
-    let place = Place::new();
+    let place = RamDir::new();
     let marker = marker();
     let mut job = place.job(&format!("trap '' TERM; sleep {marker}; sleep {marker}"), &[]);
     job.timeout = Some(Duration::from_secs(20));
@@ -104,7 +104,10 @@ fn a_cancelled_run_ends_at_once() {
         let start = Instant::now();
         cancel.store(true, Ordering::Relaxed);
         let error = run.join().unwrap().unwrap_err();
-        assert!(matches!(&error, Error::Run { fault, .. } if matches!(**fault, Fault::Cancelled)), "{error}");
+        assert!(
+            matches!(&error, Error::Run { fault, .. } if matches!(**fault, GeneratorFailure::Cancelled)),
+            "{error}"
+        );
         assert!(start.elapsed() < Duration::from_secs(1));
     });
     assert_eq!(processes(&marker), 0);
@@ -116,7 +119,7 @@ fn a_cancelled_run_ends_at_once() {
 
 #[test]
 fn a_daemon_does_not_outlive_the_run() {
-    let place = Place::new();
+    let place = RamDir::new();
     let marker = marker();
     // It keeps writing to the file that was taken, and holds the output open.
     let body = format!(
@@ -140,7 +143,7 @@ fn kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps() {
         let _ = sandbox(&ram).run(&job, &AtomicBool::new(false));
         unreachable!("it is killed before");
     }
-    let place = Place::new();
+    let place = RamDir::new();
     let marker = marker();
     let job = place.job(&format!("trap '' TERM; (setsid sleep {marker} &); sleep {marker}; true"), &[]);
     let mut child =
@@ -156,7 +159,7 @@ fn kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps() {
 
 #[test]
 fn a_sandbox_that_is_killed_from_outside_is_a_failure_of_its_run() {
-    let place = Place::new();
+    let place = RamDir::new();
     let marker = marker();
     let mut job = place.job(&format!("cat $prompts/pin; sleep {marker}"), &[]);
     job.prompts = [("pin".parse().unwrap(), secret("s3cret"))].into();
@@ -192,7 +195,7 @@ fn has_descendant(pid: i32, marker: &str) -> bool {
 
 #[test]
 fn many_run_side_by_side() {
-    let place = Place::new();
+    let place = RamDir::new();
     let job = place.job("sleep 0.05; cat /proc/sys/kernel/random/uuid > $out/it", &["it"]);
     let all: std::collections::BTreeSet<Vec<u8>> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..8)
@@ -206,7 +209,7 @@ fn many_run_side_by_side() {
 
 #[test]
 fn a_missing_bubblewrap_says_what_to_install() {
-    let place = Place::new();
+    let place = RamDir::new();
     let ram = Ram::find(&[place.shm.path().to_owned()]).unwrap();
     let error = Sandbox::new("/nowhere/bwrap".into(), &ram).unwrap_err();
     assert!(
@@ -223,9 +226,12 @@ fn a_missing_bubblewrap_says_what_to_install() {
 fn forbidden_namespaces_say_what_to_allow() {
     const TEST: &str = "forbidden_namespaces_say_what_to_allow";
     if child_place().is_some() {
-        let place = Place::new();
+        let place = RamDir::new();
         let error = place.run(&place.job("echo x > $out/it", &["it"])).unwrap_err();
-        assert!(matches!(&error, Error::Run { fault, .. } if matches!(**fault, Fault::Sandbox { .. })), "{error}");
+        assert!(
+            matches!(&error, Error::Run { fault, .. } if matches!(**fault, GeneratorFailure::Sandbox { .. })),
+            "{error}"
+        );
         assert!(error.help().unwrap_or_default().contains("user namespaces"), "{error}");
         return;
     }
@@ -235,7 +241,7 @@ fn forbidden_namespaces_say_what_to_allow() {
 
 #[test]
 fn a_run_is_quick() {
-    let place = Place::new();
+    let place = RamDir::new();
     let job = place.job("echo x > $out/it", &["it"]);
     let mut times: Vec<Duration> = (0..15)
         .map(|_| {

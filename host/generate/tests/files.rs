@@ -3,13 +3,13 @@
 
 mod common;
 
-use artifacts_generate::{Fault, Limits};
-use artifacts_ram::Fault as FileFault;
-use common::{Place, name, secret};
+use artifacts_generate::{GeneratorFailure, OutputLimits};
+use artifacts_ram::IrregularFile;
+use common::{RamDir, name, secret};
 
 #[test]
 fn declared_files_come_out_as_they_are() {
-    let place = Place::new();
+    let place = RamDir::new();
     let job =
         place.job("printf 'a\\0b' > $out/one; : > \"$out/two words\"; chmod 000 $out/* $out", &["one", "two words"]);
     let files = place.run(&job).unwrap();
@@ -20,7 +20,7 @@ fn declared_files_come_out_as_they_are() {
 
 #[test]
 fn a_missing_file_is_named_with_what_is_there_instead() {
-    let place = Place::new();
+    let place = RamDir::new();
     let job = place.job("echo x > $out/secrt", &["secret"]);
     let text = place.run(&job).unwrap_err().to_string();
     assert_eq!(text, "per-machine/web1/attic: expected the file `secret` in $out, found `secrt`");
@@ -29,7 +29,7 @@ fn a_missing_file_is_named_with_what_is_there_instead() {
 
 #[test]
 fn anything_undeclared_is_refused() {
-    let place = Place::new();
+    let place = RamDir::new();
     for (make, kind) in [
         ("echo x > $out/extra", "the file"),
         ("mkdir $out/extra", "the folder"),
@@ -38,64 +38,64 @@ fn anything_undeclared_is_refused() {
     ] {
         let fault = place.fault(&format!("echo x > $out/it; {make}"), &["it"]);
         assert!(
-            matches!(&fault, Fault::Extra { name, kind: found, .. } if name == "extra" && *found == kind),
+            matches!(&fault, GeneratorFailure::Extra { name, kind: found, .. } if name == "extra" && *found == kind),
             "{fault}"
         );
         assert_eq!(fault.to_string(), format!("expected in $out only `it`, found also {kind} `extra`"));
     }
     let fault = place.fault("echo x > $out/it; echo y > $out/$'\\xff'", &["it"]);
-    assert!(matches!(fault, Fault::Extra { .. }), "{fault}");
+    assert!(matches!(fault, GeneratorFailure::Extra { .. }), "{fault}");
     let fault = place.fault("echo x > $out/it; echo y > $out/$'\\e[31m'", &["it"]);
     assert!(fault.to_string().contains("`\\u{1b}[31m`"), "{fault}");
 }
 
 #[test]
 fn a_declared_file_is_a_plain_one() {
-    let place = Place::new();
-    let check = |make: &str, right: fn(&FileFault) -> bool| {
+    let place = RamDir::new();
+    let check = |make: &str, right: fn(&IrregularFile) -> bool| {
         let fault = place.fault(make, &["it"]);
         assert!(
-            matches!(&fault, Fault::File { file, fault } if file.as_str() == "it" && right(fault)),
+            matches!(&fault, GeneratorFailure::File { file, fault } if file.as_str() == "it" && right(fault)),
             "{make}: {fault}"
         );
     };
-    check("ln -s /etc/passwd $out/it", |fault| matches!(fault, FileFault::Link));
-    check("ln -s /nowhere $out/it", |fault| matches!(fault, FileFault::Link));
-    check("ln -s $prompts $out/it", |fault| matches!(fault, FileFault::Link));
-    check("mkdir -m 0 $out/it", |fault| matches!(fault, FileFault::Folder));
-    check("mkfifo $out/it", |fault| matches!(fault, FileFault::Special("named pipe")));
+    check("ln -s /etc/passwd $out/it", |fault| matches!(fault, IrregularFile::Link));
+    check("ln -s /nowhere $out/it", |fault| matches!(fault, IrregularFile::Link));
+    check("ln -s $prompts $out/it", |fault| matches!(fault, IrregularFile::Link));
+    check("mkdir -m 0 $out/it", |fault| matches!(fault, IrregularFile::Directory));
+    check("mkfifo $out/it", |fault| matches!(fault, IrregularFile::Special("named pipe")));
     check("perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => \"/out/it\", Listen => 1) or die'", |fault| {
-        matches!(fault, FileFault::Special("socket"))
+        matches!(fault, IrregularFile::Special("socket"))
     });
 }
 
 #[test]
 fn a_link_to_a_file_outside_is_not_read() {
-    let place = Place::new();
+    let place = RamDir::new();
     let outside = place.disk.path().join("of-the-caller");
     std::fs::write(&outside, "s3cret").unwrap();
     let fault = place.fault(&format!("ln -s {} $out/it", outside.display()), &["it"]);
-    assert!(matches!(fault, Fault::File { fault: FileFault::Link, .. }), "{fault}");
+    assert!(matches!(fault, GeneratorFailure::File { fault: IrregularFile::Link, .. }), "{fault}");
 }
 
 #[test]
 fn two_names_of_one_file_are_refused() {
-    let place = Place::new();
+    let place = RamDir::new();
     let fault = place.fault("echo x > $out/one; ln $out/one $out/two", &["one", "two"]);
-    assert!(matches!(fault, Fault::File { fault: FileFault::Links(2), .. }), "{fault}");
+    assert!(matches!(fault, GeneratorFailure::File { fault: IrregularFile::Links(2), .. }), "{fault}");
 }
 
 #[test]
 fn no_device_can_be_made() {
-    let place = Place::new();
-    assert!(matches!(place.fault("mknod $out/it c 1 5", &["it"]), Fault::Failed { .. }));
+    let place = RamDir::new();
+    assert!(matches!(place.fault("mknod $out/it c 1 5", &["it"]), GeneratorFailure::Failed { .. }));
 }
 
 #[test]
 fn a_file_is_held_to_its_limit() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut job = place.job("head -c 1001 /dev/zero > $out/it; sleep 0.2", &["it"]);
-    job.limits = Limits { file: 1001, total: 2000, scratch: 1 << 20 };
+    job.limits = OutputLimits { file: 1001, total: 2000, scratch: 1 << 20 };
     assert_eq!(place.run(&job).unwrap()[&name("it")].size(), 1001);
     job.limits.file = 1000;
     let fault = place.fault_in(&job);
@@ -103,23 +103,23 @@ fn a_file_is_held_to_its_limit() {
     // A hole takes no room, and is too large all the same.
     let mut job = place.job("truncate -s 500M $out/it", &["it"]);
     job.limits.scratch = 1 << 30;
-    assert!(matches!(place.fault_in(&job), Fault::File { fault: FileFault::TooLarge { .. }, .. }));
+    assert!(matches!(place.fault_in(&job), GeneratorFailure::File { fault: IrregularFile::TooLarge { .. }, .. }));
 }
 
 #[test]
 fn all_files_together_are_held_to_their_limit() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut job = place.job("head -c 600 /dev/zero > $out/one; head -c 600 /dev/zero > $out/two", &["one", "two"]);
-    job.limits = Limits { file: 1000, total: 1 << 20, scratch: 1 << 20 };
+    job.limits = OutputLimits { file: 1000, total: 1 << 20, scratch: 1 << 20 };
     assert!(place.run(&job).is_ok());
     job.limits.total = 1000;
-    assert!(matches!(place.fault_in(&job), Fault::TooMuch { limit: 1000, .. }));
+    assert!(matches!(place.fault_in(&job), GeneratorFailure::TooMuch { limit: 1000, .. }));
 }
 
 #[test]
 fn memory_cannot_be_filled_through_out() {
-    let place = Place::new();
-    let small = Limits { file: 1 << 20, total: 4 << 20, scratch: 4 << 20 };
+    let place = RamDir::new();
+    let small = OutputLimits { file: 1 << 20, total: 4 << 20, scratch: 4 << 20 };
     // One file for ever, many files for ever, folders for ever: with SIGXFSZ ignored, so that only the host can end it.
     for body in [
         "trap '' XFSZ; while true; do cat /dev/zero >> $out/it; done",
@@ -132,23 +132,26 @@ fn memory_cannot_be_filled_through_out() {
         job.limits = small;
         job.timeout = Some(std::time::Duration::from_secs(20));
         let fault = place.fault_in(&job);
-        assert!(matches!(fault, Fault::TooMuch { .. } | Fault::Failed { .. }), "{body}: {fault}");
+        assert!(matches!(fault, GeneratorFailure::TooMuch { .. } | GeneratorFailure::Failed { .. }), "{body}: {fault}");
     }
     // Who comes first to a single large file, the kernel or the host, is open.
     let mut job = place.job("head -c 100000000 /dev/zero > $out/it", &["it"]);
     job.limits = small;
     let fault = place.fault_in(&job);
-    assert!(matches!(fault, Fault::Failed { status: 153, .. } | Fault::TooMuch { .. }), "{fault}");
+    assert!(
+        matches!(fault, GeneratorFailure::Failed { status: 153, .. } | GeneratorFailure::TooMuch { .. }),
+        "{fault}"
+    );
     // Where it holds nothing that the host could count, it is the kernel.
     let mut job = place.job("truncate -s 100000000 $out/it", &["it"]);
     job.limits = small;
     let fault = place.fault_in(&job);
-    assert!(matches!(fault, Fault::Failed { status: 153, .. }), "SIGXFSZ ends it: {fault}");
+    assert!(matches!(fault, GeneratorFailure::Failed { status: 153, .. }), "SIGXFSZ ends it: {fault}");
 }
 
 #[test]
 fn memory_cannot_be_filled_through_scratch() {
-    let place = Place::new();
+    let place = RamDir::new();
     for at in ["/tmp", "/dev/shm"] {
         let body = format!(
             "for i in 1 2 3 4; do head -c 900000 /dev/zero > {at}/$i || break; done 2>/dev/null; du -s --block-size=1 {at} | cut -f1 > $out/it"
@@ -162,30 +165,33 @@ fn memory_cannot_be_filled_through_scratch() {
 
 #[test]
 fn what_is_deleted_and_still_open_counts() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut job =
         place.job("exec 5> $out/it; rm $out/it; head -c 6000000 /dev/zero >&5; sleep 20; echo x > $out/it", &["it"]);
-    job.limits = Limits { file: 1 << 20, total: 4 << 20, scratch: 64 << 20 };
+    job.limits = OutputLimits { file: 1 << 20, total: 4 << 20, scratch: 64 << 20 };
     job.timeout = Some(std::time::Duration::from_secs(15));
     let fault = place.fault_in(&job);
-    assert!(matches!(&fault, Fault::TooMuch { found, .. } if found.ends_with("bytes with deleted files")), "{fault}");
+    assert!(
+        matches!(&fault, GeneratorFailure::TooMuch { found, .. } if found.ends_with("bytes with deleted files")),
+        "{fault}"
+    );
     // Faster than anybody looks: there is an end all the same.
     let mut job = place.job(
         "for i in $(seq 40); do exec {fd}> $out/$i; rm $out/$i; head -c 4000000 /dev/zero >&$fd || exit 3; done; echo x > $out/it",
         &["it"],
     );
-    job.limits = Limits { file: 1 << 20, total: 4 << 20, scratch: 64 << 20 };
+    job.limits = OutputLimits { file: 1 << 20, total: 4 << 20, scratch: 64 << 20 };
     let fault = place.fault_in(&job);
-    assert!(matches!(&fault, Fault::TooMuch { .. } | Fault::Failed { status: 3, .. }), "{fault}");
+    assert!(matches!(&fault, GeneratorFailure::TooMuch { .. } | GeneratorFailure::Failed { status: 3, .. }), "{fault}");
 }
 
 #[test]
 fn a_file_of_two_names_counts_once() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut job = place.job(
         "head -c 3000000 /dev/zero > $out/it; for i in 1 2 3; do ln $out/it $out/$i; done; sleep 0.3; rm $out/[123]",
         &["it"],
     );
-    job.limits = Limits { file: 4 << 20, total: 4 << 20, scratch: 64 << 20 };
+    job.limits = OutputLimits { file: 4 << 20, total: 4 << 20, scratch: 64 << 20 };
     assert_eq!(place.run(&job).unwrap()[&name("it")].size(), 3_000_000);
 }

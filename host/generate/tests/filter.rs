@@ -4,10 +4,10 @@
 mod common;
 
 use artifacts_generate::Job;
-use common::{CHILD, Place};
+use common::{CHILD, RamDir};
 
 /// A job in which this test runs once more, as the generator.
-fn inside(place: &Place, test: &str) -> Job {
+fn inside(place: &RamDir, test: &str) -> Job {
     let program = std::env::current_exe().unwrap();
     let body = format!(
         "export {CHILD}=/out; '{}' --exact {test} --nocapture > /tmp/said 2>&1 || {{ cat /tmp/said; exit 1; }}",
@@ -20,7 +20,7 @@ fn inside(place: &Place, test: &str) -> Job {
 
 #[test]
 fn a_filter_is_in_place() {
-    let place = Place::new();
+    let place = RamDir::new();
     assert_eq!(place.says("grep Seccomp: /proc/self/status > $out/it"), "Seccomp:\t2\n");
     // The first process of the sandbox is held to it as well.
     assert_eq!(place.says("grep Seccomp: /proc/1/status > $out/it"), "Seccomp:\t2\n");
@@ -31,7 +31,7 @@ fn a_filter_is_in_place() {
 fn calls_are_denied_by_the_kernel() {
     const TEST: &str = "calls_are_denied_by_the_kernel";
     if common::child_place().is_none() {
-        let place = Place::new();
+        let place = RamDir::new();
         let said = place.says_in(&inside(&place, TEST));
         let (own, foreign) = said.split_once('\n').unwrap();
         let calls = "io_uring_setup bpf keyctl add_key perf_event_open userfaultfd mount unshare TIOCSTI ";
@@ -111,7 +111,7 @@ fn foreign() -> String {
 
 #[test]
 fn bash_perl_openssl_and_ssh_keygen_miss_nothing() {
-    let place = Place::new();
+    let place = RamDir::new();
     let said = place.says(
         "set -euo pipefail
          cd /tmp

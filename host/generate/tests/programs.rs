@@ -7,9 +7,9 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use artifacts_generate::{Fault, Job};
+use artifacts_generate::{GeneratorFailure, Job};
 use artifacts_tests::script;
-use common::{Place, name};
+use common::{RamDir, name};
 
 fn job(program: &Path) -> Job {
     let mut job = Job::new("shared/x".parse().unwrap(), program.to_owned());
@@ -31,27 +31,27 @@ fn foreign_program(path: &Path) -> &'static str {
     system
 }
 
-fn refused(place: &Place, program: &Path) -> String {
+fn refused(place: &RamDir, program: &Path) -> String {
     match place.fault_in(&job(program)) {
-        fault @ Fault::Program { .. } => fault.to_string(),
+        fault @ GeneratorFailure::Program { .. } => fault.to_string(),
         other => panic!("{other}"),
     }
 }
 
 #[test]
 fn the_first_line_counts() {
-    let place = Place::new();
+    let place = RamDir::new();
     let awk = place.script("gen", "#!/usr/bin/awk -f\nBEGIN { print \"by awk\" > \"/out/it\" }\n");
     assert_eq!(place.says_in(&job(&awk)), "by awk\n");
     let env = place.script("gen", "#!/usr/bin/env -S bash -e\necho \"${BASH_VERSION:+by bash} $-\" > $out/it\nfalse\n");
-    assert!(matches!(place.fault_in(&job(&env)), Fault::Failed { status: 1, .. }));
+    assert!(matches!(place.fault_in(&job(&env)), GeneratorFailure::Failed { status: 1, .. }));
     let one = place.script("gen", "#!/bin/sh -eu \necho \"$0 $#\" > $out/it\n");
     assert_eq!(place.says_in(&job(&one)), "/generator/gen 0\n");
 }
 
 #[test]
 fn an_interpreter_may_be_a_script() {
-    let place = Place::new();
+    let place = RamDir::new();
     let store = place.disk.path().join("store");
     let inner = place.script("store/inner", "#!/bin/sh\necho \"inner $*\" > $out/it\n");
     let outer = place.script("store/outer", &format!("#!{} with words\n", inner.display()));
@@ -61,22 +61,22 @@ fn an_interpreter_may_be_a_script() {
     let round = place.disk.path().join("store/round");
     place.script("store/round", &format!("#!{}\n", round.display()));
     job.program = round;
-    assert!(matches!(place.fault_in(&job), Fault::Program { .. }));
+    assert!(matches!(place.fault_in(&job), GeneratorFailure::Program { .. }));
 }
 
 #[test]
 fn a_binary_runs() {
-    let place = Place::new();
+    let place = RamDir::new();
     // Outside of any store, and in the system's own folder.
     let copy = place.disk.path().join("a copy of touch");
     script::write(&copy, fs::read("/usr/bin/env").unwrap()).unwrap();
-    assert!(matches!(place.fault_in(&job(&copy)), Fault::Missing { .. }));
-    assert!(matches!(place.fault_in(&job(Path::new("/usr/bin/true"))), Fault::Missing { .. }));
+    assert!(matches!(place.fault_in(&job(&copy)), GeneratorFailure::Missing { .. }));
+    assert!(matches!(place.fault_in(&job(Path::new("/usr/bin/true"))), GeneratorFailure::Missing { .. }));
 }
 
 #[test]
 fn blanks_and_worse_in_a_path_are_fine() {
-    let place = Place::new();
+    let place = RamDir::new();
     let program = place.script("a folder/it's \"the\" $generator; true\n", "#!/bin/sh\necho \"$0\" > $out/it\n");
     assert_eq!(place.says_in(&job(&program)), "/generator/it's \"the\" $generator; true\n\n");
     let program = place.script("-- --help", "#!/bin/sh\necho fine > $out/it\n");
@@ -85,7 +85,7 @@ fn blanks_and_worse_in_a_path_are_fine() {
 
 #[test]
 fn a_folder_with_one_program_is_that_program() {
-    let place = Place::new();
+    let place = RamDir::new();
     place.script("package/bin/gen", "#!/bin/sh\necho fine > $out/it\n");
     let package = place.disk.path().join("package");
     assert_eq!(place.says_in(&job(&package)), "fine\n");
@@ -97,7 +97,7 @@ fn a_folder_with_one_program_is_that_program() {
 
 #[test]
 fn links_are_followed_through_the_closure() {
-    let place = Place::new();
+    let place = RamDir::new();
     let store = place.disk.path().join("store");
     let real = place.script("store/abc-real/bin/real name", "#!/bin/sh\necho \"$0\" > $out/it; ls /*/*/ > /dev/null\n");
     place.script("store/secret-of-another/file", "");
@@ -121,7 +121,7 @@ fn links_are_followed_through_the_closure() {
 
 #[test]
 fn what_cannot_be_executed_is_refused() {
-    let place = Place::new();
+    let place = RamDir::new();
     let plain = place.script("plain", "#!/bin/sh\n");
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
     assert!(refused(&place, &plain).contains("without that permission"));
@@ -144,29 +144,29 @@ fn what_cannot_be_executed_is_refused() {
 
 #[test]
 fn a_program_for_another_system_says_so() {
-    let place = Place::new();
+    let place = RamDir::new();
     let program = place.disk.path().join("foreign");
     let system = foreign_program(&program);
     let fault = place.fault_in(&job(&program));
-    assert!(matches!(&fault, Fault::System { system: found, .. } if found == system), "{fault}");
+    assert!(matches!(&fault, GeneratorFailure::System { system: found, .. } if found == system), "{fault}");
     assert!(fault.to_string().contains(&format!("built for {system}")), "{fault}");
 }
 
 #[test]
 fn a_script_for_another_system_says_so_and_no_shell_of_this_one_runs_it() {
-    let place = Place::new();
+    let place = RamDir::new();
     let store = place.disk.path().join("store");
     let system = foreign_program(&store.join("bash/bin/bash"));
     let text = format!("#!{}\necho made by the wrong shell > /out/it\n", store.join("bash/bin/bash").display());
     let mut job = job(&place.script("store/gen", &text));
     job.closure = vec![store];
     let fault = place.fault_in(&job);
-    assert!(matches!(&fault, Fault::System { system: found, .. } if found == system), "{fault}");
+    assert!(matches!(&fault, GeneratorFailure::System { system: found, .. } if found == system), "{fault}");
 }
 
 #[test]
 fn the_generators_of_the_announcement_run() {
-    let place = Place::new();
+    let place = RamDir::new();
     let body = "cat >\"$out/it\" <<EOF\nATTIC_SERVER_TOKEN_RS256_SECRET_BASE64=$(/usr/bin/openssl genrsa -traditional 2048 | base64 -w0)\nEOF";
     let said = place.says(body);
     assert!(

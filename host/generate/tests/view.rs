@@ -13,10 +13,10 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 
-use common::{Place, again, child_place, name, secret};
+use common::{RamDir, again, child_place, name, secret};
 
 /// The variables that a generator prints, without what bash adds by itself.
-fn environment(place: &Place, instance: &str) -> BTreeMap<String, String> {
+fn environment(place: &RamDir, instance: &str) -> BTreeMap<String, String> {
     let mut job = place.job("/usr/bin/env -0 > $out/it", &["it"]);
     job.instance = instance.parse().unwrap();
     let said = place.says_in(&job);
@@ -40,7 +40,7 @@ fn with(own: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 #[test]
 fn the_environment_is_exactly_the_promised_one() {
-    let place = Place::new();
+    let place = RamDir::new();
     assert_eq!(
         environment(&place, "per-machine/web1/attic"),
         with(&[("artifact", "attic"), ("artifact_context", "nixos"), ("machine", "web1")])
@@ -54,7 +54,7 @@ fn the_environment_is_exactly_the_promised_one() {
 
 #[test]
 fn no_name_reaches_the_generator_of_a_shared_artifact() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut job =
         place.job("{ cat /proc/*/cmdline /proc/*/environ /proc/self/mountinfo; hostname; } > $out/it", &["it"]);
     job.instance = "shared/very-special-name".parse().unwrap();
@@ -65,7 +65,7 @@ fn no_name_reaches_the_generator_of_a_shared_artifact() {
 
 #[test]
 fn more_folders_can_come_first_in_path() {
-    let place = Place::new();
+    let place = RamDir::new();
     let tool = place.script("store/tools/bin/tool", "#!/bin/sh\necho from the tool\n");
     let mut job = place.job("tool > $out/it; echo $PATH >> $out/it", &["it"]);
     let folder = tool.parent().unwrap().to_owned();
@@ -76,7 +76,7 @@ fn more_folders_can_come_first_in_path() {
 
 #[test]
 fn neither_home_nor_working_directory_nor_anything_else_of_the_caller_is_there() {
-    let place = Place::new();
+    let place = RamDir::new();
     fs::write(place.disk.path().join("beside-the-generator"), "x").unwrap();
     let said = place.says("{ pwd; ls -A /; } > $out/it; ls /home /root /work /var /run /sys > /dev/null 2>&1; true");
     let mut words: Vec<_> = said.split_whitespace().collect();
@@ -99,7 +99,7 @@ fn neither_home_nor_working_directory_nor_anything_else_of_the_caller_is_there()
 
 #[test]
 fn the_user_is_made_up_and_has_no_rights() {
-    let place = Place::new();
+    let place = RamDir::new();
     assert_eq!(
         place.says("{ id -u; id -un; hostname; cat /etc/hosts; } > $out/it"),
         "1000\ngenerator\nartifacts\n127.0.0.1 localhost\n::1 localhost\n"
@@ -115,7 +115,7 @@ fn the_user_is_made_up_and_has_no_rights() {
 
 #[test]
 fn only_out_and_scratch_can_be_written() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut job = place.job(
         "for at in / /usr /etc /generator /prompts /in /in/ca /dev /proc /tmp /dev/shm $out; do
            (echo x > $at/written) 2>/dev/null && echo $at >> /tmp/it; done; rm -f $out/written; cp /tmp/it $out/it",
@@ -127,7 +127,7 @@ fn only_out_and_scratch_can_be_written() {
 
 #[test]
 fn the_machines_settings_cannot_be_changed_by_roots_generators_either() {
-    let place = Place::new();
+    let place = RamDir::new();
     // Only root, by its number alone, could write one. Nothing is written: opening it tells.
     let said = place.says(
         "for at in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sys/vm/drop_caches /proc/sysrq-trigger /proc/acpi/wakeup; do
@@ -138,7 +138,7 @@ fn the_machines_settings_cannot_be_changed_by_roots_generators_either() {
 
 #[test]
 fn devices_work_and_their_rights_cannot_be_changed_by_roots_generators_either() {
-    let place = Place::new();
+    let place = RamDir::new();
     let said = place.says(
         "for at in null zero full random urandom tty; do
             chmod \"$(stat -c %a /dev/$at)\" /dev/$at && echo $at; touch -r /dev/$at /dev/$at && echo $at; done > $out/it 2> /dev/null
@@ -150,7 +150,7 @@ fn devices_work_and_their_rights_cannot_be_changed_by_roots_generators_either() 
 
 #[test]
 fn prompts_and_inputs_are_files() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut job =
         place.job("cat \"$prompts/the pin\" $in/ca/key.pem > $out/it; ls -R $prompts $in >> $out/it", &["it"]);
     job.prompts = BTreeMap::from([(name("the pin"), secret("1234\n"))]);
@@ -160,7 +160,7 @@ fn prompts_and_inputs_are_files() {
 
 #[test]
 fn no_descriptor_is_inherited() {
-    let place = Place::new();
+    let place = RamDir::new();
     let mut secret = tempfile::tempfile().unwrap();
     secret.write_all(b"s3cret").unwrap();
     // Without the flag that closes it, as a shell's `50<file` hands it on, and above any number that a shell takes for itself.
@@ -182,7 +182,7 @@ fn the_terminal_cannot_be_reached() {
     const TEST: &str = "the_terminal_cannot_be_reached";
     if child_place().is_some() {
         assert!(fs::File::open("/dev/tty").is_ok(), "the caller has a terminal");
-        let place = Place::new();
+        let place = RamDir::new();
         assert_eq!(
             place.says("(: > /dev/tty) 2> /dev/null && echo terminal > $out/it || echo none > $out/it"),
             "none\n"
@@ -198,7 +198,7 @@ fn the_terminal_cannot_be_reached() {
 
 #[test]
 fn no_network_is_there_unless_declared() {
-    let place = Place::new();
+    let place = RamDir::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let abstract_name = format!("artifacts-test-{}", std::process::id());
     let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&abstract_name).unwrap()).unwrap();
@@ -220,7 +220,7 @@ fn no_network_is_there_unless_declared() {
 
 #[test]
 fn other_processes_are_not_seen() {
-    let place = Place::new();
+    let place = RamDir::new();
     let said = place.says("cd /proc; echo [0-9]* > $out/it");
     let numbers: Vec<u32> = said.split_whitespace().map(|word| word.parse().unwrap()).collect();
     assert!(numbers.len() <= 3 && numbers.iter().all(|&number| number < 10), "{said}");
@@ -251,6 +251,6 @@ fn the_key_ring_of_the_session_is_left_behind() {
     // SAFETY: the call reads no memory.
     assert_eq!(unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_SETPERM, key, 0x3f00_0000_u32) }, 0);
     assert!(fs::read_to_string("/proc/keys").unwrap().contains("artifacts-test-key"));
-    let place = Place::new();
+    let place = RamDir::new();
     assert!(!place.says("cat /proc/keys > $out/it").contains("artifacts-test-key"));
 }

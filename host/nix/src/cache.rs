@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::flake::Metadata;
+use crate::flake::FlakeMetadata;
 use crate::{Error, Nix};
 
 /// Entries that were made longer ago than this are removed.
@@ -36,7 +36,7 @@ impl Nix {
         thread::scope(|scope| {
             let settings = scope.spawn(|| self.settings());
             let answer = self.nix(what, &arguments)?;
-            let fault = |source| Error::Answer { what: what.to_owned(), bytes: answer.stdout.len(), source };
+            let fault = |source| Error::Output { what: what.to_owned(), bytes: answer.stdout.len(), source };
             let evaluator: Evaluator = serde_json::from_slice(&answer.stdout).map_err(fault)?;
             Ok(Evaluator { settings: settings.join().ok().flatten(), ..evaluator })
         })
@@ -55,14 +55,14 @@ impl Nix {
 /// What is asked is the key, to the letter: so there is a cache only where the same words get the same answer each time. That
 /// is pure evaluation of a reference that names one source for ever, whose own lock file names what each input is.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(crate) struct EvaluationCache {
     folder: PathBuf,
-    asked: Asked,
+    asked: EvaluationKey,
 }
 
 /// Who is asked, and in which circumstances. No part of it follows from another one.
 #[derive(Debug, Clone)]
-struct Asked {
+struct EvaluationKey {
     program: PathBuf,
     version: String,
     settings: String,
@@ -72,19 +72,19 @@ struct Asked {
 
 /// An answer, and what Nix said besides.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct CachedEvaluation {
     pub said: String,
     pub answer: Value,
 }
 
-impl Cache {
-    pub(crate) fn new(nix: &Nix, metadata: &Metadata, evaluator: Evaluator) -> Option<Self> {
+impl EvaluationCache {
+    pub(crate) fn new(nix: &Nix, metadata: &FlakeMetadata, evaluator: Evaluator) -> Option<Self> {
         let folder = nix.options.cache.clone().filter(|folder| is_own(folder))?;
         let sound = evaluator.pure
             && nix.options.override_inputs.is_empty()
             && metadata.is_fixed()
             && metadata.inputs_are_locked();
-        let asked = Asked {
+        let asked = EvaluationKey {
             program: nix.program().ok()?,
             version: evaluator.version,
             settings: evaluator.settings?,
@@ -94,12 +94,12 @@ impl Cache {
     }
 
     /// The earlier answer to a question, which is the arguments of Nix.
-    pub(crate) fn get(&self, question: &[OsString]) -> Option<Entry> {
+    pub(crate) fn get(&self, question: &[OsString]) -> Option<CachedEvaluation> {
         serde_json::from_slice(&fs::read(self.file(question)).ok()?).ok()
     }
 
     /// Keeps an answer. Failing to is no fault: the next run asks again.
-    pub(crate) fn put(&self, question: &[OsString], entry: &Entry) {
+    pub(crate) fn put(&self, question: &[OsString], entry: &CachedEvaluation) {
         if let Ok(text) = serde_json::to_vec(entry) {
             let _ = self.write(&self.file(question), &text);
         }
@@ -144,7 +144,7 @@ fn is_own(folder: &Path) -> bool {
     found.is_ok_and(|found| found.is_dir() && found.uid() == me && found.mode() & 0o777 == 0o700)
 }
 
-impl Asked {
+impl EvaluationKey {
     fn digest(&self, question: &[OsString]) -> String {
         let Self { program, version, settings, configuration } = self;
         let mut key = Sha256::new();
@@ -172,7 +172,7 @@ fn list<'a>(key: &mut Sha256, texts: impl Iterator<Item = &'a OsString>) {
     }
 }
 
-impl Metadata {
+impl FlakeMetadata {
     /// Whether the flake's own lock file names what each input is. Otherwise Nix looks each time, and may find another thing.
     fn inputs_are_locked(&self) -> bool {
         let no_inputs = self.locks["nodes"].as_object().is_some_and(|nodes| nodes.len() == 1);
@@ -187,28 +187,32 @@ impl Metadata {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::Asked;
+    use super::EvaluationKey;
 
     #[test]
     fn each_part_counts() {
-        let asked =
-            || Asked { program: "/nix".into(), version: "2.8".into(), settings: "a".into(), configuration: Vec::new() };
+        let asked = || EvaluationKey {
+            program: "/nix".into(),
+            version: "2.8".into(),
+            settings: "a".into(),
+            configuration: Vec::new(),
+        };
         let question = |words: &[&str]| words.iter().map(Into::into).collect::<Vec<_>>();
         let plain = question(&["eval", "x"]);
         // Another part is not forgotten here: this does not compile with it.
-        let Asked { program: _, version: _, settings: _, configuration: _ } = asked();
+        let EvaluationKey { program: _, version: _, settings: _, configuration: _ } = asked();
         let one = |name: &str, value: &str| vec![(name.into(), value.into())];
         let keys = [
             asked().digest(&plain),
-            Asked { program: "/nix2".into(), ..asked() }.digest(&plain),
-            Asked { version: "2.9".into(), ..asked() }.digest(&plain),
-            Asked { settings: "b".into(), ..asked() }.digest(&plain),
-            Asked { configuration: one("NIX_A", "b"), ..asked() }.digest(&plain),
-            Asked { configuration: one("NIX_Ab", ""), ..asked() }.digest(&plain),
+            EvaluationKey { program: "/nix2".into(), ..asked() }.digest(&plain),
+            EvaluationKey { version: "2.9".into(), ..asked() }.digest(&plain),
+            EvaluationKey { settings: "b".into(), ..asked() }.digest(&plain),
+            EvaluationKey { configuration: one("NIX_A", "b"), ..asked() }.digest(&plain),
+            EvaluationKey { configuration: one("NIX_Ab", ""), ..asked() }.digest(&plain),
             asked().digest(&question(&["eval", "y"])),
             asked().digest(&question(&["evalx"])),
             asked().digest(&question(&["eval", "x", ""])),
-            Asked { configuration: one("eval", "x"), ..asked() }.digest(&[]),
+            EvaluationKey { configuration: one("eval", "x"), ..asked() }.digest(&[]),
         ];
         assert_eq!(asked().digest(&plain), keys[0]);
         assert_eq!(BTreeSet::from(keys.clone()).len(), keys.len(), "{keys:?}");

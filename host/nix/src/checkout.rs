@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-use crate::flake::{Metadata, Reference};
+use crate::flake::{FlakeMetadata, Reference};
 use crate::{Error, Flake};
 
 impl Flake<'_> {
@@ -49,8 +49,8 @@ fn join(top: &Path, below: &Path) -> PathBuf {
     if below.as_os_str().is_empty() { top.to_owned() } else { top.join(below) }
 }
 
-impl Metadata {
-    /// The local folder that [`Metadata::path`] is a copy of.
+impl FlakeMetadata {
+    /// The local folder that [`FlakeMetadata::path`] is a copy of.
     fn top(&self) -> Option<PathBuf> {
         let fixed = self.original.rev.is_some() || self.original.branch.is_some();
         local(&self.resolved).filter(|folder| !fixed && folder.is_absolute() && !self.in_store(folder))

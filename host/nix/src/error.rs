@@ -42,7 +42,7 @@ pub enum Error {
     },
     /// It ended well with an answer that is not whole, or of another shape.
     #[error("{what}: Nix ended well, but its answer ({bytes} bytes) is not the JSON that was expected: {source}")]
-    Answer {
+    Output {
         /// What was asked of it.
         what: String,
         /// How long the answer is.
@@ -60,7 +60,7 @@ pub enum Error {
     },
     /// A target looks for its files under another name than the flake's.
     #[error("{target} takes itself for `{named}`, so it would look for its files elsewhere")]
-    Misnamed {
+    NameMismatch {
         /// The target, as an attribute of the flake.
         target: String,
         /// What the flake calls it.
@@ -234,7 +234,7 @@ impl Error {
             Self::Failed { message, .. } if message.contains("resolve host") => {
                 "there is no network to fetch an input by; `--override-input NAME path:DIR` takes it from a folder"
             }
-            Self::Misnamed { name, named, .. } => {
+            Self::NameMismatch { name, named, .. } => {
                 return Some(format!(
                     "set in it: artifacts.target = \"{name}\"; what is stored for `{named}` stays there and is kept: to take its values \
                      along, `get` each file while the flake's name is `{named}`, and `set` it under the new one"
@@ -254,7 +254,7 @@ impl Error {
             Self::Failed { .. } | Self::Spec { .. } => {
                 "correct the configuration; `--nix-arg --show-trace` tells where it comes from"
             }
-            Self::Answer { .. } => "run it again; if it persists, this Nix does not give what it is asked for",
+            Self::Output { .. } => "run it again; if it persists, this Nix does not give what it is asked for",
             Self::NoTargets { .. } => "pass --flake with the flake that exports your machines or users",
             Self::NoArtifacts { .. } => {
                 "import artifacts.nixosModules.default (machines) or artifacts.homeModules.default (users) in them"

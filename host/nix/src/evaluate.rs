@@ -21,7 +21,7 @@ pub struct Evaluation {
     /// The targets that do not.
     pub failures: Vec<TargetFailure>,
     /// Faults of the declarations that Nix found, and that stop a deployment.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<EvaluationError>,
     /// What Nix said besides, target by target: warnings and traces.
     pub messages: Vec<String>,
 }
@@ -40,14 +40,14 @@ pub struct TargetFailure {
 impl TargetFailure {
     /// Under which names it may have something stored: the flake's and, where that is another, its own.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let own = if let Error::Misnamed { named, .. } = &self.error { Some(named.as_str()) } else { None };
+        let own = if let Error::NameMismatch { named, .. } = &self.error { Some(named.as_str()) } else { None };
         std::iter::once(self.name.as_str()).chain(own)
     }
 }
 
 /// A fault of a target's declarations. The target's spec is there nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct EvaluationError {
     /// Machine or user.
     pub kind: TargetKind,
     /// The target.
@@ -61,26 +61,26 @@ pub struct Problem {
 }
 
 /// A spec of one target, and where it comes from.
-struct Part {
+struct TargetSpec {
     from: String,
     spec: Spec,
-    problems: Vec<Problem>,
+    problems: Vec<EvaluationError>,
 }
 
 /// What the spec's own types have no place for.
 #[derive(Deserialize)]
-struct Besides {
-    targets: Vec<Problems>,
+struct SpecExtras {
+    targets: Vec<EvaluationErrors>,
 }
 
 #[derive(Deserialize)]
-struct Problems {
+struct EvaluationErrors {
     #[serde(default, rename = "x-problems")]
-    problems: Vec<RawProblem>,
+    problems: Vec<RawEvaluationError>,
 }
 
 #[derive(Deserialize)]
-struct RawProblem {
+struct RawEvaluationError {
     #[serde(default)]
     artifacts: Vec<String>,
     message: String,
@@ -91,7 +91,7 @@ struct RawProblem {
 /// What is said of a target in place of a spec.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Misnamed {
+struct TargetNameMismatch {
     kind: TargetKind,
     name: String,
     takes_itself_for: String,
@@ -99,8 +99,8 @@ struct Misnamed {
 
 /// What one exported configuration gives.
 #[derive(Default)]
-struct Found {
-    parts: Vec<Part>,
+struct EvaluatedTarget {
+    parts: Vec<TargetSpec>,
     /// Users inside it that do not evaluate.
     failures: Vec<TargetFailure>,
     /// What Nix said besides.
@@ -109,7 +109,7 @@ struct Found {
 
 /// What is asked of one exported configuration.
 #[derive(Clone, Copy)]
-enum Of<'a> {
+enum EvaluationQuery<'a> {
     /// All that it has.
     All,
     /// What is its own, with its faults or without.
@@ -120,13 +120,13 @@ enum Of<'a> {
     Names,
 }
 
-impl Of<'_> {
+impl EvaluationQuery<'_> {
     fn arguments(self) -> String {
         match self {
-            Of::All => String::new(),
-            Of::Itself { problems } => format!("users = [ ]; problems = {problems};"),
-            Of::User(name) => format!("own = false; users = [ {} ];", quote::string(name)),
-            Of::Names => "names = true;".to_owned(),
+            EvaluationQuery::All => String::new(),
+            EvaluationQuery::Itself { problems } => format!("users = [ ]; problems = {problems};"),
+            EvaluationQuery::User(name) => format!("own = false; users = [ {} ];", quote::string(name)),
+            EvaluationQuery::Names => "names = true;".to_owned(),
         }
     }
 }
@@ -139,7 +139,7 @@ impl Flake<'_> {
     pub fn evaluate(&self, targets: &[TargetRef]) -> Result<Evaluation, Error> {
         let mut evaluation =
             Evaluation { spec: empty(), failures: Vec::new(), problems: Vec::new(), messages: Vec::new() };
-        let mut parts: Vec<Part> = Vec::new();
+        let mut parts: Vec<TargetSpec> = Vec::new();
         let mut is_unlocked = false;
         for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
             match result {
@@ -182,8 +182,8 @@ impl Flake<'_> {
         let what = format!("evaluating {artifact} of {target}");
         let user = owner.name.as_str().strip_suffix(&format!("@{}", target.name));
         let of = match user {
-            Some(user) if owner.kind != target.kind => Of::User(user),
-            _ => Of::Itself { problems: false },
+            Some(user) if owner.kind != target.kind => EvaluationQuery::User(user),
+            _ => EvaluationQuery::Itself { problems: false },
         };
         let function = self.function(target, Some(artifact), of);
         match self.evaluate_json(&what, target.output(), &function, |_: &Value| true) {
@@ -194,9 +194,10 @@ impl Flake<'_> {
     }
 
     /// In the order of the targets.
-    fn evaluate_each(&self, targets: &[TargetRef]) -> Vec<Result<Found, Error>> {
+    fn evaluate_each(&self, targets: &[TargetRef]) -> Vec<Result<EvaluatedTarget, Error>> {
         let next = AtomicUsize::new(0);
-        let results: Mutex<Vec<Option<Result<Found, Error>>>> = Mutex::new(targets.iter().map(|_| None).collect());
+        let results: Mutex<Vec<Option<Result<EvaluatedTarget, Error>>>> =
+            Mutex::new(targets.iter().map(|_| None).collect());
         thread::scope(|scope| {
             for _ in 0..self.nix.options.jobs.get().min(targets.len()) {
                 scope.spawn(|| {
@@ -213,8 +214,8 @@ impl Flake<'_> {
         results.into_iter().map(|result| result.unwrap_or(Err(Error::Cancelled))).collect()
     }
 
-    fn evaluate_one(&self, target: &TargetRef) -> Result<Found, Error> {
-        match self.ask(target, Of::All, &format!("evaluating {target}")) {
+    fn evaluate_one(&self, target: &TargetRef) -> Result<EvaluatedTarget, Error> {
+        match self.ask(target, EvaluationQuery::All, &format!("evaluating {target}")) {
             Err(error) if !error.is_of_nix() => self.evaluate_apart(target, error),
             result => result,
         }
@@ -222,21 +223,24 @@ impl Flake<'_> {
 
     /// Evaluates what is the configuration's own and each user inside it apart, after both together failed with `error`: one user's
     /// fault is no other's, nor the machine's.
-    fn evaluate_apart(&self, target: &TargetRef, error: Error) -> Result<Found, Error> {
+    fn evaluate_apart(&self, target: &TargetRef, error: Error) -> Result<EvaluatedTarget, Error> {
         let what = format!("evaluating {target}");
-        let mut found = match self.ask(target, Of::Itself { problems: true }, &what) {
+        let mut found = match self.ask(target, EvaluationQuery::Itself { problems: true }, &what) {
             Ok(found) => found,
             // Faults are looked for in more than the declarations. What fails there is told in their place.
             Err(unfound) => {
-                let Ok(mut found) = self.ask(target, Of::Itself { problems: false }, &what) else { return Err(error) };
+                let Ok(mut found) = self.ask(target, EvaluationQuery::Itself { problems: false }, &what) else {
+                    return Err(error);
+                };
                 found.parts.iter_mut().for_each(|part| part.problems = untold(part, &unfound));
                 found
             }
         };
-        let names: Vec<String> =
-            self.evaluate_json(&what, target.output(), &self.function(target, None, Of::Names), |_| true)?.0;
+        let names: Vec<String> = self
+            .evaluate_json(&what, target.output(), &self.function(target, None, EvaluationQuery::Names), |_| true)?
+            .0;
         for user in names {
-            match self.ask(target, Of::User(&user), &format!("{what}, its user {user}")) {
+            match self.ask(target, EvaluationQuery::User(&user), &format!("{what}, its user {user}")) {
                 Ok(more) => found.join(more),
                 Err(error) if error.is_of_nix() => return Err(error),
                 Err(error) => found.failures.push(TargetFailure {
@@ -249,19 +253,21 @@ impl Flake<'_> {
         Ok(found)
     }
 
-    fn ask(&self, target: &TargetRef, of: Of<'_>, what: &str) -> Result<Found, Error> {
+    fn ask(&self, target: &TargetRef, of: EvaluationQuery<'_>, what: &str) -> Result<EvaluatedTarget, Error> {
         let function = self.function(target, None, of);
         let (specs, said) = self.evaluate_json(what, target.output(), &function, |specs: &Vec<Value>| {
             specs.iter().all(|spec| misnamed(spec).is_some() || self.is_in_store(spec))
         })?;
-        let mut found = Found { said, ..Found::default() };
+        let mut found = EvaluatedTarget { said, ..EvaluatedTarget::default() };
         for value in specs {
             match misnamed(&value) {
-                Some(Misnamed { kind, name, takes_itself_for: named }) => found.failures.push(TargetFailure {
-                    kind,
-                    name: name.clone(),
-                    error: Error::Misnamed { target: place(target, kind, &name), name, named },
-                }),
+                Some(TargetNameMismatch { kind, name, takes_itself_for: named }) => {
+                    found.failures.push(TargetFailure {
+                        kind,
+                        name: name.clone(),
+                        error: Error::NameMismatch { target: place(target, kind, &name), name, named },
+                    })
+                }
                 None => found.parts.push(part(target, value)?),
             }
         }
@@ -282,7 +288,7 @@ impl Flake<'_> {
         generators.chain(components).filter(|path| path.starts_with(store)).all(Path::exists)
     }
 
-    fn function(&self, target: &TargetRef, strict: Option<&str>, of: Of<'_>) -> String {
+    fn function(&self, target: &TargetRef, strict: Option<&str>, of: EvaluationQuery<'_>) -> String {
         let or_null = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quote::string);
         let system = or_null(self.nix.options.system.as_deref());
         let strict = or_null(strict);
@@ -293,8 +299,8 @@ impl Flake<'_> {
     }
 }
 
-impl Found {
-    fn join(&mut self, more: Found) {
+impl EvaluatedTarget {
+    fn join(&mut self, more: EvaluatedTarget) {
         self.parts.extend(more.parts);
         self.failures.extend(more.failures);
         if !self.said.contains(more.said.trim()) {
@@ -304,9 +310,9 @@ impl Found {
 }
 
 /// The one fault of a target whose faults cannot be found.
-fn untold(part: &Part, error: &Error) -> Vec<Problem> {
+fn untold(part: &TargetSpec, error: &Error) -> Vec<EvaluationError> {
     let Some(target) = part.spec.targets.first() else { return Vec::new() };
-    vec![Problem {
+    vec![EvaluationError {
         kind: target.kind,
         target: target.name.clone(),
         artifacts: Vec::new(),
@@ -315,8 +321,8 @@ fn untold(part: &Part, error: &Error) -> Vec<Problem> {
     }]
 }
 
-fn misnamed(value: &Value) -> Option<Misnamed> {
-    Misnamed::deserialize(value).ok()
+fn misnamed(value: &Value) -> Option<TargetNameMismatch> {
+    TargetNameMismatch::deserialize(value).ok()
 }
 
 /// Where in the flake a target is: the one that is exported, or a user inside it.
@@ -325,16 +331,16 @@ fn place(target: &TargetRef, kind: TargetKind, name: &str) -> String {
 }
 
 /// One spec of those that a configuration gives: its own, or that of a user inside it.
-fn part(target: &TargetRef, value: Value) -> Result<Part, Error> {
+fn part(target: &TargetRef, value: Value) -> Result<TargetSpec, Error> {
     let spec = artifacts_declared::parse(&value.to_string());
     let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
     let from =
         spec.targets.first().map_or_else(|| target.to_string(), |own| place(target, own.kind, own.name.as_str()));
     let what = || format!("evaluating {target}");
-    let besides: Besides =
-        serde_json::from_value(value).map_err(|source| Error::Answer { what: what(), bytes: 0, source })?;
+    let besides: SpecExtras =
+        serde_json::from_value(value).map_err(|source| Error::Output { what: what(), bytes: 0, source })?;
     let problems = spec.targets.iter().zip(besides.targets).flat_map(|(target, raw)| {
-        raw.problems.into_iter().map(|raw| Problem {
+        raw.problems.into_iter().map(|raw| EvaluationError {
             kind: target.kind,
             target: target.name.clone(),
             artifacts: raw.artifacts,
@@ -343,7 +349,7 @@ fn part(target: &TargetRef, value: Value) -> Result<Part, Error> {
         })
     });
     let problems = problems.collect();
-    Ok(Part { from, spec, problems })
+    Ok(TargetSpec { from, spec, problems })
 }
 
 fn take<'a>(next: &AtomicUsize, targets: &'a [TargetRef]) -> Option<(usize, &'a TargetRef)> {
@@ -356,12 +362,12 @@ fn empty() -> Spec {
 }
 
 /// One spec of all. A target that says nothing of the root, or of a backend that it does not use, agrees with the others.
-fn merge(parts: Vec<Part>) -> Result<Spec, Error> {
+fn merge(parts: Vec<TargetSpec>) -> Result<Spec, Error> {
     agree_on_root(&parts)?;
     agree_on_backends(&parts)?;
     differ_in_name(&parts)?;
     let mut whole = empty();
-    for Part { spec, .. } in parts {
+    for TargetSpec { spec, .. } in parts {
         whole.root = whole.root.or(spec.root);
         whole.backends.extend(spec.backends);
         whole.targets.extend(spec.targets);
@@ -370,7 +376,7 @@ fn merge(parts: Vec<Part>) -> Result<Spec, Error> {
     Ok(whole)
 }
 
-fn agree_on_root(parts: &[Part]) -> Result<(), Error> {
+fn agree_on_root(parts: &[TargetSpec]) -> Result<(), Error> {
     let mut roots = parts.iter().filter_map(|part| part.spec.root.as_ref().map(|root| (part, root)));
     let Some((first, root)) = roots.next() else { return Ok(()) };
     match roots.find(|(_, other)| *other != root) {
@@ -385,7 +391,7 @@ fn agree_on_root(parts: &[Part]) -> Result<(), Error> {
     }
 }
 
-fn agree_on_backends(parts: &[Part]) -> Result<(), Error> {
+fn agree_on_backends(parts: &[TargetSpec]) -> Result<(), Error> {
     let mut registered = BTreeMap::new();
     for part in parts {
         for (name, entry) in &part.spec.backends {
@@ -414,7 +420,7 @@ fn uses(target: &Target, backend: &Name) -> bool {
     target.artifacts.values().any(|artifact| artifact.backend.as_ref() == Some(backend))
 }
 
-fn differ_in_name(parts: &[Part]) -> Result<(), Error> {
+fn differ_in_name(parts: &[TargetSpec]) -> Result<(), Error> {
     let mut seen = BTreeMap::new();
     for part in parts {
         for target in &part.spec.targets {

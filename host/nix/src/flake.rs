@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::{Cache, Entry};
+use crate::cache::{CachedEvaluation, EvaluationCache};
 use crate::{Error, Nix, message};
 
 /// What has a meaning in the query of a flake reference, of what a hash can have.
@@ -53,8 +53,8 @@ const NAMES: &str = "builtins.attrNames";
 pub struct Flake<'a> {
     pub(crate) nix: &'a Nix,
     pub(crate) reference: String,
-    pub(crate) metadata: Metadata,
-    pub(crate) cache: Option<Cache>,
+    pub(crate) metadata: FlakeMetadata,
+    pub(crate) cache: Option<EvaluationCache>,
     targets: Vec<TargetRef>,
 }
 
@@ -70,7 +70,7 @@ impl Nix {
             (metadata, evaluator.and_then(|thread| thread.join().ok()))
         });
         let metadata = metadata?;
-        let cache = evaluator.transpose()?.and_then(|evaluator| Cache::new(self, &metadata, evaluator));
+        let cache = evaluator.transpose()?.and_then(|evaluator| EvaluationCache::new(self, &metadata, evaluator));
         let mut flake = Flake { nix: self, reference: reference.to_owned(), metadata, cache, targets: Vec::new() };
         flake.targets = flake.list()?;
         if flake.targets.is_empty() {
@@ -79,13 +79,13 @@ impl Nix {
         Ok(flake)
     }
 
-    fn metadata(&self, reference: &str) -> Result<Metadata, Error> {
+    fn metadata(&self, reference: &str) -> Result<FlakeMetadata, Error> {
         let what = format!("reading the flake `{reference}`");
         let mut arguments: Vec<OsString> = vec!["flake".into(), "metadata".into(), "--json".into()];
         arguments.extend(self.flake_arguments());
         arguments.push(reference.into());
         let answer = self.nix(&what, &arguments)?;
-        serde_json::from_slice(&answer.stdout).map_err(|source| Error::Answer {
+        serde_json::from_slice(&answer.stdout).map_err(|source| Error::Output {
             what,
             bytes: answer.stdout.len(),
             source,
@@ -152,7 +152,7 @@ impl Flake<'_> {
             Ok((names, _)) => Ok(names.into_iter().map(|name| TargetRef { kind, name }).collect()),
             Err(Error::Failed { message, .. }) if is_absent(&message, output(kind)) => {
                 if let Some(cache) = &self.cache {
-                    let none = Entry { said: String::new(), answer: serde_json::Value::Array(Vec::new()) };
+                    let none = CachedEvaluation { said: String::new(), answer: serde_json::Value::Array(Vec::new()) };
                     cache.put(&self.question(output(kind), NAMES), &none);
                 }
                 Ok(Vec::new())
@@ -171,16 +171,16 @@ impl Flake<'_> {
         holds: impl Fn(&T) -> bool,
     ) -> Result<(T, String), Error> {
         let question = self.question(attribute, function);
-        if let Some(Entry { said, answer }) = self.cache.as_ref().and_then(|cache| cache.get(&question))
+        if let Some(CachedEvaluation { said, answer }) = self.cache.as_ref().and_then(|cache| cache.get(&question))
             && let Some(earlier) = serde_json::from_value(answer).ok().filter(holds)
         {
             return Ok((earlier, said));
         }
         let answer = self.nix.nix(what, &question).map_err(|error| error.of(&self.metadata.path))?;
         let bytes = answer.stdout.len();
-        let fault = |source| Error::Answer { what: what.to_owned(), bytes, source };
+        let fault = |source| Error::Output { what: what.to_owned(), bytes, source };
         let parsed = serde_json::from_slice(&answer.stdout).map_err(fault)?;
-        let entry = Entry { said: message::told(&answer.stderr), answer: parsed };
+        let entry = CachedEvaluation { said: message::told(&answer.stderr), answer: parsed };
         if let Some(cache) = &self.cache {
             cache.put(&question, &entry);
         }
@@ -205,7 +205,7 @@ fn is_absent(message: &str, output: &str) -> bool {
 
 /// What `nix flake metadata --json` says, as far as it matters here.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Metadata {
+pub(crate) struct FlakeMetadata {
     /// The source in the store.
     pub path: PathBuf,
     /// The locked reference.
@@ -234,7 +234,7 @@ pub(crate) struct Reference {
     pub last_modified: Option<u64>,
 }
 
-impl Metadata {
+impl FlakeMetadata {
     /// What is evaluated: exactly the source that the metadata tell of, if Nix has a reference for it.
     pub fn evaluated(&self) -> String {
         // A folder or a dirty git tree may change from one process to the next; its copy in the store does not. And a
@@ -273,14 +273,14 @@ impl Metadata {
 mod tests {
     use serde_json::json;
 
-    use super::Metadata;
+    use super::FlakeMetadata;
 
     #[test]
     fn only_what_names_one_source_for_ever_is_fixed() {
         let fixed = |url: &str, locked: serde_json::Value| {
             let metadata = json!({ "path": "/s/x-source", "url": url, "locks": {}, "original": { "type": "x" },
                 "resolved": { "type": "x" }, "locked": locked });
-            serde_json::from_value::<Metadata>(metadata).is_ok_and(|metadata| metadata.is_fixed())
+            serde_json::from_value::<FlakeMetadata>(metadata).is_ok_and(|metadata| metadata.is_fixed())
         };
         assert!(fixed("github:o/r/abc", json!({ "type": "github", "rev": "abc" })));
         assert!(!fixed("github:o/r", json!({ "type": "github" })));

@@ -16,6 +16,6 @@ mod run;
 mod store;
 
 pub use error::Error;
-pub use evaluate::{Evaluation, Problem, TargetFailure};
+pub use evaluate::{Evaluation, EvaluationError, TargetFailure};
 pub use flake::{Flake, TargetRef};
 pub use nix::{Nix, Options};

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-use crate::run::{Answer, run};
+use crate::run::{NixOutput, run};
 use crate::{Error, program};
 
 /// How Nix is run.
@@ -81,7 +81,7 @@ impl Nix {
     }
 
     /// Runs `nix`.
-    pub(crate) fn nix(&self, what: &str, arguments: &[impl AsRef<OsStr>]) -> Result<Answer, Error> {
+    pub(crate) fn nix(&self, what: &str, arguments: &[impl AsRef<OsStr>]) -> Result<NixOutput, Error> {
         let mut command = self.command(&self.program()?);
         command.args(["--extra-experimental-features", "nix-command flakes"]);
         // It is of no use to what is evaluated here, and processes side by side would wait for each other at it.
@@ -90,7 +90,7 @@ impl Nix {
     }
 
     /// Runs `nix-store`, whose arguments mean the same in all versions.
-    pub(crate) fn nix_store(&self, what: &str, arguments: &[impl AsRef<OsStr>]) -> Result<Answer, Error> {
+    pub(crate) fn nix_store(&self, what: &str, arguments: &[impl AsRef<OsStr>]) -> Result<NixOutput, Error> {
         let beside = self.program()?.with_file_name("nix-store");
         let program =
             if program::executable(&beside) { beside } else { program::find("nix-store", &self.environment)? };

@@ -13,7 +13,7 @@ const TICK: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What a program that ended well said.
-pub struct Answer {
+pub struct NixOutput {
     pub stdout: Vec<u8>,
     pub stderr: String,
 }
@@ -21,7 +21,7 @@ pub struct Answer {
 /// Runs a command to its end, or until `cancel` is set.
 ///
 /// `what` names what is asked, for errors.
-pub fn run(mut command: Command, what: &str, cancel: &AtomicBool) -> Result<Answer, Error> {
+pub fn run(mut command: Command, what: &str, cancel: &AtomicBool) -> Result<NixOutput, Error> {
     if cancel.load(Ordering::Relaxed) {
         return Err(Error::Cancelled);
     }
@@ -43,7 +43,7 @@ pub fn run(mut command: Command, what: &str, cancel: &AtomicBool) -> Result<Answ
     let stderr = stderr.recv().unwrap_or(Ok(Vec::new())).map_err(read)?;
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
     if status.success() {
-        return Ok(Answer { stdout, stderr });
+        return Ok(NixOutput { stdout, stderr });
     }
     Err(Error::Failed { what: what.to_owned(), message: failure(status, &stderr), copy: None })
 }
@@ -55,9 +55,9 @@ fn failure(status: ExitStatus, stderr: &str) -> String {
     }
 }
 
-type Bytes = std::io::Result<Vec<u8>>;
+type PipeResult = std::io::Result<Vec<u8>>;
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<Bytes> {
+fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<PipeResult> {
     let (send, receive) = channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -71,9 +71,9 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<Bytes> {
 /// `Err(None)`: the caller wants to stop.
 fn wait(
     child: &mut Child,
-    stdout: &Receiver<Bytes>,
+    stdout: &Receiver<PipeResult>,
     cancel: &AtomicBool,
-) -> Result<(ExitStatus, Bytes), Option<std::io::Error>> {
+) -> Result<(ExitStatus, PipeResult), Option<std::io::Error>> {
     let mut said = None;
     loop {
         if cancel.load(Ordering::Relaxed) {

@@ -53,12 +53,12 @@ fn half_an_answer_with_a_good_exit_status() {
     let evaluation = flake.evaluate(flake.targets()).unwrap();
     assert_eq!(evaluation.spec.targets, []);
     let error = &evaluation.failures[0].error;
-    assert!(matches!(error, Error::Answer { bytes: 300, .. }), "{error}");
+    assert!(matches!(error, Error::Output { bytes: 300, .. }), "{error}");
 
     for script in ["", "echo '{'", "echo '[]'", "echo '{ \"path\": 3 }'"] {
         let nix = with(fake(folder.path(), script));
         let error = nix.flake(&bench.reference()).unwrap_err();
-        assert!(matches!(error, Error::Answer { .. }), "{script}: {error}");
+        assert!(matches!(error, Error::Output { .. }), "{script}: {error}");
     }
 }
 

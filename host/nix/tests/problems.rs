@@ -5,7 +5,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use artifacts_nix::Problem;
+use artifacts_nix::EvaluationError;
 use artifacts_tests::nix::UNITS;
 use common::{Bench, machine};
 
@@ -355,7 +355,8 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
     assert_eq!(evaluation.failures.len(), 4, "{:?}", evaluation.failures);
     for (number, (fault, expected)) in FAULTS.iter().enumerate() {
         let name = format!("m{number:02}");
-        let problems: Vec<&Problem> = evaluation.problems.iter().filter(|one| one.target.as_str() == name).collect();
+        let problems: Vec<&EvaluationError> =
+            evaluation.problems.iter().filter(|one| one.target.as_str() == name).collect();
         if !evaluation.failures.iter().any(|one| one.name == name) {
             let [problem] = problems.as_slice() else { panic!("{fault}: {problems:?}") };
             assert_eq!(problem.message, *expected);

@@ -7,18 +7,18 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::escape::acts;
-use crate::node::Node;
+use crate::node::AnswerNode;
 
 /// How an answers file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum AnswersFormat {
     /// A table for each instance.
     Toml,
     /// An object for each instance.
     Json,
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for AnswersFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Toml => "TOML",
@@ -29,21 +29,21 @@ impl fmt::Display for Format {
 
 /// Values by instance and prompt.
 #[derive(Debug, Default)]
-pub struct Answers(BTreeMap<String, BTreeMap<String, Secret>>);
+pub struct AnswersFile(BTreeMap<String, BTreeMap<String, Secret>>);
 
-impl Answers {
+impl AnswersFile {
     /// Reads instance → prompt → value.
     ///
     /// # Errors
-    /// When it is anything else. Whether the names mean something is asked of [`Answers::check_used`].
-    pub fn parse(text: &str, format: Format) -> Result<Self, Error> {
+    /// When it is anything else. Whether the names mean something is asked of [`AnswersFile::check_used`].
+    pub fn parse(text: &str, format: AnswersFormat) -> Result<Self, Error> {
         let mut answers = BTreeMap::new();
         for (instance, prompts) in table(read(text, format)?, "the top", "a table for each instance")? {
             let place = quoted(&instance);
             let mut values = BTreeMap::new();
             for (prompt, value) in table(prompts, &place, "a table of prompts and values")? {
                 let place = format!("{place}.{}", quoted(&prompt));
-                let Node::Text(mut value) = value else {
+                let AnswerNode::Text(mut value) = value else {
                     return Err(Error::Type { place, expected: "a text in quotes", found: value.kind() });
                 };
                 let value = Secret::new(std::mem::take(&mut *value).into_bytes());
@@ -117,17 +117,17 @@ fn toml_escape(letter: char) -> String {
     format!("\\U{:08X}", u32::from(letter))
 }
 
-fn table(node: Node, place: &str, expected: &'static str) -> Result<Vec<(String, Node)>, Error> {
+fn table(node: AnswerNode, place: &str, expected: &'static str) -> Result<Vec<(String, AnswerNode)>, Error> {
     match node {
-        Node::Table(entries) => Ok(entries),
+        AnswerNode::Table(entries) => Ok(entries),
         other => Err(Error::Type { place: place.to_owned(), expected, found: other.kind() }),
     }
 }
 
-fn read(text: &str, format: Format) -> Result<Node, Error> {
+fn read(text: &str, format: AnswersFormat) -> Result<AnswerNode, Error> {
     match format {
-        Format::Toml => {
-            let read = toml::Deserializer::parse(text).and_then(Node::deserialize);
+        AnswersFormat::Toml => {
+            let read = toml::Deserializer::parse(text).and_then(AnswerNode::deserialize);
             read.map_err(|error| {
                 let start = error.span().map_or(0, |span| span.start).min(text.len());
                 let before: Vec<&[u8]> = text.as_bytes()[..start].split(|&byte| byte == b'\n').collect();
@@ -135,7 +135,7 @@ fn read(text: &str, format: Format) -> Result<Node, Error> {
                 Error::Syntax { format, line, column }
             })
         }
-        Format::Json => serde_json::from_str(text).map_err(|error| Error::Syntax {
+        AnswersFormat::Json => serde_json::from_str(text).map_err(|error| Error::Syntax {
             format,
             line: error.line(),
             column: error.column(),

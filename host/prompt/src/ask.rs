@@ -3,14 +3,14 @@ use std::collections::BTreeMap;
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_seam::Secret;
 
-use crate::answers::{Answers, quoted};
+use crate::answers::{AnswersFile, quoted};
 use crate::error::Error;
 use crate::escape::escape;
 use crate::terminal::Terminal;
 
 /// A prompt of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct PromptRequest {
     /// Who needs the answer.
     pub instance: InstanceName,
     /// The prompt's name.
@@ -25,16 +25,16 @@ pub struct Question {
 ///
 /// # Errors
 /// One for all that are not.
-pub fn all_answered(questions: &[Question], answers: Option<&Answers>) -> Result<(), Error> {
-    let open: Vec<&Question> = questions.iter().filter(|question| given(question, answers).is_none()).collect();
+pub fn all_answered(questions: &[PromptRequest], answers: Option<&AnswersFile>) -> Result<(), Error> {
+    let open: Vec<&PromptRequest> = questions.iter().filter(|question| given(question, answers).is_none()).collect();
     if open.is_empty() { Ok(()) } else { Err(unanswered(&open)) }
 }
 
-fn given<'a>(question: &Question, answers: Option<&'a Answers>) -> Option<&'a Secret> {
+fn given<'a>(question: &PromptRequest, answers: Option<&'a AnswersFile>) -> Option<&'a Secret> {
     answers?.get(&question.instance, &question.prompt, question.kind)
 }
 
-fn unanswered(open: &[&Question]) -> Error {
+fn unanswered(open: &[&PromptRequest]) -> Error {
     let names = open
         .iter()
         .map(|question| format!("{}: {}", escape(&question.instance.to_string()), escape(question.prompt.as_str())));
@@ -47,12 +47,12 @@ fn unanswered(open: &[&Question]) -> Error {
 /// When a question has no answer and there is no terminal: one error for all of them, before anything is asked. Otherwise
 /// when the person gives none.
 pub fn ask_all(
-    questions: &[Question],
-    answers: Option<&Answers>,
+    questions: &[PromptRequest],
+    answers: Option<&AnswersFile>,
     terminal: Option<&mut Terminal>,
 ) -> Result<BTreeMap<(InstanceName, Name), Secret>, Error> {
-    let open: Vec<&Question> = questions.iter().filter(|question| given(question, answers).is_none()).collect();
-    let key = |question: &Question| (question.instance.clone(), question.prompt.clone());
+    let open: Vec<&PromptRequest> = questions.iter().filter(|question| given(question, answers).is_none()).collect();
+    let key = |question: &PromptRequest| (question.instance.clone(), question.prompt.clone());
     let mut values: BTreeMap<_, _> =
         questions.iter().filter_map(|question| Some((key(question), given(question, answers)?.clone()))).collect();
     if open.is_empty() {
@@ -66,8 +66,8 @@ pub fn ask_all(
 }
 
 /// An answers file that lacks nothing but the values.
-fn snippet(questions: &[&Question]) -> String {
-    let mut tables: BTreeMap<&InstanceName, Vec<&Question>> = BTreeMap::new();
+fn snippet(questions: &[&PromptRequest]) -> String {
+    let mut tables: BTreeMap<&InstanceName, Vec<&PromptRequest>> = BTreeMap::new();
     for question in questions {
         tables.entry(&question.instance).or_default().push(question);
     }

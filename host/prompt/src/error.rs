@@ -2,7 +2,7 @@ use std::io;
 
 use artifacts_declared::{InstanceName, Name};
 
-use crate::Format;
+use crate::AnswersFormat;
 
 /// Why there is no answer. No message quotes a value.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,7 @@ pub enum Error {
     #[error("the answers are not valid {format} at line {line}, column {column}")]
     Syntax {
         /// What it was to be.
-        format: Format,
+        format: AnswersFormat,
         /// Line, from 1.
         line: usize,
         /// Column, from 1.

@@ -14,7 +14,7 @@ mod escape;
 mod node;
 mod terminal;
 
-pub use answers::{Answers, Format};
-pub use ask::{Question, all_answered, ask_all};
+pub use answers::{AnswersFile, AnswersFormat};
+pub use ask::{PromptRequest, all_answered, ask_all};
 pub use error::Error;
 pub use terminal::{Terminal, restore};

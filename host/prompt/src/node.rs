@@ -6,13 +6,13 @@ use zeroize::Zeroizing;
 
 /// Anything that TOML or JSON can hold, as far as answers are concerned. Reading it never fails by type, so that no message
 /// of a parser can quote a value.
-pub(crate) enum Node {
+pub(crate) enum AnswerNode {
     Text(Zeroizing<String>),
-    Table(Vec<(String, Node)>),
+    Table(Vec<(String, AnswerNode)>),
     Other(&'static str),
 }
 
-impl Node {
+impl AnswerNode {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "a text",
@@ -22,7 +22,7 @@ impl Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
+impl<'de> Deserialize<'de> for AnswerNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Any)
     }
@@ -31,58 +31,58 @@ impl<'de> Deserialize<'de> for Node {
 struct Any;
 
 impl<'de> Visitor<'de> for Any {
-    type Value = Node;
+    type Value = AnswerNode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(Zeroizing::new(text.to_owned())))
+    fn visit_str<E>(self, text: &str) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Text(Zeroizing::new(text.to_owned())))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Node, E> {
-        Ok(Node::Text(Zeroizing::new(text)))
+    fn visit_string<E>(self, text: String) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Text(Zeroizing::new(text)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AnswerNode, A::Error> {
         let mut entries = Vec::new();
         while let Some(entry) = map.next_entry()? {
             entries.push(entry);
         }
-        Ok(Node::Table(entries))
+        Ok(AnswerNode::Table(entries))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<AnswerNode, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Node::Other("a list"))
+        Ok(AnswerNode::Other("a list"))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
-        Ok(Node::Other("true or false"))
+    fn visit_bool<E>(self, _: bool) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Other("true or false"))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
-        Ok(Node::Other("a number"))
+    fn visit_i64<E>(self, _: i64) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Other("a number"))
     }
 
-    fn visit_i128<E>(self, _: i128) -> Result<Node, E> {
-        Ok(Node::Other("a number"))
+    fn visit_i128<E>(self, _: i128) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Other("a number"))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
-        Ok(Node::Other("a number"))
+    fn visit_u64<E>(self, _: u64) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Other("a number"))
     }
 
-    fn visit_u128<E>(self, _: u128) -> Result<Node, E> {
-        Ok(Node::Other("a number"))
+    fn visit_u128<E>(self, _: u128) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Other("a number"))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
-        Ok(Node::Other("a number"))
+    fn visit_f64<E>(self, _: f64) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Other("a number"))
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Other("null"))
+    fn visit_unit<E>(self) -> Result<AnswerNode, E> {
+        Ok(AnswerNode::Other("null"))
     }
 }

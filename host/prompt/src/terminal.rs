@@ -11,7 +11,7 @@ use rustix::termios::{
 use zeroize::Zeroizing;
 
 use crate::answers::is_missing;
-use crate::ask::Question;
+use crate::ask::PromptRequest;
 use crate::error::Error;
 use crate::escape::escape;
 
@@ -40,7 +40,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the input ends, a line is too long for a terminal, or a hidden value is empty or not repeated.
-    pub fn ask(&mut self, question: &Question) -> Result<Secret, Error> {
+    pub fn ask(&mut self, question: &PromptRequest) -> Result<Secret, Error> {
         // First the mode, then the words: who answers at once is not echoed.
         let _mode = Mode::set(&self.tty, matches!(question.kind, PromptKind::Hidden | PromptKind::MultilineHidden))?;
         self.say(&introduction(question))?;
@@ -84,7 +84,7 @@ impl Terminal {
     }
 
     /// Reads one value, which is not empty where it is hidden.
-    fn read_filled(&mut self, question: &Question) -> Result<Secret, Error> {
+    fn read_filled(&mut self, question: &PromptRequest) -> Result<Secret, Error> {
         for _ in 0..TRIES {
             let value = self.read(question, "")?;
             if !is_missing(question.kind, &value) {
@@ -96,7 +96,7 @@ impl Terminal {
     }
 
     /// Reads one value.
-    fn read(&mut self, question: &Question, which: &str) -> Result<Secret, Error> {
+    fn read(&mut self, question: &PromptRequest, which: &str) -> Result<Secret, Error> {
         let lines = matches!(question.kind, PromptKind::Multiline | PromptKind::MultilineHidden);
         let end = if lines { "\n" } else { " " };
         self.say(&format!("{}{which}:{end}", escape(question.prompt.as_str())))?;
@@ -118,7 +118,7 @@ impl Terminal {
     }
 
     /// Adds a line, with its newline, to `value`. True when the input ended.
-    fn line(&mut self, question: &Question, value: &mut Zeroizing<Vec<u8>>) -> Result<bool, Error> {
+    fn line(&mut self, question: &PromptRequest, value: &mut Zeroizing<Vec<u8>>) -> Result<bool, Error> {
         self.take_line(value)?.ok_or_else(|| {
             let (instance, prompt) = (question.instance.clone(), question.prompt.clone());
             Error::TooLong { instance, prompt, limit: LONGEST - 1 }
@@ -178,7 +178,7 @@ impl Terminal {
     }
 }
 
-fn introduction(question: &Question) -> String {
+fn introduction(question: &PromptRequest) -> String {
     let mut text = format!("\n{} needs `{}`", escape(&question.instance.to_string()), escape(question.prompt.as_str()));
     text.push_str(match question.kind {
         PromptKind::Hidden => "\n  hidden, asked twice\n",

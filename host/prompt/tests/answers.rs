@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
-use artifacts_prompt::{Answers, Error, Format, Question, ask_all};
+use artifacts_prompt::{AnswersFile, AnswersFormat, Error, PromptRequest, ask_all};
 use proptest::prelude::*;
 
 const INSTANCE: &str = "per-machine/web1/attic";
@@ -15,19 +15,19 @@ fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind) -> Question {
+fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind) -> PromptRequest {
     let description = description.map(str::to_owned);
-    Question { instance: instance(of), prompt: name(prompt), description, kind }
+    PromptRequest { instance: instance(of), prompt: name(prompt), description, kind }
 }
 
-fn value(answers: &Answers, of: &str, prompt: &str) -> Option<String> {
+fn value(answers: &AnswersFile, of: &str, prompt: &str) -> Option<String> {
     answers
         .get(&instance(of), &name(prompt), PromptKind::Hidden)
         .map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
 }
 
-fn refused(text: &str, format: Format) -> Error {
-    let error = Answers::parse(text, format).expect_err(text);
+fn refused(text: &str, format: AnswersFormat) -> Error {
+    let error = AnswersFile::parse(text, format).expect_err(text);
     for shown in [error.to_string(), format!("{error:?}"), error.help().unwrap()] {
         assert!(!shown.contains("s3cret"), "{shown}");
     }
@@ -39,20 +39,20 @@ fn both_formats_are_read_and_values_taken_as_they_stand() {
     let toml =
         "[\"per-machine/web1/attic\"]\npin = \"12\\n34 \"\n\"two words\" = \"\"\"\na\nb\n\"\"\"\n[\"shared/ca\"]\n";
     let json = r#"{ "per-machine/web1/attic": { "pin": "12\n34 ", "two words": "a\nb\n" }, "shared/ca": {} }"#;
-    for (text, format) in [(toml, Format::Toml), (json, Format::Json)] {
-        let answers = Answers::parse(text, format).unwrap();
+    for (text, format) in [(toml, AnswersFormat::Toml), (json, AnswersFormat::Json)] {
+        let answers = AnswersFile::parse(text, format).unwrap();
         assert_eq!(value(&answers, INSTANCE, "pin").unwrap(), "12\n34 ");
         assert_eq!(value(&answers, INSTANCE, "two words").unwrap(), "a\nb\n");
         assert_eq!(value(&answers, INSTANCE, "other"), None);
         assert_eq!(value(&answers, "shared/ca", "pin"), None);
     }
-    assert!(Answers::parse("", Format::Toml).is_ok());
-    assert!(Answers::parse("{}", Format::Json).is_ok());
+    assert!(AnswersFile::parse("", AnswersFormat::Toml).is_ok());
+    assert!(AnswersFile::parse("{}", AnswersFormat::Json).is_ok());
 }
 
 #[test]
 fn an_empty_answer_to_a_hidden_prompt_is_none() {
-    let answers = Answers::parse("[\"shared/ca\"]\na = \"\"\nb = \" \\n\"\n", Format::Toml).unwrap();
+    let answers = AnswersFile::parse("[\"shared/ca\"]\na = \"\"\nb = \" \\n\"\n", AnswersFormat::Toml).unwrap();
     for prompt in ["a", "b"] {
         let given = |kind| answers.get(&instance("shared/ca"), &name(prompt), kind).is_some();
         assert!(!given(PromptKind::Hidden) && !given(PromptKind::MultilineHidden), "{prompt}");
@@ -70,28 +70,28 @@ fn a_value_of_another_type_is_refused_with_its_place() {
         ("null", "null"),
         ("{\"a\": \"s3cret\"}", "a table"),
     ] {
-        let error = refused(&format!("{{\"{INSTANCE}\": {{\"pin\": {value}}}}}"), Format::Json);
+        let error = refused(&format!("{{\"{INSTANCE}\": {{\"pin\": {value}}}}}"), AnswersFormat::Json);
         let place = format!("the answers have at \"{INSTANCE}\".\"pin\": expected a text in quotes, found {found}");
         assert_eq!(error.to_string(), place);
         assert!(!format!("{error:?}").contains("1337"));
     }
-    assert!(refused("pin = \"s3cret\"", Format::Toml).to_string().contains("at \"pin\": expected a table"));
-    assert!(refused("\"s3cret\"", Format::Json).to_string().contains("at the top: expected a table"));
+    assert!(refused("pin = \"s3cret\"", AnswersFormat::Toml).to_string().contains("at \"pin\": expected a table"));
+    assert!(refused("\"s3cret\"", AnswersFormat::Json).to_string().contains("at the top: expected a table"));
     let date = format!("[\"{INSTANCE}\"]\npin = 1979-05-27T07:32:00Z");
-    assert!(matches!(refused(&date, Format::Toml), Error::Type { .. }));
+    assert!(matches!(refused(&date, AnswersFormat::Toml), Error::Type { .. }));
 }
 
 #[test]
 fn broken_text_is_refused_with_line_and_column() {
     for (text, format, line) in [
-        ("[a]\npin = s3cret\n", Format::Toml, 2),
-        ("[a]\npin = \"s3cret\n", Format::Toml, 2),
-        ("[a]\npin = \"s3cret\" s3cret\n", Format::Toml, 2),
-        ("[a]\npin = \"s3cret\"\npin = \"s3cret\"\n", Format::Toml, 3),
-        ("[a]\ns3cret\n", Format::Toml, 2),
-        ("{\"a\":\n {\"pin\": s3cret}}", Format::Json, 2),
-        ("{\"a\":\n {\"pin\": \"s3cret", Format::Json, 2),
-        ("{}\n{\"s3cret\": 1}", Format::Json, 2),
+        ("[a]\npin = s3cret\n", AnswersFormat::Toml, 2),
+        ("[a]\npin = \"s3cret\n", AnswersFormat::Toml, 2),
+        ("[a]\npin = \"s3cret\" s3cret\n", AnswersFormat::Toml, 2),
+        ("[a]\npin = \"s3cret\"\npin = \"s3cret\"\n", AnswersFormat::Toml, 3),
+        ("[a]\ns3cret\n", AnswersFormat::Toml, 2),
+        ("{\"a\":\n {\"pin\": s3cret}}", AnswersFormat::Json, 2),
+        ("{\"a\":\n {\"pin\": \"s3cret", AnswersFormat::Json, 2),
+        ("{}\n{\"s3cret\": 1}", AnswersFormat::Json, 2),
     ] {
         match refused(text, format) {
             Error::Syntax { line: found, .. } => assert_eq!(found, line, "{text}"),
@@ -108,15 +108,16 @@ fn one_place_has_one_value() {
 }
 
 fn refused_plainly(text: &str) -> String {
-    Answers::parse(text, Format::Json).expect_err(text).to_string()
+    AnswersFile::parse(text, AnswersFormat::Json).expect_err(text).to_string()
 }
 
 #[test]
 fn answers_to_what_nobody_asks_are_refused_with_what_is_known() {
     let (attic, ca, pin, user) = (instance(INSTANCE), instance("shared/ca"), name("pin"), name("user"));
     let known = [(&attic, &pin), (&attic, &user), (&ca, &pin)];
-    let check =
-        |text: &str| Answers::parse(text, Format::Toml).unwrap().check_used(known).map_err(|error| error.to_string());
+    let check = |text: &str| {
+        AnswersFile::parse(text, AnswersFormat::Toml).unwrap().check_used(known).map_err(|error| error.to_string())
+    };
     assert_eq!(check(&format!("[\"{INSTANCE}\"]\npin = \"x\"")), Ok(()));
     assert_eq!(
         check(&format!("[\"{INSTANCE}\"]\npni = \"x\"")).unwrap_err(),
@@ -133,7 +134,7 @@ fn answers_to_what_nobody_asks_are_refused_with_what_is_known() {
 
 #[test]
 fn nothing_is_asked_where_all_is_answered() {
-    let answers = Answers::parse(&format!("[\"{INSTANCE}\"]\npin = \"1234\""), Format::Toml).unwrap();
+    let answers = AnswersFile::parse(&format!("[\"{INSTANCE}\"]\npin = \"1234\""), AnswersFormat::Toml).unwrap();
     let questions = [question(INSTANCE, "pin", None, PromptKind::Hidden)];
     let values = ask_all(&questions, Some(&answers), None).unwrap();
     assert_eq!(values[&(instance(INSTANCE), name("pin"))].expose(), b"1234");
@@ -148,7 +149,7 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
         question("shared/ca", "odd \"\\ name", None, PromptKind::Line),
         question("shared/ca", "given", None, PromptKind::Line),
     ];
-    let answers = Answers::parse("[\"shared/ca\"]\ngiven = \"x\"", Format::Toml).unwrap();
+    let answers = AnswersFile::parse("[\"shared/ca\"]\ngiven = \"x\"", AnswersFormat::Toml).unwrap();
     let error = ask_all(&questions, Some(&answers), None).unwrap_err();
     let text = error.to_string();
     assert!(
@@ -162,10 +163,11 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
     let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n\"pin\" = \"\"\n\"note\" = \"\"\"\n\"\"\"\n[\"shared/ca\"]\n\"odd \\\"\\\\ name\" = \"\"\n";
     assert_eq!(snippet, expected);
     // As it stands it answers all that was asked but what is hidden.
-    let unfilled = Answers::parse(snippet, Format::Toml).unwrap();
+    let unfilled = AnswersFile::parse(snippet, AnswersFormat::Toml).unwrap();
     let error = ask_all(&questions[..3], Some(&unfilled), None).unwrap_err().to_string();
     assert!(error.starts_with("one prompt without an answer") && error.contains(": pin"), "{error}");
-    let filled = Answers::parse(&snippet.replace("\"pin\" = \"\"", "\"pin\" = \"1\""), Format::Toml).unwrap();
+    let filled =
+        AnswersFile::parse(&snippet.replace("\"pin\" = \"\"", "\"pin\" = \"1\""), AnswersFormat::Toml).unwrap();
     assert_eq!(ask_all(&questions[..3], Some(&filled), None).unwrap().len(), 3);
 }
 
@@ -176,13 +178,13 @@ proptest! {
         let of = format!("per-machine/{target}/x");
         let questions = [question(&of, &prompt, Some(&description), PromptKind::Line)];
         let Err(Error::Unanswered { snippet, .. }) = ask_all(&questions, None, None) else { panic!() };
-        let filled = Answers::parse(&snippet, Format::Toml).unwrap();
+        let filled = AnswersFile::parse(&snippet, AnswersFormat::Toml).unwrap();
         prop_assert!(filled.get(&instance(&of), &name(&prompt), PromptKind::Line).is_some(), "{}", snippet);
     }
 
     #[test]
     fn no_text_panics(text in any::<String>()) {
-        let _ = Answers::parse(&text, Format::Toml);
-        let _ = Answers::parse(&text, Format::Json);
+        let _ = AnswersFile::parse(&text, AnswersFormat::Toml);
+        let _ = AnswersFile::parse(&text, AnswersFormat::Json);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use artifacts_declared::PromptKind;
-use artifacts_prompt::{Error, Question, Terminal, ask_all, restore};
+use artifacts_prompt::{Error, PromptRequest, Terminal, ask_all, restore};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
@@ -85,8 +85,8 @@ impl Desk {
     }
 }
 
-fn question(kind: PromptKind) -> Question {
-    Question {
+fn question(kind: PromptKind) -> PromptRequest {
+    PromptRequest {
         instance: "per-machine/web1/attic".parse().unwrap(),
         prompt: "pin".parse().unwrap(),
         description: Some("The PIN\nof the \u{1b}[31mkey".to_owned()),

@@ -15,7 +15,7 @@ pub enum Error {
     Ending,
     /// A folder could not be made or is not what was made.
     #[error("cannot make a private folder in {}: {why}", .place.display())]
-    Folder {
+    Directory {
         /// The RAM-backed place.
         place: PathBuf,
         /// What went wrong.
@@ -27,7 +27,7 @@ pub enum Error {
         /// Its name.
         name: String,
         /// What is wrong with it.
-        fault: Fault,
+        fault: IrregularFile,
     },
     /// Core dumps could not be switched off.
     #[error("cannot switch core dumps off: {0}")]
@@ -42,7 +42,7 @@ impl Error {
                 "plaintext never touches a disk: mount a tmpfs (`mount -t tmpfs -o mode=0700 tmpfs DIR`) and set XDG_RUNTIME_DIR to it"
                     .to_owned(),
             ),
-            Self::Folder { why, .. } | Self::File { fault: Fault::Io(why), .. } => exhausted(why),
+            Self::Directory { why, .. } | Self::File { fault: IrregularFile::Io(why), .. } => exhausted(why),
             Self::Ending | Self::File { .. } | Self::CoreDumps(_) => None,
         }
     }
@@ -71,13 +71,13 @@ fn listed(tried: &[(PathBuf, String)]) -> String {
 
 /// What is wrong with a file that was to be a regular one with one link.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum IrregularFile {
     /// No such file.
     #[error("expected a regular file, found nothing")]
     Missing,
     /// A folder.
     #[error("expected a regular file, found a folder")]
-    Folder,
+    Directory,
     /// A symbolic link; it is never followed.
     #[error("expected a regular file, found a symbolic link")]
     Link,
@@ -103,7 +103,7 @@ pub enum Fault {
     Io(#[from] io::Error),
 }
 
-impl From<rustix::io::Errno> for Fault {
+impl From<rustix::io::Errno> for IrregularFile {
     fn from(errno: rustix::io::Errno) -> Self {
         Self::Io(errno.into())
     }

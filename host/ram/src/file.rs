@@ -12,13 +12,13 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 use zeroize::Zeroizing;
 
-use crate::{Fault, clear};
+use crate::{IrregularFile, clear};
 
 /// Writes a new file; an existing one of that name is an error.
 ///
 /// # Errors
-/// See [`Fault`]; on a full file system the file may be left cut short.
-pub fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+/// See [`IrregularFile`]; on a full file system the file may be left cut short.
+pub fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), IrregularFile> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(folder, clean(name)?, flags, Mode::RUSR | Mode::WUSR)?;
     // Not through openat's mode, which the umask cuts.
@@ -27,7 +27,7 @@ pub fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Resu
 }
 
 /// Writes a file in the place of whatever has its name, which stays until the bytes are written.
-pub(crate) fn replace(folder: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+pub(crate) fn replace(folder: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<(), IrregularFile> {
     // Not a name that an editor would give.
     const NEW: &str = ".artifacts new";
     remove(folder, NEW)?;
@@ -37,7 +37,7 @@ pub(crate) fn replace(folder: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u3
 }
 
 /// Removes whatever has this name.
-fn remove(folder: BorrowedFd<'_>, name: &str) -> Result<(), Fault> {
+fn remove(folder: BorrowedFd<'_>, name: &str) -> Result<(), IrregularFile> {
     match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno.into()),
@@ -52,22 +52,22 @@ fn remove(folder: BorrowedFd<'_>, name: &str) -> Result<(), Fault> {
 /// Reads a regular file with one link and at most `limit` bytes.
 ///
 /// # Errors
-/// See [`Fault`].
-pub fn read(folder: impl AsFd, name: &str, limit: u64) -> Result<Zeroizing<Vec<u8>>, Fault> {
+/// See [`IrregularFile`].
+pub fn read(folder: impl AsFd, name: &str, limit: u64) -> Result<Zeroizing<Vec<u8>>, IrregularFile> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     // The type first: a socket cannot be opened, and the fault is to name what it is.
     regular(&statat(&folder, clean(name)?, AtFlags::SYMLINK_NOFOLLOW).map_err(absent)?)?;
     let fd = openat(&folder, name, flags, Mode::empty()).map_err(absent)?;
     let size = regular(&fstat(&fd)?)?;
     if size > limit {
-        return Err(Fault::TooLarge { limit, found: Some(size) });
+        return Err(IrregularFile::TooLarge { limit, found: Some(size) });
     }
     // Room for all of it at once: growing would leave a copy of the plaintext behind.
-    let room = usize::try_from(size).map_err(|_| Fault::TooLarge { limit, found: Some(size) })?;
+    let room = usize::try_from(size).map_err(|_| IrregularFile::TooLarge { limit, found: Some(size) })?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
     File::from(fd).take(size.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > room {
-        return Err(Fault::TooLarge { limit: size, found: None });
+        return Err(IrregularFile::TooLarge { limit: size, found: None });
     }
     Ok(bytes)
 }
@@ -75,17 +75,17 @@ pub fn read(folder: impl AsFd, name: &str, limit: u64) -> Result<Zeroizing<Vec<u
 /// Makes a folder that only its owner may enter.
 ///
 /// # Errors
-/// See [`Fault`].
-pub fn make_folder(folder: impl AsFd, name: &str) -> Result<OwnedFd, Fault> {
+/// See [`IrregularFile`].
+pub fn make_dir(folder: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
     mkdirat(&folder, clean(name)?, Mode::RWXU)?;
-    open_folder(folder, name)
+    open_dir(folder, name)
 }
 
 /// Opens a folder for reading, giving its owner every right first when they are missing.
 ///
 /// # Errors
 /// When it is none, or a link to one.
-pub fn open_folder(folder: impl AsFd, name: &str) -> Result<OwnedFd, Fault> {
+pub fn open_dir(folder: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
     Ok(open_entry(folder, clean(name)?)?)
 }
 
@@ -93,11 +93,11 @@ pub fn open_folder(folder: impl AsFd, name: &str) -> Result<OwnedFd, Fault> {
 ///
 /// # Errors
 /// When it is not there, or not the caller's.
-pub fn unlock(folder: impl AsFd, name: &str) -> Result<(), Fault> {
+pub fn unlock(folder: impl AsFd, name: &str) -> Result<(), IrregularFile> {
     Ok(unlock_entry(folder, clean(name)?)?)
 }
 
-/// As [`open_folder`], for any name that a listing gave.
+/// As [`open_dir`], for any name that a listing gave.
 pub(crate) fn open_entry(folder: impl AsFd, name: impl Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = openat(folder, name, flags, Mode::empty())?;
@@ -121,37 +121,37 @@ fn give_rights(place: &OwnedFd, rights: u32) -> io::Result<()> {
     Ok(chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::from_raw_mode(rights))?)
 }
 
-fn clean(name: &str) -> Result<&str, Fault> {
+fn clean(name: &str) -> Result<&str, IrregularFile> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        Err(Fault::Name)
+        Err(IrregularFile::Name)
     } else {
         Ok(name)
     }
 }
 
-fn absent(errno: Errno) -> Fault {
+fn absent(errno: Errno) -> IrregularFile {
     match errno {
-        Errno::NOENT => Fault::Missing,
-        Errno::LOOP => Fault::Link,
+        Errno::NOENT => IrregularFile::Missing,
+        Errno::LOOP => IrregularFile::Link,
         other => other.into(),
     }
 }
 
 /// The size in bytes.
-fn regular(stat: &rustix::fs::Stat) -> Result<u64, Fault> {
+fn regular(stat: &rustix::fs::Stat) -> Result<u64, IrregularFile> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}
-        FileType::Directory => return Err(Fault::Folder),
-        FileType::Symlink => return Err(Fault::Link),
-        FileType::Fifo => return Err(Fault::Special("named pipe")),
-        FileType::Socket => return Err(Fault::Special("socket")),
-        FileType::BlockDevice | FileType::CharacterDevice => return Err(Fault::Special("device")),
-        FileType::Unknown => return Err(Fault::Special("file of unknown type")),
+        FileType::Directory => return Err(IrregularFile::Directory),
+        FileType::Symlink => return Err(IrregularFile::Link),
+        FileType::Fifo => return Err(IrregularFile::Special("named pipe")),
+        FileType::Socket => return Err(IrregularFile::Special("socket")),
+        FileType::BlockDevice | FileType::CharacterDevice => return Err(IrregularFile::Special("device")),
+        FileType::Unknown => return Err(IrregularFile::Special("file of unknown type")),
     }
     // The field's width differs between architectures.
     #[allow(clippy::useless_conversion)]
     match u64::from(stat.st_nlink) {
         1 => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
-        links => Err(Fault::Links(links)),
+        links => Err(IrregularFile::Links(links)),
     }
 }

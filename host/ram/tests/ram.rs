@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use artifacts_ram::{Error, Fault, Ram};
+use artifacts_ram::{Error, IrregularFile, Ram};
 
 /// Tells a test that runs again in a child process that it is the child, and where to work.
 const CHILD: &str = "ARTIFACTS_RAM_TEST_CHILD";
@@ -193,7 +193,7 @@ fn depth_exhausts_nothing() {
     let folder = ram(shm.path()).folder().unwrap();
     let mut at = folder.subfolder("deep").unwrap();
     for _ in 0..5000 {
-        at = artifacts_ram::make_folder(&at, "deep").unwrap();
+        at = artifacts_ram::make_dir(&at, "deep").unwrap();
     }
     drop(folder);
     assert_eq!(names(shm.path()), Vec::<String>::new());
@@ -226,15 +226,15 @@ fn only_plain_files_are_read() {
         Error::File { fault, .. } => fault,
         other => panic!("{other}"),
     };
-    assert!(matches!(fault("plain"), Fault::TooLarge { limit: 4, found: Some(5) }));
-    assert!(matches!(fault("twice"), Fault::Links(2)));
-    assert!(matches!(fault("link"), Fault::Link));
-    assert!(matches!(fault("pipe"), Fault::Special("named pipe")));
-    assert!(matches!(fault("socket"), Fault::Special("socket")));
-    assert!(matches!(fault("folder"), Fault::Folder));
-    assert!(matches!(fault("nothing"), Fault::Missing));
+    assert!(matches!(fault("plain"), IrregularFile::TooLarge { limit: 4, found: Some(5) }));
+    assert!(matches!(fault("twice"), IrregularFile::Links(2)));
+    assert!(matches!(fault("link"), IrregularFile::Link));
+    assert!(matches!(fault("pipe"), IrregularFile::Special("named pipe")));
+    assert!(matches!(fault("socket"), IrregularFile::Special("socket")));
+    assert!(matches!(fault("folder"), IrregularFile::Directory));
+    assert!(matches!(fault("nothing"), IrregularFile::Missing));
     for name in ["", ".", "..", "a/b", "/etc/passwd", "a\0b"] {
-        assert!(matches!(fault(name), Fault::Name), "{name:?}");
+        assert!(matches!(fault(name), IrregularFile::Name), "{name:?}");
     }
 }
 
@@ -361,7 +361,7 @@ fn the_way_out_removes_a_folder_that_is_still_being_filled() {
 #[test]
 fn what_is_used_up_is_told_with_what_to_do() {
     let told = |number: i32| {
-        let fault = Fault::Io(std::io::Error::from_raw_os_error(number));
+        let fault = IrregularFile::Io(std::io::Error::from_raw_os_error(number));
         Error::File { name: "f".to_owned(), fault }.help().unwrap_or_default()
     };
     let (full, descriptors, other) = (28, 24, 5);

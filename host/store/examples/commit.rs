@@ -1,4 +1,4 @@
-//! For `cargo xtask bench`: new slices of one file, committed. Prints microseconds, one round a line.
+//! For `cargo xtask bench`: new entries of one file, committed. Prints microseconds, one round a line.
 //!
 //! `commit FOLDER ROUNDS COUNT full|no-sync`
 #![allow(clippy::print_stdout)]
@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use artifacts_declared::InstanceName;
 use artifacts_seam::Files;
-use artifacts_store::{BackendId, Durability, Generation, NewSlice, Options, Receipt, Root, Schema, Sha256, Storage};
+use artifacts_store::{BackendId, Durability, Generation, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let writer = storage.lock(options)?;
         let start = Instant::now();
         for number in 0..count {
-            writer.commit(slice(format!("per-machine/web1/a{number}").parse()?)?)?;
+            writer.commit(entry(format!("per-machine/web1/a{number}").parse()?)?)?;
         }
         println!("{}", start.elapsed().as_micros());
     }
@@ -33,25 +33,25 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// About what one secret for three readers comes to.
-fn slice(instance: InstanceName) -> Result<NewSlice, Box<dyn Error>> {
+fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
     let backend =
         BackendId { name: "agenix".parse()?, version: "0.1.0".to_owned(), sha256: Sha256::of(b"a component") };
     let receipt = Receipt {
         schema: Schema,
         instance,
         backend,
-        made: SystemTime::now().into(),
+        generated: SystemTime::now().into(),
         expires: None,
         generation: Generation::random()?,
         dependencies: BTreeMap::new(),
         validation: None,
         targets: BTreeSet::new(),
-        readers: BTreeMap::new(),
+        recipients: BTreeMap::new(),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
         headers: BTreeMap::new(),
-        sealed: BTreeSet::new(),
+        headers_without_file: BTreeSet::new(),
     };
     let files = Files::from([("secret.age".to_owned(), vec![b'x'; 800])]);
-    Ok(NewSlice { files, public: Files::new(), receipt, replaces: None })
+    Ok(NewEntry { files, public: Files::new(), receipt, replaces: None })
 }

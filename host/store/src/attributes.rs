@@ -1,8 +1,8 @@
 //! `<storage>/.gitattributes`: no checkout changes a stored byte, and no merge mixes two versions of a file.
 
 use crate::disk::Disk;
-use crate::folder::Folder;
-use crate::{Error, Kind, Root};
+use crate::store_dir::StoreDir;
+use crate::{Error, FileKind, Root};
 
 const NAME: &str = ".gitattributes";
 /// Filters are left alone: they are programs that somebody chose, and what they write into the working tree is what was stored.
@@ -15,18 +15,18 @@ pub(crate) fn path(storage: &str) -> String {
 }
 
 /// Whether a name in a storage, of this kind, is that of the file.
-pub(crate) fn is_named(name: &str, kind: Kind) -> bool {
-    name == NAME && kind == Kind::File
+pub(crate) fn is_named(name: &str, kind: FileKind) -> bool {
+    name == NAME && kind == FileKind::File
 }
 
 /// Whether the storage's file is the host's own.
 pub(crate) fn is_own(root: &Root, storage: &str) -> bool {
-    let read = |folder: Folder| folder.read(NAME, 4096).ok().flatten();
+    let read = |folder: StoreDir| folder.read(NAME, 4096).ok().flatten();
     root.folder().open(storage).ok().flatten().and_then(read).is_some_and(|found| found == CONTENT)
 }
 
 /// Makes the file where there is none. One that is there is somebody's own.
-pub(crate) fn make(disk: &Disk, storage: &Folder, staging: &Folder) -> Result<(), Error> {
+pub(crate) fn make(disk: &Disk, storage: &StoreDir, staging: &StoreDir) -> Result<(), Error> {
     if storage.kind(NAME)?.is_some() {
         return Ok(());
     }
@@ -34,7 +34,7 @@ pub(crate) fn make(disk: &Disk, storage: &Folder, staging: &Folder) -> Result<()
     let placed = made.and_then(|()| disk.rename("put .gitattributes in place", (staging, NAME), (storage, NAME)));
     if placed.is_err() {
         // Where it was not made, there is nothing; and whatever failed may well fail here.
-        let _ = disk.remove("remove what was not put in place", staging, NAME, Kind::File);
+        let _ = disk.remove("remove what was not put in place", staging, NAME, FileKind::File);
     }
     match placed {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),

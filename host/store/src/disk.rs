@@ -8,10 +8,10 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fchmod, fsync, mkdirat, ren
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::folder::{Folder, Kind};
+use crate::store_dir::{FileKind, StoreDir};
 
 /// Called with a stable name before each change to the disk; an error is taken as the system's own.
-pub type Step = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;
+pub type FaultHook = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;
 
 /// Renames within a file system: from a folder and name, to a folder and name.
 pub type Rename = fn(BorrowedFd<'_>, &str, BorrowedFd<'_>, &str, RenameFlags) -> io::Result<()>;
@@ -20,7 +20,7 @@ pub type Rename = fn(BorrowedFd<'_>, &str, BorrowedFd<'_>, &str, RenameFlags) ->
 #[derive(Clone)]
 pub struct Hooks {
     /// Called before each change.
-    pub step: Step,
+    pub step: FaultHook,
     /// The system's rename, or one that behaves like another file system's.
     pub rename: Rename,
 }
@@ -58,7 +58,7 @@ impl Disk {
     }
 
     /// A folder in a folder, made when it is not there. Its mode is set when it was made.
-    pub fn make(&self, step: &'static str, parent: &Folder, name: &str, mode: u32) -> Result<Folder, Error> {
+    pub fn make(&self, step: &'static str, parent: &StoreDir, name: &str, mode: u32) -> Result<StoreDir, Error> {
         if let Some(folder) = parent.open(name)? {
             return Ok(folder);
         }
@@ -74,7 +74,13 @@ impl Disk {
     }
 
     /// The same, and a power cut does not undo it.
-    pub fn make_lasting(&self, step: &'static str, parent: &Folder, name: &str, mode: u32) -> Result<Folder, Error> {
+    pub fn make_lasting(
+        &self,
+        step: &'static str,
+        parent: &StoreDir,
+        name: &str,
+        mode: u32,
+    ) -> Result<StoreDir, Error> {
         if let Some(folder) = parent.open(name)? {
             return Ok(folder);
         }
@@ -84,7 +90,7 @@ impl Disk {
     }
 
     /// A new file with these bytes.
-    pub fn write(&self, folder: &Folder, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    pub fn write(&self, folder: &StoreDir, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
         let path = folder.at(name);
         self.step("create the file", &path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
@@ -102,7 +108,7 @@ impl Disk {
     }
 
     /// What was made, renamed or removed in a folder outlives a power cut.
-    pub fn sync(&self, folder: &Folder) -> Result<(), Error> {
+    pub fn sync(&self, folder: &StoreDir) -> Result<(), Error> {
         if self.durability == Durability::NoSync {
             return Ok(());
         }
@@ -111,20 +117,20 @@ impl Disk {
     }
 
     /// Moves a name to one that is not taken.
-    pub fn rename(&self, step: &'static str, from: (&Folder, &str), to: (&Folder, &str)) -> Result<(), Error> {
+    pub fn rename(&self, step: &'static str, from: (&StoreDir, &str), to: (&StoreDir, &str)) -> Result<(), Error> {
         self.rename_with(step, from, to, RenameFlags::NOREPLACE)
     }
 
     /// Two names change places in one step.
-    pub fn exchange(&self, step: &'static str, one: (&Folder, &str), other: (&Folder, &str)) -> Result<(), Error> {
+    pub fn exchange(&self, step: &'static str, one: (&StoreDir, &str), other: (&StoreDir, &str)) -> Result<(), Error> {
         self.rename_with(step, one, other, RenameFlags::EXCHANGE)
     }
 
     fn rename_with(
         &self,
         step: &'static str,
-        (from, name): (&Folder, &str),
-        (to, other): (&Folder, &str),
+        (from, name): (&StoreDir, &str),
+        (to, other): (&StoreDir, &str),
         flags: RenameFlags,
     ) -> Result<(), Error> {
         self.step(step, &to.at(other))?;
@@ -133,7 +139,7 @@ impl Disk {
     }
 
     /// Whether a folder could be moved, found out without moving it: no rename replaces a folder that is not empty.
-    pub fn movable(&self, (from, name): (&Folder, &str), (to, full): (&Folder, &str)) -> Result<(), Error> {
+    pub fn movable(&self, (from, name): (&StoreDir, &str), (to, full): (&StoreDir, &str)) -> Result<(), Error> {
         match (self.hooks.rename)(from.fd(), name, to.fd(), full, RenameFlags::empty()) {
             Ok(()) => {
                 let why = "a rename replaced a folder that was not empty".to_owned();
@@ -147,10 +153,10 @@ impl Disk {
     }
 
     /// Removes a name with all that is below it, no link followed. It may be gone already.
-    pub fn remove(&self, step: &'static str, folder: &Folder, name: &str, kind: Kind) -> Result<(), Error> {
+    pub fn remove(&self, step: &'static str, folder: &StoreDir, name: &str, kind: FileKind) -> Result<(), Error> {
         self.step(step, &folder.at(name))?;
         let done = match kind {
-            Kind::Folder => folder.dir().remove_dir_all(name),
+            FileKind::Directory => folder.dir().remove_dir_all(name),
             _ => folder.dir().remove_file(name),
         };
         match done {
@@ -160,7 +166,7 @@ impl Disk {
     }
 
     /// Removes a folder if nothing is in it; tells whether it is gone.
-    pub fn remove_empty(&self, step: &'static str, parent: &Folder, name: &str) -> Result<bool, Error> {
+    pub fn remove_empty(&self, step: &'static str, parent: &StoreDir, name: &str) -> Result<bool, Error> {
         self.step(step, &parent.at(name))?;
         match unlinkat(parent.fd(), name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use artifacts_declared::InstanceName;
 use rustix::io::Errno;
 
-use crate::Kind;
+use crate::FileKind;
 
-/// Why a storage could not be read or written. Paths are relative to the root unless it is the root itself. Whose slice it is
+/// Why a storage could not be read or written. Paths are relative to the root unless it is the root itself. Whose entry it is
 /// about is for the caller to say, who asked about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -18,7 +18,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A name that cannot stand in a slice.
+    /// A name that cannot stand in an entry.
     #[error("`{}` in `{}` is refused: {why}", .name.escape_debug(), .path.escape_debug())]
     Name {
         /// Where.
@@ -36,13 +36,13 @@ pub enum Error {
     },
     /// Neither of the kinds that are taken.
     #[error("`{}` is a {found}, expected a {expected}", .path.escape_debug())]
-    Kind {
+    WrongKind {
         /// Where.
         path: String,
         /// What it should be.
-        expected: Kind,
+        expected: FileKind,
         /// What it is.
-        found: Kind,
+        found: FileKind,
     },
     /// A file of the host's own with a second name elsewhere.
     #[error("`{}` has {links} hard links, expected one: writing to it could change a file elsewhere", .path.escape_debug())]
@@ -55,7 +55,7 @@ pub enum Error {
     /// A receipt that could not be read again.
     #[error("its receipt is not written because it would be refused when it is read: {why}")]
     Receipt {
-        /// Whose slice.
+        /// Whose entry.
         instance: InstanceName,
         /// What is wrong with it.
         why: String,
@@ -88,22 +88,22 @@ pub enum Error {
         /// Bytes or files.
         limit: u64,
     },
-    /// A slice lies where none lay when the work was planned.
+    /// An entry lies where none lay when the work was planned.
     #[error("a slice lies there by now; it is not overwritten")]
     Appeared {
-        /// Whose slice.
+        /// Whose entry.
         instance: InstanceName,
     },
-    /// The slice is not the one that the work was planned upon.
+    /// The entry is not the one that the work was planned upon.
     #[error("the slice was changed by someone else in the meantime; it is not overwritten")]
     Changed {
-        /// Whose slice.
+        /// Whose entry.
         instance: InstanceName,
     },
-    /// The slice that was to be replaced is gone.
+    /// The entry that was to be replaced is gone.
     #[error("the slice that was to be replaced is gone")]
     Vanished {
-        /// Whose slice.
+        /// Whose entry.
         instance: InstanceName,
     },
     /// Another run holds the storage.
@@ -164,7 +164,7 @@ impl Error {
         Some(match self {
             Self::StorageName { .. } => "set the backend's `storage` to a plain relative path such as `secrets`",
             Self::Name { .. } => "rename it",
-            Self::Link { .. } | Self::Kind { .. } | Self::HardLinks { .. } => {
+            Self::Link { .. } | Self::WrongKind { .. } | Self::HardLinks { .. } => {
                 "look who put it there (git log), and remove it or put the real thing in its place"
             }
             Self::Receipt { .. } => {

@@ -1,37 +1,37 @@
-//! Slices on disk: reading, committing, receipts, locks, trash and git's index.
+//! Entries on disk: reading, committing, receipts, locks, trash and git's index.
 //!
-//! The repository is not trusted. Every path is resolved below a held folder without following a link, a slice is taken
-//! only when it is made of regular files, and a receipt is parsed as hostile input. A slice is replaced as a whole: it is
-//! staged beside the storage's slices, synced, and put in place by one rename.
+//! The repository is not trusted. Every path is resolved below a held folder without following a link, an entry is taken
+//! only when it is made of regular files, and a receipt is parsed as hostile input. An entry is replaced as a whole: it is
+//! staged beside the storage's entries, synced, and put in place by one rename.
 
-mod area;
 mod attributes;
 mod digest;
 mod disk;
+mod entry;
 mod error;
-mod folder;
 mod git;
 mod names;
 mod receipt;
 mod repository;
 mod root;
-mod slice;
+mod store_dir;
 mod time;
 mod trash;
 mod trashed;
 mod unique;
+mod work_dir;
 mod writer;
 
 pub use digest::{Generation, Hex, Sha256};
-pub use disk::{Durability, Hooks, Rename, Step};
+pub use disk::{Durability, FaultHook, Hooks, Rename};
+pub use entry::{Difference, Entry, Fingerprint, MAX_FILE, MAX_FILES, MAX_TOTAL, ReceiptState};
 pub use error::Error;
-pub use folder::Kind;
 pub use git::{Git, IndexReport, Staged, Warning};
-pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, Stored, TargetId};
+pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile, TargetId};
 pub use repository::Repository;
-pub use root::{Listing, Oddity, Root, Storage};
-pub use slice::{Difference, Fingerprint, MAX_FILE, MAX_FILES, MAX_TOTAL, ReceiptState, Slice};
+pub use root::{Listing, Root, Storage, StrayFile};
+pub use store_dir::FileKind;
 pub use time::Time;
-pub use trash::Keep;
+pub use trash::TrashPolicy;
 pub use trashed::{TrashRecord, Trashed};
-pub use writer::{Committed, NewSlice, Options, Writer};
+pub use writer::{Committed, NewEntry, Options, Writer};

@@ -4,11 +4,11 @@ use artifacts_declared::{InstanceName, Name};
 
 use crate::Error;
 
-/// What the host keeps below a storage, beside the slices.
-pub(crate) const AREA: &str = ".artifacts";
-/// The folder of a slice's public files.
+/// What the host keeps below a storage, beside the entries.
+pub(crate) const WORK_DIR: &str = ".artifacts";
+/// The folder of an entry's public files.
 pub(crate) const PUBLIC: &str = "public";
-/// The host's note in a slice.
+/// The host's note in an entry.
 pub(crate) const RECEIPT: &str = "receipt.json";
 
 /// Why a text is no name of one file in one folder, if it is none.
@@ -42,15 +42,15 @@ pub(crate) fn storage(storage: &str) -> Result<(), Error> {
     let refuse = |why: String| Error::StorageName { storage: storage.to_owned(), why };
     for part in storage.split('/') {
         Name::new(part).map_err(|error| refuse(error.to_string()))?;
-        if is_gits(part) || part.eq_ignore_ascii_case(AREA) {
+        if is_gits(part) || part.eq_ignore_ascii_case(WORK_DIR) {
             return Err(refuse(format!("`{part}` has a meaning of its own")));
         }
     }
     Ok(())
 }
 
-/// The path of a slice below its storage.
-pub(crate) fn slice(name: &InstanceName) -> Result<String, Error> {
+/// The path of an entry below its storage.
+pub(crate) fn entry_path(name: &InstanceName) -> Result<String, Error> {
     match name.components().into_iter().find(|part| is_gits(part)) {
         None => Ok(name.to_string()),
         Some(part) => Err(Error::Name { path: name.to_string(), name: part.to_owned(), why: "git would act upon it" }),

@@ -15,7 +15,7 @@ pub const MAX_RECEIPT: u64 = 8 << 20;
 /// The longest recipient or version that is read, in bytes.
 const LONGEST: usize = 16 << 10;
 
-/// What the host writes into a committed slice: who stored it, when, for whom. It holds no secret and no hash of one.
+/// What the host writes into a committed entry: who stored it, when, for whom. It holds no secret and no hash of one.
 ///
 /// One that was read is a claim by whoever wrote to the repository: well-formed, and no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +23,13 @@ const LONGEST: usize = 16 << 10;
 pub struct Receipt {
     /// The version, always the one that this host writes.
     pub schema: Schema,
-    /// Whose slice this is.
+    /// Whose entry this is.
     pub instance: InstanceName,
     /// Who stored it.
     pub backend: BackendId,
     /// When all of it was made; one of several files that is given later makes it no younger.
-    pub made: Time,
+    #[serde(alias = "made")]
+    pub generated: Time,
     /// When it is to be made again, as it was declared then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
@@ -44,27 +45,27 @@ pub struct Receipt {
     #[serde(deserialize_with = "unique::set")]
     pub targets: BTreeSet<TargetId>,
     /// Declared secret files and the recipients each is encrypted to; none of one that was accepted and may be anybody's.
-    #[serde(deserialize_with = "unique::map_of_sets")]
-    pub readers: BTreeMap<Name, BTreeSet<String>>,
+    #[serde(alias = "readers", deserialize_with = "unique::map_of_sets")]
+    pub recipients: BTreeMap<Name, BTreeSet<String>>,
     /// The backend's stored files. Filled in by the commit.
     #[serde(deserialize_with = "unique::map")]
-    pub files: BTreeMap<String, Stored>,
+    pub files: BTreeMap<String, StoredFile>,
     /// The public files. Filled in by the commit.
     #[serde(deserialize_with = "unique::map")]
-    pub public: BTreeMap<String, Stored>,
+    pub public: BTreeMap<String, StoredFile>,
     /// SHA-256 of the age headers that the host encrypted in this entry, by the declared file that they are for.
     #[serde(default, deserialize_with = "unique::map_of_sets")]
     pub headers: BTreeMap<Name, BTreeSet<Sha256>>,
     /// The same without the files, as earlier versions wrote it.
-    #[serde(default, deserialize_with = "unique::set", skip_serializing_if = "BTreeSet::is_empty")]
-    pub sealed: BTreeSet<Sha256>,
+    #[serde(rename = "sealed", default, deserialize_with = "unique::set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub headers_without_file: BTreeSet<Sha256>,
 }
 
 /// The version of a receipt; it has one value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Schema;
 
-/// The component that stored a slice.
+/// The component that stored an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackendId {
@@ -89,7 +90,7 @@ pub struct TargetId {
 /// A stored file, as its bytes lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stored {
+pub struct StoredFile {
     /// Bytes.
     pub size: u64,
     /// Of these bytes.
@@ -137,12 +138,12 @@ impl Receipt {
 
     /// Every header that it lists.
     pub fn all_headers(&self) -> BTreeSet<Sha256> {
-        self.headers.values().flatten().chain(&self.sealed).copied().collect()
+        self.headers.values().flatten().chain(&self.headers_without_file).copied().collect()
     }
 
     /// Notes the files as they are about to lie.
     pub(crate) fn describe(&mut self, files: &Files, public: &Files) {
-        let stored = |files: &Files| files.iter().map(|(name, bytes)| (name.clone(), Stored::of(bytes))).collect();
+        let stored = |files: &Files| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::of(bytes))).collect();
         self.files = stored(files);
         self.public = stored(public);
     }
@@ -154,7 +155,7 @@ impl Receipt {
                 return Err(format!("the file name `{name}` is refused: {why}"));
             }
         }
-        let texts = self.readers.values().flatten().chain([&self.backend.version]);
+        let texts = self.recipients.values().flatten().chain([&self.backend.version]);
         for text in texts {
             if text.len() > LONGEST || text.chars().any(char::is_control) {
                 return Err("a recipient or version is too long or has a control character".to_owned());
@@ -164,7 +165,7 @@ impl Receipt {
     }
 }
 
-impl Stored {
+impl StoredFile {
     /// Size and hash of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self { size: bytes.len() as u64, sha256: Sha256::of(bytes) }

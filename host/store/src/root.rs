@@ -5,15 +5,15 @@ use std::sync::Arc;
 use artifacts_declared::{InstanceName, Name};
 use cap_std::fs::Dir;
 
-use crate::folder::{Folder, Kind};
-use crate::names::{self, AREA, RECEIPT};
-use crate::slice::MAX_TOTAL;
-use crate::{Error, MAX_RECEIPT, Receipt, Slice, attributes};
+use crate::entry::MAX_TOTAL;
+use crate::names::{self, RECEIPT, WORK_DIR};
+use crate::store_dir::{FileKind, StoreDir};
+use crate::{Entry, Error, MAX_RECEIPT, Receipt, attributes};
 
 /// The checkout that holds the storages. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Root {
-    folder: Arc<Folder>,
+    folder: Arc<StoreDir>,
     path: Arc<PathBuf>,
 }
 
@@ -23,7 +23,7 @@ impl Root {
     /// # Errors
     /// When there is no such folder or it may not be read.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let folder = Arc::new(Folder::ambient(path)?);
+        let folder = Arc::new(StoreDir::ambient(path)?);
         let path = path.canonicalize().map_err(|error| Error::io(path.to_string_lossy(), "open the folder", error))?;
         Ok(Self { folder, path: Arc::new(path) })
     }
@@ -39,7 +39,7 @@ impl Root {
     }
 
     /// Folders that look like storages, at most three levels below the root: one of their folders is named as the groups of
-    /// slices are. Hidden ones and what cannot be read are passed over.
+    /// entries are. Hidden ones and what cannot be read are passed over.
     pub fn storages(&self) -> Vec<String> {
         let mut found = Vec::new();
         look_for_storages(&self.folder, "", LEVELS, &mut found);
@@ -47,7 +47,7 @@ impl Root {
         found
     }
 
-    pub(crate) fn folder(&self) -> &Folder {
+    pub(crate) fn folder(&self) -> &StoreDir {
         &self.folder
     }
 }
@@ -55,8 +55,8 @@ impl Root {
 /// How far below the root storages that are not declared are looked for.
 const LEVELS: usize = 3;
 
-fn look_for_storages(folder: &Folder, path: &str, levels: usize, found: &mut Vec<String>) {
-    let folders = folder.entries().unwrap_or_default().into_iter().filter(|(_, kind)| *kind == Kind::Folder);
+fn look_for_storages(folder: &StoreDir, path: &str, levels: usize, found: &mut Vec<String>) {
+    let folders = folder.entries().unwrap_or_default().into_iter().filter(|(_, kind)| *kind == FileKind::Directory);
     let names: Vec<String> = folders.map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
     if !path.is_empty() && names.iter().any(|name| ["per-machine", "per-user", "shared"].contains(&name.as_str())) {
         found.push(path.to_owned());
@@ -69,7 +69,7 @@ fn look_for_storages(folder: &Folder, path: &str, levels: usize, found: &mut Vec
     }
 }
 
-/// A folder below the root that holds slices. It need not be there yet: then it holds none.
+/// A folder below the root that holds entries. It need not be there yet: then it holds none.
 #[derive(Debug, Clone)]
 pub struct Storage {
     root: Root,
@@ -79,15 +79,15 @@ pub struct Storage {
 /// What lies in a storage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Slices, sorted.
-    pub slices: Vec<InstanceName>,
+    /// Entries, sorted.
+    pub entries: Vec<InstanceName>,
     /// Everything else, sorted.
-    pub oddities: Vec<Oddity>,
+    pub stray_files: Vec<StrayFile>,
 }
 
-/// Something in a storage that is no slice.
+/// Something in a storage that is no entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Oddity {
+pub struct StrayFile {
     /// Below the root.
     pub path: String,
     /// Why it is none.
@@ -115,25 +115,25 @@ impl Storage {
         &self.path
     }
 
-    /// The slice of an instance; `None` when there is none, or an empty folder.
+    /// The entry of an instance; `None` when there is none, or an empty folder.
     ///
     /// # Errors
     /// When a link, a special file or a folder other than `public` lies in it or on the way to it, or it is too large.
-    pub fn read(&self, name: &InstanceName) -> Result<Option<Slice>, Error> {
+    pub fn read(&self, name: &InstanceName) -> Result<Option<Entry>, Error> {
         self.read_within(name, MAX_TOTAL)
     }
 
-    /// The same of a slice in which the backend's own files have at most `limit` bytes together. No more is read.
+    /// The same of an entry in which the backend's own files have at most `limit` bytes together. No more is read.
     ///
     /// # Errors
     /// As [`Storage::read`].
-    pub fn read_within(&self, name: &InstanceName, limit: u64) -> Result<Option<Slice>, Error> {
-        let path = format!("{}/{}", self.path, names::slice(name)?);
+    pub fn read_within(&self, name: &InstanceName, limit: u64) -> Result<Option<Entry>, Error> {
+        let path = format!("{}/{}", self.path, names::entry_path(name)?);
         let mut attempts = 0;
         loop {
             let Some(folder) = self.root.folder.open(&path)? else { return Ok(None) };
-            match Slice::read(name, &folder, limit) {
-                // A slice that is replaced while it is read stays whole in the trash; but the trash may be emptied, too.
+            match Entry::read(name, &folder, limit) {
+                // An entry that is replaced while it is read stays whole in the trash; but the trash may be emptied, too.
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempts < 3 => {
                     attempts += 1;
                 }
@@ -142,17 +142,19 @@ impl Storage {
         }
     }
 
-    /// The receipts of slices that were replaced or removed and are still in the trash, as far as there are any.
+    /// The receipts of entries that were replaced or removed and are still in the trash, as far as there are any.
     ///
     /// # Errors
     /// When the trash cannot be read.
     pub fn trashed(&self) -> Result<Vec<Receipt>, Error> {
-        let Some(trash) = self.root.folder.open(&format!("{}/{AREA}/trash", self.path))? else { return Ok(Vec::new()) };
+        let Some(trash) = self.root.folder.open(&format!("{}/{WORK_DIR}/trash", self.path))? else {
+            return Ok(Vec::new());
+        };
         let mut receipts = Vec::new();
         for (name, kind) in trash.entries()? {
-            if kind == Kind::Folder
-                && let Some(slice) = trash.open(&name)?
-                && let Some(note) = slice.read(RECEIPT, MAX_RECEIPT)?
+            if kind == FileKind::Directory
+                && let Some(entry) = trash.open(&name)?
+                && let Some(note) = entry.read(RECEIPT, MAX_RECEIPT)?
             {
                 receipts.extend(Receipt::parse(&note));
             }
@@ -160,7 +162,7 @@ impl Storage {
         Ok(receipts)
     }
 
-    /// All slices that lie there, owned by a declaration or not.
+    /// All entries that lie there, owned by a declaration or not.
     ///
     /// # Errors
     /// When the storage itself cannot be read.
@@ -169,10 +171,10 @@ impl Storage {
         if let Some(storage) = self.root.folder.open(&self.path)? {
             for (name, kind) in storage.entries()? {
                 let depth = match (name.as_str(), kind) {
-                    (AREA, Kind::Folder) => continue,
+                    (WORK_DIR, FileKind::Directory) => continue,
                     (name, kind) if attributes::is_named(name, kind) => continue,
-                    ("per-machine" | "per-user", Kind::Folder) => 2,
-                    ("shared", Kind::Folder) => 1,
+                    ("per-machine" | "per-user", FileKind::Directory) => 2,
+                    ("shared", FileKind::Directory) => 1,
                     _ => {
                         listing.odd(&storage, &name, "it is none of per-machine, per-user and shared");
                         continue;
@@ -181,19 +183,19 @@ impl Storage {
                 listing.descend(&storage, &name, &name, depth);
             }
         }
-        listing.slices.sort();
-        listing.oddities.sort();
+        listing.entries.sort();
+        listing.stray_files.sort();
         Ok(listing)
     }
 }
 
 impl Listing {
-    fn odd(&mut self, parent: &Folder, name: &str, why: impl Into<String>) {
-        self.oddities.push(Oddity { path: parent.at(name), why: why.into() });
+    fn odd(&mut self, parent: &StoreDir, name: &str, why: impl Into<String>) {
+        self.stray_files.push(StrayFile { path: parent.at(name), why: why.into() });
     }
 
-    /// Looks into a folder that is `depth` levels above slices; `path` is its path below the storage.
-    fn descend(&mut self, parent: &Folder, name: &str, path: &str, depth: usize) {
+    /// Looks into a folder that is `depth` levels above entries; `path` is its path below the storage.
+    fn descend(&mut self, parent: &StoreDir, name: &str, path: &str, depth: usize) {
         let folder = match parent.open(name) {
             Ok(Some(folder)) => folder,
             Ok(None) => return,
@@ -205,13 +207,13 @@ impl Listing {
         };
         if depth == 0 {
             if !entries.is_empty() {
-                self.slices.extend(path.parse::<InstanceName>());
+                self.entries.extend(path.parse::<InstanceName>());
             }
             return;
         }
         for (name, kind) in entries {
             match (Name::new(name.as_str()), kind) {
-                (Ok(_), Kind::Folder) => self.descend(&folder, &name, &format!("{path}/{name}"), depth - 1),
+                (Ok(_), FileKind::Directory) => self.descend(&folder, &name, &format!("{path}/{name}"), depth - 1),
                 (Err(error), _) => self.odd(&folder, &name, error.to_string()),
                 (Ok(_), kind) => self.odd(&folder, &name, format!("it is a {kind}, expected a folder")),
             }

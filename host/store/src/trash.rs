@@ -1,21 +1,21 @@
-//! Slices that were replaced or removed stay for a while.
+//! Entries that were replaced or removed stay for a while.
 
 use std::time::Duration;
 
 use artifacts_declared::InstanceName;
 
 use crate::disk::Disk;
-use crate::folder::Folder;
-use crate::{Error, Hex, Kind, Time};
+use crate::store_dir::StoreDir;
+use crate::{Error, FileKind, Hex, Time};
 
 /// How long entries stay in the trash. Nothing is removed by count: whoever can push could fill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
+pub struct TrashPolicy {
     /// Older ones go, once a second run finds them so.
     pub age: Duration,
 }
 
-impl Default for Keep {
+impl Default for TrashPolicy {
     fn default() -> Self {
         Self { age: Duration::from_hours(30 * 24) }
     }
@@ -38,8 +38,14 @@ const SECOND_LOOK: Duration = Duration::from_hours(24);
 
 /// Removes what is no trash of ours, and what had been there long enough when an earlier run looked, a day ago or longer. Returns when
 /// that was.
-pub(crate) fn empty(disk: &Disk, area: &Folder, trash: &Folder, now: Time, keep: Keep) -> Result<Option<Time>, Error> {
-    let noted = seen(area)?.filter(|at| *at <= now);
+pub(crate) fn empty(
+    disk: &Disk,
+    work_dir: &StoreDir,
+    trash: &StoreDir,
+    now: Time,
+    keep: TrashPolicy,
+) -> Result<Option<Time>, Error> {
+    let noted = seen(work_dir)?.filter(|at| *at <= now);
     let second = noted.filter(|at| *at + SECOND_LOOK <= now);
     let mut is_first = false;
     for (name, kind) in trash.entries()? {
@@ -51,20 +57,20 @@ pub(crate) fn empty(disk: &Disk, area: &Folder, trash: &Folder, now: Time, keep:
         }
     }
     if is_first && (noted.is_none() || second.is_some()) {
-        if let Some(kind) = area.kind(SEEN)? {
-            disk.remove("remove when trash was looked at", area, SEEN, kind)?;
+        if let Some(kind) = work_dir.kind(SEEN)? {
+            disk.remove("remove when trash was looked at", work_dir, SEEN, kind)?;
         }
-        disk.write(area, SEEN, format!("{now}\n").as_bytes(), 0o600)?;
+        disk.write(work_dir, SEEN, format!("{now}\n").as_bytes(), 0o600)?;
     }
     Ok(second)
 }
 
 /// What is no time counts for nothing.
-fn seen(area: &Folder) -> Result<Option<Time>, Error> {
-    if area.kind(SEEN)? != Some(Kind::File) {
+fn seen(work_dir: &StoreDir) -> Result<Option<Time>, Error> {
+    if work_dir.kind(SEEN)? != Some(FileKind::File) {
         return Ok(None);
     }
-    let text = area.read(SEEN, 64).ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = work_dir.read(SEEN, 64).ok().flatten().and_then(|bytes| String::from_utf8(bytes).ok());
     Ok(text.and_then(|text| text.trim_end().parse().ok()))
 }
 

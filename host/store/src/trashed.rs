@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Disk;
 use crate::trash::time_of;
-use crate::{Durability, Error, Fingerprint, Keep, Time};
+use crate::{Durability, Error, Fingerprint, Time, TrashPolicy};
 
 /// The version of a record.
 const SCHEMA: u64 = 1;
@@ -97,7 +97,7 @@ impl TrashRecord {
     }
 
     /// Removes records of what is in no trash any more. That it fails is no matter.
-    pub(crate) fn tidy(&self, now: Time, keep: Keep) {
+    pub(crate) fn tidy(&self, now: Time, keep: TrashPolicy) {
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let time = name.to_str().and_then(|name| time_of(name.trim_start_matches('.')));

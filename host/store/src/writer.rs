@@ -4,12 +4,12 @@ use std::time::SystemTime;
 use artifacts_declared::InstanceName;
 use artifacts_seam::Files;
 
-use crate::area::Area;
 use crate::disk::Disk;
-use crate::folder::Folder;
+use crate::entry::check_to_write;
 use crate::names::{self, PUBLIC, RECEIPT};
-use crate::slice::check_to_write;
-use crate::{Durability, Error, Fingerprint, Hooks, Keep, Receipt, Storage, Time, TrashRecord, trash};
+use crate::store_dir::StoreDir;
+use crate::work_dir::WorkDir;
+use crate::{Durability, Error, Fingerprint, Hooks, Receipt, Storage, Time, TrashPolicy, TrashRecord, trash};
 
 /// How a storage is written.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct Options {
     /// The present time.
     pub now: SystemTime,
     /// What the trash keeps.
-    pub keep: Keep,
+    pub keep: TrashPolicy,
     /// Where what goes to the trash is recorded, outside of every checkout; nowhere where there is nothing to restore from.
     pub trash_record: Option<PathBuf>,
     /// How hard to try.
@@ -29,40 +29,46 @@ pub struct Options {
 impl Options {
     /// As usual, at this time.
     pub fn at(now: SystemTime) -> Self {
-        Self { now, keep: Keep::default(), trash_record: None, durability: Durability::Full, hooks: Hooks::default() }
+        Self {
+            now,
+            keep: TrashPolicy::default(),
+            trash_record: None,
+            durability: Durability::Full,
+            hooks: Hooks::default(),
+        }
     }
 }
 
 /// The right to change a storage; nobody else has it while this lives.
 pub struct Writer {
     storage: Storage,
-    area: Area,
+    work_dir: WorkDir,
     disk: Disk,
     now: Time,
     record: Option<TrashRecord>,
 }
 
-/// A slice to be.
+/// An entry to be.
 #[derive(Debug, Clone)]
-pub struct NewSlice {
+pub struct NewEntry {
     /// The backend's files.
     pub files: Files,
     /// The public files.
     pub public: Files,
     /// Names the instance. Its `files` and `public` are filled in here.
     pub receipt: Receipt,
-    /// The slice that the caller has read and means to replace; `None` when none may lie there.
+    /// The entry that the caller has read and means to replace; `None` when none may lie there.
     pub replaces: Option<Fingerprint>,
 }
 
-/// A slice in its place.
+/// An entry in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// Its folder below the root, for git.
     pub path: String,
     /// The receipt as written.
     pub receipt: Receipt,
-    /// Where the old slice is, below the root.
+    /// Where the old entry is, below the root.
     pub trash: Option<String>,
 }
 
@@ -75,12 +81,12 @@ impl Storage {
     pub fn lock(&self, options: Options) -> Result<Writer, Error> {
         let disk = Disk { hooks: options.hooks, durability: options.durability };
         let now = Time::from(options.now);
-        let area = Area::open(&disk, self, now, options.keep)?;
+        let work_dir = WorkDir::open(&disk, self, now, options.keep)?;
         let record = options.trash_record.map(TrashRecord::new);
-        if let (Some(record), Some(at)) = (&record, area.expired) {
+        if let (Some(record), Some(at)) = (&record, work_dir.expired) {
             record.tidy(at, options.keep);
         }
-        Ok(Writer { storage: self.clone(), area, disk, now, record })
+        Ok(Writer { storage: self.clone(), work_dir, disk, now, record })
     }
 }
 
@@ -94,10 +100,10 @@ impl Writer {
     /// before a person is.
     ///
     /// # Errors
-    /// When the slice is another by now, leads through a link, or lies on another file system.
+    /// When the entry is another by now, leads through a link, or lies on another file system.
     pub fn check(&self, name: &InstanceName, replaces: Option<&Fingerprint>) -> Result<(), Error> {
         let instance = || name.clone();
-        let found = self.storage.read(name)?.map(|slice| slice.fingerprint());
+        let found = self.storage.read(name)?.map(|entry| entry.fingerprint());
         match (found, replaces) {
             (Some(_), None) => return Err(Error::Appeared { instance: instance() }),
             (None, Some(_)) => return Err(Error::Vanished { instance: instance() }),
@@ -107,17 +113,17 @@ impl Writer {
         self.replaceable(name)
     }
 
-    /// Whether the file system would let a commit put a slice where it belongs, found out without reading or moving what lies
+    /// Whether the file system would let a commit put an entry where it belongs, found out without reading or moving what lies
     /// there.
     ///
     /// # Errors
-    /// When the slice leads through a link, lies on another file system, or cannot be moved.
+    /// When the entry leads through a link, lies on another file system, or cannot be moved.
     pub fn replaceable(&self, name: &InstanceName) -> Result<(), Error> {
-        let device = self.area.staging.device()?;
-        let path = names::slice(name)?;
+        let device = self.work_dir.staging.device()?;
+        let path = names::entry_path(name)?;
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         for part in ends.filter_map(|end| path.get(..end)) {
-            let Some(folder) = self.area.storage.open(part)? else { break };
+            let Some(folder) = self.work_dir.storage.open(part)? else { break };
             if folder.device()? != device {
                 let why = "it is another file system than that of the storage".to_owned();
                 return Err(Error::Unsupported { path: folder.path().to_owned(), why });
@@ -125,22 +131,22 @@ impl Writer {
         }
         match self.above(&path)? {
             // The host's own folder is never empty: the lock is in it.
-            Some((parent, artifact)) if self.area.storage.open(&path)?.is_some() => {
-                self.disk.movable((&parent, artifact), (&self.area.storage, names::AREA))
+            Some((parent, artifact)) if self.work_dir.storage.open(&path)?.is_some() => {
+                self.disk.movable((&parent, artifact), (&self.work_dir.storage, names::WORK_DIR))
             }
             _ => Ok(()),
         }
     }
 
-    /// Puts a slice in its place as a whole: after a crash at any point the old one lies there or the new one.
+    /// Puts an entry in its place as a whole: after a crash at any point the old one lies there or the new one.
     ///
     /// # Errors
-    /// When the slice there is not the one to be replaced, or the system fails. In both cases what lay there still does,
-    /// unless the last sync fails: then the new slice lies there and might not outlive a power cut.
-    pub fn commit(&self, new: NewSlice) -> Result<Committed, Error> {
-        let NewSlice { files, public, mut receipt, replaces } = new;
+    /// When the entry there is not the one to be replaced, or the system fails. In both cases what lay there still does,
+    /// unless the last sync fails: then the new entry lies there and might not outlive a power cut.
+    pub fn commit(&self, new: NewEntry) -> Result<Committed, Error> {
+        let NewEntry { files, public, mut receipt, replaces } = new;
         let name = receipt.instance.clone();
-        let path = format!("{}/{}", self.storage.path(), names::slice(&name)?);
+        let path = format!("{}/{}", self.storage.path(), names::entry_path(&name)?);
         check_to_write(&path, &files, &public)?;
         receipt.describe(&files, &public);
         let note = receipt.render();
@@ -158,33 +164,38 @@ impl Writer {
             self.stage(&made, &files, &public, &note).and_then(|()| self.place(&made, &name, replaces.is_some()));
         if placed.is_err() {
             // The next run would remove it, too; and whatever failed may well fail here.
-            let _ = self.disk.remove("remove what was not committed", &self.area.staging, &made, crate::Kind::Folder);
+            let _ = self.disk.remove(
+                "remove what was not committed",
+                &self.work_dir.staging,
+                &made,
+                crate::FileKind::Directory,
+            );
         }
         placed?;
-        let trash = replaces.map(|_| self.area.trash.at(&made));
+        let trash = replaces.map(|_| self.work_dir.trash.at(&made));
         Ok(Committed { path, receipt, trash })
     }
 
-    /// Moves a slice to the trash, and removes the folders that it leaves empty. It may be gone already.
+    /// Moves an entry to the trash, and removes the folders that it leaves empty. It may be gone already.
     ///
     /// # Errors
     /// When a link is on the way, or the system fails.
     pub fn remove(&self, name: &InstanceName) -> Result<Option<String>, Error> {
-        let path = names::slice(name)?;
-        if self.area.storage.open(&path)?.is_none() {
+        let path = names::entry_path(name)?;
+        if self.work_dir.storage.open(&path)?.is_none() {
             return Ok(None);
         }
         let Some((parent, artifact)) = self.above(&path)? else { return Ok(None) };
         let trashed = trash::name(self.now, name)?;
         // What cannot be read is moved all the same; it is none that could be restored.
-        if let Ok(Some(slice)) = self.storage.read(name) {
-            self.record(&trashed, name, slice.fingerprint())?;
+        if let Ok(Some(entry)) = self.storage.read(name) {
+            self.record(&trashed, name, entry.fingerprint())?;
         }
-        self.disk.rename("move the slice to the trash", (&parent, artifact), (&self.area.trash, &trashed))?;
-        self.disk.sync(&self.area.trash)?;
+        self.disk.rename("move the entry to the trash", (&parent, artifact), (&self.work_dir.trash, &trashed))?;
+        self.disk.sync(&self.work_dir.trash)?;
         self.disk.sync(&parent)?;
         self.tidy(path.rsplit_once('/').map_or("", |(above, _)| above))?;
-        Ok(Some(self.area.trash.at(&trashed)))
+        Ok(Some(self.work_dir.trash.at(&trashed)))
     }
 
     /// Records what goes to the trash, before it does: what is not recorded could not be told from what a push brought there.
@@ -194,16 +205,16 @@ impl Writer {
         record.add(&self.disk, trashed, name, &storage, fingerprint)
     }
 
-    /// The folder that a slice lies in, and its name there.
-    fn above<'a>(&self, path: &'a str) -> Result<Option<(Folder, &'a str)>, Error> {
+    /// The folder that an entry lies in, and its name there.
+    fn above<'a>(&self, path: &'a str) -> Result<Option<(StoreDir, &'a str)>, Error> {
         let (above, artifact) = path.rsplit_once('/').unwrap_or((".", path));
-        Ok(self.area.storage.open(above)?.map(|parent| (parent, artifact)))
+        Ok(self.work_dir.storage.open(above)?.map(|parent| (parent, artifact)))
     }
 
-    /// Writes a slice where nobody looks for it.
+    /// Writes an entry where nobody looks for it.
     fn stage(&self, made: &str, files: &Files, public: &Files, note: &[u8]) -> Result<(), Error> {
         let disk = &self.disk;
-        let folder = disk.make("make the slice", &self.area.staging, made, 0o755)?;
+        let folder = disk.make("make the entry", &self.work_dir.staging, made, 0o755)?;
         if !public.is_empty() {
             let folder = disk.make("make the public folder", &folder, PUBLIC, 0o755)?;
             for (name, bytes) in public {
@@ -220,10 +231,10 @@ impl Writer {
 
     /// The one rename that counts.
     fn place(&self, made: &str, name: &InstanceName, replaces: bool) -> Result<(), Error> {
-        let Area { storage, staging, trash, .. } = &self.area;
+        let WorkDir { storage, staging, trash, .. } = &self.work_dir;
         let mut components = name.components();
         let artifact = components.pop().unwrap_or_default();
-        let mut above: Option<Folder> = None;
+        let mut above: Option<StoreDir> = None;
         for part in components {
             above = Some(self.disk.make_lasting(
                 "make the folder above",
@@ -234,16 +245,16 @@ impl Writer {
         }
         let parent = above.as_ref().unwrap_or(storage);
         if replaces {
-            // In the trash first: then the exchange brings the old slice to where it belongs, whatever happens next.
+            // In the trash first: then the exchange brings the old entry to where it belongs, whatever happens next.
             self.disk.rename("move to the trash's side", (staging, made), (trash, made))?;
-            if let Err(error) = self.disk.exchange("exchange the slices", (trash, made), (parent, artifact)) {
+            if let Err(error) = self.disk.exchange("exchange the entries", (trash, made), (parent, artifact)) {
                 let _ = self.disk.rename("move back", (trash, made), (staging, made));
                 return Err(error);
             }
             self.disk.sync(trash)?;
         } else {
             self.disk.remove_empty("remove an empty folder", parent, artifact)?;
-            self.disk.rename("put the slice in place", (staging, made), (parent, artifact))?;
+            self.disk.rename("put the entry in place", (staging, made), (parent, artifact))?;
         }
         self.disk.sync(parent)
     }
@@ -252,8 +263,8 @@ impl Writer {
     fn tidy(&self, mut path: &str) -> Result<(), Error> {
         while !path.is_empty() {
             let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let opened = if above.is_empty() { None } else { self.area.storage.open(above)? };
-            let parent = opened.as_ref().unwrap_or(&self.area.storage);
+            let opened = if above.is_empty() { None } else { self.work_dir.storage.open(above)? };
+            let parent = opened.as_ref().unwrap_or(&self.work_dir.storage);
             if !self.disk.remove_empty("remove an empty folder", parent, name)? {
                 break;
             }

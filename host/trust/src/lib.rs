@@ -3,23 +3,23 @@
 //! One file an acceptance, in a folder of the user alone. Its name is the SHA-256 of what was accepted and its content is
 //! that very text, so that a person can read it, and remove it to take it back.
 
+mod accepted_recipients;
 mod checkout;
 mod headers;
 mod ownership;
 mod private;
-mod readers;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use private::Private;
+use private::PrivateDir;
 
+pub use accepted_recipients::{AcceptedRecipients, InstanceConsent, Recipients};
 pub use checkout::{Checkout, CheckoutId};
-pub use headers::{CheckoutRecord, Commit, HeaderPlace, KnownHeaders, StoredHeaders};
+pub use headers::{CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 pub use ownership::check_ownership;
-pub use readers::{Agreed, ByFile, Readers};
 
 /// Why the memory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,12 +98,12 @@ impl Error {
 
 /// A folder of acceptances.
 #[derive(Debug, Clone)]
-pub struct Trust(Private);
+pub struct Trust(PrivateDir);
 
 impl Trust {
     /// The memory in a folder; it is made when something is accepted first.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self(Private::new(folder))
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self(PrivateDir::new(dir))
     }
 
     /// Whether exactly this was accepted.

@@ -10,11 +10,11 @@ use crate::ownership::{check_exclusive, check_ownership};
 
 /// Such a folder, made when something is written first.
 #[derive(Debug, Clone)]
-pub struct Private(PathBuf);
+pub struct PrivateDir(PathBuf);
 
-impl Private {
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+impl PrivateDir {
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self(dir.into())
     }
 
     pub fn at(&self, name: &str) -> PathBuf {

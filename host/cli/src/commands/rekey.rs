@@ -118,7 +118,7 @@ fn note_gone(report: &mut Report, run: &Run, survey: &Survey, done: &BTreeSet<In
         let Some((instance, receipt)) = run.instances.get(name).zip(found) else { continue };
         let is_secret = |file: &Name| instance.secret_files().any(|declared| declared == file);
         let is_public = |file: &str| instance.public_files().any(|declared| declared.as_str() == file);
-        let secret = receipt.readers.keys().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
+        let secret = receipt.recipients.keys().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
         let public = receipt.public.keys().filter(|file| !is_public(file)).map(|file| (file.as_str(), "public file"));
         let note = |(file, kind): (&str, &str)| {
             format!("{file}: gone, since it is no declared {kind} any more; the old entry is in the trash")

@@ -2,7 +2,7 @@ use std::io::IsTerminal as _;
 
 use artifacts_declared::{Name, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_prompt::Question;
+use artifacts_prompt::PromptRequest;
 use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
 use clap::Args;
@@ -52,7 +52,7 @@ impl Options {
                 failed(format!("there is no value for `{file}`"))
                     .help(Some("give it on standard input: `… | artifacts set INSTANCE FILE`"))
             })?;
-            let question = Question {
+            let question = PromptRequest {
                 instance: instance.name.clone(),
                 prompt: file.clone(),
                 description: None,

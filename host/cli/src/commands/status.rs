@@ -79,7 +79,7 @@ impl Options {
 fn ages(run: &Run, survey: &Survey) -> BTreeMap<String, String> {
     let left = |(name, found): (&InstanceName, &Found)| {
         let age = Duration::from_secs(run.instances.get(name)?.max_age?);
-        let left = age.checked_sub(run.now().duration_since(found.receipt.as_ref()?.made.system()).ok()?)?;
+        let left = age.checked_sub(run.now().duration_since(found.receipt.as_ref()?.generated.system()).ok()?)?;
         let words = match left.as_secs() / DAY {
             0 => "less than a day".to_owned(),
             days => counted(days, "day"),

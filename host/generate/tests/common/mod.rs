@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use artifacts_declared::Name;
-use artifacts_generate::{Error, Fault, Job, Sandbox};
+use artifacts_generate::{Error, GeneratorFailure, Job, Sandbox};
 use artifacts_ram::Ram;
 use artifacts_seam::Secret;
 
@@ -25,13 +25,13 @@ pub fn secret(text: &str) -> Secret {
 }
 
 /// A place on disk and one in RAM, both of this test alone.
-pub struct Place {
+pub struct RamDir {
     pub disk: tempfile::TempDir,
     pub shm: tempfile::TempDir,
     pub sandbox: Sandbox,
 }
 
-impl Place {
+impl RamDir {
     pub fn new() -> Self {
         let disk = tempfile::tempdir_in(std::env::current_exe().unwrap().parent().unwrap()).unwrap();
         let shm = tempfile::Builder::new().prefix("generate-test-").tempdir_in("/dev/shm").unwrap();
@@ -75,11 +75,11 @@ impl Place {
         String::from_utf8(files[&name("it")].expose().to_vec()).unwrap()
     }
 
-    pub fn fault(&self, body: &str, expected: &[&str]) -> Fault {
+    pub fn fault(&self, body: &str, expected: &[&str]) -> GeneratorFailure {
         self.fault_in(&self.job(body, expected))
     }
 
-    pub fn fault_in(&self, job: &Job) -> Fault {
+    pub fn fault_in(&self, job: &Job) -> GeneratorFailure {
         match self.run(job).unwrap_err() {
             Error::Run { fault, .. } => *fault,
             other => panic!("{other}"),

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::tree::{self, EntryFile, Group, is_below};
 use super::view::View;
 use super::{Git, Warning, command_over, listed, run, run_to, words};
-use crate::names::AREA;
+use crate::names::WORK_DIR;
 use crate::{Error, Repository, Root, attributes};
 
 /// How git's index has an entry.
@@ -104,9 +104,9 @@ impl Git {
             }
         }
         for storage in storages {
-            let inside = [format!("{storage}/{AREA}/x")];
+            let inside = [format!("{storage}/{WORK_DIR}/x")];
             for group in tree::groups(self, root, &inside, &mut Vec::new(), &mut Vec::new()) {
-                match tracked_area(self, &group, storage) {
+                match tracked_work_dir(self, &group, storage) {
                     Ok(paths) => report.tracked.extend(paths),
                     Err(warning) => report.warnings.push(warning),
                 }
@@ -180,12 +180,12 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     parts
 }
 
-fn tracked_area(git: &Git, group: &Group, storage: &str) -> Result<BTreeMap<String, String>, Warning> {
-    let area = format!("{storage}/{AREA}");
-    let Some(pathspec) = group.in_git(&area) else { return Ok(BTreeMap::new()) };
+fn tracked_work_dir(git: &Git, group: &Group, storage: &str) -> Result<BTreeMap<String, String>, Warning> {
+    let work_dir = format!("{storage}/{WORK_DIR}");
+    let Some(pathspec) = group.in_git(&work_dir) else { return Ok(BTreeMap::new()) };
     let view = View::open(git, &group.repository)?;
     let found = run(view.command().args(["ls-files", "-z", "--", &pathspec]), b"")?;
-    let command = group.command("rm -r --cached", [area.as_str()]);
+    let command = group.command("rm -r --cached", [work_dir.as_str()]);
     Ok(words(&found).map(|path| (group.below_root(&path), command.clone())).collect())
 }
 

@@ -9,7 +9,7 @@ use super::{Git, Warning, listed, run};
 use crate::Root;
 
 /// An entry to be staged.
-struct Entry {
+struct StagedEntry {
     path: String,
     files: Vec<EntryFile>,
 }
@@ -55,29 +55,31 @@ impl Git {
                 tree::files(root, path)
             };
             match files {
-                Ok(files) => entries.push(Entry { path: path.clone(), files }),
+                Ok(files) => entries.push(StagedEntry { path: path.clone(), files }),
                 Err(error) => warnings.push(error.into()),
             }
         }
         let is_attributes = |path: &str| attributes.iter().any(|(own, _)| own == path);
-        let paths = |entry: &Entry| entry.files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
+        let paths = |entry: &StagedEntry| entry.files.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
         // What git tracks already is staged, ignored or not.
         let new: Vec<String> =
             entries.iter().filter(|entry| !index.knows(group, &entry.path)).flat_map(paths).collect();
         let all: Vec<String> = entries.iter().flat_map(paths).collect();
         let (ignored, filtered) = (ignored(&view, group, &new)?, filtered(&view, group, &all)?);
-        let with = |which: &BTreeSet<String>, entry: &Entry| entry.files.iter().any(|file| which.contains(&file.path));
+        let with =
+            |which: &BTreeSet<String>, entry: &StagedEntry| entry.files.iter().any(|file| which.contains(&file.path));
         let (mut left_out, rest): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| with(&ignored, entry));
         let (mut by_name, whole): (Vec<_>, Vec<_>) = rest.into_iter().partition(|entry| with(&filtered, entry));
         left_out.retain(|entry| !is_attributes(&entry.path));
         by_name.retain(|entry| !is_attributes(&entry.path));
         add_whole(&view, group, &Staging { index: &index, storages }, &whole, warnings)?;
         add_names(&view, group, &by_name)?;
-        let first = |which: &BTreeSet<String>, entries: &[Entry]| {
+        let first = |which: &BTreeSet<String>, entries: &[StagedEntry]| {
             let mut files = entries.iter().flat_map(|entry| &entry.files);
             files.find(|file| which.contains(&file.path)).map(|file| file.path.clone()).unwrap_or_default()
         };
-        let command = |verb, entries: &[Entry]| group.command(verb, entries.iter().map(|entry| entry.path.as_str()));
+        let command =
+            |verb, entries: &[StagedEntry]| group.command(verb, entries.iter().map(|entry| entry.path.as_str()));
         if !left_out.is_empty() {
             let command = command("add --force", &left_out);
             warnings.push(Warning::Ignored { path: first(&ignored, &left_out), count: left_out.len(), command });
@@ -101,10 +103,10 @@ fn add_whole(
     view: &View<'_>,
     group: &Group,
     staging: &Staging<'_>,
-    entries: &[Entry],
+    entries: &[StagedEntry],
     warnings: &mut Vec<Warning>,
 ) -> Result<(), Warning> {
-    let all: Vec<&Entry> = entries.iter().collect();
+    let all: Vec<&StagedEntry> = entries.iter().collect();
     let Err(refused) = add(view, group, staging, &all) else { return Ok(()) };
     if entries.len() < 2 {
         return Err(refused);
@@ -120,7 +122,7 @@ fn add_whole(
     Ok(())
 }
 
-fn add(view: &View<'_>, group: &Group, staging: &Staging<'_>, entries: &[&Entry]) -> Result<(), Warning> {
+fn add(view: &View<'_>, group: &Group, staging: &Staging<'_>, entries: &[&StagedEntry]) -> Result<(), Warning> {
     let index = staging.index;
     let files = || entries.iter().flat_map(|entry| &entry.files);
     let known = hashes(view, group, files(), false)?;
@@ -158,7 +160,7 @@ fn add(view: &View<'_>, group: &Group, staging: &Staging<'_>, entries: &[&Entry]
     Ok(())
 }
 
-fn add_names(view: &View<'_>, group: &Group, entries: &[Entry]) -> Result<(), Warning> {
+fn add_names(view: &View<'_>, group: &Group, entries: &[StagedEntry]) -> Result<(), Warning> {
     let files = entries.iter().flat_map(|entry| &entry.files);
     let paths: Vec<String> = files.filter_map(|file| group.in_git(&file.path)).collect();
     if paths.is_empty() {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Git, Warning};
-use crate::folder::Folder;
 use crate::names::{PUBLIC, RECEIPT};
 use crate::receipt::MAX_RECEIPT;
-use crate::{Error, Kind, Receipt, Repository, Root};
+use crate::store_dir::StoreDir;
+use crate::{Error, FileKind, Receipt, Repository, Root};
 
 /// Entries of one repository, by their paths below the root.
 pub struct Group {
@@ -125,7 +125,7 @@ pub struct EntryFile {
 pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
     let Some(folder) = root.folder().open(entry)? else { return Ok(Vec::new()) };
     let receipt = match folder.kind(RECEIPT)? {
-        Some(Kind::File) => folder.read(RECEIPT, MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok()),
+        Some(FileKind::File) => folder.read(RECEIPT, MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok()),
         _ => None,
     };
     let listed = |name: &str| match &receipt {
@@ -134,13 +134,13 @@ pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
     };
     let mut found = Vec::new();
     for (name, kind) in folder.entries()? {
-        if kind == Kind::File && listed(&name) {
+        if kind == FileKind::File && listed(&name) {
             found.push(file(&folder, &name)?);
-        } else if kind == Kind::Folder && name == PUBLIC {
+        } else if kind == FileKind::Directory && name == PUBLIC {
             let Some(public) = folder.open(&name)? else { continue };
             for (name, kind) in public.entries()? {
                 let listed = receipt.as_ref().is_none_or(|receipt| receipt.public.contains_key(&name));
-                if kind == Kind::File && listed {
+                if kind == FileKind::File && listed {
                     found.push(file(&public, &name)?);
                 }
             }
@@ -152,6 +152,6 @@ pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
     Ok(found)
 }
 
-fn file(folder: &Folder, name: &str) -> Result<EntryFile, Error> {
+fn file(folder: &StoreDir, name: &str) -> Result<EntryFile, Error> {
     Ok(EntryFile { path: folder.at(name), executable: folder.is_executable(name)? })
 }

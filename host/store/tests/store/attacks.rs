@@ -7,13 +7,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use artifacts_seam::Files;
-use artifacts_store::{Error, Kind, MAX_FILE, MAX_FILES, NewSlice, Options, Root, Storage};
+use artifacts_store::{Error, FileKind, MAX_FILE, MAX_FILES, NewEntry, Options, Root, Storage};
 
 use crate::support::*;
 
 const CANARY: &str = "not yours";
 
-/// A folder outside with something in it, as it would be if it were a slice or a storage.
+/// A folder outside with something in it, as it would be if it were an entry or a storage.
 fn outside(checkout: &Checkout) -> std::path::PathBuf {
     let outside = checkout.path("outside");
     for folder in ["", "per-machine/web1/attic", "web1/attic", "attic", "staging", "trash"] {
@@ -37,7 +37,7 @@ fn snapshot(folder: &Path) -> Vec<(std::path::PathBuf, Option<Vec<u8>>)> {
 
 fn is_link<T>(result: &Result<T, Error>, path: &str) -> bool {
     matches!(result, Err(Error::Link { path: found }) if found == path)
-        || matches!(result, Err(Error::Kind { path: found, found: Kind::Link, .. }) if found == path)
+        || matches!(result, Err(Error::WrongKind { path: found, found: FileKind::Link, .. }) if found == path)
 }
 
 /// Opens, locks and commits over whatever can be read: the whole of a run.
@@ -47,7 +47,7 @@ fn run(checkout: &Checkout) -> Result<(), Error> {
 }
 
 #[test]
-fn a_link_on_the_way_to_a_slice_is_followed_by_no_one() {
+fn a_link_on_the_way_to_a_entry_is_followed_by_no_one() {
     for (link, to) in [
         ("secrets", "outside"),
         ("secrets/per-machine", "outside"),
@@ -84,7 +84,7 @@ fn a_link_that_appears_later_is_followed_by_no_one() {
         fs::rename(checkout.path(link), checkout.path("moved")).unwrap();
         symlink(&outside, checkout.path(link)).unwrap();
         let before = snapshot(&outside);
-        let result = writer.commit(NewSlice {
+        let result = writer.commit(NewEntry {
             files: files(&[("env.age", "new")]),
             public: Files::new(),
             receipt: receipt(WEB),
@@ -149,8 +149,8 @@ fn nothing_but_regular_files_is_read() {
     let secret = checkout.path("secret");
     fs::write(&secret, CANARY).unwrap();
     for place in ["env.age", "extra", "receipt.json", "public/key.pub", "public"] {
-        for kind in [Kind::Link, Kind::Pipe, Kind::Socket, Kind::Folder, Kind::Device] {
-            if (place, kind) == ("public", Kind::Folder) {
+        for kind in [FileKind::Link, FileKind::Pipe, FileKind::Socket, FileKind::Directory, FileKind::Device] {
+            if (place, kind) == ("public", FileKind::Directory) {
                 continue;
             }
             let checkout = Checkout::new();
@@ -162,10 +162,10 @@ fn nothing_but_regular_files_is_read() {
                 fs::remove_file(&path).unwrap();
             }
             match kind {
-                Kind::Link => symlink(&secret, &path).unwrap(),
-                Kind::Pipe => make_pipe(&path),
-                Kind::Socket => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
-                Kind::Folder => fs::create_dir(&path).unwrap(),
+                FileKind::Link => symlink(&secret, &path).unwrap(),
+                FileKind::Pipe => make_pipe(&path),
+                FileKind::Socket => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+                FileKind::Directory => fs::create_dir(&path).unwrap(),
                 _ => {
                     // Only root can make one; anyone else is shown the link to one instead.
                     let made = Command::new("mknod")
@@ -183,11 +183,13 @@ fn nothing_but_regular_files_is_read() {
             let result = within(Duration::from_secs(5), || checkout.storage().read(&name(WEB)));
             match result {
                 // What no receipt lists is not read, and keeps nothing else from being read.
-                Ok(Some(slice)) if place == "extra" => {
-                    assert!(slice.is_intact() && slice.unread.contains("extra"));
+                Ok(Some(entry)) if place == "extra" => {
+                    assert!(entry.is_intact() && entry.unread.contains("extra"));
                     continue;
                 }
-                Err(Error::Kind { path, expected: Kind::File, found }) => assert_eq!((path, found), (expected, kind)),
+                Err(Error::WrongKind { path, expected: FileKind::File, found }) => {
+                    assert_eq!((path, found), (expected, kind))
+                }
                 other => panic!("{kind} as {place}: {other:?}"),
             }
             assert!(within(Duration::from_secs(5), || run(&checkout)).is_err());
@@ -201,12 +203,12 @@ fn a_pipe_as_lock_holds_no_one_up_and_a_linked_lock_is_not_written() {
     fs::create_dir_all(checkout.path("secrets/.artifacts")).unwrap();
     make_pipe(&checkout.path("secrets/.artifacts/lock"));
     let result = within(Duration::from_secs(5), || run(&checkout));
-    assert!(matches!(result, Err(Error::Kind { found: Kind::Pipe, .. })), "{result:?}");
+    assert!(matches!(result, Err(Error::WrongKind { found: FileKind::Pipe, .. })), "{result:?}");
 
     fs::remove_file(checkout.path("secrets/.artifacts/lock")).unwrap();
     make_pipe(&checkout.path("secrets/.artifacts/.gitignore"));
     let result = within(Duration::from_secs(5), || run(&checkout));
-    assert!(matches!(result, Err(Error::Kind { found: Kind::Pipe, .. })), "{result:?}");
+    assert!(matches!(result, Err(Error::WrongKind { found: FileKind::Pipe, .. })), "{result:?}");
     fs::remove_file(checkout.path("secrets/.artifacts/.gitignore")).unwrap();
 
     fs::remove_file(checkout.path("secrets/.artifacts/lock")).unwrap();
@@ -249,7 +251,9 @@ fn something_else_where_a_folder_belongs_is_named() {
         fs::create_dir_all(checkout.path(place).parent().unwrap()).unwrap();
         fs::write(checkout.path(place), CANARY).unwrap();
         match run(&checkout) {
-            Err(Error::Kind { path, expected: Kind::Folder, found: Kind::File }) => assert_eq!(path, place),
+            Err(Error::WrongKind { path, expected: FileKind::Directory, found: FileKind::File }) => {
+                assert_eq!(path, place)
+            }
             other => panic!("{place}: {other:?}"),
         }
         assert_eq!(fs::read_to_string(checkout.path(place)).unwrap(), CANARY);
@@ -341,7 +345,7 @@ fn names_that_are_not_clean_are_not_read() {
 }
 
 #[test]
-fn a_slice_beyond_the_limits_is_refused_both_ways() {
+fn an_entry_beyond_the_limits_is_refused_both_ways() {
     let checkout = Checkout::new();
     checkout.put(WEB, &[("env.age", "x")]);
     fs::remove_file(checkout.path(&format!("secrets/{WEB}/receipt.json"))).unwrap();
@@ -360,7 +364,7 @@ fn a_slice_beyond_the_limits_is_refused_both_ways() {
 
     let writer = checkout.writer();
     let commit = |files: Files, public: Files| {
-        writer.commit(NewSlice { files, public, receipt: receipt("shared/x"), replaces: None })
+        writer.commit(NewEntry { files, public, receipt: receipt("shared/x"), replaces: None })
     };
     let many = |count: u64| (0..count).map(|number| (number.to_string(), Vec::new())).collect::<Files>();
     assert!(matches!(commit(many(1000), many(25)), Err(Error::TooLarge { .. })));
@@ -375,7 +379,7 @@ fn a_receipt_that_would_be_refused_is_not_written() {
     let checkout = Checkout::new();
     let mut receipt = receipt(WEB);
     receipt.backend.version = "1\u{1b}[31m".to_owned();
-    let new = NewSlice { files: Files::new(), public: Files::new(), receipt, replaces: None };
+    let new = NewEntry { files: Files::new(), public: Files::new(), receipt, replaces: None };
     assert!(matches!(checkout.writer().commit(new), Err(Error::Receipt { .. })));
     assert_eq!(checkout.read(WEB), None);
 }

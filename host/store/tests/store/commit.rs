@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use artifacts_store::{Difference, Error, NewSlice, Options, ReceiptState, TrashRecord};
+use artifacts_store::{Difference, Error, NewEntry, Options, ReceiptState, TrashRecord};
 
 use crate::support::*;
 
@@ -21,18 +21,18 @@ fn what_is_committed_is_read_again() {
     let checkout = Checkout::new();
     let committed =
         put(&checkout.writer(), WEB, &[("env.age", "cipher"), ("a b.c.age", "")], &[("key.pub", "public")]).unwrap();
-    let slice = checkout.read(WEB).unwrap();
-    assert_eq!(slice.files, files(&[("env.age", "cipher"), ("a b.c.age", "")]));
-    assert_eq!(slice.public, files(&[("key.pub", "public")]));
-    assert_eq!(slice.receipt, ReceiptState::Valid(Box::new(committed.receipt)));
-    assert_eq!(slice.differences(), []);
+    let entry = checkout.read(WEB).unwrap();
+    assert_eq!(entry.files, files(&[("env.age", "cipher"), ("a b.c.age", "")]));
+    assert_eq!(entry.public, files(&[("key.pub", "public")]));
+    assert_eq!(entry.receipt, ReceiptState::Valid(Box::new(committed.receipt)));
+    assert_eq!(entry.differences(), []);
     assert_eq!(committed.path, "secrets/per-machine/web1/attic");
     assert_eq!(committed.trash, None);
     assert!(checkout.trash().is_empty() && checkout.staged().is_empty());
 }
 
 #[test]
-fn a_slice_is_replaced_as_a_whole_and_the_old_one_lies_in_the_trash() {
+fn an_entry_is_replaced_as_a_whole_and_the_old_one_lies_in_the_trash() {
     let checkout = Checkout::new();
     checkout.put(WEB, &[("one.age", "1"), ("two.age", "2")]);
     let committed = checkout.put(WEB, &[("other.sops", "3")]);
@@ -63,7 +63,7 @@ fn names_with_blanks_dots_and_signs_are_stored() {
     }
     let mut expected: Vec<_> = names.map(name).into();
     expected.sort();
-    assert_eq!(checkout.storage().list().unwrap().slices, expected);
+    assert_eq!(checkout.storage().list().unwrap().entries, expected);
     let long = format!("per-machine/{}/{}", "m".repeat(200), "é".repeat(100));
     checkout.put(&long, &[("x.age", "1")]);
     checkout.put(&long, &[("x.age", "2")]);
@@ -107,7 +107,7 @@ fn a_folder_of_the_hosts_own_that_others_may_enter_is_closed() {
 fn only_what_was_read_is_replaced() {
     let checkout = Checkout::new();
     let writer = checkout.writer();
-    let new = |replaces| NewSlice {
+    let new = |replaces| NewEntry {
         files: files(&[("env.age", "mine")]),
         public: files(&[]),
         receipt: receipt(WEB),
@@ -174,7 +174,7 @@ fn every_difference_from_the_receipt_is_told() {
         ]
     );
 
-    // A whole slice under another's name, receipt and all.
+    // A whole entry under another's name, receipt and all.
     put(&checkout.writer(), "shared/other", &[("env.age", "o")], &[]).unwrap();
     fs::remove_dir_all(at("")).unwrap();
     fs::rename(checkout.path("secrets/shared/other"), at("")).unwrap();
@@ -200,16 +200,16 @@ fn what_the_receipt_does_not_list_stands_in_no_ones_way() {
     fs::create_dir(at(".stversions")).unwrap();
     fs::write(at(".stversions/env.age"), "old").unwrap();
     fs::File::create(at("core")).unwrap().set_len(artifacts_store::MAX_FILE + 1).unwrap();
-    let slice = checkout.read(WEB).unwrap();
-    assert!(slice.is_intact());
-    assert_eq!((&slice.files, &slice.public), (&before.files, &before.public));
-    let extras: Vec<&str> = slice.extras.keys().map(String::as_str).collect();
+    let entry = checkout.read(WEB).unwrap();
+    assert!(entry.is_intact());
+    assert_eq!((&entry.files, &entry.public), (&before.files, &before.public));
+    let extras: Vec<&str> = entry.extras.keys().map(String::as_str).collect();
     assert_eq!(extras, [".DS_Store", "env.age.orig", "env.age~", "public/.DS_Store", "public/receipt.json"]);
-    let unread: Vec<&str> = slice.unread.iter().map(String::as_str).collect();
+    let unread: Vec<&str> = entry.unread.iter().map(String::as_str).collect();
     assert_eq!(unread, [".#env.age", ".stversions", "a\nb", "core"]);
-    assert_eq!(slice.differences().len(), extras.len() + unread.len());
-    assert_ne!(slice.fingerprint(), before.fingerprint());
-    // All of it goes to the trash with the old slice.
+    assert_eq!(entry.differences().len(), extras.len() + unread.len());
+    assert_ne!(entry.fingerprint(), before.fingerprint());
+    // All of it goes to the trash with the old entry.
     put(&checkout.writer(), WEB, &[("env.age", "new")], &[]).unwrap();
     assert_eq!(checkout.read(WEB).unwrap().differences(), []);
     // What the receipt lists is never passed over.
@@ -219,17 +219,17 @@ fn what_the_receipt_does_not_list_stands_in_no_ones_way() {
 }
 
 #[test]
-fn an_empty_folder_is_no_slice() {
+fn an_empty_folder_is_no_entry() {
     let checkout = Checkout::new();
     fs::create_dir_all(checkout.path(&format!("secrets/{WEB}"))).unwrap();
     assert_eq!(checkout.read(WEB), None);
-    assert!(checkout.storage().list().unwrap().slices.is_empty());
+    assert!(checkout.storage().list().unwrap().entries.is_empty());
     checkout.put(WEB, &[("env.age", "x")]);
     assert_eq!(checkout.read(WEB).unwrap().differences(), []);
 }
 
 #[test]
-fn the_list_tells_slices_from_the_rest() {
+fn the_list_tells_entries_from_the_rest() {
     let checkout = Checkout::new();
     for instance in [WEB, "per-user/alice/ssh", "shared/ca"] {
         checkout.put(instance, &[("x.age", "x")]);
@@ -241,8 +241,8 @@ fn the_list_tells_slices_from_the_rest() {
     std::os::unix::fs::symlink("/etc", checkout.path("secrets/per-user/link")).unwrap();
     fs::create_dir_all(checkout.path(&format!("secrets/shared/{}", "x".repeat(201)))).unwrap();
     let listing = checkout.storage().list().unwrap();
-    assert_eq!(listing.slices, [name(WEB), name("per-user/alice/ssh"), name("shared/ca")]);
-    let odd: Vec<_> = listing.oddities.iter().map(|oddity| oddity.path.clone()).collect();
+    assert_eq!(listing.entries, [name(WEB), name("per-user/alice/ssh"), name("shared/ca")]);
+    let odd: Vec<_> = listing.stray_files.iter().map(|oddity| oddity.path.clone()).collect();
     let long = format!("secrets/shared/{}", "x".repeat(201));
     assert_eq!(
         odd,
@@ -287,7 +287,7 @@ fn the_trash_is_emptied_by_age_alone() {
         run(day);
     }
     let contents =
-        || checkout.trash().iter().map(|slice| fs::read_to_string(slice.join("x.age")).unwrap()).collect::<Vec<_>>();
+        || checkout.trash().iter().map(|entry| fs::read_to_string(entry.join("x.age")).unwrap()).collect::<Vec<_>>();
     // The trash of day n holds what day n - 1 made.
     assert_eq!(contents(), ["0", "1", "2"]);
     fs::create_dir(checkout.path("secrets/.artifacts/trash/planted")).unwrap();
@@ -396,7 +396,7 @@ fn two_writers_do_not_meet() {
 }
 
 #[test]
-fn readers_see_whole_slices_while_they_are_replaced() {
+fn readers_see_whole_entries_while_they_are_replaced() {
     let checkout = Checkout::new();
     checkout.put(WEB, &[("a.age", "0"), ("b.age", "0")]);
     std::thread::scope(|scope| {
@@ -409,9 +409,9 @@ fn readers_see_whole_slices_while_they_are_replaced() {
             }
         });
         while !writer.is_finished() {
-            let slice = checkout.read(WEB).unwrap();
-            assert_eq!(slice.files["a.age"], slice.files["b.age"]);
-            assert_eq!(slice.differences(), []);
+            let entry = checkout.read(WEB).unwrap();
+            assert_eq!(entry.files["a.age"], entry.files["b.age"]);
+            assert_eq!(entry.differences(), []);
         }
     });
 }

@@ -15,7 +15,7 @@ const ROOT: &str = "ARTIFACTS_TEST_ROOT";
 const STEP: &str = "ARTIFACTS_TEST_STEP";
 const WORK: &str = "ARTIFACTS_TEST_WORK";
 
-/// What a run does with the slice: `put TEXT` or `remove`.
+/// What a run does with the entry: `put TEXT` or `remove`.
 pub fn work(root: &Path, options: Options, what: &str) -> Result<(), Error> {
     let writer = storage(root)?.lock(options)?;
     match what.split_once(' ') {
@@ -58,14 +58,14 @@ pub fn killed_at(root: &Path, step: usize, what: &str) -> bool {
     }
 }
 
-/// The text of the slice that lies there, which must be whole and agree with its receipt.
+/// The text of the entry that lies there, which must be whole and agree with its receipt.
 pub fn whole(root: &Path) -> Option<String> {
-    let slice = storage(root).unwrap().read(&name(WEB)).unwrap()?;
-    assert_eq!(slice.differences(), [], "a slice that is not as its receipt says");
-    let text = slice.files["one.age"].clone();
-    assert_eq!(slice.files["two.age"], text);
-    assert_eq!(slice.public["key.pub"], text);
-    assert_eq!((slice.files.len(), slice.public.len()), (2, 1));
+    let entry = storage(root).unwrap().read(&name(WEB)).unwrap()?;
+    assert_eq!(entry.differences(), [], "an entry that is not as its receipt says");
+    let text = entry.files["one.age"].clone();
+    assert_eq!(entry.files["two.age"], text);
+    assert_eq!(entry.public["key.pub"], text);
+    assert_eq!((entry.files.len(), entry.public.len()), (2, 1));
     Some(String::from_utf8(text).unwrap())
 }
 
@@ -88,7 +88,7 @@ fn enumerate(before: Option<&str>, what: &str, after: Option<&str>) -> usize {
         assert_eq!(checkout.staged(), Vec::<std::path::PathBuf>::new(), "after a kill before step {step}");
         if let Some(left) = left {
             let kept =
-                checkout.trash().iter().any(|slice| std::fs::read_to_string(slice.join("one.age")).unwrap() == left);
+                checkout.trash().iter().any(|entry| std::fs::read_to_string(entry.join("one.age")).unwrap() == left);
             assert!(kept, "what lay there before is in the trash");
         }
         if !killed {
@@ -105,7 +105,7 @@ fn killed_at_every_step_of_the_first_commit() {
     let all = recorded(|options| work(Checkout::new().dir.path(), options, "put new").unwrap());
     assert_eq!(steps, all.len(), "every step was hit");
     for step in
-        ["make the storage", "try an exchange", "write the file", "make the folder above", "put the slice in place"]
+        ["make the storage", "try an exchange", "write the file", "make the folder above", "put the entry in place"]
     {
         assert!(all.contains(&step), "{all:?}");
     }
@@ -122,7 +122,7 @@ fn killed_at_every_step_of_a_removal() {
 }
 
 #[test]
-fn killed_after_the_exchange_the_old_slice_is_in_the_trash() {
+fn killed_after_the_exchange_the_old_entry_is_in_the_trash() {
     let checkout = Checkout::new();
     let root = checkout.dir.path();
     work(root, Options::at(now()), "put old").unwrap();
@@ -132,7 +132,7 @@ fn killed_after_the_exchange_the_old_slice_is_in_the_trash() {
             break;
         }
     }
-    let old = checkout.trash().iter().filter(|slice| std::fs::read(slice.join("one.age")).unwrap() == b"old").count();
+    let old = checkout.trash().iter().filter(|entry| std::fs::read(entry.join("one.age")).unwrap() == b"old").count();
     assert_eq!(old, 1);
 }
 
@@ -175,10 +175,10 @@ fn a_disk_that_is_full_at_any_step_loses_nothing_and_leaves_nothing() {
                     .staged()
                     .iter()
                     .any(|left| !left.file_name().unwrap().to_str().unwrap().starts_with("probe"));
-            assert!(!committing, "the staged slice is removed at once, step {step}");
+            assert!(!committing, "the staged entry is removed at once, step {step}");
             if left.as_deref() == before && checkout.path("secrets/.artifacts/trash").exists() {
-                let slices = checkout.trash().iter().filter(|slice| slice.join("receipt.json").exists()).count();
-                assert_eq!(slices, 0, "nothing that was not committed lies in the trash, step {step}");
+                let entries = checkout.trash().iter().filter(|entry| entry.join("receipt.json").exists()).count();
+                assert_eq!(entries, 0, "nothing that was not committed lies in the trash, step {step}");
             }
             work(root, Options::at(now()), "put next").unwrap();
             assert_eq!(whole(root).as_deref(), Some("next"));

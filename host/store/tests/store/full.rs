@@ -52,8 +52,8 @@ fn full(place: &Path) {
     let error = put(&writer, WEB, &[("a.age", &big), ("b.age", &big)], &[]).unwrap_err();
     assert!(matches!(error, Error::Full { .. }), "{error}");
     assert!(error.help().is_some_and(|help| help.contains("untouched")));
-    let slice = storage.read(&name(WEB)).unwrap().unwrap();
-    assert_eq!((slice.files.clone(), slice.differences()), (files(&[("env.age", "old")]), vec![]));
+    let entry = storage.read(&name(WEB)).unwrap().unwrap();
+    assert_eq!((entry.files.clone(), entry.differences()), (files(&[("env.age", "old")]), vec![]));
     assert_eq!(children(&place.join("secrets/.artifacts/staging")), Vec::<PathBuf>::new());
     // What was freed is there for the next.
     put(&writer, WEB, &[("a.age", &big)], &[]).unwrap();
@@ -141,7 +141,7 @@ fn lower_layer(place: &Path) {
 }
 
 #[test]
-fn a_slice_in_a_lower_layer_of_an_overlay() {
+fn an_entry_in_a_lower_layer_of_an_overlay() {
     mounted(
         "lower-layer",
         &format!(

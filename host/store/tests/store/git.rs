@@ -103,7 +103,7 @@ fn new_files_are_in_the_index_and_nothing_else_is_touched() {
 }
 
 #[test]
-fn a_replaced_slice_keeps_its_place_in_the_index() {
+fn a_replaced_entry_keeps_its_place_in_the_index() {
     let checkout = repository(&[]);
     checkout.put(WEB, &[("old.age", "x"), ("env.age", "x")]);
     git(checkout.dir.path(), &["add", "secrets"]);
@@ -188,7 +188,7 @@ fn what_git_refuses_is_a_warning() {
 }
 
 #[test]
-fn a_slice_is_staged_as_a_whole_or_not_at_all() {
+fn an_entry_is_staged_as_a_whole_or_not_at_all() {
     for (file, what) in [(".gitignore", "public/\n"), (".git/info/exclude", "*.pub\n")] {
         let checkout = repository(&[]);
         fs::write(checkout.path(file), what).unwrap();
@@ -343,7 +343,7 @@ fn the_callers_git_variables_do_not_count() {
 }
 
 #[test]
-fn slices_from_a_clone_are_as_their_receipts_say() {
+fn entries_from_a_clone_are_as_their_receipts_say() {
     let checkout = repository(&[]);
     put(&checkout.writer(), WEB, &[("env.age", "line\r\nline\n\0")], &[("key.pub", "x\n")]).unwrap();
     git(checkout.dir.path(), &["add", "."]);

@@ -1,4 +1,4 @@
-//! Any sequence of commits, removals, crashes and failures leaves a slice that some run has committed, whole.
+//! Any sequence of commits, removals, crashes and failures leaves an entry that some run has committed, whole.
 
 use artifacts_store::Options;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_slice_is_always_the_old_or_the_new(runs in prop::collection::vec((any::<bool>(), end()), 1..8)) {
+    fn the_entry_is_always_the_old_or_the_new(runs in prop::collection::vec((any::<bool>(), end()), 1..8)) {
         let checkout = Checkout::new();
         let root = checkout.dir.path();
         let mut lies = None;

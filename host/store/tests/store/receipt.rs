@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
 use artifacts_declared::{InstanceName, Name, TargetKind};
-use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, Stored, TargetId, Time};
+use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, TargetId, Time};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use crate::support;
 fn text() -> String {
     let mut receipt = support::receipt(support::WEB);
     receipt.generation = Hex([1; 16]);
-    receipt.files = BTreeMap::from([("env.age".to_owned(), Stored::of(b"cipher"))]);
+    receipt.files = BTreeMap::from([("env.age".to_owned(), StoredFile::of(b"cipher"))]);
     String::from_utf8(receipt.render()).unwrap()
 }
 
@@ -32,7 +32,7 @@ fn its_form_is_fixed() {
     "version": "0.1.0",
     "sha256": "$$"
   },
-  "made": "2026-09-21T14:13:20Z",
+  "generated": "2026-09-21T14:13:20Z",
   "generation": "01010101010101010101010101010101",
   "dependencies": {
     "shared/ca": "07070707070707070707070707070707"
@@ -43,7 +43,7 @@ fn its_form_is_fixed() {
       "name": "web1"
     }
   ],
-  "readers": {
+  "recipients": {
     "env": [
       "age1x"
     ]
@@ -76,6 +76,22 @@ fn what_earlier_versions_wrote_is_still_read() {
     let old = Receipt::parse(format!("{text}  \"sealed\": [\"{hash}\"]\n}}\n").as_bytes()).unwrap();
     assert_eq!((old.headers.len(), old.all_headers()), (0, BTreeSet::from([hash])));
     assert_eq!(Receipt::parse(&old.render()), Ok(old));
+}
+
+#[test]
+fn a_receipt_with_the_keys_of_earlier_versions_is_read_and_written_with_those_of_today() {
+    let stored = include_bytes!("files/receipt-with-readers.json");
+    let receipt = Receipt::parse(stored).unwrap();
+    let text = text();
+    assert_eq!(Receipt::parse(text.as_bytes()).unwrap(), receipt);
+    assert_eq!(String::from_utf8(receipt.render()).unwrap(), text);
+    // Both names of a key at once are two meanings.
+    for (from, to) in [
+        ("\"generated\"", "\"made\": \"2026-09-21T14:13:20Z\", \"generated\""),
+        ("\"recipients\"", "\"readers\": {}, \"recipients\""),
+    ] {
+        assert!(refused(&text.replace(from, to)).contains("duplicate field"));
+    }
 }
 
 #[test]
@@ -158,10 +174,10 @@ fn hash() -> impl Strategy<Value = Sha256> {
     any::<[u8; 32]>().prop_map(Hex)
 }
 
-fn stored() -> impl Strategy<Value = BTreeMap<String, Stored>> {
+fn stored() -> impl Strategy<Value = BTreeMap<String, StoredFile>> {
     btree_map(
         name().prop_map(String::from),
-        (any::<u64>(), hash()).prop_map(|(size, sha256)| Stored { size, sha256 }),
+        (any::<u64>(), hash()).prop_map(|(size, sha256)| StoredFile { size, sha256 }),
         0..4,
     )
 }
@@ -175,19 +191,19 @@ prop_compose! {
     fn any_receipt()(
         instance in instance(),
         backend in (name(), "[^\\p{Cc}]{0,20}", hash()),
-        (made, expires) in (time(), option::of(time())),
+        (generated, expires) in (time(), option::of(time())),
         generation in any::<[u8; 16]>(),
         dependencies in btree_map(instance(), any::<[u8; 16]>().prop_map(Hex), 0..4),
         validation in option::of(hash()),
         targets in btree_set(target(), 0..4),
-        readers in btree_map(name(), btree_set("[^\\p{Cc}]{0,80}", 0..4), 0..4),
+        recipients in btree_map(name(), btree_set("[^\\p{Cc}]{0,80}", 0..4), 0..4),
         (files, public) in (stored(), stored()),
-        (headers, sealed) in (btree_map(name(), btree_set(hash(), 0..4), 0..4), btree_set(hash(), 0..4)),
+        (headers, headers_without_file) in (btree_map(name(), btree_set(hash(), 0..4), 0..4), btree_set(hash(), 0..4)),
     ) -> Receipt {
         let (name, version, sha256) = backend;
         let backend = BackendId { name, version, sha256 };
-        let readers: BTreeMap<Name, BTreeSet<String>> = readers;
-        Receipt { schema: Schema, instance, backend, made, expires, generation: Hex(generation), dependencies, validation, targets, readers, files, public, headers, sealed }
+        let recipients: BTreeMap<Name, BTreeSet<String>> = recipients;
+        Receipt { schema: Schema, instance, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets, recipients, files, public, headers, headers_without_file }
     }
 }
 

@@ -1,11 +1,11 @@
-//! 10,000 slices are read and compared with their receipts in a small part of a second.
+//! 10,000 entries are read and compared with their receipts in a small part of a second.
 
 use artifacts_store::{Durability, Options};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::support::*;
 
-const SLICES: u32 = 10_000;
+const ENTRIES: u32 = 10_000;
 
 fn cpu_micros() -> i64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -13,11 +13,11 @@ fn cpu_micros() -> i64 {
 }
 
 #[test]
-fn ten_thousand_slices() {
+fn ten_thousand_entries() {
     let checkout = Checkout { dir: tempfile::tempdir_in("/dev/shm").unwrap() };
     let writer = checkout.storage().lock(Options { durability: Durability::NoSync, ..Options::at(now()) }).unwrap();
     let cipher = "c".repeat(600);
-    let names: Vec<_> = (0..SLICES).map(|number| format!("per-machine/m{}/a{}", number % 100, number / 100)).collect();
+    let names: Vec<_> = (0..ENTRIES).map(|number| format!("per-machine/m{}/a{}", number % 100, number / 100)).collect();
     let start = cpu_micros();
     for instance in &names {
         put(&writer, instance, &[("one.age", &cipher), ("two.age", &cipher)], &[]).unwrap();
@@ -32,14 +32,14 @@ fn ten_thousand_slices() {
     }
     let read = cpu_micros() - start;
     let start = cpu_micros();
-    assert_eq!(storage.list().unwrap().slices.len(), names.len());
+    assert_eq!(storage.list().unwrap().entries.len(), names.len());
     let listed = cpu_micros() - start;
-    let each = |micros: i64| micros / i64::from(SLICES);
+    let each = |micros: i64| micros / i64::from(ENTRIES);
     eprintln!(
-        "µs of CPU a slice: {} read and hashed, {} listed, {} committed unsynced",
+        "µs of CPU an entry: {} read and hashed, {} listed, {} committed unsynced",
         each(read),
         each(listed),
         each(written)
     );
-    assert!(read < 600_000, "{read} µs for {SLICES} slices");
+    assert!(read < 600_000, "{read} µs for {ENTRIES} entries");
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use artifacts_declared::{InstanceName, TargetKind};
 use artifacts_seam::Files;
 use artifacts_store::{
-    BackendId, Committed, Error, Generation, Hex, NewSlice, Options, Receipt, Root, Schema, Sha256, Slice, Storage,
+    BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage,
     TargetId, Time, Writer,
 };
 
@@ -35,17 +35,17 @@ pub fn receipt(instance: &str) -> Receipt {
             version: "0.1.0".to_owned(),
             sha256: Sha256::of(b"component"),
         },
-        made: Time::from(now()),
+        generated: Time::from(now()),
         expires: None,
         generation: Generation::random().unwrap(),
         dependencies: BTreeMap::from([(name("shared/ca"), Hex([7; 16]))]),
         validation: None,
         targets: BTreeSet::from([TargetId { kind: TargetKind::Nixos, name: "web1".parse().unwrap() }]),
-        readers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
+        recipients: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
         headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([Sha256::of(b"header")]))]),
-        sealed: BTreeSet::new(),
+        headers_without_file: BTreeSet::new(),
     }
 }
 
@@ -70,7 +70,7 @@ impl Checkout {
         self.storage().lock(Options::at(now())).unwrap()
     }
 
-    pub fn read(&self, instance: &str) -> Option<Slice> {
+    pub fn read(&self, instance: &str) -> Option<Entry> {
         self.storage().read(&name(instance)).unwrap()
     }
 
@@ -98,8 +98,8 @@ pub fn put(
     entries: &[(&str, &str)],
     public: &[(&str, &str)],
 ) -> Result<Committed, Error> {
-    let replaces = writer.storage().read(&name(instance))?.map(|slice| slice.fingerprint());
-    writer.commit(NewSlice { files: files(entries), public: files(public), receipt: receipt(instance), replaces })
+    let replaces = writer.storage().read(&name(instance))?.map(|entry| entry.fingerprint());
+    writer.commit(NewEntry { files: files(entries), public: files(public), receipt: receipt(instance), replaces })
 }
 
 pub fn children(folder: &Path) -> Vec<PathBuf> {

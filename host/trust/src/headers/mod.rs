@@ -4,7 +4,7 @@
 //! encrypted, or decrypted first, is kept outside of the repository: header → repository, root, instance, file.
 
 mod journal;
-mod old;
+mod old_headers;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use journal::{Held, Journal, Stamp};
-use old::OldHeaders;
-use record::{Link, Record};
+use old_headers::OldHeaders;
+use record::{CheckoutLink, HeaderRecord};
 
-pub use record::{Commit, StoredHeaders};
+pub use record::{HeaderCommit, StoredHeaders};
 
 /// One root of one repository, as this machine knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +109,7 @@ impl KnownHeaders {
     /// # Errors
     /// If it cannot be written, or others can write there.
     pub fn link(&mut self, one: &str, other: &str) -> Result<(), Error> {
-        self.append(vec![Record::Linked(Link([one.to_owned(), other.to_owned()]))])
+        self.append(vec![HeaderRecord::Linked(CheckoutLink([one.to_owned(), other.to_owned()]))])
     }
 
     /// Notes the headers of entries that are about to be stored. They are durable afterwards. Of each declared file the headers of
@@ -117,8 +117,10 @@ impl KnownHeaders {
     ///
     /// # Errors
     /// If it cannot be written, or others can write there.
-    pub fn committed(&mut self, commits: Vec<Commit>) -> Result<(), Error> {
-        self.append(commits.into_iter().filter(|commit| !commit.files.is_empty()).map(Record::Committed).collect())
+    pub fn committed(&mut self, commits: Vec<HeaderCommit>) -> Result<(), Error> {
+        self.append(
+            commits.into_iter().filter(|commit| !commit.files.is_empty()).map(HeaderRecord::Committed).collect(),
+        )
     }
 
     /// Notes headers of an entry that another machine stored and that were decrypted here first, or accepted by the admin. They
@@ -127,7 +129,7 @@ impl KnownHeaders {
     ///
     /// # Errors
     /// If it cannot be written, or others can write there.
-    pub fn learned(&mut self, mut commit: Commit) -> Result<(), Error> {
+    pub fn learned(&mut self, mut commit: HeaderCommit) -> Result<(), Error> {
         let map = self.map()?;
         for stored in &mut commit.files {
             let (instance, StoredHeaders { stored: name, files, headers }) = (&commit.instance, stored);
@@ -138,10 +140,10 @@ impl KnownHeaders {
             });
         }
         commit.files.retain(|stored| !stored.headers.is_empty());
-        self.append(if commit.files.is_empty() { Vec::new() } else { vec![Record::Learned(commit)] })
+        self.append(if commit.files.is_empty() { Vec::new() } else { vec![HeaderRecord::Learned(commit)] })
     }
 
-    fn append(&mut self, records: Vec<Record>) -> Result<(), Error> {
+    fn append(&mut self, records: Vec<HeaderRecord>) -> Result<(), Error> {
         if records.is_empty() {
             return Ok(());
         }
@@ -153,7 +155,7 @@ impl KnownHeaders {
         if self.map()?.is_wasteful {
             self.compact(&held)?;
         }
-        let lines: Vec<Vec<u8>> = records.iter().map(Record::to_line).collect();
+        let lines: Vec<Vec<u8>> = records.iter().map(HeaderRecord::to_line).collect();
         let stamp = self.journal.append(&held, &lines.concat()).inspect_err(|_| self.map = None)?;
         let map = self.map()?;
         map.stamp = stamp;
@@ -167,7 +169,7 @@ impl KnownHeaders {
     fn compact(&mut self, held: &Held) -> Result<(), Error> {
         let (text, _) = self.journal.read()?;
         let records = record::parse(&text).map_err(|(line, why)| self.journal.damaged(line, why))?;
-        let lines: Vec<Vec<u8>> = record::kept(records).0.iter().map(Record::to_line).collect();
+        let lines: Vec<Vec<u8>> = record::kept(records).0.iter().map(HeaderRecord::to_line).collect();
         self.map = None;
         self.journal.replace(held, &lines.concat())
     }
@@ -198,10 +200,10 @@ impl KnownHeaders {
 const SLACK: usize = 4096;
 
 impl HeaderMap {
-    fn add(&mut self, record: Record) {
-        let Commit { checkout, instance, files } = match record {
-            Record::Committed(commit) | Record::Learned(commit) => commit,
-            Record::Linked(Link(two)) => return self.links.push(two),
+    fn add(&mut self, record: HeaderRecord) {
+        let HeaderCommit { checkout, instance, files } = match record {
+            HeaderRecord::Committed(commit) | HeaderRecord::Learned(commit) => commit,
+            HeaderRecord::Linked(CheckoutLink(two)) => return self.links.push(two),
         };
         for StoredHeaders { stored, files, headers } in files {
             let place = Arc::new(HeaderPlace {

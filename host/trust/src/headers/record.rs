@@ -15,23 +15,23 @@ const HASH: usize = 64;
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Record {
+pub enum HeaderRecord {
     /// An entry that this machine stored.
-    Committed(Commit),
+    Committed(HeaderCommit),
     /// Headers of an entry that another machine stored.
-    Learned(Commit),
+    Learned(HeaderCommit),
     /// Two checkouts that are one to the admin.
-    Linked(Link),
+    Linked(CheckoutLink),
 }
 
 /// Two checkouts, by their ids.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link(pub [String; 2]);
+pub struct CheckoutLink(pub [String; 2]);
 
 /// Headers of one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Commit {
+pub struct HeaderCommit {
     /// Where the entry is.
     pub checkout: CheckoutRecord,
     /// Whose entry it is.
@@ -52,7 +52,7 @@ pub struct StoredHeaders {
     pub headers: BTreeSet<String>,
 }
 
-impl Record {
+impl HeaderRecord {
     /// The line, with its end.
     pub fn to_line(&self) -> Vec<u8> {
         // Only a map with keys that are no strings could fail, and there is none.
@@ -75,10 +75,10 @@ pub fn is_hash(text: &str) -> bool {
 }
 
 /// Reads complete lines. The error has the number of the line, from 1, and what is wrong with it.
-pub fn parse(text: &[u8]) -> Result<Vec<Record>, (usize, String)> {
+pub fn parse(text: &[u8]) -> Result<Vec<HeaderRecord>, (usize, String)> {
     let lines = text.split_inclusive(|byte| *byte == b'\n');
     let line = |(number, line): (usize, &[u8])| {
-        let record: Result<Record, _> = serde_json::from_slice(line);
+        let record: Result<HeaderRecord, _> = serde_json::from_slice(line);
         let record = record.map_err(|error| error.to_string()).and_then(|record| record.check().map(|()| record));
         record.map_err(|why| (number + 1, why))
     };
@@ -87,12 +87,12 @@ pub fn parse(text: &[u8]) -> Result<Vec<Record>, (usize, String)> {
 
 /// What counts of these records, oldest first, and how many headers count no longer: each declared file keeps those of its last
 /// commits, whatever becomes of others.
-pub fn kept(records: Vec<Record>) -> (Vec<Record>, usize) {
+pub fn kept(records: Vec<HeaderRecord>) -> (Vec<HeaderRecord>, usize) {
     let mut commits: HashMap<(String, String, String), usize> = HashMap::new();
     let mut forgotten = 0;
     let mut kept = Vec::with_capacity(records.len());
     for record in records.into_iter().rev() {
-        let Record::Committed(mut commit) = record else {
+        let HeaderRecord::Committed(mut commit) = record else {
             kept.push(record);
             continue;
         };
@@ -112,7 +112,7 @@ pub fn kept(records: Vec<Record>) -> (Vec<Record>, usize) {
             counts
         });
         if !commit.files.is_empty() {
-            kept.push(Record::Committed(commit));
+            kept.push(HeaderRecord::Committed(commit));
         }
     }
     kept.reverse();

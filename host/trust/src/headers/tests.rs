@@ -21,10 +21,10 @@ fn checkout(id: &str) -> CheckoutRecord {
 }
 
 /// A commit of one file `<file>.age` in the repository `one`.
-fn commit(instance: &str, file: &str, headers: impl IntoIterator<Item = usize>) -> Commit {
+fn commit(instance: &str, file: &str, headers: impl IntoIterator<Item = usize>) -> HeaderCommit {
     let headers = headers.into_iter().map(header).collect();
     let stored = StoredHeaders { stored: format!("{file}.age"), files: set(&[file]), headers };
-    Commit { checkout: checkout("one"), instance: instance.to_owned(), files: vec![stored] }
+    HeaderCommit { checkout: checkout("one"), instance: instance.to_owned(), files: vec![stored] }
 }
 
 fn open(state: &Path) -> KnownHeaders {
@@ -93,8 +93,8 @@ fn a_file_forgets_its_own_oldest_headers_and_no_others() {
 
 #[test]
 fn what_is_learned_makes_nothing_forgotten() {
-    let records = (0..=COMMITS).map(|at| Record::Learned(commit("shared/a", "f", [at + 1])));
-    let first = Record::Committed(commit("shared/a", "f", [0]));
+    let records = (0..=COMMITS).map(|at| HeaderRecord::Learned(commit("shared/a", "f", [at + 1])));
+    let first = HeaderRecord::Committed(commit("shared/a", "f", [0]));
     let (records, forgotten) = kept(std::iter::once(first).chain(records).collect());
     assert_eq!((records.len(), forgotten), (COMMITS + 2, 0));
 }
@@ -205,7 +205,7 @@ fn checkouts_are_linked_by_the_admin_alone_and_over_others() {
     }
 }
 
-fn record() -> impl Strategy<Value = Record> {
+fn record() -> impl Strategy<Value = HeaderRecord> {
     let stored = ("[ -~é]{0,8}", prop::collection::btree_set("[ -~\u{7f}é\"\\\\]{1,8}", 1..3), 0..9_usize);
     let stored = stored.prop_map(|(stored, files, number)| StoredHeaders {
         stored,
@@ -213,18 +213,18 @@ fn record() -> impl Strategy<Value = Record> {
         headers: BTreeSet::from([header(number)]),
     });
     let commit = ("\\PC{0,8}", "[a-z/]{0,8}", prop::collection::vec(stored, 0..3));
-    let commit = commit.prop_map(|(id, instance, files)| Commit { checkout: checkout(&id), instance, files });
+    let commit = commit.prop_map(|(id, instance, files)| HeaderCommit { checkout: checkout(&id), instance, files });
     prop_oneof![
-        commit.clone().prop_map(Record::Committed),
-        commit.prop_map(Record::Learned),
-        ("\\PC{0,8}", "\\PC{0,8}").prop_map(|(a, b)| Record::Linked(Link([a, b]))),
+        commit.clone().prop_map(HeaderRecord::Committed),
+        commit.prop_map(HeaderRecord::Learned),
+        ("\\PC{0,8}", "\\PC{0,8}").prop_map(|(a, b)| HeaderRecord::Linked(CheckoutLink([a, b]))),
     ]
 }
 
 proptest! {
     #[test]
     fn what_is_written_is_read_again(records in prop::collection::vec(record(), 0..8)) {
-        let text = records.iter().flat_map(Record::to_line).collect::<Vec<_>>();
+        let text = records.iter().flat_map(HeaderRecord::to_line).collect::<Vec<_>>();
         prop_assert_eq!(parse(&text).unwrap(), records);
     }
 
@@ -234,7 +234,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
-        let mut text = records.iter().flat_map(Record::to_line).collect::<Vec<_>>();
+        let mut text = records.iter().flat_map(HeaderRecord::to_line).collect::<Vec<_>>();
         let at = at.index(text.len());
         let line = text[..at].split(|byte| *byte == b'\n').count() - 1;
         text[at] = byte;

@@ -8,9 +8,9 @@ use artifacts_flow::{
     Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers, Writing,
 };
 use artifacts_plan::{Instance, State};
-use artifacts_prompt::Answers;
+use artifacts_prompt::AnswersFile;
 use artifacts_report::{Done, Failure, Report, agreeing, counted, shell_word};
-use artifacts_trust::Readers;
+use artifacts_trust::AcceptedRecipients;
 
 use super::questions::{ask, open_prompts, prompt_failure, questions, unanswered};
 use super::{Options, Whole};
@@ -135,7 +135,7 @@ impl Pass<'_> {
         &self,
         rooms: &Rooms<'_>,
         found: &mut Found,
-        known: &Readers,
+        known: &AcceptedRecipients,
         whole: &Whole,
         report: &mut Report,
     ) -> Result<(), Failure> {
@@ -170,7 +170,7 @@ impl Pass<'_> {
         rooms: &mut Rooms<'_>,
         found: &mut Found,
         writers: &Writers,
-        known: &Readers,
+        known: &AcceptedRecipients,
         whole: &mut Whole,
         report: &mut Report,
     ) -> Result<Consent, Failure> {
@@ -285,7 +285,7 @@ impl Pass<'_> {
     }
 
     /// Notes what a person would be asked.
-    fn tell_questions(&self, steps: &[Step], answers: Option<&Answers>, report: &mut Report) {
+    fn tell_questions(&self, steps: &[Step], answers: Option<&AnswersFile>, report: &mut Report) {
         for instance in steps.iter().filter_map(|step| self.run.instances.get(&step.name)) {
             let open = open_prompts(instance, answers);
             let name = instance.name.to_string();
@@ -297,7 +297,7 @@ impl Pass<'_> {
     }
 
     /// Leaves what needs no answer, or has one, when there is nobody to ask.
-    fn keep_answered(&self, steps: &mut Vec<Step>, answers: Option<&Answers>, report: &mut Report) {
+    fn keep_answered(&self, steps: &mut Vec<Step>, answers: Option<&AnswersFile>, report: &mut Report) {
         // There is one file to fill in, for all of them.
         let mut file =
             artifacts_prompt::all_answered(&questions(self.run, steps), answers).err().and_then(|error| error.help());

@@ -5,7 +5,7 @@ use std::path::Path;
 use artifacts_declared::{Name, Prompt};
 use artifacts_flow::Step;
 use artifacts_plan::Instance;
-use artifacts_prompt::{Answers, Format, Question};
+use artifacts_prompt::{AnswersFile, AnswersFormat, PromptRequest};
 use artifacts_report::{Failure, agreeing};
 
 use crate::rooms::Run;
@@ -18,7 +18,7 @@ const LARGEST: usize = 8 << 20;
 pub fn ask(
     run: &Run,
     steps: &[Step],
-    answers: Option<&Answers>,
+    answers: Option<&AnswersFile>,
     no_input: bool,
 ) -> Result<artifacts_flow::Answers, Failure> {
     let questions = questions(run, steps);
@@ -26,11 +26,11 @@ pub fn ask(
     artifacts_prompt::ask_all(&questions, answers, terminal.as_mut()).map_err(|e| prompt_failure(&e))
 }
 
-pub fn questions(run: &Run, steps: &[Step]) -> Vec<Question> {
+pub fn questions(run: &Run, steps: &[Step]) -> Vec<PromptRequest> {
     let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
     instances
         .flat_map(|instance| {
-            instance.prompts.iter().map(|(name, prompt)| Question {
+            instance.prompts.iter().map(|(name, prompt)| PromptRequest {
                 instance: instance.name.clone(),
                 prompt: name.clone(),
                 description: prompt.description.clone(),
@@ -41,14 +41,14 @@ pub fn questions(run: &Run, steps: &[Step]) -> Vec<Question> {
 }
 
 /// The prompts that are not answered yet.
-pub fn open_prompts(instance: &Instance, answers: Option<&Answers>) -> Vec<String> {
+pub fn open_prompts(instance: &Instance, answers: Option<&AnswersFile>) -> Vec<String> {
     let given = |name: &Name, prompt: &Prompt| answers?.get(&instance.name, name, prompt.kind);
     let open = instance.prompts.iter().filter(|(name, prompt)| given(name, prompt).is_none());
     open.map(|(name, _)| format!("`{name}`")).collect()
 }
 
 /// Why an instance cannot be made where nobody can be asked.
-pub fn unanswered(instance: &Instance, answers: Option<&Answers>) -> Option<Failure> {
+pub fn unanswered(instance: &Instance, answers: Option<&AnswersFile>) -> Option<Failure> {
     let open = open_prompts(instance, answers);
     let count = open.len();
     let (prompts, have) = (agreeing(count, "prompt", "prompts"), agreeing(count, "has", "have"));
@@ -61,13 +61,13 @@ pub fn prompt_failure(error: &artifacts_prompt::Error) -> Failure {
     Failure::new("", error.to_string()).help(error.help())
 }
 
-pub fn read_answers(path: &Path) -> Result<Answers, Failure> {
+pub fn read_answers(path: &Path) -> Result<AnswersFile, Failure> {
     let failed = |e: std::io::Error| {
         Failure::new(path.display().to_string(), format!("the answers cannot be read: {e}"))
             .help(Some("name a file in TOML or JSON: instance, prompt, value"))
     };
     let content = bounded::read(path, LARGEST).map_err(failed)?;
     let text = std::str::from_utf8(content.expose()).map_err(|_| failed(std::io::Error::other("they are no UTF-8")))?;
-    let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
-    Answers::parse(text, format).map_err(|e| Failure::new(path.display().to_string(), e.to_string()).help(e.help()))
+    let format = if path.extension().is_some_and(|e| e == "json") { AnswersFormat::Json } else { AnswersFormat::Toml };
+    AnswersFile::parse(text, format).map_err(|e| Failure::new(path.display().to_string(), e.to_string()).help(e.help()))
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Inputs, Survey};
 use artifacts_plan::{Instance, State};
-use artifacts_prompt::Answers;
+use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, Report, Row};
 
 /// What the passes had to work with and what came of them.
 #[derive(Default)]
 pub struct Whole {
-    pub answers: Option<Answers>,
+    pub answers: Option<AnswersFile>,
     pub report: Report,
     /// What could not be told.
     pub unclear: Vec<Failure>,

@@ -12,9 +12,9 @@ use rustix::process::geteuid;
 use rustix::rand::{GetRandomFlags, getrandom};
 use zeroize::Zeroizing;
 
-use crate::clear::clear;
-use crate::place::{Place, kind};
-use crate::{Error, Fault, Ram, file};
+use crate::cleanup::clear;
+use crate::ram_dir::{RamDir, kind};
+use crate::{Error, IrregularFile, Ram, file};
 
 /// What every folder's name begins with; 32 hexadecimal digits follow.
 const PREFIX: &str = "artifacts-";
@@ -24,14 +24,14 @@ const ATTEMPTS: u32 = 1000;
 
 /// A private folder: mode 0700, on a RAM-backed file system. Dropping it wipes and removes it with all that is in it.
 #[derive(Debug)]
-pub struct Folder {
+pub struct PrivateDir {
     number: u64,
     held: Arc<Held>,
 }
 
 #[derive(Debug)]
 struct Held {
-    place: Arc<Place>,
+    place: Arc<RamDir>,
     name: String,
     path: PathBuf,
     /// Locked while the folder is in use: how a later run tells an abandoned one.
@@ -62,14 +62,14 @@ pub fn remove_all() {
     }
 }
 
-impl Folder {
+impl PrivateDir {
     pub(crate) fn new(ram: &Ram) -> Result<Self, Error> {
         // Held throughout, so that `remove_all` misses no folder that is just being made.
         let mut live = lock(&LIVE);
         if live.ending {
             return Err(Error::Ending);
         }
-        let held = make(&ram.0).map_err(|why| Error::Folder { place: ram.0.path.clone(), why })?;
+        let held = make(&ram.0).map_err(|why| Error::Directory { place: ram.0.path.clone(), why })?;
         let held = Arc::new(held);
         let number = live.next;
         live.next += 1;
@@ -119,7 +119,7 @@ impl Folder {
     /// When it exists, its name is not one clean component, or the place is full.
     pub fn subfolder(&self, name: &str) -> Result<OwnedFd, Error> {
         let _open = self.open()?;
-        file::make_folder(self.dir(), name).map_err(|fault| named(name, fault))
+        file::make_dir(self.dir(), name).map_err(|fault| named(name, fault))
     }
 
     /// Keeps the folder from being removed while something is written into it.
@@ -132,7 +132,7 @@ impl Folder {
     pub fn remove(self) {}
 }
 
-impl Drop for Folder {
+impl Drop for PrivateDir {
     fn drop(&mut self) {
         // First it is gone, then forgotten: whoever ends the program meanwhile waits for it in `remove_all`.
         self.held.remove();
@@ -150,7 +150,7 @@ impl Held {
     }
 }
 
-fn named(name: &str, fault: Fault) -> Error {
+fn named(name: &str, fault: IrregularFile) -> Error {
     Error::File { name: name.to_owned(), fault }
 }
 
@@ -159,7 +159,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Makes a folder that is certainly ours: new, of our user, private, locked, and still under its name.
-fn make(place: &Arc<Place>) -> io::Result<Held> {
+fn make(place: &Arc<RamDir>) -> io::Result<Held> {
     loop {
         let name = format!("{PREFIX}{}", random()?);
         // A name that exists, a planted link among them, is an error here.
@@ -186,7 +186,7 @@ fn make(place: &Arc<Place>) -> io::Result<Held> {
 }
 
 /// Opens a folder of the place that is no link and belongs to this user.
-fn open(place: &Place, name: &str) -> io::Result<OwnedFd> {
+fn open(place: &RamDir, name: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = openat(&place.dir, name, flags, Mode::empty())?;
     if fstat(&dir)?.st_uid == geteuid().as_raw() {
@@ -196,7 +196,7 @@ fn open(place: &Place, name: &str) -> io::Result<OwnedFd> {
     }
 }
 
-fn remove(place: &Place, name: &str, dir: BorrowedFd<'_>) -> io::Result<()> {
+fn remove(place: &RamDir, name: &str, dir: BorrowedFd<'_>) -> io::Result<()> {
     for _ in 0..ATTEMPTS {
         clear(dir)?;
         // Only the folder that was cleared: another one under its name stays.
@@ -214,7 +214,7 @@ fn remove(place: &Place, name: &str, dir: BorrowedFd<'_>) -> io::Result<()> {
     Err(Errno::NOTEMPTY.into())
 }
 
-pub(crate) fn sweep(place: &Place) -> usize {
+pub(crate) fn sweep(place: &RamDir) -> usize {
     let Ok(entries) = Dir::read_from(&place.dir) else { return 0 };
     let names: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned))
@@ -227,7 +227,7 @@ fn is_ours(name: &str) -> bool {
     name.strip_prefix(PREFIX).is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-fn sweep_one(place: &Place, name: &str) -> io::Result<()> {
+fn sweep_one(place: &RamDir, name: &str) -> io::Result<()> {
     let stat = statat(&place.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return Err(Errno::NOTDIR.into());

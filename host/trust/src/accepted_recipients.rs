@@ -12,14 +12,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::private::Private;
+use crate::private::PrivateDir;
 use crate::{Checkout, CheckoutId, Error};
 
 /// Public recipients by file.
-pub type ByFile = BTreeMap<String, BTreeSet<String>>;
+pub type Recipients = BTreeMap<String, BTreeSet<String>>;
 
 /// The directory of these files below the state directory.
-const FOLDER: &str = "recipients";
+const DIR: &str = "recipients";
 
 /// What is lost with such a file.
 const LOST: &str = "the recipients of this repository are asked about again";
@@ -28,18 +28,18 @@ const LOST: &str = "the recipients of this repository are asked about again";
 const SCHEMA: u64 = 2;
 
 /// The directory of the files of version 1, one for each path.
-const FOLDER_BY_PATH: &str = "readers";
+const DIR_BY_PATH: &str = "readers";
 
 /// The version of those.
 const SCHEMA_BY_PATH: u64 = 1;
 
 /// The recipients that were accepted in one repository.
 #[derive(Debug, Clone)]
-pub struct Readers {
-    folder: Private,
-    by_path: Private,
+pub struct AcceptedRecipients {
+    folder: PrivateDir,
+    by_path: PrivateDir,
     checkout: Checkout,
-    memory: Memory,
+    stored_file: AcceptedRecipientsFile,
     /// Whether all of it is in the file.
     stored: bool,
 }
@@ -47,31 +47,31 @@ pub struct Readers {
 /// What was accepted for one instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Agreed {
+pub struct InstanceConsent {
     /// The targets that it is for.
     pub targets: BTreeSet<String>,
     /// Whom each file is encrypted to.
-    pub files: ByFile,
+    pub files: Recipients,
     /// Whom files were encrypted to that are not any more. They count for nothing but that the file was secret.
-    #[serde(default, rename = "former", alias = "once", skip_serializing_if = "BTreeMap::is_empty")]
-    once: ByFile,
+    #[serde(default, alias = "once", skip_serializing_if = "BTreeMap::is_empty")]
+    former: Recipients,
     /// Files that were secret and may be stored in plain text.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     public: BTreeSet<String>,
 }
 
-impl Agreed {
-    /// All its files are encrypted to these readers, and no others are encrypted.
-    pub fn sealed(&mut self, targets: BTreeSet<String>, files: ByFile) {
+impl InstanceConsent {
+    /// All its files are encrypted to these recipients, and no others are encrypted.
+    pub fn encrypt_to(&mut self, targets: BTreeSet<String>, files: Recipients) {
         let before = std::mem::replace(&mut self.files, files);
-        self.once.extend(before);
-        self.once.retain(|file, _| !self.files.contains_key(file));
+        self.former.extend(before);
+        self.former.retain(|file, _| !self.files.contains_key(file));
         self.public.retain(|file| !self.files.contains_key(file));
         self.targets = targets;
     }
 
     /// A file may lie in plain text.
-    pub fn published(&mut self, file: &str) {
+    pub fn make_public(&mut self, file: &str) {
         self.public.insert(file.to_owned());
     }
 
@@ -82,21 +82,21 @@ impl Agreed {
 
     /// Whom a file is encrypted to, or was when it last was.
     pub fn last(&self, file: &str) -> Option<&BTreeSet<String>> {
-        self.files.get(file).or_else(|| self.once.get(file))
+        self.files.get(file).or_else(|| self.former.get(file))
     }
 }
 
 /// The content of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Memory {
+struct AcceptedRecipientsFile {
     schema: u64,
     /// Where it was accepted last, for a person who looks for it.
     checkout: String,
     /// The recipients of the secrets that exactly these targets have in common.
     #[serde(default)]
     targets: Vec<TargetRecipients>,
-    instances: BTreeMap<String, Agreed>,
+    instances: BTreeMap<String, InstanceConsent>,
     /// What comes from files of version 1.
     #[serde(default, skip_serializing_if = "Carried::is_empty")]
     carried: Carried,
@@ -125,14 +125,14 @@ struct Carried {
 /// The content of a file of version 1.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MemoryByPath {
+struct AcceptedRecipientsFileByPath {
     schema: u64,
     #[serde(rename = "checkout")]
     _checkout: String,
-    instances: BTreeMap<String, Agreed>,
+    instances: BTreeMap<String, InstanceConsent>,
 }
 
-impl Readers {
+impl AcceptedRecipients {
     /// Reads what was accepted for a checkout from the state directory. What earlier versions stored for its paths counts, as far as
     /// these agree. Writes nothing.
     ///
@@ -140,16 +140,16 @@ impl Readers {
     /// When it cannot be read, or another user could have written it.
     pub fn open(state: impl Into<PathBuf>, checkout: Checkout) -> Result<Self, Error> {
         let state = state.into();
-        let folder = Private::new(state.join(FOLDER));
-        let mut readers = Self {
+        let folder = PrivateDir::new(state.join(DIR));
+        let mut recipients = Self {
             folder,
-            by_path: Private::new(state.join(FOLDER_BY_PATH)),
+            by_path: PrivateDir::new(state.join(DIR_BY_PATH)),
             checkout,
-            memory: Memory::default(),
+            stored_file: AcceptedRecipientsFile::default(),
             stored: false,
         };
-        readers.load(readers.checkout.id()?.as_ref())?;
-        Ok(readers)
+        recipients.load(recipients.checkout.id()?.as_ref())?;
+        Ok(recipients)
     }
 
     /// The checkout that this is about.
@@ -158,17 +158,17 @@ impl Readers {
     }
 
     /// What was accepted for an instance.
-    pub fn of(&self, instance: &str) -> Option<&Agreed> {
-        self.memory.instances.get(instance)
+    pub fn instance(&self, instance: &str) -> Option<&InstanceConsent> {
+        self.stored_file.instances.get(instance)
     }
 
     /// The recipients that were accepted last for secrets of exactly these targets; of several targets for each of them, where
     /// nothing was accepted for all of them together. Empty on first use.
-    pub fn of_targets(&self, targets: &BTreeSet<String>) -> BTreeSet<&str> {
-        if let Some(recipients) = self.memory.of_targets(targets) {
+    pub fn for_targets(&self, targets: &BTreeSet<String>) -> BTreeSet<&str> {
+        if let Some(recipients) = self.stored_file.for_targets(targets) {
             return recipients;
         }
-        let each = targets.iter().filter_map(|target| self.memory.of_targets(&BTreeSet::from([target.clone()])));
+        let each = targets.iter().filter_map(|target| self.stored_file.for_targets(&BTreeSet::from([target.clone()])));
         each.flatten().collect()
     }
 
@@ -177,23 +177,27 @@ impl Readers {
     ///
     /// # Errors
     /// When it cannot be written, or another user could write there.
-    pub fn agree(&mut self, instances: BTreeMap<String, Agreed>, asked: &BTreeSet<String>) -> Result<(), Error> {
+    pub fn accept(
+        &mut self,
+        instances: BTreeMap<String, InstanceConsent>,
+        asked: &BTreeSet<String>,
+    ) -> Result<(), Error> {
         if self.stored
             && asked.is_empty()
-            && instances.iter().all(|(name, agreed)| self.memory.instances.get(name) == Some(agreed))
+            && instances.iter().all(|(name, agreed)| self.stored_file.instances.get(name) == Some(agreed))
         {
             return Ok(());
         }
-        if instances.is_empty() && self.memory.instances.is_empty() {
+        if instances.is_empty() && self.stored_file.instances.is_empty() {
             return Ok(());
         }
         let id = self.checkout.id_or_new()?;
         // Two runs over two storages of one checkout lose nothing of each other.
         let _held = self.folder.lock("lock")?;
         self.load(Some(&id))?;
-        self.memory.accept(instances, asked);
-        self.memory.checkout = self.checkout.root().display().to_string();
-        let mut text = serde_json::to_vec_pretty(&self.memory).unwrap_or_default();
+        self.stored_file.accept(instances, asked);
+        self.stored_file.checkout = self.checkout.root().display().to_string();
+        let mut text = serde_json::to_vec_pretty(&self.stored_file).unwrap_or_default();
         text.push(b'\n');
         self.folder.write(&file_name(&id), &text)?;
         self.stored = true;
@@ -202,20 +206,24 @@ impl Readers {
 
     fn load(&mut self, id: Option<&CheckoutId>) -> Result<(), Error> {
         let stored = match id {
-            Some(id) => read(&self.folder, &file_name(id), LOST, |memory: &Memory| memory.schema == SCHEMA)?,
+            Some(id) => {
+                read(&self.folder, &file_name(id), LOST, |file: &AcceptedRecipientsFile| file.schema == SCHEMA)?
+            }
             None => None,
         };
         self.stored = stored.is_some();
-        self.memory = stored.unwrap_or_else(|| Memory { schema: SCHEMA, ..Memory::default() });
+        self.stored_file =
+            stored.unwrap_or_else(|| AcceptedRecipientsFile { schema: SCHEMA, ..AcceptedRecipientsFile::default() });
         for path in self.checkout.paths() {
             let name = file_name_by_path(&path);
-            if self.memory.carried.files.contains(&name) {
+            if self.stored_file.carried.files.contains(&name) {
                 continue;
             }
             let lost = "what an earlier version of this program stored for this working tree is asked about again";
-            let found = read(&self.by_path, &name, lost, |memory: &MemoryByPath| memory.schema == SCHEMA_BY_PATH)?;
+            let found =
+                read(&self.by_path, &name, lost, |file: &AcceptedRecipientsFileByPath| file.schema == SCHEMA_BY_PATH)?;
             if let Some(found) = found {
-                self.memory.carry(name, found.instances);
+                self.stored_file.carry(name, found.instances);
                 self.stored = false;
             }
         }
@@ -223,8 +231,8 @@ impl Readers {
     }
 }
 
-impl Memory {
-    fn of_targets(&self, targets: &BTreeSet<String>) -> Option<BTreeSet<&str>> {
+impl AcceptedRecipientsFile {
+    fn for_targets(&self, targets: &BTreeSet<String>) -> Option<BTreeSet<&str>> {
         if let Some(stored) = self.targets.iter().find(|stored| stored.targets == *targets) {
             return Some(stored.recipients.iter().map(String::as_str).collect());
         }
@@ -235,10 +243,10 @@ impl Memory {
     }
 
     /// Who was removed from a file of a target's is no recipient of the target's next secret either, and who was added is.
-    fn accept(&mut self, instances: BTreeMap<String, Agreed>, asked: &BTreeSet<String>) {
+    fn accept(&mut self, instances: BTreeMap<String, InstanceConsent>, asked: &BTreeSet<String>) {
         let mut new: BTreeMap<BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
         for agreed in instances.values() {
-            let known = || self.of_targets(&agreed.targets).into_iter().flatten().map(str::to_owned).collect();
+            let known = || self.for_targets(&agreed.targets).into_iter().flatten().map(str::to_owned).collect();
             new.entry(agreed.targets.clone()).or_insert_with(known);
         }
         for removed in [true, false] {
@@ -268,7 +276,7 @@ impl Memory {
     }
 
     /// Where two files disagree about an instance, neither counts; what was accepted since counts anyway.
-    fn carry(&mut self, file: String, instances: BTreeMap<String, Agreed>) {
+    fn carry(&mut self, file: String, instances: BTreeMap<String, InstanceConsent>) {
         self.carried.files.insert(file);
         for (name, agreed) in instances {
             match self.instances.get(&name) {
@@ -301,15 +309,15 @@ fn file_name_by_path(path: &Path) -> String {
 }
 
 fn read<T: DeserializeOwned>(
-    folder: &Private,
+    folder: &PrivateDir,
     name: &str,
     lost: &'static str,
     known: impl Fn(&T) -> bool,
 ) -> Result<Option<T>, Error> {
     let Some(text) = folder.read(name)? else { return Ok(None) };
     let damaged = |why: String| Error::Damaged { path: folder.at(name), why, lost };
-    let memory: T = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
-    if known(&memory) { Ok(Some(memory)) } else { Err(damaged("another version wrote it".to_owned())) }
+    let stored_file: T = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    if known(&stored_file) { Ok(Some(stored_file)) } else { Err(damaged("another version wrote it".to_owned())) }
 }
 
 #[cfg(test)]
@@ -324,21 +332,21 @@ mod tests {
         words.iter().map(ToString::to_string).collect()
     }
 
-    fn agreed(targets: &[&str], readers: &[&str]) -> Agreed {
-        let mut agreed = Agreed::default();
-        agreed.sealed(set(targets), BTreeMap::from([("f".to_owned(), set(readers))]));
+    fn agreed(targets: &[&str], recipients: &[&str]) -> InstanceConsent {
+        let mut agreed = InstanceConsent::default();
+        agreed.encrypt_to(set(targets), BTreeMap::from([("f".to_owned(), set(recipients))]));
         agreed
     }
 
-    fn open(state: &Path, root: &str) -> Readers {
-        Readers::open(state, Checkout::at_path(root)).unwrap()
+    fn open(state: &Path, root: &str) -> AcceptedRecipients {
+        AcceptedRecipients::open(state, Checkout::at_path(root)).unwrap()
     }
 
-    fn accept(readers: &mut Readers, instances: &[(&str, Agreed)]) {
+    fn accept(recipients: &mut AcceptedRecipients, instances: &[(&str, InstanceConsent)]) {
         let instances: BTreeMap<_, _> =
             instances.iter().map(|(name, agreed)| ((*name).to_owned(), agreed.clone())).collect();
         let asked = instances.keys().cloned().collect();
-        readers.agree(instances, &asked).unwrap();
+        recipients.accept(instances, &asked).unwrap();
     }
 
     /// A repository with two working trees, as git lays it out.
@@ -365,21 +373,21 @@ mod tests {
     #[test]
     fn what_was_accepted_is_known_to_the_next_run_of_that_root_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let mut readers = open(folder.path(), "/one");
-        assert_eq!(readers.of("shared/a"), None);
-        accept(&mut readers, &[("shared/a", agreed(&["web1"], &["k1", "k2"]))]);
-        assert_eq!(open(folder.path(), "/one").of("shared/a").unwrap().files["f"], set(&["k1", "k2"]));
-        assert_eq!(open(folder.path(), "/two").of("shared/a"), None);
+        let mut recipients = open(folder.path(), "/one");
+        assert_eq!(recipients.instance("shared/a"), None);
+        accept(&mut recipients, &[("shared/a", agreed(&["web1"], &["k1", "k2"]))]);
+        assert_eq!(open(folder.path(), "/one").instance("shared/a").unwrap().files["f"], set(&["k1", "k2"]));
+        assert_eq!(open(folder.path(), "/two").instance("shared/a"), None);
     }
 
     #[test]
     fn it_is_known_in_each_working_tree_of_the_repository() {
         let (_folder, state, [main, linked]) = repository();
-        let mut readers = Readers::open(&state, main.clone()).unwrap();
+        let mut recipients = AcceptedRecipients::open(&state, main.clone()).unwrap();
         assert_eq!(main.id().unwrap(), None, "opening writes nothing");
-        accept(&mut readers, &[("shared/a", agreed(&["web1"], &["k1"]))]);
-        let elsewhere = Readers::open(&state, linked).unwrap();
-        assert_eq!(elsewhere.of("shared/a").unwrap().files["f"], set(&["k1"]));
+        accept(&mut recipients, &[("shared/a", agreed(&["web1"], &["k1"]))]);
+        let elsewhere = AcceptedRecipients::open(&state, linked).unwrap();
+        assert_eq!(elsewhere.instance("shared/a").unwrap().files["f"], set(&["k1"]));
         assert_eq!(fs::read_dir(state.join("recipients")).unwrap().count(), 2, "one file and a lock");
     }
 
@@ -389,16 +397,16 @@ mod tests {
         let a = r#""a": {"targets": ["web1"], "files": {"f": ["k1"]}, "once": {"g": ["k0"]}, "public": ["p"]}"#;
         by_path(&state, main.root(), &format!("{{{a}}}"));
         for checkout in [&main, &linked] {
-            let readers = Readers::open(&state, checkout.clone()).unwrap();
-            let a = readers.of("a").unwrap();
+            let recipients = AcceptedRecipients::open(&state, checkout.clone()).unwrap();
+            let a = recipients.instance("a").unwrap();
             assert_eq!((&a.files["f"], a.last("g"), a.is_public("p")), (&set(&["k1"]), Some(&set(&["k0"])), true));
-            assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
+            assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
         }
-        let mut readers = Readers::open(&state, linked).unwrap();
-        accept(&mut readers, &[("a", agreed(&["web1"], &["k2"])), ("b", agreed(&["web1"], &["k3"]))]);
-        let readers = Readers::open(&state, main).unwrap();
-        assert_eq!(readers.of("a").unwrap().files["f"], set(&["k2"]), "what was accepted since counts");
-        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k2", "k3"]));
+        let mut recipients = AcceptedRecipients::open(&state, linked).unwrap();
+        accept(&mut recipients, &[("a", agreed(&["web1"], &["k2"])), ("b", agreed(&["web1"], &["k3"]))]);
+        let recipients = AcceptedRecipients::open(&state, main).unwrap();
+        assert_eq!(recipients.instance("a").unwrap().files["f"], set(&["k2"]), "what was accepted since counts");
+        assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k2", "k3"]));
     }
 
     #[test]
@@ -409,9 +417,9 @@ mod tests {
         by_path(&state, &other, r#"{"a": {"targets": ["web1"], "files": {"f": ["evil"]}}}"#);
         fs::remove_dir_all(linked.root()).unwrap();
         std::os::unix::fs::symlink(&other, linked.root()).unwrap();
-        let readers = Readers::open(&state, main).unwrap();
-        assert_eq!(readers.of("a"), None);
-        assert!(readers.of_targets(&set(&["web1"])).is_empty());
+        let recipients = AcceptedRecipients::open(&state, main).unwrap();
+        assert_eq!(recipients.instance("a"), None);
+        assert!(recipients.for_targets(&set(&["web1"])).is_empty());
     }
 
     #[test]
@@ -421,80 +429,86 @@ mod tests {
         by_path(&state, main.root(), &format!(r#"{{"a": {}, "b": {}}}"#, instance("k1"), instance("k1")));
         by_path(&state, linked.root(), &format!(r#"{{"a": {}, "c": {}}}"#, instance("evil"), instance("k1")));
         for checkout in [&main, &linked] {
-            let readers = Readers::open(&state, checkout.clone()).unwrap();
-            assert_eq!((readers.of("a"), readers.of("b").is_some(), readers.of("c").is_some()), (None, true, true));
-            assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
+            let recipients = AcceptedRecipients::open(&state, checkout.clone()).unwrap();
+            assert_eq!(
+                (recipients.instance("a"), recipients.instance("b").is_some(), recipients.instance("c").is_some()),
+                (None, true, true)
+            );
+            assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
         }
         // That does not depend on who writes first, nor on whether the other working tree is still there.
-        accept(&mut Readers::open(&state, main.clone()).unwrap(), &[("d", agreed(&["web1"], &["k1"]))]);
+        accept(&mut AcceptedRecipients::open(&state, main.clone()).unwrap(), &[("d", agreed(&["web1"], &["k1"]))]);
         fs::remove_dir_all(linked.root()).unwrap();
-        let mut readers = Readers::open(&state, main.clone()).unwrap();
-        assert_eq!(readers.of("a"), None);
-        accept(&mut readers, &[("a", agreed(&["web1"], &["k2"]))]);
+        let mut recipients = AcceptedRecipients::open(&state, main.clone()).unwrap();
+        assert_eq!(recipients.instance("a"), None);
+        accept(&mut recipients, &[("a", agreed(&["web1"], &["k2"]))]);
         fs::create_dir(linked.root()).unwrap();
-        assert_eq!(Readers::open(&state, linked).unwrap().of("a").unwrap().files["f"], set(&["k2"]));
+        assert_eq!(AcceptedRecipients::open(&state, linked).unwrap().instance("a").unwrap().files["f"], set(&["k2"]));
     }
 
     #[test]
     fn a_target_s_recipients_are_those_that_were_accepted_last() {
         let folder = tempfile::tempdir().unwrap();
-        let mut readers = open(folder.path(), "/one");
-        assert!(readers.of_targets(&set(&["web1"])).is_empty(), "first use");
-        accept(&mut readers, &[("a", agreed(&["web1"], &["k1", "gone"])), ("b", agreed(&["web1"], &["k1", "gone"]))]);
-        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1", "gone"]));
+        let mut recipients = open(folder.path(), "/one");
+        assert!(recipients.for_targets(&set(&["web1"])).is_empty(), "first use");
+        accept(
+            &mut recipients,
+            &[("a", agreed(&["web1"], &["k1", "gone"])), ("b", agreed(&["web1"], &["k1", "gone"]))],
+        );
+        assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "gone"]));
         // `a` is not declared any more, and nobody asks about it again.
-        accept(&mut readers, &[("b", agreed(&["web1"], &["k1", "new"]))]);
-        let readers = open(folder.path(), "/one");
-        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1", "new"]));
+        accept(&mut recipients, &[("b", agreed(&["web1"], &["k1", "new"]))]);
+        let recipients = open(folder.path(), "/one");
+        assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "new"]));
     }
 
     #[test]
     fn what_is_written_unasked_brings_nobody_back() {
         let folder = tempfile::tempdir().unwrap();
-        let mut readers = open(folder.path(), "/one");
+        let mut recipients = open(folder.path(), "/one");
         let [old, new] = [agreed(&["web1"], &["k1", "gone"]), agreed(&["web1"], &["k1"])];
-        accept(&mut readers, &[("a", old.clone()), ("b", old.clone())]);
-        accept(&mut readers, &[("b", new)]);
-        readers.agree(BTreeMap::from([("a".to_owned(), old.clone())]), &BTreeSet::new()).unwrap();
-        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
-        accept(&mut readers, &[("a", old)]);
-        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1", "gone"]), "but a yes does");
+        accept(&mut recipients, &[("a", old.clone()), ("b", old.clone())]);
+        accept(&mut recipients, &[("b", new)]);
+        recipients.accept(BTreeMap::from([("a".to_owned(), old.clone())]), &BTreeSet::new()).unwrap();
+        assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
+        accept(&mut recipients, &[("a", old)]);
+        assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "gone"]), "but a yes does");
     }
 
     #[test]
     fn an_instance_with_fewer_recipients_takes_none_from_its_target() {
         let folder = tempfile::tempdir().unwrap();
-        let mut readers = open(folder.path(), "/one");
-        accept(&mut readers, &[("a", agreed(&["web1"], &["k1", "k2"])), ("b", agreed(&["web1"], &["k2"]))]);
-        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1", "k2"]));
+        let mut recipients = open(folder.path(), "/one");
+        accept(&mut recipients, &[("a", agreed(&["web1"], &["k1", "k2"])), ("b", agreed(&["web1"], &["k2"]))]);
+        assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "k2"]));
     }
 
     #[test]
     fn what_several_targets_share_gives_none_of_them_the_others_keys() {
         let folder = tempfile::tempdir().unwrap();
-        let mut readers = open(folder.path(), "/one");
+        let mut recipients = open(folder.path(), "/one");
         let both = &["web1", "web2"];
-        accept(&mut readers, &[("s", agreed(both, &["k1", "k2"])), ("a", agreed(&["web1"], &["k1"]))]);
-        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
-        assert!(readers.of_targets(&set(&["web2"])).is_empty());
-        assert_eq!(readers.of_targets(&set(both)), BTreeSet::from(["k1", "k2"]));
-        accept(&mut readers, &[("c", agreed(&["web3"], &["k3"]))]);
-        assert_eq!(readers.of_targets(&set(&["web1", "web2", "web3"])), BTreeSet::from(["k1", "k3"]));
+        accept(&mut recipients, &[("s", agreed(both, &["k1", "k2"])), ("a", agreed(&["web1"], &["k1"]))]);
+        assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
+        assert!(recipients.for_targets(&set(&["web2"])).is_empty());
+        assert_eq!(recipients.for_targets(&set(both)), BTreeSet::from(["k1", "k2"]));
+        accept(&mut recipients, &[("c", agreed(&["web3"], &["k3"]))]);
+        assert_eq!(recipients.for_targets(&set(&["web1", "web2", "web3"])), BTreeSet::from(["k1", "k3"]));
     }
 
     #[test]
     fn what_was_secret_stays_known_until_it_may_be_public() {
         let mut it = agreed(&["web1"], &["k1"]);
         for _ in 0..2 {
-            it.sealed(set(&["web1"]), BTreeMap::from([("g".to_owned(), set(&["k2"]))]));
+            it.encrypt_to(set(&["web1"]), BTreeMap::from([("g".to_owned(), set(&["k2"]))]));
             assert_eq!((it.last("f"), it.is_public("f")), (Some(&set(&["k1"])), false));
         }
-        it.published("f");
+        it.make_public("f");
         assert!(it.is_public("f"));
-        it.sealed(set(&["web1"]), BTreeMap::from([("f".to_owned(), set(&["k3"]))]));
+        it.encrypt_to(set(&["web1"]), BTreeMap::from([("f".to_owned(), set(&["k3"]))]));
         assert_eq!((it.last("f"), it.is_public("f")), (Some(&set(&["k3"])), false), "it is secret again");
         assert_eq!((it.last("g"), it.last("h")), (Some(&set(&["k2"])), None));
-        assert_eq!(serde_json::from_str::<Agreed>(&serde_json::to_string(&it).unwrap()).unwrap(), it);
+        assert_eq!(serde_json::from_str::<InstanceConsent>(&serde_json::to_string(&it).unwrap()).unwrap(), it);
     }
 
     #[test]
@@ -503,9 +517,9 @@ mod tests {
         let (mut one, mut other) = (open(folder.path(), "/one"), open(folder.path(), "/one"));
         accept(&mut one, &[("a", agreed(&["web1"], &["k1"]))]);
         accept(&mut other, &[("b", agreed(&["web1"], &["k2"]))]);
-        let readers = open(folder.path(), "/one");
-        assert!(readers.of("a").is_some() && readers.of("b").is_some());
-        assert_eq!(readers.of_targets(&set(&["web1"])), BTreeSet::from(["k1", "k2"]));
+        let recipients = open(folder.path(), "/one");
+        assert!(recipients.instance("a").is_some() && recipients.instance("b").is_some());
+        assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "k2"]));
     }
 
     #[test]
@@ -523,12 +537,12 @@ mod tests {
             let foreign = br#"{"schema": 3, "checkout": "", "instances": {}}"#;
             for text in [b"", &good[..good.len() / 2], b"{}", foreign, b"[1]", b"\xff"] {
                 fs::write(&path, text).unwrap();
-                let error = Readers::open(folder.path(), Checkout::at_path("/one")).unwrap_err();
+                let error = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap_err();
                 assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
                 assert!(error.help().unwrap().contains("asked about again"), "{error}");
             }
             fs::write(&path, good).unwrap();
         }
-        assert!(open(folder.path(), "/one").of("a").is_some());
+        assert!(open(folder.path(), "/one").instance("a").is_some());
     }
 }

@@ -2,12 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 
 use artifacts_declared::Name;
-use artifacts_ram::Fault as FileFault;
+use artifacts_ram::IrregularFile;
 use artifacts_seam::Secret;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, fchmod, fstatvfs, statat};
 
-use crate::error::Fault;
-use crate::job::Limits;
+use crate::error::GeneratorFailure;
+use crate::job::OutputLimits;
 
 /// The most entries that `$out` may hold while the generator runs.
 const ENTRIES: u64 = 10_000;
@@ -16,41 +16,46 @@ const ENTRIES: u64 = 10_000;
 const LEVELS: u64 = 32;
 
 /// Takes exactly the expected files. The generator is dead by now, so nothing changes under the hand.
-pub(crate) fn take(out: &OwnedFd, expected: &BTreeSet<Name>, limits: Limits) -> Result<BTreeMap<Name, Secret>, Fault> {
+pub(crate) fn collect(
+    out: &OwnedFd,
+    expected: &BTreeSet<Name>,
+    limits: OutputLimits,
+) -> Result<BTreeMap<Name, Secret>, GeneratorFailure> {
     // The generator may have locked the door.
     fchmod(out, Mode::RWXU)?;
     let found = names(out)?;
     if let Some(file) = expected.iter().find(|name| !found.contains(name.as_str())) {
-        return Err(Fault::Missing { file: file.clone(), found: found.into_iter().collect() });
+        return Err(GeneratorFailure::Missing { file: file.clone(), found: found.into_iter().collect() });
     }
     if let Some(name) = found.iter().find(|name| !expected.contains(name.as_str())) {
         let expected = expected.iter().map(Name::to_string).collect();
-        return Err(Fault::Extra { name: name.clone(), kind: kind(out, name), expected });
+        return Err(GeneratorFailure::Extra { name: name.clone(), kind: kind(out, name), expected });
     }
     let mut left = limits.total;
     let mut files = BTreeMap::new();
     for name in expected {
-        let bytes = read(out, name.as_str(), limits.file).map_err(|fault| Fault::File { file: name.clone(), fault })?;
+        let bytes = read(out, name.as_str(), limits.file)
+            .map_err(|fault| GeneratorFailure::File { file: name.clone(), fault })?;
         let size = bytes.size();
         left = left
             .checked_sub(size)
-            .ok_or_else(|| Fault::TooMuch { found: "more bytes".to_owned(), limit: limits.total })?;
+            .ok_or_else(|| GeneratorFailure::TooMuch { found: "more bytes".to_owned(), limit: limits.total })?;
         files.insert(name.clone(), bytes);
     }
     Ok(files)
 }
 
-fn read(out: &OwnedFd, name: &str, limit: u64) -> Result<Secret, FileFault> {
+fn read(out: &OwnedFd, name: &str, limit: u64) -> Result<Secret, IrregularFile> {
     match artifacts_ram::unlock(out, name) {
         // What is no regular file is named by the reading.
-        Ok(()) | Err(FileFault::Io(_)) => {}
+        Ok(()) | Err(IrregularFile::Io(_)) => {}
         Err(fault) => return Err(fault),
     }
     let mut bytes = artifacts_ram::read(out, name, limit)?;
     Ok(Secret::new(std::mem::take(&mut *bytes)))
 }
 
-fn names(out: &OwnedFd) -> Result<BTreeSet<String>, Fault> {
+fn names(out: &OwnedFd) -> Result<BTreeSet<String>, GeneratorFailure> {
     let mut names = BTreeSet::new();
     for entry in Dir::read_from(out)? {
         // A name that is not UTF-8 cannot be a declared one; it is shown as far as it can be.
@@ -73,8 +78,8 @@ fn kind(out: &OwnedFd, name: &str) -> &'static str {
 }
 
 /// Checks how full `$out` is while the generator writes. What vanishes meanwhile is not counted.
-pub(crate) fn watch(out: &OwnedFd, limits: Limits) -> Result<(), Fault> {
-    let mut seen = Seen::default();
+pub(crate) fn watch(out: &OwnedFd, limits: OutputLimits) -> Result<(), GeneratorFailure> {
+    let mut seen = OutputUsage::default();
     seen.folder(out, 0);
     let existing = fstatvfs(out)?;
     let block = existing.f_frsize;
@@ -89,14 +94,14 @@ pub(crate) fn watch(out: &OwnedFd, limits: Limits) -> Result<(), Fault> {
         (seen.levels, "folders inside each other", LEVELS),
     ] {
         if found > limit {
-            return Err(Fault::TooMuch { found: format!("{found} {unit}"), limit });
+            return Err(GeneratorFailure::TooMuch { found: format!("{found} {unit}"), limit });
         }
     }
     Ok(())
 }
 
 #[derive(Default)]
-struct Seen {
+struct OutputUsage {
     bytes: u64,
     entries: u64,
     levels: u64,
@@ -104,7 +109,7 @@ struct Seen {
     linked: BTreeSet<u64>,
 }
 
-impl Seen {
+impl OutputUsage {
     fn folder(&mut self, folder: impl AsFd, level: u64) {
         self.levels = self.levels.max(level);
         let Ok(entries) = Dir::read_from(&folder) else { return };
@@ -119,8 +124,7 @@ impl Seen {
             }
             let Ok(stat) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                if let Some(inner) = name.to_str().ok().and_then(|name| artifacts_ram::open_folder(&folder, name).ok())
-                {
+                if let Some(inner) = name.to_str().ok().and_then(|name| artifacts_ram::open_dir(&folder, name).ok()) {
                     self.folder(inner, level + 1);
                 }
             } else if stat.st_nlink < 2 || self.linked.insert(stat.st_ino) {

@@ -8,21 +8,21 @@ use crate::{Observed, WorkerReport};
 /// Represents what one line is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Entry {
+pub enum RecordKind {
     /// A run of the program began.
-    Run(Run),
+    Run(RunRecord),
     /// The admin accepted something.
-    Consent(Consent),
+    Consent(ConsentRecord),
     /// A call of a component, or a use of an identity, is about to begin.
-    Begun(Begun),
+    Begun(CallStart),
     /// The call ended.
-    Ended(Box<Ended>),
+    Ended(Box<CallEnd>),
 }
 
 /// Describes a run: who ran what, and where. Names of flags, without values; nothing that stood after `--`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Run {
+pub struct RunRecord {
     /// The user that the program ran as.
     pub user: User,
     /// The name of this machine, if it is known.
@@ -58,18 +58,18 @@ pub struct User {
 
 /// Describes what the admin accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Consent {
+pub struct ConsentRecord {
     /// How: `terminal`, or the flag.
     pub by: String,
     /// What.
     #[serde(flatten)]
-    pub subject: Subject,
+    pub subject: ConsentSubject,
 }
 
 /// Names what a consent is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "about", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub enum Subject {
+pub enum ConsentSubject {
     /// The recipients of a file.
     Recipients {
         /// The instance.
@@ -112,16 +112,16 @@ pub enum Subject {
 
 /// Describes a call before it begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Begun {
+pub struct CallStart {
     /// Number of the call in its run, from 1.
     pub call: u64,
     /// What is asked of the backend.
-    pub observed: Asked,
+    pub observed: CallRequest,
 }
 
 /// Describes a call after it ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
+pub struct CallEnd {
     /// Number of the call in its run, from 1; 0 in records of schema 1.
     #[serde(default)]
     pub call: u64,
@@ -135,7 +135,7 @@ pub struct Ended {
 
 /// Describes what is asked of a backend.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct CallRequest {
     /// The backend's name in the registry.
     pub backend: String,
     /// The version that its component declares; none in records of schema 1.

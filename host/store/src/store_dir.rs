@@ -14,11 +14,11 @@ use crate::Error;
 
 /// What lies under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// A regular file.
     File,
     /// A folder.
-    Folder,
+    Directory,
     /// A symbolic link.
     Link,
     /// A named pipe.
@@ -29,11 +29,11 @@ pub enum Kind {
     Device,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::File => "regular file",
-            Self::Folder => "folder",
+            Self::Directory => "folder",
             Self::Link => "symbolic link",
             Self::Pipe => "named pipe",
             Self::Socket => "socket",
@@ -42,11 +42,11 @@ impl fmt::Display for Kind {
     }
 }
 
-impl Kind {
+impl FileKind {
     fn of(kind: FileType) -> Option<Self> {
         Some(match kind {
             FileType::RegularFile => Self::File,
-            FileType::Directory => Self::Folder,
+            FileType::Directory => Self::Directory,
             FileType::Symlink => Self::Link,
             FileType::Fifo => Self::Pipe,
             FileType::Socket => Self::Socket,
@@ -64,12 +64,12 @@ const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLI
 
 /// A folder that is held open, with its path for messages.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct StoreDir {
     dir: Dir,
     path: String,
 }
 
-impl Folder {
+impl StoreDir {
     /// Opens a folder by a path of the caller's own, the only one that may lead through links.
     pub fn ambient(path: &Path) -> Result<Self, Error> {
         // Not by cap-std: what it opens cannot be synced.
@@ -116,9 +116,9 @@ impl Folder {
             Err(errno) => return Err(self.blame(name, "open the file", errno)),
         };
         let stat = fstat(&fd).map_err(|errno| Error::io(self.at(name), "look at the file", errno))?;
-        match Kind::of_stat(&stat) {
-            Kind::File => Ok(Some((File::from_std(fd.into()), stat))),
-            found => Err(Error::Kind { path: self.at(name), expected: Kind::File, found }),
+        match FileKind::of_stat(&stat) {
+            FileKind::File => Ok(Some((File::from_std(fd.into()), stat))),
+            found => Err(Error::WrongKind { path: self.at(name), expected: FileKind::File, found }),
         }
     }
 
@@ -137,7 +137,7 @@ impl Folder {
     }
 
     /// Names and kinds of what lies here, in no order.
-    pub fn entries(&self) -> Result<Vec<(String, Kind)>, Error> {
+    pub fn entries(&self) -> Result<Vec<(String, FileKind)>, Error> {
         let failed = |errno: Errno| Error::io(self.path(), "read the folder", errno);
         seek(self.fd(), SeekFrom::Start(0)).map_err(failed)?;
         let mut buffer = [MaybeUninit::uninit(); 4096];
@@ -153,7 +153,7 @@ impl Folder {
                 name: entry.file_name().to_string_lossy().into_owned(),
                 why: "it is not UTF-8",
             })?;
-            let kind = match Kind::of(entry.file_type()) {
+            let kind = match FileKind::of(entry.file_type()) {
                 Some(kind) => Some(kind),
                 None => self.kind(name)?,
             };
@@ -163,9 +163,9 @@ impl Folder {
     }
 
     /// What lies under a name, itself and not what it points to.
-    pub fn kind(&self, name: &str) -> Result<Option<Kind>, Error> {
+    pub fn kind(&self, name: &str) -> Result<Option<FileKind>, Error> {
         match statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Kind::of_stat(&stat))),
+            Ok(stat) => Ok(Some(FileKind::of_stat(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(Error::io(self.at(name), "look at it", errno)),
         }
@@ -188,8 +188,8 @@ impl Folder {
     }
 
     fn not_a_file(&self, name: &str) -> Error {
-        let found = self.kind(name).ok().flatten().unwrap_or(Kind::Device);
-        Error::Kind { path: self.at(name), expected: Kind::File, found }
+        let found = self.kind(name).ok().flatten().unwrap_or(FileKind::Device);
+        Error::WrongKind { path: self.at(name), expected: FileKind::File, found }
     }
 
     /// Finds the part of a path that is to blame for a failed walk.
@@ -198,9 +198,11 @@ impl Folder {
             let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
             for part in ends.filter_map(|end| path.get(..end)) {
                 match self.kind(part) {
-                    Ok(Some(Kind::Folder)) => {}
-                    Ok(Some(Kind::Link)) => return Error::Link { path: self.at(part) },
-                    Ok(Some(found)) => return Error::Kind { path: self.at(part), expected: Kind::Folder, found },
+                    Ok(Some(FileKind::Directory)) => {}
+                    Ok(Some(FileKind::Link)) => return Error::Link { path: self.at(part) },
+                    Ok(Some(found)) => {
+                        return Error::WrongKind { path: self.at(part), expected: FileKind::Directory, found };
+                    }
                     Ok(None) | Err(_) => break,
                 }
             }

@@ -1,7 +1,7 @@
 use artifacts_seam::Secret;
 
 /// Whoever can be asked while something is opened. `None` means that nobody answers.
-pub trait Person: Send + Sync {
+pub trait Prompter: Send + Sync {
     /// A passphrase, not shown while it is typed.
     fn passphrase(&self, what: &str) -> Option<Secret>;
     /// Something to read, such as that a key is to be touched.
@@ -14,9 +14,9 @@ pub trait Person: Send + Sync {
 
 /// Nobody: for runs without a terminal.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Nobody;
+pub struct NoPrompter;
 
-impl Person for Nobody {
+impl Prompter for NoPrompter {
     fn passphrase(&self, _: &str) -> Option<Secret> {
         None
     }

@@ -8,9 +8,9 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::disk::{Disk, set_mode};
-use crate::folder::Folder;
-use crate::names::AREA;
-use crate::{Error, Keep, Kind, Storage, Time, attributes};
+use crate::names::WORK_DIR;
+use crate::store_dir::StoreDir;
+use crate::{Error, FileKind, Storage, Time, TrashPolicy, attributes};
 
 const LOCK: &str = "lock";
 const IGNORE: &str = ".gitignore";
@@ -18,60 +18,60 @@ const IGNORE_ALL: &[u8] = b"*\n";
 const PRIVATE: u32 = 0o700;
 
 /// The host's own folder in a storage, for as long as its lock is held.
-pub(crate) struct Area {
+pub(crate) struct WorkDir {
     /// The storage itself.
-    pub storage: Folder,
+    pub storage: StoreDir,
     /// What is being made.
-    pub staging: Folder,
+    pub staging: StoreDir,
     /// What was replaced.
-    pub trash: Folder,
+    pub trash: StoreDir,
     /// As of when what had been in the trash long enough was removed.
     pub expired: Option<Time>,
-    _lock: Lock,
+    _lock: StorageLock,
 }
 
 /// The lock, given back when this is dropped, even while a child of this process that has not yet become another program
 /// still holds a copy of the file.
-struct Lock(File);
+struct StorageLock(File);
 
-impl Drop for Lock {
+impl Drop for StorageLock {
     fn drop(&mut self) {
         // Closing the file would do the same, only later.
         let _ = flock(self.0.as_fd(), FlockOperation::Unlock);
     }
 }
 
-impl Area {
+impl WorkDir {
     /// Takes the lock, removes what crashed runs left, and tries what a commit needs.
-    pub fn open(disk: &Disk, storage: &Storage, now: Time, keep: Keep) -> Result<Self, Error> {
+    pub fn open(disk: &Disk, storage: &Storage, now: Time, keep: TrashPolicy) -> Result<Self, Error> {
         let mut home = None;
         for part in storage.path().split('/') {
             let parent = home.as_ref().unwrap_or_else(|| storage.root().folder());
             home = Some(disk.make_lasting("make the storage", parent, part, 0o755)?);
         }
         let home = home.ok_or_else(|| Error::StorageName { storage: String::new(), why: "it is empty".to_owned() })?;
-        let area = disk.make_lasting("make the host's folder", &home, AREA, PRIVATE)?;
-        set_mode(area.fd(), PRIVATE, area.path())?;
-        let lock = lock(disk, &area, storage)?;
-        ignore(disk, &area)?;
-        let staging = disk.make("make the staging folder", &area, "staging", PRIVATE)?;
-        let trash = disk.make_lasting("make the trash", &area, "trash", PRIVATE)?;
+        let work_dir = disk.make_lasting("make the host's folder", &home, WORK_DIR, PRIVATE)?;
+        set_mode(work_dir.fd(), PRIVATE, work_dir.path())?;
+        let lock = lock(disk, &work_dir, storage)?;
+        ignore(disk, &work_dir)?;
+        let staging = disk.make("make the staging folder", &work_dir, "staging", PRIVATE)?;
+        let trash = disk.make_lasting("make the trash", &work_dir, "trash", PRIVATE)?;
         for (name, kind) in staging.entries()? {
             disk.remove("remove leftovers", &staging, &name, kind)?;
         }
         // What an earlier run tried its renames with goes here, too: it is no trash of ours.
-        let expired = crate::trash::empty(disk, &area, &trash, now, keep)?;
+        let expired = crate::trash::empty(disk, &work_dir, &trash, now, keep)?;
         probe(disk, &staging, &trash)?;
         attributes::make(disk, &home, &staging)?;
         Ok(Self { storage: home, staging, trash, expired, _lock: lock })
     }
 }
 
-fn lock(disk: &Disk, area: &Folder, storage: &Storage) -> Result<Lock, Error> {
-    let path = area.at(LOCK);
+fn lock(disk: &Disk, work_dir: &StoreDir, storage: &Storage) -> Result<StorageLock, Error> {
+    let path = work_dir.at(LOCK);
     let failed = |errno: Errno| Error::io(path.clone(), "lock", errno);
     let flags = OFlags::RDWR | OFlags::CREATE;
-    let (file, stat) = area.open_file(LOCK, flags, Mode::RUSR | Mode::WUSR)?.ok_or_else(|| failed(Errno::NOENT))?;
+    let (file, stat) = work_dir.open_file(LOCK, flags, Mode::RUSR | Mode::WUSR)?.ok_or_else(|| failed(Errno::NOENT))?;
     if stat.st_nlink != 1 {
         return Err(Error::HardLinks { path, links: stat.st_nlink });
     }
@@ -84,7 +84,7 @@ fn lock(disk: &Disk, area: &Folder, storage: &Storage) -> Result<Lock, Error> {
         }
         Err(errno) => return Err(failed(errno)),
     }
-    let mut lock = Lock(file);
+    let mut lock = StorageLock(file);
     (disk.hooks.step)("note who holds the lock").map_err(|error| Error::io(path.clone(), "lock", error))?;
     let pid = std::process::id();
     (lock.0.set_len(0))
@@ -95,18 +95,18 @@ fn lock(disk: &Disk, area: &Folder, storage: &Storage) -> Result<Lock, Error> {
 }
 
 /// Git sees nothing of the folder. A file of this name with other bytes is replaced, never written to.
-fn ignore(disk: &Disk, area: &Folder) -> Result<(), Error> {
-    if area.read(IGNORE, 4096)?.is_some_and(|bytes| bytes == IGNORE_ALL) {
+fn ignore(disk: &Disk, work_dir: &StoreDir) -> Result<(), Error> {
+    if work_dir.read(IGNORE, 4096)?.is_some_and(|bytes| bytes == IGNORE_ALL) {
         return Ok(());
     }
-    if let Some(kind) = area.kind(IGNORE)? {
-        disk.remove("remove another .gitignore", area, IGNORE, kind)?;
+    if let Some(kind) = work_dir.kind(IGNORE)? {
+        disk.remove("remove another .gitignore", work_dir, IGNORE, kind)?;
     }
-    disk.write(area, IGNORE, IGNORE_ALL, 0o600)
+    disk.write(work_dir, IGNORE, IGNORE_ALL, 0o600)
 }
 
 /// A commit's two renames, tried on folders that hold nothing: some file systems refuse them, some do something else.
-fn probe(disk: &Disk, staging: &Folder, trash: &Folder) -> Result<(), Error> {
+fn probe(disk: &Disk, staging: &StoreDir, trash: &StoreDir) -> Result<(), Error> {
     const ONE: &str = "probe-one";
     const OTHER: &str = "probe-other";
     let wrong = |why: &str| Error::Unsupported { path: staging.path().to_owned(), why: why.to_owned() };
@@ -115,7 +115,7 @@ fn probe(disk: &Disk, staging: &Folder, trash: &Folder) -> Result<(), Error> {
     disk.make("make a folder to try with", staging, OTHER, PRIVATE)?;
     disk.exchange("try an exchange", (staging, ONE), (staging, OTHER))?;
     let mark = |name: &str| staging.open(name)?.map(|folder| folder.kind("mark")).transpose();
-    if mark(ONE)? != Some(None) || mark(OTHER)? != Some(Some(Kind::Folder)) {
+    if mark(ONE)? != Some(None) || mark(OTHER)? != Some(Some(FileKind::Directory)) {
         return Err(wrong("an exchange of two folders reported success and did not take place"));
     }
     match disk.rename("try to replace", (staging, OTHER), (staging, ONE)) {
@@ -125,6 +125,6 @@ fn probe(disk: &Disk, staging: &Folder, trash: &Folder) -> Result<(), Error> {
     }
     let moved = format!("probe-{}", std::process::id());
     disk.rename("try a move", (staging, ONE), (trash, &moved))?;
-    disk.remove("remove what was tried", trash, &moved, Kind::Folder)?;
-    disk.remove("remove what was tried", staging, OTHER, Kind::Folder)
+    disk.remove("remove what was tried", trash, &moved, FileKind::Directory)?;
+    disk.remove("remove what was tried", staging, OTHER, FileKind::Directory)
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, fstat, fstatfs, openat};
 use rustix::process::geteuid;
 
-use crate::{Error, Folder, folder};
+use crate::{Error, PrivateDir, private_dir};
 
 /// A RAM-backed place for private folders. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Ram(pub(crate) Arc<Place>);
+pub struct Ram(pub(crate) Arc<RamDir>);
 
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct RamDir {
     pub(crate) dir: OwnedFd,
     pub(crate) path: PathBuf,
 }
@@ -44,18 +44,18 @@ impl Ram {
     ///
     /// # Errors
     /// When the place is full, or the program is ending ([`crate::remove_all`]).
-    pub fn folder(&self) -> Result<Folder, Error> {
-        Folder::new(self)
+    pub fn folder(&self) -> Result<PrivateDir, Error> {
+        PrivateDir::new(self)
     }
 
     /// Removes the folders that killed runs of this user left, and no other's. Returns how many it removed.
     pub fn sweep(&self) -> usize {
-        folder::sweep(&self.0)
+        private_dir::sweep(&self.0)
     }
 }
 
 /// The place, or what the candidate is instead.
-fn open(candidate: &Path) -> Result<Place, String> {
+fn open(candidate: &Path) -> Result<RamDir, String> {
     let plain = |error: io::Error| error.to_string();
     let path = candidate.canonicalize().map_err(plain)?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -75,18 +75,18 @@ fn open(candidate: &Path) -> Result<Place, String> {
         ));
     }
     match accessat(&dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
-        Ok(()) => Ok(Place { dir, path }),
+        Ok(()) => Ok(RamDir { dir, path }),
         Err(errno) => Err(format!("{}, not writable: {}", kind.name, io::Error::from(errno))),
     }
 }
 
-pub(crate) struct Kind {
+pub(crate) struct FileSystemKind {
     pub(crate) name: String,
     pub(crate) in_ram: bool,
 }
 
 /// The file system's type.
-pub(crate) fn kind(dir: std::os::fd::BorrowedFd<'_>) -> io::Result<Kind> {
+pub(crate) fn kind(dir: std::os::fd::BorrowedFd<'_>) -> io::Result<FileSystemKind> {
     // The magic numbers have 32 bits; the field's width and sign differ between architectures.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
     let magic = fstatfs(dir)?.f_type as u32;
@@ -103,7 +103,7 @@ pub(crate) fn kind(dir: std::os::fd::BorrowedFd<'_>) -> io::Result<Kind> {
         0x6573_5546 => ("fuse", false),
         0x0000_6969 => ("nfs", false),
         0x0102_1997 => ("9p", false),
-        other => return Ok(Kind { name: format!("a file system of type {other:#x}"), in_ram: false }),
+        other => return Ok(FileSystemKind { name: format!("a file system of type {other:#x}"), in_ram: false }),
     };
-    Ok(Kind { name: name.to_owned(), in_ram })
+    Ok(FileSystemKind { name: name.to_owned(), in_ram })
 }

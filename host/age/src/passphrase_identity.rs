@@ -12,60 +12,60 @@ use sha2::{Digest, Sha256};
 use ssh_key::{Algorithm, PrivateKey};
 use zeroize::Zeroizing;
 
-use crate::identity::{self, Key, Unwrapped};
-use crate::{IdentityError, Person};
+use crate::identity::{self, UnlockedIdentity, Unwrapped};
+use crate::{IdentityError, Prompter};
 
 /// How often a wrong passphrase may be corrected.
 const TRIES: usize = 3;
 
 /// Identities under a passphrase. It is asked for when a file needs it, once.
-pub(crate) struct Locked {
+pub(crate) struct PassphraseIdentity {
     name: String,
-    person: Arc<dyn Person>,
-    what: What,
-    state: Mutex<State>,
+    prompter: Arc<dyn Prompter>,
+    what: LockedKind,
+    state: Mutex<UnlockState>,
 }
 
-enum What {
+enum LockedKind {
     Ssh { key: Box<PrivateKey>, tag: String },
     File(Secret),
 }
 
-enum State {
+enum UnlockState {
     Closed,
-    Open(Vec<Key>),
+    Open(Vec<UnlockedIdentity>),
     /// Not asked again, for this reason.
     Refused(String),
 }
 
 /// What a passphrase opened.
 enum Unlocked {
-    Keys(Vec<Key>),
+    Keys(Vec<UnlockedIdentity>),
     WrongPassphrase,
     /// It fits, and what is under it cannot be used.
     Unusable(String),
 }
 
-impl Locked {
-    pub fn ssh(name: &str, key: PrivateKey, person: Arc<dyn Person>) -> Result<Self, String> {
+impl PassphraseIdentity {
+    pub fn ssh(name: &str, key: PrivateKey, prompter: Arc<dyn Prompter>) -> Result<Self, String> {
         let wire = key.public_key().to_bytes().map_err(|error| error.to_string())?;
         let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(wire)[..4]);
-        Ok(Self::new(name, What::Ssh { key: Box::new(key), tag }, person))
+        Ok(Self::new(name, LockedKind::Ssh { key: Box::new(key), tag }, prompter))
     }
 
-    pub fn file(name: &str, content: Secret, person: Arc<dyn Person>) -> Self {
-        Self::new(name, What::File(content), person)
+    pub fn file(name: &str, content: Secret, prompter: Arc<dyn Prompter>) -> Self {
+        Self::new(name, LockedKind::File(content), prompter)
     }
 
-    fn new(name: &str, what: What, person: Arc<dyn Person>) -> Self {
-        Self { name: name.to_owned(), person, what, state: Mutex::new(State::Closed) }
+    fn new(name: &str, what: LockedKind, prompter: Arc<dyn Prompter>) -> Self {
+        Self { name: name.to_owned(), prompter, what, state: Mutex::new(UnlockState::Closed) }
     }
 
     /// Its name, and why it did not open one of these, which it might have.
     pub fn closed(&self, stanzas: &[Stanza]) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
-            State::Refused(why) if self.fits(stanzas) => Some(format!("{}: {why}", self.name)),
+            UnlockState::Refused(why) if self.fits(stanzas) => Some(format!("{}: {why}", self.name)),
             _ => None,
         }
     }
@@ -77,7 +77,7 @@ impl Locked {
 
     /// Whether it could open one of these at all: an ssh key is known by its public half, which needs no passphrase.
     fn fits(&self, stanzas: &[Stanza]) -> bool {
-        let What::Ssh { key, tag } = &self.what else { return true };
+        let LockedKind::Ssh { key, tag } = &self.what else { return true };
         let (kind, converts) = match key.algorithm() {
             Algorithm::Ed25519 => ("ssh-ed25519", true),
             _ => ("ssh-rsa", false),
@@ -89,27 +89,27 @@ impl Locked {
     /// The file key, if what is under the passphrase opens one of the stanzas.
     pub fn unwrap(&self, stanzas: &[Stanza]) -> Option<Unwrapped> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*state, State::Closed) && self.fits(stanzas) {
+        if matches!(*state, UnlockState::Closed) && self.fits(stanzas) {
             *state = self.unlock();
         }
         match &*state {
-            State::Open(keys) => keys.iter().find_map(|key| key.unwrap(stanzas)),
-            State::Closed | State::Refused(_) => None,
+            UnlockState::Open(keys) => keys.iter().find_map(|key| key.unwrap(stanzas)),
+            UnlockState::Closed | UnlockState::Refused(_) => None,
         }
     }
 
-    fn unlock(&self) -> State {
+    fn unlock(&self) -> UnlockState {
         let question = format!("Passphrase of {}", self.name);
         let mut what = question.clone();
         for tried in 0..TRIES {
-            let Some(passphrase) = self.person.passphrase(&what) else { return State::Refused(refused(tried)) };
+            let Some(passphrase) = self.prompter.passphrase(&what) else { return UnlockState::Refused(refused(tried)) };
             match self.what.open(&self.name, &passphrase) {
-                Unlocked::Keys(keys) => return State::Open(keys),
-                Unlocked::Unusable(why) => return State::Refused(why),
+                Unlocked::Keys(keys) => return UnlockState::Open(keys),
+                Unlocked::Unusable(why) => return UnlockState::Refused(why),
                 Unlocked::WrongPassphrase => what = format!("Wrong passphrase, try again. {question}"),
             }
         }
-        State::Refused(refused(TRIES))
+        UnlockState::Refused(refused(TRIES))
     }
 }
 
@@ -122,7 +122,7 @@ fn refused(wrong: usize) -> String {
     }
 }
 
-impl What {
+impl LockedKind {
     fn open(&self, name: &str, passphrase: &Secret) -> Unlocked {
         match self {
             Self::Ssh { key, .. } => match key.decrypt(passphrase.expose()) {

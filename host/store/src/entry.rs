@@ -5,21 +5,21 @@ use artifacts_declared::InstanceName;
 use artifacts_seam::Files;
 use sha2::Digest;
 
-use crate::folder::{Folder, Kind};
 use crate::names::{self, PUBLIC, RECEIPT};
-use crate::receipt::{MAX_RECEIPT, Receipt, Stored};
+use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
+use crate::store_dir::{FileKind, StoreDir};
 use crate::{Error, Hex};
 
-/// The largest file of a slice, in bytes.
+/// The largest file of an entry, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
-/// The most files of a slice, public ones among them.
+/// The most files of an entry, public ones among them.
 pub const MAX_FILES: u64 = 1024;
-/// The largest slice, in bytes.
+/// The largest entry, in bytes.
 pub const MAX_TOTAL: u64 = 256 << 20;
 
 /// The folder of one instance as it lies: regular files only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slice {
+pub struct Entry {
     /// Whose it is.
     pub name: InstanceName,
     /// The backend's files.
@@ -37,10 +37,10 @@ pub struct Slice {
     note: Option<Vec<u8>>,
 }
 
-/// The receipt of a slice.
+/// The receipt of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptState {
-    /// Well-formed. Whether the slice is as it says is another question: [`Slice::differences`].
+    /// Well-formed. Whether the entry is as it says is another question: [`Entry::differences`].
     Valid(Box<Receipt>),
     /// Not there.
     Missing,
@@ -48,7 +48,7 @@ pub enum ReceiptState {
     Malformed(String),
 }
 
-/// A point in which a slice is not as its receipt says.
+/// A point in which an entry is not as its receipt says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// No receipt.
@@ -78,7 +78,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The identity of a slice's content: a commit names the one that it replaces.
+/// The identity of an entry's content: a commit names the one that it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(Hex<32>);
 
@@ -88,11 +88,11 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-impl Slice {
+impl Entry {
     /// Reads the folder of an instance; `None` when it is empty. `limit` is for the bytes of the backend's files.
-    pub(crate) fn read(name: &InstanceName, folder: &Folder, limit: u64) -> Result<Option<Self>, Error> {
+    pub(crate) fn read(name: &InstanceName, folder: &StoreDir, limit: u64) -> Result<Option<Self>, Error> {
         let mut reader = Reader { files: 0, bytes: 0 };
-        let mut slice = Self {
+        let mut entry = Self {
             name: name.clone(),
             files: Files::new(),
             public: Files::new(),
@@ -105,41 +105,41 @@ impl Slice {
         if entries.is_empty() {
             return Ok(None);
         }
-        if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), Kind::File)) {
+        if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), FileKind::File)) {
             entries.swap_remove(at);
             let note = folder.read(RECEIPT, MAX_RECEIPT)?.ok_or_else(|| vanished(folder, RECEIPT))?;
-            slice.receipt = match Receipt::parse(&note) {
+            entry.receipt = match Receipt::parse(&note) {
                 Ok(receipt) => ReceiptState::Valid(Box::new(receipt)),
                 Err(error) => ReceiptState::Malformed(error.to_string()),
             };
-            slice.note = Some(note);
+            entry.note = Some(note);
         }
-        let public = entries.iter().position(|entry| *entry == (PUBLIC.to_owned(), Kind::Folder));
+        let public = entries.iter().position(|entry| *entry == (PUBLIC.to_owned(), FileKind::Directory));
         let public = public.map(|at| entries.swap_remove(at));
         // A name that only the host gives: something else under it is no stray file.
-        if let Some((_, found)) = entries.iter().find(|(name, kind)| name == PUBLIC && *kind != Kind::File) {
-            return Err(Error::Kind { path: folder.at(PUBLIC), expected: Kind::File, found: *found });
+        if let Some((_, found)) = entries.iter().find(|(name, kind)| name == PUBLIC && *kind != FileKind::File) {
+            return Err(Error::WrongKind { path: folder.at(PUBLIC), expected: FileKind::File, found: *found });
         }
-        let (files, extras) = slice.listed(entries, |receipt| &receipt.files);
-        slice.files = reader.files(folder, files, limit)?;
+        let (files, extras) = entry.listed(entries, |receipt| &receipt.files);
+        entry.files = reader.files(folder, files, limit)?;
         if public.is_some() {
             let public = folder.open(PUBLIC)?.ok_or_else(|| vanished(folder, PUBLIC))?;
-            let (files, others) = slice.listed(public.entries()?, |receipt| &receipt.public);
-            slice.public = reader.files(&public, files, MAX_TOTAL)?;
-            slice.take_extras(&mut reader, &public, others, "public/", MAX_TOTAL);
+            let (files, others) = entry.listed(public.entries()?, |receipt| &receipt.public);
+            entry.public = reader.files(&public, files, MAX_TOTAL)?;
+            entry.take_extras(&mut reader, &public, others, "public/", MAX_TOTAL);
         }
-        slice.take_extras(&mut reader, folder, extras, "", limit);
-        Ok(Some(slice))
+        entry.take_extras(&mut reader, folder, extras, "", limit);
+        Ok(Some(entry))
     }
 
     /// Parts what the valid receipt lists from what it does not. Without one everything counts as listed.
-    fn listed(&self, entries: Entries, list: fn(&Receipt) -> &BTreeMap<String, Stored>) -> (Entries, Entries) {
+    fn listed(&self, entries: Entries, list: fn(&Receipt) -> &BTreeMap<String, StoredFile>) -> (Entries, Entries) {
         let ReceiptState::Valid(receipt) = &self.receipt else { return (entries, Entries::new()) };
         entries.into_iter().partition(|(name, _)| list(receipt).contains_key(name))
     }
 
     /// Reads what the receipt does not list as far as it can be: none of it stands in the way of what is listed.
-    fn take_extras(&mut self, reader: &mut Reader, folder: &Folder, entries: Entries, prefix: &str, limit: u64) {
+    fn take_extras(&mut self, reader: &mut Reader, folder: &StoreDir, entries: Entries, prefix: &str, limit: u64) {
         for (name, kind) in entries {
             let path = format!("{prefix}{name}");
             if reader.files >= MAX_FILES {
@@ -160,7 +160,7 @@ impl Slice {
         self.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)))
     }
 
-    /// In what the slice is not as its receipt says; empty only when there is a receipt and every byte agrees with it.
+    /// In what the entry is not as its receipt says; empty only when there is a receipt and every byte agrees with it.
     pub fn differences(&self) -> Vec<Difference> {
         let receipt = match &self.receipt {
             ReceiptState::Valid(receipt) => receipt,
@@ -199,11 +199,11 @@ impl Slice {
     }
 }
 
-fn compare(files: &Files, stored: &BTreeMap<String, Stored>, prefix: &str, differences: &mut Vec<Difference>) {
+fn compare(files: &Files, stored: &BTreeMap<String, StoredFile>, prefix: &str, differences: &mut Vec<Difference>) {
     for (name, expected) in stored {
         match files.get(name) {
             None => differences.push(Difference::Missing(format!("{prefix}{name}"))),
-            Some(bytes) if bytes.len() as u64 != expected.size || Stored::of(bytes) != *expected => {
+            Some(bytes) if bytes.len() as u64 != expected.size || StoredFile::of(bytes) != *expected => {
                 differences.push(Difference::Changed(format!("{prefix}{name}")));
             }
             Some(_) => {}
@@ -211,26 +211,26 @@ fn compare(files: &Files, stored: &BTreeMap<String, Stored>, prefix: &str, diffe
     }
 }
 
-fn vanished(folder: &Folder, name: &str) -> Error {
+fn vanished(folder: &StoreDir, name: &str) -> Error {
     Error::io(folder.at(name), "read", rustix::io::Errno::NOENT)
 }
 
 /// Names and kinds of what lies in a folder.
-type Entries = Vec<(String, Kind)>;
+type Entries = Vec<(String, FileKind)>;
 
-/// Counts what is read of one slice.
+/// Counts what is read of one entry.
 struct Reader {
     files: u64,
     bytes: u64,
 }
 
 impl Reader {
-    fn files(&mut self, folder: &Folder, entries: Entries, limit: u64) -> Result<Files, Error> {
+    fn files(&mut self, folder: &StoreDir, entries: Entries, limit: u64) -> Result<Files, Error> {
         let mut files = Files::new();
         let before = self.bytes;
         for (name, kind) in entries {
-            if kind != Kind::File {
-                return Err(Error::Kind { path: folder.at(&name), expected: Kind::File, found: kind });
+            if kind != FileKind::File {
+                return Err(Error::WrongKind { path: folder.at(&name), expected: FileKind::File, found: kind });
             }
             if let Some(why) = names::fault(&name) {
                 return Err(Error::Name { path: folder.path().to_owned(), name, why });
@@ -258,7 +258,7 @@ impl Reader {
     }
 }
 
-/// Refuses what [`Slice::read`] would refuse, or what should not be in a repository at all.
+/// Refuses what [`Entry::read`] would refuse, or what should not be in a repository at all.
 pub(crate) fn check_to_write(path: &str, files: &Files, public: &Files) -> Result<(), Error> {
     let mut reader = Reader { files: 0, bytes: 0 };
     for (files, path, reserved) in
