@@ -10,9 +10,9 @@ use crate::ownership::{check_exclusive, check_ownership};
 
 /// Such a folder, made when something is written first.
 #[derive(Debug, Clone)]
-pub struct PrivateDir(PathBuf);
+pub struct StateDir(PathBuf);
 
-impl PrivateDir {
+impl StateDir {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self(dir.into())
     }
