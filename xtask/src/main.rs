@@ -2,16 +2,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod aarch64;
-mod apt;
 mod bench;
 mod build;
 mod c_guest;
+mod cold;
 mod demo;
 mod guests;
-mod project;
-mod run;
 mod setup;
-mod sops;
 mod stages;
 mod tally;
 mod template;
@@ -20,14 +17,17 @@ mod wasm;
 
 use std::process::ExitCode;
 
+use xtask::{apt, project, run, sops};
+
 const USAGE: &str = "\
 cargo xtask TASK
 
   build    the complete program: target/release/artifacts with its backends inside
   guests   only the components: target/plugins and target/guests
-  test     everything that is checked; the last line counts
+  test     everything that is checked; the last line counts. `test --no-run` compiles it only
   demo     the main job from a flake to files that age decrypts
   bench    the figures; `bench ROW…` measures some rows only
+  cold     what the demo costs from a clean clone; `cold REVISION` compares it with that of another revision
   aarch64  the worker's tests on the other architecture, emulated; takes an hour, and is no part of `test`
   setup    only what the others need: installs it where that is possible, says what is missing elsewhere";
 
@@ -39,9 +39,11 @@ fn main() -> ExitCode {
         "build" => build::run().map(done),
         "guests" => guests::run().map(done),
         "c-guest" => setup::ready().and_then(|ready| c_guest::build(&ready.wasm)).map(done),
-        "test" => Ok(test::run()),
+        "test" => Ok(test::run(rest == ["--no-run"])),
         "demo" => demo::run().map(done),
         "bench" => bench::run(&rest).map(done),
+        "cold" => cold::run(rest.first().map(String::as_str)).map(done),
+        "rustc" => cold::record(&rest),
         "aarch64" => aarch64::run().map(done),
         "setup" => setup::run().and_then(|()| sops::ready()).map(done),
         _ => {

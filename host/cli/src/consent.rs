@@ -4,7 +4,7 @@ use artifacts_flow::{Allowed, Asked, Consent, Plaintext, Readings, Survey};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReaderChange, Reading, Report, recipient_questions};
 
-use crate::args::{Global, Recipients};
+use crate::args::{AcceptedDigest, Global};
 use crate::output::Output;
 use crate::rooms::Run;
 use crate::{record, terminal};
@@ -64,10 +64,10 @@ pub struct Settled {
 }
 
 /// Whether `--accept-recipients` says yes; none when it says nothing. A digest of others is a no: what it stood for is not there.
-fn accepted_beforehand(flags: &[Recipients], digest: &str) -> Option<bool> {
-    let accepts = |flag: &Recipients| match flag {
-        Recipients::All => true,
-        Recipients::Exactly(theirs) => theirs == digest,
+fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
+    let accepts = |flag: &AcceptedDigest| match flag {
+        AcceptedDigest::All => true,
+        AcceptedDigest::Exactly(theirs) => theirs == digest,
     };
     (!flags.is_empty()).then(|| flags.iter().any(accepts))
 }
@@ -99,9 +99,9 @@ mod tests {
 
     #[test]
     fn a_digest_accepts_what_it_stands_for_and_refuses_everything_else() {
-        let exactly = |text: &str| Recipients::Exactly(text.to_owned());
+        let exactly = |text: &str| AcceptedDigest::Exactly(text.to_owned());
         assert_eq!(accepted_beforehand(&[], "a"), None, "somebody is asked");
-        assert_eq!(accepted_beforehand(&[Recipients::All], "a"), Some(true));
+        assert_eq!(accepted_beforehand(&[AcceptedDigest::All], "a"), Some(true));
         assert_eq!(accepted_beforehand(&[exactly("a")], "a"), Some(true));
         assert_eq!(accepted_beforehand(&[exactly("b")], "a"), Some(false));
         assert_eq!(

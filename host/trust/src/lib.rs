@@ -7,14 +7,14 @@ mod accepted_recipients;
 mod checkout;
 mod headers;
 mod ownership;
-mod private;
+mod state_dir;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use private::PrivateDir;
+use state_dir::StateDir;
 
 pub use accepted_recipients::{AcceptedRecipients, InstanceConsent, Recipients};
 pub use checkout::{Checkout, CheckoutId};
@@ -98,12 +98,12 @@ impl Error {
 
 /// A folder of acceptances.
 #[derive(Debug, Clone)]
-pub struct Trust(PrivateDir);
+pub struct Trust(StateDir);
 
 impl Trust {
     /// The memory in a folder; it is made when something is accepted first.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self(PrivateDir::new(dir))
+        Self(StateDir::new(dir))
     }
 
     /// Whether exactly this was accepted.

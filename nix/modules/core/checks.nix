@@ -14,12 +14,8 @@ let
   inherit (cfg._lib) fault guarded optionOf;
   artifacts = lib.attrValues cfg.store;
 
-  bundled = [
-    "agenix"
-    "dummy"
-    "sops-nix"
-  ];
-  backends = lib.unique (bundled ++ lib.attrNames cfg.backends);
+  bundled = import ../../lib/bundled.nix;
+  backends = lib.unique (map (backend: backend.name) bundled ++ lib.attrNames cfg.backends);
 
   # Folders that a tool replaces as a whole, and would remove our files from: as the tool itself is told, and where it is imported.
   foldersOf =
@@ -130,10 +126,7 @@ let
   };
   notBrought =
     artifact:
-    lib.elem artifact.backend [
-      "agenix"
-      "sops-nix"
-    ]
+    lib.any (backend: backend.name == artifact.backend && !backend.onTarget) bundled
     && !(lib.elem artifact.backend cfg.backendModules || cfg.rendering ? ${artifact.backend})
     && deployed artifact != [ ];
 
