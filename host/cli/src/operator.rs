@@ -167,7 +167,7 @@ impl Operator for TerminalOperator {
             RunEvent::PublicChange { name, change } => output.painted(&change.diff(&name.to_string())),
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
-                    output.warning(&warning.to_string(), Some(&warning.hint()));
+                    output.warning(&warning.to_string(), warning.hint().as_deref());
                 }
             }
             RunEvent::EvaluatingAgain => output.progress("public files were made: evaluating again"),
@@ -225,7 +225,7 @@ fn show_output(output: Output, name: &InstanceName, printed: &[u8]) {
     if output.secrets_too {
         output.note(&format!("what was said while {name} was made:"));
         let mut stderr = std::io::stderr();
-        let _ = writeln!(stderr, "{}", artifacts_report::escaped_lines(&String::from_utf8_lossy(printed)));
+        let _ = writeln!(stderr, "{}", artifacts_text::terminal_lines(&String::from_utf8_lossy(printed)));
     } else {
         let (were, them) = (agreeing(printed.len(), "was", "were"), agreeing(printed.len(), "it", "them"));
         output.note(&format!(

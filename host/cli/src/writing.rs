@@ -18,7 +18,7 @@ pub fn tell_git(tools: &Tools, writers: &mut Writers, output: &Output) {
         return;
     }
     for warning in writers.stage(tools) {
-        output.warning(&warning.to_string(), Some(&warning.hint()));
+        output.warning(&warning.to_string(), warning.hint().as_deref());
     }
     warn_of_root(tools, output);
 }

@@ -8,7 +8,6 @@ use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange};
 use artifacts_seam::{EntryFiles, Secret};
 use artifacts_store::{ReceiptState, Storage};
-use artifacts_text::Explain;
 
 use crate::changes::public_changes;
 use crate::receipt::Making;
