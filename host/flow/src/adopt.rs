@@ -146,7 +146,7 @@ fn adoption(
     }
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let opened = tools.backends.open(backend)?;
-    let stored_by = receipt::backend_id(instance, backend, &opened.terms)?;
+    let stored_by = receipt::backend_id(backend, &opened.terms);
     // A backend that never sees plaintext has whatever is for somebody sealed by the host.
     let seals = !opened.terms.requests_plaintext && found.readers.iter().any(|(_, to)| !to.is_empty());
     let mut slice = slice(tools, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;

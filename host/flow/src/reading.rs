@@ -9,10 +9,10 @@ use std::fs::File;
 use std::path::Component;
 
 use artifacts_declared::{Generator, InstanceName};
+use artifacts_digest::Hasher;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, Reading};
 use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
-use sha2::{Digest as _, Sha256};
 
 use crate::{Evaluate, Inputs, Step, Survey, Tools};
 
@@ -142,9 +142,9 @@ fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
     if !up && evaluator.is_in_store(path) && file.canonicalize().is_ok_and(|real| evaluator.is_in_store(&real)) {
         return None;
     }
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new();
     std::io::copy(&mut File::open(file).ok()?, &mut hash).ok()?;
-    Some(format!("{:x}", hash.finalize()))
+    Some(hash.finish().to_string())
 }
 
 fn untold(error: &artifacts_trust::Error) -> Failure {

@@ -162,7 +162,7 @@ impl Storing<'_> {
         let Self { instance, found, consent } = self;
         consent.covers(instance, found)?;
         let name = self.backend()?;
-        let backend = receipt::backend_id(instance, name, &tools.backends.open(name)?.terms)?;
+        let backend = receipt::backend_id(name, &tools.backends.open(name)?.terms);
         if secrets.is_empty() {
             return Ok(Written {
                 stored: Stored { files: EntryFiles::new(), headers: EntryHeaders::new(), backend },

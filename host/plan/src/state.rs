@@ -1,8 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
+use artifacts_digest::Sha256;
 use artifacts_seam as seam;
-use sha2::{Digest as _, Sha256};
 
 use crate::{Cause, Instance, Reason, ReasonKind};
 
@@ -63,7 +62,7 @@ pub struct Facts {
     /// Files that lie there and belong to no one, by their paths in the entry's directory.
     pub strays: Vec<String>,
     /// Hash of the validation value that it was made for.
-    pub validation: Option<String>,
+    pub validation: Option<Sha256>,
     /// Names of public files that lie there.
     pub public: Vec<String>,
     /// When all of it was made, in seconds since 1970.
@@ -233,16 +232,12 @@ fn changed_public(instance: &Instance, found: &[String]) -> Vec<Reason> {
         .collect()
 }
 
-/// SHA-256 in hex of a validation value; none for null. Object keys are sorted first, so that order never counts.
-pub fn validation_hash(value: &serde_json::Value) -> Option<String> {
+/// Computes the SHA-256 of a validation value; none of null. Object keys are sorted first, so that order never counts.
+pub fn validation_hash(value: &serde_json::Value) -> Option<Sha256> {
     if value.is_null() {
         return None;
     }
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(canonical(value).to_string()) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    Some(hex)
+    Some(Sha256::digest(canonical(value).to_string()))
 }
 
 fn canonical(value: &serde_json::Value) -> serde_json::Value {

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use artifacts_declared::InstanceName;
+use artifacts_digest::Hasher;
 use artifacts_seam::EntryFiles;
-use sha2::Digest;
 
 use crate::names::{self, PUBLIC, RECEIPT};
 use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
@@ -180,11 +180,8 @@ impl Entry {
 
     /// Names this very content.
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut hash = sha2::Sha256::new();
-        let mut add = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
+        let mut hasher = Hasher::new();
+        let mut add = |bytes: &[u8]| hasher.update_part(bytes);
         add(&[u8::from(self.note.is_some())]);
         add(self.note.as_deref().unwrap_or_default());
         for files in [&self.files, &self.public, &self.extras] {
@@ -195,7 +192,7 @@ impl Entry {
             }
         }
         self.unread.iter().for_each(|name| add(name.as_bytes()));
-        Fingerprint(Hex(hash.finalize().into()))
+        Fingerprint(hasher.finish())
     }
 }
 

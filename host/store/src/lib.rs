@@ -5,7 +5,6 @@
 //! staged beside the storage's entries, synced, and put in place by one rename.
 
 mod attributes;
-mod digest;
 mod disk;
 mod entry;
 mod error;
@@ -22,7 +21,7 @@ mod unique;
 mod work_dir;
 mod writer;
 
-pub use digest::{Generation, Hex, Sha256};
+pub use artifacts_digest::{Generation, Hex, Sha256};
 pub use disk::{Durability, FaultHook, Hooks, Rename};
 pub use entry::{Difference, Entry, Fingerprint, MAX_FILE, MAX_FILES, MAX_TOTAL, ReceiptState};
 pub use error::Error;

@@ -169,7 +169,7 @@ impl Receipt {
 impl StoredFile {
     /// Size and hash of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self { size: bytes.len() as u64, sha256: Sha256::of(bytes) }
+        Self { size: bytes.len() as u64, sha256: Sha256::digest(bytes) }
     }
 }
 

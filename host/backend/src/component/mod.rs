@@ -7,6 +7,7 @@ mod inspect;
 mod manifest;
 mod refusal;
 
+use artifacts_digest::Sha256;
 use std::fmt;
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub(crate) const RETRIEVAL: &str = "artifacts:backend/retrieval";
 #[derive(Clone)]
 pub struct Component {
     bytes: Arc<[u8]>,
-    sha256: String,
+    sha256: Sha256,
     manifest: Arc<Manifest>,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -57,8 +58,8 @@ impl Component {
     }
 
     /// SHA-256 of its bytes, in hex.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
     }
 
     /// Its size in bytes.
@@ -91,7 +92,7 @@ impl Component {
     /// The code will run: it must come from this program's own build and from nowhere else.
     #[must_use]
     pub fn with_compiled(mut self, code: &'static [u8]) -> Self {
-        self.compiled = code.strip_prefix(self.sha256.as_bytes());
+        self.compiled = code.strip_prefix(self.sha256.0.as_slice());
         self
     }
 

@@ -4,6 +4,7 @@ use artifacts_age::Keyring;
 use artifacts_backend::{
     CallFailed, Checks, Component, Grants, Limits, Openable, Persists, Readers, Retrieved, Serialized,
 };
+use artifacts_digest::Sha256;
 use artifacts_seam::{EntryFiles, InstanceView, Secret};
 
 /// Calls one backend. The real one runs a component in a sandboxed worker.
@@ -60,7 +61,7 @@ pub struct Terms {
     /// The component's version.
     pub version: String,
     /// SHA-256 of the component's bytes, in hex.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// Whether the component is inside the program.
     pub bundled: bool,
     /// Whether the component can read secrets back.
@@ -80,7 +81,7 @@ impl Terms {
         Self {
             component: manifest.name.clone(),
             version: manifest.version.clone(),
-            sha256: component.sha256().to_owned(),
+            sha256: component.sha256(),
             bundled,
             retrieves: component.retrieves(),
             requests_plaintext: manifest.requests.plaintext,

@@ -33,7 +33,7 @@ pub fn receipt(instance: &str) -> Receipt {
         backend: BackendId {
             name: "agenix".parse().unwrap(),
             version: "0.1.0".to_owned(),
-            sha256: Sha256::of(b"component"),
+            sha256: Sha256::digest(b"component"),
         },
         generated: Time::from(now()),
         expires: None,
@@ -44,7 +44,7 @@ pub fn receipt(instance: &str) -> Receipt {
         recipients: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
-        headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([Sha256::of(b"header")]))]),
+        headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([Sha256::digest(b"header")]))]),
         headers_without_file: BTreeSet::new(),
     }
 }

@@ -64,7 +64,7 @@ fn as_text(found: &Inspection, output: Output) -> String {
     if let Some(manifest) = &found.manifest {
         about(&mut field, manifest);
     }
-    field("sha256", &found.sha256);
+    field("sha256", &found.sha256.to_string());
     field("size", &format!("{} bytes", found.size));
     for (means, names) in grouped(found) {
         field("imports", &format!("{means}: {}", names.join(", ")));

@@ -1,42 +1,30 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sha2::Digest;
 
-/// Bytes that are written as lower-case hex.
+/// Holds bytes that are written as lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hex<const N: usize>(pub [u8; N]);
 
-/// A SHA-256.
+/// Holds a SHA-256.
 pub type Sha256 = Hex<32>;
 
-/// Names one making of an instance. Regeneration makes a new one; rekeying keeps it.
+/// Names one generation of an instance. Regeneration makes a new one; re-encryption keeps it.
 pub type Generation = Hex<16>;
 
-impl Sha256 {
-    /// The hash of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(sha2::Sha256::digest(bytes).into())
-    }
-}
-
 impl<const N: usize> Hex<N> {
-    /// Fresh from the kernel's random source.
+    /// Reads random bytes from the kernel.
     ///
     /// # Errors
-    /// When the kernel has none to give.
+    /// The kernel has none to give.
     pub fn random() -> std::io::Result<Self> {
         let mut bytes = [0; N];
-        let mut filled = 0;
-        while filled < N {
-            let rest = bytes.get_mut(filled..).unwrap_or_default();
-            filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
-        }
+        getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 }
 
-/// A text is not the hex that was expected.
+/// Says how many hexadecimal digits were expected where something else was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0} lower-case hex digits")]
 pub struct HexError(usize);
@@ -86,5 +74,29 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_lower_case_digits_of_the_right_number_are_read() {
+        let text = "0f".repeat(16);
+        let generation: Generation = text.parse().unwrap();
+        assert_eq!((generation.to_string(), generation), (text.clone(), Hex([0x0f; 16])));
+        for wrong in ["", &text[1..], &text.to_uppercase(), &format!("{text}00"), &"0g".repeat(16)] {
+            let error = wrong.parse::<Generation>().unwrap_err();
+            assert_eq!(error.to_string(), "expected 32 lower-case hex digits");
+        }
+    }
+
+    #[test]
+    fn it_is_a_string_in_json() {
+        let json = serde_json::to_string(&Hex([1, 255])).unwrap();
+        assert_eq!(json, "\"01ff\"");
+        assert_eq!(serde_json::from_str::<Hex<2>>(&json).unwrap(), Hex([1, 255]));
     }
 }
