@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_age::{Keyring, OpenError, header_sha256};
 use artifacts_seam::{BackendFailure, EntryFiles, FailureKind, HostReply, Secret, SecretId};
 
-use crate::Grants;
+use artifacts_contract::Grants;
 
 /// An age file that a component had opened, or asked to.
 #[derive(Debug, Clone, PartialEq, Eq)]

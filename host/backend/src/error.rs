@@ -1,4 +1,6 @@
-use crate::{Refusal, SandboxLayer, Shortage};
+use crate::Shortage;
+use artifacts_contract::Refusal;
+use artifacts_seam::SandboxLayer;
 
 /// Why a backend cannot be used at all.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::{Component, Grants, Place, SandboxLayer, WorkerStart};
+use artifacts_backend::{Place, WorkerStart};
+use artifacts_contract::{Component, Grants};
 use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Audit, Declared, HeaderMemory, Orphan, Orphans, Registry, Rooms, Survey};
 use artifacts_generate::Sandbox;
@@ -15,6 +16,7 @@ use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Hint, Report, Row, hint_line, shell_word};
+use artifacts_seam::SandboxLayer;
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{AcceptedRecipients, Checkout, KnownHeaders, Trust};
 

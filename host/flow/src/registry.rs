@@ -1,14 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{
-    BUNDLED, Backend, Component, Grants, Limits, Persists, Place, SandboxLayer, bundled_component, effective,
-    limits_from_json, read_file,
-};
+use artifacts_backend::{BUNDLED, Backend, Place, bundled_component};
+use artifacts_contract::{Component, Grants, Persists, effective, limits_from_json, read_file};
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::PrivateDir;
 use artifacts_report::{Failure, shell_word};
+use artifacts_seam::{Limits, SandboxLayer};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
