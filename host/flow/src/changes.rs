@@ -9,7 +9,7 @@ use artifacts_seam::EntryFiles;
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
 use crate::set::{Others, others};
-use crate::{Found, Rooms};
+use crate::{Found, Tools};
 
 /// What would be written.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +26,11 @@ pub enum Writing<'a> {
 }
 
 /// What would be written of an instance as it was found. It opens nothing.
-pub fn changes(rooms: &Rooms<'_>, instance: &Instance, found: &Found, writing: Writing<'_>) -> Vec<FileChange> {
+pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writing<'_>) -> Vec<FileChange> {
     let before = found.receipt.as_ref().map(|receipt| Lying::by_receipt(instance, receipt));
     let before = before.unwrap_or_default();
     // Of what is encrypted anew, nothing public is told, so no slice is read again for it.
-    let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(rooms, instance)) };
+    let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(tools, instance)) };
     let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
     let is_secret = |name: &String| instance.secret_files().any(|secret| secret.as_str() == name);
     let names: Vec<String> = match writing {
@@ -62,9 +62,9 @@ fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
 }
 
 /// The public files that lie there.
-fn public(rooms: &Rooms<'_>, instance: &Instance) -> EntryFiles {
-    let storage = instance.backend.as_ref().and_then(|backend| rooms.registry.storage(backend).ok());
-    let storage = storage.and_then(|storage| Storage::open(rooms.root, &storage).ok());
+fn public(tools: &Tools, instance: &Instance) -> EntryFiles {
+    let storage = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
+    let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
     storage
         .and_then(|storage| storage.read(&instance.name).ok().flatten())
         .map(|slice| slice.public)
