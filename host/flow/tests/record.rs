@@ -3,9 +3,9 @@
 
 mod fakes;
 
-use artifacts_seam::FileError;
 use artifacts_declared::Name;
 use artifacts_flow::{AuditLog, Recorded};
+use artifacts_seam::{ComponentEvent, FileCall, FileError};
 use fakes::{BACKEND, Desk, FakeBackends};
 
 fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
@@ -56,8 +56,8 @@ fn a_call_gives_nothing_without_its_second_line() {
 fn a_denial_is_reported_and_a_file_that_does_not_exist_is_none() {
     let desk = Desk::new();
     for (error, denials) in [(FileError::NoEntry, 0), (FileError::NotPermitted, 3)] {
-        let file = artifacts_seam::ComponentEvent::File {
-            call: artifacts_seam::FileCall::OpenAt,
+        let file = ComponentEvent::File {
+            call: FileCall::OpenAt,
             path: "x".to_owned(),
             error: Some(error),
             count: 3,

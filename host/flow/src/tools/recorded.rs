@@ -1,7 +1,7 @@
 //! Every call of a backend and every use of an identity is between two lines of the audit log.
 
 use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
-use artifacts_backend::{CallFailed, Checks, Openable, DecryptAttempt, Retrieved, Serialized};
+use artifacts_backend::{CallFailed, Checks, DecryptAttempt, Openable, Retrieved, Serialized};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, ComponentEvent, EntryFiles, InstanceView, Usage};

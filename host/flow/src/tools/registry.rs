@@ -3,12 +3,12 @@ use std::path::{Path, PathBuf};
 
 use artifacts_backend::{BUNDLED, Backend, CallFailed, Checks, Place, Retrieved, Serialized, bundled_component};
 use artifacts_contract::{Component, Grants, effective, limits_from_json, read_file};
-use artifacts_seam::{Limits, SandboxLayer};
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::PrivateDir;
 use artifacts_report::{Failure, shell_word};
 use artifacts_seam as seam;
+use artifacts_seam::{Limits, SandboxLayer};
 
 use super::backends::{Backends, ReadyBackend};
 use super::session::{RetrieveCall, SerializeCall, Session, Terms, stores_here};

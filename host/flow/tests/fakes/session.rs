@@ -6,9 +6,12 @@ use std::rc::Rc;
 
 use artifacts_backend::{CallFailed, Checks, Retrieved, Serialized};
 use artifacts_contract::Grants;
-use artifacts_seam::Limits;
 use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
-use artifacts_seam::{CallError, Checked, ComponentEvent, BackendFailure, FailureKind, EntryFiles, InstanceView, Secret, CheckState, Usage};
+use artifacts_seam::Limits;
+use artifacts_seam::{
+    BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret,
+    Usage,
+};
 
 /// What a call does instead of what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
