@@ -13,7 +13,7 @@ use crate::{guests, project, run, setup};
 /// When something is missing or does not build.
 pub fn run() -> Result<PathBuf> {
     let ready = setup::ready()?;
-    guests::build(&ready.wasm)?;
+    guests::build_bundled(&ready.wasm)?;
     complete()?;
     println!("{}", project::program().display());
     Ok(project::program())

@@ -51,6 +51,21 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
     collect(&[template::NAME], &project::guests_built())
 }
 
+/// Builds the bundled backends alone, which is all that the program needs. The others share their settings, so nothing is compiled
+/// again when these are built later.
+///
+/// # Errors
+/// When one does not build.
+pub fn build_bundled(toolchain: &Toolchain) -> Result<()> {
+    let names = bundled()?;
+    let mut cargo = in_workspace("build");
+    names.iter().for_each(|name| {
+        cargo.args(["--package", name]);
+    });
+    run::done(compiled_by(toolchain, &mut cargo)?)?;
+    collect(&names, &project::plugins_built())
+}
+
 /// For the guests' target, by their compiler, with none of this machine's paths in what it makes.
 ///
 /// # Errors
@@ -69,10 +84,17 @@ pub fn compiled_by<'a>(toolchain: &Toolchain, cargo: &'a mut Command) -> Result<
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))
 }
 
-/// cargo in the guests' workspace: the same lock, profile and folder for every use.
+/// cargo for all of the guests' workspace.
 pub fn cargo(task: &str) -> Command {
+    let mut cargo = in_workspace(task);
+    cargo.arg("--workspace");
+    cargo
+}
+
+/// cargo in the guests' workspace: the same lock, profile and folder for every use.
+fn in_workspace(task: &str) -> Command {
     let mut cargo = run::cargo();
-    cargo.args([task, "--release", "--locked", "--workspace", "--target-dir"]).arg(folder());
+    cargo.args([task, "--release", "--locked", "--target-dir"]).arg(folder());
     cargo.current_dir(project::plugins());
     cargo
 }

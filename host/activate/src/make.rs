@@ -5,15 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use artifacts_backend::Persists;
 use artifacts_declared::{File, InstanceName, Name};
-use artifacts_flow::{Audit, Calling, Operation, Registry};
+use artifacts_flow::{AuditLog, Operator, Recorded, Registry, SerializeCall};
 use artifacts_generate::{Job, Sandbox};
-use artifacts_nix::Nix;
 use artifacts_on_target::accounts::Accounts;
 use artifacts_on_target::manifest::expand;
 use artifacts_on_target::place::{Access, Error, Farm, Lock};
 use artifacts_plan::{Instance, reach};
 use artifacts_report::Failure;
-use artifacts_seam::{Files, Secret};
+use artifacts_seam::{EntryFiles, Secret};
 
 use crate::inputs::inputs;
 use crate::made_up::{STREAM, Source};
@@ -24,12 +23,12 @@ pub struct Room<'a> {
     pub farm: &'a Farm,
     /// The backends, opened for the target.
     pub registry: Registry,
-    /// Who is told of every call of a backend.
-    pub audit: Audit,
+    /// The audit log.
+    pub audit: AuditLog,
+    /// Who is told what backends write.
+    pub operator: Box<dyn Operator>,
     /// Now.
     pub now: SystemTime,
-    /// Nix; it is not run.
-    pub nix: Nix,
     /// Where generators run.
     pub sandbox: Sandbox,
     /// Set when the run is to end.
@@ -101,7 +100,7 @@ fn is_there(room: &Room<'_>, instance: &Instance) -> bool {
 fn made_here(room: &Room<'_>, instance: &Instance) -> Result<bool, Failure> {
     let name = backend(instance)?;
     let entry = room.registry.entry(name)?;
-    let component = room.registry.component(name, &entry, &room.nix)?;
+    let component = room.registry.component(name, &entry)?;
     Ok(component.manifest().persists == Persists::Target)
 }
 
@@ -296,21 +295,17 @@ fn run(room: &Room<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name,
 }
 
 #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<Files, Failure> {
+fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<EntryFiles, Failure> {
     if secrets.is_empty() {
-        return Ok(Files::new());
+        return Ok(EntryFiles::new());
     }
     let name = backend(instance)?;
-    let opened = room.registry.open(name, &room.nix)?;
-    if opened.backend.is_none() {
-        return Err(failure(instance, "its backend was not opened for the target"));
-    }
+    let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name)?;
+    let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let instances = vec![instance.name.to_string()];
-    let calling = Calling { backend: name, operation: Operation::Serialize, instances, after_plaintext: false };
-    let ended = room
-        .audit
-        .call(opened, calling, |running| running.serialize(instance.told.clone(), Files::new(), secrets, &nobody))?;
+    let call =
+        SerializeCall { instance: instance.told.clone(), files: EntryFiles::new(), secrets, recipients: &nobody };
+    let ended = session.serialize(instance.name.to_string(), call)?;
     let serialized = ended.map_err(|stopped| artifacts_flow::not_serialized(instance, &stopped))?;
     Ok(serialized.files)
 }

@@ -1,4 +1,4 @@
-use crate::{Protection, Refusal, Shortage};
+use crate::{Refusal, SandboxLayer, Shortage};
 
 /// Why a backend cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum Error {
     Worker(String),
     /// Walls are missing, and all were required.
     #[error("the worker process cannot be locked down as required: {}", weaker(.0))]
-    Unprotected(Vec<Protection>),
+    Unprotected(Vec<SandboxLayer>),
     /// Memory is short.
     #[error("there is too little memory for the backend's worker process: {0}")]
     Machine(Shortage),
@@ -49,6 +49,6 @@ impl Error {
     }
 }
 
-fn weaker(missing: &[Protection]) -> String {
+fn weaker(missing: &[SandboxLayer]) -> String {
     missing.iter().map(|protection| protection.weaker()).collect::<Vec<_>>().join("; ")
 }

@@ -43,7 +43,7 @@ pub fn settle<'a>(
         output.painted(&recipient_questions(&unshown));
         accepted = match accepted_beforehand(&global.accept_recipients, digest) {
             Some(accepted) => accepted,
-            None => terminal::confirm(global, "Encrypt to these recipients?")?.unwrap_or(false),
+            None => terminal::confirm(global.no_input, "Encrypt to these recipients?")?.unwrap_or(false),
         };
     }
     if accepted {
@@ -84,7 +84,8 @@ pub fn readings(
     let mut agreed = true;
     if !unknown.is_empty() {
         output.painted(&artifacts_report::readings(&unknown));
-        agreed = global.accept_reading || terminal::confirm(global, "Let them read these secrets?")?.unwrap_or(false);
+        agreed = global.accept_reading
+            || terminal::confirm(global.no_input, "Let them read these secrets?")?.unwrap_or(false);
     }
     if agreed {
         let by = if global.accept_reading { "--accept-reading" } else { record::TERMINAL };

@@ -5,11 +5,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::{Artifact, Component, InstanceName, Name, Spec, Target};
+use artifacts_flow::Declared;
 use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
 use artifacts_plan::{Selector, TargetName};
 use artifacts_report::Failure;
 
 use crate::args::Global;
+use crate::environment::Environment;
+use crate::output::Output;
 
 /// The most that a spec may have, in bytes: a fleet of a thousand machines has some 5 MB.
 const LARGEST: u64 = 1 << 30;
@@ -58,6 +61,18 @@ impl Declarations {
         }
         let root = global.root.clone().unwrap_or_else(|| PathBuf::from(HERE));
         Ok(Self::new(spec, root))
+    }
+
+    /// Shows what Nix said and warned of.
+    pub fn show(&self, output: &Output) {
+        self.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
+        self.warnings.iter().for_each(|warning| output.warned(warning));
+    }
+
+    /// What a run begins with.
+    pub fn declared(self) -> Declared {
+        let Self { spec, root, failures, unevaluated, unseen, .. } = self;
+        Declared { spec, root, failures, unevaluated, unseen, system: Some(Environment::system()) }
     }
 
     fn new(spec: Spec, root: PathBuf) -> Self {

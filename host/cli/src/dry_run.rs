@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_flow::{Found, Rooms, Survey, Writing, changes};
+use artifacts_flow::{Found, Survey, Tools, Writing, changes};
 use artifacts_report::{Report, counted};
 
 use crate::output::Output;
@@ -13,7 +13,7 @@ use crate::rooms::Run;
 pub fn describe(
     report: &mut Report,
     run: &Run,
-    rooms: &Rooms<'_>,
+    tools: &Tools,
     survey: &Survey,
     names: &BTreeSet<InstanceName>,
     writing: Writing<'_>,
@@ -22,7 +22,7 @@ pub fn describe(
     for row in &mut report.instances {
         let Some(name) = names.get(&row.name).copied() else { continue };
         if let Some((instance, found)) = run.instances.get(name).zip(survey.found.get(name)) {
-            row.files = changes(rooms, instance, found, writing);
+            row.files = changes(tools, instance, found, writing);
             if !matches!(writing, Writing::One { .. }) {
                 row.notes.extend(replaced(found));
             }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 const OF_ONE_EVALUATION: u64 = 1 << 30;
 
 /// What the environment says.
+#[derive(Clone)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use artifacts_age::{IdentityError, Opener, Plugins};
-use artifacts_flow::Keys;
+use artifacts_flow::Identities;
 use artifacts_report::Failure;
 
 use crate::args::Global;
@@ -45,9 +45,9 @@ impl Source {
     }
 
     /// The keys, read when they are needed.
-    pub fn keys(&self) -> Keys {
+    pub fn identities(&self) -> Identities {
         let source = self.clone();
-        Keys::new(move || source.opener())
+        Identities::new(move || source.opener())
     }
 
     fn opener(&self) -> Result<Opener, Failure> {

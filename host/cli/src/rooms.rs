@@ -1,4 +1,4 @@
-//! A run: its declarations resolved, its selectors understood, its rooms opened.
+//! A run: its declarations resolved, its selectors understood, its tools opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::{Component, Grants, Place, Protection, Worker};
+use artifacts_backend::{Component, Grants, Place, WorkerStart};
 use artifacts_declared::{InstanceName, Spec};
-use artifacts_flow::{Audit, Declared, HeaderMemory, Orphan, Orphans, Registry, Rooms, Survey};
+use artifacts_flow::{Cancel, Everything, HeaderMemory, Orphan, Orphans, Registry, SandboxedGenerators, Survey, Tools};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
@@ -21,11 +21,12 @@ use artifacts_trust::{AcceptedRecipients, Checkout, KnownHeaders, Trust};
 use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
+use crate::evaluator::Evaluator;
+use crate::operator::{Flags, TerminalOperator};
 use crate::output::Output;
-use crate::{clones, grants, identities, record, signals, words};
+use crate::{clones, grants, identities, record, signals, writing};
 
 /// Everything that a command over instances begins with.
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Run {
     begun: Begun,
     pub instances: BTreeMap<InstanceName, Instance>,
@@ -40,13 +41,11 @@ pub struct Run {
     now: SystemTime,
     trust: Trust,
     headers: KnownHeaders,
-    accept_grants: bool,
-    accept_clone: bool,
-    no_input: bool,
     log: AuditLog,
     /// Whether the person said where the log is.
     log_is_named: bool,
-    worker: Worker,
+    worker: WorkerStart,
+    global: Global,
 }
 
 /// What stays as it is when the declarations are evaluated again.
@@ -144,13 +143,11 @@ impl Run {
             now: SystemTime::now(),
             trust: trust(&begun.environment)?,
             headers: headers(&begun.environment)?,
-            accept_grants: global.accept_grants,
-            accept_clone: global.accept_clone,
-            no_input: global.no_input,
             worker: worker(global, &begun.environment),
             begun: Begun { log: Some(log.clone()), ..begun },
             log,
             log_is_named: global.audit_log.is_some(),
+            global: global.clone(),
         })
     }
 
@@ -214,10 +211,37 @@ impl Run {
         !self.unevaluated.is_empty()
     }
 
-    /// Opens the rooms, without a sandbox for generators.
-    pub fn rooms(&self) -> Result<Rooms<'_>, Failure> {
+    /// Opens what a run works with.
+    pub fn tools(&self) -> Result<Tools, Failure> {
         record::check(&self.log.path(), self.log_is_named)?;
         self.log.begin().map_err(|e| record::failure(&e))?;
+        let (environment, ram) = (self.begun.environment.clone(), self.begun.ram.clone());
+        let sandbox = move || sandbox(&environment, &ram);
+        let nix = self.begun.nix.clone();
+        let path = self.begun.environment.generator_path();
+        let log_level = Environment::log_level(self.begun.output.verbose);
+        Ok(Tools {
+            root: self.root.clone(),
+            checkout: self.checkout()?,
+            git: git(&self.begun),
+            backends: Box::new(self.registry()),
+            evaluator: Box::new(Evaluator::new(&self.global, &nix, &[], self.begun.output)),
+            generators: Arc::new(SandboxedGenerators::new(nix, path, log_level, sandbox)),
+            operator: Box::new(TerminalOperator::new(Flags::from(&self.global), self.begun.output, None)),
+            identities: self.begun.keys.identities(),
+            headers: self.header_memory()?,
+            trust: self.trust.clone(),
+            state: state(&self.begun.environment)?,
+            audit: Some(self.log.clone()),
+            storing: writing::options(&self.global, self),
+            cancel: Cancel::new(Arc::clone(&self.begun.cancel)),
+            now: self.now,
+            reported: BTreeSet::new(),
+        })
+    }
+
+    /// The registered backends.
+    pub fn registry(&self) -> Registry {
         let ram = self.begun.ram.clone();
         let worker = self.worker.clone();
         let place = move || {
@@ -227,32 +251,16 @@ impl Run {
             let worker = worker.clone().fallback(folder.path().join("slice"));
             Ok((Place::Worker(worker), folder))
         };
-        let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), place);
-        Ok(Rooms {
-            root: &self.root,
-            registry: registry.asking(grants::asking(
-                self.trust.clone(),
-                self.log.clone(),
-                self.accept_grants,
-                self.no_input,
-            )),
-            keys: self.begun.keys.keys(),
-            headers: self.header_memory()?,
-            audit: Audit { log: Some(self.log.clone()), hear: Some(words::listener(self.begun.output)) },
-            git: git(&self.begun),
-            nix: self.begun.nix.clone(),
-            sandbox: None,
-            generator_path: self.begun.environment.generator_path(),
-            cancel: &self.begun.cancel,
-            log_level: Environment::log_level(self.begun.output.verbose),
-            now: self.now,
-        })
+        let nix = self.begun.nix.clone();
+        let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), nix, place);
+        let Global { accept_grants, no_input, .. } = self.global;
+        registry.asking(grants::asking(self.trust.clone(), self.log.clone(), accept_grants, no_input))
     }
 
     /// What this machine knows of headers, as seen from this checkout.
     fn header_memory(&self) -> Result<HeaderMemory, Failure> {
         let path = self.root.path().display().to_string();
-        let confirm = clones::asking(path, self.accept_clone, self.no_input, self.log.clone());
+        let confirm = clones::asking(path, self.global.accept_clone, self.global.no_input, self.log.clone());
         Ok(HeaderMemory::new(self.headers.clone(), self.checkout()?, confirm))
     }
 
@@ -305,20 +313,6 @@ impl Run {
         grants::accepted(&self.trust, component, grants)
     }
 
-    /// Warns of every wall that a worker could not be given.
-    pub fn warn_of_missing_walls(rooms: &Rooms<'_>, output: &Output) {
-        for weaker in Protection::all_weaker(&rooms.registry.missing()) {
-            output.warning(weaker, Some("`--require-sandbox` makes this an error"));
-        }
-    }
-
-    /// A sandbox for generators.
-    pub fn sandbox(&self) -> Result<Sandbox, Failure> {
-        let bwrap =
-            Sandbox::find(self.begun.environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
-        Sandbox::new(bwrap, &self.begun.ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
-    }
-
     /// The moment of the run.
     pub fn now(&self) -> SystemTime {
         self.now
@@ -353,13 +347,13 @@ impl Run {
     }
 
     /// Adds to the rows of what is absent or stale what to do about it.
-    pub fn add_hints(&self, rooms: &mut Rooms<'_>, survey: &Survey, report: &mut Report) {
-        let orphans = self.former(rooms);
-        let declared = Declared { instances: &self.instances, ordered: &self.ordered, orphans: &orphans };
+    pub fn add_hints(&self, tools: &mut Tools, survey: &Survey, report: &mut Report) {
+        let orphans = self.former(tools);
+        let declared = Everything { instances: &self.instances, ordered: &self.ordered, orphans: &orphans };
         let open = |row: &&Row| row.done.is_none() && matches!(row.state, State::Absent | State::Stale(_));
         let names: BTreeSet<String> = report.instances.iter().filter(open).map(|row| row.name.clone()).collect();
         let instances = self.instances.values().filter(|instance| names.contains(&instance.name.to_string()));
-        for (name, hints) in artifacts_flow::hints(rooms, declared, survey, instances) {
+        for (name, hints) in artifacts_flow::hints(tools, declared, survey, instances) {
             let name = name.to_string();
             if let Some(row) = report.instances.iter_mut().find(|row| row.name == name) {
                 row.hints = hints;
@@ -368,14 +362,14 @@ impl Run {
     }
 
     /// Entries that no declaration owns. Where it cannot be told what is declared or stored, there are none.
-    pub fn orphans(&self, rooms: &Rooms<'_>) -> Orphans {
-        let orphans = self.owners().and_then(|owners| artifacts_flow::orphans(rooms, &owners, &self.instances));
+    pub fn orphans(&self, tools: &Tools) -> Orphans {
+        let orphans = self.owners().and_then(|owners| artifacts_flow::orphans(tools, &owners, &self.instances));
         orphans.unwrap_or_default()
     }
 
     /// The same, with those in storages that no backend has: any of them may have the value of a renamed instance.
-    pub fn former(&self, rooms: &Rooms<'_>) -> Vec<Orphan> {
-        let orphans = self.orphans(rooms);
+    pub fn former(&self, tools: &Tools) -> Vec<Orphan> {
+        let orphans = self.orphans(tools);
         orphans.found.into_iter().chain(orphans.strange).collect()
     }
 
@@ -398,20 +392,20 @@ impl Run {
     /// Notes in the rows of what has new content: what that makes stale and is none of those besides.
     pub fn note_dependents(
         &self,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         report: &mut Report,
         new: &BTreeSet<InstanceName>,
         besides: &BTreeSet<InstanceName>,
     ) {
-        let mut dependents = artifacts_flow::dependents(rooms, &self.instances, new);
+        let mut dependents = artifacts_flow::dependents(tools, &self.instances, new);
         dependents.values_mut().for_each(|from| from.retain(|one| !besides.contains(*one)));
         let names: BTreeSet<InstanceName> = dependents.values().flatten().map(|name| (*name).clone()).collect();
         if names.is_empty() {
             return;
         }
-        let survey = artifacts_flow::survey(rooms, &self.instances, &names);
-        let declared = Declared { instances: &self.instances, ordered: &self.ordered, orphans: &[] };
-        let hints = artifacts_flow::hints(rooms, declared, &survey, self.instances(&names));
+        let survey = artifacts_flow::survey(tools, &self.instances, &names);
+        let declared = Everything { instances: &self.instances, ordered: &self.ordered, orphans: &[] };
+        let hints = artifacts_flow::hints(tools, declared, &survey, self.instances(&names));
         for (name, from) in dependents {
             let row = report.instances.iter_mut().find(|row| row.name == name.to_string());
             if let Some(row) = row.filter(|_| !from.is_empty()) {
@@ -449,9 +443,15 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
     }
 }
 
+/// A sandbox for generators.
+fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
+    let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
+    Sandbox::new(bwrap, ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
+}
+
 /// How the processes are made that components run in.
-fn worker(global: &Global, environment: &Environment) -> Worker {
-    let worker = Worker::default().required(global.require_sandbox);
+fn worker(global: &Global, environment: &Environment) -> WorkerStart {
+    let worker = WorkerStart::default().required(global.require_sandbox);
     match environment.cache() {
         Some(cache) => worker.cache(cache.join("compiled")),
         None => worker,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_flow::{Consent, Plaintext, Rooms, Survey, Writers, Writing, unsettable};
+use artifacts_flow::{Consent, Plaintext, Survey, Tools, Writers, Writing, unsettable};
 use artifacts_plan::Instance;
 use artifacts_report::{Done, Failure, Report};
 use artifacts_seam::Secret;
@@ -25,14 +25,14 @@ pub struct Setting<'a> {
 }
 
 /// What an instance is now, when one of its files can be set.
-pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Survey, Failure> {
-    let survey = artifacts_flow::survey(rooms, &run.instances, &only(instance));
+pub fn look(run: &Run, tools: &mut Tools, instance: &Instance) -> Result<Survey, Failure> {
+    let survey = artifacts_flow::survey(tools, &run.instances, &only(instance));
     let found =
         survey.found.get(&instance.name).ok_or_else(|| Failure::new(instance.name.to_string(), "it is not there"))?;
     match unsettable(instance, found) {
         Some(fault) => {
             let fault = survey.errors.into_iter().next().unwrap_or(fault);
-            Err(artifacts_flow::helped(rooms, instance, fault))
+            Err(artifacts_flow::helped(tools, instance, fault))
         }
         None => Ok(survey),
     }
@@ -41,13 +41,13 @@ pub fn look(run: &Run, rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Sur
 /// What setting a file would write, and to whom, whatever its value. `opens` says whether the old one would be opened, to be edited.
 pub fn preview(
     run: &Run,
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     output: &Output,
     instance: &Instance,
     file: &Name,
     opens: bool,
 ) -> Result<Report, Failure> {
-    let survey = look(run, rooms, instance)?;
+    let survey = look(run, tools, instance)?;
     if let Some(fault) = unknown_readers(run, instance, file) {
         return Err(fault);
     }
@@ -55,7 +55,7 @@ pub fn preview(
     let given = Plaintext::Given { file, opens };
     consent::preview(run, &mut report, std::iter::once(instance), &survey, given)?;
     report.instances.iter_mut().for_each(|row| row.done = Some(Done::WouldSet));
-    dry_run::describe(&mut report, run, rooms, &survey, &only(instance), Writing::One { file });
+    dry_run::describe(&mut report, run, tools, &survey, &only(instance), Writing::One { file });
     dry_run::show(&report, output);
     Ok(report)
 }
@@ -73,20 +73,20 @@ impl<'a> Setting<'a> {
     /// `opens` says whether the file's old value is opened, to be edited.
     pub fn begin(
         run: &'a Run,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         global: &Global,
         output: &'a Output,
         instance: &'a Instance,
         file: &'a Name,
         opens: bool,
     ) -> Result<Self, Failure> {
-        look(run, rooms, instance)?;
-        let writers = Writers::lock(rooms, std::iter::once(instance), &writing::options(global, run));
-        if let Some(fault) = writers.fault(instance, &rooms.registry) {
+        look(run, tools, instance)?;
+        let writers = Writers::lock(tools, std::iter::once(instance), &tools.storing.clone());
+        if let Some(fault) = writers.fault(instance, tools) {
             return Err(fault);
         }
-        let survey = look(run, rooms, instance)?;
-        Run::warn_of_missing_walls(rooms, output);
+        let survey = look(run, tools, instance)?;
+        tools.report_missing_layers();
         if let Some(fault) = unknown_readers(run, instance, file) {
             return Err(fault);
         }
@@ -107,27 +107,27 @@ impl<'a> Setting<'a> {
     }
 
     /// Stores the value and tells what became of it.
-    pub fn finish(mut self, rooms: &mut Rooms<'_>, value: Secret) -> Result<Report, Failure> {
+    pub fn finish(mut self, tools: &mut Tools, value: Secret) -> Result<Report, Failure> {
         let Self { instance, file, survey, consent, writers, .. } = &mut self;
         let others = survey.found.values().map(|found| artifacts_flow::others(instance, found, file));
         let gone: Vec<String> = others.flat_map(|others| others.gone).collect();
-        let changes = artifacts_flow::set(rooms, instance, survey, consent, writers, file, value)?;
+        let changes = artifacts_flow::set(tools, instance, survey, consent, writers, file, value)?;
         let name = instance.name.to_string();
         for change in &changes {
             self.output.painted(&change.diff(&name));
         }
-        writing::tell_git(rooms, &mut self.writers, self.output);
-        let survey = artifacts_flow::survey(rooms, &self.run.instances, &only(self.instance));
+        writing::tell_git(tools, &mut self.writers, self.output);
+        let survey = artifacts_flow::survey(tools, &self.run.instances, &only(self.instance));
         let mut report = self.run.rows(std::iter::once(self.instance), &survey);
         report.errors.extend(survey.errors);
         Run::note_strays(&mut report, &self.survey, &only(self.instance));
-        staged::note(self.run, rooms, &mut report);
+        staged::note(self.run, tools, &mut report);
         for row in &mut report.instances {
             row.done = Some(Done::Set);
             row.files.clone_from(&changes);
             row.notes.extend(gone.iter().map(|name| format!("{name}: gone, since it is no declared secret any more")));
         }
-        self.run.note_dependents(rooms, &mut report, &only(self.instance), &BTreeSet::new());
+        self.run.note_dependents(tools, &mut report, &only(self.instance), &BTreeSet::new());
         Ok(report)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_flow::{Indexed, Rooms};
+use artifacts_flow::{Indexed, Tools};
 use artifacts_plan::State;
 use artifacts_report::{Effect, Hint, Report, Row};
 use artifacts_store::Staged;
@@ -13,15 +13,15 @@ use crate::rooms::Run;
 
 /// Notes in each row whether git knows the entry as it is stored. Where this run stored nothing, what keeps git from knowing it was
 /// not told yet.
-pub fn note(run: &Run, rooms: &Rooms<'_>, report: &mut Report) {
-    let indexed = look(run, rooms, report);
-    add_sentences(run, rooms, report, &indexed);
+pub fn note(run: &Run, tools: &Tools, report: &mut Report) {
+    let indexed = look(run, tools, report);
+    add_sentences(run, tools, report, &indexed);
 }
 
 /// The same, and what to do about it.
-pub fn explain(run: &Run, rooms: &Rooms<'_>, report: &mut Report, output: &Output) {
-    let indexed = look(run, rooms, report);
-    add_sentences(run, rooms, report, &indexed);
+pub fn explain(run: &Run, tools: &Tools, report: &mut Report, output: &Output) {
+    let indexed = look(run, tools, report);
+    add_sentences(run, tools, report, &indexed);
     for row in &mut report.instances {
         match staged_of(&indexed, row) {
             // Nothing is known of the value, and none is generated.
@@ -43,9 +43,9 @@ fn staged_of<'a>(indexed: &'a Indexed, row: &Row) -> Option<&'a Staged> {
     indexed.by_name.get(&row.name.parse::<InstanceName>().ok()?)
 }
 
-fn look(run: &Run, rooms: &Rooms<'_>, report: &mut Report) -> Indexed {
+fn look(run: &Run, tools: &Tools, report: &mut Report) -> Indexed {
     let names: BTreeSet<InstanceName> = report.instances.iter().filter_map(|row| row.name.parse().ok()).collect();
-    let mut indexed = artifacts_flow::compare_index(rooms, run.instances(&names));
+    let mut indexed = artifacts_flow::compare_index(tools, run.instances(&names));
     for row in &mut report.instances {
         row.staged = staged_of(&indexed, row).filter(|staged| staged.is_stored()).map(Staged::is_yes);
     }
@@ -62,12 +62,12 @@ fn look(run: &Run, rooms: &Rooms<'_>, report: &mut Report) -> Indexed {
     indexed
 }
 
-fn add_sentences(run: &Run, rooms: &Rooms<'_>, report: &mut Report, indexed: &Indexed) {
+fn add_sentences(run: &Run, tools: &Tools, report: &mut Report, indexed: &Indexed) {
     for row in report.instances.iter_mut().filter(|row| row.done.is_none()) {
         let Some(staged) = staged_of(indexed, row) else { continue };
         let instance = row.name.parse().ok().and_then(|name: InstanceName| run.instances.get(&name));
         // What was changed since it was stored is first accepted or undone.
-        let is_stageable = instance.is_some_and(|instance| artifacts_flow::is_stageable(rooms, instance));
+        let is_stageable = instance.is_some_and(|instance| artifacts_flow::is_stageable(tools, instance));
         row.notes.extend(sentence(staged, is_stageable));
     }
 }

@@ -2,12 +2,11 @@
 
 use artifacts_report::Failure;
 
-use crate::args::Global;
 use crate::person;
 
 /// Asks for a yes. None when there is nobody to ask.
-pub fn confirm(global: &Global, question: &str) -> Result<Option<bool>, Failure> {
-    let Some(mut terminal) = person::terminal().filter(|_| !global.no_input) else { return Ok(None) };
+pub fn confirm(no_input: bool, question: &str) -> Result<Option<bool>, Failure> {
+    let Some(mut terminal) = person::terminal().filter(|_| !no_input) else { return Ok(None) };
     let answer = terminal.confirm(question).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
     Ok(Some(answer))
 }

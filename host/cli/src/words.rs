@@ -1,12 +1,11 @@
 //! What backends say, for a person: their words are marked as theirs, cut, and never taken for this program's.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use artifacts_declared::Name;
-use artifacts_flow::{Hear, Operation, Words};
+use artifacts_flow::{BackendMessages, Operation};
 use artifacts_report::{agreeing, counted, escaped, shell_word};
-use artifacts_seam::{CallError, Event, Level};
+use artifacts_seam::{CallError, ComponentEvent, Level};
 
 use crate::output::Output;
 
@@ -15,29 +14,41 @@ const LINES: usize = 20;
 /// Characters of a line that are shown.
 const WIDTH: usize = 500;
 
-/// Shows what backends say. What a backend says after it was given a plaintext is shown to a person at a terminal who asked
-/// for it, and otherwise only counted.
-pub fn listener(output: Output) -> Hear {
-    let secrets = output.secrets_too && output.watched() && !output.json();
-    // Checks are made several times a run, and say the same each time.
-    let shown: RefCell<BTreeSet<String>> = RefCell::default();
-    Box::new(move |words| {
-        warn_of_denials(words, output, &mut shown.borrow_mut());
-        let lines = lines(words, output.verbosity);
-        if words.saw_plaintext && !secrets {
+/// Shows what backends write. What a backend writes after it accessed a plaintext is shown to a person at a terminal who asked for
+/// it, and otherwise only counted.
+pub struct Messages {
+    output: Output,
+    /// Whether messages are shown that may hold a secret.
+    secrets: bool,
+    /// What was shown: checks are made several times a run, and give the same each time.
+    shown: BTreeSet<String>,
+}
+
+impl Messages {
+    /// Shows them on this output.
+    pub fn new(output: Output) -> Self {
+        let secrets = output.secrets_too && output.watched() && !output.json();
+        Self { output, secrets, shown: BTreeSet::new() }
+    }
+
+    /// Shows the messages of one call.
+    pub fn show(&mut self, words: &BackendMessages<'_>) {
+        warn_of_denials(words, self.output, &mut self.shown);
+        let lines = lines(words, self.output.verbosity);
+        if words.saw_plaintext && !self.secrets {
             if !lines.is_empty() {
-                output.note(&left_out(words.backend, lines.len()));
+                self.output.note(&left_out(words.backend, lines.len()));
             }
             return;
         }
-        for line in fresh(words.backend, lines, &mut shown.borrow_mut()) {
-            output.note(&line);
+        for line in fresh(words.backend, lines, &mut self.shown) {
+            self.output.note(&line);
         }
-    })
+    }
 }
 
 /// A backend that was denied access tried what it may not do. In whatever it says afterwards, that is said first.
-fn warn_of_denials(words: &Words<'_>, output: Output, shown: &mut BTreeSet<String>) {
+fn warn_of_denials(words: &BackendMessages<'_>, output: Output, shown: &mut BTreeSet<String>) {
     if words.denials == 0 {
         return;
     }
@@ -48,7 +59,7 @@ fn warn_of_denials(words: &Words<'_>, output: Output, shown: &mut BTreeSet<Strin
     }
 }
 
-fn denied(words: &Words<'_>) -> String {
+fn denied(words: &BackendMessages<'_>) -> String {
     let did = match words.operation {
         Operation::Check => "checked",
         Operation::Serialize => "stored",
@@ -82,17 +93,17 @@ fn fresh(backend: &Name, lines: Vec<String>, shown: &mut BTreeSet<String>) -> Ve
 }
 
 /// Errors and warnings; what is for the curious and for authors only when they ask.
-fn lines(words: &Words<'_>, verbosity: u8) -> Vec<String> {
+fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
     let backend = words.backend;
     let mut about = "";
     let mut lines = Vec::new();
     for event in words.events {
         match event {
-            Event::Instance(name) => about = name,
-            Event::Log { level, message } if loud(*level) <= verbosity => {
+            ComponentEvent::Instance(name) => about = name,
+            ComponentEvent::Log { level, message } if loud(*level) <= verbosity => {
                 lines.push(line(&format!("{backend} says ({}, {about}): {message}", word(*level))));
             }
-            Event::Output(text) => {
+            ComponentEvent::Output(text) => {
                 let printed = text.lines().map(|text| line(&format!("{backend} printed ({about}): {text}")));
                 lines.extend(printed);
             }
@@ -142,14 +153,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn said(verbosity: u8, events: &[Event]) -> Vec<String> {
+    fn said(verbosity: u8, events: &[ComponentEvent]) -> Vec<String> {
         let backend = artifacts_declared::Name::new("mine").unwrap();
         lines(&words(&backend, events, &[], 0), verbosity)
     }
 
-    fn words<'a>(backend: &'a Name, events: &'a [Event], instances: &'a [String], denials: u64) -> Words<'a> {
+    fn words<'a>(
+        backend: &'a Name,
+        events: &'a [ComponentEvent],
+        instances: &'a [String],
+        denials: u64,
+    ) -> BackendMessages<'a> {
         let operation = Operation::Check;
-        Words { backend, operation, instances, events, denials, failure: None, saw_plaintext: false }
+        BackendMessages { backend, operation, instances, events, denials, failure: None, saw_plaintext: false }
     }
 
     #[test]
@@ -163,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_curious_hear_more() {
-        let of = |level| Event::Log { level, message: "x".to_owned() };
+        let of = |level| ComponentEvent::Log { level, message: "x".to_owned() };
         let events = [of(Level::Debug), of(Level::Info), of(Level::Warn), of(Level::Error)];
         assert_eq!(said(0, &events), ["mine says (warning, ): x", "mine says (error, ): x"]);
         assert_eq!(said(1, &events).len(), 3);
@@ -192,11 +208,12 @@ mod tests {
     #[test]
     fn a_line_stays_one_and_is_the_backends() {
         let message = format!("a\nerror: all is lost{}", "x".repeat(10_000));
-        let events = [Event::Instance("shared/ca".to_owned()), Event::Log { level: Level::Warn, message }];
+        let events =
+            [ComponentEvent::Instance("shared/ca".to_owned()), ComponentEvent::Log { level: Level::Warn, message }];
         let lines = said(0, &events);
         assert!(lines[0].starts_with("mine says (warning, shared/ca): a\\nerror:") && !lines[0].contains('\n'));
         assert!(lines[0].chars().count() == WIDTH + 1);
-        let printed = said(0, &[Event::Output("one\ntwo".to_owned())]);
+        let printed = said(0, &[ComponentEvent::Output("one\ntwo".to_owned())]);
         assert_eq!(printed, ["mine printed (): one", "mine printed (): two"]);
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use artifacts_flow::{Rooms, Writers};
+use artifacts_flow::{Tools, Writers};
 use artifacts_store::{Durability, Options};
 
 use crate::args::Global;
@@ -12,19 +12,19 @@ use crate::output::Output;
 use crate::rooms::Run;
 
 /// Tells git of what was stored; that it fails is a warning.
-pub fn tell_git(rooms: &Rooms<'_>, writers: &mut Writers, output: &Output) {
+pub fn tell_git(tools: &Tools, writers: &mut Writers, output: &Output) {
     if writers.is_idle() {
         return;
     }
-    for warning in writers.stage(rooms) {
+    for warning in writers.stage(tools) {
         output.warning(&warning.to_string(), Some(&warning.help()));
     }
-    warn_of_root(rooms, output);
+    warn_of_root(tools, output);
 }
 
 /// What root stores in a checkout of somebody else, they cannot replace.
-fn warn_of_root(rooms: &Rooms<'_>, output: &Output) {
-    let Ok(root) = rooms.root.path().metadata() else { return };
+fn warn_of_root(tools: &Tools, output: &Output) {
+    let Ok(root) = tools.root.path().metadata() else { return };
     if rustix::process::geteuid().is_root() && root.uid() != 0 {
         let owner = root.uid();
         output.warning(

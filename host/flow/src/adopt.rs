@@ -7,10 +7,10 @@ use artifacts_plan::{Instance, Reason, ReasonKind, State};
 use artifacts_report::{Failure, FileChange};
 use artifacts_store::{Entry, NewEntry, Receipt, ReceiptState, Storage};
 
-use crate::headers::{self, EntryHeaders};
-use crate::owners::Owners;
 use crate::receipt::{self, Making};
-use crate::{Found, Rooms, Survey, Writers, changes, extras, failure, hints};
+use crate::tools::header_owners::Owners;
+use crate::tools::headers::{self, EntryHeaders};
+use crate::{Found, Survey, Tools, Writers, changes, extras, failure, hints};
 
 /// What is accepted with a slice.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ pub struct Adoption {
 /// stale for a reason that nobody can accept; and a slice with an age file that is another instance's as well, or may be
 /// since a slice cannot be read: its own readers would come to read it.
 pub fn adoptions<'a>(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     survey: &Survey,
     instances: impl Iterator<Item = &'a Instance>,
     named: impl Fn(&InstanceName) -> bool,
@@ -56,9 +56,9 @@ pub fn adoptions<'a>(
             is_stale(found, ReasonKind::Receipt) || (named(&instance.name) && !found.state.reasons().is_empty())
         };
         let Some(found) = survey.found.get(&instance.name).filter(wanted) else { continue };
-        match adoption(rooms, survey, instance, found, &mut owners) {
+        match adoption(tools, survey, instance, found, &mut owners) {
             Ok(adoption) => adoptions.push(adoption),
-            Err(failure) => failures.push(hints::helped(rooms, instance, failure)),
+            Err(failure) => failures.push(hints::helped(tools, instance, failure)),
         }
     }
     (adoptions, failures)
@@ -66,7 +66,7 @@ pub fn adoptions<'a>(
 
 /// Writes the receipts. Returns what was adopted, and what could not be.
 pub fn adopt(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     writers: &mut Writers,
     instances: &BTreeMap<InstanceName, Instance>,
     adoptions: Vec<Adoption>,
@@ -75,12 +75,12 @@ pub fn adopt(
     for Adoption { name, slice, entry, .. } in adoptions {
         let committed = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "it is not declared"));
         let committed = committed.and_then(|instance| {
-            rooms.headers.learn(instance, &entry)?;
-            commit(rooms, writers, instance, slice)
+            tools.headers.learn(instance, &entry)?;
+            commit(tools, writers, instance, slice)
         });
         match committed {
             Ok(committed) => {
-                writers.wrote(rooms, committed);
+                writers.wrote(tools, committed);
                 adopted.insert(name);
             }
             Err(failure) => failures.push(failure),
@@ -90,19 +90,19 @@ pub fn adopt(
 }
 
 /// What lies there of an instance.
-fn slice(rooms: &mut Rooms<'_>, instance: &Instance) -> Result<Option<Entry>, Failure> {
+fn slice(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
     let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
-    let storage = rooms.registry.storage(backend)?;
-    Storage::open(rooms.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
+    let storage = tools.backends.storage(backend)?;
+    Storage::open(&tools.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
 }
 
 /// Returns the slice's path, for git.
-fn commit(rooms: &Rooms<'_>, writers: &Writers, instance: &Instance, slice: NewEntry) -> Result<String, Failure> {
-    if let Some(why) = writers.fault(instance, &rooms.registry) {
+fn commit(tools: &Tools, writers: &Writers, instance: &Instance, slice: NewEntry) -> Result<String, Failure> {
+    if let Some(why) = writers.fault(instance, tools) {
         return Err(why);
     }
-    let storage = instance.backend.as_ref().and_then(|backend| rooms.registry.storage(backend).ok());
+    let storage = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let writer = storage.and_then(|storage| writers.of(&storage));
     let writer = writer.ok_or_else(|| failure::of(instance, "its storage is not locked"))?;
     let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
@@ -119,13 +119,13 @@ fn accepted(found: &Found) -> impl Iterator<Item = &Reason> {
 }
 
 /// Whether an instance could be adopted by its name.
-pub(crate) fn is_adoptable(rooms: &mut Rooms<'_>, survey: &Survey, instance: &Instance, owners: &mut Owners) -> bool {
+pub(crate) fn is_adoptable(tools: &mut Tools, survey: &Survey, instance: &Instance, owners: &mut Owners) -> bool {
     let found = survey.found.get(&instance.name).filter(|found| !found.state.reasons().is_empty());
-    found.is_some_and(|found| adoption(rooms, survey, instance, found, owners).is_ok())
+    found.is_some_and(|found| adoption(tools, survey, instance, found, owners).is_ok())
 }
 
 fn adoption(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     survey: &Survey,
     instance: &Instance,
     found: &Found,
@@ -145,19 +145,19 @@ fn adoption(
         return Err(refused.help(Some(format!("`artifacts rekey {}`", failure::word(&instance.name)))));
     }
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
-    let opened = rooms.registry.open(backend, &rooms.nix)?;
-    let stored_by = receipt::backend_id(instance, backend, &opened.component)?;
+    let opened = tools.backends.open(backend)?;
+    let stored_by = receipt::backend_id(instance, backend, &opened.terms)?;
     // A backend that never sees plaintext has whatever is for somebody sealed by the host.
-    let seals = !opened.component.manifest().requests.plaintext && found.readers.iter().any(|(_, to)| !to.is_empty());
-    let mut slice = slice(rooms, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
+    let seals = !opened.terms.requests_plaintext && found.readers.iter().any(|(_, to)| !to.is_empty());
+    let mut slice = slice(tools, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
     let fingerprint = slice.fingerprint();
     extras::take_added(instance, &mut slice);
     if Some(fingerprint) != found.fingerprint {
         return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
     }
     let entry = headers::in_entry(instance, &slice.files);
-    owners.check(rooms, instance, &entry)?;
-    let entry = rooms.headers.accepted(instance, entry)?;
+    owners.check(tools, instance, &entry)?;
+    let entry = tools.headers.accepted(instance, entry)?;
     let headers: BTreeSet<String> = entry.values().flat_map(|headers| headers.keys().cloned()).collect();
     let before = before(&slice, backend);
     if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.all_headers().is_empty())) {
@@ -170,9 +170,9 @@ fn adoption(
     let new_headers = headers.difference(&known).count();
     let unread = before.is_none() || new_headers > 0;
     let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, ReasonKind::Receipt)) {
-        receipt::renewed(agreeing, instance, dependencies, rooms.now)?
+        receipt::renewed(agreeing, instance, dependencies, tools.now)?
     } else {
-        let making = Making { instance, found, backend: stored_by, dependencies, headers: &entry, now: rooms.now };
+        let making = Making { instance, found, backend: stored_by, dependencies, headers: &entry, now: tools.now };
         continued(making.receipt()?, before)
     };
     // What was sealed anew may be anybody's. Of what another program stored, the person says that it is as declared.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::{FileChange, Side};
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
 use crate::set::{Others, others};
-use crate::{Found, Rooms};
+use crate::{Found, Tools};
 
 /// What would be written.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +26,11 @@ pub enum Writing<'a> {
 }
 
 /// What would be written of an instance as it was found. It opens nothing.
-pub fn changes(rooms: &Rooms<'_>, instance: &Instance, found: &Found, writing: Writing<'_>) -> Vec<FileChange> {
+pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writing<'_>) -> Vec<FileChange> {
     let before = found.receipt.as_ref().map(|receipt| Lying::by_receipt(instance, receipt));
     let before = before.unwrap_or_default();
     // Of what is encrypted anew, nothing public is told, so no slice is read again for it.
-    let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(rooms, instance)) };
+    let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(tools, instance)) };
     let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
     let is_secret = |name: &String| instance.secret_files().any(|secret| secret.as_str() == name);
     let names: Vec<String> = match writing {
@@ -62,9 +62,9 @@ fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
 }
 
 /// The public files that lie there.
-fn public(rooms: &Rooms<'_>, instance: &Instance) -> Files {
-    let storage = instance.backend.as_ref().and_then(|backend| rooms.registry.storage(backend).ok());
-    let storage = storage.and_then(|storage| Storage::open(rooms.root, &storage).ok());
+fn public(tools: &Tools, instance: &Instance) -> EntryFiles {
+    let storage = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
+    let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
     storage
         .and_then(|storage| storage.read(&instance.name).ok().flatten())
         .map(|slice| slice.public)
@@ -72,10 +72,10 @@ fn public(rooms: &Rooms<'_>, instance: &Instance) -> Files {
 }
 
 /// What changed of an instance's public files; nothing of those that stay as they are.
-pub(crate) fn public_changes(before: &Files, after: &Files) -> Vec<FileChange> {
+pub(crate) fn public_changes(before: &EntryFiles, after: &EntryFiles) -> Vec<FileChange> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
-    let side = |files: &Files, name: &String| files.get(name).cloned().map(Side::public);
+    let side = |files: &EntryFiles, name: &String| files.get(name).cloned().map(Side::public);
     differs
         .map(|name| FileChange { file: name.clone(), before: side(before, name), after: side(after, name) })
         .collect()
@@ -86,8 +86,8 @@ pub(crate) fn accepted(
     instance: &Instance,
     old: Option<&Receipt>,
     new: &Receipt,
-    files: &Files,
-    public: &Files,
+    files: &EntryFiles,
+    public: &EntryFiles,
 ) -> Vec<FileChange> {
     let before = old.map(|old| Lying::by_receipt(instance, old)).unwrap_or_default();
     let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
@@ -169,7 +169,7 @@ impl Lying {
         Self { files: secret.into_iter().map(side).collect() }
     }
 
-    fn with_public(mut self, public: Files) -> Self {
+    fn with_public(mut self, public: EntryFiles) -> Self {
         self.files.extend(public.into_iter().map(|(name, bytes)| (name, Side::public(bytes))));
         self
     }

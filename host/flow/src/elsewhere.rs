@@ -6,7 +6,7 @@ use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::{Elsewhere, Instance};
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
-use crate::Rooms;
+use crate::Tools;
 use crate::changes::bears;
 
 /// What makes a directory a root of its own.
@@ -26,25 +26,25 @@ impl Storages {
     ///
     /// # Errors
     /// When a declared one cannot be opened, with its path.
-    pub fn find(rooms: &Rooms<'_>) -> Result<Self, (String, artifacts_store::Error)> {
-        let declared = declared(rooms);
+    pub fn find(tools: &Tools) -> Result<Self, (String, artifacts_store::Error)> {
+        let declared = declared(tools);
         let mut known = Vec::new();
         for path in &declared {
-            let storage = Storage::open(rooms.root, path).map_err(|error| (path.clone(), error))?;
+            let storage = Storage::open(&tools.root, path).map_err(|error| (path.clone(), error))?;
             known.push(Known { storage, declared: true });
         }
         let found =
-            rooms.root.storages().into_iter().filter(|path| !declared.contains(path) && !is_others(rooms, path));
-        let found = found.filter_map(|path| Storage::open(rooms.root, &path).ok());
+            tools.root.storages().into_iter().filter(|path| !declared.contains(path) && !is_others(tools, path));
+        let found = found.filter_map(|path| Storage::open(&tools.root, &path).ok());
         known.extend(found.map(|storage| Known { storage, declared: false }));
         Ok(Self(known))
     }
 
     /// Finds those that can be opened: no entry could be read in the others.
-    pub fn readable(rooms: &Rooms<'_>) -> Self {
-        Self::find(rooms).unwrap_or_else(|_| {
-            let open = |path: String| Some(Known { storage: Storage::open(rooms.root, &path).ok()?, declared: true });
-            Self(declared(rooms).into_iter().filter_map(open).collect())
+    pub fn readable(tools: &Tools) -> Self {
+        Self::find(tools).unwrap_or_else(|_| {
+            let open = |path: String| Some(Known { storage: Storage::open(&tools.root, &path).ok()?, declared: true });
+            Self(declared(tools).into_iter().filter_map(open).collect())
         })
     }
 
@@ -100,15 +100,15 @@ fn has_declared(instance: &Instance, slice: &Entry) -> bool {
 }
 
 /// The storages of all backends, and the default one: a backend may have been given another one since.
-fn declared(rooms: &Rooms<'_>) -> BTreeSet<String> {
-    let names = rooms.registry.names();
-    let declared = names.iter().filter_map(|name| rooms.registry.storage(name).ok());
+fn declared(tools: &Tools) -> BTreeSet<String> {
+    let names = tools.backends.names();
+    let declared = names.iter().filter_map(|name| tools.backends.storage(name).ok());
     declared.chain([DEFAULT_STORAGE.to_owned()]).collect()
 }
 
 /// Whether a storage is below another flake in the checkout, which has its own root.
-fn is_others(rooms: &Rooms<'_>, path: &str) -> bool {
+fn is_others(tools: &Tools, path: &str) -> bool {
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
     let mut above = ends.filter_map(|end| path.get(..end));
-    above.any(|above| rooms.root.dir().symlink_metadata(format!("{above}/{OTHER_ROOT}")).is_ok())
+    above.any(|above| tools.root.dir().symlink_metadata(format!("{above}/{OTHER_ROOT}")).is_ok())
 }

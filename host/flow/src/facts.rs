@@ -5,7 +5,7 @@ use artifacts_plan::{Facts, Instance, Reason};
 use artifacts_store::{Difference, Entry, Generation, Receipt, ReceiptState};
 
 use crate::extras;
-use crate::rooms::seconds;
+use crate::tools::seconds;
 
 /// What the host finds of a slice, without asking its backend. `strays` are the files in it that belong to no one, and
 /// `generations` has those of what it may depend on.

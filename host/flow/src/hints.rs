@@ -8,8 +8,8 @@ use artifacts_report::{Effect, Hint, hint_line, shell_word};
 use artifacts_store::{Entry, Storage};
 
 use crate::changes::bears;
-use crate::owners::Owners;
-use crate::{Found, Inputs, Orphan, Rooms, Survey, Wanted, steps, survey, unmakeable, unopenable, unretrievable};
+use crate::tools::header_owners::Owners;
+use crate::{Found, Inputs, Orphan, Survey, Tools, Wanted, steps, survey, unmakeable, unopenable, unretrievable};
 use crate::{adopt, rekey, set};
 
 /// How an age file that is not armored begins.
@@ -17,7 +17,7 @@ const BINARY: &[u8] = b"age-encryption.org/v1";
 
 /// All that is declared.
 #[derive(Clone, Copy)]
-pub struct Declared<'a> {
+pub struct Everything<'a> {
     /// Every instance.
     pub instances: &'a BTreeMap<InstanceName, Instance>,
     /// Their names, dependencies first.
@@ -29,8 +29,8 @@ pub struct Declared<'a> {
 /// What to do about the states in which these instances were found; nothing where nothing is to be done, or nothing is known to
 /// help.
 pub fn hints<'a>(
-    rooms: &mut Rooms<'_>,
-    declared: Declared<'_>,
+    tools: &mut Tools,
+    declared: Everything<'_>,
     survey: &Survey,
     instances: impl Iterator<Item = &'a Instance>,
 ) -> BTreeMap<InstanceName, Vec<Hint>> {
@@ -41,7 +41,7 @@ pub fn hints<'a>(
         let about = About { declared, survey, instance, found, name: instance.name.to_string() };
         let some = match &found.state {
             State::Absent => about.absent(),
-            State::Stale(_) => about.stale(rooms, &mut owners),
+            State::Stale(_) => about.stale(tools, &mut owners),
             State::Present | State::OnTarget | State::Blocked | State::Error(_) => Vec::new(),
         };
         hints.insert(instance.name.clone(), some);
@@ -50,17 +50,17 @@ pub fn hints<'a>(
 }
 
 /// The hints in one line, for a failure of one instance. It is looked at anew: the failure may not tell why.
-pub fn help(rooms: &mut Rooms<'_>, instance: &Instance) -> Option<String> {
+pub fn help(tools: &mut Tools, instance: &Instance) -> Option<String> {
     let instances = BTreeMap::from([(instance.name.clone(), instance.clone())]);
     let names = BTreeSet::from([instance.name.clone()]);
-    let survey = survey(rooms, &instances, &names);
-    let declared = Declared { instances: &instances, ordered: std::slice::from_ref(&instance.name), orphans: &[] };
-    let mut hints = hints(rooms, declared, &survey, std::iter::once(instance));
+    let survey = survey(tools, &instances, &names);
+    let declared = Everything { instances: &instances, ordered: std::slice::from_ref(&instance.name), orphans: &[] };
+    let mut hints = hints(tools, declared, &survey, std::iter::once(instance));
     hint_line(&hints.remove(&instance.name)?, &[&instance.name.to_string()])
 }
 
 struct About<'a> {
-    declared: Declared<'a>,
+    declared: Everything<'a>,
     survey: &'a Survey,
     instance: &'a Instance,
     found: &'a Found,
@@ -85,7 +85,7 @@ impl About<'_> {
 
     /// Whether `generate` would make it, as far as can be told without asking anybody.
     fn makeable(&self, wanted: Wanted) -> bool {
-        let Declared { instances, ordered, .. } = self.declared;
+        let Everything { instances, ordered, .. } = self.declared;
         let chosen = BTreeSet::from([self.instance.name.clone()]);
         let steps = steps(instances, ordered, &chosen, self.survey, wanted);
         let names: BTreeSet<InstanceName> = steps.into_iter().map(|step| step.name).collect();
@@ -94,34 +94,34 @@ impl About<'_> {
         names.contains(&self.instance.name) && names.iter().filter_map(made).all(|one| unmakeable(one).is_none())
     }
 
-    fn stale(&self, rooms: &mut Rooms<'_>, owners: &mut Owners) -> Vec<Hint> {
+    fn stale(&self, tools: &mut Tools, owners: &mut Owners) -> Vec<Hint> {
         let reasons = self.found.state.reasons();
         let kinds: BTreeSet<ReasonKind> = reasons.iter().map(|reason| reason.kind).collect();
-        let mut hints = Vec::from_iter(self.strays(rooms));
+        let mut hints = Vec::from_iter(self.strays(tools));
         hints.extend(self.backend(&kinds));
         let unclear = kinds.iter().any(|kind| kind.is_unclear());
         // Whoever accepts an entry looks at it first; so does whoever gives it up.
         if unclear && !kinds.contains(&ReasonKind::Backend) {
-            hints.extend(self.unclear(rooms, owners, &kinds));
+            hints.extend(self.unclear(tools, owners, &kinds));
         }
         if !unclear {
             hints.extend(self.files());
-            hints.extend(self.recipients(rooms, &kinds));
-            hints.extend(self.outdated(rooms, owners, &kinds));
+            hints.extend(self.recipients(tools, &kinds));
+            hints.extend(self.outdated(tools, owners, &kinds));
         }
         hints
     }
 
     /// Where its directory is, below the root.
-    fn place(&self, rooms: &Rooms<'_>) -> Option<String> {
-        let storage = rooms.registry.storage(self.instance.backend.as_ref()?).ok()?;
+    fn place(&self, tools: &Tools) -> Option<String> {
+        let storage = tools.backends.storage(self.instance.backend.as_ref()?).ok()?;
         Some(format!("{storage}/{}", self.name))
     }
 
-    fn strays(&self, rooms: &Rooms<'_>) -> Option<Hint> {
-        let place = self.place(rooms)?;
+    fn strays(&self, tools: &Tools) -> Option<Hint> {
+        let place = self.place(tools)?;
         let paths = self.found.strays.iter().map(|stray| format!("{place}/{stray}"));
-        let there = paths.filter_map(|path| Some((rooms.root.dir().symlink_metadata(&path).ok()?.is_dir(), path)));
+        let there = paths.filter_map(|path| Some((tools.root.dir().symlink_metadata(&path).ok()?.is_dir(), path)));
         let (folders, paths): (Vec<bool>, Vec<String>) = there.unzip();
         let remove: &[&str] = if folders.contains(&true) { &["rm", "-r", "--"] } else { &["rm", "--"] };
         let words = remove.iter().copied().chain(paths.iter().map(String::as_str));
@@ -137,15 +137,15 @@ impl About<'_> {
     }
 
     /// It is not what its receipt describes, or not in the form that its backend expects.
-    fn unclear(&self, rooms: &mut Rooms<'_>, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
-        let place = self.place(rooms).unwrap_or_default();
-        let in_git = rooms.root.path().ancestors().any(|above| above.join(".git").exists());
+    fn unclear(&self, tools: &mut Tools, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+        let place = self.place(tools).unwrap_or_default();
+        let in_git = tools.root.path().ancestors().any(|above| above.join(".git").exists());
         let conflict = self.found.state.reasons().iter().any(|reason| reason.message.contains("merge conflict"));
         if conflict {
             let side = |side| Hint::command(Effect::Keeps, ["git", "checkout", side, "--", &place]);
             return vec![side("--ours"), side("--theirs")];
         }
-        if adopt::is_adoptable(rooms, self.survey, self.instance, owners) {
+        if adopt::is_adoptable(tools, self.survey, self.instance, owners) {
             let mut hints = vec![self.artifacts(Effect::Keeps, &["adopt", &self.name])];
             hints.extend(in_git.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &place])));
             return hints;
@@ -153,7 +153,7 @@ impl About<'_> {
         if let Some(other) = self.found.receipt.as_ref().filter(|receipt| receipt.instance != self.instance.name) {
             return vec![Hint::text(Effect::Keeps, format!("declare it as `{}` again", other.instance))];
         }
-        if let Some(hint) = self.other_form(rooms, &place) {
+        if let Some(hint) = self.other_form(tools, &place) {
             return vec![hint];
         }
         // What this program never stored is in no commit that is known to be good.
@@ -179,8 +179,8 @@ impl About<'_> {
     }
 
     /// A file that another program stored, under another name or in another form.
-    fn other_form(&self, rooms: &Rooms<'_>, place: &str) -> Option<Hint> {
-        let slice = stored(rooms, self.instance)?;
+    fn other_form(&self, tools: &Tools, place: &str) -> Option<Hint> {
+        let slice = stored(tools, self.instance)?;
         let declared: Vec<&str> = self.instance.secret_files().map(artifacts_declared::Name::as_str).collect();
         let binary = |(file, bytes): &(&String, &Vec<u8>)| {
             bytes.starts_with(BINARY) && declared.iter().any(|declared| bears(file, declared))
@@ -231,11 +231,11 @@ impl About<'_> {
         rekey::wants_rekey(&self.found.state, false) && unopenable(self.instance, self.found).is_none()
     }
 
-    fn recipients(&self, rooms: &mut Rooms<'_>, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+    fn recipients(&self, tools: &mut Tools, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         if !kinds.contains(&ReasonKind::Recipients) {
             return Vec::new();
         }
-        match unretrievable(rooms, self.instance) {
+        match unretrievable(tools, self.instance) {
             None if self.rekeyable() => vec![self.artifacts(Effect::Keeps, &["rekey", &self.name])],
             None => Vec::new(),
             Some(_) => {
@@ -248,12 +248,12 @@ impl About<'_> {
         }
     }
 
-    fn outdated(&self, rooms: &mut Rooms<'_>, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+    fn outdated(&self, tools: &mut Tools, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         let mut hints = Vec::new();
         if !kinds.iter().any(|kind| kind.is_outdated()) {
             return hints;
         }
-        if adopt::is_adoptable(rooms, self.survey, self.instance, owners) {
+        if adopt::is_adoptable(tools, self.survey, self.instance, owners) {
             hints.push(self.artifacts(Effect::Keeps, &["adopt", &self.name]));
         }
         if self.makeable(Wanted { stale: true, ..Wanted::default() }) {
@@ -263,20 +263,16 @@ impl About<'_> {
     }
 }
 
-fn stored(rooms: &Rooms<'_>, instance: &Instance) -> Option<Entry> {
-    let storage = rooms.registry.storage(instance.backend.as_ref()?).ok()?;
-    Storage::open(rooms.root, &storage).ok()?.read(&instance.name).ok()?
+fn stored(tools: &Tools, instance: &Instance) -> Option<Entry> {
+    let storage = tools.backends.storage(instance.backend.as_ref()?).ok()?;
+    Storage::open(&tools.root, &storage).ok()?.read(&instance.name).ok()?
 }
 
 /// A failure of an instance that says nothing of what to do says what its state asks for.
-pub fn helped(
-    rooms: &mut Rooms<'_>,
-    instance: &Instance,
-    failure: artifacts_report::Failure,
-) -> artifacts_report::Failure {
+pub fn helped(tools: &mut Tools, instance: &Instance, failure: artifacts_report::Failure) -> artifacts_report::Failure {
     if failure.help.is_some() {
         return failure;
     }
-    let help = help(rooms, instance);
+    let help = help(tools, instance);
     failure.help(help)
 }

@@ -7,8 +7,7 @@ use artifacts_plan::Instance;
 use artifacts_report::{Failure, listed};
 use artifacts_store::{Difference, Staged, Storage, Warning};
 
-use crate::store::storage_of;
-use crate::{Rooms, failure};
+use crate::{Tools, failure};
 
 /// What git's index has of instances.
 #[derive(Debug, Default)]
@@ -22,17 +21,17 @@ pub struct Indexed {
 }
 
 /// Compares git's index with what is stored of these instances. Writes nothing.
-pub fn compare_index<'a>(rooms: &Rooms<'_>, instances: impl IntoIterator<Item = &'a Instance>) -> Indexed {
+pub fn compare_index<'a>(tools: &Tools, instances: impl IntoIterator<Item = &'a Instance>) -> Indexed {
     let mut paths = BTreeMap::new();
     let mut storages = BTreeSet::new();
     for instance in instances {
-        let Some(storage) = storage_of(instance, &rooms.registry) else { continue };
+        let Some(storage) = tools.storage_of(instance) else { continue };
         paths.insert(format!("{storage}/{}", instance.name), instance.name.clone());
         storages.insert(storage);
     }
     let storages: Vec<String> = storages.into_iter().collect();
     let entries: Vec<String> = paths.keys().cloned().collect();
-    let found = rooms.git.compare(rooms.root, &storages, &entries);
+    let found = tools.git.compare(&tools.root, &storages, &entries);
     let named = |(path, staged)| Some((paths.get(&path)?.clone(), staged));
     Indexed {
         by_name: found.entries.into_iter().filter_map(named).collect(),
@@ -78,36 +77,33 @@ pub fn index_fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
 }
 
 /// Which of these are not there any more, but still in git's index, and what brings each back.
-pub fn deleted<'a>(
-    rooms: &Rooms<'_>,
-    instances: impl IntoIterator<Item = &'a Instance>,
-) -> BTreeMap<InstanceName, String> {
+pub fn deleted<'a>(tools: &Tools, instances: impl IntoIterator<Item = &'a Instance>) -> BTreeMap<InstanceName, String> {
     let deleted = |(name, staged)| if let Staged::Deleted { command } = staged { Some((name, command)) } else { None };
-    compare_index(rooms, instances).by_name.into_iter().filter_map(deleted).collect()
+    compare_index(tools, instances).by_name.into_iter().filter_map(deleted).collect()
 }
 
 /// Whether the next run that writes stages this entry: it is as it was stored.
-pub fn is_stageable(rooms: &Rooms<'_>, instance: &Instance) -> bool {
-    intact(rooms, instance).is_some()
+pub fn is_stageable(tools: &Tools, instance: &Instance) -> bool {
+    intact(tools, instance).is_some()
 }
 
 /// The path of an entry that is as it was stored.
-fn intact(rooms: &Rooms<'_>, instance: &Instance) -> Option<String> {
-    let storage = storage_of(instance, &rooms.registry)?;
-    let slice = Storage::open(rooms.root, &storage).ok()?.read(&instance.name).ok()??;
+fn intact(tools: &Tools, instance: &Instance) -> Option<String> {
+    let storage = tools.storage_of(instance)?;
+    let slice = Storage::open(&tools.root, &storage).ok()?.read(&instance.name).ok()??;
     let intact = slice.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
     intact.then(|| format!("{storage}/{}", instance.name))
 }
 
 /// Whether an earlier run stored something that git does not know, and that can be staged now.
-pub fn is_unstaged<'a>(rooms: &Rooms<'_>, instances: impl IntoIterator<Item = &'a Instance>) -> bool {
+pub fn is_unstaged<'a>(tools: &Tools, instances: impl IntoIterator<Item = &'a Instance>) -> bool {
     let instances: Vec<&Instance> = instances.into_iter().collect();
-    let indexed = compare_index(rooms, instances.iter().copied());
-    !unstaged(rooms, &instances, &indexed).is_empty()
+    let indexed = compare_index(tools, instances.iter().copied());
+    !unstaged(tools, &instances, &indexed).is_empty()
 }
 
 /// The paths of what an earlier run stored and git does not know.
-pub(crate) fn unstaged(rooms: &Rooms<'_>, instances: &[&Instance], indexed: &Indexed) -> Vec<String> {
+pub(crate) fn unstaged(tools: &Tools, instances: &[&Instance], indexed: &Indexed) -> Vec<String> {
     let open = |instance: &&&Instance| matches!(indexed.by_name.get(&instance.name), Some(Staged::No { .. }));
-    instances.iter().filter(open).filter_map(|instance| intact(rooms, instance)).collect()
+    instances.iter().filter(open).filter_map(|instance| intact(tools, instance)).collect()
 }

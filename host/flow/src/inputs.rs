@@ -7,7 +7,7 @@ use artifacts_seam::Secret;
 use artifacts_store::Generation;
 
 use crate::reading::Allowed;
-use crate::{Rooms, Step, Survey, failure, retrieve};
+use crate::{Step, Survey, Tools, failure, retrieve};
 
 type Files = BTreeMap<Name, Secret>;
 
@@ -30,7 +30,7 @@ impl Inputs {
     /// anybody is asked for anything.
     pub fn read(
         &mut self,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         instances: &BTreeMap<InstanceName, Instance>,
         survey: &Survey,
         steps: &[Step],
@@ -44,7 +44,7 @@ impl Inputs {
             .collect();
         let needed = needed.into_iter().filter_map(|name| instances.get(name));
         let wanted: Vec<_> = needed.map(|one| (one, one.files.keys().cloned().collect())).collect();
-        let read = retrieve(rooms, &wanted);
+        let read = retrieve(tools, &wanted);
         let generation = |name: &InstanceName| Some(survey.found.get(name)?.receipt.as_ref()?.generation);
         self.generations.extend(read.keys().filter_map(|name| Some((name.clone(), generation(name)?))));
         self.files.extend(read.into_iter().map(|(name, read)| (name, read.map(|read| read.files))));

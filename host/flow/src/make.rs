@@ -1,21 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_generate::{Job, Sandbox};
-use artifacts_nix::Nix;
+use artifacts_generate::Job;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange};
-use artifacts_seam::{Files, Secret};
+use artifacts_seam::{EntryFiles, Secret};
 use artifacts_store::{ReceiptState, Storage};
 
 use crate::changes::public_changes;
 use crate::receipt::Making;
-use crate::store::PAUSE;
 use crate::storing::{Stopped, Storing};
-use crate::{Consent, Found, Inputs, Rooms, Step, Survey, Writers, failure, program};
+use crate::tools::storages::PAUSE;
+use crate::{Consent, Found, Inputs, Step, Survey, Tools, Writers, failure};
 
 /// What happens while instances are made.
 pub enum Event<'a> {
@@ -42,8 +40,6 @@ pub enum Event<'a> {
 /// The answers to the questions of all that is made.
 pub type Answers = BTreeMap<(InstanceName, Name), Secret>;
 
-type Generated = Result<BTreeMap<Name, Secret>, Stopped>;
-
 /// What is to be made, and of what.
 pub struct Work<'a> {
     /// All instances.
@@ -63,7 +59,7 @@ pub struct Work<'a> {
 /// Makes the steps: up to `jobs` generators run at once, each behind what it depends on; what they made is serialized and
 /// committed one by one. A failure stops what depends on it and nothing else. Returns the failures.
 pub fn make(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     work: &Work<'_>,
     inputs: &mut Inputs,
     writers: &mut Writers,
@@ -74,28 +70,26 @@ pub fn make(
         wanted: work.steps.iter().map(|step| step.name.clone()).collect(),
         waiting: work.steps.iter().map(|step| step.name.clone()).collect(),
         inputs,
-        tools: program::closure(&rooms.generator_path, &rooms.nix),
         made: BTreeSet::new(),
         failed: BTreeSet::new(),
         failures: Vec::new(),
     };
     let (done, results) = mpsc::channel();
-    let nix = rooms.nix.clone();
-    let sandbox = rooms.sandbox.clone();
-    let cancel = rooms.cancel;
+    let generators = Arc::clone(&tools.generators);
+    let cancel = tools.cancel.clone();
     std::thread::scope(|scope| {
         let mut running = 0;
         loop {
-            while running < work.jobs.max(1) && !cancel.load(std::sync::atomic::Ordering::Relaxed) {
+            while running < work.jobs.max(1) && !cancel.is_set() {
                 let Some(name) = run.next() else { break };
-                match run.job(&name, rooms) {
+                match run.job(&name) {
                     Ok(job) => {
                         tell(&Event::Begun(&name));
                         running += 1;
-                        let (done, nix, sandbox) = (done.clone(), &nix, &sandbox);
+                        let (done, generators, cancel) = (done.clone(), &generators, &cancel);
                         let Some(instance) = work.instances.get(&name) else { continue };
                         scope.spawn(move || {
-                            let made = generate(instance, job, nix, sandbox.as_ref(), cancel);
+                            let made = generators.run(instance, job, cancel).map_err(Stopped::from);
                             // The receiver lives as long as this scope.
                             let _ = done.send((name, made));
                         });
@@ -109,13 +103,13 @@ pub fn make(
             let (name, made) = match results.recv_timeout(PAUSE) {
                 Ok(result) => result,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    writers.stage_open(rooms);
+                    writers.stage_open(tools);
                     continue;
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             };
             running -= 1;
-            let stored = made.and_then(|files| run.store(&name, files, rooms, writers));
+            let stored = made.and_then(|files| run.store(&name, files, tools, writers));
             match stored {
                 Ok(public) => tell(&Event::Made { name: &name, public: &public }),
                 Err(stopped) => run.fail(&name, stopped, tell),
@@ -125,38 +119,11 @@ pub fn make(
     run.end()
 }
 
-fn generate(
-    instance: &Instance,
-    mut job: Job,
-    nix: &Nix,
-    sandbox: Option<&Sandbox>,
-    cancel: &std::sync::atomic::AtomicBool,
-) -> Generated {
-    let sandbox = sandbox.ok_or_else(|| failure::of(instance, "there is no sandbox to run its generator in"))?;
-    if let Some(generator) = &instance.generator {
-        job.closure.extend(program::prepare(instance, generator, nix)?);
-        job.closure.sort();
-        job.closure.dedup();
-    }
-    sandbox.run(&job, cancel).map_err(|error| Stopped {
-        failure: failure::of(instance, bare(&error.to_string(), instance)).help(error.help()),
-        output: error.output().cloned().map(Box::new),
-        needs_all: false,
-    })
-}
-
-/// A message without the name of its instance in front, which the report puts there.
-fn bare(message: &str, instance: &Instance) -> String {
-    message.strip_prefix(&format!("{}: ", instance.name)).unwrap_or(message).to_owned()
-}
-
 struct Run<'a> {
     work: &'a Work<'a>,
     wanted: BTreeSet<InstanceName>,
     waiting: Vec<InstanceName>,
     inputs: &'a mut Inputs,
-    /// What the programs need that every generator finds.
-    tools: Result<Vec<PathBuf>, Failure>,
     made: BTreeSet<InstanceName>,
     failed: BTreeSet<InstanceName>,
     failures: Vec<Failure>,
@@ -180,7 +147,7 @@ impl Run<'_> {
     }
 
     /// What its generator is to do.
-    fn job(&self, name: &InstanceName, rooms: &Rooms<'_>) -> Result<Job, Failure> {
+    fn job(&self, name: &InstanceName) -> Result<Job, Failure> {
         let (instance, _) = self.known(name)?;
         if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
             return Err(failure::behind(instance, failed));
@@ -189,9 +156,6 @@ impl Run<'_> {
         let mut job = Job::new(name.clone(), generator.path.clone());
         job.expected = instance.files.keys().cloned().collect();
         job.inputs = self.inputs.of(instance)?;
-        job.log_level.clone_from(&rooms.log_level);
-        job.path.clone_from(&rooms.generator_path);
-        job.closure = self.tools.clone()?;
         job.network = instance.network;
         job.timeout = instance.timeout.map(Duration::from_secs);
         for prompt in instance.prompts.keys() {
@@ -224,39 +188,39 @@ impl Run<'_> {
         &mut self,
         name: &InstanceName,
         files: BTreeMap<Name, Secret>,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         writers: &mut Writers,
     ) -> Result<Vec<FileChange>, Stopped> {
         let (instance, found) = self.known(name)?;
-        self.unchanged(instance, rooms)?;
+        self.unchanged(instance, tools)?;
         let storing = Storing { instance, found, consent: self.work.consent };
-        let slice = storing.slice(rooms, writers)?;
+        let slice = storing.slice(tools, writers)?;
         let (secrets, public) = split(instance, &files);
         let before = slice.as_ref().map(|slice| slice.public.clone()).unwrap_or_default();
         let changes = public_changes(&before, &public);
-        let stored = storing.serialize(rooms, slice, &secrets)?;
+        let stored = storing.serialize(tools, slice, &secrets)?;
         let making = Making {
             instance,
             found,
             backend: stored.backend,
             dependencies: &self.inputs.generations(instance),
             headers: &stored.headers,
-            now: rooms.now,
+            now: tools.now,
         };
         let receipt = making.receipt()?;
         let generation = receipt.generation;
-        storing.commit(rooms, writers, stored.files, public, receipt)?;
+        storing.commit(tools, writers, stored.files, public, receipt)?;
         self.made.insert(name.clone());
         self.inputs.keep(name.clone(), files, generation);
         Ok(changes)
     }
 
     /// Every dependency lies there as it went into the instance: nobody replaced it since.
-    fn unchanged(&self, instance: &Instance, rooms: &Rooms<'_>) -> Result<(), Failure> {
+    fn unchanged(&self, instance: &Instance, tools: &Tools) -> Result<(), Failure> {
         for (name, generation) in self.inputs.generations(instance) {
             let backend = self.work.instances.get(&name).and_then(|d| d.backend.as_ref());
-            let storage = backend.and_then(|backend| rooms.registry.storage(backend).ok());
-            let storage = storage.and_then(|storage| Storage::open(rooms.root, &storage).ok());
+            let storage = backend.and_then(|backend| tools.backends.storage(backend).ok());
+            let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
             let slice = storage.and_then(|storage| storage.read(&name).ok().flatten());
             let same = slice.is_some_and(|slice| {
                 matches!(&slice.receipt, ReceiptState::Valid(receipt) if receipt.generation == generation)
@@ -272,7 +236,7 @@ impl Run<'_> {
 }
 
 /// The secret files for the backend, and the public ones for the host.
-fn split(instance: &Instance, files: &BTreeMap<Name, Secret>) -> (Vec<(String, Secret)>, Files) {
+fn split(instance: &Instance, files: &BTreeMap<Name, Secret>) -> (Vec<(String, Secret)>, EntryFiles) {
     let of = |name: &&Name| files.get(*name).map(|value| (name.to_string(), value.clone()));
     let secrets = instance.secret_files().filter_map(|name| of(&name)).collect();
     let public = instance.public_files().filter_map(|name| of(&name)).map(|(n, v)| (n, v.expose().to_vec())).collect();

@@ -9,7 +9,7 @@ use artifacts_store::{Entry, Options, ReceiptState, Storage};
 
 use crate::changes::{self, bears};
 use crate::elsewhere::{Storages, has_receipt};
-use crate::{Rooms, Writers};
+use crate::{Tools, Writers};
 
 /// A slice that nobody owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,12 +45,12 @@ pub struct Orphans {
 /// # Errors
 /// When a declared storage cannot be read.
 pub fn orphans(
-    rooms: &Rooms<'_>,
+    tools: &Tools,
     owners: &Owners,
     instances: &BTreeMap<InstanceName, Instance>,
 ) -> Result<Orphans, Failure> {
     let mut orphans = Orphans::default();
-    let storages = Storages::find(rooms)
+    let storages = Storages::find(tools)
         .map_err(|(path, e)| Failure::new(format!("storage {path}"), e.to_string()).help(e.help()))?;
     for (storage, declared) in storages.all() {
         let failed = |e: artifacts_store::Error| {
@@ -67,7 +67,7 @@ pub fn orphans(
         // What only looks like a storage has entries only where receipts say so.
         for name in listing.entries.into_iter().filter(|name| declared || has_receipt(storage, name)) {
             match owners.of(&name) {
-                Some(Owner::Declared) if !declared || !is_second(rooms, storage, instances.get(&name)) => {}
+                Some(Owner::Declared) if !declared || !is_second(tools, storage, instances.get(&name)) => {}
                 Some(Owner::Unknown(_)) => orphans.kept.push(name),
                 Some(Owner::Declared) | None if declared => orphans.found.push(orphan(storage, name)),
                 Some(Owner::Declared) | None => orphans.strange.push(orphan(storage, name)),
@@ -78,11 +78,11 @@ pub fn orphans(
 }
 
 /// Whether an instance has an entry in its own backend's storage, and that is another one than this.
-fn is_second(rooms: &Rooms<'_>, storage: &Storage, instance: Option<&Instance>) -> bool {
+fn is_second(tools: &Tools, storage: &Storage, instance: Option<&Instance>) -> bool {
     let Some(instance) = instance.filter(|instance| !instance.blocked) else { return false };
-    let own = instance.backend.as_ref().and_then(|backend| rooms.registry.storage(backend).ok());
+    let own = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let Some(own) = own.filter(|own| own != storage.path()) else { return false };
-    let own = Storage::open(rooms.root, &own).and_then(|own| own.read(&instance.name));
+    let own = Storage::open(&tools.root, &own).and_then(|own| own.read(&instance.name));
     own.is_ok_and(|slice| slice.is_some())
 }
 
@@ -128,12 +128,12 @@ fn size(slice: &Entry) -> (usize, u64) {
 }
 
 /// Moves these to their storages' trash. One that fails stops no other; the failures come back with what was moved and where to.
-pub fn prune(rooms: &Rooms<'_>, orphans: &[Orphan], options: &Options) -> (Vec<(Orphan, String)>, Vec<Failure>) {
+pub fn prune(tools: &Tools, orphans: &[Orphan], options: &Options) -> (Vec<(Orphan, String)>, Vec<Failure>) {
     let mut moved = Vec::new();
     let mut failures = Vec::new();
     let mut writers = Writers::default();
     for orphan in orphans {
-        let done = writers.writer(rooms, &orphan.storage, options).and_then(|writer| {
+        let done = writers.writer(tools, &orphan.storage, options).and_then(|writer| {
             let failed =
                 |e: artifacts_store::Error| Failure::new(orphan.name.to_string(), e.to_string()).help(e.help());
             writer.remove(&orphan.name).map_err(failed)

@@ -9,13 +9,12 @@ use std::fs::File;
 use std::path::Component;
 
 use artifacts_declared::{Generator, InstanceName};
-use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, Reading};
 use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Inputs, Rooms, Step, Survey};
+use crate::{Evaluate, Inputs, Step, Survey, Tools};
 
 /// Who reads what, from whom: the dependent first.
 pub(crate) type Edge = (InstanceName, InstanceName);
@@ -40,7 +39,7 @@ pub struct Allowed {
 impl Readings {
     /// What these steps would read. `known` are the readers that were agreed to before this run, `inputs` what it has by now.
     pub fn new(
-        rooms: &Rooms<'_>,
+        tools: &Tools,
         known: &AcceptedRecipients,
         instances: &BTreeMap<InstanceName, Instance>,
         survey: &Survey,
@@ -62,7 +61,7 @@ impl Readings {
                     readings.free.insert(edge);
                 } else {
                     untouched = false;
-                    readings.sought.insert(edge, reading(instance, name, survey, &rooms.nix));
+                    readings.sought.insert(edge, reading(instance, name, survey, &*tools.evaluator));
                 }
             }
             // What a person types was there before.
@@ -122,13 +121,13 @@ fn in_repository(id: &CheckoutId, reading: &Reading) -> serde_json::Value {
     serde_json::json!({"repository": id, "reading": reading.json()})
 }
 
-fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, nix: &Nix) -> Reading {
+fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> Reading {
     let readers = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.readers);
     Reading {
         dependent: instance.name.to_string(),
         dependency: dependency.to_string(),
         generator: instance.generator.as_ref().map(|one| one.path.display().to_string()),
-        sha256: instance.generator.as_ref().and_then(|generator| sha256(generator, nix)),
+        sha256: instance.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
         network: instance.network,
         public: instance.public_files().map(ToString::to_string).collect(),
         readers: readers.map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect(),
@@ -136,11 +135,11 @@ fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, nix:
 }
 
 /// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.
-fn sha256(generator: &Generator, nix: &Nix) -> Option<String> {
+fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
     let path = &generator.path;
     let file = artifacts_generate::executable(path).ok()?;
     let up = path.components().any(|part| part == Component::ParentDir);
-    if !up && nix.is_in_store(path) && file.canonicalize().is_ok_and(|real| nix.is_in_store(&real)) {
+    if !up && evaluator.is_in_store(path) && file.canonicalize().is_ok_and(|real| evaluator.is_in_store(&real)) {
         return None;
     }
     let mut hash = Sha256::new();

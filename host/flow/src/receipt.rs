@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use artifacts_backend::Component;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{BackendId, Generation, Receipt, Sha256, TargetId, Time};
 
-use crate::headers::{self, EntryHeaders};
+use crate::tools::Terms;
+use crate::tools::headers::{self, EntryHeaders};
 use crate::{Found, failure};
 
 /// One making of an instance, as its receipt tells it.
@@ -116,12 +116,8 @@ fn targets(instance: &Instance) -> BTreeSet<TargetId> {
 }
 
 /// Which component stores it.
-pub fn backend_id(instance: &Instance, name: &Name, component: &Component) -> Result<BackendId, Failure> {
-    Ok(BackendId {
-        name: name.clone(),
-        version: component.manifest().version.clone(),
-        sha256: sha256(instance, component.sha256())?,
-    })
+pub fn backend_id(instance: &Instance, name: &Name, terms: &Terms) -> Result<BackendId, Failure> {
+    Ok(BackendId { name: name.clone(), version: terms.version.clone(), sha256: sha256(instance, &terms.sha256)? })
 }
 
 fn sha256(instance: &Instance, hex: &str) -> Result<Sha256, Failure> {

@@ -1,15 +1,14 @@
 //! Encrypting anew to whom is declared now: the secrets stay as they are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
 use artifacts_report::{Failure, ReaderChange};
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 
 use crate::storing::{Storing, Written, checked};
-use crate::{Consent, Found, Read, Rooms, Survey, Writers, failure, receipt, retrieve};
+use crate::{Consent, Found, Read, Survey, Tools, Writers, failure, receipt, retrieve};
 
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
 const AT_ONCE: usize = 1000;
@@ -75,12 +74,12 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
 }
 
 /// Why an instance's secrets cannot be read back at all: its backend has no way to.
-pub fn unretrievable(rooms: &mut Rooms<'_>, instance: &Instance) -> Option<Failure> {
+pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> {
     instance.secret_files().next()?;
     let backend = instance.backend.as_ref()?;
     // One that cannot be opened says so where it is asked.
-    let opened = rooms.registry.open(backend, &rooms.nix).ok()?;
-    if opened.component.retrieves() {
+    let opened = tools.backends.open(backend).ok()?;
+    if opened.terms.retrieves {
         return None;
     }
     let name = failure::word(&instance.name);
@@ -112,7 +111,7 @@ pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey:
 /// Opens each instance and writes it anew, one by one: an end at any moment leaves each as it was or as it shall be, and the
 /// next run does the others. A failure stops no other.
 pub fn rekey(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     instances: &BTreeMap<InstanceName, Instance>,
     survey: &Survey,
     names: &BTreeSet<InstanceName>,
@@ -127,26 +126,26 @@ pub fn rekey(
         // What was never stored is left for whoever has its value.
         let stored = |(one, found): &(&Instance, &Found)| found.stored_files(one).cloned().collect();
         let wanted: Vec<_> = some.iter().map(|pair| (pair.0, stored(pair))).collect();
-        let mut read = retrieve(rooms, &wanted);
+        let mut read = retrieve(tools, &wanted);
         for few in some.chunks(WRITTEN_AT_ONCE) {
             let mut written = Vec::new();
             for (instance, found) in few {
-                if rooms.cancel.load(Ordering::Relaxed) {
+                if tools.cancel.is_set() {
                     break;
                 }
                 let storing = Storing { instance, found, consent };
                 let missing = || Err(failure::of(instance, "it was not read"));
                 let ended = read.remove(&instance.name).unwrap_or_else(missing).and_then(|read| {
                     rekeyed.opened += 1;
-                    write(rooms, storing, read, writers)
+                    write(tools, storing, read, writers)
                 });
                 match ended {
                     Ok((public, one)) => written.push((storing, public, one)),
                     Err(failure) => rekeyed.failures.push(failure),
                 }
             }
-            store(rooms, written, writers, &mut rekeyed, tell);
-            if rooms.cancel.load(Ordering::Relaxed) {
+            store(tools, written, writers, &mut rekeyed, tell);
+            if tools.cancel.is_set() {
                 rekeyed.end(&work);
                 return rekeyed;
             }
@@ -168,42 +167,42 @@ impl Rekeyed {
 
 /// Has the backend encrypt an instance anew. Returns its public files, which stay as they are, and what it wrote.
 fn write(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     storing: Storing<'_>,
     read: Read,
     writers: &Writers,
-) -> Result<(Files, Written), Failure> {
-    let slice = storing.slice(rooms, writers)?.filter(|slice| slice.fingerprint() == read.fingerprint);
+) -> Result<(EntryFiles, Written), Failure> {
+    let slice = storing.slice(tools, writers)?.filter(|slice| slice.fingerprint() == read.fingerprint);
     let slice = slice.ok_or_else(|| changed(storing.instance))?;
     let public = declared_public(storing.instance, slice.public.clone());
     let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
-    let written = storing.write(rooms, Some(slice), &secrets).map_err(|stopped| stopped.failure)?;
+    let written = storing.write(tools, Some(slice), &secrets).map_err(|stopped| stopped.failure)?;
     Ok((public, written))
 }
 
 /// Public files stay as they are; those that are no longer declared go with the old entry.
-fn declared_public(instance: &Instance, public: Files) -> Files {
+fn declared_public(instance: &Instance, public: EntryFiles) -> EntryFiles {
     let is_declared = |name: &String| instance.public_files().any(|file| file.as_str() == name);
     public.into_iter().filter(|(name, _)| is_declared(name)).collect()
 }
 
 /// Has backends look at what they wrote, and exchanges the slices one by one.
 fn store(
-    rooms: &mut Rooms<'_>,
-    written: Vec<(Storing<'_>, Files, Written)>,
+    tools: &mut Tools,
+    written: Vec<(Storing<'_>, EntryFiles, Written)>,
     writers: &mut Writers,
     rekeyed: &mut Rekeyed,
     tell: &mut dyn FnMut(&InstanceName),
 ) {
     let (kept, written): (Vec<_>, Vec<_>) =
         written.into_iter().map(|(storing, public, one)| ((storing, public), (storing, one))).unzip();
-    for ((storing, public), stored) in kept.into_iter().zip(checked(rooms, written)) {
+    for ((storing, public), stored) in kept.into_iter().zip(checked(tools, written)) {
         let Storing { instance, found, .. } = storing;
         let ended = stored.and_then(|stored| {
             let old = found.receipt.as_ref().ok_or_else(|| changed(instance))?;
             let files = found.stored_files(instance).cloned().collect();
             let receipt = receipt::rewritten(old, instance, found, stored.backend, &files, &stored.headers)?;
-            storing.commit(rooms, writers, stored.files, public, receipt)
+            storing.commit(tools, writers, stored.files, public, receipt)
         });
         match ended {
             Ok(()) => {

@@ -2,18 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_audit::Operation;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, shell_word};
-use artifacts_seam::{CallError, Secret};
+use artifacts_seam::{CallError, FailureKind, Secret};
 use artifacts_store::{Difference, Entry, Fingerprint, ReceiptState, Storage};
 
-use crate::audit::Calling;
 use crate::elsewhere::Storages;
-use crate::headers::{self, EntryHeaders};
-use crate::owners::{OwnHeaders, Owners};
-use crate::{Rooms, failure, hints};
+use crate::tools::Retrieval;
+use crate::tools::header_owners::{OwnHeaders, Owners};
+use crate::tools::headers::{self, EntryHeaders};
+use crate::{Tools, failure, hints};
 
 /// Files of one instance, as they were stored.
 #[derive(Debug)]
@@ -28,8 +27,8 @@ pub struct Read {
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn retrieve_one(rooms: &mut Rooms<'_>, instance: &Instance, files: Vec<Name>) -> Result<Read, Failure> {
-    let mut done = retrieve(rooms, &[(instance, files)]);
+pub fn retrieve_one(tools: &mut Tools, instance: &Instance, files: Vec<Name>) -> Result<Read, Failure> {
+    let mut done = retrieve(tools, &[(instance, files)]);
     done.remove(&instance.name).unwrap_or_else(|| Err(failure::of(instance, "it was not read")))
 }
 
@@ -37,23 +36,20 @@ pub fn retrieve_one(rooms: &mut Rooms<'_>, instance: &Instance, files: Vec<Name>
 ///
 /// # Errors
 /// Why it cannot be read.
-pub fn retrieve_file(rooms: &mut Rooms<'_>, instance: &Instance, file: &Name) -> Result<Secret, Failure> {
-    let mut read = retrieve_one(rooms, instance, vec![file.clone()])?;
+pub fn retrieve_file(tools: &mut Tools, instance: &Instance, file: &Name) -> Result<Secret, Failure> {
+    let mut read = retrieve_one(tools, instance, vec![file.clone()])?;
     read.files.remove(file).ok_or_else(|| failure::of(instance, format!("`{file}` did not come back")))
 }
 
 /// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
 /// opened, nor what is another instance's: a receipt is a claim of whoever can write to the repository. The private keys are read
 /// only when a secret file is wanted.
-pub fn retrieve(
-    rooms: &mut Rooms<'_>,
-    wanted: &[(&Instance, Vec<Name>)],
-) -> BTreeMap<InstanceName, Result<Read, Failure>> {
+pub fn retrieve(tools: &mut Tools, wanted: &[(&Instance, Vec<Name>)]) -> BTreeMap<InstanceName, Result<Read, Failure>> {
     let mut done = BTreeMap::new();
     let mut open = Vec::new();
     let mut owners = Owners::default();
     for (instance, files) in wanted {
-        match Reading::begin(rooms, &mut owners, instance, files) {
+        match Reading::begin(tools, &mut owners, instance, files) {
             Ok(reading) if reading.secrets.is_empty() => {
                 done.insert(instance.name.clone(), Ok(reading.read));
             }
@@ -68,7 +64,7 @@ pub fn retrieve(
     while !open.is_empty() {
         let mut waiting = Vec::new();
         for mut reading in open {
-            match reading.call(rooms) {
+            match reading.call(tools) {
                 Ok(()) => {
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
                 }
@@ -78,7 +74,7 @@ pub fn retrieve(
                 }
             }
         }
-        let again = ask_plugins(rooms, &waiting);
+        let again = ask_plugins(tools, &waiting);
         open = Vec::new();
         for (reading, failure) in waiting {
             if again {
@@ -117,12 +113,7 @@ impl From<Failure> for Closed {
 
 impl<'a> Reading<'a> {
     /// Looks at the slice, and takes the public files.
-    fn begin(
-        rooms: &mut Rooms<'_>,
-        owners: &mut Owners,
-        instance: &'a Instance,
-        wanted: &[Name],
-    ) -> Result<Self, Failure> {
+    fn begin(tools: &mut Tools, owners: &mut Owners, instance: &'a Instance, wanted: &[Name]) -> Result<Self, Failure> {
         let fail = |message: String| failure::of(instance, message);
         let backend = instance.backend.as_ref().filter(|_| !instance.blocked);
         let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
@@ -130,15 +121,15 @@ impl<'a> Reading<'a> {
             let known: Vec<&str> = instance.files.keys().map(Name::as_str).collect();
             return Err(fail(format!("it has no file `{stranger}`; it has {}", known.join(", "))));
         }
-        let opened = rooms.registry.open(backend, &rooms.nix)?;
-        if opened.backend.is_none() {
+        let opened = tools.backends.open(backend)?;
+        if !opened.is_here() {
             return Err(failure::on_target(instance));
         }
         let failed = |error: artifacts_store::Error| fail(error.to_string()).help(error.help());
-        let slice = Storage::open(rooms.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
+        let slice = Storage::open(&tools.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
         let storage = opened.storage.clone();
-        let Some(slice) = slice.map_err(failed)? else { return Err(not_in(rooms, &storage, instance)) };
-        let entry = entry(instance, backend, &slice).map_err(|failure| hints::helped(rooms, instance, failure))?;
+        let Some(slice) = slice.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
+        let entry = entry(instance, backend, &slice).map_err(|failure| hints::helped(tools, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
@@ -152,31 +143,27 @@ impl<'a> Reading<'a> {
             return Err(fail(format!("`{missing}` is declared and was never stored"))
                 .help(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
-        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(rooms, instance, &entry)? };
+        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &entry)? };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
         let read = Read { files, fingerprint: slice.fingerprint() };
         Ok(Self { instance, backend, slice, secrets, own, read })
     }
 
     /// Has the backend read the secret files.
-    fn call(&mut self, rooms: &mut Rooms<'_>) -> Result<(), Closed> {
+    fn call(&mut self, tools: &mut Tools) -> Result<(), Closed> {
         let Self { instance, backend, slice, secrets, own, read } = self;
-        let opened = rooms.registry.open(backend, &rooms.nix)?;
-        if opened.backend.is_none() {
+        let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
             return Err(failure::of(instance, "its backend is not here").into());
-        }
-        let instances = vec![instance.name.to_string()];
-        let calling = Calling { backend, operation: Operation::Retrieve, instances, after_plaintext: false };
-        // No identity is read before that is on record.
-        let keys = &mut rooms.keys;
-        let ended = rooms.audit.call(opened, calling, |running| {
-            let retrieved = running.retrieve(instance.told.clone(), &slice.files, secrets, &own.openable, keys.ring()?);
-            Ok::<_, Failure>(retrieved)
-        })??;
+        };
+        let bundled = session.terms().bundled;
+        let (names, openable) = (secrets.as_slice(), &own.openable);
+        let call = Retrieval { instance: instance.told.clone(), files: &slice.files, names, openable, identities };
+        let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
-            let no_identity = matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "no-identity");
+            let no_identity =
+                matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
-                _ if stopped.saw_plaintext && !opened.bundled => failure::of(instance, failure::UNSHOWN),
+                _ if stopped.saw_plaintext && !bundled => failure::of(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
                     failure::of(instance, format!("{}{}", said.message, recipients(slice, secrets)))
                         .help(said.hint.clone())
@@ -190,7 +177,7 @@ impl<'a> Reading<'a> {
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
         let opened: BTreeSet<String> = opened.filter_map(|opening| opening.header).collect();
-        rooms.headers.learn(instance, &only(&own.unknown, &opened))?;
+        tools.headers.learn(instance, &only(&own.unknown, &opened))?;
         for (name, secret) in retrieved.secrets {
             let name = Name::new(name).map_err(|error| failure::of(instance, error.to_string()))?;
             read.files.insert(name, secret);
@@ -200,23 +187,20 @@ impl<'a> Reading<'a> {
 }
 
 /// Why nothing is read: it is stored nowhere, or in another storage.
-fn not_in(rooms: &Rooms<'_>, storage: &str, instance: &Instance) -> Failure {
-    let elsewhere = Storages::readable(rooms).besides(storage, instance).into_iter().next();
+fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
+    let elsewhere = Storages::readable(tools).besides(storage, instance).into_iter().next();
     elsewhere.map_or_else(|| failure::absent(instance), |(place, _)| failure::elsewhere(instance, &place))
 }
 
 /// Has age plugins asked for what is waiting; false when nothing came of it.
-fn ask_plugins(rooms: &mut Rooms<'_>, waiting: &[(Reading<'_>, Failure)]) -> bool {
+fn ask_plugins(tools: &mut Tools, waiting: &[(Reading<'_>, Failure)]) -> bool {
     let Some((first, _)) = waiting.first() else { return false };
-    if !rooms.keys.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
+    if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
         return false;
     }
-    let Ok(opened) = rooms.registry.open(first.backend, &rooms.nix) else { return false };
-    let instances = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
-    let calling =
-        Calling { backend: first.backend, operation: Operation::AskPlugins, instances, after_plaintext: false };
-    let keys = &mut rooms.keys;
-    rooms.audit.call(opened, calling, |_| keys.ring().is_ok_and(artifacts_age::Keyring::ask_plugins)).unwrap_or(false)
+    let Ok(Some((mut session, identities))) = tools.session_and_identities(first.backend) else { return false };
+    let names = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
+    session.ask_plugins(names, identities).unwrap_or(false)
 }
 
 /// So many recipients are named.

@@ -9,10 +9,10 @@ use artifacts_seam::Secret;
 use artifacts_store::{Entry, Generation, Receipt};
 
 use crate::changes::public_changes;
-use crate::headers;
 use crate::receipt::{self, Making};
 use crate::storing::{Stored, Storing};
-use crate::{Consent, Found, Rooms, Survey, Writers, failure, retrieve_one};
+use crate::tools::headers;
+use crate::{Consent, Found, Survey, Tools, Writers, failure, retrieve_one};
 
 /// Which making of each dependency.
 type Generations = BTreeMap<InstanceName, Generation>;
@@ -70,7 +70,7 @@ pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
 /// # Errors
 /// When it cannot be stored; then nothing was changed.
 pub fn set(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     instance: &Instance,
     survey: &Survey,
     consent: &Consent,
@@ -84,34 +84,34 @@ pub fn set(
         return Err(fault);
     }
     let storing = Storing { instance, found, consent };
-    let slice = storing.slice(rooms, writers)?;
+    let slice = storing.slice(tools, writers)?;
     let before = slice.as_ref().map(|slice| slice.public.clone()).unwrap_or_default();
     if instance.files.get(file).is_some_and(|file| file.secret) {
-        let stored = secret(rooms, storing, slice.clone(), file, value)?;
+        let stored = secret(tools, storing, slice.clone(), file, value)?;
         let receipt = match found.receipt.as_ref().filter(|_| slice.is_some()) {
-            Some(old) => again(rooms, storing, old, file, &stored, &made_from)?,
-            None => first(rooms, storing, &stored, &made_from)?,
+            Some(old) => again(tools, storing, old, file, &stored, &made_from)?,
+            None => first(tools, storing, &stored, &made_from)?,
         };
-        storing.commit(rooms, writers, stored.files, before, receipt)?;
+        storing.commit(tools, writers, stored.files, before, receipt)?;
         return Ok(Vec::new());
     }
     let mut public = before.clone();
     public.insert(file.to_string(), value.expose().to_vec());
     let (files, receipt) = if let (Some(slice), Some(old)) = (slice, &found.receipt) {
         // The secret files stay as they lie, for whom they were encrypted to.
-        (slice.files, newer(rooms, instance, old, &made_from)?)
+        (slice.files, newer(tools, instance, old, &made_from)?)
     } else {
-        let stored = storing.serialize(rooms, None, &[]).map_err(|stopped| stopped.failure)?;
-        let receipt = first(rooms, storing, &stored, &made_from)?;
+        let stored = storing.serialize(tools, None, &[]).map_err(|stopped| stopped.failure)?;
+        let receipt = first(tools, storing, &stored, &made_from)?;
         (stored.files, receipt)
     };
     let changes = public_changes(&before, &public);
-    storing.commit(rooms, writers, files, public, receipt)?;
+    storing.commit(tools, writers, files, public, receipt)?;
     Ok(changes)
 }
 
 fn secret(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     storing: Storing<'_>,
     slice: Option<Entry>,
     file: &Name,
@@ -123,14 +123,14 @@ fn secret(
     let mut secrets = vec![(file.to_string(), value)];
     let mut why = "its readers changed, so all of its files are encrypted anew";
     if others.is_empty() || !readers_changed(found) {
-        match storing.serialize(rooms, slice.clone(), &secrets) {
+        match storing.serialize(tools, slice.clone(), &secrets) {
             Err(stopped) if stopped.needs_all && !others.is_empty() => {
                 why = "its backend writes all of its files as one";
             }
             ended => return ended.map_err(|stopped| stopped.failure),
         }
     }
-    let read = retrieve_one(rooms, instance, others).map_err(|failure| Failure {
+    let read = retrieve_one(tools, instance, others).map_err(|failure| Failure {
         message: format!("{why}, and the others cannot be read: {}", failure.message),
         ..failure
     })?;
@@ -138,27 +138,22 @@ fn secret(
         return Err(failure::of(instance, "it changed while it was read").help(Some("nothing was changed; run again")));
     }
     secrets.extend(read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)));
-    storing.serialize(rooms, slice, &secrets).map_err(|stopped| stopped.failure)
+    storing.serialize(tools, slice, &secrets).map_err(|stopped| stopped.failure)
 }
 
 fn readers_changed(found: &Found) -> bool {
     matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == ReasonKind::Recipients))
 }
 
-fn first(
-    rooms: &Rooms<'_>,
-    storing: Storing<'_>,
-    stored: &Stored,
-    dependencies: &Generations,
-) -> Result<Receipt, Failure> {
+fn first(tools: &Tools, storing: Storing<'_>, stored: &Stored, dependencies: &Generations) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
     let backend = stored.backend.clone();
-    Making { instance, found, backend, dependencies, headers: &stored.headers, now: rooms.now }.receipt()
+    Making { instance, found, backend, dependencies, headers: &stored.headers, now: tools.now }.receipt()
 }
 
 /// The receipt of a new generation, for the readers of now. What was sealed before counts for the files that stay.
 fn again(
-    rooms: &Rooms<'_>,
+    tools: &Tools,
     storing: Storing<'_>,
     old: &Receipt,
     file: &Name,
@@ -172,13 +167,13 @@ fn again(
     }
     let files = found.stored_files(instance).chain([file]).cloned().collect();
     let receipt = receipt::rewritten(old, instance, found, stored.backend.clone(), &files, &headers)?;
-    newer(rooms, instance, &receipt, made_from)
+    newer(tools, instance, &receipt, made_from)
 }
 
 /// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
 /// for what is declared now.
-fn newer(rooms: &Rooms<'_>, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
+fn newer(tools: &Tools, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
     let receipt =
-        if instance.files.len() == 1 { receipt::renewed(old, instance, made_from, rooms.now)? } else { old.clone() };
+        if instance.files.len() == 1 { receipt::renewed(old, instance, made_from, tools.now)? } else { old.clone() };
     Ok(Receipt { generation: receipt::generation(instance)?, ..receipt })
 }

@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_audit::Operation;
 use artifacts_backend::Readers;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, Checked, Files, Secret, State};
+use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, FailureKind, Secret};
 use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState, Writer};
 
-use crate::audit::Calling;
-use crate::headers::{self, EntryHeaders};
-use crate::{Consent, Found, Rooms, Writers, failure, receipt};
+use crate::tools::headers::{self, EntryHeaders};
+use crate::tools::{GeneratorFailure, SerializeCall};
+use crate::{Consent, Found, Tools, Writers, failure, receipt};
 
 /// A failure, with what the generator said, which may hold a secret.
 pub(crate) struct Stopped {
@@ -20,6 +19,12 @@ pub(crate) struct Stopped {
     pub output: Option<Box<Secret>>,
     /// The backend cannot write some files of an instance without the others.
     pub needs_all: bool,
+}
+
+impl From<GeneratorFailure> for Stopped {
+    fn from(GeneratorFailure { failure, output }: GeneratorFailure) -> Self {
+        Self { failure, output, needs_all: false }
+    }
 }
 
 impl From<Failure> for Stopped {
@@ -38,7 +43,7 @@ pub(crate) struct Storing<'a> {
 
 /// What a backend made of an instance's secrets.
 pub(crate) struct Stored {
-    pub files: Files,
+    pub files: EntryFiles,
     /// The headers in them that were encrypted just now.
     pub headers: EntryHeaders,
     pub backend: BackendId,
@@ -53,7 +58,7 @@ pub(crate) struct Written {
 
 struct Asked {
     /// The instance as its backend was told of it: with the files that are stored now or were before.
-    told: artifacts_seam::Instance,
+    told: artifacts_seam::InstanceView,
     /// The recipients of these files.
     readers: Readers,
     saw_plaintext: bool,
@@ -64,7 +69,7 @@ struct Asked {
 /// Has backends look at what they wrote: a new slice takes the old one's place only when its own backend, asked anew, calls it
 /// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written. For which files the
 /// headers are is noted of what is well, and so will be stored.
-pub(crate) fn checked(rooms: &mut Rooms<'_>, written: Vec<(Storing<'_>, Written)>) -> Vec<Result<Stored, Failure>> {
+pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, Written)>) -> Vec<Result<Stored, Failure>> {
     let mut by_backend: BTreeMap<Option<&Name>, Vec<usize>> = BTreeMap::new();
     for (at, (storing, one)) in written.iter().enumerate() {
         if one.asked.is_some() {
@@ -74,11 +79,11 @@ pub(crate) fn checked(rooms: &mut Rooms<'_>, written: Vec<(Storing<'_>, Written)
     let mut faults = BTreeMap::new();
     for at in by_backend.into_values() {
         let some: Vec<_> = at.iter().filter_map(|at| written.get(*at)).collect();
-        faults.extend(at.into_iter().zip(looked_at(rooms, &some)));
+        faults.extend(at.into_iter().zip(looked_at(tools, &some)));
     }
     faults.retain(|_, fault| fault.is_some());
     let well = written.iter().enumerate().filter(|(at, _)| !faults.contains_key(at));
-    let noted = rooms.headers.commit(well.map(|(_, (storing, one))| (storing.instance, &one.stored.headers)));
+    let noted = tools.headers.commit(well.map(|(_, (storing, one))| (storing.instance, &one.stored.headers)));
     let ended = |(at, (storing, one)): (usize, (Storing<'_>, Written))| match (faults.remove(&at).flatten(), &noted) {
         (Some(fault), _) => Err(fault),
         (None, Err(error)) if one.asked.is_some() => {
@@ -90,8 +95,8 @@ pub(crate) fn checked(rooms: &mut Rooms<'_>, written: Vec<(Storing<'_>, Written)
 }
 
 /// What is wrong with each of these, all of one backend.
-fn looked_at(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Vec<Option<Failure>> {
-    match answers(rooms, written) {
+fn looked_at(tools: &mut Tools, written: &[&(Storing<'_>, Written)]) -> Vec<Option<Failure>> {
+    match answers(tools, written) {
         Ok(answers) => {
             let fault = |((storing, one), answer): (&&(Storing<'_>, Written), _)| storing.fault(answer, one);
             written
@@ -112,13 +117,12 @@ fn looked_at(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Vec<
 
 type Answer = Result<Checked, CallError>;
 
-fn answers(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Result<Vec<Answer>, Failure> {
+fn answers(tools: &mut Tools, written: &[&(Storing<'_>, Written)]) -> Result<Vec<Answer>, Failure> {
     let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
     let name = storing.backend()?;
-    let opened = rooms.registry.open(name, &rooms.nix)?;
-    if opened.backend.is_none() {
+    let Some(mut session) = tools.session(name)? else {
         return Err(failure::of(storing.instance, "its backend stores nothing here"));
-    }
+    };
     let told = |(storing, one): &&(Storing<'_>, Written)| {
         let told = one.asked.as_ref().map_or_else(|| storing.instance.told.clone(), |asked| asked.told.clone());
         (told, one.stored.files.clone())
@@ -127,59 +131,55 @@ fn answers(rooms: &mut Rooms<'_>, written: &[&(Storing<'_>, Written)]) -> Result
     // The names of what a backend stored may hold a secret that it was given for that.
     let after_plaintext = written.iter().any(|(_, one)| one.asked.as_ref().is_some_and(|asked| asked.saw_plaintext));
     let instances = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
-    let calling = Calling { backend: name, operation: Operation::Check, instances, after_plaintext };
-    Ok(rooms.audit.call(opened, calling, |running| running.check(request))?.answers)
+    Ok(session.check(request, instances, after_plaintext)?.answers)
 }
 
 impl Storing<'_> {
     /// The slice as it lies: what is to be replaced.
-    pub fn slice(&self, rooms: &Rooms<'_>, writers: &Writers) -> Result<Option<Entry>, Failure> {
-        let writer = self.writer(rooms, writers)?;
+    pub fn slice(&self, tools: &Tools, writers: &Writers) -> Result<Option<Entry>, Failure> {
+        let writer = self.writer(tools, writers)?;
         writer.storage().read(&self.instance.name).map_err(|e| self.failed(&e))
     }
 
     /// Has the backend write secret files, and look at them.
     pub fn serialize(
         &self,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         slice: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Stored, Stopped> {
-        let written = self.write(rooms, slice, secrets)?;
+        let written = self.write(tools, slice, secrets)?;
         let missing = || Err(failure::of(self.instance, "nobody looked at what was written"));
-        Ok(checked(rooms, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
+        Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
     }
 
     /// Has the backend write secret files into a copy of the slice. A backend is not asked to store nothing.
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn write(
         &self,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         slice: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Written, Stopped> {
         let Self { instance, found, consent } = self;
         consent.covers(instance, found)?;
         let name = self.backend()?;
-        let opened = rooms.registry.open(name, &rooms.nix)?;
-        let backend = receipt::backend_id(instance, name, &opened.component)?;
+        let backend = receipt::backend_id(instance, name, &tools.backends.open(name)?.terms)?;
         if secrets.is_empty() {
             return Ok(Written {
-                stored: Stored { files: Files::new(), headers: EntryHeaders::new(), backend },
+                stored: Stored { files: EntryFiles::new(), headers: EntryHeaders::new(), backend },
                 asked: None,
             });
         }
-        if opened.backend.is_none() {
-            return Err(failure::of(instance, "its backend stores nothing here").into());
-        }
-        let instances = vec![instance.name.to_string()];
-        let calling = Calling { backend: name, operation: Operation::Serialize, instances, after_plaintext: false };
         let files = own_files(slice, name);
         let (told, readers) = self.told(secrets);
-        let ended =
-            rooms.audit.call(opened, calling, |running| running.serialize(told.clone(), files, secrets, &readers))?;
+        let Some(mut session) = tools.session(name)? else {
+            return Err(failure::of(instance, "its backend stores nothing here").into());
+        };
+        let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &readers };
+        let ended = session.serialize(instance.name.to_string(), call)?;
         let serialized = ended.map_err(|stopped| Stopped {
-            needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "needs-all"),
+            needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
         let partial = secrets.len() < told.files.len();
@@ -195,7 +195,7 @@ impl Storing<'_> {
 
     /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
     /// business, and keeps no other from being stored.
-    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::Instance, Readers) {
+    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Readers) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
         let mut told = self.instance.told.clone();
@@ -209,11 +209,11 @@ impl Storing<'_> {
     fn fault(&self, answer: Option<Answer>, written: &Written) -> Option<Failure> {
         let Self { instance, .. } = self;
         let readers = written.asked.as_ref().map(|asked| &asked.readers);
-        let present = |checked: &Checked| checked.state == State::Present && Some(&checked.readers) == readers;
+        let present = |checked: &Checked| checked.state == CheckState::Present && Some(&checked.readers) == readers;
         match answer {
             Some(Ok(checked)) if !written.stored.files.is_empty() && present(&checked) => None,
             // Where some of its files were there before, they may be what is wrong with it.
-            Some(Ok(Checked { state: State::Stale(_), .. }))
+            Some(Ok(Checked { state: CheckState::Stale(_), .. }))
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
                 let name = failure::word(&instance.name);
@@ -232,19 +232,19 @@ impl Storing<'_> {
     /// Exchanges the slice.
     pub fn commit(
         &self,
-        rooms: &Rooms<'_>,
+        tools: &Tools,
         writers: &mut Writers,
-        files: Files,
-        public: Files,
+        files: EntryFiles,
+        public: EntryFiles,
         receipt: Receipt,
     ) -> Result<(), Failure> {
         let new = NewEntry { files, public, receipt, replaces: self.found.fingerprint };
-        let committed = self.writer(rooms, writers)?.commit(new).map_err(|e| self.failed(&e))?;
-        writers.wrote(rooms, committed.path);
+        let committed = self.writer(tools, writers)?.commit(new).map_err(|e| self.failed(&e))?;
+        writers.wrote(tools, committed.path);
         // One instance has one entry: that of another storage goes once this one is in its place.
         // A storage that no backend is declared to use may be that of other declarations below this root.
         match self.found.elsewhere.as_ref().filter(|place| place.declared) {
-            Some(place) => writers.trash(rooms, &place.storage, &self.instance.name),
+            Some(place) => writers.trash(tools, &place.storage, &self.instance.name),
             None => Ok(()),
         }
     }
@@ -253,8 +253,8 @@ impl Storing<'_> {
         self.instance.backend.as_ref().ok_or_else(|| failure::of(self.instance, "it has no backend"))
     }
 
-    fn writer<'w>(&self, rooms: &Rooms<'_>, writers: &'w Writers) -> Result<&'w Writer, Failure> {
-        let storage = rooms.registry.storage(self.backend()?)?;
+    fn writer<'w>(&self, tools: &Tools, writers: &'w Writers) -> Result<&'w Writer, Failure> {
+        let storage = tools.backends.storage(self.backend()?)?;
         writers.of(&storage).ok_or_else(|| failure::of(self.instance, format!("storage {storage} is not locked")))
     }
 
@@ -264,12 +264,12 @@ impl Storing<'_> {
 }
 
 /// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
-fn own_files(slice: Option<Entry>, backend: &Name) -> Files {
+fn own_files(slice: Option<Entry>, backend: &Name) -> EntryFiles {
     match slice {
         Some(slice) => match &slice.receipt {
-            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => Files::new(),
+            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => EntryFiles::new(),
             _ => slice.files,
         },
-        None => Files::new(),
+        None => EntryFiles::new(),
     }
 }

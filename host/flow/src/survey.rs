@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_audit::Operation;
 use artifacts_backend::Readers;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
@@ -8,10 +7,9 @@ use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam as seam;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
 
-use crate::audit::Calling;
 use crate::elsewhere::Storages;
 use crate::facts::facts;
-use crate::rooms::Rooms;
+use crate::tools::Tools;
 use crate::{HeaderMemory, extras, failure};
 
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
@@ -78,23 +76,19 @@ impl Found {
 
 /// Looks at the chosen of all instances: reads their slices, asks their backends, and decides. Writes nothing and needs no
 /// key.
-pub fn survey(
-    rooms: &mut Rooms<'_>,
-    all: &BTreeMap<InstanceName, Instance>,
-    chosen: &BTreeSet<InstanceName>,
-) -> Survey {
+pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen: &BTreeSet<InstanceName>) -> Survey {
     let mut survey = Survey::default();
     let mut by_backend: BTreeMap<&Name, Vec<&Instance>> = BTreeMap::new();
-    let generations = generations(rooms, all, chosen);
+    let generations = generations(tools, all, chosen);
     for instance in chosen.iter().filter_map(|name| all.get(name)) {
         match &instance.backend {
             Some(backend) if !instance.blocked => by_backend.entry(backend).or_default().push(instance),
-            _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), rooms.seconds()),
+            _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), tools.seconds()),
         }
     }
-    let storages = Storages::readable(rooms);
+    let storages = Storages::readable(tools);
     for (backend, instances) in by_backend {
-        ask(rooms, &mut survey, backend, &instances, &generations, &storages);
+        ask(tools, &mut survey, backend, &instances, &generations, &storages);
     }
     survey.generations = generations;
     survey
@@ -124,25 +118,26 @@ impl Survey {
 }
 
 fn ask(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     survey: &mut Survey,
     backend: &Name,
     instances: &[&Instance],
     generations: &BTreeMap<InstanceName, Generation>,
     storages: &Storages,
 ) {
-    let now = rooms.seconds();
-    let opened = match rooms.registry.open(backend, &rooms.nix) {
+    let now = tools.seconds();
+    let opened = match tools.backends.open(backend) {
         Ok(opened) => opened,
         Err(why) => return survey.fail_all(instances, &why),
     };
-    if opened.backend.is_none() {
+    if !opened.is_here() {
         for instance in instances {
             survey.note(&Look::without_slice(instance), Answer::of(Said::OnTarget), now);
         }
         return;
     }
-    let storage = match Storage::open(rooms.root, &opened.storage) {
+    let limit = opened.terms.limits.output;
+    let storage = match Storage::open(&tools.root, &opened.storage) {
         Ok(storage) => storage,
         Err(why) => {
             return survey.fail_all(instances, &Failure::new("", why.to_string()).help(why.help()));
@@ -150,15 +145,16 @@ fn ask(
     };
     let mut rest = instances.iter().copied().peekable();
     while rest.peek().is_some() {
-        let Some(running) = &opened.backend else { return };
-        let limit = running.limits().output;
-        let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut rooms.headers);
+        let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut tools.headers);
         let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
         let names = asked.iter().map(|look| look.instance.name.to_string()).collect();
-        let calling = Calling { backend, operation: Operation::Check, instances: names, after_plaintext: false };
-        let checks = match rooms.audit.call(opened, calling, |running| running.check(request)) {
+        let checks = tools.session(backend).and_then(|session| match session {
+            Some(mut session) => session.check(request, names, false),
+            None => Err(Failure::new(backend.to_string(), "its backend is not open")),
+        });
+        let checks = match checks {
             Ok(checks) => checks,
             Err(unrecorded) => return survey.stop(instances, unrecorded),
         };
@@ -177,7 +173,7 @@ fn ask(
 struct Look<'a> {
     instance: &'a Instance,
     /// The files that its backend may see: its own, never another's.
-    files: seam::Files,
+    files: seam::EntryFiles,
     facts: Option<Facts>,
     receipt: Option<Receipt>,
     fingerprint: Option<Fingerprint>,
@@ -192,7 +188,7 @@ impl<'a> Look<'a> {
     fn without_slice(instance: &'a Instance) -> Self {
         Self {
             instance,
-            files: seam::Files::new(),
+            files: seam::EntryFiles::new(),
             facts: None,
             receipt: None,
             fingerprint: None,
@@ -273,15 +269,15 @@ impl Answer {
 
 /// The generations of what the chosen depend on, as they lie, each in its own backend's storage.
 fn generations(
-    rooms: &Rooms<'_>,
+    tools: &Tools,
     all: &BTreeMap<InstanceName, Instance>,
     chosen: &BTreeSet<InstanceName>,
 ) -> BTreeMap<InstanceName, Generation> {
     let dependents = chosen.iter().filter_map(|name| all.get(name));
     let wanted: BTreeSet<&InstanceName> = dependents.flat_map(|instance| instance.dependencies.values()).collect();
     let generation = |name: &InstanceName| {
-        let storage = rooms.registry.storage(all.get(name)?.backend.as_ref()?).ok()?;
-        let slice = Storage::open(rooms.root, &storage).ok()?.read(name).ok()??;
+        let storage = tools.backends.storage(all.get(name)?.backend.as_ref()?).ok()?;
+        let slice = Storage::open(&tools.root, &storage).ok()?.read(name).ok()??;
         Some(valid_receipt(&slice)?.generation)
     };
     wanted.into_iter().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
@@ -374,7 +370,7 @@ impl Survey {
             return self.contradict(look, answer.readers, failure);
         }
         let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
-        if let Said::Checked(seam::Checked { state: seam::State::Stale(reasons), .. }) = &answer.said {
+        if let Said::Checked(seam::Checked { state: seam::CheckState::Stale(reasons), .. }) = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
         }

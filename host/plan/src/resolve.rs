@@ -133,16 +133,16 @@ fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name
     Ok(found)
 }
 
-fn told(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::Instance {
+fn told(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::InstanceView {
     let backend = first.artifact.backend.as_ref().map_or("", Name::as_str);
     let config = |target: &Target| target.config.get(backend).map_or_else(|| "{}".to_owned(), ToString::to_string);
-    seam::Instance {
+    seam::InstanceView {
         name: name.to_string(),
         artifact: first.name.to_string(),
         shared: first.artifact.shared,
         targets: declarations
             .iter()
-            .map(|d| seam::Target {
+            .map(|d| seam::TargetView {
                 kind: d.target.kind.as_str().to_owned(),
                 name: d.target.name.to_string(),
                 config: config(d.target),
@@ -154,7 +154,7 @@ fn told(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration
             .files
             .iter()
             .filter(|(_, file)| file.secret)
-            .map(|(name, file)| seam::File { name: name.to_string(), deploy: file.deploy, attrs: Vec::new() })
+            .map(|(name, file)| seam::SecretFile { name: name.to_string(), deploy: file.deploy, attrs: Vec::new() })
             .collect(),
         attrs: Vec::new(),
     }

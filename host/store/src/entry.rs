@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use artifacts_declared::InstanceName;
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use sha2::Digest;
 
 use crate::names::{self, PUBLIC, RECEIPT};
@@ -23,12 +23,12 @@ pub struct Entry {
     /// Whose it is.
     pub name: InstanceName,
     /// The backend's files.
-    pub files: Files,
+    pub files: EntryFiles,
     /// The public files.
-    pub public: Files,
+    pub public: EntryFiles,
     /// Files that the valid receipt does not list, by their paths below the folder: they belong to no one, or were added by
     /// hand. Without a valid receipt there are none: all files are in `files` and `public`.
-    pub extras: Files,
+    pub extras: EntryFiles,
     /// What else the valid receipt does not list and is not read: links, folders, special files, and what exceeds the limits.
     pub unread: BTreeSet<String>,
     /// The host's note.
@@ -94,9 +94,9 @@ impl Entry {
         let mut reader = Reader { files: 0, bytes: 0 };
         let mut entry = Self {
             name: name.clone(),
-            files: Files::new(),
-            public: Files::new(),
-            extras: Files::new(),
+            files: EntryFiles::new(),
+            public: EntryFiles::new(),
+            extras: EntryFiles::new(),
             unread: BTreeSet::new(),
             receipt: ReceiptState::Missing,
             note: None,
@@ -199,7 +199,7 @@ impl Entry {
     }
 }
 
-fn compare(files: &Files, stored: &BTreeMap<String, StoredFile>, prefix: &str, differences: &mut Vec<Difference>) {
+fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &str, differences: &mut Vec<Difference>) {
     for (name, expected) in stored {
         match files.get(name) {
             None => differences.push(Difference::Missing(format!("{prefix}{name}"))),
@@ -225,8 +225,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn files(&mut self, folder: &StoreDir, entries: Entries, limit: u64) -> Result<Files, Error> {
-        let mut files = Files::new();
+    fn files(&mut self, folder: &StoreDir, entries: Entries, limit: u64) -> Result<EntryFiles, Error> {
+        let mut files = EntryFiles::new();
         let before = self.bytes;
         for (name, kind) in entries {
             if kind != FileKind::File {
@@ -259,7 +259,7 @@ impl Reader {
 }
 
 /// Refuses what [`Entry::read`] would refuse, or what should not be in a repository at all.
-pub(crate) fn check_to_write(path: &str, files: &Files, public: &Files) -> Result<(), Error> {
+pub(crate) fn check_to_write(path: &str, files: &EntryFiles, public: &EntryFiles) -> Result<(), Error> {
     let mut reader = Reader { files: 0, bytes: 0 };
     for (files, path, reserved) in
         [(files, path.to_owned(), &[PUBLIC, RECEIPT][..]), (public, format!("{path}/{PUBLIC}"), &[][..])]

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, TargetKind};
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Generation, Sha256, Time, names, unique};
@@ -142,8 +142,9 @@ impl Receipt {
     }
 
     /// Notes the files as they are about to lie.
-    pub(crate) fn describe(&mut self, files: &Files, public: &Files) {
-        let stored = |files: &Files| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::of(bytes))).collect();
+    pub(crate) fn describe(&mut self, files: &EntryFiles, public: &EntryFiles) {
+        let stored =
+            |files: &EntryFiles| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::of(bytes))).collect();
         self.files = stored(files);
         self.public = stored(public);
     }

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use artifacts_declared::InstanceName;
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 
 use crate::disk::Disk;
 use crate::entry::check_to_write;
@@ -52,9 +52,9 @@ pub struct Writer {
 #[derive(Debug, Clone)]
 pub struct NewEntry {
     /// The backend's files.
-    pub files: Files,
+    pub files: EntryFiles,
     /// The public files.
-    pub public: Files,
+    pub public: EntryFiles,
     /// Names the instance. Its `files` and `public` are filled in here.
     pub receipt: Receipt,
     /// The entry that the caller has read and means to replace; `None` when none may lie there.
@@ -212,7 +212,7 @@ impl Writer {
     }
 
     /// Writes an entry where nobody looks for it.
-    fn stage(&self, made: &str, files: &Files, public: &Files, note: &[u8]) -> Result<(), Error> {
+    fn stage(&self, made: &str, files: &EntryFiles, public: &EntryFiles, note: &[u8]) -> Result<(), Error> {
         let disk = &self.disk;
         let folder = disk.make("make the entry", &self.work_dir.staging, made, 0o755)?;
         if !public.is_empty() {

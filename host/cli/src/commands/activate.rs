@@ -3,9 +3,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use artifacts_activate::{Done, Room, activate};
-use artifacts_backend::{Place, Worker};
+use artifacts_backend::{Place, WorkerStart};
 use artifacts_declared::InstanceName;
-use artifacts_flow::{Audit, Registry};
+use artifacts_flow::Registry;
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_on_target::place::Farm;
@@ -18,8 +18,9 @@ use super::Status;
 use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
+use crate::operator::{Flags, TerminalOperator};
 use crate::output::Output;
-use crate::{record, signals, words};
+use crate::{record, signals};
 
 /// Where calls of backends are recorded when root makes artifacts and nobody says where.
 const LOG: &str = "/var/log/artifacts/audit.jsonl";
@@ -71,10 +72,11 @@ impl Options {
         log.begin().map_err(|e| record::failure(&e))?;
         let mut room = Room {
             farm: &farm,
-            audit: Audit { log: Some(log), hear: Some(words::listener(*output)) },
+            audit: log,
+            operator: Box::new(TerminalOperator::new(Flags::from(global), *output, None)),
             now: SystemTime::now(),
-            registry: registry(declared, ram.clone(), Worker::default().required(global.require_sandbox)).on_target(),
-            nix,
+            registry: registry(declared, nix, ram.clone(), WorkerStart::default().required(global.require_sandbox))
+                .on_target(),
             sandbox: sandbox(&environment, &ram)?,
             cancel: &cancel,
             log_level: Environment::log_level(output.verbose),
@@ -133,7 +135,7 @@ fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
 
 /// The backends that the target's own configuration registers. Whoever could change that is root here, or is the user, so its
 /// grants count as they are.
-fn registry(declared: Declarations, ram: Ram, worker: Worker) -> Registry {
+fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> Registry {
     let place = move || {
         let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
         let folder = ram.folder().map_err(failed)?;
@@ -141,7 +143,7 @@ fn registry(declared: Declarations, ram: Ram, worker: Worker) -> Registry {
         let worker = worker.clone().fallback(folder.path().join("slice"));
         Ok((Place::Worker(worker), folder))
     };
-    Registry::new(declared.spec.backends, declared.root, place).asking(Box::new(|_, _, _| Ok(true)))
+    Registry::new(declared.spec.backends, declared.root, nix, place).asking(Box::new(|_, _, _| Ok(true)))
 }
 
 fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {

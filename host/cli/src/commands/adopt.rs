@@ -29,36 +29,36 @@ impl Options {
         let run = Run::of(global, output, &selectors)?;
         let chosen = run.choose(&selectors);
         let reach = run.with_dependencies(&chosen.names);
-        let mut rooms = run.rooms()?;
-        let look = |rooms: &mut artifacts_flow::Rooms<'_>| {
-            let survey = artifacts_flow::survey(rooms, &run.instances, &reach);
+        let mut tools = run.tools()?;
+        let look = |tools: &mut artifacts_flow::Tools| {
+            let survey = artifacts_flow::survey(tools, &run.instances, &reach);
             let named = |name: &InstanceName| selectors.iter().any(|selector| selector.names(name));
-            let (adoptions, refused) = artifacts_flow::adoptions(rooms, &survey, run.instances(&chosen.names), named);
+            let (adoptions, refused) = artifacts_flow::adoptions(tools, &survey, run.instances(&chosen.names), named);
             (survey, adoptions, refused)
         };
-        let (mut survey, mut adoptions, mut errors) = look(&mut rooms);
+        let (mut survey, mut adoptions, mut errors) = look(&mut tools);
         let mut done = Done::WouldAdopt;
         let mut files = of(&adoptions);
         let mut names: BTreeSet<InstanceName> = adoptions.iter().map(|adoption| adoption.name.clone()).collect();
         if !self.dry_run && !adoptions.is_empty() {
             // Again under the lock: what is shown is what is accepted.
-            let mut writers = Writers::lock(&rooms, run.instances(&chosen.names), &writing::options(global, &run));
-            (_, adoptions, errors) = look(&mut rooms);
+            let mut writers = Writers::lock(&tools, run.instances(&chosen.names), &tools.storing.clone());
+            (_, adoptions, errors) = look(&mut tools);
             show(&adoptions, output);
             files = of(&adoptions);
-            let (adopted, failed) = artifacts_flow::adopt(&mut rooms, &mut writers, &run.instances, adoptions);
-            writing::tell_git(&rooms, &mut writers, output);
+            let (adopted, failed) = artifacts_flow::adopt(&mut tools, &mut writers, &run.instances, adoptions);
+            writing::tell_git(&tools, &mut writers, output);
             errors.extend(failed);
             (done, names) = (Done::Adopted, adopted);
-            survey = artifacts_flow::survey(&mut rooms, &run.instances, &reach);
+            survey = artifacts_flow::survey(&mut tools, &run.instances, &reach);
         } else {
             show(&adoptions, output);
         }
-        Run::warn_of_missing_walls(&rooms, output);
+        tools.report_missing_layers();
         let mut report = run.report(&chosen, &survey);
         report.errors.extend(survey.errors);
         report.errors.extend(errors);
-        staged::note(&run, &rooms, &mut report);
+        staged::note(&run, &tools, &mut report);
         for row in &mut report.instances {
             if let Some(name) = names.iter().find(|name| name.to_string() == row.name) {
                 row.done = Some(done);

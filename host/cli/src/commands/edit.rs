@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use artifacts_flow::Rooms;
+use artifacts_flow::Tools;
 use artifacts_plan::State;
 use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
@@ -35,17 +35,17 @@ impl Options {
             Ok(meant) => meant,
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
-        let mut rooms = run.rooms()?;
+        let mut tools = run.tools()?;
         if self.dry_run {
-            return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, true)?));
+            return Ok(output.report(&preview(&run, &mut tools, output, instance, &file, true)?));
         }
         let editor = Editor::of(run.environment(), global)?;
-        let survey = look(&run, &mut rooms, instance)?;
+        let survey = look(&run, &mut tools, instance)?;
         let absent = survey.found.values().any(|found| found.state == State::Absent);
-        let begin = |rooms: &mut Rooms<'_>| Setting::begin(&run, rooms, global, output, instance, &file, true);
-        let mut setting = Some(Ok(begin(&mut rooms)?));
+        let begin = |tools: &mut Tools| Setting::begin(&run, tools, global, output, instance, &file, true);
+        let mut setting = Some(Ok(begin(&mut tools)?));
         let before =
-            if absent { Secret::new(Vec::new()) } else { artifacts_flow::retrieve_file(&mut rooms, instance, &file)? };
+            if absent { Secret::new(Vec::new()) } else { artifacts_flow::retrieve_file(&mut tools, instance, &file)? };
         let subject = instance.name.to_string();
         let mut draft = Draft::new(run.ram().folder(), &subject, &file, &before)?;
         loop {
@@ -58,8 +58,8 @@ impl Options {
                 }
                 Taken::Failed(failure) => failure,
                 Taken::Value(value) => {
-                    let current = setting.take().unwrap_or_else(|| begin(&mut rooms));
-                    match current.and_then(|setting| setting.finish(&mut rooms, value)) {
+                    let current = setting.take().unwrap_or_else(|| begin(&mut tools));
+                    match current.and_then(|setting| setting.finish(&mut tools, value)) {
                         Ok(report) => return Ok(output.report(&report)),
                         Err(failure) => failure,
                     }
@@ -69,9 +69,9 @@ impl Options {
             draft.renew().map_err(lost)?;
             // What was not stored is begun again: what failed may be what was opened or looked at before.
             if setting.is_none() {
-                setting = Some(run.rooms().and_then(|anew| {
-                    rooms = anew;
-                    begin(&mut rooms)
+                setting = Some(run.tools().and_then(|anew| {
+                    tools = anew;
+                    begin(&mut tools)
                 }));
             }
         }
@@ -142,7 +142,7 @@ impl Editor {
         }
         let subject = failure.subject.clone();
         output.failures(&[failure]);
-        match terminal::confirm(global, "Edit again?") {
+        match terminal::confirm(global.no_input, "Edit again?") {
             Ok(Some(true)) => Ok(()),
             Ok(_) => Err(Failure::new(subject, LOST)),
             Err(failure) => Err(lost(failure)),

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::{File, InstanceName, Name};
-use artifacts_flow::{Rooms, Writing};
+use artifacts_flow::{Tools, Writing};
 use artifacts_plan::{Instance, Selector};
 use artifacts_report::{Failure, FileChange, Report, counted};
 use artifacts_seam::Secret;
@@ -54,10 +54,10 @@ impl Options {
         if paths.len() < pieces.len() {
             return Err(failed("two files have one path".to_owned()).help(Some("give each its own `path`")));
         }
-        let mut rooms = run.rooms()?;
+        let mut tools = run.tools()?;
         if self.dry_run {
             Tree::check(&self.folder)?;
-            return preview(&run, &mut rooms, output, &pieces);
+            return preview(&run, &mut tools, output, &pieces);
         }
         let tree = Tree::begin(&self.folder)?;
         let mut wanted: BTreeMap<&InstanceName, (&Instance, Vec<Name>)> = BTreeMap::new();
@@ -66,10 +66,10 @@ impl Options {
             files.push(piece.file.clone());
         }
         let mut values: BTreeMap<InstanceName, BTreeMap<Name, Secret>> = BTreeMap::new();
-        for (name, read) in artifacts_flow::retrieve(&mut rooms, &wanted.into_values().collect::<Vec<_>>()) {
+        for (name, read) in artifacts_flow::retrieve(&mut tools, &wanted.into_values().collect::<Vec<_>>()) {
             values.insert(name, read?.files);
         }
-        Run::warn_of_missing_walls(&rooms, output);
+        tools.report_missing_layers();
         let mut sizes = Vec::new();
         for piece in &pieces {
             let value = values.get(&piece.instance.name).and_then(|files| files.get(piece.file));
@@ -129,10 +129,10 @@ fn installed<'a>(instance: &Instance, name: &Name, file: &'a File) -> Option<&'a
 }
 
 /// What would be written. How large it is tells nobody without opening it; how much is stored for it, the receipt does.
-fn preview(run: &Run, rooms: &mut Rooms<'_>, output: &Output, pieces: &[Piece<'_>]) -> Result<Status, Failure> {
+fn preview(run: &Run, tools: &mut Tools, output: &Output, pieces: &[Piece<'_>]) -> Result<Status, Failure> {
     let names: BTreeSet<InstanceName> = pieces.iter().map(|piece| piece.instance.name.clone()).collect();
-    let survey = artifacts_flow::survey(rooms, &run.instances, &names);
-    Run::warn_of_missing_walls(rooms, output);
+    let survey = artifacts_flow::survey(tools, &run.instances, &names);
+    tools.report_missing_layers();
     let mut sizes = Vec::new();
     for Piece { instance, file, .. } in pieces {
         let nobody = || Failure::new(instance.name.to_string(), "nobody looked at it");
@@ -140,7 +140,7 @@ fn preview(run: &Run, rooms: &mut Rooms<'_>, output: &Output, pieces: &[Piece<'_
         if let Some(failure) = artifacts_flow::unreadable(instance, found) {
             return Err(failure);
         }
-        let files = artifacts_flow::changes(rooms, instance, found, Writing::Anew);
+        let files = artifacts_flow::changes(tools, instance, found, Writing::Anew);
         let stored = files.iter().find(|change| change.file == file.as_str()).and_then(FileChange::stored);
         sizes.push(Size::Stored(stored));
     }

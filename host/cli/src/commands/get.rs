@@ -27,9 +27,9 @@ impl Options {
             Ok(meant) => meant,
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
-        let mut rooms = run.rooms()?;
-        let read = artifacts_flow::retrieve_file(&mut rooms, instance, &file);
-        Run::warn_of_missing_walls(&rooms, output);
+        let mut tools = run.tools()?;
+        let read = artifacts_flow::retrieve_file(&mut tools, instance, &file);
+        tools.report_missing_layers();
         let value = read?;
         if output.json() {
             let (encoding, text) = match std::str::from_utf8(value.expose()) {

@@ -7,7 +7,7 @@ use super::Status;
 use crate::args::Global;
 use crate::output::Output;
 use crate::rooms::Run;
-use crate::{terminal, writing};
+use crate::terminal;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -25,9 +25,9 @@ pub struct Options {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let run = Run::begin(global, output)?;
-        let rooms = run.rooms()?;
+        let tools = run.tools()?;
         let owners = run.owners()?;
-        let mut found = orphans(&rooms, &owners, &run.instances)?;
+        let mut found = orphans(&tools, &owners, &run.instances)?;
         for odd in &found.odd {
             output.warning(&format!("{odd}; it is left alone"), None);
         }
@@ -56,7 +56,7 @@ impl Options {
             output.note("nothing was removed");
             return Ok(finish(output, &report));
         }
-        let (moved, failures) = prune(&rooms, &found.found, &writing::options(global, &run));
+        let (moved, failures) = prune(&tools, &found.found, &tools.storing.clone());
         report.errors.extend(failures);
         report.removed = moved.iter().map(|(orphan, trash)| row(orphan, Done::Removed, Some(trash))).collect();
         Ok(finish(output, &report))
@@ -67,7 +67,7 @@ impl Options {
             return Ok(true);
         }
         output.painted(&removed(&rows(found, Done::WouldRemove)));
-        terminal::confirm(global, "Move these to the trash?")?.ok_or_else(|| {
+        terminal::confirm(global.no_input, "Move these to the trash?")?.ok_or_else(|| {
             Failure::new("", "there is nobody to ask whether these slices may be removed")
                 .help(Some("`--dry-run` shows them; `--yes` removes them without asking"))
         })

@@ -30,24 +30,24 @@ impl Options {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let run = Run::of(global, output, &selectors)?;
         let chosen = run.choose(&selectors);
-        let mut rooms = run.rooms()?;
-        let mut survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+        let mut tools = run.tools()?;
+        let mut survey = artifacts_flow::survey(&mut tools, &run.instances, &chosen.names);
         let mut names = self.wanted(&chosen, &survey);
         let mut writers = Writers::default();
         // Nothing is written, not even a lock, when there is nothing to do.
-        let left = || artifacts_flow::is_unstaged(&rooms, run.instances(&chosen.names));
+        let left = || artifacts_flow::is_unstaged(&tools, run.instances(&chosen.names));
         if !self.dry_run && (!names.is_empty() || left()) {
-            writers = Writers::lock(&rooms, run.instances(&chosen.names), &writing::options(global, &run));
-            survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+            writers = Writers::lock(&tools, run.instances(&chosen.names), &tools.storing.clone());
+            survey = artifacts_flow::survey(&mut tools, &run.instances, &chosen.names);
             names = self.wanted(&chosen, &survey);
         }
-        Run::warn_of_missing_walls(&rooms, output);
+        tools.report_missing_layers();
         let mut faults = Vec::new();
         names.retain(|name| {
             let pair = run.instances.get(name).zip(survey.found.get(name));
             let fault = pair.and_then(|(instance, found)| {
-                let fault = unopenable(instance, found).or_else(|| unretrievable(&mut rooms, instance));
-                let fault = fault.map(|fault| artifacts_flow::helped(&mut rooms, instance, fault));
+                let fault = unopenable(instance, found).or_else(|| unretrievable(&mut tools, instance));
+                let fault = fault.map(|fault| artifacts_flow::helped(&mut tools, instance, fault));
                 fault.or_else(|| run.unknown_readers(instance))
             });
             let fit = fault.is_none();
@@ -65,7 +65,7 @@ impl Options {
         if self.dry_run {
             consent::preview(&run, &mut report, run.instances(&names), &survey, Plaintext::Stored)?;
             report.readers = changes;
-            dry_run::describe(&mut report, &run, &rooms, &survey, &names, Writing::Anew);
+            dry_run::describe(&mut report, &run, &tools, &survey, &names, Writing::Anew);
             mark(&mut report, &names, Done::WouldRekey);
             return Ok(output.report(&report));
         }
@@ -77,14 +77,14 @@ impl Options {
             let fault = run
                 .instances
                 .get(name)
-                .and_then(|instance| writers.fault(instance, &rooms.registry).or_else(|| consent.fault(instance)));
+                .and_then(|instance| writers.fault(instance, &tools).or_else(|| consent.fault(instance)));
             let fit = fault.is_none();
             report.errors.extend(fault);
             fit
         });
         let mut tell = |name: &InstanceName| output.progress(&format!("rekeyed {name}"));
         let done =
-            artifacts_flow::rekey(&mut rooms, &run.instances, &survey, &names, &consent, &mut writers, &mut tell);
+            artifacts_flow::rekey(&mut tools, &run.instances, &survey, &names, &consent, &mut writers, &mut tell);
         Run::note_strays(&mut report, &survey, &done.done);
         note_gone(&mut report, &run, &survey, &done.done);
         survey.rekeyed(&done.done);
@@ -92,15 +92,15 @@ impl Options {
         let stale =
             |name: &&InstanceName| survey.found.get(*name).is_some_and(|found| !found.state.reasons().is_empty());
         let stale: BTreeSet<InstanceName> = done.done.iter().filter(stale).cloned().collect();
-        let again = artifacts_flow::survey(&mut rooms, &run.instances, &stale);
+        let again = artifacts_flow::survey(&mut tools, &run.instances, &stale);
         survey.found.extend(again.found);
         report.errors.extend(again.errors);
-        writing::tell_git(&rooms, &mut writers, output);
+        writing::tell_git(&tools, &mut writers, output);
         report.errors.extend(done.failures);
         report.counts = Some((done.opened, done.written));
         report.update(&survey.states());
         mark(&mut report, &done.done, Done::Rekeyed);
-        staged::note(&run, &rooms, &mut report);
+        staged::note(&run, &tools, &mut report);
         Ok(output.report(&report))
     }
 

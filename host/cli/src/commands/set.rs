@@ -33,14 +33,14 @@ impl Options {
             Ok(meant) => meant,
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
-        let mut rooms = run.rooms()?;
+        let mut tools = run.tools()?;
         if self.dry_run {
             // The value stays where it is: standard input may be nobody's to take, or have no end yet.
-            return Ok(output.report(&preview(&run, &mut rooms, output, instance, &file, false)?));
+            return Ok(output.report(&preview(&run, &mut tools, output, instance, &file, false)?));
         }
-        let setting = Setting::begin(&run, &mut rooms, global, output, instance, &file, false)?;
+        let setting = Setting::begin(&run, &mut tools, global, output, instance, &file, false)?;
         let value = self.value(global, instance, &file)?;
-        let report = setting.finish(&mut rooms, value)?;
+        let report = setting.finish(&mut tools, value)?;
         Ok(output.report(&report))
     }
 

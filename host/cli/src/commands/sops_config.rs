@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use artifacts_flow::{Found, Rooms};
+use artifacts_flow::{Found, Tools};
 use artifacts_plan::{Instance, Selector};
 use artifacts_report::Failure;
 use clap::Args;
@@ -33,12 +33,12 @@ impl Options {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let run = Run::of(global, output, &selectors)?;
         let chosen = run.choose(&selectors);
-        let mut rooms = run.rooms()?;
-        let survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
-        Run::warn_of_missing_walls(&rooms, output);
+        let mut tools = run.tools()?;
+        let survey = artifacts_flow::survey(&mut tools, &run.instances, &chosen.names);
+        tools.report_missing_layers();
         let mut rules = Vec::new();
         for instance in run.instances(&chosen.names) {
-            if let Some((storage, found)) = storage(&mut rooms, instance).zip(survey.found.get(&instance.name)) {
+            if let Some((storage, found)) = storage(&mut tools, instance).zip(survey.found.get(&instance.name)) {
                 rules.extend(of(instance, &storage, found));
             }
         }
@@ -56,9 +56,9 @@ impl Options {
 }
 
 /// Where the files of sops are, if the instance has some.
-fn storage(rooms: &mut Rooms<'_>, instance: &Instance) -> Option<String> {
-    let opened = rooms.registry.open(instance.backend.as_ref()?, &rooms.nix).ok()?;
-    (opened.component.manifest().name == SOPS_NIX).then(|| opened.storage.clone())
+fn storage(tools: &mut Tools, instance: &Instance) -> Option<String> {
+    let opened = tools.backends.open(instance.backend.as_ref()?).ok()?;
+    (opened.terms.component == SOPS_NIX).then(|| opened.storage.clone())
 }
 
 /// A rule for what is deployed, structured files among it, after one for each file with readers of its own: the first that

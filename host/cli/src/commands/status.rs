@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use artifacts_declared::InstanceName;
-use artifacts_flow::{Found, Orphan, Rooms, Survey, Wanted};
+use artifacts_flow::{Found, Orphan, Survey, Tools, Wanted};
 use artifacts_plan::{Selector, State};
 use artifacts_report::{Failure, Orphaned, Report, counted};
 use clap::Args;
@@ -31,25 +31,25 @@ impl Options {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let run = Run::of(global, output, &selectors)?;
         let chosen = run.choose(&selectors);
-        let mut rooms = run.rooms()?;
-        let mut survey = artifacts_flow::survey(&mut rooms, &run.instances, &chosen.names);
+        let mut tools = run.tools()?;
+        let mut survey = artifacts_flow::survey(&mut tools, &run.instances, &chosen.names);
         let ages = ages(&run, &survey);
-        let waiting = waiting(&run, &mut rooms, &mut survey);
+        let waiting = waiting(&run, &mut tools, &mut survey);
         survey.hold(&waiting, Wanted::default());
-        Run::warn_of_missing_walls(&rooms, output);
+        tools.report_missing_layers();
         for (backend, calls) in &survey.calls {
             output.detail(&format!("{backend}: {}", counted(*calls, "call")));
         }
         let mut report = run.report(&chosen, &survey);
         report.errors.append(&mut survey.errors);
-        run.add_hints(&mut rooms, &survey, &mut report);
-        Self::add_orphans(&run, &rooms, &selectors, &mut report);
+        run.add_hints(&mut tools, &survey, &mut report);
+        Self::add_orphans(&run, &tools, &selectors, &mut report);
         blocked::note(&waiting, &mut report);
         for row in report.instances.iter_mut().filter(|row| row.state == State::Present) {
             row.notes.extend(ages.get(&row.name).map(|left| format!("expires in {left}")));
         }
         blocked::explain(&run, global, &mut report);
-        staged::explain(&run, &rooms, &mut report, output);
+        staged::explain(&run, &tools, &mut report, output);
         let status = output.report(&report);
         if !output.json() {
             output.painted(&report.orphans());
@@ -59,8 +59,8 @@ impl Options {
     }
 
     /// Entries that no declaration owns are work left.
-    fn add_orphans(run: &Run, rooms: &Rooms<'_>, selectors: &[Selector], report: &mut Report) {
-        let orphans = run.orphans(rooms).found;
+    fn add_orphans(run: &Run, tools: &Tools, selectors: &[Selector], report: &mut Report) {
+        let orphans = run.orphans(tools).found;
         let meant = |orphan: &&Orphan| selectors.is_empty() || selectors.iter().any(|s| s.matches(&orphan.name));
         // A second entry of what is declared is told of as an error.
         let unowned = orphans.iter().filter(|orphan| !run.instances.contains_key(&orphan.name));
@@ -90,7 +90,7 @@ fn ages(run: &Run, survey: &Survey) -> BTreeMap<String, String> {
 }
 
 /// What is absent and cannot be made yet, and what it waits for. Only what that depends on is looked at beyond what was chosen.
-fn waiting(run: &Run, rooms: &mut Rooms<'_>, survey: &mut Survey) -> BTreeMap<InstanceName, InstanceName> {
+fn waiting(run: &Run, tools: &mut Tools, survey: &mut Survey) -> BTreeMap<InstanceName, InstanceName> {
     let absent = survey.found.iter().filter(|(_, found)| found.state == State::Absent);
     let absent: BTreeSet<InstanceName> = absent.map(|(name, _)| name.clone()).collect();
     if absent.is_empty() {
@@ -98,6 +98,6 @@ fn waiting(run: &Run, rooms: &mut Rooms<'_>, survey: &mut Survey) -> BTreeMap<In
     }
     let mut reach = run.with_dependencies(&absent);
     reach.retain(|name| !survey.found.contains_key(name));
-    survey.found.extend(artifacts_flow::survey(rooms, &run.instances, &reach).found);
+    survey.found.extend(artifacts_flow::survey(tools, &run.instances, &reach).found);
     artifacts_flow::waiting(&run.instances, &run.ordered, survey)
 }

@@ -21,13 +21,13 @@ pub struct Options {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let run = Run::of_backends(global, output)?;
-        let rooms = run.rooms()?;
-        let entry = rooms.registry.entry(&self.name)?;
-        let component = rooms.registry.component(&self.name, &entry, &rooms.nix)?;
-        let rights = rooms.registry.rights(&self.name, &entry, &component)?;
+        let registry = run.registry();
+        let entry = registry.entry(&self.name)?;
+        let component = registry.component(&self.name, &entry)?;
+        let rights = registry.rights(&self.name, &entry, &component)?;
         let explained = Explained {
             name: &self.name,
-            declared: rooms.registry.is_declared(&self.name),
+            declared: registry.is_declared(&self.name),
             // Nobody has to accept what is inside the program, or nothing.
             accepted: if rights.bundled || rights.grants.is_empty() {
                 None

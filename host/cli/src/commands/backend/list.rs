@@ -1,4 +1,5 @@
 use artifacts_declared::{Component as Location, Name};
+use artifacts_flow::{Backends as _, Registry};
 use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
@@ -21,8 +22,8 @@ struct Row {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let run = Run::of_backends(global, output)?;
-        let rooms = run.rooms()?;
-        let rows: Vec<Row> = rooms.registry.names().iter().filter_map(|name| row(&rooms, name)).collect();
+        let registry = run.registry();
+        let rows: Vec<Row> = registry.names().iter().filter_map(|name| row(&registry, name)).collect();
         // What did not evaluate may register more.
         let unusable = rows.iter().filter_map(|row| row.version.as_ref().err().cloned());
         let failures: Vec<Failure> = run.failures().into_iter().chain(unusable).collect();
@@ -46,9 +47,9 @@ impl Options {
     }
 }
 
-fn row(rooms: &artifacts_flow::Rooms<'_>, name: &Name) -> Option<Row> {
-    let entry = rooms.registry.entry(name).ok()?;
-    let component = rooms.registry.component(name, &entry, &rooms.nix);
+fn row(registry: &Registry, name: &Name) -> Option<Row> {
+    let entry = registry.entry(name).ok()?;
+    let component = registry.component(name, &entry);
     Some(Row {
         name: name.to_string(),
         component: match &entry.component {

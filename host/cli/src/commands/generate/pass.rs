@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use artifacts_declared::InstanceName;
 use artifacts_flow::{
-    Consent, Event, Inputs, Plaintext, Readings, Rooms, Step, Survey, Wanted, Work, Writers, Writing,
+    Consent, Event, Inputs, Plaintext, Readings, Step, Survey, Tools, Wanted, Work, Writers, Writing,
 };
 use artifacts_plan::{Instance, State};
 use artifacts_prompt::AnswersFile;
@@ -63,26 +63,26 @@ impl Found {
 impl Pass<'_> {
     pub fn go(&self, whole: &mut Whole) -> Result<Made, Failure> {
         self.check_answers(whole)?;
-        let mut rooms = self.run.rooms()?;
-        let (mut found, mut writers) = self.look(&mut rooms);
-        Run::warn_of_missing_walls(&rooms, self.output);
+        let mut tools = self.run.tools()?;
+        let (mut found, mut writers) = self.look(&mut tools);
+        tools.report_missing_layers();
         let mut report = self.rows(&found);
         if self.options.stale {
-            self.run.add_hints(&mut rooms, &found.survey, &mut report);
+            self.run.add_hints(&mut tools, &found.survey, &mut report);
         }
         whole.looked(&found.survey);
         // What is agreed to from here on does not count as known before.
         let known = self.run.readers()?;
         if self.options.dry_run {
-            self.describe(&rooms, &mut found, &known, whole, &mut report)?;
+            self.describe(&tools, &mut found, &known, whole, &mut report)?;
             whole.take(report);
             return Ok(Made::NoValues);
         }
         let sought = found.names();
-        let consent = self.admit(&mut rooms, &mut found, &writers, &known, whole, &mut report)?;
-        let made = self.make(&mut rooms, &mut found, &consent, &mut writers, whole, &mut report)?;
-        writing::tell_git(&rooms, &mut writers, self.output);
-        staged::note(self.run, &rooms, &mut report);
+        let consent = self.admit(&mut tools, &mut found, &writers, &known, whole, &mut report)?;
+        let made = self.make(&mut tools, &mut found, &consent, &mut writers, whole, &mut report)?;
+        writing::tell_git(&tools, &mut writers, self.output);
+        staged::note(self.run, &tools, &mut report);
         whole.settled.extend(self.chosen.names.iter().filter(|name| !found.is_open(name)).cloned());
         whole.failed.extend(sought.difference(&made).cloned());
         whole.take(report);
@@ -107,33 +107,33 @@ impl Pass<'_> {
         }
     }
 
-    fn look(&self, rooms: &mut Rooms<'_>) -> (Found, Writers) {
+    fn look(&self, tools: &mut Tools) -> (Found, Writers) {
         let Self { options, run, chosen, .. } = *self;
         let reach = run.with_dependencies(&chosen.names);
         let wanted = Wanted { stale: options.stale, regenerate: options.regenerate };
-        let look = |rooms: &mut Rooms<'_>| {
-            let mut survey = artifacts_flow::survey(rooms, &run.instances, &reach);
+        let look = |tools: &mut Tools| {
+            let mut survey = artifacts_flow::survey(tools, &run.instances, &reach);
             let waiting = artifacts_flow::waiting(&run.instances, &run.ordered, &survey);
             let ready = chosen.names.iter().filter(|name| !waiting.contains_key(*name)).cloned().collect();
             let steps = artifacts_flow::steps(&run.instances, &run.ordered, &ready, &survey, wanted);
             survey.hold(&waiting, wanted);
             Found { survey, steps, waiting }
         };
-        let found = look(rooms);
-        let left = |rooms: &Rooms<'_>| artifacts_flow::is_unstaged(rooms, run.instances(&reach));
-        if options.dry_run || (found.steps.is_empty() && !left(rooms)) {
+        let found = look(tools);
+        let left = |tools: &Tools| artifacts_flow::is_unstaged(tools, run.instances(&reach));
+        if options.dry_run || (found.steps.is_empty() && !left(tools)) {
             // Nothing is written, not even a lock, when there is nothing to do.
             return (found, Writers::default());
         }
         // It is looked at again under the lock: what is found then holds until it is replaced.
-        let writers = Writers::lock(rooms, run.instances(&reach), &writing::options(self.global, run));
-        (look(rooms), writers)
+        let writers = Writers::lock(tools, run.instances(&reach), &tools.storing.clone());
+        (look(tools), writers)
     }
 
     /// What would be made, for whom, and what would be read for it.
     fn describe(
         &self,
-        rooms: &Rooms<'_>,
+        tools: &Tools,
         found: &mut Found,
         known: &AcceptedRecipients,
         whole: &Whole,
@@ -141,20 +141,20 @@ impl Pass<'_> {
     ) -> Result<(), Failure> {
         let Self { run, output, .. } = *self;
         self.keep_makeable(found, whole, report);
-        let indexed = artifacts_flow::compare_index(rooms, run.instances(&found.names())).by_name;
+        let indexed = artifacts_flow::compare_index(tools, run.instances(&found.names())).by_name;
         self.keep(&mut found.steps, report, |instance| {
             artifacts_flow::index_fault(instance, indexed.get(&instance.name)?)
         });
-        self.keep_new(rooms, &mut found.steps, report)?;
+        self.keep_new(tools, &mut found.steps, report)?;
         if self.global.no_input {
             self.keep_answered(&mut found.steps, whole.answers.as_ref(), report);
         }
         let would = found.names();
         let Found { survey, steps, .. } = found;
         consent::preview(run, report, run.instances(&would), survey, Plaintext::New)?;
-        let asked = Readings::new(rooms, known, &run.instances, survey, steps, &whole.inputs);
+        let asked = Readings::new(tools, known, &run.instances, survey, steps, &whole.inputs);
         report.readings = asked.unknown(run.trust())?;
-        dry_run::describe(report, run, rooms, survey, &would, Writing::All);
+        dry_run::describe(report, run, tools, survey, &would, Writing::All);
         self.tell_questions(steps, whole.answers.as_ref(), report);
         mark(report, steps, &|step| if step.again { Done::WouldMakeAgain } else { Done::WouldMake });
         dry_run::show(report, output);
@@ -167,7 +167,7 @@ impl Pass<'_> {
     /// Leaves the steps that can be taken, agreed to and with all that they read; why not of the others is in the report.
     fn admit(
         &self,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         found: &mut Found,
         writers: &Writers,
         known: &AcceptedRecipients,
@@ -177,20 +177,20 @@ impl Pass<'_> {
         let Self { run, global, output, .. } = *self;
         self.keep_makeable(found, whole, report);
         let Found { survey, steps, .. } = found;
-        self.keep_new(rooms, steps, report)?;
-        self.keep(steps, report, |instance| writers.fault(instance, &rooms.registry));
+        self.keep_new(tools, steps, report)?;
+        self.keep(steps, report, |instance| writers.fault(instance, tools));
         self.may_replace(steps, whole, report)?;
         let names: BTreeSet<InstanceName> = steps.iter().map(|step| step.name.clone()).collect();
         let settled = consent::settle(run, global, output, run.instances(&names), survey, Plaintext::New, &[])?;
         let consent = settled.consent;
         (report.readers, report.recipients_digest) = (settled.changes, settled.digest);
         self.keep(steps, report, |instance| consent.fault(instance));
-        let asked = Readings::new(rooms, known, &run.instances, survey, steps, &whole.inputs);
+        let asked = Readings::new(tools, known, &run.instances, survey, steps, &whole.inputs);
         let (allowed, readings) = consent::readings(run, global, output, asked)?;
         report.readings = readings;
         whole.inputs.allow(allowed);
         self.keep(steps, report, |instance| whole.inputs.refusal(instance));
-        whole.inputs.read(rooms, &run.instances, survey, steps);
+        whole.inputs.read(tools, &run.instances, survey, steps);
         self.keep(steps, report, |instance| whole.inputs.fault(instance));
         if global.no_input || person::terminal().is_none() {
             self.keep_answered(steps, whole.answers.as_ref(), report);
@@ -208,7 +208,7 @@ impl Pass<'_> {
         }
         let what = counted(stored, "stored instance");
         output.note(&format!("{what} would be made again, with new secrets in place of the old ones"));
-        match terminal::confirm(global, "Replace them?")? {
+        match terminal::confirm(global.no_input, "Replace them?")? {
             Some(true) => {
                 whole.replaces = true;
                 return Ok(());
@@ -239,15 +239,15 @@ impl Pass<'_> {
 
     /// Leaves what has no twin: where an entry that is no longer declared has the same files, an instance was renamed perhaps, and
     /// nobody makes a new value for it unasked. The same goes for an entry that was deleted and that git still has.
-    fn keep_new(&self, rooms: &Rooms<'_>, steps: &mut Vec<Step>, report: &mut Report) -> Result<(), Failure> {
+    fn keep_new(&self, tools: &Tools, steps: &mut Vec<Step>, report: &mut Report) -> Result<(), Failure> {
         let Self { options, run, global, output, .. } = *self;
         let new: BTreeSet<InstanceName> =
             steps.iter().filter(|step| !step.again).map(|step| step.name.clone()).collect();
         if options.yes || new.is_empty() {
             return Ok(());
         }
-        let orphans = run.former(rooms);
-        let deleted = artifacts_flow::deleted(rooms, run.instances(&new));
+        let orphans = run.former(tools);
+        let deleted = artifacts_flow::deleted(tools, run.instances(&new));
         let twin = |instance: &Instance| orphans.iter().find(|orphan| orphan.is_twin(instance));
         // Why, and what keeps the value.
         let old = |instance: &Instance| {
@@ -269,7 +269,7 @@ impl Pass<'_> {
             for (name, (why, keep)) in twins.iter().filter(|_| asked) {
                 output.note(&format!("{name}: {why}; keep: {keep}"));
             }
-            if terminal::confirm(global, "Generate new values instead?")? == Some(true) {
+            if terminal::confirm(global.no_input, "Generate new values instead?")? == Some(true) {
                 return Ok(());
             }
         }
@@ -316,7 +316,7 @@ impl Pass<'_> {
     /// Asks all questions, then makes. Returns what was made.
     fn make(
         &self,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         found: &mut Found,
         consent: &Consent,
         writers: &mut Writers,
@@ -328,23 +328,23 @@ impl Pass<'_> {
         if steps.is_empty() {
             return Ok(BTreeSet::new());
         }
-        rooms.sandbox = Some(run.sandbox()?);
+        tools.generators.ready()?;
         let answers = &ask(run, steps, whole.answers.as_ref(), global.no_input)?;
         let work = Work { instances: &run.instances, survey, steps, answers, consent, jobs: options.jobs };
-        let made = self.carry_out(rooms, &work, &mut whole.inputs, writers, report);
+        let made = self.carry_out(tools, &work, &mut whole.inputs, writers, report);
         survey.made(&made, &run.instances);
         Run::note_strays(report, survey, &made);
         mark_made(report, steps, &made, survey);
         // What is among the chosen has a line of its own, and what was made has been made from it.
         let told = self.chosen.names.union(&made).cloned().collect();
-        run.note_dependents(rooms, report, &made, &told);
+        run.note_dependents(tools, report, &made, &told);
         Ok(made)
     }
 
     /// Failures go into the report. Returns what was made.
     fn carry_out(
         &self,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         work: &Work<'_>,
         inputs: &mut Inputs,
         writers: &mut Writers,
@@ -376,7 +376,7 @@ impl Pass<'_> {
                 }
             }
         };
-        report.errors.extend(artifacts_flow::make(rooms, work, inputs, writers, &mut tell));
+        report.errors.extend(artifacts_flow::make(tools, work, inputs, writers, &mut tell));
         for (name, files) in published {
             let name = name.to_string();
             report.instances.iter_mut().filter(|row| row.name == name).for_each(|row| row.files.clone_from(&files));

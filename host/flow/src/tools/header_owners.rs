@@ -10,8 +10,9 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
-use crate::headers::{self, EntryHeaders, Verdict};
-use crate::{Rooms, failure};
+use super::Tools;
+use super::headers::{self, EntryHeaders, Verdict};
+use crate::failure;
 
 /// Whose the age files are: what this machine knows and, where that does not tell, what lies in the storages.
 #[derive(Default)]
@@ -31,17 +32,17 @@ impl Owners {
     /// else it lies by now; what it does not know may lie nowhere else. A clone of this repository is asked about once.
     pub fn check(
         &mut self,
-        rooms: &mut Rooms<'_>,
+        tools: &mut Tools,
         instance: &Instance,
         entry: &EntryHeaders,
     ) -> Result<OwnHeaders, Failure> {
         let mut own = OwnHeaders::default();
         for (stored, headers) in entry {
             for (header, files) in headers {
-                let files = if let Some(known) = known(rooms, instance, stored, header)? {
+                let files = if let Some(known) = known(tools, instance, stored, header)? {
                     known
                 } else {
-                    self.elsewhere(rooms, instance, (stored, header), files)?;
+                    self.elsewhere(tools, instance, (stored, header), files)?;
                     own.unknown.entry(stored.clone()).or_default().insert(header.clone(), files.clone());
                     files.clone()
                 };
@@ -54,12 +55,12 @@ impl Owners {
     /// Refuses a header that nobody knows if it lies in another place, too, or if it cannot be determined.
     fn elsewhere(
         &mut self,
-        rooms: &Rooms<'_>,
+        tools: &Tools,
         instance: &Instance,
         (stored, header): (&str, &str),
         files: &BTreeSet<String>,
     ) -> Result<(), Failure> {
-        let lying = self.0.get_or_insert_with(|| Lying::of(rooms));
+        let lying = self.0.get_or_insert_with(|| Lying::of(tools));
         for (name, spot) in lying.by_header.get(header).into_iter().flatten() {
             if *name != instance.name {
                 return Err(headers::of_another(instance, &name.to_string()));
@@ -84,15 +85,15 @@ impl Owners {
 
 /// For which files this machine knows a header that lies in a file of an entry.
 fn known(
-    rooms: &mut Rooms<'_>,
+    tools: &mut Tools,
     instance: &Instance,
     stored: &str,
     header: &str,
 ) -> Result<Option<BTreeSet<String>>, Failure> {
-    match rooms.headers.verdict(instance, stored, header)? {
+    match tools.headers.verdict(instance, stored, header)? {
         Verdict::Own(files) => Ok(Some(files)),
         Verdict::OtherCheckout(place) => {
-            rooms.headers.link(instance, &place)?;
+            tools.headers.link(instance, &place)?;
             Ok(Some(place.files.clone()))
         }
         Verdict::Foreign(failure) => Err(failure),
@@ -119,27 +120,27 @@ enum Spot {
 }
 
 impl Lying {
-    fn of(rooms: &Rooms<'_>) -> Self {
+    fn of(tools: &Tools) -> Self {
         // The usual storage too: a backend may have been given another one since.
-        let declared = rooms.registry.names().into_iter().filter_map(|name| rooms.registry.storage(&name).ok());
+        let declared = tools.backends.names().into_iter().filter_map(|name| tools.backends.storage(&name).ok());
         let storages: BTreeSet<String> = declared.chain([DEFAULT_STORAGE.to_owned()]).collect();
         let mut lying = Self { by_header: BTreeMap::new(), unread: None };
         for storage in &storages {
-            if let Err(error) = lying.add(rooms, storage) {
+            if let Err(error) = lying.add(tools, storage) {
                 lying.unread = Some(error.to_string());
             }
         }
         // Those of targets that were not evaluated now. What only looks like a storage need not be readable as one.
-        for storage in rooms.root.storages().into_iter().filter(|storage| !storages.contains(storage)) {
+        for storage in tools.root.storages().into_iter().filter(|storage| !storages.contains(storage)) {
             let unread = lying.unread.take();
-            let _ = lying.add(rooms, &storage);
+            let _ = lying.add(tools, &storage);
             lying.unread = unread;
         }
         lying
     }
 
-    fn add(&mut self, rooms: &Rooms<'_>, storage: &str) -> Result<(), artifacts_store::Error> {
-        let storage = Storage::open(rooms.root, storage)?;
+    fn add(&mut self, tools: &Tools, storage: &str) -> Result<(), artifacts_store::Error> {
+        let storage = Storage::open(&tools.root, storage)?;
         for name in storage.list()?.entries {
             match storage.read(&name) {
                 Ok(slice) => slice.iter().for_each(|slice| self.note_entry(slice)),

@@ -6,12 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use artifacts_seam::{Event, Level};
 use sha2::{Digest as _, Sha256};
 
-use super::line::{Line, Report};
 use super::state::Stop;
-use crate::words::{MESSAGE, escaped};
+use artifacts_seam::{ComponentEvent, FileCall, FileError, GuestEnd, GuestMessage, LONGEST_MESSAGE, Level, escaped};
 
 /// Different file-system calls that went well, of one call of an exported function; the rest is counted.
 const WELL: usize = 4096;
@@ -26,15 +24,15 @@ const WORDS: usize = 64 << 10;
 /// The longest path that is told as it is, in bytes; no longer one can be opened.
 const PATH: usize = 4096;
 
-pub(crate) struct Journal {
-    line: Arc<dyn Line>,
-    told: Mutex<Told>,
+pub(crate) struct CallLog {
+    line: Arc<dyn GuestEnd>,
+    told: Mutex<Tally>,
 }
 
 /// What one call of an exported function did so far.
 #[derive(Default)]
-struct Told {
-    calls: BTreeMap<FileCall, Repeats>,
+struct Tally {
+    calls: BTreeMap<CountedCall, Repeats>,
     well: usize,
     refused: usize,
     refused_paths: usize,
@@ -44,10 +42,10 @@ struct Told {
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct FileCall {
-    operation: &'static str,
+struct CountedCall {
+    call: FileCall,
     path: String,
-    error: Option<String>,
+    error: Option<FileError>,
 }
 
 /// How often a call was repeated.
@@ -58,15 +56,15 @@ struct Repeats {
     untold_bytes: u64,
 }
 
-impl Journal {
-    pub(crate) fn new(line: Arc<dyn Line>) -> Self {
+impl CallLog {
+    pub(crate) fn new(line: Arc<dyn GuestEnd>) -> Self {
         Self { line, told: Mutex::default() }
     }
 
     /// A new call begins.
     pub(crate) fn begin(&self, instance: &str) {
         self.end();
-        self.line.report(Report::Event(Event::Instance(instance.to_owned())));
+        self.line.report(GuestMessage::Event(ComponentEvent::Instance(instance.to_owned())));
     }
 
     /// A call ends: says what was repeated, and how much was cut.
@@ -76,29 +74,23 @@ impl Journal {
             self.tell(&call, &mut repeats);
         }
         if told.cut > 0 {
-            self.line.report(Report::Event(Event::Cut(told.cut)));
+            self.line.report(GuestMessage::Event(ComponentEvent::Cut(told.cut)));
         }
     }
 
     /// # Errors
     /// When it was refused more than can be told.
-    pub(crate) fn file(
-        &self,
-        operation: &'static str,
-        path: String,
-        error: Option<String>,
-        bytes: u64,
-    ) -> Result<(), Stop> {
-        let call = FileCall { operation, path: shown(path), error };
+    pub(crate) fn file(&self, call: FileCall, path: String, error: Option<FileError>, bytes: u64) -> Result<(), Stop> {
+        let call = CountedCall { call, path: shown(path), error };
         let mut told = self.told();
         if !told.calls.contains_key(&call) {
             match told.room_for(&call) {
-                Room::Is => {}
-                Room::IsNot => {
+                Budget::Is => {}
+                Budget::IsNot => {
                     told.cut += 1;
                     return Ok(());
                 }
-                Room::Last => {
+                Budget::Last => {
                     self.tell(&call, &mut Repeats { together: 1, untold: 1, untold_bytes: bytes });
                     return Err(Stop::Overrun(too_many_refusals()));
                 }
@@ -117,14 +109,14 @@ impl Journal {
     }
 
     pub(crate) fn log(&self, level: Level, message: &str) {
-        let message = escaped(message, MESSAGE);
+        let message = escaped(message, LONGEST_MESSAGE);
         let mut told = self.told();
         told.messages += 1;
         told.words += message.len();
         if told.messages > MESSAGES || told.words > WORDS {
             told.cut += 1;
         } else {
-            self.line.report(Report::Event(Event::Log { level, message }));
+            self.line.report(GuestMessage::Event(ComponentEvent::Log { level, message }));
         }
     }
 
@@ -132,45 +124,45 @@ impl Journal {
     pub(crate) fn output(&self, text: &str) {
         if !text.is_empty() {
             let lines: Vec<String> = text.lines().map(|line| escaped(line, WORDS)).collect();
-            self.line.report(Report::Event(Event::Output(lines.join("\n"))));
+            self.line.report(GuestMessage::Event(ComponentEvent::Output(lines.join("\n"))));
         }
     }
 
-    fn tell(&self, call: &FileCall, repeats: &mut Repeats) {
+    fn tell(&self, call: &CountedCall, repeats: &mut Repeats) {
         if repeats.untold == 0 {
             return;
         }
-        self.line.report(Report::Event(Event::File {
-            operation: call.operation.replace('_', "-"),
+        self.line.report(GuestMessage::Event(ComponentEvent::File {
+            call: call.call,
             path: call.path.clone(),
-            error: call.error.clone(),
+            error: call.error,
             count: std::mem::take(&mut repeats.untold),
             bytes: std::mem::take(&mut repeats.untold_bytes),
         }));
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
+    fn told(&self) -> MutexGuard<'_, Tally> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Whether one more different call can be told.
-enum Room {
+enum Budget {
     Is,
     IsNot,
     /// This one, and then no more.
     Last,
 }
 
-impl Told {
-    fn room_for(&mut self, call: &FileCall) -> Room {
+impl Tally {
+    fn room_for(&mut self, call: &CountedCall) -> Budget {
         if call.error.is_none() {
             self.well += 1;
-            return if self.well <= WELL { Room::Is } else { Room::IsNot };
+            return if self.well <= WELL { Budget::Is } else { Budget::IsNot };
         }
         self.refused += 1;
         self.refused_paths += call.path.len();
-        if self.refused > REFUSALS || self.refused_paths > REFUSED_PATHS { Room::Last } else { Room::Is }
+        if self.refused > REFUSALS || self.refused_paths > REFUSED_PATHS { Budget::Last } else { Budget::Is }
     }
 }
 

@@ -2,12 +2,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_backend::{
-    BUNDLED, Backend, Component, Grants, Limits, Persists, Place, Protection, bundled_component, effective, read_file,
+    BUNDLED, Backend, CallFailed, Checks, Component, Grants, Limits, Place, Retrieved, SandboxLayer, Serialized,
+    bundled_component, effective, limits_from_json, read_file,
 };
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::PrivateDir;
 use artifacts_report::{Failure, shell_word};
+use artifacts_seam as seam;
+
+use super::backends::{Backends, ReadyBackend};
+use super::session::{RetrieveCall, SerializeCall, Session, Terms, stores_here};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
@@ -16,7 +21,9 @@ pub struct Registry {
     base: PathBuf,
     place: Box<dyn Fn() -> Result<(Place, PrivateDir), Failure>>,
     accept: Accept,
-    opened: BTreeMap<Name, Result<Opened, Failure>>,
+    opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
+    missing: BTreeSet<SandboxLayer>,
+    nix: Nix,
     on_target: bool,
 }
 
@@ -34,18 +41,24 @@ pub struct Rights {
     pub bundled: bool,
 }
 
-/// A backend that is ready to be asked.
-pub struct Opened {
-    /// What it is.
-    pub component: Component,
-    /// What it runs in; none when it keeps nothing here.
-    pub backend: Option<Backend>,
-    /// The folder below the root that holds its slices.
-    pub storage: String,
-    /// Whether it is inside the program, and trusted as the program is.
-    pub bundled: bool,
-    /// Where it works, for as long as it is open.
-    _home: Option<PrivateDir>,
+/// A component's session, with the directory that it works in for as long as it is open.
+struct Housed {
+    backend: Backend,
+    _home: PrivateDir,
+}
+
+impl Session for Housed {
+    fn check(&mut self, batch: Vec<(seam::InstanceView, seam::EntryFiles)>) -> Checks {
+        self.backend.check(batch)
+    }
+
+    fn serialize(&mut self, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
+        self.backend.serialize(call.instance, call.files, call.secrets, call.recipients)
+    }
+
+    fn retrieve(&mut self, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
+        self.backend.retrieve(call.instance, call.files, call.names, call.openable, call.identities)
+    }
 }
 
 impl Registry {
@@ -53,6 +66,7 @@ impl Registry {
     pub fn new(
         declared: BTreeMap<Name, artifacts_declared::Backend>,
         base: PathBuf,
+        nix: Nix,
         place: impl Fn() -> Result<(Place, PrivateDir), Failure> + 'static,
     ) -> Self {
         Self {
@@ -61,6 +75,8 @@ impl Registry {
             place: Box::new(place),
             accept: Box::new(|_, _, _| Ok(false)),
             opened: BTreeMap::new(),
+            missing: BTreeSet::new(),
+            nix,
             on_target: false,
         }
     }
@@ -77,21 +93,6 @@ impl Registry {
     pub fn on_target(mut self) -> Self {
         self.on_target = true;
         self
-    }
-
-    /// Walls that some worker could not be given.
-    pub fn missing(&self) -> BTreeSet<Protection> {
-        let running = self.opened.values().flatten().filter_map(|opened| opened.backend.as_ref());
-        running.flat_map(|backend| backend.missing().iter().copied()).collect()
-    }
-
-    /// All names that are declared or bundled, sorted.
-    pub fn names(&self) -> Vec<Name> {
-        let bundled = BUNDLED.iter().filter_map(|name| Name::new(*name).ok());
-        let mut names: Vec<Name> = self.declared.keys().cloned().chain(bundled).collect();
-        names.sort();
-        names.dedup();
-        names
     }
 
     /// Whether a backend is declared, and not only known by a bundled one's name.
@@ -115,50 +116,24 @@ impl Registry {
             .help(Some(format!("register it as `artifacts.backends.{name}`, or name another"))))
     }
 
-    /// The storage that a backend's slices are in.
-    ///
-    /// # Errors
-    /// When nothing has that name.
-    pub fn storage(&self, name: &Name) -> Result<String, Failure> {
-        Ok(self.entry(name)?.storage)
-    }
-
-    /// A backend, opened.
-    ///
-    /// # Errors
-    /// When it is unknown, cannot be read, is not what was registered, or may not run.
-    pub fn open(&mut self, name: &Name, nix: &Nix) -> Result<&mut Opened, Failure> {
-        if !self.opened.contains_key(name) {
-            let opened = self.try_open(name, nix);
-            self.opened.insert(name.clone(), opened);
-        }
-        match self.opened.get_mut(name) {
-            Some(Ok(opened)) => Ok(opened),
-            Some(Err(failure)) => Err(failure.clone()),
-            None => Err(Failure::new(name.to_string(), "it was not opened")),
-        }
-    }
-
-    fn try_open(&self, name: &Name, nix: &Nix) -> Result<Opened, Failure> {
+    fn try_open(&mut self, name: &Name) -> Result<ReadyBackend, Failure> {
         let entry = self.entry(name)?;
-        let (component, real) = self.read(name, &entry, nix)?;
-        let stored = || real.is_none_or(|real| in_store(&real, nix));
+        let (component, real) = self.read(name, &entry)?;
+        let stored = || real.is_none_or(|real| in_store(&real, &self.nix));
         check_sha256(name, &entry, &component, stored)?;
         let Rights { grants, limits, bundled } = self.rights(name, &entry, &component)?;
         if !bundled && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
             return Err(not_accepted(name, &component, &grants));
         }
-        let (backend, home) = match component.manifest().persists {
-            Persists::Target if !self.on_target => (None, None),
-            Persists::Target | Persists::Storage => {
-                let (place, home) = (self.place)()?;
-                let backend = Backend::open(&component, grants, limits, &place)
-                    .map_err(|e| Failure::new(name.to_string(), e.to_string()).help(e.help()))?;
-                (Some(backend), Some(home))
-            }
-        };
-        let bundled = is_builtin(&entry);
-        Ok(Opened { component, backend, storage: entry.storage, bundled, _home: home })
+        let terms = Terms::new(&component, is_builtin(&entry), grants.clone(), limits);
+        if !stores_here(&component) && !self.on_target {
+            return Ok(ReadyBackend::new(terms, entry.storage, None));
+        }
+        let (place, home) = (self.place)()?;
+        let backend = Backend::open(&component, grants, limits, &place)
+            .map_err(|e| Failure::new(name.to_string(), e.to_string()).help(e.help()))?;
+        self.missing.extend(backend.missing().iter().copied());
+        Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(Housed { backend, _home: home }))))
     }
 
     /// What a backend may do and use.
@@ -182,7 +157,7 @@ impl Registry {
         } else {
             Grants::from_json(&entry.grants).map_err(|e| refused("grants", e.to_string()))?
         };
-        let limits = Limits::from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
+        let limits = limits_from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
         Ok(Rights { grants: effective(requested, &granted), limits, bundled })
     }
 
@@ -190,17 +165,12 @@ impl Registry {
     ///
     /// # Errors
     /// When it cannot be read, or is no component that this host would run.
-    pub fn component(&self, name: &Name, entry: &artifacts_declared::Backend, nix: &Nix) -> Result<Component, Failure> {
-        self.read(name, entry, nix).map(|(component, _)| component)
+    pub fn component(&self, name: &Name, entry: &artifacts_declared::Backend) -> Result<Component, Failure> {
+        self.read(name, entry).map(|(component, _)| component)
     }
 
     /// The component, and the path that it was read from, without links and `..`; none when it is inside the program.
-    fn read(
-        &self,
-        name: &Name,
-        entry: &artifacts_declared::Backend,
-        nix: &Nix,
-    ) -> Result<(Component, Option<PathBuf>), Failure> {
+    fn read(&self, name: &Name, entry: &artifacts_declared::Backend) -> Result<(Component, Option<PathBuf>), Failure> {
         let path = match &entry.component {
             Location::Plain(text) => match text.strip_prefix("builtin:") {
                 Some(builtin) => {
@@ -211,7 +181,7 @@ impl Registry {
                 None => self.base.join(text),
             },
             Location::Derived { path, drv } => {
-                realise(name, path, drv, nix)?;
+                realise(name, path, drv, &self.nix)?;
                 path.clone()
             }
         };
@@ -225,6 +195,47 @@ impl Registry {
                 .help(refusal.help())
         })?;
         Ok((component, Some(real)))
+    }
+}
+
+impl Backends for Registry {
+    fn open(&mut self, name: &Name) -> Result<&mut ReadyBackend, Failure> {
+        if !self.opened.contains_key(name) {
+            let opened = self.try_open(name);
+            self.opened.insert(name.clone(), opened);
+        }
+        match self.opened.get_mut(name) {
+            Some(Ok(opened)) => Ok(opened),
+            Some(Err(failure)) => Err(failure.clone()),
+            None => Err(Failure::new(name.to_string(), "it was not opened")),
+        }
+    }
+
+    fn storage(&self, name: &Name) -> Result<String, Failure> {
+        Ok(self.entry(name)?.storage)
+    }
+
+    fn names(&self) -> Vec<Name> {
+        let bundled = BUNDLED.iter().filter_map(|name| Name::new(*name).ok());
+        let mut names: Vec<Name> = self.declared.keys().cloned().chain(bundled).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    fn register(&mut self, registrations: &BTreeMap<Name, artifacts_declared::Backend>) {
+        let declared = &self.declared;
+        self.opened.retain(|name, _| declared.get(name) == registrations.get(name));
+        self.declared.clone_from(registrations);
+        self.retry();
+    }
+
+    fn retry(&mut self) {
+        self.opened.retain(|_, opened| opened.is_ok());
+    }
+
+    fn missing_layers(&self) -> BTreeSet<SandboxLayer> {
+        self.missing.clone()
     }
 }
 

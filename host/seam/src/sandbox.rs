@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// A layer of the sandbox around a worker.
+/// Names a layer of the sandbox around a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Protection {
+pub enum SandboxLayer {
     /// A file system in memory of its own, with a quota, that no other process has a path to.
     Tmpfs,
     /// Its root and its working directory are an empty directory of its own.
@@ -34,7 +35,7 @@ pub enum Protection {
     DiesWithParent,
 }
 
-impl Protection {
+impl SandboxLayer {
     /// All of them.
     pub const ALL: [Self; 13] = [
         Self::Tmpfs,
@@ -96,17 +97,53 @@ impl Protection {
     }
 }
 
+/// Tells a worker how to lock itself down.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SandboxSetup {
+    /// Layers that are left out, for tests.
+    pub without: Vec<SandboxLayer>,
+    /// The process that it dies with.
+    pub parent: u32,
+    /// An empty directory on a RAM-backed file system, for where no tmpfs of its own can be had.
+    pub fallback: Option<PathBuf>,
+    /// Whether it needs a directory to work in. Without, the filter allows no system call that takes a path.
+    pub preopen: bool,
+    /// Private memory that it may have, in bytes.
+    pub memory: u64,
+    /// Whether the user namespace is left out: another process could leave it, but was nobody there.
+    pub same_user_namespace: bool,
+}
+
+/// Says what left a process neither as it was nor as it should be. A fresh one that leaves this out does the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Halfway {
+    /// It is in a new user namespace, as nobody.
+    User,
+    /// Its next child is in a new namespace for processes, and there can be none.
+    Processes,
+}
+
+impl Halfway {
+    /// Has the next process leave it out.
+    pub fn leave_out(self, setup: &mut SandboxSetup) {
+        match self {
+            Self::User => setup.same_user_namespace = true,
+            Self::Processes => setup.without.push(SandboxLayer::ProcessNamespace),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn where_there_are_no_namespaces_one_sentence_tells_it() {
-        let sentences = Protection::all_weaker(&Protection::ALL.into());
-        assert_eq!(sentences.len(), Protection::ALL.len() - 3);
+        let sentences = SandboxLayer::all_weaker(&SandboxLayer::ALL.into());
+        assert_eq!(sentences.len(), SandboxLayer::ALL.len() - 3);
         assert!(sentences.iter().any(|sentence| sentence.contains("no namespaces of its own")));
-        let one = Protection::all_weaker(&[Protection::UtsNamespace].into());
-        assert_eq!(one, [Protection::UtsNamespace.weaker()]);
-        assert!(Protection::all_weaker(&BTreeSet::new()).is_empty());
+        let one = SandboxLayer::all_weaker(&[SandboxLayer::UtsNamespace].into());
+        assert_eq!(one, [SandboxLayer::UtsNamespace.weaker()]);
+        assert!(SandboxLayer::all_weaker(&BTreeSet::new()).is_empty());
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use artifacts_age::Sealer;
-use artifacts_seam::{CallError, Checked, Instance};
+use artifacts_seam::{CallError, Checked, FailureKind, InstanceView};
 
-use crate::words::escaped;
-use crate::{Grants, broker};
+use crate::{Grants, host_calls};
+use artifacts_seam::escaped;
 
 /// For each file the public recipients that it is encrypted to.
 pub type Readers = Vec<(String, Vec<String>)>;
@@ -20,7 +20,7 @@ const LONGEST: usize = 16 << 10;
 /// # Errors
 /// When a file is missing, foreign or named twice, or when a recipient could not be one.
 pub(crate) fn verified(
-    instance: &Instance,
+    instance: &InstanceView,
     checked: Checked,
     grants: &Grants,
     sealer: &mut Sealer,
@@ -63,7 +63,7 @@ fn plausible(file: &str, recipients: &[String]) -> Result<(), CallError> {
 /// private key is refused in any case: readers are committed.
 fn sealable(file: &str, recipients: &[String], grants: &Grants, sealer: &mut Sealer) -> Result<(), CallError> {
     let fail = |error: &artifacts_age::Error| {
-        let mut failure = broker::failure("config", error);
+        let mut failure = host_calls::failure(FailureKind::Config, error);
         failure.message = format!("readers of `{file}`: {}", failure.message);
         Err(CallError::Failed(failure))
     };

@@ -6,7 +6,8 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Options, Storage, Warning, Writer};
 
-use crate::{Registry, Rooms, compare_index, failure, index};
+use super::Tools;
+use crate::{compare_index, failure, index};
 
 /// So long after git was told of new entries, it is told of more: each time costs as much as many entries.
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
@@ -28,32 +29,32 @@ pub struct Writers {
 impl Writers {
     /// Locks every storage that these instances are in, before anything is asked or made, and stages what an earlier run could
     /// not. An instance whose backend is unknown has no storage; that it fails is told where it is asked about.
-    pub fn lock<'a>(rooms: &Rooms<'_>, instances: impl Iterator<Item = &'a Instance>, options: &Options) -> Self {
+    pub fn lock<'a>(tools: &Tools, instances: impl Iterator<Item = &'a Instance>, options: &Options) -> Self {
         let mut writers = Self { options: Some(options.clone()), ..Self::default() };
         let instances: Vec<&Instance> = instances.collect();
-        let indexed = compare_index(rooms, instances.iter().copied());
+        let indexed = compare_index(tools, instances.iter().copied());
         for instance in &instances {
             let fault = indexed.by_name.get(&instance.name).and_then(|staged| index::index_fault(instance, staged));
             writers.refused.extend(fault.map(|fault| (instance.name.clone(), fault)));
         }
         // Where nothing may be stored, not even a lock is: `git submodule update` expects an empty directory.
         for instance in instances.iter().filter(|instance| !writers.refused.contains_key(&instance.name)) {
-            let Some(name) = storage_of(instance, &rooms.registry) else { continue };
-            writers.by_storage.entry(name).or_insert_with_key(|name| lock(rooms, name, options));
+            let Some(name) = tools.storage_of(instance) else { continue };
+            writers.by_storage.entry(name).or_insert_with_key(|name| lock(tools, name, options));
         }
-        writers.paths = index::unstaged(rooms, &instances, &indexed);
+        writers.paths = index::unstaged(tools, &instances, &indexed);
         if !writers.paths.is_empty() {
-            writers.stage(rooms);
+            writers.stage(tools);
         }
         writers
     }
 
     /// Why an instance cannot be stored: nobody is asked for it then, and nothing of it opened.
-    pub fn fault(&self, instance: &Instance, registry: &Registry) -> Option<Failure> {
+    pub fn fault(&self, instance: &Instance, tools: &Tools) -> Option<Failure> {
         if let Some(fault) = self.refused.get(&instance.name) {
             return Some(fault.clone());
         }
-        let (why, help) = match self.by_storage.get(&storage_of(instance, registry)?)? {
+        let (why, help) = match self.by_storage.get(&tools.storage_of(instance)?)? {
             Err(why) => (why.message.clone(), why.help.clone()),
             Ok(writer) => {
                 let error = writer.replaceable(&instance.name).err()?;
@@ -64,18 +65,18 @@ impl Writers {
     }
 
     /// A storage, locked now if it is not yet.
-    pub(crate) fn writer(&mut self, rooms: &Rooms<'_>, storage: &str, options: &Options) -> Result<&Writer, Failure> {
-        let locked = self.by_storage.entry(storage.to_owned()).or_insert_with_key(|name| lock(rooms, name, options));
+    pub(crate) fn writer(&mut self, tools: &Tools, storage: &str, options: &Options) -> Result<&Writer, Failure> {
+        let locked = self.by_storage.entry(storage.to_owned()).or_insert_with_key(|name| lock(tools, name, options));
         locked.as_ref().map_err(Clone::clone)
     }
 
     /// Moves an entry to the trash, of a storage that is locked now if it is not yet.
-    pub(crate) fn trash(&mut self, rooms: &Rooms<'_>, storage: &str, name: &InstanceName) -> Result<(), Failure> {
+    pub(crate) fn trash(&mut self, tools: &Tools, storage: &str, name: &InstanceName) -> Result<(), Failure> {
         let options =
             self.options.clone().ok_or_else(|| Failure::new(format!("storage {storage}"), "it is not locked"))?;
         let failed =
             |error: artifacts_store::Error| Failure::new(name.to_string(), error.to_string()).help(error.help());
-        self.writer(rooms, storage, &options)?.remove(name).map_err(failed).map(drop)
+        self.writer(tools, storage, &options)?.remove(name).map_err(failed).map(drop)
     }
 
     pub(crate) fn of(&self, storage: &str) -> Option<&Writer> {
@@ -83,28 +84,28 @@ impl Writers {
     }
 
     /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last second, for the next run.
-    pub(crate) fn wrote(&mut self, rooms: &Rooms<'_>, path: String) {
+    pub(crate) fn wrote(&mut self, tools: &Tools, path: String) {
         self.paths.push(path);
         self.is_open = true;
-        self.stage_open(rooms);
+        self.stage_open(tools);
     }
 
     /// Tells git of what it does not know of yet, if it was not told of anything just now.
-    pub(crate) fn stage_open(&mut self, rooms: &Rooms<'_>) {
+    pub(crate) fn stage_open(&mut self, tools: &Tools) {
         if self.is_open && self.told.is_none_or(|told| told.elapsed() >= PAUSE) {
-            self.stage(rooms);
+            self.stage(tools);
         }
     }
 
     /// Tells git of all new entries, at the end of a run.
     ///
     /// Returns warnings: the entries are stored all the same.
-    pub fn stage(&mut self, rooms: &Rooms<'_>) -> Vec<Warning> {
+    pub fn stage(&mut self, tools: &Tools) -> Vec<Warning> {
         self.told = Some(Instant::now());
         self.is_open = false;
         let locked = self.by_storage.iter().filter(|(_, writer)| writer.is_ok());
         let storages: Vec<String> = locked.map(|(storage, _)| storage.clone()).collect();
-        rooms.git.stage(rooms.root, &storages, &self.paths)
+        tools.git.stage(&tools.root, &storages, &self.paths)
     }
 
     /// Whether anything was stored, or staged.
@@ -113,19 +114,15 @@ impl Writers {
     }
 }
 
-pub(crate) fn storage_of(instance: &Instance, registry: &Registry) -> Option<String> {
-    registry.storage(instance.backend.as_ref()?).ok()
-}
-
-fn lock(rooms: &Rooms<'_>, name: &str, options: &Options) -> Result<Writer, Failure> {
+fn lock(tools: &Tools, name: &str, options: &Options) -> Result<Writer, Failure> {
     // Who may write there, as root may, would change what Nix takes for fixed.
-    let root = rooms.root.path();
-    if rooms.nix.is_in_store(root) {
+    let root = tools.root.path();
+    if tools.evaluator.is_in_store(root) {
         let why = format!("the checkout {} is in the Nix store, where nothing is written", root.display());
         return Err(Failure::new(format!("storage {name}"), why)
             .help(Some("name a checkout of it with --root DIR, and set artifacts.root to the folder that Nix reads")));
     }
-    let storage = Storage::open(rooms.root, name);
+    let storage = Storage::open(&tools.root, name);
     storage
         .and_then(|storage| storage.lock(options.clone()))
         .map_err(|error| Failure::new(format!("storage {name}"), error.to_string()).help(error.help()))

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::{Keyring, OpenError, header_sha256};
-use artifacts_seam::{Answer, Failure, Files, Secret, SecretId};
+use artifacts_seam::{BackendFailure, EntryFiles, FailureKind, HostReply, Secret, SecretId};
 
 use crate::Grants;
 
 /// An age file that a component had opened, or asked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opening {
+pub struct DecryptAttempt {
     /// SHA-256 of its header, in hex. None where there is no header, or where a component that was given a plaintext chose it.
     pub header: Option<String>,
     /// The stored file that it is, as a whole.
@@ -24,12 +24,12 @@ pub struct Opening {
 pub type Openable = BTreeMap<String, BTreeSet<String>>;
 
 /// Opens the headers that it is given, which whoever calls found to be this instance's, and nothing else.
-pub(crate) struct Gate<'a> {
-    slice: &'a Files,
+pub(crate) struct HeaderGate<'a> {
+    slice: &'a EntryFiles,
     openable: Openable,
     keys: &'a mut Keyring,
     opened: Vec<Opened>,
-    openings: Vec<Opening>,
+    openings: Vec<DecryptAttempt>,
 }
 
 /// What was opened, and the declared files that it is for.
@@ -38,9 +38,9 @@ pub(crate) struct Opened {
     pub files: BTreeSet<String>,
 }
 
-impl<'a> Gate<'a> {
+impl<'a> HeaderGate<'a> {
     /// For these files of an instance, and no others.
-    pub(crate) fn new(slice: &'a Files, openable: &Openable, names: &[String], keys: &'a mut Keyring) -> Self {
+    pub(crate) fn new(slice: &'a EntryFiles, openable: &Openable, names: &[String], keys: &'a mut Keyring) -> Self {
         let wanted = |files: &BTreeSet<String>| names.iter().any(|name| files.contains(name));
         let openable = openable.iter().filter(|(_, files)| wanted(files));
         let openable = openable.map(|(header, files)| (header.clone(), files.clone())).collect();
@@ -57,14 +57,14 @@ impl<'a> Gate<'a> {
         self.opened.get(usize::try_from(number).ok()?)
     }
 
-    pub(crate) fn finish(self) -> Vec<Opening> {
+    pub(crate) fn finish(self) -> Vec<DecryptAttempt> {
         self.openings
     }
 
-    pub(crate) fn open(&mut self, file: &[u8], grants: &Grants, saw_plaintext: bool) -> Answer {
+    pub(crate) fn open(&mut self, file: &[u8], grants: &Grants, saw_plaintext: bool) -> HostReply {
         let header = header_sha256(file);
         let files = header.as_ref().ok().and_then(|header| self.openable.get(header)).cloned();
-        let opening = Opening {
+        let opening = DecryptAttempt {
             // A component that saw a plaintext could put it into a header of its own.
             header: header.as_ref().ok().filter(|_| files.is_some() || !saw_plaintext).cloned(),
             file: self.slice.iter().find(|(_, bytes)| *bytes == file).map(|(name, _)| name.clone()),
@@ -75,34 +75,36 @@ impl<'a> Gate<'a> {
             _ if !grants.identities => {
                 (denied("it asked the host to decrypt without the grant `identities`"), None, Some("denied"))
             }
-            (Err(why), _) => (Answer::Failed(crate::broker::failure("corrupt", &why)), None, Some("corrupt")),
+            (Err(why), _) => {
+                (HostReply::Failed(crate::host_calls::failure(FailureKind::Corrupt, &why)), None, Some("corrupt"))
+            }
             (Ok(_), None) => {
                 (denied("it asked the host to decrypt what was not sealed for this instance"), None, Some("denied"))
             }
             (Ok(_), Some(files)) => self.open_ours(file, files),
         };
-        self.openings.push(Opening { identity, error, ..opening });
+        self.openings.push(DecryptAttempt { identity, error, ..opening });
         answer
     }
 
-    fn open_ours(&mut self, file: &[u8], files: BTreeSet<String>) -> (Answer, Option<String>, Option<&'static str>) {
+    fn open_ours(&mut self, file: &[u8], files: BTreeSet<String>) -> (HostReply, Option<String>, Option<&'static str>) {
         let next = u32::try_from(self.opened.len()).map(SecretId);
         match (self.keys.open(file), next) {
             (Ok(opened), Ok(id)) => {
-                let answer = Answer::Opened { secret: id, size: opened.secret.size() };
+                let answer = HostReply::Opened { secret: id, size: opened.secret.size() };
                 self.opened.push(Opened { secret: opened.secret, files });
                 (answer, Some(opened.identity), None)
             }
             (Ok(_), Err(_)) => (denied("it asked the host to decrypt too much"), None, Some("denied")),
-            (Err(error), _) => (Answer::Failed(failure(&error)), None, Some(error.kind())),
+            (Err(error), _) => (HostReply::Failed(failure(&error)), None, Some(error.kind())),
         }
     }
 }
 
-fn denied(why: &str) -> Answer {
-    Answer::Denied(why.to_owned())
+fn denied(why: &str) -> HostReply {
+    HostReply::Denied(why.to_owned())
 }
 
-fn failure(error: &OpenError) -> Failure {
-    Failure { kind: error.kind().to_owned(), message: error.to_string(), hint: Some(error.help()) }
+fn failure(error: &OpenError) -> BackendFailure {
+    BackendFailure { kind: error.kind().into(), message: error.to_string(), hint: Some(error.help()) }
 }

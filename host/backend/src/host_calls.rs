@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
-use artifacts_seam::{Answer, Ask, Failure, Secret, SecretId, Value};
+use artifacts_seam::{Ask, BackendFailure, FailureKind, HostReply, PlaintextRef, Secret, SecretId};
 
-use crate::opening::Gate;
+use crate::decrypt::HeaderGate;
 use crate::session::Host;
-use crate::words::escaped;
-use crate::{Grants, Opening, Readers};
+use crate::{DecryptAttempt, Grants, Readers};
+use artifacts_seam::escaped;
 
 /// Questions that one call may ask, besides some for each item and reader. Each recipient of a seal is one.
 const QUESTIONS: usize = 1024;
@@ -19,10 +19,10 @@ pub(crate) enum Phase<'a> {
     Check,
     Serialize,
     /// With what it may have opened.
-    Retrieve(Gate<'a>),
+    Retrieve(HeaderGate<'a>),
 }
 
-pub(crate) struct Broker<'a> {
+pub(crate) struct HostCalls<'a> {
     phase: Phase<'a>,
     grants: &'a Grants,
     sealer: &'a mut Sealer,
@@ -38,7 +38,7 @@ pub(crate) struct Broker<'a> {
     read: BTreeSet<SecretId>,
 }
 
-impl<'a> Broker<'a> {
+impl<'a> HostCalls<'a> {
     pub(crate) fn new(
         phase: Phase<'a>,
         grants: &'a Grants,
@@ -88,37 +88,37 @@ impl<'a> Broker<'a> {
         readers.is_some_and(|readers| self.served.get(&id).is_some_and(|served| served.is_superset(readers)))
     }
 
-    fn bytes(&mut self, id: SecretId) -> Answer {
+    fn bytes(&mut self, id: SecretId) -> HostReply {
         if !self.grants.plaintext {
-            return Answer::Denied("it asked for the bytes of a secret without the grant `plaintext`".to_owned());
+            return HostReply::Denied("it asked for the bytes of a secret without the grant `plaintext`".to_owned());
         }
         let opened = if let Phase::Retrieve(gate) = &self.phase { gate.opened(id) } else { None };
         let opened = opened.map(|opened| &opened.secret);
         match self.secrets.get(&id).map(|(_, secret)| *secret).or(opened) {
             Some(secret) => {
                 self.read.insert(id);
-                Answer::Bytes(secret.clone())
+                HostReply::Bytes(secret.clone())
             }
             None => unknown(),
         }
     }
 
-    fn open(&mut self, file: &[u8]) -> Answer {
+    fn open(&mut self, file: &[u8]) -> HostReply {
         let saw_plaintext = !self.read.is_empty();
         match &mut self.phase {
             Phase::Retrieve(gate) => gate.open(file, self.grants, saw_plaintext),
             Phase::Check | Phase::Serialize => {
-                Answer::Denied("it asked the host to decrypt outside of `retrieve`".to_owned())
+                HostReply::Denied("it asked the host to decrypt outside of `retrieve`".to_owned())
             }
         }
     }
 
     /// A plaintext that the component gives back: one that the host opened for it, or, with the grant `plaintext`, one that it
     /// decrypted itself. Without that grant it has stored none that the host does not open.
-    pub(crate) fn given_back(&self, name: &str, value: Value) -> Result<Secret, String> {
+    pub(crate) fn given_back(&self, name: &str, value: PlaintextRef) -> Result<Secret, String> {
         let Phase::Retrieve(gate) = &self.phase else { return Err("it was asked for nothing".to_owned()) };
         match value {
-            Value::Kept(id) => {
+            PlaintextRef::Kept(id) => {
                 let opened = gate.opened(id);
                 let opened = opened.ok_or_else(|| format!("it gave a handle for `{name}` that it does not have"))?;
                 if !opened.files.contains(name) {
@@ -126,31 +126,31 @@ impl<'a> Broker<'a> {
                 }
                 Ok(opened.secret.clone())
             }
-            Value::Made(secret) if self.grants.plaintext => Ok(secret),
-            Value::Made(_) => Err(format!("it made up `{name}` without the grant `plaintext`")),
+            PlaintextRef::Made(secret) if self.grants.plaintext => Ok(secret),
+            PlaintextRef::Made(_) => Err(format!("it made up `{name}` without the grant `plaintext`")),
         }
     }
 
     /// Everything that it had opened or asked to, and whether the component saw a secret.
-    pub(crate) fn finish_retrieval(self) -> (Vec<Opening>, bool) {
+    pub(crate) fn finish_retrieval(self) -> (Vec<DecryptAttempt>, bool) {
         let saw_plaintext = !self.read.is_empty();
         let openings = if let Phase::Retrieve(gate) = self.phase { gate.finish() } else { Vec::new() };
         (openings, saw_plaintext)
     }
 
-    fn seal(&mut self, value: &Value, recipients: &[String], armor: bool) -> Answer {
+    fn seal(&mut self, value: &PlaintextRef, recipients: &[String], armor: bool) -> HostReply {
         if !matches!(self.phase, Phase::Serialize) {
-            return Answer::Denied("it asked the host to encrypt outside of `serialize`".to_owned());
+            return HostReply::Denied("it asked the host to encrypt outside of `serialize`".to_owned());
         }
         let (file, secret) = match value {
-            Value::Made(secret) => (None, secret),
-            Value::Kept(id) => match self.secrets.get(id) {
+            PlaintextRef::Made(secret) => (None, secret),
+            PlaintextRef::Kept(id) => match self.secrets.get(id) {
                 Some((file, secret)) => (Some(*file), *secret),
                 None => return unknown(),
             },
         };
         if let Some(stranger) = recipients.iter().find(|recipient| !self.reads(file, recipient)) {
-            return Answer::Denied(format!(
+            return HostReply::Denied(format!(
                 "it asked the host to encrypt{} to `{}`, which `readers` did not give",
                 file.map_or_else(String::new, |file| format!(" `{file}`")),
                 escaped(stranger, 80),
@@ -163,14 +163,14 @@ impl<'a> Broker<'a> {
             Ok(sealed) => {
                 self.sealed.insert(sealed.header_sha256, file);
                 self.serve(value, file, &recipients);
-                Answer::Sealed(sealed.file)
+                HostReply::Sealed(sealed.file)
             }
-            Err(error) => Answer::Failed(failure("config", &error)),
+            Err(error) => HostReply::Failed(failure(FailureKind::Config, &error)),
         }
     }
 
-    fn serve(&mut self, value: &Value, file: Option<&str>, recipients: &[String]) {
-        let (Value::Kept(id), Some(file)) = (value, file) else { return };
+    fn serve(&mut self, value: &PlaintextRef, file: Option<&str>, recipients: &[String]) {
+        let (PlaintextRef::Kept(id), Some(file)) = (value, file) else { return };
         let Some(readers) = self.readers.get(file) else { return };
         let now = readers.iter().copied().filter(|reader| recipients.iter().any(|recipient| recipient == reader));
         self.served.entry(*id).or_default().extend(now);
@@ -185,8 +185,8 @@ impl<'a> Broker<'a> {
     }
 }
 
-impl Host for Broker<'_> {
-    fn answer(&mut self, ask: Ask) -> Answer {
+impl Host for HostCalls<'_> {
+    fn answer(&mut self, ask: Ask) -> HostReply {
         let Some(left) = self.questions.checked_sub(1) else { return too_many() };
         self.questions = left;
         match ask {
@@ -203,16 +203,16 @@ fn distinct(recipients: &[String]) -> Vec<String> {
     recipients.iter().filter(|recipient| seen.insert(recipient.as_str())).cloned().collect()
 }
 
-fn too_many() -> Answer {
-    Answer::Denied("it asked the host too many questions".to_owned())
+fn too_many() -> HostReply {
+    HostReply::Denied("it asked the host too many questions".to_owned())
 }
 
-fn unknown() -> Answer {
-    Answer::Denied("it asked for a secret that this call does not have".to_owned())
+fn unknown() -> HostReply {
+    HostReply::Denied("it asked for a secret that this call does not have".to_owned())
 }
 
-pub(crate) fn failure(kind: &str, error: &artifacts_age::Error) -> Failure {
-    Failure { kind: kind.to_owned(), message: error.to_string(), hint: error.help().map(str::to_owned) }
+pub(crate) fn failure(kind: FailureKind, error: &artifacts_age::Error) -> BackendFailure {
+    BackendFailure { kind, message: error.to_string(), hint: error.help().map(str::to_owned) }
 }
 
 #[cfg(test)]
@@ -227,17 +227,17 @@ mod tests {
         let items = [("f".to_owned(), Secret::new(b"x".to_vec()))];
         let declared: Readers = vec![("f".to_owned(), readers.clone())];
         let (grants, mut sealer) = (Grants::default(), Sealer::default());
-        let mut broker = Broker::new(Phase::Serialize, &grants, &mut sealer, &items, &declared);
-        let allowed = broker.questions;
+        let mut host_calls = HostCalls::new(Phase::Serialize, &grants, &mut sealer, &items, &declared);
+        let allowed = host_calls.questions;
         assert_eq!(allowed, QUESTIONS + QUESTIONS_AN_ITEM * 100);
         let mut seal = |recipients: Vec<String>| {
-            broker.answer(Ask::Seal { value: Value::Kept(SecretId(0)), recipients, armor: false })
+            host_calls.answer(Ask::Seal { value: PlaintextRef::Kept(SecretId(0)), recipients, armor: false })
         };
-        let Answer::Sealed(file) = seal(vec![readers[0].clone(); 100_000]) else { panic!("it was not sealed") };
+        let HostReply::Sealed(file) = seal(vec![readers[0].clone(); 100_000]) else { panic!("it was not sealed") };
         assert!(file.len() < 400, "{} bytes", file.len());
         for _ in 0..(allowed - 1) / 100 {
-            assert!(matches!(seal(readers.clone()), Answer::Sealed(_)));
+            assert!(matches!(seal(readers.clone()), HostReply::Sealed(_)));
         }
-        assert!(matches!(seal(readers.clone()), Answer::Denied(_)));
+        assert!(matches!(seal(readers.clone()), HostReply::Denied(_)));
     }
 }

@@ -7,19 +7,16 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use artifacts_seam::{Answer, Request};
+use artifacts_seam::frame::{self, HEADER, LARGEST, LARGEST_CODE};
+use artifacts_seam::protocol::{BorrowedToWorker, FromWorker, Hello, Setup, Task, WORKER_ARGUMENT};
+use artifacts_seam::{Disconnected, GuestMessage, Halfway, HostEnd, HostReply, Limits, Request, SandboxSetup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::frame::{self, HEADER, LARGEST, LARGEST_CODE};
-use super::inside::WORD;
-use super::protocol::{BorrowedOrder, Setup, Task, Told};
-use super::{Compiling, Worker, spawn};
-use crate::lockdown::{Halfway, Walls};
-use crate::session::line::{Link, Report, Silence};
-use crate::{Error, Limits, Protection, Refusal, Shortage};
+use super::{Compiling, WorkerStart, spawn};
+use crate::{Error, Refusal, Shortage};
 
 /// For starting and locking down; a busy machine takes its time.
 const START: Duration = Duration::from_secs(30);
@@ -34,7 +31,7 @@ const CHATTER: usize = 256 << 20;
 /// Bytes among these that may be numbers, lengths and choices of large messages: each can take dozens of bytes of memory.
 const STRUCTURE: usize = 4 << 20;
 
-pub(crate) struct PipeLink {
+pub(crate) struct PipeEnd {
     child: Child,
     /// Whether it was waited for: its number may be another's now.
     ended: bool,
@@ -66,52 +63,48 @@ impl From<Error> for Start {
     }
 }
 
-impl PipeLink {
-    /// A worker that runs this code, ready to be called.
-    pub(crate) fn start(
-        worker: &Worker,
-        limits: Limits,
-        code: &[u8],
-        files: bool,
-    ) -> Result<(Self, Vec<Protection>), Start> {
-        let (mut link, missing) = Self::spawn(worker, limits, Task::Run, files, Some(code))?;
-        match link.told(START).map_err(|silence| broken(&silence))? {
-            Told::Ready => Ok((link, missing)),
-            Told::Outdated(_) => Err(Start::Outdated),
-            Told::Unfit(why) => Err(Start::Failed(Refusal::Contract { why }.into())),
-            _ => Err(Start::Failed(Error::Worker("it told something else".to_owned()))),
+impl PipeEnd {
+    /// Waits until the code that was sent can be called.
+    pub(crate) fn ready(&mut self) -> Result<(), Start> {
+        match self.message(START).map_err(|silence| broken(&silence))? {
+            FromWorker::Ready => Ok(()),
+            FromWorker::Outdated(_) => Err(Start::Outdated),
+            FromWorker::Mismatch(why) => Err(Start::Failed(Refusal::Contract { why }.into())),
+            _ => Err(Start::Failed(unexpected())),
         }
     }
 
-    /// A worker that is locked down, and what it is missing. `files` says whether it may have a directory to work in. `code` is
-    /// in the pipe before the worker is locked down, and is read when it is.
-    pub(super) fn spawn(
-        worker: &Worker,
+    /// Starts a worker that is locked down and has run nothing yet. `files` says whether it may have a directory to work in.
+    /// `code` that is at hand is in the pipe before the worker is locked down, and is read when it is.
+    pub(crate) fn spawn(
+        worker: &WorkerStart,
         limits: Limits,
         task: Task,
         files: bool,
         code: Option<&[u8]>,
-    ) -> Result<(Self, Vec<Protection>), Error> {
+    ) -> Result<(Self, Hello), Error> {
         let memory = match task {
             Task::Compile { .. } => worker.compiling.memory,
             Task::Run | Task::Probe => limits.memory + 2 * limits.output + OWN_MEMORY,
         };
-        let mut walls = Walls {
+        let mut sandbox = SandboxSetup {
             without: worker.without.iter().copied().collect(),
             parent: std::process::id(),
             fallback: worker.fallback.clone(),
-            room: files,
+            preopen: files,
             memory,
             same_user_namespace: false,
         };
-        worker.learned().iter().for_each(|halfway| halfway.leave_out(&mut walls));
+        worker.learned().iter().for_each(|halfway| halfway.leave_out(&mut sandbox));
         for _ in 0..ATTEMPTS {
-            match Self::locked(worker, &Setup { walls: walls.clone(), limits, task }, code)? {
-                (_, Ok(missing)) if worker.required && !missing.is_empty() => return Err(Error::Unprotected(missing)),
-                (link, Ok(missing)) => return Ok((link, missing)),
+            match Self::locked(worker, &Setup { sandbox: sandbox.clone(), limits, task }, code)? {
+                (_, Ok(Hello { missing, .. })) if worker.required && !missing.is_empty() => {
+                    return Err(Error::Unprotected(missing));
+                }
+                (end, Ok(hello)) => return Ok((end, hello)),
                 (_, Err(halfway)) => {
                     worker.learn(halfway);
-                    halfway.leave_out(&mut walls);
+                    halfway.leave_out(&mut sandbox);
                 }
             }
         }
@@ -120,26 +113,26 @@ impl PipeLink {
 
     /// One process, locked down or half-way there.
     fn locked(
-        worker: &Worker,
+        worker: &WorkerStart,
         setup: &Setup,
         code: Option<&[u8]>,
-    ) -> Result<(Self, Result<Vec<Protection>, Halfway>), Error> {
+    ) -> Result<(Self, Result<Hello, Halfway>), Error> {
         let mut link = Self::process(worker, setup.limits).map_err(|error| Error::Worker(error.to_string()))?;
         let setup = frame::encode(setup).map_err(|error| Error::Worker(error.to_string()))?;
         link.send(&setup, START).map_err(|silence| broken(&silence))?;
         // A worker that stops half-way does not take it, and says why.
         let sent = code.map_or(Ok(()), |code| link.send_code(code));
-        match link.told(START).map_err(|silence| broken(&silence))? {
-            Told::Locked(missing) => sent.map(|()| (link, Ok(missing))),
-            Told::Halfway(halfway) => Ok((link, Err(halfway))),
-            Told::Unable(why) => Err(Error::Worker(why)),
-            _ => Err(Error::Worker("it told something else".to_owned())),
+        match link.message(START).map_err(|silence| broken(&silence))? {
+            FromWorker::Hello(hello) if is_key(&hello.engine) => sent.map(|()| (link, Ok(hello))),
+            FromWorker::Halfway(halfway) => Ok((link, Err(halfway))),
+            FromWorker::Unable(why) => Err(Error::Worker(why)),
+            _ => Err(unexpected()),
         }
     }
 
-    fn process(worker: &Worker, limits: Limits) -> io::Result<Self> {
+    fn process(worker: &WorkerStart, limits: Limits) -> io::Result<Self> {
         let mut command = Command::new(&worker.program);
-        command.arg(WORD).env_clear().current_dir("/");
+        command.arg(WORKER_ARGUMENT).env_clear().current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // What is typed at the terminal, such as Ctrl-C, is for this program to judge; a worker ends with it all the same.
         command.process_group(0);
@@ -170,7 +163,7 @@ impl PipeLink {
     }
 
     /// The next message.
-    pub(super) fn told(&mut self, patience: Duration) -> Result<Told, Silence> {
+    pub(super) fn message(&mut self, patience: Duration) -> Result<FromWorker, Disconnected> {
         let deadline = Instant::now() + patience;
         let size = self.header(deadline, LARGEST)?;
         if size <= PIECE {
@@ -184,26 +177,27 @@ impl PipeLink {
         frame::decode_within(&bytes, &mut self.structure).map_err(gone)
     }
 
-    fn code(&mut self, patience: Duration) -> Result<Vec<u8>, Silence> {
+    fn code(&mut self, patience: Duration) -> Result<Vec<u8>, Disconnected> {
         let deadline = Instant::now() + patience;
         self.left = LARGEST_CODE + HEADER;
         let size = self.header(deadline, LARGEST_CODE)?;
         Ok(std::mem::take(&mut *self.large(size, deadline)?))
     }
 
-    fn header(&mut self, deadline: Instant, largest: usize) -> Result<usize, Silence> {
+    fn header(&mut self, deadline: Instant, largest: usize) -> Result<usize, Disconnected> {
         self.fill(HEADER, deadline)?;
         let mut header = [0; HEADER];
         header.copy_from_slice(&self.inbox[self.begin..self.begin + HEADER]);
         self.begin += HEADER;
         let size = frame::size(header, largest).map_err(gone)?;
         // What was announced is counted before a byte of it is given memory.
-        self.left = self.left.checked_sub(size + HEADER).ok_or_else(|| Silence::Gone("it sent too much".to_owned()))?;
+        self.left =
+            self.left.checked_sub(size + HEADER).ok_or_else(|| Disconnected::Gone("it sent too much".to_owned()))?;
         Ok(size)
     }
 
     /// Has so many bytes in the inbox.
-    fn fill(&mut self, wanted: usize, deadline: Instant) -> Result<(), Silence> {
+    fn fill(&mut self, wanted: usize, deadline: Instant) -> Result<(), Disconnected> {
         if self.begin + wanted > PIECE {
             self.inbox.copy_within(self.begin..self.end, 0);
             self.end -= self.begin;
@@ -217,7 +211,7 @@ impl PipeLink {
     }
 
     /// A frame that is larger than the inbox. Memory is given as bytes arrive.
-    fn large(&mut self, size: usize, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Silence> {
+    fn large(&mut self, size: usize, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Disconnected> {
         let mut bytes = Zeroizing::new(vec![0; size]);
         let mut have = (self.end - self.begin).min(size);
         bytes[..have].copy_from_slice(&self.inbox[self.begin..self.begin + have]);
@@ -228,7 +222,7 @@ impl PipeLink {
         Ok(bytes)
     }
 
-    fn send(&mut self, mut bytes: &[u8], patience: Duration) -> Result<(), Silence> {
+    fn send(&mut self, mut bytes: &[u8], patience: Duration) -> Result<(), Disconnected> {
         let deadline = Instant::now() + patience;
         while !bytes.is_empty() {
             match self.orders.write(bytes) {
@@ -243,52 +237,63 @@ impl PipeLink {
         Ok(())
     }
 
-    fn send_code(&mut self, code: &[u8]) -> Result<(), Error> {
+    /// Sends the code that it is to run, or the component that it is to compile.
+    pub(crate) fn send_code(&mut self, code: &[u8]) -> Result<(), Error> {
         let header = frame::length(code.len()).map_err(|error| Error::Worker(error.to_string()))?;
         self.send(&header, START).and_then(|()| self.send(code, START)).map_err(|silence| broken(&silence))
     }
 }
 
 /// Compiles in a worker that never runs what it compiles.
-pub(crate) fn compile(worker: &Worker, component: &[u8], baseline: bool) -> Result<Vec<u8>, Error> {
-    let (mut link, _) = PipeLink::spawn(worker, Limits::default(), Task::Compile { baseline }, false, Some(component))?;
-    match link.told(worker.compiling.time).map_err(|silence| compiling(&silence, worker.compiling))? {
-        Told::Compiled => link.code(START).map_err(|silence| broken(&silence)),
-        Told::Damaged(why) => Err(Refusal::Damaged { why }.into()),
-        _ => Err(Error::Worker("it told something else".to_owned())),
+pub(crate) fn compile(worker: &WorkerStart, component: &[u8], baseline: bool) -> Result<Vec<u8>, Error> {
+    let (mut link, _) = PipeEnd::spawn(worker, Limits::default(), Task::Compile { baseline }, false, Some(component))?;
+    match link.message(worker.compiling.time).map_err(|silence| compiling(&silence, worker.compiling))? {
+        FromWorker::Compiled => link.code(START).map_err(|silence| broken(&silence)),
+        FromWorker::Damaged(why) => Err(Refusal::Damaged { why }.into()),
+        _ => Err(unexpected()),
     }
 }
 
-fn compiling(silence: &Silence, Compiling { memory, time }: Compiling) -> Error {
-    if let (Silence::Gone(_), Some(shortage)) = (silence, Shortage::of_ended(false)) {
+/// Whether the name of an engine can be a part of a file's name.
+fn is_key(engine: &str) -> bool {
+    let clean = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    (1..=64).contains(&engine.len()) && engine.bytes().all(clean)
+}
+
+fn unexpected() -> Error {
+    Error::Worker("it told something else".to_owned())
+}
+
+fn compiling(silence: &Disconnected, Compiling { memory, time }: Compiling) -> Error {
+    if let (Disconnected::Gone(_), Some(shortage)) = (silence, Shortage::of_ended(false)) {
         return Error::Machine(shortage);
     }
     let why = match silence {
-        Silence::Late => format!("it takes longer than {time:?} to compile"),
-        Silence::Gone(_) => {
+        Disconnected::Late => format!("it takes longer than {time:?} to compile"),
+        Disconnected::Gone(_) => {
             format!("compiling it takes more than {} MiB of memory, or ends the compiler", memory >> 20)
         }
     };
     Refusal::Damaged { why }.into()
 }
 
-impl Link for PipeLink {
-    fn call(&mut self, request: &Request) -> Result<(), Silence> {
+impl HostEnd for PipeEnd {
+    fn call(&mut self, request: &Request) -> Result<(), Disconnected> {
         self.left = self.allowance;
         self.structure = STRUCTURE;
-        let order = frame::encode(&BorrowedOrder::Call(request)).map_err(gone)?;
+        let order = frame::encode(&BorrowedToWorker::Call(request)).map_err(gone)?;
         self.send(&order, START)
     }
 
-    fn answer(&mut self, answer: &Answer) -> Result<(), Silence> {
-        let order = frame::encode(&BorrowedOrder::Answer(answer)).map_err(gone)?;
+    fn answer(&mut self, answer: &HostReply) -> Result<(), Disconnected> {
+        let order = frame::encode(&BorrowedToWorker::Answer(answer)).map_err(gone)?;
         self.send(&order, START)
     }
 
-    fn report(&mut self, patience: Duration) -> Result<Report, Silence> {
-        match self.told(patience)? {
-            Told::Report(report) => Ok(report),
-            _ => Err(Silence::Gone("it told something else".to_owned())),
+    fn receive(&mut self, patience: Duration) -> Result<GuestMessage, Disconnected> {
+        match self.message(patience)? {
+            FromWorker::Guest(report) => Ok(report),
+            _ => Err(Disconnected::Gone("it told something else".to_owned())),
         }
     }
 
@@ -325,17 +330,17 @@ fn killed(status: ExitStatus) -> bool {
     status.signal() == Some(9) || status.code() == Some(128 + 9)
 }
 
-impl Drop for PipeLink {
+impl Drop for PipeEnd {
     fn drop(&mut self) {
         self.end();
         self.inbox[..self.held].zeroize();
     }
 }
 
-fn receive(from: &mut File, into: &mut [u8], deadline: Instant) -> Result<usize, Silence> {
+fn receive(from: &mut File, into: &mut [u8], deadline: Instant) -> Result<usize, Disconnected> {
     loop {
         match from.read(into) {
-            Ok(0) => return Err(Silence::Gone("it ended".to_owned())),
+            Ok(0) => return Err(Disconnected::Gone("it ended".to_owned())),
             Ok(read) => return Ok(read),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(from, PollFlags::IN, deadline)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -344,36 +349,36 @@ fn receive(from: &mut File, into: &mut [u8], deadline: Instant) -> Result<usize,
     }
 }
 
-fn wait(pipe: &File, ready: PollFlags, deadline: Instant) -> Result<(), Silence> {
+fn wait(pipe: &File, ready: PollFlags, deadline: Instant) -> Result<(), Disconnected> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(Silence::Late);
+        return Err(Disconnected::Late);
     }
-    let left = Timespec::try_from(left).map_err(|_| Silence::Late)?;
+    let left = Timespec::try_from(left).map_err(|_| Disconnected::Late)?;
     match poll(&mut [PollFd::new(pipe, ready)], Some(&left)) {
-        Ok(0) => Err(Silence::Late),
+        Ok(0) => Err(Disconnected::Late),
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(gone(error.into())),
     }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn gone(error: io::Error) -> Silence {
-    Silence::Gone(error.to_string())
+fn gone(error: io::Error) -> Disconnected {
+    Disconnected::Gone(error.to_string())
 }
 
-fn broken(silence: &Silence) -> Error {
+fn broken(silence: &Disconnected) -> Error {
     match (silence, Shortage::of_ended(false)) {
-        (Silence::Late, _) => Error::Worker("it did not answer in time".to_owned()),
-        (Silence::Gone(_), Some(shortage)) => Error::Machine(shortage),
-        (Silence::Gone(how), None) => Error::Worker(how.clone()),
+        (Disconnected::Late, _) => Error::Worker("it did not answer in time".to_owned()),
+        (Disconnected::Gone(_), Some(shortage)) => Error::Machine(shortage),
+        (Disconnected::Gone(how), None) => Error::Worker(how.clone()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use artifacts_seam::{Checked, State};
+    use artifacts_seam::{CheckState, Checked};
 
     use super::*;
 
@@ -384,15 +389,17 @@ mod tests {
         let script = format!("#!/bin/sh\ncat '{}'\nexec sleep 600\n", frames.display());
         artifacts_tests::script::write(&program, script).unwrap();
         let readers = vec![(String::new(), Vec::new()); STRUCTURE / 2 + 100];
-        let checked = Report::Checked(Ok(Checked { readers, state: State::Present }));
-        let told = [Told::Locked(Vec::new()), Told::Ready, Told::Report(checked)];
+        let checked = GuestMessage::Checked(Ok(Checked { readers, state: CheckState::Present }));
+        let hello = Hello { engine: "engine-1".to_owned(), missing: Vec::new() };
+        let told = [FromWorker::Hello(hello), FromWorker::Ready, FromWorker::Guest(checked)];
         let bytes: Vec<u8> = told.iter().flat_map(|told| frame::encode(told).unwrap().to_vec()).collect();
         std::fs::write(frames, bytes).unwrap();
 
-        let worker = Worker::default().program(&program);
-        let (mut link, _) = PipeLink::start(&worker, Limits::default(), b"code", true).unwrap();
+        let worker = WorkerStart::default().program(&program);
+        let (mut link, _) = PipeEnd::spawn(&worker, Limits::default(), Task::Run, true, Some(b"code")).unwrap();
+        link.ready().unwrap();
         link.call(&Request::Check(Vec::new())).unwrap();
-        let Err(Silence::Gone(how)) = link.report(START) else { panic!("it was believed") };
+        let Err(Disconnected::Gone(how)) = link.receive(START) else { panic!("it was believed") };
         assert_eq!(how, "a message of too many parts");
     }
 }

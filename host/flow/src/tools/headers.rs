@@ -6,7 +6,7 @@ use std::sync::Arc;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use artifacts_store::{Receipt, Sha256};
 use artifacts_trust::{Checkout, CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 
@@ -76,7 +76,7 @@ impl HeaderMemory {
     }
 
     /// Why an entry is not what it claims to be, whatever its receipt says: a header in it belongs elsewhere.
-    pub(crate) fn contradiction(&mut self, instance: &Instance, files: &Files) -> Option<Failure> {
+    pub(crate) fn contradiction(&mut self, instance: &Instance, files: &EntryFiles) -> Option<Failure> {
         let mut unknown: BTreeMap<String, &String> = BTreeMap::new();
         for (stored, bytes) in files {
             for header in artifacts_age::headers(bytes) {
@@ -227,7 +227,7 @@ fn copied(instance: &Instance) -> String {
 }
 
 /// The headers in files of an entry, each with the declared files that it may be for, by their names.
-pub(crate) fn in_entry(instance: &Instance, files: &Files) -> EntryHeaders {
+pub(crate) fn in_entry(instance: &Instance, files: &EntryFiles) -> EntryHeaders {
     let headers = files.iter().map(|(stored, bytes)| (stored.as_str(), artifacts_age::headers(bytes)));
     let headers: BTreeMap<&str, BTreeSet<String>> = headers.filter(|(_, headers)| !headers.is_empty()).collect();
     let stored: Vec<&str> = headers.keys().copied().collect();
@@ -241,7 +241,7 @@ pub(crate) fn in_entry(instance: &Instance, files: &Files) -> EntryHeaders {
 }
 
 /// Those of them that a receipt lists. Where it tells for which files, it can only narrow what the names tell.
-pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &Files) -> EntryHeaders {
+pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles) -> EntryHeaders {
     let all: BTreeSet<String> = receipt.all_headers().iter().map(ToString::to_string).collect();
     let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (file, headers) in &receipt.headers {
@@ -265,7 +265,11 @@ pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &Files) -> E
 }
 
 /// Those of them that were encrypted just now, for files that are known where the secret was that of a file.
-pub(crate) fn encrypted(instance: &Instance, sealed: &BTreeMap<String, Option<String>>, files: &Files) -> EntryHeaders {
+pub(crate) fn encrypted(
+    instance: &Instance,
+    sealed: &BTreeMap<String, Option<String>>,
+    files: &EntryFiles,
+) -> EntryHeaders {
     let mut entry = in_entry(instance, files);
     for headers in entry.values_mut() {
         headers.retain(|header, _| sealed.contains_key(header));

@@ -4,23 +4,21 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use artifacts_seam::Files;
+use artifacts_seam::{EntryFiles, Limits, check_file_name};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, unlinkat};
 use rustix::io::Errno;
 use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{self, OpenMode};
 
-use crate::{Limits, slice};
-
 /// How deep a component may nest folders before its room is given up.
 const DEEPEST: u32 = 64;
 
 /// A folder on a RAM-backed file system that holds one slice at a time.
-pub(crate) struct Room {
+pub(crate) struct Preopen {
     dir: OwnedFd,
 }
 
-impl Room {
+impl Preopen {
     pub(crate) fn new(dir: OwnedFd) -> Self {
         Self { dir }
     }
@@ -32,7 +30,7 @@ impl Room {
     }
 
     /// Holds exactly these files from now on.
-    pub(crate) fn fill(&self, files: &Files) -> io::Result<()> {
+    pub(crate) fn fill(&self, files: &EntryFiles) -> io::Result<()> {
         self.clear()?;
         let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for (name, bytes) in files {
@@ -51,19 +49,17 @@ impl Room {
     ///
     /// # Errors
     /// Says what lies there that must not.
-    pub(crate) fn collect(&self, limits: &Limits) -> Result<Files, String> {
-        let mut files = Files::new();
+    pub(crate) fn collect(&self, limits: &Limits) -> Result<EntryFiles, String> {
+        let mut files = EntryFiles::new();
         let mut left = limits.output;
         for name in names(self.dir.as_fd()).map_err(|error| format!("/slice cannot be listed: {error}"))? {
-            let shown = || crate::words::escaped(&String::from_utf8_lossy(&name), 300);
+            let shown = || artifacts_seam::escaped(&String::from_utf8_lossy(&name), 300);
             let clean =
                 std::str::from_utf8(&name).map_err(|_| format!("the name of the file `{}` is not UTF-8", shown()))?;
             if files.len() as u64 >= limits.files {
                 return Err(format!("there are more files than the limit of {}", limits.files));
             }
-            if let Some(why) = slice::fault(clean) {
-                return Err(format!("the file `{}` cannot be in a slice: {why}", shown()));
-            }
+            check_file_name(clean).map_err(|why| format!("the file `{}` cannot be in a slice: {why}", shown()))?;
             let bytes =
                 self.take(clean, left).map_err(|why| format!("the file `{}` cannot be in a slice: {why}", shown()))?;
             left -= bytes.len() as u64;

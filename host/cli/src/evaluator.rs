@@ -1,0 +1,84 @@
+//! What Nix, or a file, says is declared.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use artifacts_declared::{InstanceName, Spec, Target, TargetKind};
+use artifacts_flow::{Declared, Evaluate};
+use artifacts_nix::{Flake, Nix, TargetRef};
+use artifacts_plan::Selector;
+use artifacts_report::Failure;
+
+use crate::args::Global;
+use crate::declarations::{Declarations, instance};
+use crate::environment::Environment;
+use crate::output::Output;
+
+/// Evaluates the flake or reads the file that the options name, for what some selectors need.
+pub struct Evaluator {
+    global: Global,
+    nix: Nix,
+    selectors: Vec<Selector>,
+    output: Output,
+    /// Whether Nix's messages were shown.
+    is_shown: bool,
+}
+
+impl Evaluator {
+    /// Evaluates what these selectors need; everything if there are none.
+    pub fn new(global: &Global, nix: &Nix, selectors: &[Selector], output: Output) -> Self {
+        Self { global: global.clone(), nix: nix.clone(), selectors: selectors.to_vec(), output, is_shown: false }
+    }
+}
+
+impl Evaluate for Evaluator {
+    fn evaluate(&mut self) -> Result<Declared, Failure> {
+        let declarations = Declarations::load(&self.global, &self.nix, &self.selectors)?;
+        if !std::mem::replace(&mut self.is_shown, true) {
+            declarations.show(&self.output);
+        }
+        Ok(declarations.declared())
+    }
+
+    fn why_blocked(&self, spec: &Spec, names: &[InstanceName]) -> BTreeMap<InstanceName, String> {
+        let mut reasons = BTreeMap::new();
+        if names.is_empty() || self.global.spec.is_some() {
+            return reasons;
+        }
+        let Ok(flake) = self.nix.flake(&self.global.flake) else { return reasons };
+        let jobs = self.global.eval_jobs.unwrap_or_else(Environment::evaluations_at_once).get();
+        for some in names.chunks(jobs) {
+            std::thread::scope(|scope| {
+                let ask = |name| {
+                    let flake = &flake;
+                    (name, scope.spawn(move || reason(flake, spec, name)))
+                };
+                let asked: Vec<_> = some.iter().map(ask).collect();
+                for (name, thread) in asked {
+                    reasons.extend(thread.join().ok().flatten().map(|why| (name.clone(), why)));
+                }
+            });
+        }
+        reasons
+    }
+
+    fn is_in_store(&self, path: &Path) -> bool {
+        self.nix.is_in_store(path)
+    }
+}
+
+fn reason(flake: &Flake<'_>, spec: &Spec, name: &InstanceName) -> Option<String> {
+    let (exported, owner, artifact) = spec.targets.iter().find_map(|target| {
+        let mut blocked = target.artifacts.iter().filter(|(_, artifact)| artifact.blocked);
+        let (artifact, _) = blocked.find(|(artifact, declared)| instance(target, artifact, declared) == *name)?;
+        Some((exported(flake, target)?, target, artifact))
+    })?;
+    let why = flake.why_blocked(&exported, owner, artifact.as_str()).ok()?;
+    Some(why.trim_start_matches("artifacts: ").to_owned())
+}
+
+/// Returns what the flake exports that has the target: itself, or the machine that a user is in.
+fn exported(flake: &Flake<'_>, target: &Target) -> Option<TargetRef> {
+    let scope = if target.kind == TargetKind::HomeManager { "per-user" } else { "per-machine" };
+    flake.targets_of(&format!("{scope}/{}", target.name))?.into_iter().next()
+}

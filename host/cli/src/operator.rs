@@ -1,0 +1,235 @@
+//! The admin at the terminal, with the flags and the answers file that speak for them.
+
+use std::io::Write as _;
+
+use artifacts_declared::{InstanceName, Name, Prompt};
+use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptRequest, PromptValues, Question, RunEvent};
+use artifacts_plan::Instance;
+use artifacts_prompt::AnswersFile;
+use artifacts_report::{Failure, ReaderChange, agreeing, counted, reader_changes, recipient_questions, shell_word};
+
+use crate::args::{AcceptedDigest, Global};
+use crate::output::Output;
+use crate::record::TERMINAL;
+use crate::words::Messages;
+use crate::{person, terminal};
+
+/// Holds what was accepted on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    accept_recipients: Vec<AcceptedDigest>,
+    accept_reading: bool,
+    no_input: bool,
+    /// Whether the command's own question is answered.
+    pub yes: bool,
+}
+
+impl From<&Global> for Flags {
+    fn from(global: &Global) -> Self {
+        Self {
+            accept_recipients: global.accept_recipients.clone(),
+            accept_reading: global.accept_reading,
+            no_input: global.no_input,
+            yes: false,
+        }
+    }
+}
+
+/// Asks at the terminal, and prints to standard error.
+pub struct TerminalOperator {
+    flags: Flags,
+    output: Output,
+    answers: Option<AnswersFile>,
+    messages: Messages,
+}
+
+impl TerminalOperator {
+    /// Answers by these flags and this answers file, then asks.
+    pub fn new(flags: Flags, output: Output, answers: Option<AnswersFile>) -> Self {
+        Self { flags, output, answers, messages: Messages::new(output) }
+    }
+
+    fn ask(&self, question: &str) -> Result<Answer, Failure> {
+        Ok(match terminal::confirm(self.flags.no_input, question)? {
+            Some(true) => Answer::Yes { by: TERMINAL },
+            Some(false) => Answer::No,
+            None => Answer::NoOne,
+        })
+    }
+
+    fn can_ask(&self) -> bool {
+        !self.flags.no_input && person::terminal().is_some()
+    }
+
+    fn recipients(&self, unshown: &[ReaderChange], digest: &str) -> Result<Answer, Failure> {
+        self.output.painted(&recipient_questions(unshown));
+        match accepted_beforehand(&self.flags.accept_recipients, digest) {
+            Some(true) => Ok(Answer::Yes { by: "--accept-recipients" }),
+            Some(false) => Ok(Answer::No),
+            None => self.ask("Encrypt to these recipients?"),
+        }
+    }
+
+    fn new_values(&self, former: &[FormerValue]) -> Result<Answer, Failure> {
+        if self.can_ask() {
+            for FormerValue { name, why, keep } in former {
+                self.output.note(&format!("{name}: {why}; keep: {keep}"));
+            }
+        }
+        self.ask("Generate new values instead?")
+    }
+
+    fn questions(requests: &[PromptRequest]) -> Vec<artifacts_prompt::PromptRequest> {
+        let question = |request: &PromptRequest| artifacts_prompt::PromptRequest {
+            instance: request.instance.clone(),
+            prompt: request.prompt.clone(),
+            description: request.description.clone(),
+            kind: request.kind,
+        };
+        requests.iter().map(question).collect()
+    }
+}
+
+impl Operator for TerminalOperator {
+    fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure> {
+        match question {
+            Question::Recipients { unshown, digest } => self.recipients(unshown, digest),
+            Question::ReadAccess(readings) => {
+                self.output.painted(&artifacts_report::readings(readings));
+                if self.flags.accept_reading {
+                    return Ok(Answer::Yes { by: "--accept-reading" });
+                }
+                self.ask("Let them read these secrets?")
+            }
+            Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) if self.flags.yes => {
+                Ok(Answer::Yes { by: "--yes" })
+            }
+            Question::Replace(count) => {
+                let what = counted(*count, "stored instance");
+                self.output.note(&format!("{what} would be made again, with new secrets in place of the old ones"));
+                self.ask("Replace them?")
+            }
+            Question::NewValues(former) => self.new_values(former),
+            Question::Trash(rows) => {
+                self.output.painted(&artifacts_report::removed(rows));
+                self.ask("Move these to the trash?")
+            }
+        }
+    }
+
+    fn check_answers<'a>(
+        &self,
+        prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name)>,
+    ) -> Result<(), Failure> {
+        self.answers.as_ref().map_or(Ok(()), |answers| answers.check_used(prompts).map_err(|e| failed(&e)))
+    }
+
+    fn open_prompts(&self, instance: &Instance) -> Vec<Name> {
+        let given = |name: &Name, prompt: &Prompt| self.answers.as_ref()?.get(&instance.name, name, prompt.kind);
+        let open = instance.prompts.iter().filter(|(name, prompt)| given(name, prompt).is_none());
+        open.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn without_terminal(&self, requests: &[PromptRequest]) -> Option<String> {
+        if self.can_ask() {
+            return None;
+        }
+        let missing = artifacts_prompt::all_answered(&Self::questions(requests), self.answers.as_ref()).err();
+        Some(missing.and_then(|error| error.help()).unwrap_or_default())
+    }
+
+    fn enter(&mut self, requests: &[PromptRequest]) -> Result<PromptValues, Failure> {
+        let mut terminal = if self.flags.no_input || requests.is_empty() { None } else { person::terminal() };
+        let questions = Self::questions(requests);
+        artifacts_prompt::ask_all(&questions, self.answers.as_ref(), terminal.as_mut()).map_err(|e| failed(&e))
+    }
+
+    fn notify(&mut self, event: &RunEvent<'_>) {
+        let output = self.output;
+        match event {
+            RunEvent::MissingLayer(weaker) => {
+                output.warning(weaker, Some("`--require-sandbox` makes this an error"));
+            }
+            RunEvent::Backend(messages) => self.messages.show(messages),
+            RunEvent::RecipientChanges { changes, preview } => {
+                if !(*preview && output.json()) {
+                    output.painted(&reader_changes(changes));
+                }
+            }
+            RunEvent::Adoption(adoption) => show_adoption(output, adoption),
+            RunEvent::Generating(name) => output.progress(&format!("making {name}")),
+            RunEvent::Generated { name, count, total } => {
+                output.progress(&format!("made {name} ({count} of {total})"));
+            }
+            RunEvent::GeneratorOutput { name, output: printed } => show_output(output, name, printed.expose()),
+            RunEvent::Reencrypted(name) => output.progress(&format!("rekeyed {name}")),
+            RunEvent::PublicChange { name, change } => output.painted(&change.diff(&name.to_string())),
+            RunEvent::Staged(warnings) => {
+                for warning in *warnings {
+                    output.warning(&warning.to_string(), Some(&warning.help()));
+                }
+            }
+            RunEvent::EvaluatingAgain => output.progress("public files were made: evaluating again"),
+            RunEvent::Note(text) => output.note(text),
+            RunEvent::Warning(text, help) => output.warning(text, *help),
+        }
+    }
+}
+
+fn failed(error: &artifacts_prompt::Error) -> Failure {
+    Failure::new("", error.to_string()).help(error.help())
+}
+
+/// Returns whether `--accept-recipients` is a yes; none when it was not passed. A digest of others is a no: what it stood for is
+/// not there.
+fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
+    let accepts = |flag: &AcceptedDigest| match flag {
+        AcceptedDigest::All => true,
+        AcceptedDigest::Exactly(theirs) => theirs == digest,
+    };
+    (!flags.is_empty()).then(|| flags.iter().any(accepts))
+}
+
+/// Shows what would be accepted of an entry.
+fn show_adoption(output: Output, adoption: &Adoption) {
+    let Adoption { name, differences, headers, new_headers, unread, miscounted, other_recipients, .. } = adoption;
+    let keys = match (headers.len(), new_headers) {
+        (0, _) => "no age file in it".to_owned(),
+        (1, 0) => "the age file in it is known".to_owned(),
+        (1, _) => "the age file in it is new, and is opened for it from now on".to_owned(),
+        (all, 0) => format!("the {all} age files in it are known"),
+        (all, 1) => format!("of {all} age files in it one is new, and is opened for it from now on"),
+        (all, new) => format!("of {all} age files in it {new} are new, and are opened for it from now on"),
+    };
+    output.note(&format!("{name}:"));
+    let readers = (*unread && !headers.is_empty()).then(|| {
+        let word = shell_word(&name.to_string());
+        let who = if *miscounted {
+            "who reads it is not known, and they are not as many as are declared"
+        } else {
+            "who reads it is not known"
+        };
+        format!("{who}; `artifacts rekey --all {word}` encrypts it to the declared readers")
+    });
+    for line in differences.iter().chain([&keys]).chain(&readers).chain(other_recipients) {
+        output.note(&format!("  {line}"));
+    }
+}
+
+/// Shows what a generator printed to a person who asks for it, and nowhere else: it may hold a secret.
+fn show_output(output: Output, name: &InstanceName, printed: &[u8]) {
+    if printed.is_empty() {
+        return;
+    }
+    if output.secrets_too {
+        output.note(&format!("what was said while {name} was made:"));
+        let mut stderr = std::io::stderr();
+        let _ = writeln!(stderr, "{}", artifacts_report::escaped_lines(&String::from_utf8_lossy(printed)));
+    } else {
+        let (were, them) = (agreeing(printed.len(), "was", "were"), agreeing(printed.len(), "it", "them"));
+        output.note(&format!(
+            "{} {were} said while {name} was made, and may hold a secret; `--show-output` shows {them}",
+            counted(printed.len(), "byte"),
+        ));
+    }
+}

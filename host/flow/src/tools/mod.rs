@@ -1,0 +1,153 @@
+//! What a run works with, each behind a trait or a type that tests can replace or open in a temporary directory.
+
+mod backends;
+mod evaluate;
+mod generators;
+pub(crate) mod header_owners;
+pub(crate) mod headers;
+mod identities;
+mod operator;
+mod program;
+mod recorded;
+mod registry;
+mod session;
+pub(crate) mod storages;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use artifacts_audit::AuditLog;
+use artifacts_backend::SandboxLayer;
+use artifacts_declared::Name;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_store::{Git, Options, Root, Warning};
+use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
+
+pub use backends::{Backends, ReadyBackend};
+pub use evaluate::{Declared, Evaluate};
+pub use generators::{GeneratorFailure, Generators, SandboxedGenerators};
+pub use headers::{ConfirmClone, HeaderMemory};
+pub use identities::Identities;
+pub use operator::{Answer, FormerValue, Operator, PromptRequest, PromptValues, Question, RunEvent};
+pub use recorded::{BackendMessages, Recorded, Retrieval};
+pub use registry::{Accept, Registry, Rights};
+pub use session::{RetrieveCall, SerializeCall, Session, Terms};
+
+/// Holds everything outside that a run works with.
+pub struct Tools {
+    /// The checkout that holds the storages.
+    pub root: Root,
+    /// The root, and the repository that holds it, as this machine knows them.
+    pub checkout: Checkout,
+    /// Git, for the index of the checkout.
+    pub git: Git,
+    /// The backends.
+    pub backends: Box<dyn Backends>,
+    /// Where the declarations come from.
+    pub evaluator: Box<dyn Evaluate>,
+    /// What runs generators.
+    pub generators: Arc<dyn Generators>,
+    /// The admin.
+    pub operator: Box<dyn Operator>,
+    /// The admin's identities, for what is decrypted.
+    pub identities: Identities,
+    /// For which file each header was encrypted.
+    pub headers: HeaderMemory,
+    /// What the admin accepted.
+    pub trust: Trust,
+    /// The directory, outside every checkout, that stores which recipients were accepted.
+    pub state: PathBuf,
+    /// The audit log.
+    pub audit: Option<AuditLog>,
+    /// How storages are written.
+    pub storing: Options,
+    /// Set when the run is to end.
+    pub cancel: Cancel,
+    /// The moment of the run.
+    pub now: SystemTime,
+    /// The missing sandbox layers that were reported.
+    pub reported: BTreeSet<SandboxLayer>,
+}
+
+/// Says that the run is to end.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Shares a flag.
+    pub fn new(flag: Arc<AtomicBool>) -> Self {
+        Self(flag)
+    }
+
+    /// Ends the run.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the run is to end.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+}
+
+impl Tools {
+    /// Opens a backend to be called; none where it stores nothing on this machine.
+    pub(crate) fn session<'a>(&'a mut self, backend: &'a Name) -> Result<Option<Recorded<'a>>, Failure> {
+        Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend)
+    }
+
+    /// Returns the same, with the identities.
+    pub(crate) fn session_and_identities<'a>(
+        &'a mut self,
+        backend: &'a Name,
+    ) -> Result<Option<(Recorded<'a>, &'a mut Identities)>, Failure> {
+        let session = Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend)?;
+        Ok(session.map(|session| (session, &mut self.identities)))
+    }
+
+    /// Returns the storage of an instance; none where its backend is unknown.
+    pub(crate) fn storage_of(&self, instance: &Instance) -> Option<String> {
+        self.backends.storage(instance.backend.as_ref()?).ok()
+    }
+
+    /// Returns the recipients that were accepted in this repository.
+    pub(crate) fn recipients(&self) -> Result<AcceptedRecipients, Failure> {
+        let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
+        AcceptedRecipients::open(self.state.clone(), self.checkout.clone()).map_err(failed)
+    }
+
+    /// Reports every sandbox layer that a worker lacks, once each.
+    pub fn report_missing_layers(&mut self) {
+        let missing = self.backends.missing_layers();
+        let new = missing.difference(&self.reported).next().is_some();
+        if new {
+            for weaker in SandboxLayer::all_weaker(&missing) {
+                self.operator.notify(&RunEvent::MissingLayer(weaker));
+            }
+            self.reported.extend(missing);
+        }
+    }
+
+    /// Reports what became of staging.
+    pub(crate) fn report_staged(&mut self, warnings: &[Warning]) {
+        self.operator.notify(&RunEvent::Staged(warnings));
+    }
+
+    /// Returns the present time, in seconds since 1970.
+    pub(crate) fn seconds(&self) -> u64 {
+        seconds(self.now)
+    }
+}
+
+/// Returns seconds since 1970; times before that count as 1970.
+pub(crate) fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

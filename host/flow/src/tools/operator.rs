@@ -1,0 +1,163 @@
+//! The admin: asked before anything is written, and told what happens.
+
+use std::collections::BTreeMap;
+
+use artifacts_declared::{InstanceName, Name, PromptKind};
+use artifacts_plan::Instance;
+use artifacts_report::{Failure, FileChange, ReaderChange, Reading, Removed};
+use artifacts_seam::Secret;
+use artifacts_store::Warning;
+
+use super::recorded::BackendMessages;
+use crate::Adoption;
+
+/// Asks the admin, or answers for them by what they passed on the command line.
+pub trait Operator {
+    /// Asks a yes/no question.
+    ///
+    /// # Errors
+    /// When the terminal fails.
+    fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure>;
+
+    /// Checks that every prepared answer belongs to one of these prompts.
+    ///
+    /// # Errors
+    /// When one does not.
+    fn check_answers<'a>(&self, prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name)>)
+    -> Result<(), Failure>;
+
+    /// Returns the prompts of an instance that have no prepared answer.
+    fn open_prompts(&self, instance: &Instance) -> Vec<Name>;
+
+    /// Returns how to answer these prompts where no terminal is available; none where one is.
+    fn without_terminal(&self, prompts: &[PromptRequest]) -> Option<String>;
+
+    /// Returns values for these prompts, all of them or none.
+    ///
+    /// # Errors
+    /// When one has no value.
+    fn enter(&mut self, prompts: &[PromptRequest]) -> Result<PromptValues, Failure>;
+
+    /// Takes note of what happens.
+    fn notify(&mut self, event: &RunEvent<'_>);
+}
+
+/// The values of prompts, by instance and prompt.
+pub type PromptValues = BTreeMap<(InstanceName, Name), Secret>;
+
+/// Holds one prompt of an instance that is generated.
+#[derive(Debug, Clone)]
+pub struct PromptRequest {
+    /// The instance.
+    pub instance: InstanceName,
+    /// The prompt's name.
+    pub prompt: Name,
+    /// The declared description.
+    pub description: Option<String>,
+    /// How it is entered.
+    pub kind: PromptKind,
+}
+
+/// A question that the admin answers with yes or no.
+#[derive(Debug)]
+pub enum Question<'a> {
+    /// May these files be encrypted to these recipients?
+    Recipients {
+        /// What was not accepted yet and was not shown yet.
+        unshown: &'a [ReaderChange],
+        /// Stands for exactly what would be accepted.
+        digest: &'a str,
+    },
+    /// May these generators read these secrets?
+    ReadAccess(&'a [Reading]),
+    /// May so many stored instances be generated again?
+    Replace(usize),
+    /// May new values be generated although old ones may exist?
+    NewValues(&'a [FormerValue]),
+    /// May these entries be moved to the trash?
+    Trash(&'a [Removed]),
+}
+
+/// Holds where an instance that is not stored may have a value.
+#[derive(Debug, Clone)]
+pub struct FormerValue {
+    /// The instance.
+    pub name: InstanceName,
+    /// Why it may have one.
+    pub why: String,
+    /// What keeps it.
+    pub keep: String,
+}
+
+/// What the admin answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Yes, by a flag or at the terminal.
+    Yes {
+        /// How, for the audit log.
+        by: &'static str,
+    },
+    /// No.
+    No,
+    /// No one can be asked.
+    NoOne,
+}
+
+impl Answer {
+    /// Returns whether it is a yes.
+    pub fn is_yes(&self) -> bool {
+        matches!(self, Self::Yes { .. })
+    }
+}
+
+/// What happens in a run.
+pub enum RunEvent<'a> {
+    /// A sandbox layer is missing, with what is weaker for it.
+    MissingLayer(&'a str),
+    /// A backend wrote something, or was denied access.
+    Backend(&'a BackendMessages<'a>),
+    /// Recipients of stored files differ from the declared ones.
+    RecipientChanges {
+        /// The differences.
+        changes: &'a [ReaderChange],
+        /// Whether nothing will be written.
+        preview: bool,
+    },
+    /// What would be accepted of an entry.
+    Adoption(&'a Adoption),
+    /// A generator starts.
+    Generating(&'a InstanceName),
+    /// An instance was generated and stored.
+    Generated {
+        /// The instance.
+        name: &'a InstanceName,
+        /// How many of this round are generated.
+        count: usize,
+        /// How many this round generates.
+        total: usize,
+    },
+    /// An instance was not generated, and its generator printed something that may hold a secret.
+    GeneratorOutput {
+        /// The instance.
+        name: &'a InstanceName,
+        /// What it printed.
+        output: &'a Secret,
+    },
+    /// An instance was encrypted again.
+    Reencrypted(&'a InstanceName),
+    /// A public file changed.
+    PublicChange {
+        /// The instance.
+        name: &'a InstanceName,
+        /// The change.
+        change: &'a FileChange,
+    },
+    /// New entries were staged; the warnings tell of those that were not.
+    Staged(&'a [Warning]),
+    /// Public files were generated, so everything is evaluated again.
+    EvaluatingAgain,
+    /// A message.
+    Note(&'a str),
+    /// A warning, with what to do.
+    Warning(&'a str, Option<&'a str>),
+}

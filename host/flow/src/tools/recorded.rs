@@ -1,0 +1,238 @@
+//! Every call of a backend and every use of an identity is between two lines of the audit log.
+
+use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
+use artifacts_backend::{CallFailed, Checks, DecryptAttempt, Openable, Retrieved, Serialized};
+use artifacts_declared::Name;
+use artifacts_report::Failure;
+use artifacts_seam::{CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
+
+use super::session::{RetrieveCall, SerializeCall, Session, Terms};
+use super::{Backends, Identities, Operator, RunEvent};
+
+/// Holds what a backend wrote and was denied in one call.
+pub struct BackendMessages<'a> {
+    /// The backend's registered name.
+    pub backend: &'a Name,
+    /// The call.
+    pub operation: Operation,
+    /// The instances that the call was about.
+    pub instances: &'a [String],
+    /// Messages and output, among all that happened.
+    pub events: &'a [ComponentEvent],
+    /// How often access was denied.
+    pub denials: u64,
+    /// Why the call gave nothing, where that is in the backend's words and kept out of the report: they may hold a secret.
+    pub failure: Option<&'a CallError>,
+    /// Whether the backend accessed a plaintext, which its words may hold.
+    pub saw_plaintext: bool,
+}
+
+/// The one way to a session: each call is recorded before it is made and after it. Where the first line cannot be written, it is
+/// not made; where the second cannot, nothing of what it gave is used: a call without its record proves nothing.
+pub struct Recorded<'a> {
+    backend: &'a Name,
+    session: &'a mut dyn Session,
+    terms: &'a Terms,
+    log: Option<&'a AuditLog>,
+    operator: &'a mut dyn Operator,
+}
+
+impl<'a> Recorded<'a> {
+    /// Opens a backend to be called; none where it stores nothing on this machine.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(
+        backends: &'a mut dyn Backends,
+        log: Option<&'a AuditLog>,
+        operator: &'a mut dyn Operator,
+        backend: &'a Name,
+    ) -> Result<Option<Self>, Failure> {
+        let ready = backends.open(backend)?.session();
+        Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, operator }))
+    }
+
+    /// Returns what is known of the backend.
+    pub fn terms(&self) -> &'a Terms {
+        self.terms
+    }
+
+    /// Checks instances, each with the backend's files of its entry. `after_plaintext` says whether these files hold what the
+    /// backend wrote after it accessed a plaintext of them.
+    ///
+    /// # Errors
+    /// When the call cannot be recorded.
+    pub fn check(
+        &mut self,
+        batch: Vec<(InstanceView, EntryFiles)>,
+        names: Vec<String>,
+        after_plaintext: bool,
+    ) -> Result<Checks, Failure> {
+        self.recorded(Operation::Check, names, after_plaintext, |session| session.check(batch))
+    }
+
+    /// Writes secret files of an instance.
+    ///
+    /// # Errors
+    /// When the call cannot be recorded.
+    pub fn serialize(
+        &mut self,
+        name: String,
+        call: SerializeCall<'_>,
+    ) -> Result<Result<Serialized, CallFailed>, Failure> {
+        self.recorded(Operation::Serialize, vec![name], false, |session| session.serialize(call))
+    }
+
+    /// Reads secret files of an instance back. No identity is read before that is on record.
+    ///
+    /// # Errors
+    /// When the call cannot be recorded, or the identities cannot be read.
+    pub fn retrieve(&mut self, name: String, call: Retrieval<'_>) -> Result<Result<Retrieved, CallFailed>, Failure> {
+        let Retrieval { instance, files, names, openable, identities } = call;
+        self.recorded(Operation::Retrieve, vec![name], false, |session| {
+            let identities = identities.ring()?;
+            Ok(session.retrieve(RetrieveCall { instance, files, names, openable, identities }))
+        })?
+    }
+
+    /// Has age plugins decrypt what waits for them; false when nothing came of it.
+    ///
+    /// # Errors
+    /// When that cannot be recorded.
+    pub fn ask_plugins(&mut self, names: Vec<String>, identities: &mut Identities) -> Result<bool, Failure> {
+        self.recorded(Operation::AskPlugins, names, false, |_| {
+            identities.ring().is_ok_and(artifacts_age::Keyring::ask_plugins)
+        })
+    }
+
+    fn recorded<T: Recordable>(
+        &mut self,
+        operation: Operation,
+        instances: Vec<String>,
+        after_plaintext: bool,
+        act: impl FnOnce(&mut dyn Session) -> T,
+    ) -> Result<T, Failure> {
+        let unwritten = |e: artifacts_audit::Error| Failure::new("audit", e.to_string()).help(e.help());
+        let asked = CallRequest {
+            backend: self.backend.to_string(),
+            version: Some(self.terms.version.clone()),
+            bundled: Some(self.terms.bundled),
+            sha256: self.terms.sha256.clone(),
+            operation,
+            instances: instances.clone(),
+            grants: serde_json::json!(self.terms.grants),
+        };
+        let number = self.log.map(|log| log.begun(asked.clone())).transpose().map_err(unwritten)?;
+        let made = act(self.session);
+        let Ended { events, usage, result, failure, saw_plaintext, decryptions } = made.ended();
+        let saw_plaintext = saw_plaintext || after_plaintext;
+        let call = Call { asked, events, usage, result, accessed_plaintext: saw_plaintext, decryptions };
+        let denials = call.denials();
+        let written = match (self.log, number) {
+            (Some(log), Some(number)) => log.ended(number, call),
+            _ => Ok(()),
+        };
+        let (backend, instances) = (self.backend, instances.as_slice());
+        let messages = BackendMessages { backend, operation, instances, events, denials, failure, saw_plaintext };
+        self.operator.notify(&RunEvent::Backend(&messages));
+        written.map_err(unwritten)?;
+        Ok(made)
+    }
+}
+
+/// Holds what a backend is asked to read, with identities that are not read yet.
+pub struct Retrieval<'a> {
+    /// The instance as the backend sees it.
+    pub instance: InstanceView,
+    /// The backend's files of the entry.
+    pub files: &'a EntryFiles,
+    /// The declared names of the secret files.
+    pub names: &'a [String],
+    /// The age headers that may be decrypted, each with the declared files that it is for.
+    pub openable: &'a Openable,
+    /// The admin's identities.
+    pub identities: &'a mut Identities,
+}
+
+/// What came of one call of a backend, as the audit log has it.
+struct Ended<'a> {
+    events: &'a [ComponentEvent],
+    usage: Usage,
+    result: CallOutcome,
+    failure: Option<&'a CallError>,
+    saw_plaintext: bool,
+    decryptions: Vec<Decryption>,
+}
+
+/// A call whose events, usage and end are known.
+trait Recordable {
+    /// What the log has of it.
+    fn ended(&self) -> Ended<'_>;
+}
+
+impl Recordable for Checks {
+    fn ended(&self) -> Ended<'_> {
+        let unanswered = self.answers.iter().filter(|answer| answer.is_err()).count() as u64;
+        let result = if unanswered == 0 { CallOutcome::Done } else { CallOutcome::Partly(unanswered) };
+        let (events, usage) = (self.events.as_slice(), self.usage);
+        Ended { events, usage, result, failure: None, saw_plaintext: false, decryptions: Vec::new() }
+    }
+}
+
+impl Recordable for Result<Serialized, CallFailed> {
+    fn ended(&self) -> Ended<'_> {
+        match self {
+            Ok(done) => Ended::done(&done.events, done.usage, done.saw_plaintext, &[]),
+            Err(failed) => failed.ended(),
+        }
+    }
+}
+
+impl Recordable for Result<Retrieved, CallFailed> {
+    fn ended(&self) -> Ended<'_> {
+        match self {
+            Ok(done) => Ended::done(&done.events, done.usage, done.saw_plaintext, &done.openings),
+            Err(failed) => failed.ended(),
+        }
+    }
+}
+
+impl Recordable for CallFailed {
+    fn ended(&self) -> Ended<'_> {
+        Ended {
+            result: CallOutcome::from(&self.error),
+            failure: Some(&self.error).filter(|_| self.saw_plaintext),
+            ..Ended::done(&self.events, self.usage, self.saw_plaintext, &self.openings)
+        }
+    }
+}
+
+/// Nothing is known of a call that was not made, because what it needs could not be read.
+impl<T: Recordable> Recordable for Result<T, Failure> {
+    fn ended(&self) -> Ended<'_> {
+        match self {
+            Ok(made) => made.ended(),
+            Err(_) => Ended { result: CallOutcome::Failed, ..Ended::done(&[], Usage::default(), false, &[]) },
+        }
+    }
+}
+
+/// Whether age plugins decrypted something.
+impl Recordable for bool {
+    fn ended(&self) -> Ended<'_> {
+        let result = if *self { CallOutcome::Done } else { CallOutcome::Failed };
+        Ended { result, ..Ended::done(&[], Usage::default(), false, &[]) }
+    }
+}
+
+impl<'a> Ended<'a> {
+    fn done(events: &'a [ComponentEvent], usage: Usage, saw_plaintext: bool, decryptions: &[DecryptAttempt]) -> Self {
+        let decryptions = decryptions.iter().map(decryption).collect();
+        Self { events, usage, result: CallOutcome::Done, failure: None, saw_plaintext, decryptions }
+    }
+}
+
+fn decryption(opening: &DecryptAttempt) -> Decryption {
+    let DecryptAttempt { header, file, identity, error } = opening.clone();
+    Decryption { header, file, identity, error: error.map(str::to_owned) }
+}

@@ -1,0 +1,111 @@
+//! Declarations, said in few words.
+
+use artifacts_declared::Spec;
+use serde_json::{Value, json};
+
+use super::BACKEND;
+
+/// Machines with artifacts. `fleet.machine("web1").artifact("a").file("f")` reads as a sentence; each word is about the last one.
+#[derive(Clone, Default)]
+pub struct Fleet(Vec<Machine>);
+
+#[derive(Clone)]
+struct Machine {
+    name: String,
+    artifacts: Vec<(String, Value)>,
+}
+
+impl Fleet {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub fn machine(mut self, name: &str) -> Self {
+        self.0.push(Machine { name: name.to_owned(), artifacts: Vec::new() });
+        self
+    }
+
+    /// An artifact with a generator, and no file yet.
+    #[must_use]
+    pub fn artifact(mut self, name: &str) -> Self {
+        let artifact = json!({"backend": BACKEND, "files": {}, "generator": {"path": "/generator"}});
+        self.0.last_mut().unwrap().artifacts.push((name.to_owned(), artifact));
+        self
+    }
+
+    /// The same for every artifact that has a single secret file `f`.
+    #[must_use]
+    pub fn secret(self, name: &str) -> Self {
+        self.artifact(name).file("f")
+    }
+
+    #[must_use]
+    pub fn file(self, name: &str) -> Self {
+        self.with(|artifact| artifact["files"][name] = json!({}))
+    }
+
+    #[must_use]
+    pub fn public(self, name: &str) -> Self {
+        self.with(|artifact| artifact["files"][name] = json!({"secret": false}))
+    }
+
+    #[must_use]
+    pub fn shared(self) -> Self {
+        self.with(|artifact| artifact["shared"] = json!(true))
+    }
+
+    #[must_use]
+    pub fn prompt(self, name: &str) -> Self {
+        self.with(|artifact| artifact["prompts"][name] = json!({}))
+    }
+
+    #[must_use]
+    pub fn depends_on(self, name: &str) -> Self {
+        self.with(|artifact| match artifact["dependencies"].as_array_mut() {
+            Some(all) => all.push(json!(name)),
+            None => artifact["dependencies"] = json!([name]),
+        })
+    }
+
+    #[must_use]
+    pub fn validation(self, value: &str) -> Self {
+        self.with(|artifact| artifact["validation"] = json!(value))
+    }
+
+    /// Seconds until it expires.
+    #[must_use]
+    pub fn max_age(self, seconds: u64) -> Self {
+        self.with(|artifact| artifact["maxAge"] = json!(seconds))
+    }
+
+    #[must_use]
+    pub fn without_generator(self) -> Self {
+        self.with(|artifact| artifact["generator"] = Value::Null)
+    }
+
+    #[must_use]
+    pub fn backend(self, name: &str) -> Self {
+        self.with(|artifact| artifact["backend"] = json!(name))
+    }
+
+    /// It reads a public file that is not generated yet.
+    #[must_use]
+    pub fn blocked(self) -> Self {
+        self.with(|artifact| *artifact = json!({"blocked": true}))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.0.last_mut().unwrap().artifacts.last_mut().unwrap().1);
+        self
+    }
+
+    pub fn spec(&self) -> Spec {
+        let target = |machine: &Machine| {
+            let artifacts: serde_json::Map<String, Value> = machine.artifacts.iter().cloned().collect();
+            json!({"kind": "nixos", "name": machine.name, "artifacts": artifacts})
+        };
+        let targets: Vec<Value> = self.0.iter().map(target).collect();
+        artifacts_declared::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()
+    }
+}

@@ -1,0 +1,306 @@
+//! Stand-ins for everything that this crate works with but the store, which is the real one in a temporary directory.
+#![allow(dead_code, clippy::unwrap_used, reason = "not every test file uses all of it")]
+
+mod fleet;
+mod session;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use artifacts_declared::{InstanceName, Name, Spec};
+use artifacts_flow::{
+    Answer, AuditLog, Backends, Cancel, Declared, Evaluate, GeneratorFailure, Generators, HeaderMemory, Identities,
+    Operator, PromptRequest, PromptValues, Question, ReadyBackend, RunEvent, Tools,
+};
+use artifacts_generate::Job;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::Secret;
+use artifacts_store::{Git, Options, Root};
+use artifacts_trust::{Checkout, KnownHeaders, Trust};
+
+pub use fleet::Fleet;
+pub use session::{Misbehavior, World};
+
+/// The one backend that there is.
+pub const BACKEND: &str = "fake";
+
+/// A temporary directory with a checkout and the state of one machine.
+pub struct Desk {
+    dir: tempfile::TempDir,
+    /// What the backend is asked, answers and refuses to.
+    pub world: Rc<RefCell<World>>,
+    /// What the operator answers, in order; a yes when there is none left.
+    pub answers: Rc<RefCell<VecDeque<Answer>>>,
+    /// What the operator was asked and told.
+    pub said: Rc<RefCell<Vec<String>>>,
+    /// What generators do.
+    pub generators: Arc<FakeGenerators>,
+    /// Ends a run.
+    pub cancel: Cancel,
+    /// The moment of every run.
+    pub now: SystemTime,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("checkout")).unwrap();
+        let cancel = Cancel::default();
+        let generators = FakeGenerators { cancel: cancel.clone(), ..FakeGenerators::default() };
+        Self {
+            dir,
+            world: Rc::default(),
+            answers: Rc::default(),
+            said: Rc::default(),
+            generators: Arc::new(generators),
+            cancel,
+            now: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
+        }
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("checkout")
+    }
+
+    /// The directory of a stored entry.
+    pub fn entry(&self, name: &str) -> PathBuf {
+        self.root().join("secrets").join(name)
+    }
+
+    pub fn audit_log(&self) -> PathBuf {
+        self.dir.path().join("audit.jsonl")
+    }
+
+    pub fn trash(&self) -> PathBuf {
+        self.root().join("secrets/.artifacts/trash")
+    }
+
+    /// Opens everything for a run that evaluates these, one after the other; the last one again and again.
+    pub fn tools(&self, evaluations: Vec<Declared>) -> Tools {
+        let (root, state) = (self.root(), self.dir.path().join("state"));
+        let checkout = Checkout::at_path(&root);
+        let known = KnownHeaders::new(state.join("headers"), state.join("sealed"));
+        let log = AuditLog::new(self.audit_log(), artifacts_audit::RunRecord::default(), artifacts_audit::SyncMode::No);
+        log.begin().unwrap();
+        let mut storing = Options::at(self.now);
+        storing.durability = artifacts_store::Durability::NoSync;
+        Tools {
+            root: Root::open(&root).unwrap(),
+            checkout: checkout.clone(),
+            git: Git { program: "git".into(), env: BTreeMap::default(), scratch: self.dir.path().to_owned() },
+            backends: Box::new(FakeBackends::new(&self.world)),
+            evaluator: Box::new(FakeEvaluate(evaluations.into())),
+            generators: self.generators.clone(),
+            operator: Box::new(FakeOperator { answers: self.answers.clone(), said: self.said.clone() }),
+            identities: Identities::none(),
+            headers: HeaderMemory::new(known, checkout, Box::new(|_| Ok(true))),
+            trust: Trust::new(state.join("accepted")),
+            state,
+            audit: Some(log),
+            storing,
+            cancel: self.cancel.clone(),
+            now: self.now,
+            reported: BTreeSet::new(),
+        }
+    }
+
+    /// What one evaluation gives.
+    pub fn declared(&self, fleet: &Fleet) -> Declared {
+        Declared {
+            spec: fleet.spec(),
+            root: self.root(),
+            failures: Vec::new(),
+            unevaluated: Vec::new(),
+            unseen: Vec::new(),
+            system: None,
+        }
+    }
+
+    /// Whether no run holds the lock of a storage.
+    pub fn is_unlocked(&self) -> bool {
+        let root = Root::open(&self.root()).unwrap();
+        let storage = artifacts_store::Storage::open(&root, "secrets").unwrap();
+        storage.lock(Options::at(self.now)).is_ok()
+    }
+
+    pub fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.answers.borrow_mut().extend(answers);
+    }
+
+    pub fn take_said(&self) -> Vec<String> {
+        std::mem::take(&mut *self.said.borrow_mut())
+    }
+}
+
+pub struct FakeBackends {
+    name: Name,
+    ready: ReadyBackend,
+}
+
+impl FakeBackends {
+    pub fn new(world: &Rc<RefCell<World>>) -> Self {
+        let session = session::FakeSession::new(world);
+        let ready = ReadyBackend::new(world.borrow().terms(), "secrets".to_owned(), Some(Box::new(session)));
+        Self { name: Name::new(BACKEND).unwrap(), ready }
+    }
+}
+
+impl Backends for FakeBackends {
+    fn open(&mut self, name: &Name) -> Result<&mut ReadyBackend, Failure> {
+        let unknown = || Failure::new(name.to_string(), "unknown backend");
+        (*name == self.name).then_some(&mut self.ready).ok_or_else(unknown)
+    }
+
+    fn storage(&self, name: &Name) -> Result<String, Failure> {
+        let unknown = || Failure::new(name.to_string(), "unknown backend");
+        (*name == self.name).then(|| self.ready.storage.clone()).ok_or_else(unknown)
+    }
+
+    fn names(&self) -> Vec<Name> {
+        vec![self.name.clone()]
+    }
+
+    fn register(&mut self, _: &BTreeMap<Name, artifacts_declared::Backend>) {}
+
+    fn retry(&mut self) {}
+
+    fn missing_layers(&self) -> BTreeSet<artifacts_backend::SandboxLayer> {
+        BTreeSet::new()
+    }
+}
+
+struct FakeEvaluate(VecDeque<Declared>);
+
+impl Evaluate for FakeEvaluate {
+    fn evaluate(&mut self) -> Result<Declared, Failure> {
+        let next = if self.0.len() > 1 { self.0.pop_front() } else { self.0.front().cloned() };
+        next.ok_or_else(|| Failure::new("", "nothing evaluates"))
+    }
+
+    fn why_blocked(&self, _: &Spec, _: &[InstanceName]) -> BTreeMap<InstanceName, String> {
+        BTreeMap::new()
+    }
+
+    fn is_in_store(&self, _: &Path) -> bool {
+        false
+    }
+}
+
+/// Writes `<instance>/<file>#<n>`, where n counts the runs of all generators.
+#[derive(Default)]
+pub struct FakeGenerators {
+    pub state: Mutex<GeneratorState>,
+    cancel: Cancel,
+}
+
+#[derive(Default)]
+pub struct GeneratorState {
+    /// The instances that were generated, in order.
+    pub ran: Vec<String>,
+    /// Those that fail.
+    pub fail: BTreeSet<String>,
+    /// That after which the run is to end.
+    pub cancel_after: Option<usize>,
+    /// What each found in `$in`, by `instance/dependency/file`.
+    pub inputs: BTreeMap<String, String>,
+    /// What each found in `$prompts`.
+    pub prompts: BTreeMap<String, String>,
+    /// Why no generator can be run.
+    pub unready: Option<String>,
+}
+
+impl Generators for FakeGenerators {
+    fn ready(&self) -> Result<(), Failure> {
+        self.state.lock().unwrap().unready.clone().map_or(Ok(()), |why| Err(Failure::new("", why)))
+    }
+
+    fn run(&self, instance: &Instance, job: Job, _: &Cancel) -> Result<BTreeMap<Name, Secret>, GeneratorFailure> {
+        let mut state = self.state.lock().unwrap();
+        let name = instance.name.to_string();
+        state.ran.push(name.clone());
+        let count = state.ran.len();
+        if state.cancel_after == Some(count) {
+            self.cancel.set();
+        }
+        let text = |secret: &Secret| String::from_utf8_lossy(secret.expose()).into_owned();
+        for (dependency, files) in &job.inputs {
+            for (file, value) in files {
+                state.inputs.insert(format!("{name}/{dependency}/{file}"), text(value));
+            }
+        }
+        for (prompt, value) in &job.prompts {
+            state.prompts.insert(format!("{name}/{prompt}"), text(value));
+        }
+        if state.fail.contains(&name) {
+            let output = Some(Box::new(Secret::new(b"printed".to_vec())));
+            return Err(GeneratorFailure { failure: Failure::new(name, "the generator failed"), output });
+        }
+        let value = |file: &Name| Secret::new(format!("{name}/{file}#{count}").into_bytes());
+        Ok(job.expected.iter().map(|file| (file.clone(), value(file))).collect())
+    }
+}
+
+struct FakeOperator {
+    answers: Rc<RefCell<VecDeque<Answer>>>,
+    said: Rc<RefCell<Vec<String>>>,
+}
+
+impl FakeOperator {
+    fn note(&self, text: impl Into<String>) {
+        self.said.borrow_mut().push(text.into());
+    }
+}
+
+impl Operator for FakeOperator {
+    fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure> {
+        self.note(match question {
+            Question::Recipients { unshown, .. } => format!("recipients {}?", unshown.len()),
+            Question::ReadAccess(readings) => format!("read access {}?", readings.len()),
+            Question::Replace(count) => format!("replace {count}?"),
+            Question::NewValues(former) => format!("new values {}?", former.len()),
+            Question::Trash(rows) => format!("trash {}?", rows.len()),
+        });
+        Ok(self.answers.borrow_mut().pop_front().unwrap_or(Answer::Yes { by: "test" }))
+    }
+
+    fn check_answers<'a>(&self, _: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name)>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn open_prompts(&self, instance: &Instance) -> Vec<Name> {
+        instance.prompts.keys().cloned().collect()
+    }
+
+    fn without_terminal(&self, _: &[PromptRequest]) -> Option<String> {
+        None
+    }
+
+    fn enter(&mut self, prompts: &[PromptRequest]) -> Result<PromptValues, Failure> {
+        self.note(format!("enter {}", prompts.len()));
+        let value = |one: &PromptRequest| {
+            ((one.instance.clone(), one.prompt.clone()), Secret::new(format!("typed {}", one.prompt).into_bytes()))
+        };
+        Ok(prompts.iter().map(value).collect())
+    }
+
+    fn notify(&mut self, event: &RunEvent<'_>) {
+        match event {
+            RunEvent::Backend(messages) if messages.denials > 0 || messages.failure.is_some() => {
+                self.note(format!("{} denials, failed: {}", messages.denials, messages.failure.is_some()));
+            }
+            RunEvent::Adoption(adoption) => self.note(format!("adopt {}", adoption.name)),
+            RunEvent::Generated { name, .. } => self.note(format!("generated {name}")),
+            RunEvent::GeneratorOutput { name, .. } => self.note(format!("output of {name}")),
+            RunEvent::Reencrypted(name) => self.note(format!("re-encrypted {name}")),
+            RunEvent::PublicChange { name, .. } => self.note(format!("public change of {name}")),
+            RunEvent::EvaluatingAgain => self.note("evaluating again"),
+            RunEvent::Note(text) => self.note(*text),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A backend that keeps recipients and value of each file as text, and misbehaves when it is told to.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use artifacts_backend::{CallFailed, Checks, Grants, Limits, Retrieved, Serialized};
+use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
+use artifacts_seam::{
+    BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret,
+    Usage,
+};
+
+/// What a call does instead of what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misbehavior {
+    /// It fails, in its own words.
+    Fail,
+    /// It gives nothing.
+    BeSilent,
+    /// It claims what is not so.
+    Lie,
+}
+
+/// What the backend knows and did.
+pub struct World {
+    /// Whom files are encrypted to; for all the same.
+    pub recipients: Vec<String>,
+    /// Every call: the operation, and the instances.
+    pub calls: Vec<String>,
+    /// What which call does instead, counted from 1.
+    pub misbehave: BTreeMap<usize, Misbehavior>,
+    /// Instances of which no call succeeds.
+    pub broken: BTreeSet<String>,
+    /// Whether it reads secrets back.
+    pub retrieves: bool,
+    /// Whether it writes all files of an instance or none.
+    pub needs_all: bool,
+    /// What happens in every check.
+    pub events: Vec<ComponentEvent>,
+    /// Done at every call.
+    pub hook: Option<Box<dyn Fn()>>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            recipients: vec!["admin".to_owned(), "host".to_owned()],
+            calls: Vec::new(),
+            misbehave: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            retrieves: true,
+            needs_all: false,
+            events: Vec::new(),
+            hook: None,
+        }
+    }
+}
+
+impl World {
+    pub fn terms(&self) -> Terms {
+        Terms {
+            component: "fake".to_owned(),
+            version: "1.0.0".to_owned(),
+            sha256: "0".repeat(64),
+            bundled: true,
+            retrieves: self.retrieves,
+            requests_plaintext: true,
+            grants: Grants::default(),
+            limits: Limits::default(),
+        }
+    }
+
+    pub fn recipients(&mut self, names: &[&str]) {
+        self.recipients = names.iter().map(ToString::to_string).collect();
+    }
+
+    /// Calls of this operation so far.
+    pub fn count(&self, operation: &str) -> usize {
+        self.calls.iter().filter(|call| call.starts_with(operation)).count()
+    }
+
+    fn begin(&mut self, operation: &str, names: &[String]) -> Option<Misbehavior> {
+        if let Some(hook) = &self.hook {
+            hook();
+        }
+        self.calls.push(format!("{operation} {}", names.join(" ")));
+        let broken = names.len() == 1 && names.iter().any(|name| self.broken.contains(name));
+        self.misbehave.get(&self.calls.len()).copied().or(broken.then_some(Misbehavior::Fail))
+    }
+}
+
+pub struct FakeSession(Rc<RefCell<World>>);
+
+impl FakeSession {
+    pub fn new(world: &Rc<RefCell<World>>) -> Self {
+        Self(Rc::clone(world))
+    }
+}
+
+fn failed() -> CallError {
+    CallError::Failed(BackendFailure { kind: FailureKind::Internal, message: "it would not".to_owned(), hint: None })
+}
+
+fn stored(files: &EntryFiles, name: &str) -> Option<(String, Vec<u8>)> {
+    let text = files.get(&format!("{name}.fake"))?;
+    let end = text.iter().position(|byte| *byte == b'\n')?;
+    Some((String::from_utf8_lossy(&text[..end]).into_owned(), text[end + 1..].to_vec()))
+}
+
+impl Session for FakeSession {
+    fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
+        let mut world = self.0.borrow_mut();
+        let names: Vec<String> = batch.iter().map(|(instance, _)| instance.name.clone()).collect();
+        let misbehavior = world.begin("check", &names);
+        let answer = |(instance, files): (InstanceView, EntryFiles)| {
+            let recipients = match misbehavior {
+                Some(Misbehavior::Fail) => return Err(failed()),
+                Some(Misbehavior::BeSilent) => return Err(CallError::Broken("it gave no answer".to_owned())),
+                Some(Misbehavior::Lie) => vec!["mallory".to_owned()],
+                None => world.recipients.clone(),
+            };
+            let readers = instance.files.iter().map(|file| (file.name.clone(), recipients.clone())).collect();
+            let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some());
+            let state = match (files.is_empty(), is_whole) {
+                (true, _) => CheckState::Absent,
+                (false, true) => CheckState::Present,
+                (false, false) => CheckState::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
+            };
+            Ok(Checked { readers, state })
+        };
+        let answers = batch.into_iter().map(answer).collect();
+        Checks { answers, events: world.events.clone(), usage: Usage::default() }
+    }
+
+    fn serialize(&mut self, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
+        let mut world = self.0.borrow_mut();
+        let misbehavior = world.begin("serialize", std::slice::from_ref(&call.instance.name));
+        if world.needs_all && call.secrets.len() < call.instance.files.len() {
+            let message = "all files are needed".to_owned();
+            return Err(CallError::Failed(BackendFailure { kind: FailureKind::NeedsAll, message, hint: None }).into());
+        }
+        let mut files = call.files;
+        for (name, value) in call.secrets {
+            let recipients = call.recipients.iter().find(|(file, _)| file == name).map(|(_, all)| all.join(","));
+            let mut text = format!("{}\n", recipients.unwrap_or_default()).into_bytes();
+            text.extend_from_slice(value.expose());
+            files.insert(format!("{name}.fake"), text);
+        }
+        match misbehavior {
+            Some(Misbehavior::Fail) => return Err(failed().into()),
+            Some(Misbehavior::BeSilent) => files.clear(),
+            Some(Misbehavior::Lie) => {
+                files = EntryFiles::from([("other.fake".to_owned(), b"mallory\n".to_vec())]);
+            }
+            None => {}
+        }
+        Ok(Serialized {
+            files,
+            sealed: BTreeMap::new(),
+            events: Vec::new(),
+            usage: Usage::default(),
+            saw_plaintext: true,
+        })
+    }
+
+    fn retrieve(&mut self, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
+        let mut world = self.0.borrow_mut();
+        let misbehavior = world.begin("retrieve", std::slice::from_ref(&call.instance.name));
+        let mut secrets = BTreeMap::new();
+        for name in call.names {
+            match (misbehavior, stored(call.files, name)) {
+                (None, Some((_, value))) => secrets.insert(name.clone(), Secret::new(value)),
+                (Some(Misbehavior::Lie), _) => secrets.insert(name.clone(), Secret::new(b"another".to_vec())),
+                _ => return Err(failed().into()),
+            };
+        }
+        Ok(Retrieved {
+            secrets,
+            openings: Vec::new(),
+            events: Vec::new(),
+            usage: Usage::default(),
+            saw_plaintext: true,
+        })
+    }
+}
