@@ -303,7 +303,8 @@ fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secre
     let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name)?;
     let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let call = SerializeCall { instance: instance.told.clone(), files: EntryFiles::new(), secrets, recipients: &nobody };
+    let call =
+        SerializeCall { instance: instance.told.clone(), files: EntryFiles::new(), secrets, recipients: &nobody };
     let ended = session.serialize(instance.name.to_string(), call)?;
     let serialized = ended.map_err(|stopped| artifacts_flow::not_serialized(instance, &stopped))?;
     Ok(serialized.files)

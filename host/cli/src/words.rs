@@ -158,7 +158,12 @@ mod tests {
         lines(&words(&backend, events, &[], 0), verbosity)
     }
 
-    fn words<'a>(backend: &'a Name, events: &'a [ComponentEvent], instances: &'a [String], denials: u64) -> BackendMessages<'a> {
+    fn words<'a>(
+        backend: &'a Name,
+        events: &'a [ComponentEvent],
+        instances: &'a [String],
+        denials: u64,
+    ) -> BackendMessages<'a> {
         let operation = Operation::Check;
         BackendMessages { backend, operation, instances, events, denials, failure: None, saw_plaintext: false }
     }
@@ -203,7 +208,8 @@ mod tests {
     #[test]
     fn a_line_stays_one_and_is_the_backends() {
         let message = format!("a\nerror: all is lost{}", "x".repeat(10_000));
-        let events = [ComponentEvent::Instance("shared/ca".to_owned()), ComponentEvent::Log { level: Level::Warn, message }];
+        let events =
+            [ComponentEvent::Instance("shared/ca".to_owned()), ComponentEvent::Log { level: Level::Warn, message }];
         let lines = said(0, &events);
         assert!(lines[0].starts_with("mine says (warning, shared/ca): a\\nerror:") && !lines[0].contains('\n'));
         assert!(lines[0].chars().count() == WIDTH + 1);

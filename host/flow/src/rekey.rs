@@ -166,7 +166,12 @@ impl Rekeyed {
 }
 
 /// Has the backend encrypt an instance anew. Returns its public files, which stay as they are, and what it wrote.
-fn write(tools: &mut Tools, storing: Storing<'_>, read: Read, writers: &Writers) -> Result<(EntryFiles, Written), Failure> {
+fn write(
+    tools: &mut Tools,
+    storing: Storing<'_>,
+    read: Read,
+    writers: &Writers,
+) -> Result<(EntryFiles, Written), Failure> {
     let slice = storing.slice(tools, writers)?.filter(|slice| slice.fingerprint() == read.fingerprint);
     let slice = slice.ok_or_else(|| changed(storing.instance))?;
     let public = declared_public(storing.instance, slice.public.clone());

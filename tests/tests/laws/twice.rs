@@ -34,7 +34,7 @@ fn demo() -> Vec<String> {
 
 fn units(arguments: &[impl AsRef<std::ffi::OsStr>]) -> BTreeMap<String, Settings> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(arguments).args(["--release", "--locked", "--offline", "-Z", "unstable-options", "--unit-graph"]);
+    cargo.args(arguments).args(["--locked", "--offline", "-Z", "unstable-options", "--unit-graph"]);
     // The plan is printed by an option that is not stable.
     let output = cargo.current_dir(top()).env("RUSTC_BOOTSTRAP", "1").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_backend::{
-    BUNDLED, Backend, CallFailed, Checks, Component, Grants, Limits, Place, SandboxLayer, Retrieved, Serialized,
+    BUNDLED, Backend, CallFailed, Checks, Component, Grants, Limits, Place, Retrieved, SandboxLayer, Serialized,
     bundled_component, effective, limits_from_json, read_file,
 };
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
