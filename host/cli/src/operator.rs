@@ -8,7 +8,7 @@ use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, ReaderChange, agreeing, counted, reader_changes, recipient_questions, shell_word};
 
-use crate::args::{Global, Recipients};
+use crate::args::{AcceptedDigest, Global};
 use crate::output::Output;
 use crate::record::TERMINAL;
 use crate::words::Messages;
@@ -17,7 +17,7 @@ use crate::{person, terminal};
 /// Holds what was accepted on the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    accept_recipients: Vec<Recipients>,
+    accept_recipients: Vec<AcceptedDigest>,
     accept_reading: bool,
     no_input: bool,
     /// Whether the command's own question is answered.
@@ -182,10 +182,10 @@ fn failed(error: &artifacts_prompt::Error) -> Failure {
 
 /// Returns whether `--accept-recipients` is a yes; none when it was not passed. A digest of others is a no: what it stood for is
 /// not there.
-fn accepted_beforehand(flags: &[Recipients], digest: &str) -> Option<bool> {
-    let accepts = |flag: &Recipients| match flag {
-        Recipients::All => true,
-        Recipients::Exactly(theirs) => theirs == digest,
+fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
+    let accepts = |flag: &AcceptedDigest| match flag {
+        AcceptedDigest::All => true,
+        AcceptedDigest::Exactly(theirs) => theirs == digest,
     };
     (!flags.is_empty()).then(|| flags.iter().any(accepts))
 }

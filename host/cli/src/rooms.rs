@@ -249,7 +249,7 @@ impl Run {
             let folder = ram.folder().map_err(failed)?;
             folder.subfolder("slice").map_err(failed)?;
             let worker = worker.clone().fallback(folder.path().join("slice"));
-            Ok((Place::WorkerStart(worker), folder))
+            Ok((Place::Worker(worker), folder))
         };
         let nix = self.begun.nix.clone();
         let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), nix, place);

@@ -35,7 +35,7 @@ pub struct Rekeyed {
 pub fn wants_rekey(state: &State, all: bool) -> bool {
     let wants = |reason: &Reason| match reason.kind {
         ReasonKind::Recipients | ReasonKind::Receipt => true,
-        ReasonKind::EntryFiles => matches!(reason.cause, Cause::Undeclared(_)),
+        ReasonKind::Files => matches!(reason.cause, Cause::Undeclared(_)),
         ReasonKind::Backend
         | ReasonKind::Dependency
         | ReasonKind::Expired

@@ -141,7 +141,7 @@ fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> 
         let folder = ram.folder().map_err(failed)?;
         folder.subfolder("slice").map_err(failed)?;
         let worker = worker.clone().fallback(folder.path().join("slice"));
-        Ok((Place::WorkerStart(worker), folder))
+        Ok((Place::Worker(worker), folder))
     };
     Registry::new(declared.spec.backends, declared.root, nix, place).asking(Box::new(|_, _, _| Ok(true)))
 }

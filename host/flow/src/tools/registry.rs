@@ -48,7 +48,7 @@ struct Housed {
 }
 
 impl Session for Housed {
-    fn check(&mut self, batch: Vec<(seam::Instance, seam::Files)>) -> Checks {
+    fn check(&mut self, batch: Vec<(seam::InstanceView, seam::EntryFiles)>) -> Checks {
         self.backend.check(batch)
     }
 

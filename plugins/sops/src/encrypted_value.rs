@@ -8,7 +8,7 @@ use crate::kind::Kind;
 
 /// One encrypted value: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sealed {
+pub(crate) struct EncryptedValue {
     /// As it lies in the file, to be written again unchanged.
     pub text: String,
     data: Vec<u8>,
@@ -18,7 +18,7 @@ pub(crate) struct Sealed {
     pub kind: Kind,
 }
 
-impl Sealed {
+impl EncryptedValue {
     /// Reads the text; the error says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let inner = text.strip_prefix("ENC[").and_then(|rest| rest.strip_suffix(']'));

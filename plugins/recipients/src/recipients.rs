@@ -1,18 +1,18 @@
 use std::collections::BTreeSet;
 
-use artifacts_backend_sdk::{Failure, Instance, Readers, Target};
+use artifacts_backend_sdk::{Failure, Instance, Recipients, Target};
 
-use crate::Keys;
+use crate::TargetKeys;
 
 /// Who reads each file: a deployed one the targets and their admins, any other the admins only.
 ///
 /// # Errors
 /// Whatever `keys` gives; of kind `config` when a machine that is to read has no key, or nobody could read.
-pub fn of(
+pub fn for_instance(
     backend: &str,
     instance: &Instance,
-    keys: impl Fn(&Target) -> Result<Keys, Failure>,
-) -> Result<Readers, Failure> {
+    keys: impl Fn(&Target) -> Result<TargetKeys, Failure>,
+) -> Result<Recipients, Failure> {
     let mut targets = Vec::new();
     for target in &instance.targets {
         supported(backend, target)?;
@@ -22,9 +22,9 @@ pub fn of(
         .files
         .iter()
         .map(|file| {
-            let readers =
+            let recipients =
                 if file.deploy { everyone(backend, &targets)? } else { admins(backend, &targets, &file.name)? };
-            Ok((file.name.clone(), readers.into_iter().collect()))
+            Ok((file.name.clone(), recipients.into_iter().collect()))
         })
         .collect()
 }
@@ -36,17 +36,17 @@ fn supported(backend: &str, target: &Target) -> Result<(), Failure> {
     }
 }
 
-fn everyone(backend: &str, targets: &[(&Target, Keys)]) -> Result<BTreeSet<String>, Failure> {
-    let mut readers = BTreeSet::new();
+fn everyone(backend: &str, targets: &[(&Target, TargetKeys)]) -> Result<BTreeSet<String>, Failure> {
+    let mut recipients = BTreeSet::new();
     for (target, keys) in targets {
         let user = target.kind == "home-manager";
         let reads = keys.host.is_some() || (user && !keys.users.is_empty());
         if !reads {
             return Err(no_key(backend, target, user));
         }
-        readers.extend(keys.host.iter().chain(&keys.users).cloned());
+        recipients.extend(keys.host.iter().chain(&keys.users).cloned());
     }
-    Ok(readers)
+    Ok(recipients)
 }
 
 /// A target that could not read what is deployed to it.
@@ -60,9 +60,9 @@ fn no_key(backend: &str, target: &Target, user: bool) -> Failure {
         .hint(format!("Set artifacts.config.{backend}.{field} = {example};"))
 }
 
-fn admins(backend: &str, targets: &[(&Target, Keys)], file: &str) -> Result<BTreeSet<String>, Failure> {
-    let readers: BTreeSet<String> = targets.iter().flat_map(|(_, keys)| keys.users.iter().cloned()).collect();
-    if readers.is_empty() {
+fn admins(backend: &str, targets: &[(&Target, TargetKeys)], file: &str) -> Result<BTreeSet<String>, Failure> {
+    let recipients: BTreeSet<String> = targets.iter().flat_map(|(_, keys)| keys.users.iter().cloned()).collect();
+    if recipients.is_empty() {
         let names: Vec<String> = targets.iter().map(|(target, _)| format!("`{}`", target.name)).collect();
         return Err(Failure::config(format!(
             "`{file}` is not deployed, and there is no admin to read it: `publicUserKeys` of {} is empty",
@@ -70,5 +70,5 @@ fn admins(backend: &str, targets: &[(&Target, Keys)], file: &str) -> Result<BTre
         ))
         .hint(format!("Set artifacts.config.{backend}.publicUserKeys, or let the file be deployed.")));
     }
-    Ok(readers)
+    Ok(recipients)
 }

@@ -6,16 +6,16 @@ use crate::Failure;
 
 /// The folder of one instance: flat, regular files, nothing else.
 #[derive(Debug)]
-pub struct Slice(PathBuf);
+pub struct Entry(PathBuf);
 
-impl Slice {
+impl Entry {
     /// The one that the host gives to a call.
     pub(crate) fn here() -> Self {
-        Self::at("/slice")
+        Self::open_at("/slice")
     }
 
     /// Any folder: for tests of a backend on the machine that builds it.
-    pub fn at(folder: impl Into<PathBuf>) -> Self {
+    pub fn open_at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
     }
 
@@ -32,7 +32,7 @@ impl Slice {
             names.sort();
             Ok(names)
         };
-        list().map_err(|error| Failure::internal(format!("the slice cannot be listed: {error}")))
+        list().map_err(|error| Failure::internal(format!("the entry cannot be listed: {error}")))
     }
 
     /// Bytes of a stored file; `None` when it is not there.
@@ -50,7 +50,7 @@ impl Slice {
     /// Whether a stored file begins with these bytes, without reading the rest; `None` when it is not there.
     ///
     /// # Errors
-    /// As [`Slice::read`].
+    /// As [`Entry::read`].
     pub fn begins_with(&self, name: &str, bytes: &[u8]) -> Result<Option<bool>, Failure> {
         let begins = |mut file: File| {
             let mut first = vec![0; bytes.len()];
@@ -89,7 +89,7 @@ impl Slice {
     /// Removes every stored file that is not named.
     ///
     /// # Errors
-    /// As [`Slice::names`] and [`Slice::remove`].
+    /// As [`Entry::names`] and [`Entry::remove`].
     pub fn keep_only<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
         let keep: std::collections::BTreeSet<&str> = names.into_iter().collect();
         for name in self.names()? {
@@ -118,33 +118,33 @@ mod tests {
     #[test]
     fn a_file_is_written_read_listed_and_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let slice = Slice::at(folder.path());
-        assert_eq!(slice.names().unwrap(), Vec::<String>::new());
-        assert_eq!(slice.read("a").unwrap(), None);
-        slice.write("b", b"2").unwrap();
-        slice.write("a", b"1").unwrap();
-        assert_eq!(slice.names().unwrap(), ["a", "b"]);
-        assert_eq!(slice.read("a").unwrap().as_deref(), Some(b"1".as_slice()));
+        let entry = Entry::open_at(folder.path());
+        assert_eq!(entry.names().unwrap(), Vec::<String>::new());
+        assert_eq!(entry.read("a").unwrap(), None);
+        entry.write("b", b"2").unwrap();
+        entry.write("a", b"1").unwrap();
+        assert_eq!(entry.names().unwrap(), ["a", "b"]);
+        assert_eq!(entry.read("a").unwrap().as_deref(), Some(b"1".as_slice()));
         for (begin, expected) in [("", true), ("1", true), ("2", false), ("12", false)] {
-            assert_eq!(slice.begins_with("a", begin.as_bytes()).unwrap(), Some(expected), "{begin:?}");
+            assert_eq!(entry.begins_with("a", begin.as_bytes()).unwrap(), Some(expected), "{begin:?}");
         }
-        assert_eq!(slice.begins_with("c", b"").unwrap(), None);
-        slice.keep_only(["b", "c"]).unwrap();
-        assert_eq!(slice.names().unwrap(), ["b"]);
-        slice.remove("b").unwrap();
-        slice.remove("b").unwrap();
-        assert_eq!(slice.names().unwrap(), Vec::<String>::new());
+        assert_eq!(entry.begins_with("c", b"").unwrap(), None);
+        entry.keep_only(["b", "c"]).unwrap();
+        assert_eq!(entry.names().unwrap(), ["b"]);
+        entry.remove("b").unwrap();
+        entry.remove("b").unwrap();
+        assert_eq!(entry.names().unwrap(), Vec::<String>::new());
     }
 
     #[test]
     fn only_a_clean_name_reaches_the_file_system() {
         let folder = tempfile::tempdir().unwrap();
-        let slice = Slice::at(folder.path());
+        let entry = Entry::open_at(folder.path());
         for name in ["", ".", "..", "/etc/passwd", "../a", "a/b", "a/", "a/.", "a\\b", "a\0"] {
-            assert!(slice.write(name, b"x").is_err(), "{name:?}");
-            assert!(slice.read(name).is_err(), "{name:?}");
-            assert!(slice.begins_with(name, b"").is_err(), "{name:?}");
-            assert!(slice.remove(name).is_err(), "{name:?}");
+            assert!(entry.write(name, b"x").is_err(), "{name:?}");
+            assert!(entry.read(name).is_err(), "{name:?}");
+            assert!(entry.begins_with(name, b"").is_err(), "{name:?}");
+            assert!(entry.remove(name).is_err(), "{name:?}");
         }
     }
 }

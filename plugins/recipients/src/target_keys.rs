@@ -5,14 +5,14 @@ use artifacts_backend_sdk::{Failure, Target};
 use crate::key;
 
 /// The keys of one target, checked and without comments.
-pub struct Keys {
+pub struct TargetKeys {
     /// The target's own.
     pub host: Option<String>,
     /// Of its admins, or of the Home Manager user.
     pub users: BTreeSet<String>,
 }
 
-impl Keys {
+impl TargetKeys {
     /// Of what a target's configuration says; `convert` makes of each key the recipient to seal to, or says why it is none.
     ///
     /// # Errors

@@ -4,8 +4,8 @@
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 mod key;
-mod keys;
-mod readers;
+mod recipients;
+mod target_keys;
 
-pub use keys::Keys;
-pub use readers::of;
+pub use recipients::for_instance;
+pub use target_keys::TargetKeys;

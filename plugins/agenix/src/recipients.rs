@@ -1,4 +1,4 @@
-use artifacts_backend_sdk::{Failure, Instance, Readers};
+use artifacts_backend_sdk::{Failure, Instance, Recipients};
 
 use crate::config::keys;
 
@@ -6,23 +6,23 @@ use crate::config::keys;
 ///
 /// # Errors
 /// Of kind `config`: a key is none, a machine that is to read has none, or nobody could read.
-pub fn of(instance: &Instance) -> Result<Readers, Failure> {
-    artifacts_readers::of("agenix", instance, keys)
+pub fn of(instance: &Instance) -> Result<Recipients, Failure> {
+    artifacts_recipients::for_instance("agenix", instance, keys)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::of;
-    use artifacts_readers::fixture::{ALICE, BOB, HOST, OTHER, instance, target};
+    use artifacts_recipients::fixture::{ALICE, BOB, HOST, OTHER, instance, target};
 
     #[test]
     fn a_deployed_file_is_for_the_machine_and_its_admins() {
         let config = format!(r#"{{"publicHostKey":"{HOST} root@web1","publicUserKeys":["{BOB}","{ALICE}","{BOB}"]}}"#);
-        let readers = of(&instance(vec![target("nixos", "web1", &config)], &[("a", true), ("b", false)])).unwrap();
+        let recipients = of(&instance(vec![target("nixos", "web1", &config)], &[("a", true), ("b", false)])).unwrap();
         let mut all = vec![HOST.to_owned(), ALICE.to_owned(), BOB.to_owned()];
         all.sort();
-        assert_eq!(readers, [("a".to_owned(), all), ("b".to_owned(), vec![ALICE.to_owned(), BOB.to_owned()])]);
+        assert_eq!(recipients, [("a".to_owned(), all), ("b".to_owned(), vec![ALICE.to_owned(), BOB.to_owned()])]);
     }
 
     #[test]
