@@ -45,7 +45,10 @@ fn units(arguments: &[impl AsRef<std::ffi::OsStr>]) -> BTreeMap<String, Settings
         let target = &unit["target"];
         let name = format!("{package} {} {} {}", target["kind"][0], target["name"], unit["mode"]);
         let features = unit["features"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned());
-        units.entry(name).or_default().insert((features.collect(), unit["profile"].to_string()));
+        // `dev` and `test` are names of the same settings.
+        let mut profile = unit["profile"].clone();
+        profile["name"] = Value::Null;
+        units.entry(name).or_default().insert((features.collect(), profile.to_string()));
     }
     units
 }
