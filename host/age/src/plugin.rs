@@ -262,5 +262,5 @@ impl Message {
 /// Escapes a text for a terminal and shortens it.
 fn shown(bytes: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(bytes).chars().take(500).collect();
-    artifacts_text::line(&text).into_owned()
+    artifacts_text::terminal(&text).into_owned()
 }
