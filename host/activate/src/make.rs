@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-use artifacts_backend::Persists;
+use artifacts_contract::Persists;
 use artifacts_declared::{File, InstanceName, Name};
 use artifacts_flow::{AuditLog, Operator, Recorded, Registry, SerializeCall};
 use artifacts_generate::{Job, Sandbox};

@@ -6,7 +6,7 @@ use artifacts_age::{Keyring, OpenError, header_sha256};
 use artifacts_seam::{BackendFailure, EntryFiles, FailureKind, HostReply, Secret, SecretId};
 use artifacts_text::Explain;
 
-use crate::Grants;
+use artifacts_contract::Grants;
 
 /// An age file that a component had opened, or asked to.
 #[derive(Debug, Clone, PartialEq, Eq)]

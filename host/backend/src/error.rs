@@ -1,6 +1,7 @@
+use crate::Shortage;
+use artifacts_contract::Refusal;
+use artifacts_seam::SandboxLayer;
 use artifacts_text::Explain;
-
-use crate::{Refusal, SandboxLayer, Shortage};
 
 /// Why a backend cannot be used at all.
 #[derive(Debug, thiserror::Error)]

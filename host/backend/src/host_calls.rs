@@ -8,7 +8,8 @@ use artifacts_text::Explain;
 
 use crate::decrypt::HeaderGate;
 use crate::session::Host;
-use crate::{DecryptAttempt, Grants, Readers};
+use crate::{DecryptAttempt, Readers};
+use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
 /// Questions that one call may ask, besides some for each item and reader. Each recipient of a seal is one.

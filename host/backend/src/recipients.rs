@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use artifacts_age::Sealer;
 use artifacts_seam::{CallError, Checked, FailureKind, InstanceView};
 
-use crate::{Grants, host_calls};
+use crate::host_calls;
+use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
 /// For each file the public recipients that it is encrypted to.

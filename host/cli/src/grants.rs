@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
-use artifacts_backend::{Component, Grants};
+use artifacts_contract::{Component, Grants};
 use artifacts_declared::Name;
 use artifacts_flow::Accept;
 use artifacts_report::Failure;

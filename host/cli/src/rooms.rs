@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::{Component, Grants, Place, WorkerStart};
+use artifacts_backend::{Place, WorkerStart};
+use artifacts_contract::{Component, Grants};
 use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Cancel, Everything, HeaderMemory, Orphan, Orphans, Registry, SandboxedGenerators, Survey, Tools};
 use artifacts_generate::Sandbox;

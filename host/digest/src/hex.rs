@@ -2,21 +2,22 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Holds bytes that are written as lower-case hexadecimal digits.
+/// Holds `N` bytes that are written as lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hex<const N: usize>(pub [u8; N]);
 
-/// Holds a SHA-256.
+/// Holds a SHA-256 (FIPS 180-4).
 pub type Sha256 = Hex<32>;
 
-/// Names one generation of an instance. Regeneration makes a new one; re-encryption keeps it.
+/// Identifies one generation of an instance: 128 random bits. Generating again draws new ones; re-encrypting keeps
+/// them.
 pub type Generation = Hex<16>;
 
 impl<const N: usize> Hex<N> {
-    /// Reads random bytes from the kernel.
+    /// Draws random bytes from the kernel, `getrandom(2)`.
     ///
     /// # Errors
-    /// The kernel has none to give.
+    /// The kernel's error, for example where a sandbox forbids the call.
     pub fn random() -> std::io::Result<Self> {
         let mut bytes = [0; N];
         getrandom::fill(&mut bytes)?;
@@ -24,7 +25,7 @@ impl<const N: usize> Hex<N> {
     }
 }
 
-/// Says how many hexadecimal digits were expected where something else was found.
+/// Reports a text that is not the expected number of lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0} lower-case hex digits")]
 pub struct HexError(usize);

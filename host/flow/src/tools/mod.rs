@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::SandboxLayer;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
+use artifacts_seam::SandboxLayer;
 use artifacts_store::{Git, Options, Root, Warning};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 

@@ -1,15 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{
-    BUNDLED, Backend, CallFailed, Checks, Component, Grants, Limits, Place, Retrieved, SandboxLayer, Serialized,
-    bundled_component, effective, limits_from_json, read_file,
-};
+use artifacts_backend::{BUNDLED, Backend, CallFailed, Checks, Place, Retrieved, Serialized, bundled_component};
+use artifacts_contract::{Component, Grants, effective, limits_from_json, read_file};
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::PrivateDir;
 use artifacts_report::Failure;
 use artifacts_seam as seam;
+use artifacts_seam::{Limits, SandboxLayer};
 use artifacts_text::{Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{Manifest, annotate, read_file};
+use artifacts_contract::{Manifest, annotate, read_file};
 use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;

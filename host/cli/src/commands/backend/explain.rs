@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use artifacts_backend::{Component, Grants};
+use artifacts_contract::{Component, Grants};
 use artifacts_declared::{Component as Location, Name};
 use artifacts_flow::Rights;
 use artifacts_report::Failure;

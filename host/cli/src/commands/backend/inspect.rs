@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{Inspection, Manifest, bundled, inspect, meaning, read_file};
+use artifacts_backend::bundled;
+use artifacts_contract::{Inspection, Manifest, inspect, meaning, read_file};
 use artifacts_report::Failure;
 use artifacts_text::Explain;
 use clap::Args;

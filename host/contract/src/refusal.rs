@@ -1,7 +1,8 @@
 use artifacts_text::Explain;
 
-use super::imports::OTHER_CONTRACT;
-use super::{LARGEST, ManifestError, SECTION, STORAGE};
+use crate::component::STORAGE;
+use crate::imports::OTHER_CONTRACT;
+use crate::{LARGEST, ManifestError, SECTION};
 
 /// Why this host does not run some bytes. Nothing of them was run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
