@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use artifacts_backend::{Backend, Error, Place, WorkerStart, probe};
-use artifacts_contract::{Component, Grants, Refusal, annotate, inspect};
+use artifacts_contract::{Component, Grants};
 use artifacts_seam::SandboxLayer;
 use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
 use common::{
@@ -534,23 +534,5 @@ fn a_program_that_is_no_worker_is_an_error() {
         let place = Place::Worker(WorkerStart::default().program(program));
         let error = Backend::open(&component, Grants::default(), limits(), &place).err().unwrap();
         assert!(matches!(error, Error::Worker(_)), "{program}: {error}");
-    }
-}
-
-#[test]
-fn precompiled_code_is_refused_as_a_component() {
-    let engine = wasmtime::Engine::default();
-    let code = engine.precompile_component(&guest("hostile")).unwrap();
-    assert_eq!(inspect(&code).refusal, Some(Refusal::Precompiled));
-    let module = engine.precompile_module(b"\0asm\x01\0\0\0").unwrap();
-    assert_eq!(inspect(&module).refusal, Some(Refusal::Precompiled));
-}
-
-#[test]
-fn an_annotated_component_is_one_still() {
-    for bytes in [plugin("agenix"), guest("hostile")] {
-        let component = Component::read(bytes.clone()).unwrap();
-        let annotated = annotate(&bytes, component.manifest()).unwrap();
-        wasmtime::component::Component::new(&wasmtime::Engine::default(), &annotated).unwrap();
     }
 }

@@ -14,6 +14,20 @@ struct Row {
 /// Packages that must not be in what a package is compiled of.
 const NEVER: &[(&str, &[&str])] = &[
     ("artifacts-on-target", &["age", "wasmtime", "tokio", "artifacts-flow", "artifacts-store"]),
+    (
+        "artifacts-worker",
+        &[
+            "age",
+            "age-core",
+            "rsa",
+            "ssh-key",
+            "artifacts-age",
+            "artifacts-store",
+            "artifacts-trust",
+            "artifacts-prompt",
+        ],
+    ),
+    ("artifacts-contract", &["wasmtime", "age"]),
     ("artifacts-plan", &["rustix", "age", "wasmtime"]),
     ("artifacts-report", &["rustix", "age", "wasmtime"]),
     ("artifacts-store", &["age", "wasmtime"]),

@@ -1,14 +1,12 @@
 //! What is known of a call: what the host saw, and what the runner told, which is not believed more than it takes.
 
-use artifacts_seam::{ComponentEvent, Disconnected, HostReply, SecretId};
-
-use super::call_log;
+use artifacts_seam::{ComponentEvent, Disconnected, HostReply, MOST_REFUSALS, SecretId};
 
 /// Events of one request.
 const EVENTS: usize = 1 << 20;
 /// Events of one request about what was refused. One call of an exported function may leave as many as it is allowed, each
 /// told a few times over.
-const REFUSALS: usize = 8 * call_log::REFUSALS;
+const REFUSALS: usize = 8 * MOST_REFUSALS;
 /// Bytes of the paths of these.
 const REFUSED_PATHS: usize = 16 << 20;
 

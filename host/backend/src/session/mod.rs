@@ -1,15 +1,7 @@
 //! Calls across the seam: a request goes to a runner, its questions are answered, and its reply is judged.
 
-mod bindings;
-mod call_log;
-pub(crate) mod engine;
 mod evidence;
-mod filesystem;
 mod pace;
-mod preopen;
-mod runner;
-mod state;
-mod thread;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,12 +15,12 @@ use artifacts_seam::{
 use crate::machine::Shortage;
 use crate::worker::{CodeCache, PipeEnd, Start, WorkerStart, compile};
 use crate::{Error, Place};
-use artifacts_contract::Component;
+use artifacts_contract::{Component, Refusal};
 use artifacts_seam::protocol::Task;
+use artifacts_seam::too_many_refusals;
+use artifacts_worker::{InProcessError, in_process};
 use evidence::{Evidence, ProtocolViolation};
 use pace::Pace;
-pub(crate) use preopen::Preopen;
-pub(crate) use runner::{ContractMismatch, Runner};
 
 /// Who answers a component's questions.
 pub(crate) trait Host {
@@ -78,8 +70,11 @@ impl Session {
     fn start(&mut self) -> Result<Box<dyn HostEnd>, Error> {
         match &self.place {
             Place::InProcess { scratch } => {
-                let room = Preopen::new(scratch.try_clone().map_err(Error::Room)?);
-                Ok(Box::new(thread::ThreadHostEnd::start(&self.component, room, self.limits)?))
+                let scratch = scratch.try_clone().map_err(Error::Room)?;
+                Ok(in_process(self.component.bytes(), self.limits, scratch).map_err(|error| match error {
+                    InProcessError::Damaged(why) => Refusal::Damaged { why },
+                    InProcessError::Mismatch(why) => Refusal::Contract { why },
+                })?)
             }
             Place::Worker(worker) => {
                 let worker = worker.clone();
@@ -145,7 +140,7 @@ impl Session {
         let mut whole = Conversation::default();
         while !batch.is_empty() {
             if whole.evidence.is_full() {
-                let overrun = || Err(CallError::Overrun(call_log::too_many_refusals()));
+                let overrun = || Err(CallError::Overrun(too_many_refusals()));
                 whole.answers.extend(batch.iter().map(|_| overrun()));
                 break;
             }
@@ -198,7 +193,7 @@ impl Session {
                     ProtocolViolation::HostTime => {
                         CallError::Overrun(format!("artifacts worked for it longer than {} s", self.limits.time))
                     }
-                    ProtocolViolation::Refused => CallError::Overrun(call_log::too_many_refusals()),
+                    ProtocolViolation::Refused => CallError::Overrun(too_many_refusals()),
                     ProtocolViolation::Disconnected(Disconnected::Gone(how)) => match Shortage::of_ended(killed) {
                         Some(shortage) => shortage.into(),
                         None => CallError::Broken(format!("its process came to an end: {how}")),

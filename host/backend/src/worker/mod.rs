@@ -4,8 +4,6 @@ mod cache;
 mod parent;
 mod probe;
 mod spawn;
-mod trials;
-mod worker;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,8 +12,6 @@ use std::time::Duration;
 
 pub(crate) use parent::{PipeEnd, Start, compile};
 pub use probe::probe;
-pub(crate) use worker::SandboxedProcess;
-pub use worker::worker_main;
 
 use crate::Error;
 use artifacts_contract::Component;

@@ -19,8 +19,8 @@ use wasmtime_wasi::p2::{
 
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as Failed;
 
-use super::call_log::CallLog;
-use super::state::GuestState;
+use crate::call_log::CallLog;
+use crate::state::GuestState;
 
 /// What the guest calls the folder.
 pub(crate) const SLICE: &str = "/slice";

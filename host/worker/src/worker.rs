@@ -12,10 +12,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wasmtime::Engine;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
-use super::probe;
 use crate::lockdown::{self, PartialSandbox, Unlocked};
-use crate::session::{Preopen, Runner, engine};
-use crate::{proven, session};
+use crate::preopen::Preopen;
+use crate::probe;
+use crate::runner::{ContractMismatch, Runner};
+use crate::{engine, proven};
 
 /// Reports wait for each other up to this many bytes, or a tick of the clock.
 const BATCH: usize = 32 << 10;
@@ -137,7 +138,7 @@ impl Worker {
         let line = Arc::clone(line) as Arc<dyn GuestEnd>;
         match Runner::new(&component, room, setup.limits, line) {
             Ok(runner) => Ok(Some(runner)),
-            Err(session::ContractMismatch(why)) => {
+            Err(ContractMismatch(why)) => {
                 self.tell(&FromWorker::Mismatch(why))?;
                 Ok(None)
             }

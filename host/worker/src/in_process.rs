@@ -1,16 +1,16 @@
 //! A runner on a thread of this process: the shape of a worker without its walls. For tests and measurements.
 
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use artifacts_seam::{Ask, Disconnected, GuestEnd, GuestMessage, HostEnd, HostReply, Limits, Request};
+use artifacts_seam::{Ask, Disconnected, GuestEnd, GuestMessage, HostEnd, HostReply, Limits, Request, escaped};
 
-use super::engine;
-use super::preopen::Preopen;
-use super::runner::{ContractMismatch, Runner};
-use artifacts_contract::{Component, Refusal};
+use crate::engine;
+use crate::preopen::Preopen;
+use crate::runner::{ContractMismatch, Runner};
 
 /// Reports go in batches: waking the other side for each would cost more than the component does.
 struct ThreadGuestEnd {
@@ -51,38 +51,50 @@ impl GuestEnd for ThreadGuestEnd {
     }
 }
 
-pub(crate) struct ThreadHostEnd {
+struct ThreadHostEnd {
     requests: Option<Sender<Request>>,
     answers: Sender<HostReply>,
     reports: Receiver<Vec<GuestMessage>>,
     received: std::vec::IntoIter<GuestMessage>,
 }
 
-impl ThreadHostEnd {
-    /// Compiles the component and starts the thread.
-    pub(crate) fn start(component: &Component, room: Preopen, limits: Limits) -> Result<Self, Refusal> {
-        let damaged =
-            |error: wasmtime::Error| Refusal::Damaged { why: artifacts_seam::escaped(&format!("{error:#}"), 1000) };
-        let engine = engine::engine().map_err(damaged)?;
-        let compiled = wasmtime::component::Component::new(&engine, component.bytes()).map_err(damaged)?;
-        let (requests, inbox) = channel();
-        let (answers, answered) = channel();
-        let (outbox, reports) = channel();
-        let line =
-            Arc::new(ThreadGuestEnd { waiting: Mutex::default(), reports: outbox, answers: Mutex::new(answered) });
-        let runner = Runner::new(&compiled, Some(room), limits, Arc::clone(&line) as Arc<dyn GuestEnd>)
-            .map_err(|ContractMismatch(why)| Refusal::Contract { why })?;
-        let ticked = Arc::clone(&line);
-        engine::tick(&engine, move || ticked.flush());
-        thread::spawn(move || {
-            while let Ok(request) = inbox.recv() {
-                let (outcome, usage) = runner.run(request);
-                line.report(GuestMessage::Done(outcome, usage));
-                line.flush();
-            }
-        });
-        Ok(Self { requests: Some(requests), answers, reports, received: Vec::new().into_iter() })
-    }
+/// Says why a component does not run in this process.
+#[derive(Debug, thiserror::Error)]
+pub enum InProcessError {
+    /// It cannot be compiled.
+    #[error("the component cannot be compiled: {0}")]
+    Damaged(String),
+    /// Its types do not fit the contract.
+    #[error("the component does not fit the contract: {0}")]
+    Mismatch(String),
+}
+
+/// Runs a component on a thread of this process: the shape of a worker without its sandbox. Nothing can end a call that hangs in
+/// the host. For tests and measurements. `scratch` is an empty 0700 directory on a RAM-backed file system.
+///
+/// # Errors
+/// When the component cannot be compiled, or its types do not fit the contract.
+pub fn in_process(component: &[u8], limits: Limits, scratch: OwnedFd) -> Result<Box<dyn HostEnd>, InProcessError> {
+    let damaged = |error: wasmtime::Error| InProcessError::Damaged(escaped(&format!("{error:#}"), 1000));
+    let engine = engine::engine().map_err(damaged)?;
+    let compiled = wasmtime::component::Component::new(&engine, component).map_err(damaged)?;
+    let (requests, inbox) = channel();
+    let (answers, answered) = channel();
+    let (outbox, reports) = channel();
+    let guest = ThreadGuestEnd { waiting: Mutex::default(), reports: outbox, answers: Mutex::new(answered) };
+    let guest = Arc::new(guest);
+    let runner = Runner::new(&compiled, Some(Preopen::new(scratch)), limits, Arc::clone(&guest) as Arc<dyn GuestEnd>)
+        .map_err(|ContractMismatch(why)| InProcessError::Mismatch(why))?;
+    let ticked = Arc::clone(&guest);
+    engine::tick(&engine, move || ticked.flush());
+    thread::spawn(move || {
+        while let Ok(request) = inbox.recv() {
+            let (outcome, usage) = runner.run(request);
+            guest.report(GuestMessage::Done(outcome, usage));
+            guest.flush();
+        }
+    });
+    Ok(Box::new(ThreadHostEnd { requests: Some(requests), answers, reports, received: Vec::new().into_iter() }))
 }
 
 impl HostEnd for ThreadHostEnd {

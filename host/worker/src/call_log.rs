@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::state::Stop;
-use artifacts_seam::{ComponentEvent, FileCall, FileError, GuestEnd, GuestMessage, LONGEST_MESSAGE, Level, escaped};
+use crate::state::Stop;
+use artifacts_seam::{
+    ComponentEvent, FileCall, FileError, GuestEnd, GuestMessage, LONGEST_MESSAGE, Level, MOST_REFUSALS, escaped,
+    too_many_refusals,
+};
 
 /// Different file-system calls that went well, of one call of an exported function; the rest is counted.
 const WELL: usize = 4096;
-/// Different file-system calls that were refused, of one call of an exported function; one more ends it.
-pub(crate) const REFUSALS: usize = 16_384;
 /// Bytes of the paths of these.
 const REFUSED_PATHS: usize = 4 << 20;
 /// Messages of one call; the rest is counted.
@@ -162,12 +163,8 @@ impl Tally {
         }
         self.refused += 1;
         self.refused_paths += call.path.len();
-        if self.refused > REFUSALS || self.refused_paths > REFUSED_PATHS { Budget::Last } else { Budget::Is }
+        if self.refused > MOST_REFUSALS || self.refused_paths > REFUSED_PATHS { Budget::Last } else { Budget::Is }
     }
-}
-
-pub(crate) fn too_many_refusals() -> String {
-    "it was refused more different file-system calls than can be recorded".to_owned()
 }
 
 /// A path that is too long to be any is told by its beginning, its length and its digest.

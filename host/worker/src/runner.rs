@@ -15,11 +15,11 @@ use wasmtime_wasi::random::WasiRandomView as _;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 use wasmtime_wasi::{FsPerms, I32Exit};
 
-use super::bindings::{age, log, retrieval, secrets, storage, types};
-use super::call_log::CallLog;
-use super::filesystem;
-use super::preopen::Preopen;
-use super::state::{Clock, GuestState, MemoryMeter, Stop};
+use crate::bindings::{age, log, retrieval, secrets, storage, types};
+use crate::call_log::CallLog;
+use crate::filesystem;
+use crate::preopen::Preopen;
+use crate::state::{Clock, GuestState, MemoryMeter, Stop};
 use artifacts_seam::escaped;
 
 /// Bytes that one call into the host may carry, beyond all files of a slice: names, and what stands around each.

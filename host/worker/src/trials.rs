@@ -12,7 +12,7 @@ use crate::lockdown::{Call, Takes};
 use crate::proven;
 
 /// How a call is tried.
-pub(super) enum Trial {
+pub(crate) enum Trial {
     /// There is nothing outside that it could be tried with, for this reason.
     Harmless(#[allow(dead_code, reason = "for who reads this table")] &'static str),
     /// It is: what could be done that should not be possible.
@@ -47,10 +47,10 @@ const OUTSIDE: &[&str] = &[
 const F_SETSIG: i32 = 10;
 
 /// The device of the root, as it was seen before the filter.
-pub(super) static ROOT: OnceLock<u64> = OnceLock::new();
+pub(crate) static ROOT: OnceLock<u64> = OnceLock::new();
 
 /// The trial of a call, if somebody thought of one.
-pub(super) fn of(call: &Call) -> Option<Trial> {
+pub(crate) fn of(call: &Call) -> Option<Trial> {
     match call.takes {
         Takes::Nothing => by_itself(call.number),
         Takes::Process => process(call.number),
@@ -267,7 +267,7 @@ fn each(what: &str, could: impl Fn(&str) -> bool) -> Vec<String> {
 }
 
 /// Calls that the filter denies, each with arguments that do nothing: those that could be made all the same.
-pub(super) fn not_denied(paths: bool) -> Vec<String> {
+pub(crate) fn not_denied(paths: bool) -> Vec<String> {
     let with_paths = PATHS.iter().filter(|_| !paths);
     let made = DENIED.iter().chain(with_paths).filter(|(_, number)| !proven::is_denied(*number));
     made.map(|(name, _)| format!("making the system call {name}")).collect()

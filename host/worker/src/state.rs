@@ -11,8 +11,8 @@ use wasmtime_wasi::filesystem::Dir;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::bindings::{age, log, secrets, types};
-use super::call_log::CallLog;
+use crate::bindings::{age, log, secrets, types};
+use crate::call_log::CallLog;
 
 /// Handles that a component may hold, besides the items that it is given.
 const HANDLES: usize = 256;
