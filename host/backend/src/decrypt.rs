@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::{Keyring, OpenError, header_sha256};
 use artifacts_seam::{BackendFailure, EntryFiles, FailureKind, HostReply, Secret, SecretId};
+use artifacts_text::Explain;
 
 use artifacts_contract::Grants;
 
@@ -106,5 +107,5 @@ fn denied(why: &str) -> HostReply {
 }
 
 fn failure(error: &OpenError) -> BackendFailure {
-    BackendFailure { kind: error.kind().into(), message: error.to_string(), hint: Some(error.help()) }
+    BackendFailure { kind: error.kind().into(), message: error.to_string(), hint: error.hint() }
 }

@@ -47,7 +47,7 @@ pub(crate) fn verified(
 }
 
 fn plausible(file: &str, recipients: &[String]) -> Result<(), CallError> {
-    let odd = |text: &&String| text.is_empty() || text.len() > LONGEST || text.chars().any(char::is_control);
+    let odd = |text: &&String| text.is_empty() || text.len() > LONGEST || artifacts_text::has_control(text);
     if recipients.len() > MOST {
         return Err(CallError::Broken(format!("its `readers` gives {} recipients for `{file}`", recipients.len())));
     }

@@ -10,6 +10,7 @@ use artifacts_backend::{CallFailed, Serialized};
 use artifacts_contract::{Component, Grants};
 use artifacts_seam::Limits;
 use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
+use artifacts_text::Explain;
 use common::{
     Opened, behaving, check_one, everything, files, guest, instance, key, limits, open, open_within, plugin, present,
     readers, secrets, unsealed,
@@ -549,5 +550,5 @@ fn a_contract_with_other_types_is_refused() {
     let error =
         artifacts_backend::Backend::open(&component, Grants::default(), common::limits(), &place).err().unwrap();
     assert!(error.to_string().contains("does not fit the contract"), "{error}");
-    assert!(error.help().is_some());
+    assert!(error.hint().is_some());
 }

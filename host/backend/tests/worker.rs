@@ -13,6 +13,7 @@ use artifacts_backend::{Backend, Error, Place, WorkerStart, probe};
 use artifacts_contract::{Component, Grants};
 use artifacts_seam::SandboxLayer;
 use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
+use artifacts_text::Explain;
 use common::{
     behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, readers, secrets, unsealed,
 };
@@ -154,7 +155,7 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
         match Backend::open(&component, Grants::default(), limits(), &place) {
             Err(error @ Error::Unprotected(_)) => {
                 assert!(error.to_string().contains(protection.weaker()), "{error}");
-                assert!(error.help().is_some());
+                assert!(error.hint().is_some());
             }
             Err(error) => panic!("{error}"),
             Ok(_) => panic!("{protection:?} was required and missing"),
@@ -254,7 +255,7 @@ fn lack_of_memory_is_told_as_the_machines_limit() {
     let opened = Backend::open(&component, Grants::default(), limits(), &Place::Worker(worker()));
     let (why, help) = match opened.map(|mut backend| check(&mut backend, "")) {
         Ok(Err(CallError::Machine { limit, help })) => (limit, help),
-        Err(error @ Error::Machine(_)) => (error.to_string(), error.help().unwrap().to_owned()),
+        Err(error @ Error::Machine(_)) => (error.to_string(), error.hint().unwrap().to_owned()),
         Ok(other) => panic!("{other:?}"),
         Err(other) => panic!("{other}"),
     };

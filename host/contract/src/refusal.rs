@@ -1,6 +1,7 @@
 use crate::component::STORAGE;
 use crate::imports::OTHER_CONTRACT;
 use crate::{LARGEST, ManifestError, SECTION};
+use artifacts_text::Explain;
 
 /// Why this host does not run some bytes. Nothing of them was run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,10 +61,13 @@ pub enum Refusal {
     Manifest(ManifestError),
 }
 
-impl Refusal {
-    /// What a person can do about it.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
+impl Explain for Refusal {
+    fn kind(&self) -> &'static str {
+        "component"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::CoreModule => {
                 Some("build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`")
             }
@@ -83,6 +87,7 @@ impl Refusal {
                 Some("write a manifest and add it with `artifacts backend annotate`")
             }
             Self::TooLarge { .. } | Self::NotWasm { .. } | Self::Damaged { .. } => None,
-        }
+        };
+        hint.map(str::to_owned)
     }
 }

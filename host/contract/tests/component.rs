@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 use artifacts_contract::{Component, Manifest, Refusal, SECTION, annotate, inspect, meaning};
+use artifacts_text::Explain;
 use proptest::prelude::*;
 
 const MANIFEST: &str =
@@ -104,7 +105,7 @@ fn a_forbidden_import_is_named_with_what_it_means() {
         let refusal = refused(&bytes);
         assert!(matches!(&refusal, Refusal::Import { import: found, .. } if found == import), "{import}: {refusal}");
         assert!(refusal.to_string().contains(means), "{refusal}");
-        assert!(refusal.help().is_some());
+        assert!(refusal.hint().is_some());
         // What could be read is still shown.
         let inspection = inspect(&bytes);
         assert_eq!(inspection.imports, [import]);

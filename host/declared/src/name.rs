@@ -48,9 +48,9 @@ fn fault(text: &str) -> Option<&'static str> {
         Some("it means a folder")
     } else if text.contains('/') {
         Some("it has a slash")
-    } else if text.chars().any(char::is_control) {
+    } else if artifacts_text::has_control(text) {
         Some("it has a control character")
-    } else if text.chars().any(artifacts_text::is_hidden) {
+    } else if artifacts_text::has_hidden(text) {
         Some("it has an invisible character, or one that turns the direction of writing")
     } else {
         None

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use artifacts_declared::InstanceName;
+use artifacts_text::Explain;
 use rustix::io::Errno;
 
 use crate::FileKind;
@@ -159,9 +160,26 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it.
-    pub fn help(&self) -> Option<&'static str> {
-        Some(match self {
+    /// Sorts the system's word.
+    pub(crate) fn io(path: impl Into<String>, action: &'static str, source: impl Into<io::Error>) -> Self {
+        let (path, source) = (path.into(), source.into());
+        match Errno::from_io_error(&source) {
+            Some(Errno::ROFS) => Self::ReadOnly { path },
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full { path, source },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { path, action, source },
+            Some(Errno::LOOP) => Self::Link { path },
+            _ => Self::Io { path, action, source },
+        }
+    }
+}
+
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "store"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::StorageName { .. } => "set the backend's `storage` to a plain relative path such as `secrets`",
             Self::Name { .. } => "rename it",
             Self::Link { .. } | Self::WrongKind { .. } | Self::HardLinks { .. } => {
@@ -189,18 +207,7 @@ impl Error {
                 "this needs Linux 5.6 or newer, and a container that allows openat2"
             }
             Self::Io { .. } => return None,
-        })
-    }
-
-    /// Sorts the system's word.
-    pub(crate) fn io(path: impl Into<String>, action: &'static str, source: impl Into<io::Error>) -> Self {
-        let (path, source) = (path.into(), source.into());
-        match Errno::from_io_error(&source) {
-            Some(Errno::ROFS) => Self::ReadOnly { path },
-            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full { path, source },
-            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { path, action, source },
-            Some(Errno::LOOP) => Self::Link { path },
-            _ => Self::Io { path, action, source },
-        }
+        };
+        Some(hint.to_owned())
     }
 }

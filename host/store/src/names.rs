@@ -21,7 +21,7 @@ pub(crate) fn fault(name: &str) -> Option<&'static str> {
         Some("it means a folder")
     } else if name.contains('/') {
         Some("it has a slash")
-    } else if name.chars().any(char::is_control) {
+    } else if artifacts_text::has_control(name) {
         Some("it has a control character")
     } else {
         None

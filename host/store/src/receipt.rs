@@ -158,7 +158,7 @@ impl Receipt {
         }
         let texts = self.recipients.values().flatten().chain([&self.backend.version]);
         for text in texts {
-            if text.len() > LONGEST || text.chars().any(char::is_control) {
+            if text.len() > LONGEST || artifacts_text::has_control(text) {
                 return Err("a recipient or version is too long or has a control character".to_owned());
             }
         }

@@ -120,7 +120,7 @@ impl Tools {
 
     /// Returns the recipients that were accepted in this repository.
     pub(crate) fn recipients(&self) -> Result<AcceptedRecipients, Failure> {
-        let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
+        let failed = |e: artifacts_trust::Error| Failure::about("recipients", e);
         AcceptedRecipients::open(self.state.clone(), self.checkout.clone()).map_err(failed)
     }
 

@@ -16,6 +16,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use artifacts_text::{Explain, shell_word};
+
 use crate::Error;
 
 pub use look::{IndexReport, Staged};
@@ -81,18 +83,21 @@ fn entries(count: usize) -> String {
     if count == 1 { "the entry is".to_owned() } else { format!("{count} entries are") }
 }
 
-impl Warning {
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
+impl Explain for Warning {
+    fn kind(&self) -> &'static str {
+        "git"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
             Self::Ignored { command, .. } => {
                 format!("remove the rule from .gitignore, or stage the entries alone: `{command}`")
             }
             Self::Filtered { command, .. } => format!("`{command}` runs the filter"),
             Self::Hidden { path } => format!("review `{path}`, and remove its .git"),
-            Self::Prepare(error) => error.help().unwrap_or("run `git add` on the entries yourself").to_owned(),
+            Self::Prepare(error) => error.hint().unwrap_or_else(|| "run `git add` on the entries yourself".to_owned()),
             _ => "the next run stages them; a flake sees only files that git knows".to_owned(),
-        }
+        })
     }
 }
 
@@ -195,21 +200,11 @@ fn listed<'p>(paths: impl IntoIterator<Item = &'p str>) -> String {
 
 /// A command of git over paths of a working tree that is at `dir` below the root (empty: at or above it), ready to be copied.
 pub(crate) fn command_over<'p>(dir: &str, verb: &str, paths: impl IntoIterator<Item = &'p str>) -> String {
-    let mut command = if dir.is_empty() { "git".to_owned() } else { format!("git -C {}", quoted(dir)) };
+    let mut command = if dir.is_empty() { "git".to_owned() } else { format!("git -C {}", shell_word(dir)) };
     command.extend([" ", verb, " --"]);
     for path in paths {
         command.push(' ');
-        command.push_str(&quoted(path));
+        command.push_str(&shell_word(path));
     }
     command
-}
-
-/// A word for the shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
