@@ -4,6 +4,7 @@ mod args;
 mod audit_text;
 mod blocked;
 mod bounded;
+mod bundled;
 mod clones;
 mod commands;
 mod consent;
@@ -35,7 +36,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
-    artifacts_backend::worker_main();
+    artifacts_worker::worker_main();
     let cli = arguments();
     let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
     let ended = begin(&output).and_then(|()| commands::run(&cli, &output));

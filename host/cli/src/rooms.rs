@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::{Place, WorkerStart};
 use artifacts_contract::{Component, Grants};
 use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Cancel, Everything, HeaderMemory, Orphan, Orphans, Registry, SandboxedGenerators, Survey, Tools};
@@ -16,6 +15,7 @@ use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Hint, Report, Row, hint_line};
+use artifacts_session::WorkerStart;
 use artifacts_store::{Git, Repository, Root};
 use artifacts_text::shell_word;
 use artifacts_trust::{AcceptedRecipients, Checkout, KnownHeaders, Trust};
@@ -250,10 +250,16 @@ impl Run {
             let folder = ram.folder()?;
             folder.subfolder("slice")?;
             let worker = worker.clone().fallback(folder.path().join("slice"));
-            Ok((Place::Worker(worker), folder))
+            Ok((worker, folder))
         };
         let nix = self.begun.nix.clone();
-        let registry = Registry::new(self.spec.backends.clone(), self.root.path().to_owned(), nix, place);
+        let registry = Registry::new(
+            self.spec.backends.clone(),
+            crate::bundled::backends(),
+            self.root.path().to_owned(),
+            nix,
+            place,
+        );
         let Global { accept_grants, no_input, .. } = self.global;
         registry.asking(grants::asking(self.trust.clone(), self.log.clone(), accept_grants, no_input))
     }

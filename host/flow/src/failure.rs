@@ -1,10 +1,10 @@
 use std::error::Error;
 
-use artifacts_backend::CallFailed;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind};
 use artifacts_report::Failure;
 use artifacts_seam::CallError;
+use artifacts_session::CallFailed;
 use artifacts_text::{Explain, counted, listed, shell_word};
 
 /// A failure of one instance, with its backend.

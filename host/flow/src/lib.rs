@@ -47,7 +47,8 @@ pub use steps::{Step, Wanted, admit, steps, waiting};
 pub use survey::{Found, Survey, survey};
 pub use tools::storages::Writers;
 pub use tools::{
-    Accept, Answer, BackendMessages, Backends, Cancel, ConfirmClone, Declared, Evaluate, FormerValue, GeneratorFailure,
-    Generators, HeaderMemory, Identities, Operator, PromptRequest, PromptValues, Question, ReadyBackend, Recorded,
-    Registry, Retrieval, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session, Terms, Tools,
+    Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, Evaluate, FormerValue,
+    GeneratorFailure, Generators, HeaderMemory, Identities, Operator, PromptRequest, PromptValues, Question,
+    ReadyBackend, Recorded, Registry, Retrieval, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall,
+    Session, Terms, Tools,
 };

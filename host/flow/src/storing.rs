@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend::Readers;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, FailureKind, Secret};
+use artifacts_session::Readers;
 use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState, Writer};
 
 use crate::tools::headers::{self, EntryHeaders};

@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend::Readers;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam as seam;
+use artifacts_session::Readers;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
 use artifacts_text::Explain;
 

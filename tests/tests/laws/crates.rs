@@ -28,6 +28,8 @@ const NEVER: &[(&str, &[&str])] = &[
         ],
     ),
     ("artifacts-contract", &["wasmtime", "age"]),
+    ("artifacts-session", &["wasmtime", "wasmtime-wasi", "artifacts-worker"]),
+    ("artifacts-flow", &["wasmtime", "cranelift-codegen", "clap"]),
     ("artifacts-plan", &["rustix", "age", "wasmtime"]),
     ("artifacts-report", &["rustix", "age", "wasmtime"]),
     ("artifacts-store", &["age", "wasmtime"]),
