@@ -7,16 +7,35 @@ use anyhow::{Context, Result};
 
 use crate::{guests, project, run, setup};
 
-/// Makes `target/release/artifacts` with its backends inside.
+/// How the host is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// For the demo and the tests: soon compiled, into `target/debug`.
+    Quick,
+    /// As it is delivered and measured: optimized, into `target/release`.
+    Release,
+}
+
+impl Profile {
+    /// Where its programs are.
+    fn folder(self) -> PathBuf {
+        match self {
+            Self::Quick => project::quick(),
+            Self::Release => project::released(),
+        }
+    }
+}
+
+/// Makes the complete program, with its backends inside.
 ///
 /// # Errors
 /// When something is missing or does not build.
-pub fn run() -> Result<PathBuf> {
+pub fn run(profile: Profile) -> Result<()> {
     let ready = setup::ready()?;
     guests::build_bundled(&ready.wasm)?;
-    complete()?;
-    println!("{}", project::program().display());
-    Ok(project::program())
+    complete(profile)?;
+    println!("{}", profile.folder().join("artifacts").display());
+    Ok(())
 }
 
 /// The packages of the complete program, and of its demo. They are always built together, since another choice is another choice of
@@ -28,19 +47,19 @@ const PACKAGES: &[&str] = &["artifacts", "artifacts-precompile", "artifacts-on-t
 ///
 /// # Errors
 /// When it does not build, or cannot compile a backend.
-pub fn complete() -> Result<()> {
-    host(&["artifacts-precompile"])?;
-    precompile()?;
-    host(&["artifacts", "artifacts-target", "artifacts-demo"])
+pub fn complete(profile: Profile) -> Result<()> {
+    host(profile, &["artifacts-precompile"])?;
+    precompile(profile)?;
+    host(profile, &["artifacts", "artifacts-target", "artifacts-demo"])
 }
 
 /// Compiles each bundled component into `target/plugins`; code that did not change stays as it is.
-fn precompile() -> Result<()> {
+fn precompile(profile: Profile) -> Result<()> {
     let folder = project::plugins_built();
     for name in guests::bundled()? {
         let place = folder.join(format!("{name}.{}.cwasm", std::env::consts::ARCH));
         let fresh = place.with_extension("new");
-        let program = project::target().join("release/artifacts-precompile");
+        let program = profile.folder().join("artifacts-precompile");
         run::done(run::command(program).arg(folder.join(format!("{name}.wasm"))).arg(&fresh))?;
         let code = fs::read(&fresh).with_context(|| fresh.display().to_string())?;
         if fs::read(&place).ok().as_ref() == Some(&code) {
@@ -64,9 +83,12 @@ pub fn measured() -> Result<()> {
 }
 
 /// Builds some programs of the host.
-fn host(programs: &[&str]) -> Result<()> {
+fn host(profile: Profile, programs: &[&str]) -> Result<()> {
     let mut cargo = run::cargo();
-    cargo.args(["build", "--release", "--locked"]);
+    cargo.args(["build", "--locked"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
     PACKAGES.iter().for_each(|package| {
         cargo.args(["--package", package]);
     });

@@ -2,14 +2,15 @@
 
 use anyhow::Result;
 
-use crate::{build, project, run, sops};
+use crate::build::{self, Profile};
+use crate::{project, run, sops};
 
 /// Builds the program and takes it through the main job.
 ///
 /// # Errors
 /// When something does not build, or a step of the main job fails.
 pub fn run() -> Result<()> {
-    build::run()?;
+    build::run(Profile::Quick)?;
     sops::ready()?;
     show()
 }
@@ -19,5 +20,5 @@ pub fn run() -> Result<()> {
 /// # Errors
 /// When a step fails.
 pub fn show() -> Result<()> {
-    run::done(&mut run::command(project::target().join("release/artifacts-demo")))
+    run::done(&mut run::command(project::quick().join("artifacts-demo")))
 }

@@ -44,7 +44,8 @@ pub fn run() -> Result<()> {
 /// # Errors
 /// When one does not build.
 pub fn build(toolchain: &Toolchain) -> Result<()> {
-    run::done(compiled_by(toolchain, &mut cargo("build"))?)?;
+    let mut cargo = in_workspace("build");
+    run::done(compiled_by(toolchain, cargo.args(["--release", "--workspace"]))?)?;
     collect(&bundled()?, &project::plugins_built())?;
     collect(OTHERS, &project::guests_built())?;
     template::build(toolchain)?;
@@ -59,6 +60,7 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
 pub fn build_bundled(toolchain: &Toolchain) -> Result<()> {
     let names = bundled()?;
     let mut cargo = in_workspace("build");
+    cargo.arg("--release");
     names.iter().for_each(|name| {
         cargo.args(["--package", name]);
     });
@@ -84,17 +86,17 @@ pub fn compiled_by<'a>(toolchain: &Toolchain, cargo: &'a mut Command) -> Result<
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))
 }
 
-/// cargo for all of the guests' workspace.
-pub fn cargo(task: &str) -> Command {
+/// cargo for all of the guests' workspace, as it is checked and tested on this machine's own processor.
+pub fn cargo_quick(task: &str) -> Command {
     let mut cargo = in_workspace(task);
     cargo.arg("--workspace");
     cargo
 }
 
-/// cargo in the guests' workspace: the same lock, profile and folder for every use.
+/// cargo in the guests' workspace: the same lock and folder for every use.
 fn in_workspace(task: &str) -> Command {
     let mut cargo = run::cargo();
-    cargo.args([task, "--release", "--locked", "--target-dir"]).arg(folder());
+    cargo.args([task, "--locked", "--target-dir"]).arg(folder());
     cargo.current_dir(project::plugins());
     cargo
 }

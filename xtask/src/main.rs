@@ -17,12 +17,14 @@ mod wasm;
 
 use std::process::ExitCode;
 
+use build::Profile;
 use xtask::{apt, project, run, sops};
 
 const USAGE: &str = "\
 cargo xtask TASK
 
-  build    the complete program: target/release/artifacts with its backends inside
+  build    the complete program: target/release/artifacts with its backends inside. `build --quick` makes that of the
+           demo and the tests: target/debug/artifacts, soon compiled
   guests   only the components: target/plugins and target/guests
   test     everything that is checked; the last line counts. `test --no-run` compiles it only
   demo     the main job from a flake to files that age decrypts
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
     let task = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
     let result = match task.as_str() {
-        "build" => build::run().map(done),
+        "build" => build::run(if rest == ["--quick"] { Profile::Quick } else { Profile::Release }).map(done),
         "guests" => guests::run().map(done),
         "c-guest" => setup::ready().and_then(|ready| c_guest::build(&ready.wasm)).map(done),
         "test" => Ok(test::run(rest == ["--no-run"])),

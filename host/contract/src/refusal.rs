@@ -1,7 +1,8 @@
+use artifacts_text::Explain;
+
 use crate::component::STORAGE;
 use crate::imports::OTHER_CONTRACT;
 use crate::{LARGEST, ManifestError, SECTION};
-use artifacts_text::Explain;
 
 /// Why this host does not run some bytes. Nothing of them was run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -89,8 +89,8 @@ impl Bench {
         )?;
         let (admin, identity) = pair()?;
         Ok(Self {
-            program: project::program(),
-            rooms: project::target().join("release/examples"),
+            program: project::released().join("artifacts"),
+            rooms: project::released().join("examples"),
             native: folder.join("release/native"),
             readers: [reader()?, admin, reader()?],
             identity,
