@@ -10,6 +10,7 @@ use artifacts_audit::{
     RecordKind, RunRecord, SyncMode, User, read, summarize,
 };
 use artifacts_seam::{ComponentEvent, FileCall, FileError, Usage};
+use artifacts_text::Explain;
 use serde_json::json;
 
 fn file(call: FileCall, path: &str, error: Option<FileError>) -> ComponentEvent {
@@ -228,7 +229,7 @@ fn a_link_is_not_appended_to() {
     for (name, link) in [("audit.jsonl", "audit.jsonl"), ("other.jsonl", "other.jsonl.head")] {
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), folder.path().join(link)).unwrap();
         let error = log(&folder.path().join(name)).begin().unwrap_err();
-        assert!(error.to_string().contains(name) && error.help().is_some());
+        assert!(error.to_string().contains(name) && error.hint().is_some());
         assert!(!folder.path().join("elsewhere").exists());
     }
 }

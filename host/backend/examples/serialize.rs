@@ -8,7 +8,9 @@ use std::error::Error;
 use std::fs::File;
 use std::time::Instant;
 
-use artifacts_backend::{Backend, Component, Limits, Place, Readers};
+use artifacts_backend::{Backend, Place, Readers};
+use artifacts_contract::Component;
+use artifacts_seam::Limits;
 use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -9,7 +9,9 @@ use std::error::Error;
 use std::fs::File;
 use std::time::Instant;
 
-use artifacts_backend::{Backend, Component, Grants, Limits, Place, WorkerStart, precompile, worker_main};
+use artifacts_backend::{Backend, Place, WorkerStart, precompile, worker_main};
+use artifacts_contract::{Component, Grants};
+use artifacts_seam::Limits;
 use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

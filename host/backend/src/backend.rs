@@ -12,7 +12,9 @@ use crate::host_calls::{HostCalls, Phase};
 use crate::plain::stored_in_plain;
 use crate::recipients::verified;
 use crate::session::Session;
-use crate::{Component, DecryptAttempt, Error, Grants, Limits, Persists, Readers, SandboxLayer, Scope, WorkerStart};
+use crate::{DecryptAttempt, Error, Readers, WorkerStart};
+use artifacts_contract::{Component, Grants, Persists, Scope};
+use artifacts_seam::{Limits, SandboxLayer};
 
 /// One request carries at most so many instances, and about so many bytes of slices.
 const CHUNK: usize = 256;

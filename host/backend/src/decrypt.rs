@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::{Keyring, OpenError, header_sha256};
 use artifacts_seam::{BackendFailure, EntryFiles, FailureKind, HostReply, Secret, SecretId};
+use artifacts_text::Explain;
 
-use crate::Grants;
+use artifacts_contract::Grants;
 
 /// An age file that a component had opened, or asked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,5 +107,5 @@ fn denied(why: &str) -> HostReply {
 }
 
 fn failure(error: &OpenError) -> BackendFailure {
-    BackendFailure { kind: error.kind().into(), message: error.to_string(), hint: Some(error.help()) }
+    BackendFailure { kind: error.kind().into(), message: error.to_string(), hint: error.hint() }
 }

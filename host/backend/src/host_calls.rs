@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
 use artifacts_seam::{Ask, BackendFailure, FailureKind, HostReply, PlaintextRef, Secret, SecretId};
+use artifacts_text::Explain;
 
 use crate::decrypt::HeaderGate;
 use crate::session::Host;
-use crate::{DecryptAttempt, Grants, Readers};
+use crate::{DecryptAttempt, Readers};
+use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
 /// Questions that one call may ask, besides some for each item and reader. Each recipient of a seal is one.
@@ -212,7 +214,7 @@ fn unknown() -> HostReply {
 }
 
 pub(crate) fn failure(kind: FailureKind, error: &artifacts_age::Error) -> BackendFailure {
-    BackendFailure { kind, message: error.to_string(), hint: error.help().map(str::to_owned) }
+    BackendFailure { kind, message: error.to_string(), hint: error.hint() }
 }
 
 #[cfg(test)]

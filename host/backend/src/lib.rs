@@ -5,12 +5,9 @@
 
 mod backend;
 mod bundled;
-mod component;
 mod decrypt;
 mod error;
-mod grants;
 mod host_calls;
-mod limits;
 mod lockdown;
 mod machine;
 mod plain;
@@ -20,17 +17,10 @@ mod retrieve;
 mod session;
 mod worker;
 
-pub use artifacts_seam::{Limits, SandboxLayer};
 pub use backend::{Backend, CallFailed, Checks, Place, Serialized};
 pub use bundled::{BUNDLED, bundled, bundled_component};
-pub use component::{
-    Component, Inspection, LARGEST, Manifest, ManifestError, Meaning, Persists, Refusal, SECTION, Scope, annotate,
-    inspect, meaning, read_file,
-};
 pub use decrypt::{DecryptAttempt, Openable};
 pub use error::Error;
-pub use grants::{GrantError, Grants, effective};
-pub use limits::limits_from_json;
 pub use machine::Shortage;
 pub use recipients::Readers;
 pub use retrieve::Retrieved;

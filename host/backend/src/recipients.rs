@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use artifacts_age::Sealer;
 use artifacts_seam::{CallError, Checked, FailureKind, InstanceView};
 
-use crate::{Grants, host_calls};
+use crate::host_calls;
+use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
 /// For each file the public recipients that it is encrypted to.
@@ -46,7 +47,7 @@ pub(crate) fn verified(
 }
 
 fn plausible(file: &str, recipients: &[String]) -> Result<(), CallError> {
-    let odd = |text: &&String| text.is_empty() || text.len() > LONGEST || text.chars().any(char::is_control);
+    let odd = |text: &&String| text.is_empty() || text.len() > LONGEST || artifacts_text::has_control(text);
     if recipients.len() > MOST {
         return Err(CallError::Broken(format!("its `readers` gives {} recipients for `{file}`", recipients.len())));
     }

@@ -7,9 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use artifacts_age::{Keyring, NoPrompter, Opener, Plugins, header_sha256};
-use artifacts_backend::{
-    Backend, CallFailed, Component, Grants, Openable, Place, Retrieved, Serialized, WorkerStart, annotate, effective,
-};
+use artifacts_backend::{Backend, CallFailed, Openable, Place, Retrieved, Serialized, WorkerStart};
+use artifacts_contract::{Component, Grants, annotate, effective};
 use artifacts_seam::{CallError, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret};
 use common::{Key, Opened, behaving, everything, guest, instance, key, limits, open, plugin, readers, secrets};
 

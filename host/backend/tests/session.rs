@@ -6,8 +6,11 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use artifacts_backend::{CallFailed, Component, Grants, Limits, Serialized};
+use artifacts_backend::{CallFailed, Serialized};
+use artifacts_contract::{Component, Grants};
+use artifacts_seam::Limits;
 use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
+use artifacts_text::Explain;
 use common::{
     Opened, behaving, check_one, everything, files, guest, instance, key, limits, open, open_within, plugin, present,
     readers, secrets, unsealed,
@@ -525,8 +528,8 @@ fn a_hanging_call_holds_nobody() {
 fn scopes_and_persistence_are_the_hosts_to_judge() {
     let bytes = guest("hostile");
     let mut manifest = Component::read(bytes.clone()).unwrap().manifest().clone();
-    manifest.scopes = [artifacts_backend::Scope::Shared].into();
-    let component = Component::read(artifacts_backend::annotate(&bytes, &manifest).unwrap()).unwrap();
+    manifest.scopes = [artifacts_contract::Scope::Shared].into();
+    let component = Component::read(artifacts_contract::annotate(&bytes, &manifest).unwrap()).unwrap();
     let answer = check(&mut open(&component, &Grants::default()), &[("check", "present")], "");
     assert!(matches!(&answer, Err(CallError::Failed(failure)) if failure.kind.as_str() == "unsupported"), "{answer:?}");
     let dummy = Component::read(plugin("dummy")).unwrap();
@@ -540,12 +543,12 @@ fn a_contract_with_other_types_is_refused() {
         (instance $empty)
         (export "artifacts:backend/storage@0.1.0" (instance $empty)))"#;
     let manifest = Component::read(guest("hostile")).unwrap().manifest().clone();
-    let bytes = artifacts_backend::annotate(&wat::parse_str(text).unwrap(), &manifest).unwrap();
+    let bytes = artifacts_contract::annotate(&wat::parse_str(text).unwrap(), &manifest).unwrap();
     let component = Component::read(bytes).unwrap();
     let scratch = tempfile::TempDir::new_in("/dev/shm").unwrap();
     let place = artifacts_backend::Place::in_process(std::fs::File::open(scratch.path()).unwrap().into());
     let error =
         artifacts_backend::Backend::open(&component, Grants::default(), common::limits(), &place).err().unwrap();
     assert!(error.to_string().contains("does not fit the contract"), "{error}");
-    assert!(error.help().is_some());
+    assert!(error.hint().is_some());
 }

@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use artifacts_backend::{Backend, Component, Error, Grants, Place, SandboxLayer, WorkerStart, probe};
+use artifacts_backend::{Backend, Error, Place, WorkerStart, probe};
+use artifacts_contract::{Component, Grants, Refusal, annotate, inspect};
+use artifacts_seam::SandboxLayer;
 use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
+use artifacts_text::Explain;
 use common::{
     behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, readers, secrets, unsealed,
 };
@@ -21,7 +24,7 @@ fn worker() -> WorkerStart {
 }
 
 fn open(component: &Component, worker: WorkerStart) -> Backend {
-    let grants = artifacts_backend::effective(&component.manifest().requests, &everything());
+    let grants = artifacts_contract::effective(&component.manifest().requests, &everything());
     Backend::open(component, grants, limits(), &Place::Worker(worker)).unwrap()
 }
 
@@ -152,7 +155,7 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
         match Backend::open(&component, Grants::default(), limits(), &place) {
             Err(error @ Error::Unprotected(_)) => {
                 assert!(error.to_string().contains(protection.weaker()), "{error}");
-                assert!(error.help().is_some());
+                assert!(error.hint().is_some());
             }
             Err(error) => panic!("{error}"),
             Ok(_) => panic!("{protection:?} was required and missing"),
@@ -252,7 +255,7 @@ fn lack_of_memory_is_told_as_the_machines_limit() {
     let opened = Backend::open(&component, Grants::default(), limits(), &Place::Worker(worker()));
     let (why, help) = match opened.map(|mut backend| check(&mut backend, "")) {
         Ok(Err(CallError::Machine { limit, help })) => (limit, help),
-        Err(error @ Error::Machine(_)) => (error.to_string(), error.help().unwrap().to_owned()),
+        Err(error @ Error::Machine(_)) => (error.to_string(), error.hint().unwrap().to_owned()),
         Ok(other) => panic!("{other:?}"),
         Err(other) => panic!("{other}"),
     };
@@ -532,5 +535,23 @@ fn a_program_that_is_no_worker_is_an_error() {
         let place = Place::Worker(WorkerStart::default().program(program));
         let error = Backend::open(&component, Grants::default(), limits(), &place).err().unwrap();
         assert!(matches!(error, Error::Worker(_)), "{program}: {error}");
+    }
+}
+
+#[test]
+fn precompiled_code_is_refused_as_a_component() {
+    let engine = wasmtime::Engine::default();
+    let code = engine.precompile_component(&guest("hostile")).unwrap();
+    assert_eq!(inspect(&code).refusal, Some(Refusal::Precompiled));
+    let module = engine.precompile_module(b"\0asm\x01\0\0\0").unwrap();
+    assert_eq!(inspect(&module).refusal, Some(Refusal::Precompiled));
+}
+
+#[test]
+fn an_annotated_component_is_one_still() {
+    for bytes in [plugin("agenix"), guest("hostile")] {
+        let component = Component::read(bytes.clone()).unwrap();
+        let annotated = annotate(&bytes, component.manifest()).unwrap();
+        wasmtime::component::Component::new(&wasmtime::Engine::default(), &annotated).unwrap();
     }
 }

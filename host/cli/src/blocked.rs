@@ -56,7 +56,7 @@ pub fn explain(run: &Run, global: &Global, report: &mut Report) {
     for row in rows {
         if let State::Error(why) = &row.state {
             let help = "correct its declaration; `--nix-arg --show-trace` tells where it comes from";
-            report.errors.push(Failure::new(row.name.clone(), why.clone()).help(Some(help)));
+            report.errors.push(Failure::new(row.name.clone(), why.clone()).hint(Some(help)));
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Found, Survey, Tools, Writing, changes};
-use artifacts_report::{Report, counted};
+use artifacts_report::Report;
+use artifacts_text::counted;
 
 use crate::output::Output;
 use crate::rooms::Run;

@@ -6,7 +6,8 @@ use artifacts_declared::{InstanceName, Name, Prompt};
 use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptRequest, PromptValues, Question, RunEvent};
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
-use artifacts_report::{Failure, ReaderChange, agreeing, counted, reader_changes, recipient_questions, shell_word};
+use artifacts_report::{Failure, ReaderChange, reader_changes, recipient_questions};
+use artifacts_text::{Explain, agreeing, counted, shell_word};
 
 use crate::args::{AcceptedDigest, Global};
 use crate::output::Output;
@@ -135,7 +136,7 @@ impl Operator for TerminalOperator {
             return None;
         }
         let missing = artifacts_prompt::all_answered(&Self::questions(requests), self.answers.as_ref()).err();
-        Some(missing.and_then(|error| error.help()).unwrap_or_default())
+        Some(missing.and_then(|error| error.hint()).unwrap_or_default())
     }
 
     fn enter(&mut self, requests: &[PromptRequest]) -> Result<PromptValues, Failure> {
@@ -166,7 +167,7 @@ impl Operator for TerminalOperator {
             RunEvent::PublicChange { name, change } => output.painted(&change.diff(&name.to_string())),
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
-                    output.warning(&warning.to_string(), Some(&warning.help()));
+                    output.warning(&warning.to_string(), warning.hint().as_deref());
                 }
             }
             RunEvent::EvaluatingAgain => output.progress("public files were made: evaluating again"),
@@ -177,7 +178,7 @@ impl Operator for TerminalOperator {
 }
 
 fn failed(error: &artifacts_prompt::Error) -> Failure {
-    Failure::new("", error.to_string()).help(error.help())
+    Failure::from(error)
 }
 
 /// Returns whether `--accept-recipients` is a yes; none when it was not passed. A digest of others is a no: what it stood for is
@@ -224,7 +225,7 @@ fn show_output(output: Output, name: &InstanceName, printed: &[u8]) {
     if output.secrets_too {
         output.note(&format!("what was said while {name} was made:"));
         let mut stderr = std::io::stderr();
-        let _ = writeln!(stderr, "{}", artifacts_report::escaped_lines(&String::from_utf8_lossy(printed)));
+        let _ = writeln!(stderr, "{}", artifacts_text::terminal_lines(&String::from_utf8_lossy(printed)));
     } else {
         let (were, them) = (agreeing(printed.len(), "was", "were"), agreeing(printed.len(), "it", "them"));
         output.note(&format!(

@@ -7,15 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::{Component, Grants, Place, WorkerStart};
+use artifacts_backend::{Place, WorkerStart};
+use artifacts_contract::{Component, Grants};
 use artifacts_declared::{InstanceName, Spec};
 use artifacts_flow::{Cancel, Everything, HeaderMemory, Orphan, Orphans, Registry, SandboxedGenerators, Survey, Tools};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::{Instance, Owners, Selector, State, TargetName};
 use artifacts_ram::Ram;
-use artifacts_report::{Failure, Hint, Report, Row, hint_line, shell_word};
+use artifacts_report::{Failure, Hint, Report, Row, hint_line};
 use artifacts_store::{Git, Repository, Root};
+use artifacts_text::shell_word;
 use artifacts_trust::{AcceptedRecipients, Checkout, KnownHeaders, Trust};
 
 use crate::args::Global;
@@ -100,7 +102,7 @@ impl Run {
         let cancel = signals::watch()?;
         let environment = Environment::read();
         let ram = ram(&environment)?;
-        let scratch = ram.folder().map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let scratch = ram.folder()?;
         let nix = nix(global, &environment, &cancel);
         let keys = identities::Source::new(global, &environment);
         let mut declarations = load(&nix)?;
@@ -119,7 +121,7 @@ impl Run {
     }
 
     fn open(global: &Global, declarations: Declarations, begun: Begun) -> Result<Self, Failure> {
-        let root = Root::open(&declarations.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let root = Root::open(&declarations.root)?;
         let log = match &begun.log {
             Some(log) => log.clone(),
             None => record::log(&record::place(global, &begun.environment)?, global, Some(&checkout(&root)?)),
@@ -165,7 +167,7 @@ impl Run {
             } else {
                 "`artifacts status` lists them all; a prefix ends at a slash".to_owned()
             };
-            Failure::new(selector.to_string(), "no instance or artifact is named so").help(Some(help))
+            Failure::new(selector.to_string(), "no instance or artifact is named so").hint(Some(help))
         });
         let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
         Chosen { names, errors }
@@ -245,9 +247,8 @@ impl Run {
         let ram = self.begun.ram.clone();
         let worker = self.worker.clone();
         let place = move || {
-            let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
-            let folder = ram.folder().map_err(failed)?;
-            folder.subfolder("slice").map_err(failed)?;
+            let folder = ram.folder()?;
+            folder.subfolder("slice")?;
             let worker = worker.clone().fallback(folder.path().join("slice"));
             Ok((Place::Worker(worker), folder))
         };
@@ -268,7 +269,7 @@ impl Run {
     pub fn owners(&self) -> Result<Owners, Failure> {
         if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
             return Err(Failure::new("", "no target is declared, so every slice would be without an owner")
-                .help(Some("look at what is evaluated; to give up the storage, remove its folder")));
+                .hint(Some("look at what is evaluated; to give up the storage, remove its folder")));
         }
         Ok(Owners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
     }
@@ -279,7 +280,7 @@ impl Run {
         let (kind, target) = self.unevaluated.first()?;
         let InstanceName::Shared { .. } = instance.name else { return None };
         let why = format!("who reads it cannot be told: {} {target} did not evaluate", kind.as_str());
-        Some(Failure::new(instance.name.to_string(), why).help(Some("mend that target's configuration first")))
+        Some(Failure::new(instance.name.to_string(), why).hint(Some("mend that target's configuration first")))
     }
 
     /// Everything that is wrong with the declarations.
@@ -289,7 +290,7 @@ impl Run {
 
     /// The recipients that were accepted in this repository.
     pub fn readers(&self) -> Result<AcceptedRecipients, Failure> {
-        let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
+        let failed = |e: artifacts_trust::Error| Failure::about("recipients", e);
         AcceptedRecipients::open(state(&self.begun.environment)?, self.checkout()?).map_err(failed)
     }
 
@@ -439,14 +440,14 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
         Ok(Some(git)) => Ok(Checkout::in_repository(root, &git.work_tree, git.common_dir)),
         // Nothing is written into the repository of another user, and nothing there is believed.
         Ok(None) | Err(artifacts_store::Error::RepositoryOwner { .. }) => Ok(Checkout::at_path(root)),
-        Err(error) => Err(Failure::new("", error.to_string()).help(error.help())),
+        Err(error) => Err(Failure::from(error)),
     }
 }
 
 /// A sandbox for generators.
 fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
     let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
-    Sandbox::new(bwrap, ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
+    Sandbox::new(bwrap, ram).map_err(Failure::from)
 }
 
 /// How the processes are made that components run in.
@@ -461,16 +462,16 @@ fn worker(global: &Global, environment: &Environment) -> WorkerStart {
 /// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
     let state = environment.state().ok_or_else(|| {
-        Failure::new("", "there is no place to remember what was accepted").help(Some("set HOME or XDG_STATE_HOME"))
+        Failure::new("", "there is no place to remember what was accepted").hint(Some("set HOME or XDG_STATE_HOME"))
     })?;
-    artifacts_trust::check_ownership(&state).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    artifacts_trust::check_ownership(&state)?;
     Ok(state)
 }
 
 /// What is committed in a repository proves nothing of what was accepted here.
 fn own_state(begun: &Begun) -> Result<(), Failure> {
     let state = state(&begun.environment)?;
-    let failed = |why: String, help: String| Err(Failure::new("", why).help(Some(help)));
+    let failed = |why: String, help: String| Err(Failure::new("", why).hint(Some(help)));
     match git(begun).tracks(&state) {
         Ok(None) => Ok(()),
         Ok(Some(path)) => failed(
@@ -506,7 +507,7 @@ fn trust(environment: &Environment) -> Result<Trust, Failure> {
 }
 
 fn ram(environment: &Environment) -> Result<Ram, Failure> {
-    let ram = Ram::find(&environment.ram_candidates()).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    let ram = Ram::find(&environment.ram_candidates())?;
     // What a killed run left is gone before this one makes more.
     ram.sweep();
     Ok(ram)

@@ -7,6 +7,7 @@ use artifacts_flow::{Indexed, Tools};
 use artifacts_plan::State;
 use artifacts_report::{Effect, Hint, Report, Row};
 use artifacts_store::Staged;
+use artifacts_text::Explain;
 
 use crate::output::Output;
 use crate::rooms::Run;
@@ -35,7 +36,7 @@ pub fn explain(run: &Run, tools: &Tools, report: &mut Report, output: &Output) {
         }
     }
     for warning in indexed.warnings {
-        output.warning(&warning.to_string(), Some(&warning.help()));
+        output.warning(&warning.to_string(), warning.hint().as_deref());
     }
 }
 

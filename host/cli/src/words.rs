@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use artifacts_declared::Name;
 use artifacts_flow::{BackendMessages, Operation};
-use artifacts_report::{agreeing, counted, escaped, shell_word};
 use artifacts_seam::{CallError, ComponentEvent, Level};
+use artifacts_text::{agreeing, counted, shell_word, terminal};
 
 use crate::output::Output;
 
@@ -70,7 +70,7 @@ fn denied(words: &BackendMessages<'_>) -> String {
         more => counted(more.len(), "artifact"),
     };
     let (backend, times) = (words.backend, counted(words.denials, "time"));
-    escaped(&format!("backend {backend} was denied access {times} while it {did} {what}"))
+    terminal(&format!("backend {backend} was denied access {times} while it {did} {what}")).into_owned()
 }
 
 fn left_out(backend: &Name, lines: usize) -> String {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifacts_flow::{Tools, Writers};
 use artifacts_store::{Durability, Options};
+use artifacts_text::Explain;
 
 use crate::args::Global;
 use crate::output::Output;
@@ -17,7 +18,7 @@ pub fn tell_git(tools: &Tools, writers: &mut Writers, output: &Output) {
         return;
     }
     for warning in writers.stage(tools) {
-        output.warning(&warning.to_string(), Some(&warning.help()));
+        output.warning(&warning.to_string(), warning.hint().as_deref());
     }
     warn_of_root(tools, output);
 }

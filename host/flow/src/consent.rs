@@ -165,7 +165,7 @@ impl Asked {
             }
             consent.agreed.insert(name, sought.sealed.unwrap_or_default());
         }
-        known.accept(remembered, &asked).map_err(|e| Failure::new("recipients", e.to_string()).help(e.help()))?;
+        known.accept(remembered, &asked).map_err(|e| Failure::about("recipients", e))?;
         Ok(consent)
     }
 }
@@ -194,7 +194,7 @@ impl Consent {
     fn refusal(&self, instance: &Instance) -> Failure {
         let unasked = || "its recipients were not accepted".to_owned();
         let why = self.refused.get(&instance.name).cloned().unwrap_or_else(unasked);
-        failure::of(instance, why).help(self.refused.contains_key(&instance.name).then(|| {
+        failure::of(instance, why).hint(self.refused.contains_key(&instance.name).then(|| {
             let digest = &self.digest;
             format!("review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`")
         }))

@@ -228,7 +228,7 @@ impl Run<'_> {
             });
             if !same {
                 let why = format!("{name}, which it depends on, changed while it was made");
-                return Err(failure::of(instance, why).help(Some("nothing was changed; run again")));
+                return Err(failure::of(instance, why).hint(Some("nothing was changed; run again")));
             }
         }
         Ok(())

@@ -50,12 +50,9 @@ pub fn orphans(
     instances: &BTreeMap<InstanceName, Instance>,
 ) -> Result<Orphans, Failure> {
     let mut orphans = Orphans::default();
-    let storages = Storages::find(tools)
-        .map_err(|(path, e)| Failure::new(format!("storage {path}"), e.to_string()).help(e.help()))?;
+    let storages = Storages::find(tools).map_err(|(path, e)| Failure::about(format!("storage {path}"), e))?;
     for (storage, declared) in storages.all() {
-        let failed = |e: artifacts_store::Error| {
-            Failure::new(format!("storage {}", storage.path()), e.to_string()).help(e.help())
-        };
+        let failed = |e: artifacts_store::Error| Failure::about(format!("storage {}", storage.path()), e);
         let listing = match storage.list() {
             Ok(listing) => listing,
             Err(error) if declared => return Err(failed(error)),
@@ -134,8 +131,7 @@ pub fn prune(tools: &Tools, orphans: &[Orphan], options: &Options) -> (Vec<(Orph
     let mut writers = Writers::default();
     for orphan in orphans {
         let done = writers.writer(tools, &orphan.storage, options).and_then(|writer| {
-            let failed =
-                |e: artifacts_store::Error| Failure::new(orphan.name.to_string(), e.to_string()).help(e.help());
+            let failed = |e: artifacts_store::Error| Failure::about(orphan.name.to_string(), e);
             writer.remove(&orphan.name).map_err(failed)
         });
         match done {

@@ -69,7 +69,7 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
         let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys().map(ToString::to_string));
         let names: Vec<String> = names.collect();
         let help = format!("declare what is stored again ({})", names.join(", "));
-        failure::of(instance, "none of its declared files was ever stored").help((!names.is_empty()).then_some(help))
+        failure::of(instance, "none of its declared files was ever stored").hint((!names.is_empty()).then_some(help))
     })
 }
 
@@ -87,7 +87,7 @@ pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> 
         "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
          `artifacts set {name} FILE` takes yours"
     );
-    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).help(Some(help)))
+    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).hint(Some(help)))
 }
 
 /// Who read each file by the receipt, and who will; and whom the backend cannot write for.
@@ -216,7 +216,7 @@ fn store(
 }
 
 fn changed(instance: &Instance) -> Failure {
-    failure::of(instance, "it changed while it was read").help(Some("nothing was changed; run again"))
+    failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again"))
 }
 
 impl Survey {

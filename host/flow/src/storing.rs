@@ -86,9 +86,7 @@ pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, Written)>) -
     let noted = tools.headers.commit(well.map(|(_, (storing, one))| (storing.instance, &one.stored.headers)));
     let ended = |(at, (storing, one)): (usize, (Storing<'_>, Written))| match (faults.remove(&at).flatten(), &noted) {
         (Some(fault), _) => Err(fault),
-        (None, Err(error)) if one.asked.is_some() => {
-            Err(failure::of(storing.instance, error.to_string()).help(error.help()))
-        }
+        (None, Err(error)) if one.asked.is_some() => Err(failure::about(storing.instance, error)),
         (None, _) => Ok(one.stored),
     };
     written.into_iter().enumerate().map(ended).collect()
@@ -220,11 +218,11 @@ impl Storing<'_> {
                 let help = format!(
                     "nothing was changed; `artifacts status {name}` shows what else differs from the declaration"
                 );
-                Some(failure::of(instance, "with this file alone it is not whole").help(Some(help)))
+                Some(failure::of(instance, "with this file alone it is not whole").hint(Some(help)))
             }
             _ => Some(
                 failure::of(instance, "its backend stored something that it does not call present itself")
-                    .help(Some("nothing was changed; report this to the backend's author")),
+                    .hint(Some("nothing was changed; report this to the backend's author")),
             ),
         }
     }
@@ -259,7 +257,7 @@ impl Storing<'_> {
     }
 
     fn failed(&self, error: &artifacts_store::Error) -> Failure {
-        failure::of(self.instance, error.to_string()).help(error.help())
+        failure::about(self.instance, error)
     }
 }
 

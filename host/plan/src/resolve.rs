@@ -68,21 +68,21 @@ fn resolve(name: &InstanceName, declarations: &[Declaration<'_>], system: Option
     let first = open.first().or(declarations.first()).copied().ok_or_else(|| Problem {
         instance: name.clone(),
         message: "it is declared nowhere".to_owned(),
-        help: "declare it below `artifacts.store`".to_owned(),
+        hint: "declare it below `artifacts.store`".to_owned(),
     })?;
     let artifact = first.artifact;
     if !blocked && artifact.backend.is_none() {
         return Err(Problem {
             instance: name.clone(),
             message: format!("it has no backend (declared by {})", described(first)),
-            help: "set `artifacts.default.backend` or the artifact's own `backend`".to_owned(),
+            hint: "set `artifacts.default.backend` or the artifact's own `backend`".to_owned(),
         });
     }
     if !blocked && artifact.files.is_empty() {
         return Err(Problem {
             instance: name.clone(),
             message: format!("it declares no files (declared by {})", described(first)),
-            help: format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name),
+            hint: format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name),
         });
     }
     Ok(Instance {
@@ -114,7 +114,7 @@ fn generator(declarations: &[Declaration<'_>], system: Option<&str>) -> Option<a
 fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name, InstanceName>, Problem> {
     let mut found = BTreeMap::new();
     for dependency in &d.artifact.dependencies {
-        let problem = |message: String, help: String| Problem { instance: name.clone(), message, help };
+        let problem = |message: String, hint: String| Problem { instance: name.clone(), message, hint };
         let Some(artifact) = d.target.artifacts.get(dependency) else {
             return Err(problem(
                 format!("it depends on `{dependency}`, which {} does not declare", described(d)),
@@ -168,7 +168,7 @@ fn agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Result<(), Pr
             return Err(Problem {
                 instance: name.clone(),
                 message: format!("both {} and {} declare it", described(*first), described(*other)),
-                help: "give one of the two targets another `artifacts.target`, or make the artifact shared".to_owned(),
+                hint: "give one of the two targets another `artifacts.target`, or make the artifact shared".to_owned(),
             });
         }
         if let Some(Difference { field, ours, theirs }) = difference(first.artifact, other.artifact) {
@@ -179,7 +179,7 @@ fn agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Result<(), Pr
                     described(*first),
                     described(*other)
                 ),
-                help: format!("make {field} of the shared artifact `{}` the same everywhere", first.name),
+                hint: format!("make {field} of the shared artifact `{}` the same everywhere", first.name),
             });
         }
     }
@@ -206,7 +206,7 @@ fn generators_agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Re
                     path(first),
                     path(*d)
                 ),
-                help: format!("make generator of the shared artifact `{}` the same everywhere", d.name),
+                hint: format!("make generator of the shared artifact `{}` the same everywhere", d.name),
             });
         }
     }

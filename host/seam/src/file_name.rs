@@ -19,9 +19,9 @@ pub fn check_file_name(name: &str) -> Result<(), &'static str> {
         "its name is longer than 255 bytes"
     } else if name == "." || name == ".." || name.contains('/') {
         "its name is a path"
-    } else if name.chars().any(char::is_control) {
+    } else if artifacts_text::has_control(name) {
         "its name has a control character"
-    } else if name.chars().any(artifacts_text::is_hidden) {
+    } else if artifacts_text::has_hidden(name) {
         "its name has an invisible character, or one that turns the direction of writing"
     } else if TAKEN.iter().any(|taken| taken.eq_ignore_ascii_case(name)) {
         "its name belongs to the host or to git"

@@ -8,7 +8,7 @@ pub const LONGEST_MESSAGE: usize = 4 << 10;
 /// Returns about `most` bytes of the text on one line, with what cannot be seen or turns a line around escaped.
 pub fn escaped(text: &str, most: usize) -> String {
     let end = text.floor_char_boundary(most);
-    let shown = artifacts_text::line(text.get(..end).unwrap_or_default());
+    let shown = artifacts_text::terminal(text.get(..end).unwrap_or_default());
     let fits = shown.floor_char_boundary(most);
     if end == text.len() && fits == shown.len() {
         return shown.into_owned();

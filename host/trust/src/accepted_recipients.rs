@@ -326,6 +326,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
+    use artifacts_text::Explain as _;
+
     use super::*;
 
     fn set(words: &[&str]) -> BTreeSet<String> {
@@ -539,7 +541,7 @@ mod tests {
                 fs::write(&path, text).unwrap();
                 let error = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap_err();
                 assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
-                assert!(error.help().unwrap().contains("asked about again"), "{error}");
+                assert!(error.hint().unwrap().contains("asked about again"), "{error}");
             }
             fs::write(&path, good).unwrap();
         }

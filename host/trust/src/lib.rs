@@ -11,6 +11,7 @@ mod state_dir;
 
 use std::path::PathBuf;
 
+use artifacts_text::{Explain, shell_word};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -72,16 +73,19 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What to do.
-    pub fn help(&self) -> Option<String> {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "consent"
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Self::File { .. } => {
                 Some("make the directory writable for this user, or set XDG_STATE_HOME to another one".to_owned())
             }
             Self::Open { path, .. } => {
-                let path = path.display().to_string().replace('\'', r"'\''");
-                Some(format!("review who wrote what is stored there, then run `chmod go-w '{path}'`"))
+                let path = shell_word(&path.display().to_string());
+                Some(format!("review who wrote what is stored there, then run `chmod go-w {path}`"))
             }
             Self::Foreign { .. } => {
                 Some("set XDG_STATE_HOME to a directory that only this user and root can change".to_owned())
@@ -196,7 +200,7 @@ mod tests {
             fs::write(&file, torn).unwrap();
             let error = trust.accepted(&1).unwrap_err();
             assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
-            assert!(error.help().unwrap().contains("this one consent is asked for again"));
+            assert!(error.hint().unwrap().contains("this one consent is asked for again"));
         }
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();

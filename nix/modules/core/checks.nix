@@ -61,20 +61,14 @@ let
 
   when = lib.optional;
 
-  # The same rule as the spec's.
-  unsafe =
-    name:
-    name == "."
-    || name == ".."
-    || builtins.stringLength name > 200
-    || builtins.match "[^/[:cntrl:]]+" name == null;
+  isName = import ./valid-name.nix lib;
   badName =
     artifact: path: name:
-    when (unsafe name) (
+    when (!isName name) (
       fault artifact path
         "`${
           builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ] name
-        }` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`"
+        }` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`"
     );
 
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);

@@ -10,7 +10,7 @@
 //! use sops_format::{DataKey, Document, Form, LeafValue, create};
 //!
 //! let key = DataKey::generate()?;
-//! let values = [Value::new("data", *b"hunter2")];
+//! let values = [LeafValue::new("data", *b"hunter2")];
 //! let file = create(Form::Binary, &key, &values, &["age1…"], 1_700_000_000, seal)?;
 //!
 //! let document = Document::parse(Form::Binary, &file)?;

@@ -3,7 +3,8 @@
 
 use std::process::ExitCode;
 
-use artifacts_backend::{Component, WorkerStart, precompile, worker_main};
+use artifacts_backend::{WorkerStart, precompile, worker_main};
+use artifacts_contract::Component;
 
 fn main() -> ExitCode {
     worker_main();

@@ -175,7 +175,7 @@ fn shown(path: String) -> String {
     if path.len() > PATH {
         let digest = Sha256::digest(path.as_bytes());
         format!("{} ({} bytes, SHA-256 {digest:x})", escaped(&path, 256), path.len())
-    } else if path.chars().any(char::is_control) {
+    } else if artifacts_text::has_control(&path) {
         escaped(&path, usize::MAX)
     } else {
         path

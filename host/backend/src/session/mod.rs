@@ -22,7 +22,8 @@ use artifacts_seam::{
 
 use crate::machine::Shortage;
 use crate::worker::{CodeCache, PipeEnd, Start, WorkerStart, compile};
-use crate::{Component, Error, Place};
+use crate::{Error, Place};
+use artifacts_contract::Component;
 use artifacts_seam::protocol::Task;
 use evidence::{Evidence, ProtocolViolation};
 use pace::Pace;

@@ -10,7 +10,7 @@ use artifacts_seam::{Ask, Disconnected, GuestEnd, GuestMessage, HostEnd, HostRep
 use super::engine;
 use super::preopen::Preopen;
 use super::runner::{ContractMismatch, Runner};
-use crate::{Component, Refusal};
+use artifacts_contract::{Component, Refusal};
 
 /// Reports go in batches: waking the other side for each would cost more than the component does.
 struct ThreadGuestEnd {

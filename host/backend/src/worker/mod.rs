@@ -17,7 +17,8 @@ pub use probe::probe;
 pub(crate) use worker::SandboxedProcess;
 pub use worker::worker_main;
 
-use crate::{Component, Error};
+use crate::Error;
+use artifacts_contract::Component;
 use artifacts_seam::{Halfway, SandboxLayer};
 pub(crate) use cache::CodeCache;
 

@@ -16,7 +16,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Compiling, WorkerStart, spawn};
-use crate::{Error, Refusal, Shortage};
+use crate::{Error, Shortage};
+use artifacts_contract::Refusal;
 
 /// For starting and locking down; a busy machine takes its time.
 const START: Duration = Duration::from_secs(30);

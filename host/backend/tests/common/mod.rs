@@ -4,7 +4,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use artifacts_backend::{Backend, Checks, Component, Grants, Limits, Place, Readers, effective};
+use artifacts_backend::{Backend, Checks, Place, Readers};
+use artifacts_contract::{Component, Grants, effective};
+use artifacts_seam::Limits;
 use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, InstanceView, Secret, TargetView};
 use tempfile::TempDir;
 

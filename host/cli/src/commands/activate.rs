@@ -62,10 +62,9 @@ impl Options {
         let (chosen, idle) = select(&all, &selectors);
         failures.extend(idle.iter().map(|s| Failure::new(s.to_string(), "no instance or artifact is named so")));
 
-        let ram =
-            Ram::find(&environment.ram_candidates()).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let ram = Ram::find(&environment.ram_candidates())?;
         ram.sweep();
-        let farm = Farm::open(&self.bytes, &self.links).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let farm = Farm::open(&self.bytes, &self.links)?;
         let place = audit_log(global, &environment)?;
         record::check(&place, global.audit_log.is_some())?;
         let log = record::log(&place, global, None);
@@ -137,9 +136,8 @@ fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
 /// grants count as they are.
 fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> Registry {
     let place = move || {
-        let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
-        let folder = ram.folder().map_err(failed)?;
-        folder.subfolder("slice").map_err(failed)?;
+        let folder = ram.folder()?;
+        folder.subfolder("slice")?;
         let worker = worker.clone().fallback(folder.path().join("slice"));
         Ok((Place::Worker(worker), folder))
     };
@@ -148,5 +146,5 @@ fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> 
 
 fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
     let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
-    Sandbox::new(bwrap, ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
+    Sandbox::new(bwrap, ram).map_err(Failure::from)
 }

@@ -3,7 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Adoption, Writers};
 use artifacts_plan::Selector;
-use artifacts_report::{Done, Failure, FileChange, shell_word};
+use artifacts_report::{Done, Failure, FileChange};
+use artifacts_text::shell_word;
 use clap::Args;
 
 use super::Status;

@@ -1,6 +1,7 @@
 use artifacts_flow::{Orphan, orphans, prune};
 use artifacts_plan::Selector;
-use artifacts_report::{Done, Failure, Removed, Report, agreeing, counted, removed};
+use artifacts_report::{Done, Failure, Removed, Report, removed};
+use artifacts_text::{agreeing, counted};
 use clap::Args;
 
 use super::Status;
@@ -69,7 +70,7 @@ impl Options {
         output.painted(&removed(&rows(found, Done::WouldRemove)));
         terminal::confirm(global.no_input, "Move these to the trash?")?.ok_or_else(|| {
             Failure::new("", "there is nobody to ask whether these slices may be removed")
-                .help(Some("`--dry-run` shows them; `--yes` removes them without asking"))
+                .hint(Some("`--dry-run` shows them; `--yes` removes them without asking"))
         })
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Found, Orphan, Survey, Tools, Wanted};
 use artifacts_plan::{Selector, State};
-use artifacts_report::{Failure, Orphaned, Report, counted};
+use artifacts_report::{Failure, Orphaned, Report};
+use artifacts_text::counted;
 use clap::Args;
 
 use super::Status;

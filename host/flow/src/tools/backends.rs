@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend::SandboxLayer;
 use artifacts_declared::{Backend as Registration, Name};
 use artifacts_report::Failure;
+use artifacts_seam::SandboxLayer;
 
 use super::session::{Session, Terms};
 

@@ -10,6 +10,7 @@ use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
+use artifacts_text::Explain;
 
 use super::{Cancel, program};
 use crate::failure;
@@ -95,7 +96,7 @@ impl Generators for SandboxedGenerators {
             job.closure.dedup();
         }
         sandbox.run(&job, cancel.flag()).map_err(|error| GeneratorFailure {
-            failure: failure::of(instance, bare(&error.to_string(), instance)).help(error.help()),
+            failure: failure::of(instance, bare(&error.to_string(), instance)).hint(error.hint()),
             output: error.output().cloned().map(Box::new),
         })
     }

@@ -48,7 +48,7 @@ impl HeaderMemory {
 
     /// What is known of a header in a file of an instance's entry.
     pub(crate) fn verdict(&mut self, instance: &Instance, stored: &str, header: &str) -> Result<Verdict, Failure> {
-        let failed = |error: artifacts_trust::Error| failure::of(instance, error.to_string()).help(error.help());
+        let failed = |error: artifacts_trust::Error| failure::about(instance, error);
         let name = instance.name.to_string();
         let places = self.known.places(header).map_err(failed)?.to_vec();
         let (mut own, mut other, mut foreign) = (None, None, None);
@@ -97,7 +97,7 @@ impl HeaderMemory {
     /// What the admin accepts of an entry: a header that is known stays for the files that it is known for, and is from now on for
     /// those, too, of which nothing was known, such as a value that was added to a file of several.
     pub(crate) fn accepted(&mut self, instance: &Instance, mut entry: EntryHeaders) -> Result<EntryHeaders, Failure> {
-        let failed = |error: artifacts_trust::Error| failure::of(instance, error.to_string()).help(error.help());
+        let failed = |error: artifacts_trust::Error| failure::about(instance, error);
         let known = self.known.files_of(&instance.name.to_string()).map_err(failed)?;
         for (stored, headers) in &mut entry {
             for (header, files) in headers {
@@ -118,7 +118,7 @@ impl HeaderMemory {
                 place.instance, place.path
             );
             failure::of(instance, why)
-                .help(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
+                .hint(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
         };
         if self.declined.contains(&place.checkout) {
             return Err(refused());
@@ -128,7 +128,7 @@ impl HeaderMemory {
             return Err(refused());
         }
         let linked = self.id_or_new().and_then(|here| self.known.link(&place.checkout, &here));
-        linked.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
+        linked.map_err(|error| failure::about(instance, error))
     }
 
     /// The checkout's identity; none when it has none yet, so that nothing is known of it.
@@ -163,7 +163,7 @@ impl HeaderMemory {
             return Ok(());
         }
         let learned = self.record(instance, headers).and_then(|commit| self.known.learned(commit));
-        learned.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
+        learned.map_err(|error| failure::about(instance, error))
     }
 
     fn record(&mut self, instance: &Instance, headers: &EntryHeaders) -> Result<HeaderCommit, artifacts_trust::Error> {
@@ -188,19 +188,19 @@ impl HeaderMemory {
 fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: bool) -> Failure {
     if !is_linked {
         let why = format!("it holds what was encrypted for {} in {}", place.instance, place.path);
-        return failure::of(instance, why).help(Some(copied(instance)));
+        return failure::of(instance, why).hint(Some(copied(instance)));
     }
     if place.instance != instance.name.to_string() {
         return of_another(instance, &place.instance);
     }
     let files: Vec<String> = place.files.iter().map(|file| format!("`{file}`")).collect();
     let why = format!("`{stored}` holds what was encrypted for {}, as `{}`", files.join(", "), place.stored);
-    failure::of(instance, why).help(Some(copied(instance)))
+    failure::of(instance, why).hint(Some(copied(instance)))
 }
 
 /// A header of another instance.
 pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
-    failure::of(instance, format!("it holds what was sealed for {other}")).help(Some(format!(
+    failure::of(instance, format!("it holds what was sealed for {other}")).hint(Some(format!(
         "somebody copied it there: take the slice from the last good commit. If you renamed {other} yourself, name it back, and \
          `artifacts get` what is to be stored under the new name"
     )))
@@ -210,13 +210,13 @@ pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
 pub(crate) fn of_other_files(instance: &Instance, stored: &str, files: &BTreeSet<String>) -> Failure {
     let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
     let why = format!("`{stored}` holds what was encrypted for {}", files.join(", "));
-    failure::of(instance, why).help(Some(copied(instance)))
+    failure::of(instance, why).hint(Some(copied(instance)))
 }
 
 /// One age file in two places of an entry.
 pub(crate) fn doubled(instance: &Instance, one: &str, other: &str) -> Failure {
     let why = format!("`{one}` and `{other}` are one age file, which belongs to one of them only");
-    failure::of(instance, why).help(Some(copied(instance)))
+    failure::of(instance, why).hint(Some(copied(instance)))
 }
 
 fn copied(instance: &Instance) -> String {

@@ -20,10 +20,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::SandboxLayer;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
+use artifacts_seam::SandboxLayer;
 use artifacts_store::{Git, Options, Root, Warning};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
@@ -120,7 +120,7 @@ impl Tools {
 
     /// Returns the recipients that were accepted in this repository.
     pub(crate) fn recipients(&self) -> Result<AcceptedRecipients, Failure> {
-        let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
+        let failed = |e: artifacts_trust::Error| Failure::about("recipients", e);
         AcceptedRecipients::open(self.state.clone(), self.checkout.clone()).map_err(failed)
     }
 

@@ -112,7 +112,7 @@ impl<'a> Recorded<'a> {
         after_plaintext: bool,
         act: impl FnOnce(&mut dyn Session) -> T,
     ) -> Result<T, Failure> {
-        let unwritten = |e: artifacts_audit::Error| Failure::new("audit", e.to_string()).help(e.help());
+        let unwritten = |e: artifacts_audit::Error| Failure::about("audit", e);
         let asked = CallRequest {
             backend: self.backend.to_string(),
             version: Some(self.terms.version.clone()),

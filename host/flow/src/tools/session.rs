@@ -1,9 +1,9 @@
 //! A backend as this crate sees it: three calls, and what is known of it before the first one.
 
 use artifacts_age::Keyring;
-use artifacts_backend::{
-    CallFailed, Checks, Component, Grants, Limits, Openable, Persists, Readers, Retrieved, Serialized,
-};
+use artifacts_backend::{CallFailed, Checks, Openable, Readers, Retrieved, Serialized};
+use artifacts_contract::{Component, Grants, Persists};
+use artifacts_seam::Limits;
 use artifacts_seam::{EntryFiles, InstanceView, Secret};
 
 /// Calls one backend. The real one runs a component in a sandboxed worker.

@@ -5,6 +5,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Options, Storage, Warning, Writer};
+use artifacts_text::Explain;
 
 use super::Tools;
 use crate::{compare_index, failure, index};
@@ -55,13 +56,13 @@ impl Writers {
             return Some(fault.clone());
         }
         let (why, help) = match self.by_storage.get(&tools.storage_of(instance)?)? {
-            Err(why) => (why.message.clone(), why.help.clone()),
+            Err(why) => (why.message.clone(), why.hint.clone()),
             Ok(writer) => {
                 let error = writer.replaceable(&instance.name).err()?;
-                (error.to_string(), error.help().map(str::to_owned))
+                (error.to_string(), error.hint())
             }
         };
-        Some(failure::of(instance, why).help(help))
+        Some(failure::of(instance, why).hint(help))
     }
 
     /// A storage, locked now if it is not yet.
@@ -74,8 +75,7 @@ impl Writers {
     pub(crate) fn trash(&mut self, tools: &Tools, storage: &str, name: &InstanceName) -> Result<(), Failure> {
         let options =
             self.options.clone().ok_or_else(|| Failure::new(format!("storage {storage}"), "it is not locked"))?;
-        let failed =
-            |error: artifacts_store::Error| Failure::new(name.to_string(), error.to_string()).help(error.help());
+        let failed = |error: artifacts_store::Error| Failure::about(name.to_string(), error);
         self.writer(tools, storage, &options)?.remove(name).map_err(failed).map(drop)
     }
 
@@ -120,10 +120,10 @@ fn lock(tools: &Tools, name: &str, options: &Options) -> Result<Writer, Failure>
     if tools.evaluator.is_in_store(root) {
         let why = format!("the checkout {} is in the Nix store, where nothing is written", root.display());
         return Err(Failure::new(format!("storage {name}"), why)
-            .help(Some("name a checkout of it with --root DIR, and set artifacts.root to the folder that Nix reads")));
+            .hint(Some("name a checkout of it with --root DIR, and set artifacts.root to the folder that Nix reads")));
     }
     let storage = Storage::open(&tools.root, name);
     storage
         .and_then(|storage| storage.lock(options.clone()))
-        .map_err(|error| Failure::new(format!("storage {name}"), error.to_string()).help(error.help()))
+        .map_err(|error| Failure::about(format!("storage {name}"), error))
 }

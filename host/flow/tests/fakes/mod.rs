@@ -169,7 +169,7 @@ impl Backends for FakeBackends {
 
     fn retry(&mut self) {}
 
-    fn missing_layers(&self) -> BTreeSet<artifacts_backend::SandboxLayer> {
+    fn missing_layers(&self) -> BTreeSet<artifacts_seam::SandboxLayer> {
         BTreeSet::new()
     }
 }

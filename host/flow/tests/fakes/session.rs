@@ -4,8 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use artifacts_backend::{CallFailed, Checks, Grants, Limits, Retrieved, Serialized};
+use artifacts_backend::{CallFailed, Checks, Retrieved, Serialized};
+use artifacts_contract::Grants;
 use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
+use artifacts_seam::Limits;
 use artifacts_seam::{
     BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret,
     Usage,

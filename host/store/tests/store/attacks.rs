@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use artifacts_seam::EntryFiles;
 use artifacts_store::{Error, FileKind, MAX_FILE, MAX_FILES, NewEntry, Options, Root, Storage};
+use artifacts_text::Explain;
 
 use crate::support::*;
 
@@ -390,5 +391,5 @@ fn messages_carry_no_escape_sequences() {
     let root = Root::open(root.dir.path()).unwrap();
     let error = Storage::open(&root, "a/\x1b]0;owned\x07").unwrap_err();
     assert!(!error.to_string().chars().any(char::is_control), "{error}");
-    assert!(error.help().is_some());
+    assert!(error.hint().is_some());
 }

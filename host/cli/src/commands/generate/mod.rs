@@ -69,7 +69,7 @@ impl Options {
             }
             if run.is_ended() {
                 let why = "the run was ended before it evaluated again, with the public files that it made";
-                whole.report.errors.push(Failure::new("", why).help(Some("run it again for the rest")));
+                whole.report.errors.push(Failure::new("", why).hint(Some("run it again for the rest")));
                 break declared;
             }
             // What reads a public value that was not there can be evaluated now, and what was wrong without it is right.

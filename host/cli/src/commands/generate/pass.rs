@@ -9,7 +9,8 @@ use artifacts_flow::{
 };
 use artifacts_plan::{Instance, State};
 use artifacts_prompt::AnswersFile;
-use artifacts_report::{Done, Failure, Report, agreeing, counted, shell_word};
+use artifacts_report::{Done, Failure, Report};
+use artifacts_text::{Explain, agreeing, counted, shell_word};
 use artifacts_trust::AcceptedRecipients;
 
 use super::questions::{ask, open_prompts, prompt_failure, questions, unanswered};
@@ -217,7 +218,7 @@ impl Pass<'_> {
             None => {
                 let why = format!("there is nobody to ask whether {what} may be made again");
                 let help = "`--dry-run` shows which; name those that are meant, or say `--yes`";
-                report.errors.push(Failure::new("", why).help(Some(help)));
+                report.errors.push(Failure::new("", why).hint(Some(help)));
             }
         }
         steps.clear();
@@ -279,7 +280,7 @@ impl Pass<'_> {
             let name = shell_word(&instance.name.to_string());
             let help = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
             let backend = instance.backend.as_ref().map(ToString::to_string);
-            Some(Failure::new(instance.name.to_string(), why).backend(backend).help(Some(help)))
+            Some(Failure::new(instance.name.to_string(), why).backend(backend).hint(Some(help)))
         });
         Ok(())
     }
@@ -300,10 +301,10 @@ impl Pass<'_> {
     fn keep_answered(&self, steps: &mut Vec<Step>, answers: Option<&AnswersFile>, report: &mut Report) {
         // There is one file to fill in, for all of them.
         let mut file =
-            artifacts_prompt::all_answered(&questions(self.run, steps), answers).err().and_then(|error| error.help());
+            artifacts_prompt::all_answered(&questions(self.run, steps), answers).err().and_then(|error| error.hint());
         self.keep(steps, report, |instance| {
             let failure = unanswered(instance, answers)?;
-            Some(failure.help(Some(file.take().unwrap_or_else(|| SAME_FILE.to_owned()))))
+            Some(failure.hint(Some(file.take().unwrap_or_else(|| SAME_FILE.to_owned()))))
         });
     }
 
@@ -393,7 +394,7 @@ impl Pass<'_> {
         if output.secrets_too {
             output.note(&format!("what was said while {name} was made:"));
             let mut stderr = std::io::stderr();
-            let _ = writeln!(stderr, "{}", artifacts_report::escaped_lines(&String::from_utf8_lossy(said)));
+            let _ = writeln!(stderr, "{}", artifacts_text::terminal_lines(&String::from_utf8_lossy(said)));
         } else {
             let (were, them) = (agreeing(said.len(), "was", "were"), agreeing(said.len(), "it", "them"));
             output.note(&format!(

@@ -6,7 +6,8 @@ use artifacts_declared::{Name, Prompt};
 use artifacts_flow::Step;
 use artifacts_plan::Instance;
 use artifacts_prompt::{AnswersFile, AnswersFormat, PromptRequest};
-use artifacts_report::{Failure, agreeing};
+use artifacts_report::Failure;
+use artifacts_text::agreeing;
 
 use crate::rooms::Run;
 use crate::{bounded, person};
@@ -58,16 +59,16 @@ pub fn unanswered(instance: &Instance, answers: Option<&AnswersFile>) -> Option<
 }
 
 pub fn prompt_failure(error: &artifacts_prompt::Error) -> Failure {
-    Failure::new("", error.to_string()).help(error.help())
+    Failure::from(error)
 }
 
 pub fn read_answers(path: &Path) -> Result<AnswersFile, Failure> {
     let failed = |e: std::io::Error| {
         Failure::new(path.display().to_string(), format!("the answers cannot be read: {e}"))
-            .help(Some("name a file in TOML or JSON: instance, prompt, value"))
+            .hint(Some("name a file in TOML or JSON: instance, prompt, value"))
     };
     let content = bounded::read(path, LARGEST).map_err(failed)?;
     let text = std::str::from_utf8(content.expose()).map_err(|_| failed(std::io::Error::other("they are no UTF-8")))?;
     let format = if path.extension().is_some_and(|e| e == "json") { AnswersFormat::Json } else { AnswersFormat::Toml };
-    AnswersFile::parse(text, format).map_err(|e| Failure::new(path.display().to_string(), e.to_string()).help(e.help()))
+    AnswersFile::parse(text, format).map_err(|e| Failure::about(path.display().to_string(), e))
 }

@@ -1,6 +1,6 @@
 use wasmparser::{BinaryReader, Parser};
 
-use super::{Manifest, Refusal, SECTION};
+use crate::{Manifest, Refusal, SECTION};
 
 /// Magic number and version, of modules and components alike.
 const PREAMBLE: usize = 8;
@@ -18,7 +18,7 @@ const NESTED: [u8; 2] = [1, 4];
 pub fn annotate(bytes: &[u8], manifest: &Manifest) -> Result<Vec<u8>, Refusal> {
     let json = manifest.to_json();
     Manifest::parse(json.as_bytes()).map_err(Refusal::Manifest)?;
-    super::inspect::kind(bytes)?;
+    crate::inspect::kind(bytes)?;
     let mut annotated = stripped(bytes, DEEPEST)?;
     let mut body = Vec::with_capacity(json.len() + SECTION.len() + 2);
     leb128(&mut body, SECTION.len());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 
-use super::LARGEST;
+use crate::LARGEST;
 
 /// The bytes of a file that may be a component: a regular one of at most [`LARGEST`] bytes. A pipe holds no one up, and what
 /// has no end is not read.

@@ -31,6 +31,11 @@ const OWN: &[&str] =
 /// What an import of the contract in another version means.
 pub(crate) const OTHER_CONTRACT: &str = "another version of the contract with backends (this host has 0.1)";
 
+/// Returns the interfaces that a backend may import, without their versions.
+pub fn allowed_imports() -> impl Iterator<Item = &'static str> {
+    WASI.iter().chain(OWN).copied()
+}
+
 /// What an import means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meaning {

@@ -172,7 +172,7 @@ fn schema(bytes: &[u8]) -> Result<(), ManifestError> {
 
 /// One line that a terminal can show.
 fn line(place: &str, text: &str) -> Result<(), ManifestError> {
-    let fine = !text.is_empty() && text.len() <= 1000 && !text.chars().any(char::is_control);
+    let fine = !text.is_empty() && text.len() <= 1000 && !artifacts_text::has_control(text);
     expect(fine, place, text, "one line of at most 1000 bytes without control characters")
 }
 

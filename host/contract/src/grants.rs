@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use artifacts_text::Explain;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -72,15 +73,20 @@ pub enum GrantError {
 }
 
 impl GrantError {
-    /// What a person can do about it.
-    pub fn help(&self) -> Option<&'static str> {
-        Some(
-            "correct `grants` or `limits` in the backend's registration; what this host cannot enforce it does not grant",
-        )
-    }
-
     pub(crate) fn value(key: &str, found: &Value, expected: &'static str) -> Self {
         Self::Value { key: key.to_owned(), found: found.to_string().chars().take(80).collect(), expected }
+    }
+}
+
+impl Explain for GrantError {
+    fn kind(&self) -> &'static str {
+        "grants"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(
+            "correct `grants` or `limits` in the backend's registration; what this host cannot enforce it does not grant".to_owned(),
+        )
     }
 }
 

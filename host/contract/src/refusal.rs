@@ -1,5 +1,8 @@
-use super::imports::OTHER_CONTRACT;
-use super::{LARGEST, ManifestError, SECTION, STORAGE};
+use artifacts_text::Explain;
+
+use crate::component::STORAGE;
+use crate::imports::OTHER_CONTRACT;
+use crate::{LARGEST, ManifestError, SECTION};
 
 /// Why this host does not run some bytes. Nothing of them was run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,10 +62,13 @@ pub enum Refusal {
     Manifest(ManifestError),
 }
 
-impl Refusal {
-    /// What a person can do about it.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
+impl Explain for Refusal {
+    fn kind(&self) -> &'static str {
+        "component"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::CoreModule => {
                 Some("build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`")
             }
@@ -82,6 +88,7 @@ impl Refusal {
                 Some("write a manifest and add it with `artifacts backend annotate`")
             }
             Self::TooLarge { .. } | Self::NotWasm { .. } | Self::Damaged { .. } => None,
-        }
+        };
+        hint.map(str::to_owned)
     }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::Manifest;
+use artifacts_contract::Manifest;
 use serde_json::{Map, Value};
 
 fn root() -> PathBuf {

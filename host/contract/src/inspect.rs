@@ -1,7 +1,8 @@
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
-use super::{LARGEST, Manifest, Refusal, SECTION, STORAGE, imports, meaning};
+use crate::component::STORAGE;
+use crate::{LARGEST, Manifest, Refusal, SECTION, imports, meaning};
 
 /// How many imports and exports are read, and how long a name may be: a backend has some twenty of forty bytes.
 const MOST_NAMES: usize = 1000;
@@ -63,7 +64,7 @@ pub(super) fn kind(bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.len() > LARGEST {
         return Err(Refusal::TooLarge { size: bytes.len() });
     }
-    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+    if is_compiled_code(bytes) {
         return Err(Refusal::Precompiled);
     }
     if Parser::is_core_wasm(bytes) {
@@ -121,6 +122,12 @@ fn push(names: &mut Vec<String>, name: &str) -> Result<(), Refusal> {
 
 fn damaged(error: &wasmparser::BinaryReaderError) -> Refusal {
     Refusal::Damaged { why: format!("{} (at byte {})", error.message().escape_debug(), error.offset()) }
+}
+
+/// Returns whether the bytes look like code that wasmtime compiled: an ELF file whose OS ABI is wasmtime's own (200). This makes
+/// a better message only: whatever is no component is refused in any case.
+fn is_compiled_code(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x7fELF") && bytes.get(7) == Some(&200)
 }
 
 fn looks_like(bytes: &[u8]) -> String {

@@ -1,21 +1,7 @@
-//! What a component is, read from its bytes without running or compiling anything.
-
-mod annotate;
-mod file;
-mod imports;
-mod inspect;
-mod manifest;
-mod refusal;
-
 use std::fmt;
 use std::sync::Arc;
 
-pub use annotate::annotate;
-pub use file::read_file;
-pub use imports::{Meaning, meaning};
-pub use inspect::{Inspection, inspect};
-pub use manifest::{Manifest, ManifestError, Persists, Scope};
-pub use refusal::Refusal;
+use crate::{Inspection, Manifest, Refusal, imports, inspect};
 
 /// The largest component that is looked at, in bytes.
 pub const LARGEST: usize = 64 << 20;
@@ -81,12 +67,12 @@ impl Component {
         self.exports.iter().any(|name| imports::split(name).0 == RETRIEVAL)
     }
 
-    /// Whether it imports a file system.
-    pub(crate) fn uses_files(&self) -> bool {
+    /// Returns whether it imports a file system.
+    pub fn uses_files(&self) -> bool {
         self.imports.iter().any(|name| imports::split(name).0.starts_with("wasi:filesystem/"))
     }
 
-    /// With code that [`crate::precompile`] made of it and that is part of this program. Code of another component is not taken.
+    /// With code that `artifacts-precompile` made of it and that is part of this program. Code of another component is not taken.
     ///
     /// The code will run: it must come from this program's own build and from nowhere else.
     #[must_use]
@@ -95,11 +81,13 @@ impl Component {
         self
     }
 
-    pub(crate) fn compiled(&self) -> Option<&'static [u8]> {
+    /// Returns the code that came with it, if there is any.
+    pub fn compiled(&self) -> Option<&'static [u8]> {
         self.compiled
     }
 
-    pub(crate) fn bytes(&self) -> &Arc<[u8]> {
+    /// Returns its bytes.
+    pub fn bytes(&self) -> &Arc<[u8]> {
         &self.bytes
     }
 }
