@@ -1,34 +1,34 @@
 use artifacts_text::Explain;
 
-/// Why something could not be sealed or read.
+/// Reports why something cannot be encrypted or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The text is no recipient at all.
+    /// The text is not a recipient.
     #[error("`{recipient}` is no recipient: {why}; expected age1…, ssh-ed25519 … or ssh-rsa …")]
     Recipient {
         /// The text, shortened and escaped.
         recipient: String,
-        /// What is wrong with it.
+        /// Reason.
         why: String,
     },
-    /// It belongs to an age plugin.
+    /// The recipient belongs to an age plugin.
     #[error("`{recipient}` is a recipient of the age plugin `{plugin}`, and recipients of plugins cannot be used yet")]
     Plugin {
         /// The text, shortened and escaped.
         recipient: String,
-        /// The plugin's name.
+        /// Name of the plugin, `yubikey` for `age-plugin-yubikey`.
         plugin: String,
     },
-    /// It is the secret half.
+    /// The text is a private key.
     #[error("a private key stands where a recipient is expected (it is not shown here)")]
     PrivateKey,
-    /// Sealing to nobody would lose the secret.
+    /// There is no recipient: encrypting to none would lose the secret.
     #[error("no recipient is given; expected at least one")]
     NoRecipient,
-    /// age itself failed.
+    /// The age crate failed, with this message.
     #[error("age could not encrypt: {0}")]
     Encrypt(String),
-    /// The bytes are no age file.
+    /// The bytes are not an age file.
     #[error("this is no age file: {0}")]
     NotAge(&'static str),
 }

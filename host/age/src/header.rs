@@ -6,22 +6,22 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 
-/// Far more than a header with a thousand recipients has.
+/// Longest header that is read, in bytes: far more than one with a thousand recipients has.
 const LONGEST: u64 = 1 << 20;
 const FIRST_LINE: &[u8] = b"age-encryption.org/v1\n";
 
-/// SHA-256, in hex, of a file's age header: from its first line through its MAC line. The file may be binary or armored. Two
-/// files share it only when they share the wrapped key.
+/// Computes the SHA-256, in hex, of a file's age header: from its first line through its MAC line (age v1, section
+/// "Header"). The file may be binary or armored. Two files have the same one only if they share the wrapped file key.
 ///
 /// # Errors
-/// When the bytes are no age file or end before the MAC line.
+/// If the bytes are not an age file, or end before the MAC line.
 pub fn header_sha256(file: &[u8]) -> Result<String, Error> {
     header(file).map(|header| header.sha256)
 }
 
 struct Header {
     sha256: String,
-    /// How many it is sealed to.
+    /// Number of stanzas that are not grease.
     recipients: usize,
 }
 
@@ -48,7 +48,7 @@ fn header(file: &[u8]) -> Result<Header, Error> {
     Ok(Header { sha256: format!("{:x}", hash.finalize()), recipients })
 }
 
-/// Whether a line begins a stanza that is not there for chaff.
+/// Returns whether a line begins a stanza that is not grease.
 fn is_for_somebody(line: &[u8]) -> bool {
     let stanza = line.strip_prefix(b"-> ").map(|rest| rest.split(|byte| b" \n".contains(byte)).next().unwrap_or(rest));
     stanza.is_some_and(|kind| !kind.ends_with(b"-grease"))
@@ -57,13 +57,13 @@ fn is_for_somebody(line: &[u8]) -> bool {
 const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 const END: &[u8] = b"-----END AGE ENCRYPTED FILE-----";
 
-/// [`header_sha256`] of every age file in these bytes: they are one, or hold armored ones in a text, where each line may be
-/// indented and a line break may be written as `\n`, as JSON and YAML do.
+/// Returns [`header_sha256`] of each age file in these bytes: they are one, or contain armored ones in a text, where
+/// each line may be indented and a line break may be written as `\n`, as in JSON and YAML.
 pub fn headers(bytes: &[u8]) -> BTreeSet<String> {
     all(bytes).into_iter().map(|header| header.sha256).collect()
 }
 
-/// To how many all these age files are sealed. Who they are does not show.
+/// Counts the recipients of all these age files. Their identity does not show.
 pub fn recipients(bytes: &[u8]) -> usize {
     all(bytes).into_iter().map(|header| header.recipients).sum()
 }
@@ -73,7 +73,7 @@ fn all(bytes: &[u8]) -> Vec<Header> {
     whole.map_or_else(|| armored(bytes).filter_map(|block| header(&block).ok()).collect(), |whole| vec![whole])
 }
 
-/// The armored blocks in a text, with plain line breaks.
+/// Finds the armored blocks in a text and gives them plain line breaks.
 fn armored(mut rest: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let find = |text: &[u8], mark: &[u8]| text.windows(mark.len()).position(|part| part == mark);
     std::iter::from_fn(move || {

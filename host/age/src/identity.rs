@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 use crate::pkcs8::{self, Converted};
 use crate::plugin::{self, PluginIdentity};
 
-/// What opens files without asking anybody.
+/// Holds an identity that decrypts without asking anyone.
 pub(crate) struct UnlockedIdentity {
-    /// For the record: `age`, `ssh-ed25519` or `ssh-rsa`.
+    /// Kind for the audit log: `age`, `ssh-ed25519` or `ssh-rsa`.
     pub kind: &'static str,
     identity: Box<dyn age::Identity + Send + Sync>,
 }
@@ -25,57 +25,57 @@ impl UnlockedIdentity {
         Self { kind, identity: Box::new(identity) }
     }
 
-    /// The file key, if this key opens one of the stanzas. One that fails on a stanza may have met an altered one, or another's
-    /// with the same tag: the next key may do.
+    /// Unwraps the file key, if this identity matches one of the stanzas. If it fails on a stanza, the stanza may be
+    /// altered, or belong to another identity with the same tag: the next identity may match.
     pub fn unwrap(&self, stanzas: &[Stanza]) -> Option<Unwrapped> {
         let key = self.identity.unwrap_stanzas(stanzas)?.ok()?;
         Some(Unwrapped { key: Zeroizing::new(*key.expose_secret()), identity: self.kind.to_owned() })
     }
 }
 
-/// The key of one file, and what kind of identity opened it.
+/// Holds the key of one file, and the kind of identity that unwrapped it.
 pub(crate) struct Unwrapped {
     pub key: Zeroizing<[u8; FILE_KEY_BYTES]>,
     pub identity: String,
 }
 
-/// Why a file of identities cannot be used. Nothing of its content is shown.
+/// Reports why a file of identities cannot be used. It shows nothing of the content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// Neither an ssh private key nor age identities.
+    /// The file holds neither an SSH private key nor age identities.
     #[error("{name} holds no identity: {why}")]
     None {
-        /// The file.
+        /// Path of the file.
         name: String,
-        /// What is wrong with it.
+        /// Reason.
         why: String,
     },
-    /// The public half.
+    /// The file holds the public key.
     #[error("{name} is a public key; expected the private one")]
     Public {
-        /// The file.
+        /// Path of the file.
         name: String,
     },
-    /// A kind of ssh key that age cannot use.
+    /// age cannot use this kind of SSH key.
     #[error("{name} is an ssh key of a kind that age cannot use; expected ssh-ed25519 or ssh-rsa")]
     Kind {
-        /// The file.
+        /// Path of the file.
         name: String,
     },
-    /// The system does not let it be read.
+    /// The file cannot be read.
     #[error("cannot read {name}: {why}")]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         name: String,
-        /// What the system says.
+        /// Error of the operating system.
         why: String,
     },
-    /// An identity of a plugin that may not be run.
+    /// The identity belongs to a plugin that is not allowed.
     #[error("{name} needs the age plugin `{plugin}`, which is not allowed")]
     Plugin {
-        /// The file.
+        /// Path of the file.
         name: String,
-        /// The plugin's name.
+        /// Name of the plugin.
         plugin: String,
     },
 }
@@ -96,17 +96,17 @@ impl Explain for IdentityError {
     }
 }
 
-/// What a file of identities holds.
+/// Holds the content of a file of identities.
 #[derive(Default)]
 pub(crate) struct IdentityFile {
-    /// Usable at once.
+    /// Identities that can be used at once.
     pub keys: Vec<UnlockedIdentity>,
     pub plugins: Vec<PluginIdentity>,
     /// SSH keys under a passphrase.
     pub locked_ssh: Vec<PrivateKey>,
     /// An age file under a passphrase, with identities inside.
     pub locked_file: Option<Secret>,
-    /// Why other parts of the file cannot be used. They affect nothing but themselves.
+    /// Reasons why other parts of the file cannot be used. The parts above are not affected.
     pub unusable: Vec<IdentityError>,
 }
 
@@ -156,7 +156,7 @@ pub(crate) fn read(name: &str, content: &Secret) -> Result<IdentityFile, Identit
     Ok(found)
 }
 
-/// `OPENSSH PRIVATE KEY` of `-----BEGIN OPENSSH PRIVATE KEY-----`.
+/// Returns the label of a PEM line: `OPENSSH PRIVATE KEY` of `-----BEGIN OPENSSH PRIVATE KEY-----`.
 fn block<'a>(line: &'a str, edge: &str) -> Option<&'a str> {
     line.strip_prefix("-----")?.strip_suffix("-----")?.strip_prefix(edge)?.strip_prefix(' ')
 }
@@ -227,7 +227,7 @@ impl IdentityFile {
     }
 }
 
-/// The same block with lines of one length, which ssh-keygen does not insist on.
+/// Wraps a PEM block into lines of one length, which ssh-keygen does not require.
 fn wrapped(pem: &str) -> Zeroizing<String> {
     const COLUMNS: usize = 70;
     let mut text = Zeroizing::new(String::with_capacity(pem.len() + pem.len() / COLUMNS + 1));
@@ -254,8 +254,8 @@ fn wrapped(pem: &str) -> Zeroizing<String> {
     text
 }
 
-/// What an ssh key opens: what is sealed to it, and, if it is an ed25519 one, what is sealed to the age key that ssh-to-age
-/// makes of it. sops-nix reads the latter.
+/// Returns the identities of an SSH key: for files that are encrypted to it and, if it is an Ed25519 key, for files
+/// that are encrypted to the age key that ssh-to-age derives from it, as sops-nix uses it.
 pub(crate) fn unlocked(key: &PrivateKey) -> Result<Vec<UnlockedIdentity>, String> {
     let pem = key.to_openssh(LineEnding::LF).map_err(|error| error.to_string())?;
     let own = age::ssh::Identity::from_buffer(pem.as_bytes(), None).map_err(|error| error.to_string())?;
@@ -264,7 +264,7 @@ pub(crate) fn unlocked(key: &PrivateKey) -> Result<Vec<UnlockedIdentity>, String
     Ok(vec![UnlockedIdentity::new(kind, own), UnlockedIdentity::new(kind, converted(pair.private.as_ref())?)])
 }
 
-/// The age identity of an ed25519 seed: the scalar that the signing key is made of.
+/// Derives the age identity of an Ed25519 seed: the scalar of the signing key (RFC 8032, section 5.1.5).
 fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
     let scalar = Zeroizing::new(<[u8; 64]>::from(Sha512::digest(seed)));
     let hrp = Hrp::parse("age-secret-key-").map_err(|error| error.to_string())?;
@@ -272,7 +272,7 @@ fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
     x25519::Identity::from_str(&Zeroizing::new(text)).map_err(str::to_owned)
 }
 
-/// The form that ssh-keygen wrote before 2014; age's own reader knows it.
+/// Reads the form that ssh-keygen wrote before 2014, with age's own reader.
 fn old_rsa(text: &str) -> Result<UnlockedIdentity, &'static str> {
     match age::ssh::Identity::from_buffer(text.as_bytes(), None) {
         Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(UnlockedIdentity::new("ssh-rsa", key)),

@@ -11,12 +11,12 @@ type Hash = [u8; 32];
 pub struct Keyring {
     opener: Opener,
     left: BTreeMap<Hash, Vec<u8>>,
-    /// What plugins made of what was left.
+    /// Results of the plugins, by SHA-256 of the file.
     answered: BTreeMap<Hash, Result<DecryptedFile, OpenError>>,
 }
 
 impl Keyring {
-    /// With these identities.
+    /// Uses these identities.
     pub fn new(opener: Opener) -> Self {
         Self { opener, left: BTreeMap::new(), answered: BTreeMap::new() }
     }
@@ -38,13 +38,13 @@ impl Keyring {
         opened
     }
 
-    /// Whether something is left over that only a plugin might open.
+    /// Returns whether a file is left that only a plugin may decrypt.
     pub fn is_left_for_plugins(&self) -> bool {
         !self.left.is_empty()
     }
 
-    /// Asks the plugins for all that is left over, each plugin once. Whether anything was opened, so that it is worth asking
-    /// again.
+    /// Asks the plugins for all files that are left, each plugin once. Returns whether any was decrypted, so that it
+    /// is worth asking again.
     pub fn ask_plugins(&mut self) -> bool {
         let left = std::mem::take(&mut self.left);
         let files: Vec<&[u8]> = left.values().map(Vec::as_slice).collect();

@@ -1,5 +1,5 @@
-//! Sealing and opening with age: parsed recipients, a person's identities, files, and the hash by which a sealed header is
-//! known again.
+//! Encrypts and decrypts with age: recipients, identities, plugins, and the hash by which an encrypted header is
+//! recognized.
 
 mod error;
 mod header;

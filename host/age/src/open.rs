@@ -13,32 +13,32 @@ use crate::identity::{self, IdentityError, UnlockedIdentity, Unwrapped};
 use crate::passphrase_identity::PassphraseIdentity;
 use crate::plugin::{self, PluginIdentity, Plugins};
 
-/// Why a file was not opened.
+/// Reports why a file was not decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// None of the identities is one of its recipients'.
+    /// No identity matches one of its recipients.
     #[error("no identity opens it{0}")]
     NoIdentity(Attempts),
-    /// There is nothing to try.
+    /// There is no identity to try.
     #[error("there is no private key to open it with{0}")]
     NoIdentities(Attempts),
-    /// No age file, or a damaged one.
+    /// It is not an age file, or is damaged.
     #[error("the age file is damaged: {0}")]
     Corrupt(String),
 }
 
-/// What was tried before a file was given up.
+/// Lists what was tried on a file that was not decrypted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attempts {
-    /// Files whose identities are those of other recipients.
+    /// Files whose identities belong to other recipients.
     pub tried: Vec<String>,
     /// Places where identities were looked for; none when they were named.
     pub searched: Vec<String>,
-    /// Files under a passphrase that might have opened it, and why they did not.
+    /// Files under a passphrase whose identity may match, with the reason why they were not unlocked.
     pub closed: Vec<String>,
     /// Parts of files that cannot be used.
     pub unusable: Vec<IdentityError>,
-    /// What plugins said.
+    /// Messages of plugins.
     pub plugins: Vec<String>,
 }
 
@@ -90,21 +90,21 @@ impl Attempts {
     }
 }
 
-/// Opens age files with a person's identities: first those that need nobody, then those under a passphrase, then plugins.
+/// Decrypts age files: first with identities that need no one, then with those under a passphrase, then with plugins.
 pub struct Opener {
     prompter: Arc<dyn Prompter>,
     plugins: Plugins,
     keys: Vec<UnlockedIdentity>,
     locked: Vec<PassphraseIdentity>,
     of_plugins: Vec<PluginIdentity>,
-    /// Names of the files with keys that are open.
+    /// Names of the files with unlocked identities.
     names: Vec<String>,
     unusable: Vec<IdentityError>,
     searched: Vec<String>,
 }
 
 impl Opener {
-    /// Without an identity yet.
+    /// Has no identity yet.
     pub fn new(prompter: Arc<dyn Prompter>, plugins: Plugins) -> Self {
         Self {
             prompter,
@@ -173,7 +173,7 @@ impl Opener {
         self.keys.len() + self.locked.len() + self.of_plugins.len()
     }
 
-    /// Whether there is no identity at all.
+    /// Returns whether there is no identity.
     pub fn is_empty(&self) -> bool {
         self.size() == 0
     }
@@ -191,7 +191,7 @@ impl Opener {
         self.open_all(files).into_iter().map(|opened| opened.map(|opened| opened.secret)).collect()
     }
 
-    /// The same, with what opened each.
+    /// Does the same, and returns the kind of identity of each file.
     pub(crate) fn open_all(&self, files: &[&[u8]]) -> Vec<Result<DecryptedFile, OpenError>> {
         let mut begun: Vec<Result<PendingFile, OpenError>> = files.iter().map(|file| self.begin(file)).collect();
         let mut said = Vec::new();
@@ -206,12 +206,12 @@ impl Opener {
         begun.into_iter().zip(files).map(|(one, file)| self.finish(one?, file, &said)).collect()
     }
 
-    /// One file, with what needs no plugin.
+    /// Decrypts one file, with what needs no plugin.
     pub(crate) fn open_without_plugins(&self, file: &[u8]) -> Result<DecryptedFile, OpenError> {
         self.finish(self.begin(file)?, file, &[])
     }
 
-    /// Whether a file that was not opened may yet be, by a plugin.
+    /// Returns whether a plugin may decrypt a file that was not decrypted.
     pub(crate) fn has_plugins(&self) -> bool {
         !self.of_plugins.is_empty()
     }
@@ -267,16 +267,16 @@ impl Opener {
     }
 }
 
-/// A file that was opened.
+/// Holds a decrypted file.
 #[derive(Debug, Clone)]
 pub struct DecryptedFile {
-    /// What was in it.
+    /// Plaintext.
     pub secret: Secret,
-    /// The kind of identity that opened it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
+    /// Kind of the identity that decrypted it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
     pub identity: String,
 }
 
-/// A file on its way: its header, and the key once somebody knew it.
+/// Holds the stanzas of a file, and its key once an identity unwrapped it.
 struct PendingFile {
     stanzas: Vec<Stanza>,
     unwrapped: Option<Unwrapped>,
@@ -286,7 +286,7 @@ fn corrupt(error: &DecryptError) -> OpenError {
     OpenError::Corrupt(error.to_string().lines().next().unwrap_or_default().to_owned())
 }
 
-/// The header's stanzas: what age's reader offers to an identity.
+/// Returns the stanzas of the header, as age's reader offers them to an identity.
 fn stanzas(file: &[u8]) -> Result<Vec<Stanza>, OpenError> {
     struct Listener(std::cell::RefCell<Vec<Stanza>>);
     impl age::Identity for Listener {
@@ -304,7 +304,7 @@ fn stanzas(file: &[u8]) -> Result<Vec<Stanza>, OpenError> {
     }
 }
 
-/// The file key itself as an identity.
+/// Represents the file key itself as an identity.
 struct FileKeyIdentity(Zeroizing<[u8; FILE_KEY_BYTES]>);
 
 impl age::Identity for FileKeyIdentity {

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::identity::{self, UnlockedIdentity, Unwrapped};
 use crate::{IdentityError, Prompter};
 
-/// How often a wrong passphrase may be corrected.
+/// Number of times that a passphrase is asked for.
 const TRIES: usize = 3;
 
 /// Identities under a passphrase. It is asked for when a file needs it, once.
@@ -38,11 +38,11 @@ enum UnlockState {
     Refused(String),
 }
 
-/// What a passphrase opened.
+/// Describes the result of a passphrase.
 enum Unlocked {
     Keys(Vec<UnlockedIdentity>),
     WrongPassphrase,
-    /// It fits, and what is under it cannot be used.
+    /// The passphrase is right, and the content cannot be used, for this reason.
     Unusable(String),
 }
 
@@ -61,7 +61,7 @@ impl PassphraseIdentity {
         Self { name: name.to_owned(), prompter, what, state: Mutex::new(UnlockState::Closed) }
     }
 
-    /// Its name, and why it did not open one of these, which it might have.
+    /// Returns its name and the reason why it was not unlocked, if it may match one of these stanzas.
     pub fn closed(&self, stanzas: &[Stanza]) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {
@@ -70,12 +70,13 @@ impl PassphraseIdentity {
         }
     }
 
-    /// Its name, if it was opened or needs no opening to be known as another key.
+    /// Returns its name, if it was unlocked or is known to match none without being unlocked.
     pub fn tried(&self, stanzas: &[Stanza]) -> Option<&str> {
         self.closed(stanzas).is_none().then_some(self.name.as_str())
     }
 
-    /// Whether it could open one of these at all: an ssh key is known by its public half, which needs no passphrase.
+    /// Returns whether it may match one of these stanzas: an SSH key is known by its public key, which needs no
+    /// passphrase.
     fn fits(&self, stanzas: &[Stanza]) -> bool {
         let LockedKind::Ssh { key, tag } = &self.what else { return true };
         let (kind, converts) = match key.algorithm() {
@@ -86,7 +87,7 @@ impl PassphraseIdentity {
         stanzas.iter().any(|stanza| own(stanza) || (converts && stanza.tag == "X25519"))
     }
 
-    /// The file key, if what is under the passphrase opens one of the stanzas.
+    /// Unwraps the file key, if what is under the passphrase matches one of the stanzas.
     pub fn unwrap(&self, stanzas: &[Stanza]) -> Option<Unwrapped> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, UnlockState::Closed) && self.fits(stanzas) {
@@ -113,7 +114,7 @@ impl PassphraseIdentity {
     }
 }
 
-/// Why it stays closed after so many wrong passphrases.
+/// Explains why it stays locked after this number of wrong passphrases.
 fn refused(wrong: usize) -> String {
     match wrong {
         0 => "no passphrase was given".to_owned(),
@@ -151,7 +152,7 @@ fn decrypt(content: &Secret, passphrase: &Secret) -> Result<Secret, DecryptError
     Ok(Secret::new(std::mem::take(&mut *plain)))
 }
 
-/// The keys of a decrypted file of identities. What else is in it is named only where there is no key.
+/// Returns the identities of a decrypted file. The other content is named only if there is none.
 fn inside(name: &str, plain: &Secret) -> Unlocked {
     match identity::read(name, plain) {
         Ok(found) if !found.keys.is_empty() => Unlocked::Keys(found.keys),

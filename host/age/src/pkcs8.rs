@@ -1,4 +1,5 @@
-//! PKCS#8, in which OpenSSL and `ssh-keygen -m PKCS8` write private keys; age reads it, and ssh-keygen too.
+//! Reads PKCS#8 (RFC 5958), in which OpenSSL and `ssh-keygen -m PKCS8` write private keys. age and ssh-keygen read it
+//! as well.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,9 +9,9 @@ use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 use zeroize::Zeroizing;
 
-/// `rsaEncryption`, of RFC 8017.
+/// `rsaEncryption` of RFC 8017.
 const RSA: [u8; 9] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-/// `id-Ed25519`, of RFC 8410.
+/// `id-Ed25519` of RFC 8410.
 const ED25519: [u8; 3] = [0x2b, 0x65, 0x70];
 
 const SEQUENCE: u8 = 0x30;
@@ -18,12 +19,12 @@ const INTEGER: u8 = 0x02;
 const OCTETS: u8 = 0x04;
 const OBJECT: u8 = 0x06;
 
-/// A private key in another form.
+/// Represents a private key in another form.
 pub(crate) enum Converted {
-    /// As `RSA PRIVATE KEY`.
+    /// As PEM with the label `RSA PRIVATE KEY`.
     Rsa(Zeroizing<String>),
     Ed25519(Box<PrivateKey>),
-    /// A kind of key that age cannot use.
+    /// age cannot use this kind of key.
     Other,
 }
 
@@ -47,7 +48,7 @@ pub(crate) fn read(pem: &str) -> Option<Converted> {
     Some(Converted::Ed25519(Box::new(ed25519(seed.try_into().ok()?)?)))
 }
 
-/// The key of a seed, with its public half (RFC 8032, section 5.1.5).
+/// Derives the key of a seed, with its public key (RFC 8032, section 5.1.5).
 fn ed25519(seed: &[u8; 32]) -> Option<PrivateKey> {
     let hash = Zeroizing::new(<[u8; 64]>::from(Sha512::digest(seed)));
     let scalar = Zeroizing::new(<[u8; 32]>::try_from(&hash[..32]).ok()?);
@@ -58,7 +59,7 @@ fn ed25519(seed: &[u8; 32]) -> Option<PrivateKey> {
     Ed25519Keypair::from_bytes(&pair).ok().map(PrivateKey::from)
 }
 
-/// What is inside is PKCS#1 already.
+/// Wraps the content, which is PKCS#1 already.
 fn rsa(key: &[u8]) -> Zeroizing<String> {
     const COLUMNS: usize = 64;
     let encoded = Zeroizing::new(BASE64_STANDARD.encode(key));
@@ -75,7 +76,7 @@ fn rsa(key: &[u8]) -> Zeroizing<String> {
     pem
 }
 
-/// The content of the element of this tag at the beginning, and what follows it.
+/// Splits off the element of this tag at the beginning: its content, and what follows it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (found, rest) = der.split_first()?;
     let (first, rest) = rest.split_first()?;

@@ -11,21 +11,21 @@ use zeroize::Zeroizing;
 
 use crate::Prompter;
 
-/// Far more than a plugin has to say in one line.
+/// Longest line of a plugin that is read, in bytes.
 const LONGEST_LINE: u64 = 1 << 16;
-/// Of one message.
+/// Longest body of one message that is read, in bytes.
 const LONGEST_BODY: usize = 1 << 20;
-/// age wraps bodies at this many characters.
+/// Column at which age wraps bodies (age v1, section "Header").
 const COLUMNS: usize = 64;
 
-/// Which plugins may be run, and how.
+/// Describes which plugins may run, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Plugins {
-    /// Their names, `yubikey` for `age-plugin-yubikey`.
+    /// Names of the allowed plugins, `yubikey` for `age-plugin-yubikey`.
     pub allowed: BTreeSet<String>,
     /// Folders where their programs are looked for, in order.
     pub folders: Vec<PathBuf>,
-    /// All that they see of the environment.
+    /// Complete environment of the plugins.
     pub environment: Vec<(OsString, OsString)>,
 }
 
@@ -36,7 +36,7 @@ impl Plugins {
     }
 }
 
-/// An identity that a plugin understands.
+/// Holds an identity that a plugin understands.
 pub(crate) struct PluginIdentity {
     pub plugin: String,
     pub text: Zeroizing<String>,
@@ -52,22 +52,22 @@ pub(crate) fn parse(line: &str) -> Option<PluginIdentity> {
     plain.then(|| PluginIdentity { plugin: name.to_owned(), text: Zeroizing::new(line.to_owned()) })
 }
 
-/// The plugins of these identities, each once, in order.
+/// Returns the plugins of these identities, each once, in order.
 pub(crate) fn names(identities: &[PluginIdentity]) -> Vec<&str> {
     let mut seen = BTreeSet::new();
     identities.iter().map(|identity| identity.plugin.as_str()).filter(|name| seen.insert(*name)).collect()
 }
 
-/// What a plugin made of several files.
+/// Holds the result of a plugin for several files.
 pub(crate) struct PluginOutcome {
-    /// The file keys, in the files' order.
+    /// File keys, in the order of the files.
     pub keys: Vec<Option<Zeroizing<[u8; FILE_KEY_BYTES]>>>,
-    /// What it could not do, in its own words, escaped.
+    /// Error messages of the plugin, escaped.
     pub errors: Vec<String>,
 }
 
-/// Asks one plugin for the keys of several files in one session, so that it may ask for a PIN or a touch once. There is no
-/// time limit: it may wait for a person. It sees nothing of the environment but what it is given.
+/// Asks one plugin for the keys of several files in one session, so that it asks for a PIN or a touch once. There is
+/// no time limit, since it may wait for a person. It sees only the environment that it is given.
 pub(crate) fn unwrap(
     name: &str,
     plugins: &Plugins,
@@ -85,7 +85,7 @@ pub(crate) fn unwrap(
     answer
 }
 
-/// A running plugin.
+/// Represents a running plugin.
 struct PluginProcess {
     child: Child,
     input: Option<ChildStdin>,
@@ -108,7 +108,7 @@ impl PluginProcess {
         Ok(Self { child, input, output: BufReader::new(output) })
     }
 
-    /// Closing its input lets a plugin end by itself; one that does not is ended.
+    /// Closes its input, so that the plugin can exit by itself, and stops it otherwise.
     fn end(&mut self) {
         drop(self.input.take());
         let _ = self.child.kill();
@@ -187,7 +187,8 @@ impl PluginProcess {
         }
     }
 
-    /// A message in age's form: a line of words, then the body in base64, whose last line is shorter than the others.
+    /// Sends a message in age's form: a line of words, then the body in base64, whose last line is shorter than the
+    /// others.
     fn send(&mut self, command: &str, words: &[&str], body: &[u8]) -> std::io::Result<()> {
         let mut text = Zeroizing::new(format!("-> {command}"));
         for word in words {
@@ -246,7 +247,7 @@ impl Drop for PluginProcess {
     }
 }
 
-/// What a plugin says.
+/// Holds a message of a plugin.
 struct Message {
     words: Vec<String>,
     body: Zeroizing<Vec<u8>>,
@@ -258,7 +259,7 @@ impl Message {
     }
 }
 
-/// Safe on a terminal, and not longer than a person reads.
+/// Escapes a text for a terminal and shortens it.
 fn shown(bytes: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(bytes).chars().take(500).collect();
     artifacts_text::terminal(&text).into_owned()

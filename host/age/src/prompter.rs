@@ -1,18 +1,18 @@
 use artifacts_seam::Secret;
 
-/// Whoever can be asked while something is opened. `None` means that nobody answers.
+/// Answers questions while something is decrypted. `None` means that there is no answer.
 pub trait Prompter: Send + Sync {
-    /// A passphrase, not shown while it is typed.
+    /// Asks for a passphrase, which is not shown while it is typed.
     fn passphrase(&self, what: &str) -> Option<Secret>;
-    /// Something to read, such as that a key is to be touched.
+    /// Shows a message, for example that a key has to be touched.
     fn message(&self, text: &str);
-    /// A choice between `yes` and `no`.
+    /// Asks for a choice between `yes` and `no`.
     fn confirm(&self, text: &str, yes: &str, no: Option<&str>) -> Option<bool>;
-    /// A line that is no secret.
+    /// Asks for a line that is not secret.
     fn text(&self, what: &str) -> Option<String>;
 }
 
-/// Nobody: for runs without a terminal.
+/// Answers no question. Used when there is no terminal or with `--no-input`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoPrompter;
 

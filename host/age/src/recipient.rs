@@ -2,7 +2,7 @@ use age::{ssh, x25519};
 
 use crate::Error;
 
-/// A parsed public key.
+/// Holds a parsed recipient.
 pub(crate) enum Recipient {
     X25519(x25519::Recipient),
     Ssh(ssh::Recipient),
@@ -46,7 +46,8 @@ fn parse_ssh(text: &str) -> Result<ssh::Recipient, Error> {
     })
 }
 
-/// `yubikey` of `age1yubikey1…`. The data part of a Bech32 text has no `1`, so the last one ends the name.
+/// Returns the plugin of a recipient, `yubikey` of `age1yubikey1…`. The data part of a Bech32 text has no `1`, so the
+/// last one ends the name.
 fn plugin(text: &str) -> Option<&str> {
     let (name, _) = text.strip_prefix("age1")?.rsplit_once('1')?;
     Some(name)
@@ -56,7 +57,7 @@ fn none(text: &str, why: impl Into<String>) -> Error {
     Error::Recipient { recipient: shortened(text), why: why.into() }
 }
 
-/// Enough to find it in a configuration, safe on a terminal.
+/// Shortens a text so that it can be found in a configuration, and escapes it for a terminal.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 40;
     let start: String = text.chars().take(SHOWN).collect();

@@ -8,12 +8,12 @@ use artifacts_seam::Secret;
 use crate::recipient::Recipient;
 use crate::{Error, header_sha256};
 
-/// A sealed file.
+/// Holds an encrypted file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptedFile {
-    /// The age file.
+    /// The age file, binary or armored.
     pub file: Vec<u8>,
-    /// [`header_sha256`] of it.
+    /// [`header_sha256`] of the file.
     pub header_sha256: String,
 }
 
@@ -24,10 +24,10 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Whether the text is a recipient that this host can encrypt to.
+    /// Checks whether a text is a recipient that this program can encrypt to.
     ///
     /// # Errors
-    /// When it is none.
+    /// If it is not.
     pub fn accepts(&mut self, recipient: &str) -> Result<(), Error> {
         if !self.parsed.contains_key(recipient) {
             self.parsed.insert(recipient.to_owned(), Recipient::parse(recipient)?);

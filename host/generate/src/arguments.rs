@@ -7,7 +7,7 @@ use artifacts_declared::InstanceName;
 use crate::job::Job;
 use crate::program::{OUTSIDER, Program, SYSTEM};
 
-/// Files of the system's configuration that programs need and that tell nothing of the caller.
+/// System configuration files that programs need and that reveal nothing about the caller.
 const CONFIGURATION: [&str; 5] = [
     "/etc/alternatives",
     "/etc/ld.so.cache",
@@ -16,7 +16,7 @@ const CONFIGURATION: [&str; 5] = [
     "/etc/crypto-policies",
 ];
 
-/// What name look-ups and TLS need besides.
+/// Further files, for name resolution and TLS.
 const NETWORK: [&str; 7] = [
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -27,18 +27,18 @@ const NETWORK: [&str; 7] = [
     "/etc/ca-certificates/extracted",
 ];
 
-/// On NixOS the certificates are a link into the store, so that the folder alone would lead nowhere.
+/// Target of the certificates on NixOS, where they are a symbolic link into the store.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Where a generator writes its files.
+/// Path of the directory into which a generator writes its files.
 pub(crate) const OUT: &str = "/out";
 
-/// The user inside. There is no other, and it is nobody outside.
+/// The only user inside, who has no rights outside.
 const PASSWD: &str = "generator:x:1000:1000::/homeless-shelter:/bin/sh\n";
 const GROUP: &str = "generator:x:1000:\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 
-/// The made-up files of `/etc`, kept in the private folder.
+/// Returns the generated files of `/etc`, which are in the private directory.
 pub(crate) fn made_up(job: &Job) -> Vec<(&'static str, &'static str)> {
     let mut files = vec![("passwd", PASSWD), ("group", GROUP)];
     if !job.network {
@@ -49,15 +49,15 @@ pub(crate) fn made_up(job: &Job) -> Vec<(&'static str, &'static str)> {
 
 /// Descriptors that bubblewrap itself reads and writes.
 pub(crate) struct Channels {
-    /// It tells here when the sandbox runs, and how the generator ended.
+    /// Descriptor on which it reports that the sandbox runs, and the exit status of the generator.
     pub(crate) status: RawFd,
-    /// It waits here before it starts the generator.
+    /// Descriptor on which it waits before it starts the generator.
     pub(crate) start: RawFd,
-    /// It reads the system-call filter here.
+    /// Descriptor from which it reads the system-call filter.
     pub(crate) filter: Option<RawFd>,
 }
 
-/// Bubblewrap's command line, without its own name.
+/// Builds bubblewrap's arguments, without its own name.
 pub(crate) fn arguments(
     job: &Job,
     program: &Program,
@@ -169,7 +169,7 @@ fn in_store(path: &str) -> bool {
     Path::new(path).canonicalize().is_ok_and(|real| !real.starts_with("/etc") && !real.starts_with("/usr"))
 }
 
-/// All that a generator finds in its environment, besides the `PWD` that bubblewrap sets.
+/// Returns the complete environment of a generator, except `PWD`, which bubblewrap sets.
 fn environment(job: &Job) -> Vec<(&'static str, OsString)> {
     let mut path = OsString::new();
     for folder in &job.path {

@@ -9,10 +9,10 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, fchmod, fstatvfs, statat};
 use crate::error::GeneratorFailure;
 use crate::job::OutputLimits;
 
-/// The most entries that `$out` may hold while the generator runs.
+/// Largest number of files and directories in `$out` while the generator runs.
 const ENTRIES: u64 = 10_000;
 
-/// The most folders inside each other.
+/// Deepest nesting of directories in `$out`.
 const LEVELS: u64 = 32;
 
 /// Takes exactly the expected files. The generator is dead by now, so nothing changes under the hand.
@@ -105,7 +105,7 @@ struct OutputUsage {
     bytes: u64,
     entries: u64,
     levels: u64,
-    /// Files with several names, each of which is counted once.
+    /// Inodes of files with several hard links, each of which is counted once.
     linked: BTreeSet<u64>,
 }
 

@@ -6,131 +6,131 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_seam::Secret;
 use artifacts_text::Explain;
 
-/// Why there is no sandbox, or why a run gave nothing.
+/// Reports why there is no sandbox, or why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It could not be started at all.
+    /// Bubblewrap cannot be started.
     #[error("cannot run bubblewrap as `{}`: {why}", .path.display())]
     NoBubblewrap {
-        /// What was started.
+        /// Path of the program.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         why: io::Error,
     },
-    /// It is no bubblewrap, or lacks what the sandbox needs.
+    /// The program is not bubblewrap, or lacks an option that the sandbox needs.
     #[error("`{}` is no bubblewrap of version 0.6 or later: expected the options {}, found none of that name", .path.display(), .missing.join(" "))]
     OldBubblewrap {
-        /// What was started.
+        /// Path of the program.
         path: PathBuf,
-        /// The options that it does not know.
+        /// Options that it does not know.
         missing: Vec<&'static str>,
     },
-    /// A run of a generator.
+    /// A run of a generator failed.
     #[error("{instance}: {fault}")]
     Run {
-        /// What it was to make.
+        /// Instance that was to be generated.
         instance: InstanceName,
-        /// What went wrong.
+        /// Reason.
         fault: Box<GeneratorFailure>,
     },
 }
 
-/// What went wrong in a run.
+/// Reports why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GeneratorFailure {
-    /// It is nothing that can be executed.
+    /// The generator is not an executable program.
     #[error("the generator `{}` {why}", .program.display())]
     Program {
-        /// The generator.
+        /// Path of the generator.
         program: PathBuf,
         /// What was expected and found.
         why: String,
     },
-    /// It is for another kind of machine.
+    /// The generator is built for another system.
     #[error("the generator is built for {system}, and this machine ({}) could not run it: {why}", host())]
     System {
-        /// The generator's system.
+        /// System of the generator, as Nix names it.
         system: String,
         /// How the attempt ended.
         why: String,
-        /// What was printed.
+        /// Output, at most the last 64 KiB.
         output: Secret,
     },
-    /// The sandbox was not set up, so nothing ran.
+    /// The sandbox could not be set up, so nothing ran.
     #[error("the sandbox for the generator could not be set up: {message}")]
     Sandbox {
-        /// What bubblewrap or the system says.
+        /// Message of bubblewrap or the operating system.
         message: String,
     },
-    /// Its private folder.
+    /// The private directory failed.
     #[error(transparent)]
     Ram(#[from] artifacts_ram::Error),
-    /// The generator itself failed.
+    /// The generator failed.
     #[error("the generator exited with status {status}")]
     Failed {
-        /// Its exit status. Bubblewrap reports 128 and the signal's number when a signal ended it, and so does a shell; a program
-        /// may exit with that status by itself, so it is no evidence of a signal.
+        /// Exit status. Bubblewrap and shells report 128 and the signal's number after a signal, but a program may
+        /// exit with that status by itself: it does not prove a signal.
         status: i32,
-        /// The last 64 KiB of what it printed. It may echo a secret: never to be logged unasked.
+        /// Last 64 KiB of the output. It may contain a secret: never to be logged unasked.
         output: Secret,
     },
-    /// Something outside ended its sandbox.
+    /// The sandbox was stopped from outside.
     #[error("the generator's sandbox was killed from outside by signal {signal}{}", signal_name(*.signal))]
     Killed {
-        /// The signal's number.
+        /// Number of the signal.
         signal: i32,
-        /// What the generator printed.
+        /// Output, at most the last 64 KiB.
         output: Secret,
     },
-    /// It took too long.
+    /// The time limit was exceeded.
     #[error("the generator was stopped: expected an end within {} s", .limit.as_secs_f64())]
     Timeout {
-        /// The declared limit.
+        /// Declared time limit.
         limit: Duration,
-        /// What it printed.
+        /// Output, at most the last 64 KiB.
         output: Secret,
     },
-    /// The caller said so.
+    /// The run was canceled.
     #[error("the generator was stopped because the run was cancelled")]
     Cancelled,
-    /// It filled `$out`.
+    /// `$out` exceeds a limit.
     #[error("the generator was stopped: {found} in $out, expected at most {limit}")]
     TooMuch {
-        /// Bytes, entries or levels found.
+        /// Bytes, files or levels found.
         found: String,
-        /// How many are allowed.
+        /// Limit, in the same unit.
         limit: u64,
     },
-    /// The kernel did not end it.
+    /// The kernel did not stop it in time.
     #[error("the generator was killed, but its processes did not end")]
     Stuck,
-    /// A declared file did not come out.
+    /// A declared file does not exist.
     #[error("expected the file `{file}` in $out, found {}", list(.found))]
     Missing {
-        /// The declared file.
+        /// Name of the declared file.
         file: Name,
-        /// What is in `$out`.
+        /// Names in `$out`.
         found: Vec<String>,
     },
-    /// Something came out that is not declared.
+    /// `$out` has a file that is not declared.
     #[error("expected in $out only {}, found also {kind} `{}`", list(.expected), .name.escape_debug())]
     Extra {
-        /// Its name.
+        /// Name of that file.
         name: String,
-        /// What it is.
+        /// Kind of that file.
         kind: &'static str,
-        /// The declared files.
+        /// Declared files.
         expected: Vec<String>,
     },
-    /// A declared file is not a plain one.
+    /// A declared file is not a regular file with one link.
     #[error("`{file}` in $out: {fault}")]
     File {
-        /// The declared file.
+        /// Name of the declared file.
         file: Name,
-        /// What is wrong with it.
+        /// Reason.
         fault: artifacts_ram::IrregularFile,
     },
-    /// The system says no.
+    /// Error of the operating system.
     #[error("running the generator: {0}")]
     Io(#[from] io::Error),
 }
@@ -142,7 +142,7 @@ impl From<rustix::io::Errno> for GeneratorFailure {
 }
 
 impl Error {
-    /// What the generator printed. It may echo a secret: show it only to a person who asked.
+    /// Returns the output of the generator. It may contain a secret: show it only to a person who asked.
     pub fn output(&self) -> Option<&Secret> {
         match self {
             Self::Run { fault, .. } => match fault.as_ref() {
@@ -220,10 +220,10 @@ fn host() -> String {
 
 const SHOW_OUTPUT: &str = "look at what it printed; it may hold secrets, so only `--show-output` shows it";
 
-/// No signal's number is greater than 64.
+/// Largest exit status that may stand for a signal: no signal's number is greater than 64.
 const LAST_OF_SIGNALS: i32 = 128 + 64;
 
-/// Its name in parentheses; nothing for one that has none.
+/// Returns the name of a signal in parentheses; an empty text if it has none.
 fn signal_name(number: i32) -> &'static str {
     match number {
         libc::SIGHUP => " (SIGHUP)",

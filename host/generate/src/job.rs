@@ -5,38 +5,38 @@ use std::time::Duration;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_seam::Secret;
 
-/// One run of a generator.
+/// Describes one run of a generator.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// What it makes. Gives `$artifact`, `$artifact_context` and `$machine` or `$username`; the generator of a shared one
-    /// learns only that it is shared.
+    /// Instance to generate. It gives `$artifact`, `$artifact_context` and `$machine` or `$username`; the generator of
+    /// a shared artifact learns only that it is shared.
     pub instance: InstanceName,
-    /// An executable file, or a folder with exactly one `bin/*`; links are followed.
+    /// Executable file, or directory with exactly one `bin/*`; symbolic links are followed.
     pub program: PathBuf,
-    /// The store paths that it may see. Without them it must get along with the system's programs.
+    /// Store paths that it may see. Without them it has the system's programs only.
     pub closure: Vec<PathBuf>,
     /// Folders that come before `/usr/bin` and `/bin` in `$PATH`; what they need belongs in the closure.
     pub path: Vec<PathBuf>,
-    /// The files that must come out: these and no other.
+    /// Names of the files that it has to write, no more and no less.
     pub expected: BTreeSet<Name>,
-    /// `$prompts/<name>`.
+    /// Values of `$prompts/<name>`.
     pub prompts: BTreeMap<Name, Secret>,
-    /// `$in/<artifact>/<file>`.
+    /// Values of `$in/<artifact>/<file>`.
     pub inputs: BTreeMap<Name, BTreeMap<Name, Secret>>,
-    /// `$LOG_LEVEL`.
+    /// Value of `$LOG_LEVEL`.
     pub log_level: String,
-    /// What it reads from `/dev/random` and `/dev/urandom`, each opening from the beginning, instead of the kernel's.
+    /// Bytes that `/dev/random` and `/dev/urandom` give, from the beginning at each opening, in place of the kernel's.
     pub random: Option<Secret>,
     /// Whether it may use the network.
     pub network: bool,
-    /// How long it may take; `None` is for ever.
+    /// Time limit; `None` for no limit.
     pub timeout: Option<Duration>,
-    /// How much it may write.
+    /// Limits of what it may write.
     pub limits: OutputLimits,
 }
 
 impl Job {
-    /// A job with neither closure, prompts, inputs nor expected files, without network and timeout.
+    /// Has neither closure, prompts, inputs nor expected files, and no network and time limit.
     pub fn new(instance: InstanceName, program: PathBuf) -> Self {
         Self {
             instance,
@@ -55,14 +55,14 @@ impl Job {
     }
 }
 
-/// How much a generator may write, in bytes.
+/// Limits what a generator may write, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputLimits {
-    /// A file of `$out`.
+    /// Size of a file in `$out`.
     pub file: u64,
-    /// All of `$out`.
+    /// Size of `$out` in total.
     pub total: u64,
-    /// `/tmp`, and `/dev/shm` as much again.
+    /// Size of `/tmp`, and of `/dev/shm`.
     pub scratch: u64,
 }
 

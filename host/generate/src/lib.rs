@@ -1,8 +1,9 @@
-//! Running a generator in its sandbox and taking its files.
+//! Runs a generator in its sandbox and collects its files.
 //!
-//! A generator is any executable. It sees its closure, the system's programs read-only, its prompts and inputs, and nothing
-//! else of the caller: no environment, home, network, working directory, descriptor, terminal, host name or key ring. When
-//! [`Sandbox::run`] returns, by whatever way, all its processes and all its plaintext on the RAM-backed file system are gone.
+//! A generator is any executable. It sees its closure, the system's programs read-only, its prompts and inputs, and
+//! nothing else of the caller: no environment, home, network, working directory, descriptor, terminal, host name or
+//! key ring. When [`Sandbox::run`] returns, all its processes have ended and all its plaintext on the RAM-backed file
+//! system is removed.
 
 mod arguments;
 mod collect;

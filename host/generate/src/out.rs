@@ -10,10 +10,10 @@ use crate::arguments::OUT;
 use crate::error::GeneratorFailure;
 use crate::running::{PATIENCE, readable};
 
-/// How often it is looked whether the sandbox is set up.
+/// Interval of the checks whether the sandbox is set up.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The first process of a sandbox. It waits, once it has set everything up, until the generator may begin.
+/// Represents the first process of a sandbox. It waits, once everything is set up, until the generator may start.
 pub(crate) struct Init {
     pub(crate) process: OwnedFd,
     pub(crate) pid: Pid,
@@ -48,7 +48,7 @@ fn is_of_this_machine(found: &Stat) -> bool {
     statat(CWD, OUT, AtFlags::empty()).is_ok_and(|own| (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino))
 }
 
-/// `$out`, held open: it lives in RAM as long as this, and is wiped when it is dropped.
+/// Holds `$out` open: it stays in RAM until this is dropped, and is wiped then.
 pub(crate) struct Out(OwnedFd);
 
 impl Deref for Out {

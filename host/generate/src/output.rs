@@ -4,10 +4,10 @@ use std::io::{ErrorKind, Read};
 use artifacts_seam::Secret;
 use zeroize::Zeroizing;
 
-/// How much is kept, in bytes.
+/// Bytes of the output that are kept.
 const KEPT: usize = 64 << 10;
 
-/// The end of what a generator prints. It may echo a secret, so it stays in memory that is wiped.
+/// Holds the end of a generator's output. It may contain a secret, so it is in memory that is wiped.
 pub(crate) struct CapturedOutput {
     pipe: Option<File>,
     bytes: Zeroizing<Vec<u8>>,
@@ -15,14 +15,14 @@ pub(crate) struct CapturedOutput {
 }
 
 impl CapturedOutput {
-    /// `pipe` must not block.
+    /// Reads from `pipe`, which must not block.
     pub(crate) fn new(pipe: File) -> Self {
         // Never grown: that would leave a copy behind.
         let bytes = Zeroizing::new(Vec::with_capacity(2 * KEPT));
         Self { pipe: Some(pipe), bytes, part: Zeroizing::new(vec![0; KEPT]) }
     }
 
-    /// What to wait on; `None` after the end.
+    /// Returns the pipe to wait for; `None` after its end.
     pub(crate) fn pipe(&self) -> Option<&File> {
         self.pipe.as_ref()
     }
@@ -47,7 +47,7 @@ impl CapturedOutput {
         false
     }
 
-    /// The last 64 KiB of what was taken.
+    /// Returns the last 64 KiB of the output.
     pub(crate) fn last(&self) -> Secret {
         let start = self.bytes.len().saturating_sub(KEPT);
         Secret::new(self.bytes[start..].to_vec())

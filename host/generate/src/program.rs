@@ -8,31 +8,31 @@ use rustix::fs::{Access, access};
 
 use crate::error::GeneratorFailure;
 
-/// Where a generator is found inside when it lies neither in its closure nor among the system's programs.
+/// Path of a generator inside, if it is neither in its closure nor among the system's programs.
 pub(crate) const OUTSIDER: &str = "/generator";
 
 /// Folders of the system that every generator sees.
 pub(crate) const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
-/// As much of a file as the kernel looks at, in bytes.
+/// Bytes of a file that the kernel looks at (`BINPRM_BUF_SIZE` of Linux).
 const HEAD: usize = 256;
 
 /// Interpreters that are scripts themselves: as many as the kernel follows.
 const DEPTH: usize = 5;
 
-/// What to execute.
+/// Describes what to execute.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// The program and its arguments, as seen inside: for a script what its first line says.
+    /// Program and arguments, as seen inside: for a script from its first line.
     pub(crate) words: Vec<OsString>,
-    /// To be copied inside, under this path.
+    /// File to copy into the sandbox, and its path there.
     pub(crate) outsider: Option<(File, PathBuf)>,
-    /// The system that it is built for, when that is not this one.
+    /// System that it is built for, if that is another one.
     pub(crate) foreign: Option<&'static str>,
 }
 
 impl Program {
-    /// Follows folder, links and first line.
+    /// Resolves directory, symbolic links and first line.
     pub(crate) fn resolve(program: &Path, closure: &[PathBuf]) -> Result<Self, GeneratorFailure> {
         let bad = |why: String| GeneratorFailure::Program { program: program.to_owned(), why };
         let entry = executable(program).map_err(bad)?;
@@ -75,10 +75,10 @@ fn visible(path: &Path, closure: &[PathBuf]) -> bool {
     SYSTEM.iter().map(Path::new).chain(closure.iter().map(PathBuf::as_path)).any(|shown| path.starts_with(shown))
 }
 
-/// The executable file that a generator is: the path itself, or the only one in `bin`.
+/// Finds the executable file of a generator: the path itself, or the only one in `bin`.
 ///
 /// # Errors
-/// Why there is none, to be said after the path.
+/// The reason why there is none, as a text that follows the path.
 pub fn executable(program: &Path) -> Result<PathBuf, String> {
     if !program.is_absolute() {
         return Err("is refused: expected an absolute path".to_owned());
@@ -117,8 +117,8 @@ enum ExecutableKind {
     Script { interpreter: PathBuf, argument: Option<OsString> },
 }
 
-/// Reads the head as the kernel does. It is done here since bubblewrap starts programs by `execvp`, which hands whatever
-/// the kernel refuses to `/bin/sh`: a script for another machine would be run by a shell that it was not written for.
+/// Reads the beginning of a file as the kernel does. Bubblewrap starts programs by `execvp(3)`, which gives whatever
+/// the kernel rejects to `/bin/sh`: a script for another machine would run in the wrong shell.
 fn head(path: &Path) -> Result<ExecutableKind, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut head = Vec::with_capacity(HEAD);
@@ -155,7 +155,7 @@ fn script(line: &[u8]) -> Result<ExecutableKind, String> {
     })
 }
 
-/// The system of an ELF file when this machine's processor is another.
+/// Returns the system of an ELF file, if it is for another processor than this machine's.
 fn foreign(head: &[u8]) -> Option<&'static str> {
     let bytes: [u8; 2] = head.get(18..20)?.try_into().ok()?;
     // The sixth byte tells the byte order.

@@ -16,24 +16,26 @@ use crate::job::Job;
 use crate::out::{Init, Out};
 use crate::output::CapturedOutput;
 
-/// How often the cancel flag and the size of `$out` are looked at.
+/// Interval of the checks of the cancel flag and the size of `$out`.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long the kernel may take for what it does at once unless the machine is in trouble.
+/// Time that the kernel may take for what it normally does at once.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A sandbox that was started.
+/// Represents a sandbox that was started.
 pub(crate) struct Running {
     pub(crate) bubblewrap: Child,
-    /// Bubblewrap's word on how it goes: one JSON object a line.
+    /// Reports of bubblewrap, one JSON object a line.
     pub(crate) status: File,
-    /// A pipe; one byte in it lets the generator begin. Both ends, so that writing cannot fail for want of a reader.
+    /// Pipe in which one byte lets the generator start. Both ends are held, so that writing cannot fail without a
+    /// reader.
     pub(crate) start: (OwnedFd, File),
     pub(crate) output: CapturedOutput,
 }
 
 impl Running {
-    /// Waits for the end, or makes one, and returns `$out`. When it returns, no process of the sandbox is left.
+    /// Waits for the end, or stops the sandbox, and returns `$out`. When it returns, no process of the sandbox is
+    /// left.
     pub(crate) fn finish(mut self, job: &Job, cancel: &AtomicBool) -> Result<Out, GeneratorFailure> {
         let ended = match self.init() {
             // Only now that its first process is held can the sandbox be ended for certain.
@@ -60,7 +62,7 @@ impl Running {
         }
     }
 
-    /// The sandbox's first process, once bubblewrap tells its number; `None` when it failed before that.
+    /// Returns the first process of the sandbox, once bubblewrap reports its number; `None` if it failed before.
     fn init(&mut self) -> Result<Option<Init>, GeneratorFailure> {
         let deadline = Instant::now() + PATIENCE;
         let mut line = Vec::new();
@@ -134,7 +136,7 @@ impl Running {
         }
     }
 
-    /// Takes output for at most `tick`; true once bubblewrap has told how it ended, or ended itself.
+    /// Reads output for at most `tick`. Returns true once bubblewrap has reported the end or has exited.
     fn ended_within(&mut self, tick: Duration) -> Result<bool, GeneratorFailure> {
         let deadline = Instant::now() + tick;
         loop {
@@ -149,7 +151,7 @@ impl Running {
         }
     }
 
-    /// How the generator ended; `None` when it was never executed.
+    /// Returns the generator's exit status; `None` if it was never executed.
     fn exit_code(&mut self) -> Result<Option<i32>, GeneratorFailure> {
         let mut text = Vec::new();
         self.status.read_to_end(&mut text)?;
@@ -157,7 +159,7 @@ impl Running {
         Ok(code.and_then(|code| i32::try_from(code).ok()))
     }
 
-    /// What bubblewrap printed.
+    /// Returns bubblewrap's output.
     fn complaint(&self) -> String {
         let text = String::from_utf8_lossy(self.output.last().expose()).trim().escape_debug().to_string();
         if text.is_empty() { "bubblewrap ended without a word".to_owned() } else { text }
@@ -172,7 +174,7 @@ pub(crate) fn readable(fd: impl AsFd, deadline: Instant) -> Result<bool, Generat
     wait_for(&mut [PollFd::new(&fd, PollFlags::IN)], deadline)
 }
 
-/// False when the time is over.
+/// Waits for a descriptor. Returns false at the deadline.
 fn wait_for(fds: &mut [PollFd<'_>], deadline: Instant) -> Result<bool, GeneratorFailure> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -42,12 +42,12 @@ const NEEDED: [&str; 9] = [
 pub struct Sandbox {
     bubblewrap: PathBuf,
     ram: Ram,
-    /// Whether a generator may make namespaces of its own: only where bubblewrap cannot forbid it.
+    /// Whether a generator may create namespaces: only where bubblewrap cannot forbid it.
     nested: bool,
 }
 
 impl Sandbox {
-    /// The first `bwrap` in a `PATH` value.
+    /// Finds the first `bwrap` in a `PATH` value.
     pub fn find(path: &OsStr) -> Option<PathBuf> {
         std::env::split_paths(path)
             .filter(|folder| folder.is_absolute())
@@ -55,10 +55,10 @@ impl Sandbox {
             .find(|file| rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() && file.is_file())
     }
 
-    /// Asks bubblewrap, given by its absolute path, what it can do.
+    /// Asks bubblewrap, given by its absolute path, for its options.
     ///
     /// # Errors
-    /// When it cannot be run or is too old.
+    /// If it cannot be run or is too old.
     pub fn new(bubblewrap: PathBuf, ram: &Ram) -> Result<Self, Error> {
         let mut command = Command::new(&bubblewrap);
         command.arg("--help").env_clear().stdin(Stdio::null());
@@ -144,7 +144,7 @@ fn file_in_memory(bytes: &[u8]) -> std::io::Result<File> {
     Ok(file)
 }
 
-/// Lays out the private folder.
+/// Writes the content of the private directory.
 fn fill(folder: &PrivateDir, job: &Job) -> Result<(), GeneratorFailure> {
     let named = |name: &str, fault| artifacts_ram::Error::File { name: name.to_owned(), fault };
     let etc = folder.subfolder("etc")?;
@@ -173,7 +173,7 @@ fn fill(folder: &PrivateDir, job: &Job) -> Result<(), GeneratorFailure> {
     Ok(())
 }
 
-/// A program for another system fails in many ways, all of which mean that.
+/// Explains the failure of a program for another system, which fails in many ways.
 fn foreign(system: &str, fault: GeneratorFailure) -> GeneratorFailure {
     let (why, output) = match fault {
         GeneratorFailure::Sandbox { message } => (message, Secret::new(Vec::new())),

@@ -8,9 +8,9 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount_bind, mount_change,
 use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// Starts a command that inherits nothing but its standard streams and `kept`: every other descriptor is closed, the
-/// session's key ring is left behind, no core is dumped, no file grows beyond `file_size` bytes, and it dies with the
-/// calling thread.
+/// Starts a command that inherits only its standard streams and `kept`: every other descriptor is closed, the
+/// session's key ring is left, no core is dumped, no file exceeds `file_size` bytes, and it dies with the calling
+/// thread.
 #[allow(unsafe_code)]
 pub(crate) fn spawn(command: &mut Command, kept: Vec<RawFd>, file_size: u64) -> io::Result<Child> {
     let as_root = rustix::process::geteuid().is_root();
@@ -67,11 +67,11 @@ fn leave_keyring() {
     unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
 }
 
-/// What bubblewrap binds in its `/dev`.
+/// Devices that bubblewrap binds in its `/dev`.
 const DEVICES: [&CStr; 6] = [c"/dev/null", c"/dev/zero", c"/dev/full", c"/dev/random", c"/dev/urandom", c"/dev/tty"];
 
-/// Makes the rights and times of devices read-only in a mount namespace of its own, from which bubblewrap takes them: they are
-/// root's files, whatever number root has inside. What is written to a device is written all the same.
+/// Makes the permissions and times of devices read-only in a separate mount namespace, from which bubblewrap binds
+/// them: they belong to root, whatever user root is inside. Writing to a device works all the same.
 #[allow(unsafe_code)]
 fn keep_devices() -> io::Result<()> {
     // SAFETY: a new mount namespace changes no descriptor, and this process has one thread.

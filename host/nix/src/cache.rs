@@ -11,15 +11,15 @@ use sha2::{Digest, Sha256};
 use crate::flake::FlakeMetadata;
 use crate::{Error, Nix};
 
-/// Entries that were made longer ago than this are removed.
+/// Age at which cached answers are removed.
 const AGE: Duration = Duration::from_hours(30 * 24);
 
-/// What Nix is, as far as answers depend on it.
+/// Describes Nix, as far as answers depend on it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Evaluator {
     pure: bool,
     version: String,
-    /// All its settings, wherever they are made, digested; none where it does not tell them.
+    /// SHA-256 of all its settings; `None` if it does not report them.
     #[serde(skip)]
     settings: Option<String>,
 }
@@ -50,27 +50,27 @@ impl Nix {
     }
 }
 
-/// Earlier answers of Nix on one flake.
+/// Caches answers of Nix about one flake.
 ///
-/// What is asked is the key, to the letter: so there is a cache only where the same words get the same answer each time. That
-/// is pure evaluation of a reference that names one source for ever, whose own lock file names what each input is.
+/// The key is the question, unchanged: so there is a cache only where the same question always has the same answer.
+/// That is pure evaluation of a reference that names one source for ever, whose own lock file names each input.
 #[derive(Debug)]
 pub(crate) struct EvaluationCache {
     folder: PathBuf,
     asked: EvaluationKey,
 }
 
-/// Who is asked, and in which circumstances. No part of it follows from another one.
+/// Holds what an answer depends on. No part of it follows from another one.
 #[derive(Debug, Clone)]
 struct EvaluationKey {
     program: PathBuf,
     version: String,
     settings: String,
-    /// Configuration of Nix, as variables of the environment.
+    /// Configuration of Nix in environment variables.
     configuration: Vec<(OsString, OsString)>,
 }
 
-/// An answer, and what Nix said besides.
+/// Holds an answer, and Nix's other output.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CachedEvaluation {
     pub said: String,
@@ -93,7 +93,7 @@ impl EvaluationCache {
         sound.then_some(Self { folder, asked })
     }
 
-    /// The earlier answer to a question, which is the arguments of Nix.
+    /// Returns the cached answer to a question, which is the arguments of Nix.
     pub(crate) fn get(&self, question: &[OsString]) -> Option<CachedEvaluation> {
         serde_json::from_slice(&fs::read(self.file(question)).ok()?).ok()
     }
@@ -109,7 +109,7 @@ impl EvaluationCache {
         self.folder.join(format!("{}.json", self.asked.digest(question)))
     }
 
-    /// A reader sees the whole answer or none.
+    /// Writes a file so that a reader sees all of the answer or none.
     fn write(&self, file: &Path, answer: &[u8]) -> io::Result<()> {
         self.forget_old()?;
         let mut temporary = tempfile::NamedTempFile::new_in(&self.folder)?;
@@ -131,7 +131,8 @@ impl EvaluationCache {
     }
 }
 
-/// Makes the folder if need be. Whoever could write there could tell what is built and run.
+/// Returns whether only this user can write the directory, which is created if it does not exist: anyone who can write
+/// there decides what is built and run.
 fn is_own(folder: &Path) -> bool {
     let me = rustix::process::geteuid().as_raw();
     // Whose home it is: root makes no folder in somebody else's.
@@ -157,7 +158,7 @@ impl EvaluationKey {
     }
 }
 
-/// Its length first, so that no two lists of parts look alike.
+/// Hashes a text with its length first, so that no two lists of parts are alike.
 fn part(key: &mut Sha256, text: &OsStr) {
     let bytes = text.as_encoded_bytes();
     key.update((bytes.len() as u64).to_le_bytes());
@@ -173,7 +174,8 @@ fn list<'a>(key: &mut Sha256, texts: impl Iterator<Item = &'a OsString>) {
 }
 
 impl FlakeMetadata {
-    /// Whether the flake's own lock file names what each input is. Otherwise Nix looks each time, and may find another thing.
+    /// Returns whether the flake's own lock file names each input. Otherwise Nix resolves it each time, and may find
+    /// another one.
     fn inputs_are_locked(&self) -> bool {
         let no_inputs = self.locks["nodes"].as_object().is_some_and(|nodes| nodes.len() == 1);
         let dir = self.locked.dir.as_deref().unwrap_or_default();

@@ -7,12 +7,12 @@ use crate::flake::{FlakeMetadata, Reference};
 use crate::{Error, Flake};
 
 impl Flake<'_> {
-    /// The local folder that stored files are written below: the place in the checkout that `root`, the evaluated
-    /// `artifacts.root`, is a copy of. Without a root it is the flake's own folder.
+    /// Returns the local directory below which files are stored: the place in the checkout of which `root`, the
+    /// evaluated `artifacts.root`, is a copy. Without a root it is the flake's own directory.
     ///
     /// # Errors
-    /// When the flake is remote or taken at a fixed revision, or when the root is in one of its inputs or no folder of the
-    /// checkout. The person must then name the folder.
+    /// If the flake is remote or at a fixed revision, or if the root is in one of its inputs or not a directory of the
+    /// checkout. The user must pass the directory then.
     pub fn checkout(&self, root: Option<&Path>) -> Result<PathBuf, Error> {
         let metadata = &self.metadata;
         let read_only = || Error::ReadOnly { reference: self.reference.clone() };
@@ -36,21 +36,21 @@ impl Flake<'_> {
     }
 }
 
-/// Whether a folder is the checkout or in it, whatever its path says: the root is the repository's word, and the repository
-/// has no say in where else on this machine something is written.
+/// Returns whether a directory is the checkout or in it, whatever its path looks like: the repository declares the
+/// root, and must not decide where else on this machine something is written.
 fn inside(top: &Path, folder: &Path) -> bool {
     let climbs = folder.components().any(|part| part == Component::ParentDir);
     let within = || Ok::<bool, io::Error>(folder.canonicalize()?.starts_with(top.canonicalize()?));
     !climbs && within().unwrap_or(false)
 }
 
-/// Without the slash at the end that joining nothing leaves.
+/// Joins two paths, without the slash that joining an empty path leaves.
 fn join(top: &Path, below: &Path) -> PathBuf {
     if below.as_os_str().is_empty() { top.to_owned() } else { top.join(below) }
 }
 
 impl FlakeMetadata {
-    /// The local folder that [`FlakeMetadata::path`] is a copy of.
+    /// Returns the local directory of which [`FlakeMetadata::path`] is a copy.
     fn top(&self) -> Option<PathBuf> {
         let fixed = self.original.rev.is_some() || self.original.branch.is_some();
         local(&self.resolved).filter(|folder| !fixed && folder.is_absolute() && !self.in_store(folder))

@@ -3,147 +3,148 @@ use std::path::{Path, PathBuf};
 use artifacts_declared::Name;
 use artifacts_text::{Explain, shell_word};
 
-/// Why Nix gave no answer that can be used.
+/// Reports why there is no usable answer of Nix.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no Nix.
     #[error("Nix is needed, and there is no `{program}`{}", searched(.path.as_deref()))]
     Missing {
-        /// What was looked for.
+        /// Program that was searched for.
         program: String,
-        /// The `PATH` that was searched, if it was looked for in one.
+        /// The `PATH` that was searched, if any.
         path: Option<String>,
     },
-    /// It is there and could not be started.
+    /// The program exists and cannot be started.
     #[error("`{program}` could not be started: {source}")]
     Start {
-        /// The program.
+        /// Path of the program.
         program: String,
-        /// Why.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// Its output could not be read.
+    /// The output cannot be read.
     #[error("the answer of `{program}` could not be read: {source}")]
     Read {
-        /// The program.
+        /// Path of the program.
         program: String,
-        /// Why.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// It failed.
+    /// Nix failed.
     #[error("{what}: {message}")]
     Failed {
-        /// What was asked of it.
+        /// What it was asked to do.
         what: String,
-        /// What it said, trimmed.
+        /// Its message, trimmed.
         message: String,
-        /// The flake's copy in the store, where that was evaluated.
+        /// Copy of the flake in the store, if that was evaluated.
         copy: Option<PathBuf>,
     },
-    /// It ended well with an answer that is not whole, or of another shape.
+    /// Nix succeeded with an answer that is incomplete or of another shape.
     #[error("{what}: Nix ended well, but its answer ({bytes} bytes) is not the JSON that was expected: {source}")]
     Output {
-        /// What was asked of it.
+        /// What it was asked to do.
         what: String,
-        /// How long the answer is.
+        /// Length of the answer, in bytes.
         bytes: usize,
-        /// What is wrong with it.
+        /// Error of the JSON parser.
         source: serde_json::Error,
     },
-    /// What a target evaluates to is no spec.
+    /// The value of a target is not a spec.
     #[error("{target}: {source}")]
     Spec {
-        /// The target, as an attribute of the flake.
+        /// Target, as an attribute of the flake.
         target: String,
-        /// What is wrong with it.
+        /// Error of the spec.
         source: artifacts_declared::Error,
     },
-    /// A target looks for its files under another name than the flake's.
+    /// `artifacts.target` differs from the attribute in the flake.
     #[error("{target} takes itself for `{named}`, so it would look for its files elsewhere")]
     NameMismatch {
-        /// The target, as an attribute of the flake.
+        /// Target, as an attribute of the flake.
         target: String,
-        /// What the flake calls it.
+        /// Name in the flake.
         name: String,
-        /// What it calls itself.
+        /// Value of `artifacts.target`.
         named: String,
     },
-    /// The caller asked to stop.
+    /// The run was canceled.
     #[error("Nix was stopped")]
     Cancelled,
     /// The flake exports no configuration.
     #[error("the flake `{reference}` has no nixosConfigurations, homeConfigurations or darwinConfigurations")]
     NoTargets {
-        /// The flake, as the caller named it.
+        /// Flake reference as passed.
         reference: String,
     },
     /// No configuration imports the modules.
     #[error("no configuration of the flake `{reference}` declares artifacts: none of {} imports the module", .targets.join(", "))]
     NoArtifacts {
-        /// The flake, as the caller named it.
+        /// Flake reference as passed.
         reference: String,
-        /// What was evaluated.
+        /// Targets that were evaluated.
         targets: Vec<String>,
     },
-    /// Two targets of one kind and name.
+    /// Two targets have the same kind and name.
     #[error("two {kind} targets are named `{name}`: {first} and {second}")]
     Twice {
-        /// Their kind.
+        /// Kind of the targets.
         kind: &'static str,
-        /// Their name.
+        /// Name of the targets.
         name: Name,
-        /// The attribute where one is.
+        /// Attribute of the one.
         first: String,
-        /// The attribute where the other is.
+        /// Attribute of the other.
         second: String,
     },
-    /// Two targets say different things of what there is once for the whole flake.
+    /// Two targets set an option of the whole flake to different values.
     #[error("{first} and {second} disagree on {option}: {first} has {}, {second} has {}", said(.first_value.as_deref()), said(.second_value.as_deref()))]
     Disagree {
-        /// The option.
+        /// Option.
         option: String,
-        /// A target.
+        /// One target.
         first: String,
-        /// What it says.
+        /// Its value.
         first_value: Option<String>,
-        /// Another one.
+        /// Another target.
         second: String,
-        /// What that one says.
+        /// Its value.
         second_value: Option<String>,
     },
-    /// The flake is not in a local folder.
+    /// The flake is not in a local directory.
     #[error(
         "the flake `{reference}` is read-only: it is no local folder of this machine, or is taken at a fixed revision"
     )]
     ReadOnly {
-        /// The flake, as the caller named it.
+        /// Flake reference as passed.
         reference: String,
     },
-    /// What is asked of the store is no place in it.
+    /// A path is not an absolute path in the store.
     #[error("expected an absolute path in the Nix store, found `{}`", .path.display())]
     Relative {
-        /// What was named.
+        /// Path as given.
         path: PathBuf,
     },
     /// `artifacts.root` is in another flake.
     #[error("artifacts.root is `{}`, which is not in the flake `{reference}` but in one of its inputs, so the folder to write to is unknown", .root.display())]
     Elsewhere {
-        /// The flake, as the caller named it.
+        /// Flake reference as passed.
         reference: String,
-        /// The root in the store.
+        /// Path of the root in the store.
         root: PathBuf,
     },
-    /// `artifacts.root` leads out of the checkout.
+    /// `artifacts.root` is outside of the checkout.
     #[error("artifacts.root is `{}`, which is no folder inside the checkout {}; a flake does not choose where else secrets are written", .root.display(), .checkout.display())]
     Outside {
-        /// The root, as evaluated.
+        /// Root as evaluated.
         root: PathBuf,
-        /// The flake's checkout.
+        /// Checkout of the flake.
         checkout: PathBuf,
     },
 }
 
-/// The file of the checkout that Nix does not find in its copy of it, or does not take from it; from the repository's top.
+/// Finds the file of the checkout that Nix does not find in its copy, or does not copy; relative to the top of the
+/// repository.
 fn missing_file<'a>(message: &'a str, copy: Option<&Path>) -> Option<&'a str> {
     let line = message.lines().find(|line| {
         ["No such file or directory", "does not exist", "not tracked by Git"].iter().any(|words| line.contains(words))
@@ -164,7 +165,7 @@ fn is_out_of_memory(message: &str) -> bool {
         || message.starts_with("Nix was killed (signal: 9")
 }
 
-/// Whether it is a failure of a program that Nix ran, of its daemon or of the system, by the way Nix says these.
+/// Returns whether a program that Nix ran, its daemon or the operating system failed, judged by Nix's wording.
 fn is_of_the_machine(message: &str) -> bool {
     let first = message.lines().next().unwrap_or_default();
     let ran = first.starts_with("program '") || first.starts_with("executing '") || first.starts_with("Nix was killed");
@@ -194,19 +195,19 @@ fn said(value: Option<&str>) -> String {
     value.map_or_else(|| "nothing".to_owned(), |value| format!("`{value}`"))
 }
 
-/// Whether Nix found no flake where it looked for one.
+/// Returns whether Nix found no flake where it looked for one.
 fn is_no_flake(message: &str) -> bool {
     let says = ["is not part of a flake", "could not find a flake.nix file", "not a flake"];
     says.iter().any(|text| message.contains(text))
 }
 
 impl Error {
-    /// Whether Nix could not be asked at all, so that asking again is no use.
+    /// Returns whether Nix could not be asked at all, so that there is no point in asking again.
     pub(crate) fn is_of_nix(&self) -> bool {
         matches!(self, Self::Cancelled | Self::Missing { .. } | Self::Start { .. })
     }
 
-    /// The same, of a flake whose copy in the store is this.
+    /// Adds the flake's copy in the store.
     pub(crate) fn of(self, source: &Path) -> Self {
         match self {
             Self::Failed { what, message, .. } => Self::Failed { what, message, copy: Some(source.to_owned()) },

@@ -10,64 +10,66 @@ use serde_json::Value;
 
 use crate::{Error, Flake, TargetRef, message, quote};
 
-/// The function that makes specs of one exported configuration.
+/// Nix function that builds the specs of one exported configuration.
 const COLLECT: &str = include_str!("../../../nix/lib/collect.nix");
 
-/// What targets evaluate to.
+/// Holds the result of evaluating targets.
 #[derive(Debug)]
 pub struct Evaluation {
-    /// The targets that evaluate, with what they agree on. Users inside a machine's configuration are targets of their own.
+    /// Targets that evaluated, with their common settings. Users inside a machine's configuration are separate
+    /// targets.
     pub spec: Spec,
-    /// The targets that do not.
+    /// Targets that failed to evaluate.
     pub failures: Vec<TargetFailure>,
     /// Faults of the declarations that Nix found, and that stop a deployment.
     pub problems: Vec<EvaluationError>,
-    /// What Nix said besides, target by target: warnings and traces.
+    /// Warnings and traces of Nix, target by target.
     pub messages: Vec<String>,
 }
 
-/// A target that does not evaluate.
+/// Describes a target that failed to evaluate.
 #[derive(Debug)]
 pub struct TargetFailure {
-    /// Machine or user.
+    /// Whether it is a machine or a user.
     pub kind: TargetKind,
-    /// The flake's attribute.
+    /// Attribute in the flake.
     pub name: String,
-    /// Why.
+    /// Reason.
     pub error: Error,
 }
 
 impl TargetFailure {
-    /// Under which names it may have something stored: the flake's and, where that is another, its own.
+    /// Returns the names under which it may have stored entries: that in the flake and, if it differs,
+    /// `artifacts.target`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let own = if let Error::NameMismatch { named, .. } = &self.error { Some(named.as_str()) } else { None };
         std::iter::once(self.name.as_str()).chain(own)
     }
 }
 
-/// A fault of a target's declarations. The target's spec is there nevertheless.
+/// Describes a configuration error of a target, whose spec exists all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvaluationError {
-    /// Machine or user.
+    /// Whether it is a machine or a user.
     pub kind: TargetKind,
-    /// The target.
+    /// Name of the target.
     pub target: Name,
-    /// The artifacts that have it; none when it is the target's own.
+    /// Artifacts that have the error; empty if it belongs to the target itself.
     pub artifacts: Vec<String>,
-    /// The option, the fault and the remedy.
+    /// Option, error and remedy.
     pub message: String,
-    /// Whether a deployment goes on.
+    /// Whether it does not stop a deployment.
     pub warning: bool,
 }
 
-/// A spec of one target, and where it comes from.
+/// Holds the spec of one target, and its place in the flake.
 struct TargetSpec {
     from: String,
     spec: Spec,
     problems: Vec<EvaluationError>,
 }
 
-/// What the spec's own types have no place for.
+/// Holds what the types of the spec have no place for.
 #[derive(Deserialize)]
 struct SpecExtras {
     targets: Vec<EvaluationErrors>,
@@ -88,7 +90,7 @@ struct RawEvaluationError {
     warning: bool,
 }
 
-/// What is said of a target in place of a spec.
+/// Reports a target whose name differs, in place of a spec.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TargetNameMismatch {
@@ -97,24 +99,24 @@ struct TargetNameMismatch {
     takes_itself_for: String,
 }
 
-/// What one exported configuration gives.
+/// Holds the result of one exported configuration.
 #[derive(Default)]
 struct EvaluatedTarget {
     parts: Vec<TargetSpec>,
     /// Users inside it that do not evaluate.
     failures: Vec<TargetFailure>,
-    /// What Nix said besides.
+    /// Output of Nix in addition to the value.
     said: String,
 }
 
-/// What is asked of one exported configuration.
+/// Names what is asked of one exported configuration.
 #[derive(Clone, Copy)]
 enum EvaluationQuery<'a> {
-    /// All that it has.
+    /// All specs.
     All,
-    /// What is its own, with its faults or without.
+    /// Its own spec, with or without its configuration errors.
     Itself { problems: bool },
-    /// A user inside it.
+    /// The spec of a user inside it.
     User(&'a str),
     /// The names of the users inside it.
     Names,
@@ -173,11 +175,11 @@ impl Flake<'_> {
         Ok(evaluation)
     }
 
-    /// Nix's message on an artifact that the spec has as blocked. `target` is what the flake exports, `owner` the target in it that
-    /// declares the artifact.
+    /// Returns Nix's message on an artifact that is blocked in the spec. `target` is exported by the flake, `owner` is
+    /// the target in it that declares the artifact.
     ///
     /// # Errors
-    /// When Nix cannot be asked.
+    /// If Nix cannot be asked.
     pub fn why_blocked(&self, target: &TargetRef, owner: &Target, artifact: &str) -> Result<String, Error> {
         let what = format!("evaluating {artifact} of {target}");
         let user = owner.name.as_str().strip_suffix(&format!("@{}", target.name));
@@ -193,7 +195,7 @@ impl Flake<'_> {
         }
     }
 
-    /// In the order of the targets.
+    /// Evaluates targets in parallel. The results are in the order of the targets.
     fn evaluate_each(&self, targets: &[TargetRef]) -> Vec<Result<EvaluatedTarget, Error>> {
         let next = AtomicUsize::new(0);
         let results: Mutex<Vec<Option<Result<EvaluatedTarget, Error>>>> =
@@ -274,7 +276,7 @@ impl Flake<'_> {
         Ok(found)
     }
 
-    /// Whether what a spec needs of the store is still there: Nix may have collected it since.
+    /// Returns whether the store paths of a spec still exist: Nix may have collected them since.
     fn is_in_store(&self, spec: &Value) -> bool {
         let Ok(spec) = artifacts_declared::parse(&spec.to_string()) else { return false };
         let generators =
@@ -309,7 +311,7 @@ impl EvaluatedTarget {
     }
 }
 
-/// The one fault of a target whose faults cannot be found.
+/// Represents that the configuration errors of a target cannot be determined.
 fn untold(part: &TargetSpec, error: &Error) -> Vec<EvaluationError> {
     let Some(target) = part.spec.targets.first() else { return Vec::new() };
     vec![EvaluationError {
@@ -325,12 +327,12 @@ fn misnamed(value: &Value) -> Option<TargetNameMismatch> {
     TargetNameMismatch::deserialize(value).ok()
 }
 
-/// Where in the flake a target is: the one that is exported, or a user inside it.
+/// Returns the place of a target in the flake: the exported one, or a user inside it.
 fn place(target: &TargetRef, kind: TargetKind, name: &str) -> String {
     if kind == target.kind { target.to_string() } else { format!("{target} (its user {name})") }
 }
 
-/// One spec of those that a configuration gives: its own, or that of a user inside it.
+/// Parses one spec of a configuration: its own, or that of a user inside it.
 fn part(target: &TargetRef, value: Value) -> Result<TargetSpec, Error> {
     let spec = artifacts_declared::parse(&value.to_string());
     let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
@@ -361,7 +363,8 @@ fn empty() -> Spec {
     Spec { schema: SCHEMA, root: None, backends: BTreeMap::new(), targets: Vec::new() }
 }
 
-/// One spec of all. A target that says nothing of the root, or of a backend that it does not use, agrees with the others.
+/// Merges specs into one. A target that does not set the root, or a backend that it does not use, agrees with the
+/// others.
 fn merge(parts: Vec<TargetSpec>) -> Result<Spec, Error> {
     agree_on_root(&parts)?;
     agree_on_backends(&parts)?;

@@ -10,20 +10,20 @@ use serde::de::DeserializeOwned;
 use crate::cache::{CachedEvaluation, EvaluationCache};
 use crate::{Error, Nix, message};
 
-/// What has a meaning in the query of a flake reference, of what a hash can have.
+/// Characters with a meaning in the query of a flake reference, among those of a hash.
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b'+').add(b'=').add(b'/');
 
-/// A configuration that a flake exports. Whether it declares artifacts is known when it is evaluated.
+/// Describes a configuration that a flake exports. Evaluation shows whether it declares artifacts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetRef {
-    /// Machine or user.
+    /// Whether it is a machine or a user.
     pub kind: TargetKind,
-    /// The attribute, as it is in the flake.
+    /// Attribute in the flake.
     pub name: String,
 }
 
 impl TargetRef {
-    /// The flake's output that has it.
+    /// Returns the output of the flake that contains it.
     pub fn output(&self) -> &'static str {
         output(self.kind)
     }
@@ -45,10 +45,10 @@ fn output(kind: TargetKind) -> &'static str {
     }
 }
 
-/// The function that lists what a set has, evaluating none of it.
+/// Nix function that lists the attributes of a set without evaluating them.
 const NAMES: &str = "builtins.attrNames";
 
-/// A flake, resolved: what it is evaluated from stays the same, whatever happens in its folder meanwhile.
+/// Represents a resolved flake: its source stays the same, whatever happens in its directory meanwhile.
 #[derive(Debug)]
 pub struct Flake<'a> {
     pub(crate) nix: &'a Nix,
@@ -92,7 +92,7 @@ impl Nix {
         })
     }
 
-    /// The arguments of whatever reads a flake. The lock file is left as it is.
+    /// Returns the arguments for reading a flake. The lock file is left unchanged.
     pub(crate) fn flake_arguments(&self) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["--no-write-lock-file".into()];
         for (input, reference) in &self.options.override_inputs {
@@ -104,14 +104,14 @@ impl Nix {
 }
 
 impl Flake<'_> {
-    /// What it exports, sorted.
+    /// Returns the exported configurations, sorted.
     pub fn targets(&self) -> &[TargetRef] {
         &self.targets
     }
 
-    /// The configurations that can have the instances of a selector, which is an instance name or a prefix of one:
-    /// `per-machine/web1`, `per-user/alice@laptop/ssh`. `None` when any of them can: a shared artifact needs all its targets,
-    /// and so does what depends on one.
+    /// Returns the configurations that can have the instances of a selector, which is an instance name or a prefix of
+    /// one: `per-machine/web1`, `per-user/alice@laptop/ssh`. `None` if any of them can: a shared artifact needs all
+    /// its targets, and so does its dependent.
     pub fn targets_of(&self, selector: &str) -> Option<Vec<TargetRef>> {
         let mut parts = selector.split('/');
         let (scope, name) = (parts.next()?, parts.next().filter(|name| !name.is_empty())?);
@@ -128,7 +128,7 @@ impl Flake<'_> {
         matches!(scope, "per-machine" | "per-user").then(|| self.targets.iter().filter(can_have).cloned().collect())
     }
 
-    /// The folder in the store that it is evaluated from.
+    /// Returns the directory in the store from which it is evaluated.
     pub fn source(&self) -> &Path {
         &self.metadata.path
     }
@@ -161,8 +161,8 @@ impl Flake<'_> {
         }
     }
 
-    /// Applies a function to an attribute of the flake. What Nix said besides is the second part. An earlier answer is
-    /// taken while it `holds`, with what was said then.
+    /// Applies a Nix function to an attribute of the flake. The second part is Nix's other output. A cached answer is
+    /// used while it `holds`, with the output of that time.
     pub(crate) fn evaluate_json<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -187,7 +187,7 @@ impl Flake<'_> {
         Ok((serde_json::from_value(entry.answer).map_err(fault)?, entry.said))
     }
 
-    /// The arguments by which Nix is asked. Nothing else tells it what to evaluate.
+    /// Returns the arguments that are Nix's complete input.
     fn question(&self, attribute: &str, function: &str) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = vec!["eval".into(), "--json".into()];
         arguments.extend(self.nix.flake_arguments());
@@ -197,27 +197,27 @@ impl Flake<'_> {
     }
 }
 
-/// Whether Nix says that the flake has no such output, which is no fault.
+/// Returns whether Nix reports that the flake has no such output, which is not an error.
 fn is_absent(message: &str, output: &str) -> bool {
     let first = message.lines().next().unwrap_or_default();
     first.contains("does not provide attribute") && first.contains(&format!("'{output}'"))
 }
 
-/// What `nix flake metadata --json` says, as far as it matters here.
+/// Holds the part of `nix flake metadata --json` that is used.
 #[derive(Debug, Deserialize)]
 pub(crate) struct FlakeMetadata {
-    /// The source in the store.
+    /// Source in the store.
     pub path: PathBuf,
-    /// The locked reference.
+    /// Locked reference.
     pub url: String,
-    /// What each input is.
+    /// Locks of the inputs.
     pub locks: serde_json::Value,
     pub original: Reference,
     pub resolved: Reference,
     pub locked: Reference,
 }
 
-/// A flake reference as its attributes.
+/// Represents a flake reference as attributes.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Reference {
     #[serde(rename = "type")]
@@ -235,14 +235,14 @@ pub(crate) struct Reference {
 }
 
 impl FlakeMetadata {
-    /// What is evaluated: exactly the source that the metadata tell of, if Nix has a reference for it.
+    /// Returns the reference of exactly the source that the metadata describe, if Nix has one for it.
     pub fn evaluated(&self) -> String {
         // A folder or a dirty git tree may change from one process to the next; its copy in the store does not. And a
         // folder's name can have what Nix does not quote in its own `url`.
         if self.is_folder() && !self.in_subfolder() { self.copy() } else { self.url.clone() }
     }
 
-    /// Whether what is evaluated names one source for ever: a copy in the store, a revision, or what has one hash.
+    /// Returns whether the evaluated reference names one source for ever: a copy in the store, a revision, or a hash.
     pub fn is_fixed(&self) -> bool {
         let named = self.locked.rev.is_some() || self.url.contains("narHash=");
         if self.is_folder() { !self.in_subfolder() } else { named }
@@ -252,7 +252,8 @@ impl FlakeMetadata {
         self.locked.kind == "path" || self.locked.kind == "git" && self.locked.rev.is_none()
     }
 
-    /// Not all versions of Nix can name a folder inside a copy in the store.
+    /// Returns whether it is in a subdirectory. Not all versions of Nix can name a directory inside a copy in the
+    /// store.
     fn in_subfolder(&self) -> bool {
         self.locked.dir.as_deref().is_some_and(|dir| !dir.is_empty())
     }

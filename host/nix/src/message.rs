@@ -1,11 +1,12 @@
-/// The longest message that is passed on, in lines. How many of them a person sees is for the caller to decide.
+/// Largest number of lines of a message that are passed on. The caller decides how many are shown.
 const LINES: usize = 1000;
 
 /// Begins each line of a message, but the first, that is Nix's own and is to be shown as it is.
 pub(crate) const FOREIGN: &str = "| ";
 
-/// What Nix wrote to stderr when it failed, without colors, progress and stack frames: first the line that begins the error, then, each
-/// behind [`FOREIGN`], what follows it and what came before it, such as the words of a program that Nix ran.
+/// Cleans Nix's standard error after a failure of colors, progress and stack frames: first the line that begins the
+/// error, then, each behind [`FOREIGN`], the lines after it and those before it, such as the output of a program that
+/// Nix ran.
 pub fn trim(stderr: &str) -> String {
     let clean = without_colours(stderr);
     let lines: Vec<&str> = clean.lines().filter(|line| !is_hint(line)).collect();
@@ -37,9 +38,9 @@ fn is_hint(line: &str) -> bool {
     line.starts_with("(use '--show-trace'") || line.starts_with("(stack trace truncated")
 }
 
-/// The lines of a failure.
+/// Holds the lines of a failure.
 struct Parts<'a> {
-    /// Those before the error that may be its reason.
+    /// Lines before the error that may be its reason.
     before: Vec<&'a str>,
     error: &'a [&'a str],
 }
@@ -57,14 +58,14 @@ fn parts<'a>(lines: &'a [&'a str]) -> Parts<'a> {
     Parts { before: reasons(&lines[..first]), error: &lines[start..] }
 }
 
-/// Another program's end, or one that Nix did not foresee: its last words are the error.
+/// Handles the end of another program, or one that Nix does not report as an error: its last lines are the error.
 fn without_error<'a>(lines: &'a [&'a str]) -> Parts<'a> {
     let last = lines.iter().rposition(|line| !line.trim().is_empty() && !is_progress(line)).unwrap_or(lines.len());
     let (before, error) = lines.split_at(last);
     Parts { before: reasons(before), error }
 }
 
-/// Without progress, and without what is always said of a checkout and of its inputs.
+/// Removes progress, and what Nix always reports of a checkout and its inputs.
 fn reasons<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     let mut text = Vec::new();
     let mut keep = true;
@@ -83,9 +84,9 @@ fn reasons<'a>(lines: &[&'a str]) -> Vec<&'a str> {
     text
 }
 
-/// What a line begins with that is for the person, with those after it.
+/// Prefixes of lines that are for people, with the lines after them.
 const TOLD: [&str; 3] = ["trace:", "warning:", "evaluation warning:"];
-/// What a line begins with that tells how far Nix is.
+/// Prefixes of lines that report progress.
 const PROGRESS: [&str; 9] = [
     "building '",
     "copying path '",
@@ -97,10 +98,10 @@ const PROGRESS: [&str; 9] = [
     "unpacking '",
     "waiting for ",
 ];
-/// Stands for what Nix says, input by input, of a lock file that it did not write.
+/// Replaces what Nix reports, input by input, of a lock file that it did not write.
 pub const UNLOCKED: &str = "the flake's inputs are not locked: run `nix flake lock`";
 
-/// What is worth telling again of what Nix wrote to stderr when it ended well: traces and warnings, whole, and no progress.
+/// Returns the traces and warnings in Nix's standard error after a success, without progress.
 pub fn told(stderr: &str) -> String {
     let clean = without_colours(stderr);
     let mut text: Vec<&str> = Vec::new();

@@ -8,24 +8,24 @@ use std::sync::{Arc, OnceLock};
 use crate::run::{NixOutput, run};
 use crate::{Error, program};
 
-/// How Nix is run.
+/// Configures how Nix is run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Further arguments of every evaluation.
+    /// Additional arguments of every evaluation.
     pub arguments: Vec<OsString>,
     /// Inputs of the flake that are replaced: name and flake reference.
     pub override_inputs: Vec<(String, String)>,
-    /// How many targets are evaluated at a time; each takes a processor and up to a gigabyte of memory.
+    /// Number of targets that are evaluated in parallel; each takes a processor and up to a gigabyte of memory.
     pub jobs: NonZeroUsize,
-    /// The system that generators run on, as Nix names it.
+    /// System of generators, as Nix names it.
     pub system: Option<String>,
-    /// Where Nix runs, and what relative flake references start from; the caller's own working directory otherwise.
+    /// Working directory of Nix, from which relative flake references start; `None` for the caller's.
     pub directory: Option<PathBuf>,
-    /// The folder of the store, where it is known; Nix is asked otherwise.
+    /// Directory of the store, if it is known; otherwise Nix is asked.
     pub store: Option<PathBuf>,
-    /// A folder of this user's own for answers that are taken again while nothing that they depend on has changed.
+    /// Directory, of this user alone, for answers that are used again while nothing that they depend on has changed.
     pub cache: Option<PathBuf>,
-    /// When it becomes true, running processes are ended and everything returns [`Error::Cancelled`].
+    /// Once it is true, running processes are stopped and everything returns [`Error::Cancelled`].
     pub cancel: Arc<AtomicBool>,
 }
 
@@ -44,7 +44,7 @@ impl Default for Options {
     }
 }
 
-/// The system that this program was built for, as Nix names it.
+/// Returns the system that this program was built for, as Nix names it.
 fn own_system() -> Option<String> {
     let kernel = match std::env::consts::OS {
         "linux" => "linux",
@@ -54,7 +54,7 @@ fn own_system() -> Option<String> {
     Some(format!("{}-{kernel}", std::env::consts::ARCH))
 }
 
-/// A Nix on this machine.
+/// Represents a Nix on this machine.
 #[derive(Debug, Clone)]
 pub struct Nix {
     program: Option<PathBuf>,
@@ -64,14 +64,14 @@ pub struct Nix {
 }
 
 impl Nix {
-    /// A Nix that is `program`, or the `nix` in the environment's `PATH`, and sees `environment` and nothing else of the
-    /// caller's. Nothing is run yet: a missing Nix is an error where one is needed.
+    /// Uses `program`, or `nix` in the `PATH` of `environment`, which is its complete environment. Nothing is run yet:
+    /// a missing Nix is an error where one is needed.
     pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>, options: Options) -> Self {
         let store = options.store.clone().map(OnceLock::from).unwrap_or_default();
         Self { program, environment, options, store: Arc::new(store) }
     }
 
-    /// Its version, as it prints it.
+    /// Returns the version, as Nix prints it.
     ///
     /// # Errors
     /// See [`Error`].
@@ -99,7 +99,7 @@ impl Nix {
         run(command, what, &self.options.cancel)
     }
 
-    /// Its configuration, as far as the environment has it.
+    /// Returns its configuration, as far as it is in the environment.
     pub(crate) fn configuration(&self) -> Vec<(OsString, OsString)> {
         let own = |name: &OsString| name.to_string_lossy().starts_with("NIX_");
         self.environment.iter().filter(|(name, _)| own(name)).cloned().collect()

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// The environment's value of a variable.
+/// Returns the value of a variable of the environment.
 pub fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Option<&'a OsStr> {
     environment.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_os_str())
 }
@@ -19,7 +19,7 @@ pub fn find(name: &str, environment: &[(OsString, OsString)]) -> Result<PathBuf,
         })
 }
 
-/// Whether it is a file that can be run.
+/// Returns whether a path is an executable file.
 pub fn executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }

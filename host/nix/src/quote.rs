@@ -1,4 +1,4 @@
-/// A text as a string literal of the Nix language.
+/// Quotes a text as a string literal of the Nix language.
 pub fn string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, message};
 
-/// How often a wait looks whether the caller wants to stop.
+/// Interval of the checks whether the run is canceled.
 const TICK: Duration = Duration::from_millis(50);
-/// How long Nix may take to clean up before it is killed.
+/// Time that Nix may take to clean up before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What a program that ended well said.
+/// Holds the output of a program that succeeded.
 pub struct NixOutput {
     pub stdout: Vec<u8>,
     pub stderr: String,
@@ -68,7 +68,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<PipeResult> {
     receive
 }
 
-/// `Err(None)`: the caller wants to stop.
+/// Waits for the end. Returns `Err(None)` if the run is canceled.
 fn wait(
     child: &mut Child,
     stdout: &Receiver<PipeResult>,

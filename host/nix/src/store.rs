@@ -15,10 +15,10 @@ impl Nix {
         self.nix_store(&what, &[OsStr::new("--realise"), OsStr::new("--quiet"), drv.as_os_str()]).map(drop)
     }
 
-    /// Everything in the store that a path there needs, itself included.
+    /// Returns all store paths that a path in the store needs, itself included.
     ///
     /// # Errors
-    /// When the store has no such path, and for a path that is not absolute.
+    /// If the store has no such path, or the path is not absolute.
     pub fn closure(&self, path: &Path) -> Result<Vec<PathBuf>, Error> {
         let path = absolute(path)?;
         let what = format!("listing what {} needs", path.display());
@@ -27,7 +27,7 @@ impl Nix {
         Ok(lines.map(|line| PathBuf::from(OsString::from_vec(line.to_vec()))).collect())
     }
 
-    /// The folder of the store; not everybody's is `/nix/store`. Nix is asked once.
+    /// Returns the directory of the store, which is not `/nix/store` everywhere. Nix is asked once.
     ///
     /// # Errors
     /// See [`Error`].
@@ -40,15 +40,15 @@ impl Nix {
         Ok(self.store.get_or_init(|| PathBuf::from(text.trim_end_matches('\n'))))
     }
 
-    /// Whether a path, as it is written, is below the store. Nix is not asked about what cannot be; where it cannot be asked, the
-    /// store is where nearly everybody's is.
+    /// Returns whether a path, as it is written, is below the store. Nix is not asked if it cannot be; if Nix cannot
+    /// be asked, the store is assumed at `/nix/store`.
     pub fn is_in_store(&self, path: &Path) -> bool {
         let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
         looks_so && path.starts_with(self.store_dir().unwrap_or(Path::new("/nix/store")))
     }
 }
 
-/// `nix-store` would take a path that begins with a dash for an option.
+/// Rejects a relative path: `nix-store` would take one that begins with a dash for an option.
 fn absolute(path: &Path) -> Result<&Path, Error> {
     if path.is_absolute() { Ok(path) } else { Err(Error::Relative { path: path.to_owned() }) }
 }

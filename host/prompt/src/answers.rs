@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::node::AnswerNode;
 
-/// How an answers file is written.
+/// Names the format of an answers file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswersFormat {
     /// A table for each instance.
@@ -27,7 +27,7 @@ impl fmt::Display for AnswersFormat {
     }
 }
 
-/// Values by instance and prompt.
+/// Holds the values of an answers file, by instance and prompt.
 #[derive(Debug, Default)]
 pub struct AnswersFile(BTreeMap<String, BTreeMap<String, Secret>>);
 
@@ -58,18 +58,18 @@ impl AnswersFile {
         Ok(Self(answers))
     }
 
-    /// The answer to a prompt. To a hidden one an empty answer is none.
+    /// Returns the answer to a prompt. An empty answer to a hidden prompt does not count.
     pub fn get(&self, instance: &InstanceName, prompt: &Name, kind: PromptKind) -> Option<&Secret> {
         let answer = self.0.get(&instance.to_string())?.get(prompt.as_str())?;
         (!is_missing(kind, answer)).then_some(answer)
     }
 
-    /// Refuses answers to what nobody asks: a misspelt one would be asked for, or missed, elsewhere.
+    /// Rejects answers to unknown prompts: a misspelt one would be asked for, or missed, elsewhere.
     ///
-    /// `known` are all the prompts of the spec, whether they are asked this time or not.
+    /// `known` are all prompts of the spec, whether they are asked in this run or not.
     ///
     /// # Errors
-    /// When there are unknown ones; the error lists them, and what is known in their place.
+    /// If there are unknown ones; the error lists them, and the known prompts.
     pub fn check_used<'a>(&self, known: impl IntoIterator<Item = (&'a InstanceName, &'a Name)>) -> Result<(), Error> {
         let mut all: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
         for (instance, prompt) in known {
@@ -94,12 +94,12 @@ impl AnswersFile {
     }
 }
 
-/// Whether nothing was put in where a secret is asked for: whoever types blind does not see that.
+/// Returns whether an answer to a hidden prompt is empty: who types blind does not see that.
 pub(crate) fn is_missing(kind: PromptKind, answer: &Secret) -> bool {
     matches!(kind, PromptKind::Hidden | PromptKind::MultilineHidden) && answer.expose().trim_ascii().is_empty()
 }
 
-/// A key as TOML has it, which can also be shown.
+/// Quotes a key as in TOML, for messages as well.
 pub(crate) fn quoted(key: &str) -> String {
     let mut text = String::from("\"");
     for letter in key.chars() {

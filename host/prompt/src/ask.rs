@@ -8,23 +8,23 @@ use crate::answers::{AnswersFile, quoted};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
-/// A prompt of an instance.
+/// Describes a prompt of an instance that needs a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptRequest {
-    /// Who needs the answer.
+    /// Instance that needs the value.
     pub instance: InstanceName,
-    /// The prompt's name.
+    /// Name of the prompt.
     pub prompt: Name,
-    /// What the person is asked for.
+    /// Text that is shown.
     pub description: Option<String>,
-    /// How it is asked.
+    /// How the value is typed.
     pub kind: PromptKind,
 }
 
-/// Whether every question is answered already, for when there is nobody to ask.
+/// Checks whether every prompt has an answer, for when no terminal is available.
 ///
 /// # Errors
-/// One for all that are not.
+/// One error for all prompts without an answer.
 pub fn all_answered(questions: &[PromptRequest], answers: Option<&AnswersFile>) -> Result<(), Error> {
     let open: Vec<&PromptRequest> = questions.iter().filter(|question| given(question, answers).is_none()).collect();
     if open.is_empty() { Ok(()) } else { Err(unanswered(&open)) }
@@ -41,11 +41,11 @@ fn unanswered(open: &[&PromptRequest]) -> Error {
     Error::Unanswered { questions: names.collect(), snippet: snippet(open) }
 }
 
-/// Answers every question: from the answers where they have it, else at the terminal.
+/// Answers every prompt: from the answers file if it has the value, otherwise at the terminal.
 ///
 /// # Errors
-/// When a question has no answer and there is no terminal: one error for all of them, before anything is asked. Otherwise
-/// when the person gives none.
+/// If a prompt has no answer and no terminal is available: one error for all of them, before anything is asked.
+/// Otherwise if no value is entered.
 pub fn ask_all(
     questions: &[PromptRequest],
     answers: Option<&AnswersFile>,
@@ -65,7 +65,7 @@ pub fn ask_all(
     Ok(values)
 }
 
-/// An answers file that lacks nothing but the values.
+/// Renders an answers file for these prompts in which only the values are missing.
 fn snippet(questions: &[&PromptRequest]) -> String {
     let mut tables: BTreeMap<&InstanceName, Vec<&PromptRequest>> = BTreeMap::new();
     for question in questions {

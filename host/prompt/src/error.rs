@@ -5,93 +5,93 @@ use artifacts_text::Explain;
 
 use crate::AnswersFormat;
 
-/// Why there is no answer. No message quotes a value.
+/// Reports why there is no answer. No message contains a value.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The answers file cannot be read as what it is said to be.
+    /// The answers file is not in its format.
     #[error("the answers are not valid {format} at line {line}, column {column}")]
     Syntax {
-        /// What it was to be.
+        /// Expected format.
         format: AnswersFormat,
         /// Line, from 1.
         line: usize,
         /// Column, from 1.
         column: usize,
     },
-    /// A value of the wrong type.
+    /// A value has the wrong type.
     #[error("the answers have at {place}: expected {expected}, found {found}")]
     Type {
-        /// Where.
+        /// Position in the answers file, as "table.key".
         place: String,
-        /// What was expected there.
+        /// Expected type.
         expected: &'static str,
-        /// What is there.
+        /// Type of the value.
         found: &'static str,
     },
-    /// Two values for one place.
+    /// A key is given twice.
     #[error("the answers have {place} twice")]
     Twice {
-        /// Where.
+        /// Position in the answers file, as "table.key".
         place: String,
     },
-    /// Answers to what nobody asks.
+    /// The answers file has answers to unknown prompts.
     #[error("the answers have {}; known are {}", .unknown.join(", "), short(.known))]
     Unknown {
-        /// The places.
+        /// Positions of these answers, as "table.key".
         unknown: Vec<String>,
-        /// What could be meant.
+        /// Known prompts that may be meant.
         known: Vec<String>,
     },
-    /// There is nobody to ask.
+    /// No terminal is available.
     #[error("{} without an answer, and nobody to ask: {}", count(.questions.len()), .questions.join(", "))]
     Unanswered {
-        /// Each as `instance: prompt`.
+        /// Prompts without an answer, each as `instance: prompt`.
         questions: Vec<String>,
-        /// An answers file, in TOML, that lacks nothing but the values.
+        /// Answers file, in TOML, in which only the values are missing.
         snippet: String,
     },
-    /// The file given as the terminal is none.
+    /// The file that was given as the terminal is not one.
     #[error("expected a terminal to ask at, found something else")]
     NoTerminal,
-    /// A hidden value was not repeated.
+    /// The repetition of a hidden value differed.
     #[error("{instance}: `{prompt}` was typed differently each time, {tries} times over")]
     Mismatch {
-        /// Who needs it.
+        /// Instance that needs the value.
         instance: InstanceName,
-        /// Which.
+        /// Name of the prompt.
         prompt: Name,
-        /// How often it was asked.
+        /// Number of times that it was asked.
         tries: u32,
     },
-    /// Nothing was typed where it is hidden.
+    /// A hidden value was empty.
     #[error("{instance}: `{prompt}` was left empty, {tries} times over")]
     Empty {
-        /// Who needs it.
+        /// Instance that needs the value.
         instance: InstanceName,
-        /// Which.
+        /// Name of the prompt.
         prompt: Name,
-        /// How often it was asked.
+        /// Number of times that it was asked.
         tries: u32,
     },
-    /// The input ended instead of an answer.
+    /// The input ended before an answer.
     #[error("{instance}: expected an answer to `{prompt}`, found the end of the input")]
     Ended {
-        /// Who needs it.
+        /// Instance that needs the value.
         instance: InstanceName,
-        /// Which.
+        /// Name of the prompt.
         prompt: Name,
     },
-    /// A line that the terminal may have cut.
+    /// The line may have been cut by the terminal.
     #[error("{instance}: a line of `{prompt}` is too long: a terminal takes at most {limit} bytes of a line")]
     TooLong {
-        /// Who needs it.
+        /// Instance that needs the value.
         instance: InstanceName,
-        /// Which.
+        /// Name of the prompt.
         prompt: Name,
-        /// In bytes.
+        /// Longest line, in bytes.
         limit: usize,
     },
-    /// The terminal failed.
+    /// Error of the operating system.
     #[error("the terminal: {0}")]
     Io(#[from] io::Error),
 }
@@ -125,7 +125,7 @@ impl Explain for Error {
     }
 }
 
-/// The most that is listed.
+/// Largest number of listed items.
 const LISTED: usize = 20;
 
 fn short(known: &[String]) -> String {

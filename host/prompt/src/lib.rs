@@ -1,8 +1,8 @@
-//! Asking a person, or reading the answers from a file.
+//! Asks for the values of prompts, or reads them from an answers file.
 //!
-//! All is asked before anything is generated. A value from the terminal: one line for [`PromptKind::Hidden`] and
-//! [`PromptKind::Line`], without its final newline; for the multiline kinds what was typed up to Ctrl-D, every line with its
-//! newline. A value from an answers file is taken exactly as it stands there.
+//! All values are asked for before anything is generated. At the terminal, [`PromptKind::Hidden`] and
+//! [`PromptKind::Line`] take one line without its final newline; the multiline kinds take everything up to Ctrl-D,
+//! each line with its newline. A value from an answers file is taken unchanged.
 //!
 //! [`PromptKind::Hidden`]: artifacts_declared::PromptKind::Hidden
 //! [`PromptKind::Line`]: artifacts_declared::PromptKind::Line

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
-/// Anything that TOML or JSON can hold, as far as answers are concerned. Reading it never fails by type, so that no message
-/// of a parser can quote a value.
+/// Represents any value of TOML or JSON, as far as answers are concerned. Reading never fails by type, so that no
+/// message of a parser can contain a value.
 pub(crate) enum AnswerNode {
     Text(Zeroizing<String>),
     Table(Vec<(String, AnswerNode)>),

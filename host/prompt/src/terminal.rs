@@ -15,31 +15,31 @@ use crate::answers::is_missing;
 use crate::ask::PromptRequest;
 use crate::error::Error;
 
-/// How often a hidden value is asked for when its repetition differs.
+/// Number of times that a hidden value is asked for if its repetition differs.
 const TRIES: u32 = 3;
 
-/// The longest line that a terminal passes on, in bytes; it drops the rest without a word.
+/// Longest line that a terminal passes on, in bytes (`N_TTY_BUF_SIZE` of Linux, less the newline); it drops the rest.
 const LONGEST: usize = 4095;
 
-/// A terminal at which a person is asked.
+/// Represents a terminal at which values are asked for.
 #[derive(Debug)]
 pub struct Terminal {
     tty: File,
 }
 
 impl Terminal {
-    /// `tty` is open for reading and writing, as `/dev/tty`.
+    /// Uses `tty`, which is open for reading and writing, like `/dev/tty`.
     ///
     /// # Errors
-    /// When it is no terminal.
+    /// If it is not a terminal.
     pub fn new(tty: File) -> Result<Self, Error> {
         if isatty(&tty) { Ok(Self { tty }) } else { Err(Error::NoTerminal) }
     }
 
-    /// Asks one question, a hidden one twice. The terminal is as it was before when this returns.
+    /// Asks for one value, for a hidden one twice. The terminal's settings are restored when this returns.
     ///
     /// # Errors
-    /// When the input ends, a line is too long for a terminal, or a hidden value is empty or not repeated.
+    /// If the input ends, a line is too long for a terminal, or a hidden value is empty or not repeated.
     pub fn ask(&mut self, question: &PromptRequest) -> Result<Secret, Error> {
         // First the mode, then the words: who answers at once is not echoed.
         let _mode = Mode::set(&self.tty, matches!(question.kind, PromptKind::Hidden | PromptKind::MultilineHidden))?;
@@ -125,7 +125,7 @@ impl Terminal {
         })
     }
 
-    /// The same; none when the line is longer than a terminal passes on.
+    /// Does the same; `None` if the line is longer than a terminal passes on.
     fn take_line(&mut self, value: &mut Zeroizing<Vec<u8>>) -> Result<Option<bool>, Error> {
         let mut part = Zeroizing::new(vec![0; LONGEST + 1]);
         let start = value.len();
@@ -206,9 +206,9 @@ fn append(value: &mut Zeroizing<Vec<u8>>, part: &[u8]) {
     value.extend_from_slice(part);
 }
 
-/// What has to be undone, wherever the program is when it ends.
+/// Holds what has to be undone wherever the program ends.
 struct Changed {
-    /// No more questions: the program is on its way out.
+    /// Whether the program is ending, so that nothing is asked any more.
     ending: bool,
     before: Option<(OwnedFd, Termios)>,
 }
@@ -227,7 +227,7 @@ pub fn restore() -> bool {
     undo(&mut changed)
 }
 
-/// Whether there was anything to undo.
+/// Restores the terminal. Returns whether there was anything to restore.
 fn undo(changed: &mut Changed) -> bool {
     let Some((tty, before)) = changed.before.take() else { return false };
     // Nothing is left to be done about a terminal that is gone.
@@ -235,7 +235,7 @@ fn undo(changed: &mut Changed) -> bool {
     true
 }
 
-/// Line by line, with or without echo, until it is dropped.
+/// Switches the terminal to line mode, with or without echo, until it is dropped.
 struct Mode;
 
 impl Mode {

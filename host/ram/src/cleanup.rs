@@ -1,4 +1,4 @@
-//! Emptying a folder whatever lies in it: no link is followed, no depth exhausts the descriptors, missing rights are given.
+//! Empties a directory: it follows no symbolic link, needs few descriptors at any depth, and adds missing permissions.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -11,19 +11,19 @@ use rustix::io::Errno;
 
 use crate::file::{open_entry, unlock_entry};
 
-/// For the case that something keeps writing while its folder is removed.
+/// Time after which it gives up on a directory that something keeps writing to.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Names taken from a folder at a time.
+/// Names that are read from a directory at a time.
 const BATCH: usize = 1024;
 
-/// The most that is overwritten of one file, in bytes.
+/// Bytes of one file that are overwritten at most.
 const WIPED: u64 = 256 << 20;
 
-/// Wipes and removes all that is in the folder `top`.
+/// Wipes and removes everything in the directory `top`.
 ///
 /// # Errors
-/// When something cannot be removed; everything else is.
+/// If something cannot be removed; everything else is.
 pub fn clear(top: impl AsFd) -> io::Result<()> {
     let top = top.as_fd();
     let mut clearing = Clearing { top, deadline: Instant::now() + PATIENCE, raised: 0 };

@@ -3,32 +3,32 @@ use std::path::PathBuf;
 
 use artifacts_text::Explain;
 
-/// Why there is no private folder, or no file in it.
+/// Reports why there is no private directory, or no file in it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No candidate will do.
+    /// No candidate is suitable.
     #[error("no RAM-backed folder for plaintext: expected a writable tmpfs or ramfs, found {}", listed(.tried))]
     NoPlace {
-        /// Each candidate and what it is.
+        /// Each candidate, and what it is.
         tried: Vec<(PathBuf, String)>,
     },
-    /// The program is on its way out.
+    /// The program is ending.
     #[error("no private folder: the program is ending")]
     Ending,
-    /// A folder could not be made or is not what was made.
+    /// A directory could not be created, or was replaced.
     #[error("cannot make a private folder in {}: {why}", .place.display())]
     Directory {
-        /// The RAM-backed place.
+        /// RAM-backed directory that was to contain it.
         place: PathBuf,
-        /// What went wrong.
+        /// Error of the operating system.
         why: io::Error,
     },
-    /// A file in a private folder.
+    /// A file in a private directory cannot be used.
     #[error("`{}` in a private folder: {fault}", .name.escape_debug())]
     File {
-        /// Its name.
+        /// Name of the file.
         name: String,
-        /// What is wrong with it.
+        /// Reason.
         fault: IrregularFile,
     },
     /// Core dumps could not be switched off.
@@ -53,7 +53,7 @@ impl Explain for Error {
     }
 }
 
-/// What to do where the error says that something is used up.
+/// Returns what to do if a resource is used up.
 fn exhausted(why: &io::Error) -> Option<String> {
     let text = match why.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -74,36 +74,36 @@ fn listed(tried: &[(PathBuf, String)]) -> String {
     tried.iter().map(|(path, what)| format!("{}: {what}", path.display())).collect::<Vec<_>>().join("; ")
 }
 
-/// What is wrong with a file that was to be a regular one with one link.
+/// Reports why a file is not a regular file with one link.
 #[derive(Debug, thiserror::Error)]
 pub enum IrregularFile {
-    /// No such file.
+    /// It does not exist.
     #[error("expected a regular file, found nothing")]
     Missing,
-    /// A folder.
+    /// It is a directory.
     #[error("expected a regular file, found a folder")]
     Directory,
-    /// A symbolic link; it is never followed.
+    /// It is a symbolic link, which is never followed.
     #[error("expected a regular file, found a symbolic link")]
     Link,
-    /// A pipe, socket or device.
+    /// It is a named pipe, socket or device.
     #[error("expected a regular file, found a {0}")]
     Special(&'static str),
-    /// It has other names too.
+    /// It has this number of hard links.
     #[error("expected a regular file with one link, found {0} links")]
     Links(u64),
-    /// Too large.
+    /// It exceeds a limit.
     #[error("expected at most {limit} bytes, found {}", found.map_or_else(|| "more".to_owned(), |size| size.to_string()))]
     TooLarge {
-        /// Bytes allowed.
+        /// Limit, in bytes.
         limit: u64,
-        /// Bytes found, if known.
+        /// Size in bytes, if known.
         found: Option<u64>,
     },
-    /// The name has a slash or means a folder.
+    /// The name has a slash or means a directory.
     #[error("expected one clean file name")]
     Name,
-    /// The system says no.
+    /// Error of the operating system.
     #[error(transparent)]
     Io(#[from] io::Error),
 }

@@ -1,4 +1,4 @@
-//! Files below a held folder, by one clean name each, never through a link.
+//! Handles files in an open directory, by one clean name each, and follows no symbolic link.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -26,7 +26,7 @@ pub fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Resu
     Ok(File::from(fd).write_all(bytes)?)
 }
 
-/// Writes a file in the place of whatever has its name, which stays until the bytes are written.
+/// Writes a file in place of whatever has its name, which stays until the bytes are written.
 pub(crate) fn replace(folder: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<(), IrregularFile> {
     // Not a name that an editor would give.
     const NEW: &str = ".artifacts new";
@@ -72,7 +72,7 @@ pub fn read(folder: impl AsFd, name: &str, limit: u64) -> Result<Zeroizing<Vec<u
     Ok(bytes)
 }
 
-/// Makes a folder that only its owner may enter.
+/// Creates a directory that only its owner may enter.
 ///
 /// # Errors
 /// See [`IrregularFile`].
@@ -81,10 +81,10 @@ pub fn make_dir(folder: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile>
     open_dir(folder, name)
 }
 
-/// Opens a folder for reading, giving its owner every right first when they are missing.
+/// Opens a directory for reading, and first gives its owner the permissions that are missing.
 ///
 /// # Errors
-/// When it is none, or a link to one.
+/// If it is not a directory, or a symbolic link to one.
 pub fn open_dir(folder: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
     Ok(open_entry(folder, clean(name)?)?)
 }
@@ -97,7 +97,7 @@ pub fn unlock(folder: impl AsFd, name: &str) -> Result<(), IrregularFile> {
     Ok(unlock_entry(folder, clean(name)?)?)
 }
 
-/// As [`open_dir`], for any name that a listing gave.
+/// Does the same as [`open_dir`], for any name that a listing returned.
 pub(crate) fn open_entry(folder: impl AsFd, name: impl Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let place = openat(folder, name, flags, Mode::empty())?;
@@ -105,13 +105,13 @@ pub(crate) fn open_entry(folder: impl AsFd, name: impl Arg) -> io::Result<OwnedF
     Ok(openat(&place, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// As [`unlock`], for any name that a listing gave.
+/// Does the same as [`unlock`], for any name that a listing returned.
 pub(crate) fn unlock_entry(folder: impl AsFd, name: impl Arg) -> io::Result<()> {
     let place = openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     give_rights(&place, 0o600)
 }
 
-/// `place` is open with `O_PATH`, so this changes what was opened, whatever has its name by now.
+/// Changes the permissions of what was opened with `O_PATH`, whatever has its name by now.
 fn give_rights(place: &OwnedFd, rights: u32) -> io::Result<()> {
     let stat = fstat(place)?;
     // The mode of a link cannot be changed, and nobody needs it to.
@@ -137,7 +137,7 @@ fn absent(errno: Errno) -> IrregularFile {
     }
 }
 
-/// The size in bytes.
+/// Returns the size in bytes.
 fn regular(stat: &rustix::fs::Stat) -> Result<u64, IrregularFile> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}

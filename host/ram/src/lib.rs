@@ -1,8 +1,8 @@
-//! Private folders on RAM-backed file systems: the only place outside of memory where plaintext may lie.
+//! Provides private directories on RAM-backed file systems: the only place outside of memory for plaintext.
 //!
-//! [`Ram::find`] takes a place by the *type* of its file system, never by its name. A [`PrivateDir`] is wiped and removed when
-//! it is dropped; [`remove_all`] does that for every live one when the program ends by a signal, and [`Ram::sweep`] for those
-//! of a run that was killed outright.
+//! [`Ram::find`] chooses by the *type* of the file system, not by its name. A [`PrivateDir`] is wiped and removed when
+//! it is dropped; [`remove_all`] does that for all of them when a signal ends the program, and [`Ram::sweep`] for
+//! those of a run that was killed.
 
 mod cleanup;
 mod error;

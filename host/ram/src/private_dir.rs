@@ -16,13 +16,14 @@ use crate::cleanup::clear;
 use crate::ram_dir::{RamDir, kind};
 use crate::{Error, IrregularFile, Ram, file};
 
-/// What every folder's name begins with; 32 hexadecimal digits follow.
+/// Prefix of every directory's name; 32 hexadecimal digits follow.
 const PREFIX: &str = "artifacts-";
 
-/// How often a folder is cleared that another thread fills at the same time.
+/// Number of times that a directory is emptied while another thread fills it.
 const ATTEMPTS: u32 = 1000;
 
-/// A private folder: mode 0700, on a RAM-backed file system. Dropping it wipes and removes it with all that is in it.
+/// Represents a private directory: mode 0700, on a RAM-backed file system. Dropping it wipes and removes it with its
+/// content.
 #[derive(Debug)]
 pub struct PrivateDir {
     number: u64,
@@ -34,12 +35,12 @@ struct Held {
     place: Arc<RamDir>,
     name: String,
     path: PathBuf,
-    /// Locked while the folder is in use: how a later run tells an abandoned one.
+    /// The directory, locked while it is in use: a later run recognizes an abandoned one by the missing lock.
     dir: OwnedFd,
     gone: Mutex<bool>,
 }
 
-/// Every folder of this process that is not gone yet.
+/// Holds every directory of this process that is not removed yet.
 #[derive(Default)]
 struct Live {
     ending: bool,
@@ -49,8 +50,8 @@ struct Live {
 
 static LIVE: Mutex<Live> = Mutex::new(Live { ending: false, next: 0, folders: BTreeMap::new() });
 
-/// Wipes and removes every private folder of this process and refuses new ones. For the way out after a signal; call it from
-/// an ordinary thread, not from the handler itself.
+/// Wipes and removes every private directory of this process and rejects new ones. For the way out after a signal;
+/// call it from an ordinary thread, not from the handler.
 pub fn remove_all() {
     let folders = {
         let mut live = lock(&LIVE);
@@ -77,12 +78,12 @@ impl PrivateDir {
         Ok(Self { number, held })
     }
 
-    /// Where it is, for other programs.
+    /// Returns the path, for other programs.
     pub fn path(&self) -> &Path {
         &self.held.path
     }
 
-    /// The folder itself, held open.
+    /// Returns the open directory.
     pub fn dir(&self) -> BorrowedFd<'_> {
         self.held.dir.as_fd()
     }
@@ -96,10 +97,11 @@ impl PrivateDir {
         file::write_new(self.dir(), name, bytes, mode).map_err(|fault| named(name, fault))
     }
 
-    /// Writes a file in the place of whatever has its name: a link is removed, not followed, and a folder with all that is in it.
+    /// Writes a file in place of whatever has its name: a symbolic link is removed, not followed, and a directory is
+    /// removed with its content.
     ///
     /// # Errors
-    /// When the name is not one clean component, or the place is full: what has the name is there still.
+    /// If the name is not one clean component, or no space is left: what has the name stays then.
     pub fn replace(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
         let _open = self.open()?;
         file::replace(self.dir(), name, bytes, mode).map_err(|fault| named(name, fault))
@@ -108,21 +110,21 @@ impl PrivateDir {
     /// Reads a regular file with one link and at most `limit` bytes.
     ///
     /// # Errors
-    /// When it is anything else.
+    /// See [`IrregularFile`].
     pub fn read(&self, name: &str, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
         file::read(self.dir(), name, limit).map_err(|fault| named(name, fault))
     }
 
-    /// Makes a folder in it, mode 0700.
+    /// Creates a directory in it, mode 0700.
     ///
     /// # Errors
-    /// When it exists, its name is not one clean component, or the place is full.
+    /// If it exists, its name is not one clean component, or no space is left.
     pub fn subfolder(&self, name: &str) -> Result<OwnedFd, Error> {
         let _open = self.open()?;
         file::make_dir(self.dir(), name).map_err(|fault| named(name, fault))
     }
 
-    /// Keeps the folder from being removed while something is written into it.
+    /// Keeps the directory from being removed while something is written into it.
     fn open(&self) -> Result<MutexGuard<'_, bool>, Error> {
         let gone = lock(&self.held.gone);
         if *gone { Err(Error::Ending) } else { Ok(gone) }
@@ -141,7 +143,7 @@ impl Drop for PrivateDir {
 }
 
 impl Held {
-    /// Best effort: what could not be removed is left to a later sweep.
+    /// Removes it as far as possible; a later sweep removes the rest.
     fn remove(&self) {
         let mut gone = lock(&self.gone);
         if !*gone {
@@ -158,7 +160,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes a folder that is certainly ours: new, of our user, private, locked, and still under its name.
+/// Creates a directory and checks that it is new, of this user, private, locked, and still under its name.
 fn make(place: &Arc<RamDir>) -> io::Result<Held> {
     loop {
         let name = format!("{PREFIX}{}", random()?);
@@ -185,7 +187,7 @@ fn make(place: &Arc<RamDir>) -> io::Result<Held> {
     }
 }
 
-/// Opens a folder of the place that is no link and belongs to this user.
+/// Opens a directory that is not a symbolic link and belongs to this user.
 fn open(place: &RamDir, name: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = openat(&place.dir, name, flags, Mode::empty())?;

@@ -8,7 +8,7 @@ use rustix::process::geteuid;
 
 use crate::{Error, PrivateDir, private_dir};
 
-/// A RAM-backed place for private folders. Cheap to clone.
+/// Represents a RAM-backed directory that contains private directories. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ram(pub(crate) Arc<RamDir>);
 
@@ -19,11 +19,11 @@ pub(crate) struct RamDir {
 }
 
 impl Ram {
-    /// The first candidate that is RAM-backed by the type of its file system, writable, and in which no other user can
-    /// replace the caller's folders.
+    /// Finds the first candidate that is RAM-backed by the type of its file system, writable, and in which no other
+    /// user can replace the caller's directories.
     ///
     /// # Errors
-    /// When none will do; the error lists each and what it is.
+    /// If no candidate is suitable; the error lists each with the reason.
     pub fn find(candidates: &[PathBuf]) -> Result<Self, Error> {
         let mut tried = Vec::new();
         for path in candidates {
@@ -35,26 +35,26 @@ impl Ram {
         Err(Error::NoPlace { tried })
     }
 
-    /// Where it is.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// Makes a private folder of an unpredictable name.
+    /// Creates a private directory with an unpredictable name.
     ///
     /// # Errors
-    /// When the place is full, or the program is ending ([`crate::remove_all`]).
+    /// If no space is left, or the program is ending ([`crate::remove_all`]).
     pub fn folder(&self) -> Result<PrivateDir, Error> {
         PrivateDir::new(self)
     }
 
-    /// Removes the folders that killed runs of this user left, and no other's. Returns how many it removed.
+    /// Removes the directories that killed runs of this user left, and no others. Returns their number.
     pub fn sweep(&self) -> usize {
         private_dir::sweep(&self.0)
     }
 }
 
-/// The place, or what the candidate is instead.
+/// Opens a candidate, or returns what it is instead.
 fn open(candidate: &Path) -> Result<RamDir, String> {
     let plain = |error: io::Error| error.to_string();
     let path = candidate.canonicalize().map_err(plain)?;
@@ -85,7 +85,7 @@ pub(crate) struct FileSystemKind {
     pub(crate) in_ram: bool,
 }
 
-/// The file system's type.
+/// Returns the type of the file system.
 pub(crate) fn kind(dir: std::os::fd::BorrowedFd<'_>) -> io::Result<FileSystemKind> {
     // The magic numbers have 32 bits; the field's width and sign differ between architectures.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]

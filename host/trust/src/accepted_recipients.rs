@@ -15,44 +15,44 @@ use sha2::{Digest as _, Sha256};
 use crate::state_dir::StateDir;
 use crate::{Checkout, CheckoutId, Error};
 
-/// Public recipients by file.
+/// Maps each secret file to its age recipients, sorted, without duplicates.
 pub type Recipients = BTreeMap<String, BTreeSet<String>>;
 
-/// The directory of these files below the state directory.
+/// Directory of these files, below the state directory.
 const DIR: &str = "recipients";
 
-/// What is lost with such a file.
+/// What is lost if such a file is removed.
 const LOST: &str = "the recipients of this repository are asked about again";
 
-/// The version of such a file.
+/// Version of such a file.
 const SCHEMA: u64 = 2;
 
-/// The directory of the files of version 1, one for each path.
+/// Directory of the files of version 1, one for each path of a root.
 const DIR_BY_PATH: &str = "readers";
 
-/// The version of those.
+/// Version of those files.
 const SCHEMA_BY_PATH: u64 = 1;
 
-/// The recipients that were accepted in one repository.
+/// Holds the recipients that were accepted in one repository.
 #[derive(Debug, Clone)]
 pub struct AcceptedRecipients {
     folder: StateDir,
     by_path: StateDir,
     checkout: Checkout,
     stored_file: AcceptedRecipientsFile,
-    /// Whether all of it is in the file.
+    /// Whether the file holds all of it.
     stored: bool,
 }
 
-/// What was accepted for one instance.
+/// Holds what was accepted for one instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstanceConsent {
-    /// The targets that it is for.
+    /// Targets of the instance, as `kind/name`.
     pub targets: BTreeSet<String>,
-    /// Whom each file is encrypted to.
+    /// Recipients of each secret file.
     pub files: Recipients,
-    /// Whom files were encrypted to that are not any more. They count for nothing but that the file was secret.
+    /// Former recipients of files that are not encrypted any more. They only show that the file was secret.
     #[serde(default, alias = "once", skip_serializing_if = "BTreeMap::is_empty")]
     former: Recipients,
     /// Files that were secret and may be stored in plain text.
@@ -61,7 +61,7 @@ pub struct InstanceConsent {
 }
 
 impl InstanceConsent {
-    /// All its files are encrypted to these recipients, and no others are encrypted.
+    /// Records that the instance's files are encrypted to these recipients, and no other file is encrypted.
     pub fn encrypt_to(&mut self, targets: BTreeSet<String>, files: Recipients) {
         let before = std::mem::replace(&mut self.files, files);
         self.former.extend(before);
@@ -70,39 +70,39 @@ impl InstanceConsent {
         self.targets = targets;
     }
 
-    /// A file may lie in plain text.
+    /// Records that a file may be stored in plain text.
     pub fn make_public(&mut self, file: &str) {
         self.public.insert(file.to_owned());
     }
 
-    /// Whether it was agreed that a file may lie in plain text.
+    /// Returns whether a file was accepted to be stored in plain text.
     pub fn is_public(&self, file: &str) -> bool {
         self.public.contains(file)
     }
 
-    /// Whom a file is encrypted to, or was when it last was.
+    /// Returns the recipients of a file, or its former ones.
     pub fn last(&self, file: &str) -> Option<&BTreeSet<String>> {
         self.files.get(file).or_else(|| self.former.get(file))
     }
 }
 
-/// The content of a file.
+/// Represents the content of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AcceptedRecipientsFile {
     schema: u64,
-    /// Where it was accepted last, for a person who looks for it.
+    /// Path at which it was accepted last, for people who look for it.
     checkout: String,
-    /// The recipients of the secrets that exactly these targets have in common.
+    /// Recipients of the secrets that exactly these targets share.
     #[serde(default)]
     targets: Vec<TargetRecipients>,
     instances: BTreeMap<String, InstanceConsent>,
-    /// What comes from files of version 1.
+    /// What was taken over from files of version 1.
     #[serde(default, skip_serializing_if = "Carried::is_empty")]
     carried: Carried,
 }
 
-/// The recipients that were accepted last for a set of targets.
+/// Holds the recipients that were accepted last for a set of targets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TargetRecipients {
@@ -110,19 +110,19 @@ struct TargetRecipients {
     recipients: BTreeSet<String>,
 }
 
-/// What was taken over of what earlier versions stored by path.
+/// Describes what was taken over of files by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Carried {
-    /// The names of those files.
+    /// Names of those files.
     files: BTreeSet<String>,
-    /// Instances that only they know.
+    /// Instances that only those files know.
     instances: BTreeSet<String>,
-    /// Instances about which two of them disagreed, so that none of them counts.
+    /// Instances about which two of them disagreed, so that neither counts.
     disputed: BTreeSet<String>,
 }
 
-/// The content of a file of version 1.
+/// Represents the content of a file of version 1.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AcceptedRecipientsFileByPath {
@@ -152,18 +152,18 @@ impl AcceptedRecipients {
         Ok(recipients)
     }
 
-    /// The checkout that this is about.
+    /// Returns the checkout that this is about.
     pub fn checkout(&self) -> &Checkout {
         &self.checkout
     }
 
-    /// What was accepted for an instance.
+    /// Returns what was accepted for an instance.
     pub fn instance(&self, instance: &str) -> Option<&InstanceConsent> {
         self.stored_file.instances.get(instance)
     }
 
-    /// The recipients that were accepted last for secrets of exactly these targets; of several targets for each of them, where
-    /// nothing was accepted for all of them together. Empty on first use.
+    /// Returns the recipients that were accepted last for secrets of exactly these targets; if none were, those of
+    /// each of the targets. The set is empty on first use.
     pub fn for_targets(&self, targets: &BTreeSet<String>) -> BTreeSet<&str> {
         if let Some(recipients) = self.stored_file.for_targets(targets) {
             return recipients;
@@ -242,7 +242,8 @@ impl AcceptedRecipientsFile {
         Some(carried.flat_map(|(_, agreed)| agreed.files.values().flatten()).map(String::as_str).collect())
     }
 
-    /// Who was removed from a file of a target's is no recipient of the target's next secret either, and who was added is.
+    /// Stores consents. A recipient that was removed from a file of a target is not accepted for the target's next
+    /// secret either, and an added one is.
     fn accept(&mut self, instances: BTreeMap<String, InstanceConsent>, asked: &BTreeSet<String>) {
         let mut new: BTreeMap<BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
         for agreed in instances.values() {
@@ -275,7 +276,8 @@ impl AcceptedRecipientsFile {
         }
     }
 
-    /// Where two files disagree about an instance, neither counts; what was accepted since counts anyway.
+    /// Takes over a file of version 1. Where two files disagree about an instance, neither counts; what was accepted
+    /// since then counts in any case.
     fn carry(&mut self, file: String, instances: BTreeMap<String, InstanceConsent>) {
         self.carried.files.insert(file);
         for (name, agreed) in instances {

@@ -18,22 +18,22 @@ use sha2::{Digest as _, Sha256};
 use crate::Error;
 use crate::ownership::check_exclusive;
 
-/// Length of a repository's number, in bytes.
+/// Length of a repository's random ID, in bytes.
 const RANDOM: usize = 16;
 
-/// The longest file that is read for one, in bytes.
+/// Longest file that is read for it, in bytes.
 const MAX_FILE: u64 = 1 << 10;
 
-/// Identifies a root on this machine: the repository that holds it, and where in its working trees.
+/// Identifies a root on this machine: the repository that contains it, and the root's place in its working trees.
 ///
-/// It is the same in every working tree of the repository, wherever they lie, and another one in every clone. Without git it stands
-/// for the path.
+/// It is the same in every working tree of the repository, and another one in every clone. Without git it is derived
+/// from the path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CheckoutId(String);
 
 impl CheckoutId {
-    /// The SHA-256 that it consists of, in hex.
+    /// Returns the SHA-256, in hex.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -54,7 +54,7 @@ impl std::fmt::Display for CheckoutId {
     }
 }
 
-/// A root, and the repository that holds it.
+/// Describes a root and the repository that contains it.
 #[derive(Debug, Clone)]
 pub struct Checkout {
     root: PathBuf,
@@ -64,18 +64,18 @@ pub struct Checkout {
 #[derive(Debug, Clone)]
 struct InGit {
     common_dir: PathBuf,
-    /// The root's path in the working tree.
+    /// Path of the root in the working tree.
     inside: PathBuf,
 }
 
 impl Checkout {
-    /// A root outside of git, by its absolute path without symbolic links.
+    /// Describes a root outside of git, by its absolute path without symbolic links.
     pub fn at_path(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into(), git: None }
     }
 
-    /// A root in a working tree of the repository with this common directory (`git rev-parse --git-common-dir`). All paths are absolute
-    /// and without symbolic links.
+    /// Describes a root in a working tree of the repository with this common directory (`git rev-parse
+    /// --git-common-dir`). All paths are absolute and without symbolic links.
     pub fn in_repository(root: impl Into<PathBuf>, work_tree: &Path, common_dir: impl Into<PathBuf>) -> Self {
         let root = root.into();
         let inside = root.strip_prefix(work_tree).map(Path::to_owned).ok();
@@ -83,24 +83,24 @@ impl Checkout {
         Self { root, git }
     }
 
-    /// The root's path.
+    /// Returns the path of the root.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Its identity, if it has one yet. Writes nothing.
+    /// Returns the identity, if it has one yet. Writes nothing.
     ///
     /// # Errors
-    /// When the repository's number cannot be read, or another user could have written it.
+    /// If the repository's ID cannot be read, or another user could have written it.
     pub fn id(&self) -> Result<Option<CheckoutId>, Error> {
         let Some(git) = &self.git else { return Ok(Some(self.of_path())) };
         Ok(read(&git.file())?.map(|number| git.id(&number)))
     }
 
-    /// Its identity, which is given to it now if it has none yet.
+    /// Returns the identity, and creates the repository's ID if there is none.
     ///
     /// # Errors
-    /// As [`Checkout::id`], and when git's directory cannot be written.
+    /// As [`Checkout::id`], and if git's directory cannot be written.
     pub fn id_or_new(&self) -> Result<CheckoutId, Error> {
         let Some(git) = &self.git else { return Ok(self.of_path()) };
         let file = git.file();
@@ -115,7 +115,7 @@ impl Checkout {
         CheckoutId::new("path", [self.root.as_os_str().as_bytes(), b""])
     }
 
-    /// The paths that the root has in all working trees of the repository, its own first.
+    /// Returns the paths of the root in all working trees of the repository, its own first.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         let mut paths = vec![self.root.clone()];
         if let Some(git) = &self.git {
@@ -129,7 +129,8 @@ impl Checkout {
 }
 
 impl InGit {
-    /// Each user has an own one, because nobody else can read it: who knows the number of a repository could pass another one off as it.
+    /// Returns the file with the repository's ID. Each user has a separate one that no other user can read: who knows
+    /// the ID of a repository could pass another one off as it.
     fn file(&self) -> PathBuf {
         self.common_dir.join(format!("artifacts-id-{}", rustix::process::geteuid().as_raw()))
     }
@@ -138,7 +139,7 @@ impl InGit {
         CheckoutId::new("git", [number.as_bytes(), self.inside.as_os_str().as_bytes()])
     }
 
-    /// The working trees that git knows of, as far as they can be found.
+    /// Returns the working trees that git knows and that exist.
     fn work_trees(&self) -> Vec<PathBuf> {
         let main = self.common_dir.parent().filter(|_| self.common_dir.ends_with(".git")).map(Path::to_owned);
         let linked =
@@ -152,7 +153,7 @@ impl InGit {
     }
 }
 
-/// A path without `.` and `..`, taken as text.
+/// Removes `.` and `..` from a path without looking at the file system.
 fn without_dots(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
@@ -167,7 +168,7 @@ fn without_dots(path: &Path) -> PathBuf {
     clean
 }
 
-/// A repository's number; none when it has none.
+/// Reads a repository's ID; `None` if there is none.
 fn read(file: &Path) -> Result<Option<String>, Error> {
     let failed = |source| Error::File { path: file.to_owned(), what: "read", source };
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;

@@ -1,7 +1,7 @@
-//! What the admin has accepted, remembered outside of the repository, which proposes but does not decide.
+//! Stores what the admin accepted, outside of the repository, which proposes and does not decide.
 //!
-//! One file an acceptance, in a folder of the user alone. Its name is the SHA-256 of what was accepted and its content is
-//! that very text, so that a person can read it, and remove it to take it back.
+//! Each consent is one file in a directory that only the user can write. Its name is the SHA-256 of what was accepted,
+//! and its content is that text, so that people can read it, and remove it to withdraw the consent.
 
 mod accepted_recipients;
 mod checkout;
@@ -22,53 +22,53 @@ pub use checkout::{Checkout, CheckoutId};
 pub use headers::{CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 pub use ownership::check_ownership;
 
-/// Why the memory cannot be used.
+/// Reports why the stored consents cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read or written.
+    /// The file cannot be read or written.
     #[error("{path} cannot be {what}: {source}")]
     File {
-        /// The file or folder.
+        /// Path of the file or directory.
         path: PathBuf,
-        /// What was tried.
+        /// Action, as a participle.
         what: &'static str,
-        /// Why not.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// Others could have written there.
+    /// Other users can write it.
     #[error("{path} can be written by others (mode {mode:03o}), so nothing that is stored there can be trusted")]
     Open {
-        /// The directory or file.
+        /// Path of the directory or file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
-    /// It is another user's.
+    /// It belongs to another user.
     #[error("{path} belongs to the user with the number {owner}, so nothing that is stored there can be trusted")]
     Foreign {
-        /// The directory, file or symbolic link.
+        /// Path of the directory, file or symbolic link.
         path: PathBuf,
-        /// The user's number.
+        /// User ID of its owner.
         owner: u32,
     },
-    /// It is not what this program writes.
+    /// The content is not what this program writes.
     #[error("{path} is damaged: {why}")]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason.
         why: String,
-        /// What is lost by removing it.
+        /// What is lost if it is removed.
         lost: &'static str,
     },
-    /// A line of a file is not what this program writes.
+    /// A line is not what this program writes.
     #[error("{path} is damaged: line {line}: {why}")]
     DamagedLine {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Which line, from 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Reason.
         why: String,
     },
 }

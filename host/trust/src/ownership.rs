@@ -8,22 +8,23 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::Error;
 
-/// As many symbolic links as Linux follows in one path, `path_resolution(7)`.
+/// Largest number of symbolic links that Linux follows in one path, `path_resolution(7)`.
 const MAX_LINKS: usize = 40;
 
-/// Group and others may write.
+/// Permission bits with which group or others may write.
 const WRITABLE: u32 = 0o022;
 
-/// Only the owner of a file may remove or rename it in such a directory.
+/// Permission bit with which only the owner of a file may remove or rename it in a directory.
 const STICKY: u32 = 0o1000;
 
 /// Checks that only root and this user can have written what a path leads to.
 ///
-/// Each directory from `/` down to the path, each symbolic link on the way and the last file belong to root or to this user. Others
-/// may write in a directory only if it is sticky, and never in a file. What does not exist yet is not checked.
+/// Each directory from `/` down to the path, each symbolic link on the way and the last file belong to root or to this
+/// user. Other users may write in a directory only if it is sticky, and never in a file. What does not exist yet is
+/// not checked.
 ///
 /// # Errors
-/// When another user could have put something in its place, or this cannot be determined.
+/// If another user could have replaced something, or this cannot be determined.
 pub fn check_ownership(path: &Path) -> Result<(), Error> {
     let failed = |path: &Path, source| Error::File { path: path.to_owned(), what: "looked at", source };
     let path = std::path::absolute(path).map_err(|error| failed(path, error))?;
@@ -86,7 +87,7 @@ fn writable(path: &Path, found: &Metadata) -> Error {
     Error::Open { path: path.to_owned(), mode: found.mode() & 0o7777 }
 }
 
-/// The components of a path, the last one first.
+/// Splits a path into its components, the last one first.
 fn parts(path: &Path) -> Vec<OsString> {
     let part = |part| match part {
         Component::Normal(name) => Some(name.to_owned()),

@@ -1,4 +1,4 @@
-//! A folder of the user alone: what lies in it was written by this user.
+//! A directory that only this user can write.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 use crate::ownership::{check_exclusive, check_ownership};
 
-/// Such a folder, made when something is written first.
+/// Represents such a directory, which is created by the first write.
 #[derive(Debug, Clone)]
 pub struct StateDir(PathBuf);
 
@@ -21,7 +21,7 @@ impl StateDir {
         self.0.join(name)
     }
 
-    /// A file's bytes; none when it is not there.
+    /// Reads a file; `None` if it does not exist.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = self.at(name);
         check_ownership(&path)?;
@@ -66,7 +66,7 @@ impl StateDir {
         self.check()
     }
 
-    /// Nobody else may add a file to the folder itself, not even where it is sticky.
+    /// Checks that no other user may add a file to the directory, not even if it is sticky.
     fn check(&self) -> Result<(), Error> {
         let folder: &Path = &self.0;
         let failed = |source| Error::File { path: folder.to_owned(), what: "looked at", source };

@@ -1,19 +1,20 @@
-//! The armor around an age file, and how the file in it begins: what can be told of it without a key.
+//! The armor of an age file, and the beginning of the file in it, as far as they can be checked without a key (age
+//! v1).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 const END: &str = "-----END AGE ENCRYPTED FILE-----";
-/// How long each line is but the last one.
+/// Length of each line but the last one.
 const LINE: usize = 64;
 const VERSION: &[u8] = b"age-encryption.org/v1";
-/// A payload is never shorter: a nonce, and the tag of its last chunk.
+/// Length of the shortest payload: a nonce, and the tag of its last chunk.
 const SHORTEST: usize = 16 + 16;
-/// A chunk of the payload and its tag.
+/// Length of a chunk of the payload and its tag.
 const CHUNK: usize = (64 << 10) + 16;
 
-/// What is wrong with an armored age file; `None` when nothing is that shows without a key.
+/// Checks an armored age file and returns the reason if it is invalid, as far as that shows without a key.
 pub fn fault(file: &[u8]) -> Option<&'static str> {
     let Ok(text) = std::str::from_utf8(file) else {
         return Some(if file.starts_with(BEGIN.as_bytes()) { DAMAGED } else { OTHER });
@@ -46,7 +47,7 @@ const DAMAGED: &str = "has a damaged armor";
 const OTHER: &str = "does not begin as an armored age file";
 const HEADER: &str = "has a damaged header of age";
 
-/// What is wrong with the binary age file: a version, stanzas, a MAC line and a payload.
+/// Checks the binary age file: a version, stanzas, a MAC line and a payload.
 fn inside(file: &[u8]) -> Option<&'static str> {
     let mut rest = file;
     let mut stanzas = 0;
@@ -72,7 +73,7 @@ fn inside(file: &[u8]) -> Option<&'static str> {
 pub mod tests {
     use super::*;
 
-    /// An age file of so many bytes, as its form goes; nobody can open it.
+    /// Builds an age file with a payload of this length; no one can decrypt it.
     pub fn armored(payload: usize) -> String {
         let mut file = b"age-encryption.org/v1\n-> X25519 abc\nkey\n--- mac\n".to_vec();
         file.resize(file.len() + payload, 7);

@@ -4,11 +4,11 @@ use artifacts_backend_sdk::{Entry, Failure, Instance, State};
 
 use crate::{armor, stored};
 
-/// What lies in the slice, told without any key: which files, and whether each is a whole age file. A wrong MAC or tag needs a
-/// key, and shows when it is read.
+/// Returns the state of the entry, without any key: which files exist, and whether each is a complete age file. A
+/// wrong MAC or tag needs a key, and shows when the file is decrypted.
 ///
 /// # Errors
-/// When the slice cannot be read.
+/// If the entry cannot be read.
 pub fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
     let lying: BTreeSet<String> = entry.names()?.into_iter().collect();
     let declared: BTreeSet<String> = instance.files.iter().map(|file| stored(&file.name)).collect();

@@ -2,7 +2,8 @@ use artifacts_backend_sdk::{Failure, Target, config};
 use artifacts_recipients::TargetKeys;
 use serde::Deserialize;
 
-/// `artifacts.config.agenix` of one target. What nixos-artifacts' own backend also has is accepted, and not looked at.
+/// Represents `artifacts.config.agenix` of one target. Fields that only nixos-artifacts' own backend uses are accepted
+/// and ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AgenixConfig {

@@ -1,4 +1,4 @@
-//! The backend agenix: `<file>.age`, armored, sealed by the host. It never sees a plaintext or a private key.
+//! The backend agenix: `<file>.age`, armored, encrypted by the host. It never accesses a plaintext or a private key.
 
 mod armor;
 mod check;
@@ -7,7 +7,7 @@ mod recipients;
 
 use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, Retrieve, State, open, seal};
 
-/// The backend.
+/// Implements the backend.
 pub struct Agenix;
 
 impl Backend for Agenix {
@@ -46,7 +46,7 @@ impl Retrieve for Agenix {
     }
 }
 
-/// The name that a file has in the slice.
+/// Returns the name of a declared file in the entry.
 fn stored(name: &str) -> String {
     format!("{name}.age")
 }

@@ -42,7 +42,7 @@ fn is_base64(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
-/// The beginning, enough to find it again.
+/// Returns the beginning of a text, enough to find it again.
 fn shortened(text: &str) -> String {
     let short: String = text.chars().take(40).flat_map(char::escape_default).collect();
     if text.chars().count() > 40 { format!("{short}…") } else { short }

@@ -1,5 +1,5 @@
-//! Who reads an instance, for backends whose targets have public keys: the target itself (`publicHostKey`) and its admins
-//! (`publicUserKeys`), told from the configuration alone.
+//! Determines the recipients of an instance, for backends whose targets have public keys: the target itself
+//! (`publicHostKey`) and its admins (`publicUserKeys`), from the configuration alone.
 
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;

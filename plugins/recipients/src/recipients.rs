@@ -4,10 +4,11 @@ use artifacts_backend_sdk::{Failure, Instance, Recipients, Target};
 
 use crate::TargetKeys;
 
-/// Who reads each file: a deployed one the targets and their admins, any other the admins only.
+/// Returns the recipients of each file: of a deployed file the targets and their admins, of any other the admins only.
 ///
 /// # Errors
-/// Whatever `keys` gives; of kind `config` when a machine that is to read has no key, or nobody could read.
+/// The errors of `keys`; of kind `config` if a machine that has to decrypt has no key, or a file would have no
+/// recipient.
 pub fn for_instance(
     backend: &str,
     instance: &Instance,
@@ -49,7 +50,7 @@ fn everyone(backend: &str, targets: &[(&Target, TargetKeys)]) -> Result<BTreeSet
     Ok(recipients)
 }
 
-/// A target that could not read what is deployed to it.
+/// Reports a target that could not decrypt what is deployed to it.
 fn no_key(backend: &str, target: &Target, user: bool) -> Failure {
     let (field, example) = if user {
         ("publicUserKeys", "[ (builtins.readFile ./id_ed25519.pub) ]")

@@ -4,16 +4,17 @@ use artifacts_backend_sdk::{Failure, Target};
 
 use crate::key;
 
-/// The keys of one target, checked and without comments.
+/// Holds the keys of one target, checked and without comments.
 pub struct TargetKeys {
-    /// The target's own.
+    /// Key of the target itself.
     pub host: Option<String>,
-    /// Of its admins, or of the Home Manager user.
+    /// Keys of its admins, or of the Home Manager user.
     pub users: BTreeSet<String>,
 }
 
 impl TargetKeys {
-    /// Of what a target's configuration says; `convert` makes of each key the recipient to seal to, or says why it is none.
+    /// Reads the keys of a target's configuration; `convert` turns each key into the recipient to encrypt to, or
+    /// reports why it is not one.
     ///
     /// # Errors
     /// Of kind `config`, naming target and field.

@@ -1,45 +1,46 @@
 use crate::{Entry, Failure, Instance, Secret, State, bindings::artifacts::backend::age};
 
-/// For each file the public recipients that it is encrypted to, both sorted.
+/// Lists the recipients of each declared file, both sorted.
 pub type Recipients = Vec<(String, Vec<String>)>;
 
-/// One plaintext with the name of its file. The bytes stay with the host; [`Secret`] is a handle.
+/// Holds the plaintext of one file. The bytes stay with the host; [`Secret`] is a handle.
 pub struct Item {
-    /// The file's name, as declared.
+    /// Name of the declared file.
     pub name: String,
-    /// The handle.
+    /// Handle of the plaintext.
     pub value: Secret,
 }
 
-/// A way to store secrets.
+/// Stores secrets.
 pub trait Backend {
-    /// Who reads which file. Pure: the same instance gives the same answer, and no file is looked at.
+    /// Returns the recipients of each file. It is pure: the same instance gives the same answer, and no file is read.
     ///
     /// # Errors
-    /// [`Failure::config`] when the targets' configuration does not say.
+    /// [`Failure::config`] if the configuration of the targets does not determine them.
     fn recipients(instance: &Instance) -> Result<Recipients, Failure>;
 
-    /// What lies in the slice, which is read-only here. Pure, and without any key.
+    /// Returns the state of the entry, which is read-only here. It is pure, and needs no key.
     ///
     /// # Errors
-    /// When it cannot tell. An error never leads to generation; a wrong [`State::Absent`] might.
+    /// If it cannot be determined. An error never leads to generation; a wrong [`State::Absent`] may.
     fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure>;
 
-    /// Stores the given items in a private copy of the slice, keeps the other declared files as they lie and removes what
-    /// is no longer declared. Nothing is committed when it fails.
+    /// Stores the given items in a private copy of the entry, keeps the other declared files unchanged and removes
+    /// files that are no longer declared. Nothing is committed if it fails.
     ///
     /// # Errors
-    /// When an item could not be stored.
+    /// If an item cannot be stored.
     fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure>;
 }
 
-/// A backend that can read back what it stored. Optional.
+/// Reads back what the backend stored. Optional.
 pub trait Retrieve: Backend {
-    /// The named files only. The slice is read-only here. What is not opened may be by an age plugin, which the host asks
-    /// once for all that was asked for, and then calls again: so ask for everything before giving up.
+    /// Returns the plaintexts of the named files only. The entry is read-only here. A file that is not decrypted may
+    /// be decrypted by an age plugin, which the host asks once for all files that were requested; then it calls again.
+    /// So request every file before you fail.
     ///
     /// # Errors
-    /// [`Failure::corrupt`] when a file does not lie there or is damaged; whatever [`open`] gives.
+    /// [`Failure::corrupt`] if a file does not exist or is damaged; the errors of [`open`].
     fn retrieve(instance: &Instance, names: &[String], entry: &Entry) -> Result<Vec<Item>, Failure>;
 }
 
@@ -52,11 +53,11 @@ pub fn seal(value: &Secret, recipients: &[String], armor: bool) -> Result<Vec<u8
     age::seal(value, recipients, armor)
 }
 
-/// Has the host decrypt an age file that it sealed for this very instance. Only while retrieving, with the grant
-/// `identities`: anything else ends the call.
+/// Lets the host decrypt an age file that it encrypted for this very instance. Only while retrieving, with the grant
+/// `identities`: otherwise it ends the call.
 ///
 /// # Errors
-/// Of kind `no-identity` when none opens it, `corrupt` when it is damaged.
+/// Of kind `no-identity` if no identity matches, `corrupt` if the file is damaged.
 pub fn open(file: &[u8]) -> Result<Secret, Failure> {
     age::open(file)
 }

@@ -15,7 +15,7 @@ pub fn config<T: DeserializeOwned>(target: &Target) -> Result<T, Failure> {
     })
 }
 
-/// An error of serde without the place in the text, which means nothing to a person who wrote Nix.
+/// Formats an error of serde without the position in the JSON, which means nothing to someone who wrote Nix.
 fn sentence(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {

@@ -4,25 +4,25 @@ use std::path::{Path, PathBuf};
 
 use crate::Failure;
 
-/// The folder of one instance: flat, regular files, nothing else.
+/// Represents the directory of one instance: regular files, without subdirectories.
 #[derive(Debug)]
 pub struct Entry(PathBuf);
 
 impl Entry {
-    /// The one that the host gives to a call.
+    /// Opens the entry of the current call.
     pub(crate) fn here() -> Self {
         Self::open_at("/slice")
     }
 
-    /// Any folder: for tests of a backend on the machine that builds it.
+    /// Opens an entry in any directory: for tests of a backend on the machine that builds it.
     pub fn open_at(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
     }
 
-    /// Names of the stored files, sorted.
+    /// Returns the names of the stored files, sorted.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// If the directory cannot be read.
     pub fn names(&self) -> Result<Vec<String>, Failure> {
         let list = || -> io::Result<Vec<String>> {
             let mut names = Vec::new();
@@ -35,10 +35,10 @@ impl Entry {
         list().map_err(|error| Failure::internal(format!("the entry cannot be listed: {error}")))
     }
 
-    /// Bytes of a stored file; `None` when it is not there.
+    /// Reads a stored file; `None` if it does not exist.
     ///
     /// # Errors
-    /// When it is there and cannot be read, or the name is no clean file name.
+    /// If it exists and cannot be read, or the name is not a clean file name.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
         match std::fs::read(self.path(name)?) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -47,7 +47,7 @@ impl Entry {
         }
     }
 
-    /// Whether a stored file begins with these bytes, without reading the rest; `None` when it is not there.
+    /// Returns whether a stored file begins with these bytes, without reading the rest; `None` if it does not exist.
     ///
     /// # Errors
     /// As [`Entry::read`].
@@ -67,10 +67,10 @@ impl Entry {
         }
     }
 
-    /// Makes or replaces a stored file.
+    /// Creates or replaces a stored file.
     ///
     /// # Errors
-    /// When it cannot be written (the slice is writable only while serializing), or the name is no clean file name.
+    /// If it cannot be written (the entry is writable only while serializing), or the name is not a clean file name.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         std::fs::write(self.path(name)?, bytes).map_err(|error| fault("written", name, &error))
     }

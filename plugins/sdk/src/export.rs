@@ -36,7 +36,8 @@ macro_rules! export {
     };
 }
 
-/// What is wrong with a manifest, for the test that [`export!`] makes. The host looks closer when it reads it.
+/// Checks a manifest, for the test that [`export!`] creates, and returns the reason if it is invalid. The host checks
+/// more when it reads it.
 #[doc(hidden)]
 pub fn manifest_fault(text: &str, version: &str) -> Option<String> {
     let manifest: serde_json::Value = match serde_json::from_str(text) {

@@ -1,23 +1,24 @@
-//! Words for the person and the audit record; never a secret. The host cuts a message at 4 KiB and a call at 64 KiB.
+//! Writes messages for the user and the audit log; they must not contain a secret. The host cuts a message at 4 KiB
+//! and the messages of a call at 64 KiB.
 
 use crate::bindings::artifacts::backend::log::{Level, log};
 
-/// Something failed.
+/// Reports that something failed.
 pub fn error(message: &str) {
     log(Level::Error, message);
 }
 
-/// Something is odd.
+/// Reports something unusual.
 pub fn warn(message: &str) {
     log(Level::Warn, message);
 }
 
-/// For the curious.
+/// Reports what the backend does.
 pub fn info(message: &str) {
     log(Level::Info, message);
 }
 
-/// For authors.
+/// Reports details for the author of the backend.
 pub fn debug(message: &str) {
     log(Level::Debug, message);
 }

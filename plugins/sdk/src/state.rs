@@ -1,10 +1,10 @@
-/// What lies in a slice.
+/// Describes whether and how an instance is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Every declared file is there and sound, as far as can be told without a key.
+    /// Every declared file is stored and valid, as far as that is known without a key.
     Present,
-    /// Nothing is there. The host compares this with what it sees itself.
+    /// Nothing is stored. The host compares this with the files.
     Absent,
-    /// There is something, but not what is declared: a kind (`files`, `format`, …) and a sentence each.
+    /// Something is stored, but not as declared: for each reason its kind (`files`, `format`, …) and a sentence.
     Stale(Vec<(String, String)>),
 }

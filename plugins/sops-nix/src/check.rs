@@ -5,11 +5,11 @@ use sops_format::{Document, Kind, OtherRecipient};
 
 use crate::layout::{EntryFile, Layout};
 
-/// What lies in the slice, told without any key: which files, and whether each is a sound file of sops with its values. A
-/// wrong MAC or tag needs the data key, and shows when it is read.
+/// Returns the state of the entry, without any key: which files exist, and whether each is a valid sops file with its
+/// values. A wrong MAC or tag needs the data key, and shows when the file is decrypted.
 ///
 /// # Errors
-/// When the slice cannot be read.
+/// If the entry cannot be read.
 pub fn check(layout: &Layout, entry: &Entry) -> Result<State, Failure> {
     let lying: BTreeSet<String> = entry.names()?.into_iter().collect();
     if lying.is_empty() && !layout.stored().is_empty() {
@@ -48,13 +48,13 @@ fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<(String, String)> {
     missing.chain(extra).chain(no_text).chain(others(stored, &document)).collect()
 }
 
-/// What is wrong with a declared value; none of a string. sops-nix gives a target no secret at all while one of them is
-/// something else.
+/// Returns why a declared value is not a string; `None` if it is. sops-nix gives a target no secret at all while one
+/// of them is something else.
 pub fn not_a_string(stored: &EntryFile, key: &str, kind: Kind) -> Option<String> {
     (kind != Kind::Text).then(|| format!("`{}`: the value of `{key}` is {kind}", stored.name))
 }
 
-/// Recipients that the file loses when it is written again: only age ones are written here.
+/// Returns the recipients that the file loses when it is written again: only those of age are written here.
 fn others(stored: &EntryFile, document: &Document) -> Vec<(String, String)> {
     let sentence = |other: &OtherRecipient| {
         let OtherRecipient { service, name } = other;

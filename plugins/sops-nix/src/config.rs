@@ -3,7 +3,7 @@ use artifacts_recipients::TargetKeys;
 use serde::Deserialize;
 use sops_format::{Form, recipient_of_ssh};
 
-/// `artifacts.config.sops-nix` of one target.
+/// Represents `artifacts.config.sops-nix` of one target.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SopsNixConfig {
@@ -23,7 +23,7 @@ enum StorageFormat {
     Yaml,
 }
 
-/// The layout that a target asks for.
+/// Returns the layout that a target asks for.
 ///
 /// # Errors
 /// Of kind `config`, naming target and field.
@@ -36,10 +36,10 @@ pub fn form(target: &Target) -> Result<Form, Failure> {
     })
 }
 
-/// Who reads each file.
+/// Returns the recipients of each file.
 ///
 /// # Errors
-/// Of kind `config`: a key is none, a machine that is to read has none, or nobody could read.
+/// Of kind `config`: a key is invalid, a machine that has to decrypt has none, or a file would have no recipient.
 pub fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
     artifacts_recipients::for_instance("sops-nix", instance, keys)
 }
@@ -56,8 +56,8 @@ fn keys(target: &Target) -> Result<TargetKeys, Failure> {
     }
 }
 
-/// sops-nix converts the target's ssh-ed25519 key to an age key, so what is sealed is sealed to the converted one. An
-/// ssh-rsa key stays: it is for admins, whose sops reads it.
+/// Converts a key to a recipient: sops-nix converts the target's ssh-ed25519 key to an age key, so values are
+/// encrypted to that one. An ssh-rsa key is kept: it belongs to an admin, whose sops can use it.
 fn recipient(key: String) -> Result<String, Failure> {
     if !key.starts_with("ssh-ed25519 ") {
         return Ok(key);

@@ -1,7 +1,7 @@
 use artifacts_backend_sdk::Failure;
 use sops_format::Error;
 
-/// A failure of the host's, or one of the format: what passes through writing a file.
+/// Represents a failure of the host, or one of the format, while a file is written.
 pub enum StorageFailure {
     Host(Failure),
     StorageFormat(Error),
@@ -20,7 +20,7 @@ impl From<Failure> for StorageFailure {
 }
 
 impl StorageFailure {
-    /// What is said of a stored file that could not be written.
+    /// Describes a stored file that could not be written.
     pub fn writing(self, stored: &str) -> Failure {
         match self {
             Self::Host(failure) => failure,
@@ -35,7 +35,7 @@ impl StorageFailure {
     }
 }
 
-/// What is said of a stored file that cannot be read.
+/// Describes a stored file that cannot be read.
 pub fn reading(stored: &str, error: &Error) -> Failure {
     Failure::corrupt(format!("`{stored}`: {error}")).hint(error.help())
 }

@@ -3,23 +3,24 @@ use sops_format::{Form, refused_key};
 
 use crate::config;
 
-/// Which file of the slice holds what.
+/// Maps declared files to files of the entry.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Layout(Vec<EntryFile>);
 
-/// One file of the slice.
+/// Describes one file of the entry.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EntryFile {
-    /// Its name there.
+    /// Name of the file in the entry.
     pub name: String,
     pub form: Form,
-    /// The declared files whose values it holds, sorted. In the binary form it is one.
+    /// Declared files whose values it holds, sorted; in the binary form exactly one.
     pub files: Vec<String>,
 }
 
 impl Layout {
-    /// What the targets' configuration asks for. A structured file is for those who read what is deployed; what is not, is
-    /// stored in the binary form whatever the format, since a file has one data key and so one set of readers.
+    /// Returns the layout that the configuration of the targets asks for. A structured file holds the deployed values;
+    /// the others are stored in the binary form whatever the format, since a file has one data key and so one set of
+    /// recipients.
     ///
     /// # Errors
     /// Of kind `config`: targets disagree, or a name cannot be a key.
@@ -43,19 +44,19 @@ impl Layout {
         Ok(Self(stored))
     }
 
-    /// The files of the slice.
+    /// Returns the files of the entry.
     pub fn stored(&self) -> &[EntryFile] {
         &self.0
     }
 
-    /// Where a declared file is.
+    /// Returns the file of the entry that holds a declared file.
     pub fn of_file(&self, file: &str) -> Option<&EntryFile> {
         self.0.iter().find(|stored| stored.files.iter().any(|held| held == file))
     }
 }
 
 impl EntryFile {
-    /// The key that a declared file's value has in it.
+    /// Returns the key of a declared file's value.
     pub fn key<'a>(&self, file: &'a str) -> &'a str {
         if self.form == Form::Binary { "data" } else { file }
     }

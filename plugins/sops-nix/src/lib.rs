@@ -15,7 +15,7 @@ use sops_format::LeafValue;
 
 use crate::layout::Layout;
 
-/// The backend.
+/// Implements the backend.
 pub struct SopsNix;
 
 impl Backend for SopsNix {
@@ -48,7 +48,7 @@ impl Retrieve for SopsNix {
     }
 }
 
-/// Seconds since 1970. A clock before that is told by the format.
+/// Returns the current time, in seconds since 1970. The format rejects one before 1970.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.ok().and_then(|since| since.as_secs().try_into().ok()).unwrap_or(i64::MIN)

@@ -5,10 +5,10 @@ use crate::check::not_a_string;
 use crate::failure::reading;
 use crate::layout::{EntryFile, Layout};
 
-/// Reads the named files, each stored file opened once.
+/// Returns the values of the named files; each stored file is decrypted once.
 ///
 /// # Errors
-/// Of kind `corrupt` when a file is not there or damaged; whatever `open` gives when nobody opens it.
+/// Of kind `corrupt` if a file does not exist or is damaged; the errors of `open` if no identity matches.
 pub fn retrieve(
     layout: &Layout,
     names: &[String],
@@ -48,7 +48,8 @@ fn read(
     document.decrypt(&key).map_err(failure)
 }
 
-/// Only strings are read. The text of anything else would be made up here: what was typed as `0123` is 83 by now.
+/// Returns string values only. The text of any other value would be invented here: what was typed as `0123` is stored
+/// as 83.
 fn strings(stored: &EntryFile, names: &[String], document: &Document) -> Result<(), Failure> {
     let asked_for = |key: &str| names.iter().any(|name| stored.files.contains(name) && stored.key(name) == key);
     let mut asked = document.kinds().filter(|(key, _)| asked_for(key));
@@ -58,7 +59,7 @@ fn strings(stored: &EntryFile, names: &[String], document: &Document) -> Result<
     }
 }
 
-/// The data key from the first reader's age file that opens. Plugins come last: they may want a touch.
+/// Returns the data key from the first stanza that can be decrypted. Plugins come last: they may need a touch.
 fn data_key(
     stored: &EntryFile,
     document: &Document,
@@ -80,7 +81,8 @@ fn data_key(
     Err(fault.unwrap_or_else(|| Failure::new("no-identity", format!("`{}` has no reader", stored.name))))
 }
 
-/// `age1name1…`: bech32 has no `1` in its data, so a second one ends the name of a plugin.
+/// Returns whether a recipient belongs to a plugin, `age1name1…`: bech32 has no `1` in its data, so a second one ends
+/// the name of a plugin.
 fn is_plugin(recipient: &str) -> bool {
     recipient.strip_prefix("age1").is_some_and(|rest| rest.contains('1'))
 }

@@ -4,11 +4,11 @@ use sops_format::{DataKey, LeafValue, create};
 use crate::failure::StorageFailure;
 use crate::layout::{EntryFile, Layout};
 
-/// Writes the given values, each stored file under a new data key; what is not given stays as it lies, to the byte. Values
-/// have the declared files' names.
+/// Writes the given values, each stored file under a new data key; stored files without a given value are kept
+/// unchanged. Values have the names of the declared files.
 ///
 /// # Errors
-/// A value that the form cannot hold; one of a structured file without the others; whatever `seal` gives.
+/// If the form cannot hold a value, or a structured file is given some of its values only; the errors of `seal`.
 pub fn serialize(
     layout: &Layout,
     recipients: &Recipients,
@@ -34,8 +34,8 @@ pub fn serialize(
     entry.keep_only(layout.stored().iter().map(|stored| stored.name.as_str()))
 }
 
-/// The values that go into a stored file, under the keys they have there: all or none. Its MAC is over all of them, and the
-/// old ones cannot be read here.
+/// Returns the values of a stored file, under their keys in it: all or none. The MAC covers all of them, and the old
+/// ones cannot be decrypted here.
 fn given(stored: &EntryFile, values: &[LeafValue]) -> Result<Vec<LeafValue>, Failure> {
     let value = |file: &String| values.iter().find(|value| value.key == *file);
     let (there, missing): (Vec<&String>, Vec<&String>) = stored.files.iter().partition(|file| value(file).is_some());
@@ -53,7 +53,7 @@ fn given(stored: &EntryFile, values: &[LeafValue]) -> Result<Vec<LeafValue>, Fai
         .collect())
 }
 
-/// Whoever reads one of a stored file's values reads them all.
+/// Returns the recipients of a stored file: who can decrypt one of its values can decrypt them all.
 fn recipients_of<'a>(stored: &EntryFile, recipients: &'a Recipients) -> &'a [String] {
     let recipients = recipients.iter().find(|(file, _)| stored.files.first() == Some(file));
     recipients.map(|(_, recipients)| recipients.as_slice()).unwrap_or_default()

@@ -1,4 +1,4 @@
-/// How a file is laid out.
+/// Names the layout of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// JSON with one value, `data`, of any bytes.
@@ -9,14 +9,14 @@ pub enum Form {
     Yaml,
 }
 
-/// The only key of the binary form.
+/// Only key of the binary form.
 pub(crate) const DATA: &str = "data";
 
-/// The key that holds the metadata.
+/// Key of the metadata.
 pub(crate) const METADATA: &str = "sops";
 
 impl Form {
-    /// Its name, as `sops --input-type` has it.
+    /// Returns its name, as for `sops --input-type`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Binary => "binary",

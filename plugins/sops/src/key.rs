@@ -7,18 +7,18 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 
-/// The length of a GCM tag in bytes.
+/// Length of a GCM tag, in bytes.
 pub(crate) const TAG: usize = 16;
 
-/// The length of the nonces that sops makes, in bytes.
+/// Length of the nonces that sops draws, in bytes.
 pub(crate) const NONCE: usize = 32;
 
-/// The key that a file's values are encrypted under. Wiped when it is dropped.
+/// Holds the key under which a file's values are encrypted. Wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DataKey(Zeroizing<[u8; 32]>);
 
 impl DataKey {
-    /// A new one.
+    /// Draws a new key.
     ///
     /// # Errors
     /// [`Error::Random`].
@@ -28,17 +28,17 @@ impl DataKey {
         Ok(key)
     }
 
-    /// The one that a reader's age file held.
+    /// Uses the key from the age file of a recipient.
     ///
     /// # Errors
-    /// [`Error::DataKey`] when it has another length.
+    /// [`Error::DataKey`] if it has another length.
     pub fn new(bytes: &[u8], recipient: &str) -> Result<Self, Error> {
         let key =
             bytes.try_into().map_err(|_| Error::DataKey { recipient: recipient.to_owned(), found: bytes.len() })?;
         Ok(Self(Zeroizing::new(key)))
     }
 
-    /// The 32 bytes to seal.
+    /// Returns the 32 bytes to encrypt.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
@@ -71,7 +71,8 @@ impl DataKey {
     }
 }
 
-/// Whether a nonce has a length that is read: the 32 bytes that sops makes, and those that other writers choose.
+/// Returns whether a nonce has a length that is read: the 32 bytes that sops draws, and those that other writers
+/// choose.
 pub(crate) fn nonce_is_read(length: usize) -> bool {
     matches!(length, 12 | 16 | 24 | NONCE)
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What the value at a top-level key is. A target takes strings only.
+/// Names the kind of the value at a top-level key. A target accepts strings only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// An encrypted string, or the empty one.

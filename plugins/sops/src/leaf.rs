@@ -7,10 +7,10 @@ use crate::kind::Kind;
 use crate::node::SopsNode;
 use crate::rule::EncryptionRule;
 
-/// A plaintext with its place. Wiped when it is dropped.
+/// Holds a plaintext with its place. Wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LeafValue {
-    /// Its key; those of nested maps are joined by `/`. What is in a list has the list's key.
+    /// Key of the value; the keys of nested maps are joined by `/`. A value in a list has the list's key.
     pub key: String,
     /// The plaintext.
     pub bytes: Zeroizing<Vec<u8>>,
@@ -29,7 +29,7 @@ impl std::fmt::Debug for LeafValue {
     }
 }
 
-/// What lies at one place.
+/// Holds the value at one place.
 #[derive(Debug)]
 pub(crate) struct Leaf {
     pub path: Vec<String>,
@@ -40,14 +40,14 @@ pub(crate) struct Leaf {
 pub(crate) enum LeafEncoding {
     /// Encrypted.
     EncryptedValue(EncryptedValue),
-    /// Encrypted as nothing: sops leaves an empty text as it is.
+    /// Encrypted as nothing: sops leaves an empty string unchanged.
     Empty,
-    /// Not encrypted; what counts for the MAC.
+    /// Not encrypted; the text that counts for the MAC.
     Open(String),
 }
 
 impl Leaf {
-    /// The plaintext.
+    /// Decrypts the value.
     pub fn open(&self, key: &DataKey) -> Result<Zeroizing<Vec<u8>>, Error> {
         match &self.stored {
             LeafEncoding::EncryptedValue(sealed) => {
@@ -62,7 +62,7 @@ impl Leaf {
         !matches!(self.stored, LeafEncoding::Open(_))
     }
 
-    /// What the value of a top-level key is that is neither null nor has values of its own.
+    /// Returns the kind of a top-level value that is neither null nor has values of its own.
     pub fn kind(&self) -> Kind {
         match &self.stored {
             LeafEncoding::EncryptedValue(sealed) => sealed.kind,
@@ -80,12 +80,13 @@ impl Leaf {
     }
 }
 
-/// What a value is bound to, so that it opens at its place only: the path's keys, each with a colon behind it.
+/// Returns the additional data of a value, so that it decrypts at its place only: the path's keys, each followed by a
+/// colon.
 pub(crate) fn aad<T: AsRef<str>>(path: &[T]) -> String {
     path.iter().flat_map(|key| [key.as_ref(), ":"]).collect()
 }
 
-/// All leaves in document order. Nulls are none: they are never encrypted and in no MAC.
+/// Collects all values in document order. Nulls are left out: they are never encrypted and in no MAC.
 pub(crate) fn collect(entries: &[(String, SopsNode)], rule: &EncryptionRule) -> Result<Vec<Leaf>, FormatError> {
     let mut leaves = Vec::new();
     walk_map(entries, &mut Vec::new(), rule, &mut leaves)?;

@@ -4,11 +4,12 @@ use crate::Error;
 use crate::encrypted_value::EncryptedValue;
 use crate::key::DataKey;
 
-/// The hash over all values in document order.
+/// Computes the hash over all values in document order.
 pub(crate) struct Mac(Sha512);
 
 impl Mac {
-    /// `only_encrypted`: over the encrypted values only, which begins differently so that the two never agree.
+    /// Begins a hash. `only_encrypted`: over the encrypted values only, with another beginning, so that the two never
+    /// agree.
     pub fn new(only_encrypted: bool) -> Self {
         let mut hash = Sha512::new();
         if only_encrypted {
@@ -21,7 +22,7 @@ impl Mac {
         self.0.update(plain);
     }
 
-    /// Uppercase hex, as it is encrypted.
+    /// Returns uppercase hex, as it is encrypted.
     pub fn text(self) -> String {
         use std::fmt::Write;
         self.0.finalize().iter().fold(String::with_capacity(128), |mut text, byte| {
@@ -31,7 +32,7 @@ impl Mac {
     }
 }
 
-/// Compares what a file's `mac` holds with what was computed; the errors tell what was altered, as far as that can be told.
+/// Compares the `mac` of a file with the computed one; the error names what was altered, as far as that is known.
 pub(crate) fn verify(sealed: &EncryptedValue, lastmodified: &str, key: &DataKey, computed: &str) -> Result<(), Error> {
     match sealed.open(key, lastmodified) {
         Some(written) if written.as_slice() == computed.as_bytes() => Ok(()),

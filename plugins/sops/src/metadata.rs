@@ -6,31 +6,31 @@ use crate::error::FormatError;
 use crate::node::SopsNode;
 use crate::rule::EncryptionRule;
 
-/// The data key, sealed to one reader.
+/// Holds the data key, encrypted to one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stanza {
-    /// The reader's public key.
+    /// Public key of the recipient.
     pub recipient: String,
-    /// An armored age file that holds the data key.
+    /// Armored age file that holds the data key.
     pub enc: String,
 }
 
-/// Who reads a file in another way than by age.
+/// Describes a recipient of another kind than age.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OtherRecipient {
-    /// The key service, by its field in the metadata: `pgp`, `kms`, …
+    /// Key service, by its field in the metadata: `pgp`, `kms`, …
     pub service: String,
-    /// What tells its key from others: a fingerprint, an ARN, an address. As it is in the file.
+    /// Identity of its key, as in the file: a fingerprint, an ARN, an address.
     pub name: String,
 }
 
-/// What a file says of itself.
+/// Holds the metadata of a file.
 #[derive(Debug)]
 pub(crate) struct SopsMetadata {
     pub stanzas: Vec<Stanza>,
-    /// Who reads it through another key service.
+    /// Recipients of other key services.
     pub others: Vec<OtherRecipient>,
-    /// As written: the MAC is bound to this text.
+    /// Time as written: the MAC is bound to this text.
     pub lastmodified: String,
     pub mac: EncryptedValue,
     pub mac_only_encrypted: bool,
@@ -44,7 +44,7 @@ const OTHER_SERVICES: [&str; 6] = ["kms", "gcp_kms", "hckms", "azure_kv", "hc_va
 /// not known yet are not taken for none.
 const OTHER_LISTS: [&str; 2] = ["age", "key_groups"];
 
-/// What a service's entry has besides what tells its key from others.
+/// Fields of a service's recipient that do not identify its key.
 const NO_NAME: [&str; 2] = ["created_at", "enc"];
 
 impl SopsMetadata {
@@ -95,7 +95,7 @@ fn mac(fields: &Fields<'_>) -> Result<EncryptedValue, FormatError> {
     EncryptedValue::parse(found).map_err(|why| FormatError::Sealed { path: "sops.mac".to_owned(), why })
 }
 
-/// The one group that the readers may be written in; most files have none.
+/// Returns the one group in which the recipients may be written; most files have none.
 fn key_group<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, FormatError> {
     match fields.list("key_groups")? {
         [] => Ok(None),
@@ -104,7 +104,7 @@ fn key_group<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, FormatError>
     }
 }
 
-/// The recipients of all services but age.
+/// Returns the recipients of all services but age.
 fn others(fields: &Fields<'_>) -> Result<Vec<OtherRecipient>, FormatError> {
     OTHER_SERVICES.iter().try_for_each(|service| fields.list(service).map(drop))?;
     let lists = fields.entries.iter().filter(|(field, _)| !OTHER_LISTS.contains(&field.as_str()));
@@ -165,10 +165,10 @@ fn stanza(fields: &Fields<'_>) -> Result<Stanza, FormatError> {
     }
 }
 
-/// What may stand between the lines of an armor.
+/// Characters that may be between the lines of an armor.
 const BLANKS: [char; 3] = [' ', '\r', '\n'];
 
-/// What is wrong with an armored age file, as far as its armor tells.
+/// Checks an armored age file and returns the reason if its armor is invalid.
 fn armor_fault(text: &str) -> Option<&'static str> {
     use base64::Engine;
     let text = text.trim_matches(BLANKS);
@@ -186,7 +186,7 @@ fn armor_fault(text: &str) -> Option<&'static str> {
     }
 }
 
-/// A map of the metadata. Absent, null and empty are one: older versions wrote `"kms": null`.
+/// Represents a map of the metadata. Absent, null and empty are equal: older versions wrote `"kms": null`.
 pub(crate) struct Fields<'a> {
     place: String,
     entries: &'a [(String, SopsNode)],

@@ -1,11 +1,11 @@
-/// A value as it lies in a file, keys in their order.
+/// Represents a value of a file, with keys in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum SopsNode {
     Map(Vec<(String, SopsNode)>),
     List(Vec<SopsNode>),
     Text(String),
     Bool(bool),
-    /// The number as sops writes it.
+    /// A number as sops writes it.
     Number(String),
     Null,
     /// A plain YAML scalar whose type differs between readers, such as `2001-01-01`.
@@ -13,7 +13,7 @@ pub(crate) enum SopsNode {
 }
 
 impl SopsNode {
-    /// A word for what it is.
+    /// Returns the name of its kind.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Map(_) => "a map",

@@ -3,13 +3,13 @@ use regex_lite::Regex;
 use crate::error::FormatError;
 use crate::metadata::Fields;
 
-/// The suffix that applies when a file names no rule.
+/// Suffix that applies if a file has no rule.
 pub(crate) const DEFAULT_SUFFIX: &str = "_unencrypted";
 
-/// Which values are encrypted: told by the keys on the way to them.
+/// Decides which values are encrypted, by the keys on the way to them.
 #[derive(Debug)]
 pub(crate) struct EncryptionRule {
-    /// Whether a matching key makes the value encrypted, or keeps it from being.
+    /// Whether a matching key makes the value encrypted, or keeps it from being encrypted.
     encrypts: bool,
     pattern: Pattern,
 }
@@ -30,7 +30,7 @@ const FIELDS: [&str; 6] = [
 ];
 
 impl EncryptionRule {
-    /// The rule of a file: at most one may be there.
+    /// Reads the rule of a file, which has at most one.
     pub fn of(fields: &Fields<'_>) -> Result<Self, FormatError> {
         let mut named = Vec::new();
         for field in FIELDS {
@@ -51,7 +51,7 @@ impl EncryptionRule {
         }
     }
 
-    /// Whether the value at this path is encrypted.
+    /// Returns whether the value at this path is encrypted.
     pub fn encrypts(&self, path: &[String]) -> bool {
         let matches = path.iter().any(|key| match &self.pattern {
             Pattern::Suffix(suffix) => key.ends_with(suffix.as_str()),

@@ -3,22 +3,22 @@ use base64::engine::general_purpose::STANDARD;
 use bech32::{Bech32, Hrp};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 
-/// Why an ssh public key has no age recipient.
+/// Reports why an SSH public key has no age recipient.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SshError {
-    /// Not of the kind that is convertible.
+    /// The kind of key cannot be converted.
     #[error("it is `{found}`; only ssh-ed25519 keys can be converted to age")]
     Kind {
-        /// The first word.
+        /// First word of the key.
         found: String,
     },
-    /// The key itself is malformed.
+    /// The key is malformed.
     #[error("it is no ssh-ed25519 key: {0}")]
     Malformed(&'static str),
 }
 
-/// The age recipient that belongs to an ssh-ed25519 public key, as ssh-to-age computes it: the same point, on the curve that
-/// age encrypts to. Who holds the private ssh key can open what is sealed to it.
+/// Returns the age recipient of an ssh-ed25519 public key, as ssh-to-age computes it: the same point, on the curve
+/// that age uses. Who has the private SSH key can decrypt what is encrypted to it.
 ///
 /// # Errors
 /// [`SshError`].
@@ -39,7 +39,7 @@ pub fn recipient_of_ssh(key: &str) -> Result<String, SshError> {
         .map_err(|_| SshError::Malformed("not to be encoded"))
 }
 
-/// The wire form: two strings, each behind its length in four bytes; the kind again, and the point.
+/// Parses the wire form: two strings, each behind its length in four bytes; the kind again, and the point.
 fn point(blob: &[u8]) -> Option<[u8; 32]> {
     let rest = blob.strip_prefix(b"\0\0\0\x0bssh-ed25519\0\0\0\x20")?;
     rest.try_into().ok()

@@ -1,7 +1,7 @@
 use crate::form::METADATA;
 use crate::rule::DEFAULT_SUFFIX;
 
-/// Why a structured file cannot have this key; `None` when it can.
+/// Returns why a structured file cannot have this key; `None` if it can.
 pub fn refused_key(key: &str) -> Option<&'static str> {
     if key == METADATA {
         Some("sops keeps its metadata there")

@@ -13,11 +13,11 @@ use crate::mac::Mac;
 use crate::metadata::Stanza;
 use crate::text::refused_key;
 
-/// Writes a new file of the given values, in their order, for readers to whom `seal` seals the data key: an armored age
-/// file each. `now` is in seconds since 1970.
+/// Writes a new file of the given values, in their order, for recipients for whom `seal` encrypts the data key: an
+/// armored age file each. `now` is in seconds since 1970.
 ///
 /// # Errors
-/// A value or key that this form cannot hold; nobody to write for; whatever `seal` gives.
+/// If the form cannot hold a value or key, or there is no recipient; the errors of `seal`.
 pub fn create<E: From<Error>>(
     form: Form,
     key: &DataKey,
@@ -32,14 +32,15 @@ pub fn create<E: From<Error>>(
     Ok(assemble(form, key, values, &stanzas, now, |_| None)?)
 }
 
-/// Writes a file again with other values or readers. What did not change keeps its ciphertext; a reader who stays keeps the
-/// age file. A reader who goes takes the old data key along, so there is a new one then, and everything is encrypted anew. So it is
-/// where there are [`Document::other_recipients`], who all go: show them first.
+/// Writes a file again with other values or recipients. What did not change keeps its ciphertext; a recipient that
+/// stays keeps its age file. A recipient that is removed knows the old data key, so a new one is drawn then, and
+/// everything is encrypted again. The same holds for [`Document::other_recipients`], which are all removed: show them
+/// first.
 ///
-/// `key` is the data key of `old`. Gives `old`'s own bytes back, and asks `seal` nothing, when nothing changed.
+/// `key` is the data key of `old`. If nothing changed, it returns the bytes of `old` and does not call `seal`.
 ///
 /// # Errors
-/// As [`create`], and as [`Document::decrypt`]: a damaged file is not carried on.
+/// As [`create`], and as [`Document::decrypt`]: a damaged file is not continued.
 pub fn update<E: From<Error>>(
     old: &[u8],
     form: Form,
@@ -68,7 +69,7 @@ pub fn update<E: From<Error>>(
     Ok(assemble(form, key, values, &stanzas, now, |value| unchanged(&document, key, value))?)
 }
 
-/// The ciphertext of a value that the file already holds at the same place.
+/// Returns the ciphertext of a value that the file already holds at the same place.
 fn unchanged(document: &Document, key: &DataKey, value: &LeafValue) -> Option<String> {
     let leaf = document.leaves.iter().find(|leaf| leaf.path == [value.key.as_str()])?;
     match &leaf.stored {
@@ -136,7 +137,7 @@ fn assemble(
     Ok(Parts { values: &encrypted, stanzas, lastmodified: &lastmodified, mac: &mac }.emit(form))
 }
 
-/// Whole seconds, in UTC.
+/// Formats whole seconds, in UTC.
 fn rfc3339(now: i64) -> Result<String, Error> {
     OffsetDateTime::from_unix_timestamp(now).ok().and_then(|time| time.format(&Rfc3339).ok()).ok_or(Error::Time(now))
 }

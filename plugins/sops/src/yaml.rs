@@ -4,11 +4,11 @@ use crate::error::FormatError;
 use crate::form::Form;
 use crate::node::SopsNode;
 
-/// Deeper than any file of secrets, and far from the end of the stack.
+/// Largest nesting: deeper than any file of secrets, and far from the end of the stack.
 const DEEPEST: usize = 64;
 
-/// Reads one YAML document with keys in their order. Comments are dropped (they are in no MAC). Aliases, tags, merges and
-/// a second document are refused: what they mean differs between readers, and no file of secrets needs them.
+/// Reads one YAML document with keys in their order. Comments are dropped (they are in no MAC). Aliases, tags, merges
+/// and a second document are rejected: programs differ about their meaning, and files of secrets do not need them.
 pub(crate) fn read(bytes: &[u8]) -> Result<SopsNode, FormatError> {
     let text = std::str::from_utf8(bytes).map_err(|error| syntax(error.to_string()))?;
     let mut recipient = YamlParser { events: Parser::new_from_str(text) };
@@ -102,7 +102,7 @@ fn key(text: &str, style: ScalarStyle) -> Result<String, FormatError> {
     }
 }
 
-/// The type that sops gives to a scalar.
+/// Returns the type that sops gives to a scalar.
 fn scalar(text: &str, style: ScalarStyle) -> SopsNode {
     if style != ScalarStyle::Plain {
         return SopsNode::Text(text.to_owned());
@@ -117,7 +117,7 @@ fn scalar(text: &str, style: ScalarStyle) -> SopsNode {
     }
 }
 
-/// A whole number or fraction that every reader takes for the same.
+/// Returns whether every program reads the text as the same integer or fraction.
 fn decimal(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -133,8 +133,8 @@ fn number(text: &str) -> SopsNode {
     }
 }
 
-/// What begins as a number and is none of the plain ones: hexadecimal, octal, underscored, exponents, times, infinities.
-/// Versions and the like with two dots are texts for everybody.
+/// Returns whether a text begins like a number and is not a plain one: hexadecimal, octal, underscores, exponents,
+/// times, infinities. Versions and the like with two dots are strings for every program.
 fn odd(text: &str) -> bool {
     let begins = text.trim_start_matches(['-', '+']).trim_start_matches('.');
     let lower = begins.to_ascii_lowercase();

@@ -8,12 +8,12 @@ const JUMP_IF_AT_LEAST: u16 = 0x35;
 const JUMP_IF_ANY_BIT: u16 = 0x45;
 const RETURN: u16 = 0x06;
 
-/// `SECCOMP_RET_ALLOW`.
+/// `SECCOMP_RET_ALLOW` of `linux/seccomp.h`.
 pub(super) const ALLOW: u32 = 0x7fff_0000;
-/// `SECCOMP_RET_ERRNO`, to which the number is added.
+/// `SECCOMP_RET_ERRNO` of `linux/seccomp.h`, to which the number is added.
 pub(super) const ERRNO: u32 = 0x0005_0000;
 
-/// `struct sock_filter`.
+/// Represents `struct sock_filter` of `linux/filter.h`.
 #[derive(Clone, Copy)]
 pub(super) struct Instruction {
     code: u16,
@@ -24,7 +24,7 @@ pub(super) struct Instruction {
     value: u32,
 }
 
-/// As the kernel reads them: in the machine's byte order, without padding.
+/// Encodes instructions as the kernel reads them: in the machine's byte order, without padding.
 pub(super) fn encode(filter: &[Instruction]) -> Vec<u8> {
     let bytes = |one: &Instruction| {
         let [low, high] = one.code.to_ne_bytes();
@@ -34,12 +34,12 @@ pub(super) fn encode(filter: &[Instruction]) -> Vec<u8> {
     filter.iter().flat_map(bytes).collect()
 }
 
-/// A part of `struct seccomp_data`.
+/// Names a part of `struct seccomp_data` of `linux/seccomp.h`.
 #[derive(Clone, Copy)]
 pub(super) enum Field {
     Number,
     Architecture,
-    /// The lower half of an argument: the kernel looks at no more of those that are looked at here.
+    /// Lower half of an argument: the kernel looks at no more of the arguments that are compared here.
     Argument(u32),
 }
 
@@ -114,7 +114,7 @@ impl Assembler {
     }
 }
 
-/// What a filter is asked about.
+/// Describes the call that a filter decides about.
 #[cfg(test)]
 pub(super) struct Data {
     pub(super) architecture: u32,

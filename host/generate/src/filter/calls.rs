@@ -1,13 +1,13 @@
-/// One way of calling the kernel.
+/// Describes one ABI of the kernel.
 #[derive(Clone, Copy)]
 pub(super) struct Abi {
-    /// The kernel's name for it: `AUDIT_ARCH_*` of `linux/audit.h`.
+    /// Number of the ABI, `AUDIT_ARCH_*` of `linux/audit.h`.
     pub(super) audit: u32,
     /// Its column in [`Call::numbers`].
     pub(super) column: usize,
     /// Numbers below the last known one that no call has, first and last.
     pub(super) unknown: &'static [(u32, u32)],
-    /// The last number of calls that only this ABI has, where those lie above all others.
+    /// Last number of the calls that only this ABI has, if they are above all others.
     pub(super) last_own: Option<u32>,
     pub(super) clone: u32,
     pub(super) clone3: u32,
@@ -17,7 +17,7 @@ pub(super) struct Abi {
     pub(super) socketcall: Option<u32>,
 }
 
-/// The last call that was looked at: `removexattrat`, of Linux 6.13. From 424 on all ABIs have the same numbers.
+/// Last call that was reviewed: `removexattrat` of Linux 6.13. From 424 on all ABIs have the same numbers.
 pub(super) const LAST: u32 = 466;
 
 const X86_64: Abi = Abi {
@@ -71,7 +71,7 @@ const ARM: Abi = Abi {
     socketcall: None,
 };
 
-/// The ABIs of a machine, its own first.
+/// Returns the ABIs of a machine, its own first.
 pub(super) fn abis(machine: &str) -> Option<&'static [Abi]> {
     match machine {
         "x86_64" => Some(&[X86_64, I386]),
@@ -80,7 +80,7 @@ pub(super) fn abis(machine: &str) -> Option<&'static [Abi]> {
     }
 }
 
-/// A call that generators are denied.
+/// Describes a call that generators are denied.
 pub(super) struct Call {
     #[cfg_attr(not(test), allow(dead_code))]
     pub(super) name: &'static str,
@@ -106,7 +106,8 @@ const fn everywhere(name: &'static str, number: u32) -> Call {
 
 const NONE: u32 = u32::MAX;
 
-/// Large parts of the kernel that an ordinary program has no use for, and what only an administrator may do anyway.
+/// Calls of large parts of the kernel that an ordinary program does not use, and calls that need an administrator
+/// anyway.
 pub(super) const DENIED: &[Call] = &[
     // Work that the kernel does unseen by any filter.
     everywhere("io_uring_setup", 425),
@@ -173,12 +174,12 @@ pub(super) const DENIED: &[Call] = &[
     call("bdflush", [NONE, 134, NONE, 134]),
 ];
 
-/// `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWUSER`, `NEWPID` and `NEWNET`.
+/// `CLONE_NEWNS`, `NEWCGROUP`, `NEWUTS`, `NEWIPC`, `NEWUSER`, `NEWPID` and `NEWNET` of `linux/sched.h`.
 pub(super) const NAMESPACES: u32 = 0x7e02_0000;
-/// `CLONE_NEWTIME`, which is part of the signal's number where `clone` has it.
+/// `CLONE_NEWTIME` of `linux/sched.h`, which is part of the signal's number where `clone(2)` has it.
 pub(super) const NEW_TIME: u32 = 0x80;
-/// `TIOCSTI` and `TIOCLINUX`.
+/// `TIOCSTI` and `TIOCLINUX` of `asm-generic/ioctls.h`.
 pub(super) const TERMINAL: [u32; 2] = [0x5412, 0x541c];
-/// `AF_UNIX`, `AF_INET`, `AF_INET6` and `AF_NETLINK`. Others, `AF_VSOCK` to the virtual machine's host among them, know no
-/// network namespace.
+/// `AF_UNIX`, `AF_INET`, `AF_INET6` and `AF_NETLINK`. Others, such as `AF_VSOCK` to the host of a virtual machine,
+/// have no network namespace.
 pub(super) const FAMILIES: [u32; 4] = [1, 2, 10, 16];

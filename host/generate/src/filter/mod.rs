@@ -20,7 +20,7 @@ pub(crate) fn program(network: bool) -> Option<Vec<u8>> {
     Some(bpf::encode(&assemble(abis, network)))
 }
 
-/// One section for each ABI in which programs of this machine may call the kernel.
+/// Builds one section for each ABI in which programs of this machine may call the kernel.
 fn assemble(abis: &[Abi], network: bool) -> Vec<bpf::Instruction> {
     let mut filter = Assembler::default();
     for abi in abis {

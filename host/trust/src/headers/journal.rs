@@ -14,17 +14,17 @@ use crate::state_dir::StateDir;
 
 const FILE: &str = "headers";
 
-/// The file, in a directory of this user alone.
+/// Represents the file, in a directory that only this user can write.
 #[derive(Debug, Clone)]
 pub struct Journal {
     directory: StateDir,
 }
 
-/// Which state of the file was read: its inode and its length.
+/// Identifies a state of the file: its inode and its length in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stamp(u64, u64);
 
-/// No other run writes while this lives.
+/// Keeps other runs from writing while it exists.
 pub struct Held(#[expect(dead_code, reason = "it is held, not used")] File);
 
 impl Journal {
@@ -32,7 +32,7 @@ impl Journal {
         Self { directory: StateDir::new(directory) }
     }
 
-    /// All complete lines.
+    /// Reads all complete lines, and the state of the file.
     pub fn read(&self) -> Result<(Vec<u8>, Stamp), Error> {
         let stamp = self.stamp()?;
         let mut text = self.directory.read(FILE)?.unwrap_or_default();
@@ -40,7 +40,7 @@ impl Journal {
         Ok((text, stamp))
     }
 
-    /// The state of the file as it is now.
+    /// Returns the state of the file now.
     pub fn stamp(&self) -> Result<Stamp, Error> {
         let path = self.path();
         match fs::symlink_metadata(&path) {
@@ -80,7 +80,7 @@ impl Journal {
         self.directory.write(FILE, lines)
     }
 
-    /// A line that no run wrote so.
+    /// Reports a line that no run of this program wrote.
     pub fn damaged(&self, line: usize, why: String) -> Error {
         Error::DamagedLine { path: self.path(), line, why }
     }
@@ -89,7 +89,7 @@ impl Journal {
         self.directory.at(FILE)
     }
 
-    /// What was created or renamed in the directory outlives a power cut.
+    /// Syncs the directory, so that what was created or renamed in it survives a power cut.
     fn sync(&self) -> Result<(), Error> {
         let path = self.directory.at("");
         let synced = File::open(&path).and_then(|directory| directory.sync_all());
@@ -97,7 +97,7 @@ impl Journal {
     }
 }
 
-/// How long the complete lines are together.
+/// Returns the length of the complete lines, in bytes.
 fn complete(text: &[u8]) -> usize {
     text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)
 }

@@ -20,32 +20,32 @@ use record::{CheckoutLink, HeaderRecord};
 
 pub use record::{HeaderCommit, StoredHeaders};
 
-/// One root of one repository, as this machine knows it.
+/// Describes one root of one repository on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckoutRecord {
-    /// What tells it from every other one on this machine.
+    /// Identity of the checkout, see [`crate::CheckoutId`].
     pub id: String,
-    /// Where it is, for people.
+    /// Path, for people.
     pub path: String,
 }
 
-/// Where a header belongs.
+/// Describes where a header belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderPlace {
     /// Identifies the checkout.
     pub checkout: String,
-    /// Where the checkout was, for people.
+    /// Path of the checkout at that time, for people.
     pub path: String,
-    /// The instance.
+    /// Name of the instance.
     pub instance: String,
-    /// The file of the entry that contains it.
+    /// Name of the entry's file that contains it.
     pub stored: String,
-    /// The declared files that are encrypted under it.
+    /// Declared files that are encrypted under it.
     pub files: BTreeSet<String>,
 }
 
-/// What this machine knows about headers.
+/// Holds what this machine knows about headers.
 #[derive(Debug, Clone)]
 pub struct KnownHeaders {
     journal: Journal,
@@ -55,23 +55,23 @@ pub struct KnownHeaders {
 
 #[derive(Debug, Clone)]
 struct HeaderMap {
-    /// The state of the file that it was read from.
+    /// State of the file from which it was read.
     stamp: Stamp,
     places: HashMap<String, Vec<Arc<HeaderPlace>>>,
     links: Vec<[String; 2]>,
     old: HashMap<String, String>,
-    /// Whether most of the file counts no longer.
+    /// Whether most of the file is obsolete.
     is_wasteful: bool,
 }
 
 impl KnownHeaders {
-    /// The map in a directory, which is created with the first header. `old` is the directory of the map that earlier versions
-    /// wrote; it is only read.
+    /// Uses the map in a directory, which is created with the first header. `old` is the directory of the map that
+    /// earlier versions wrote; it is only read.
     pub fn new(directory: impl Into<PathBuf>, old: impl Into<PathBuf>) -> Self {
         Self { journal: Journal::new(directory), old: OldHeaders::new(old), map: None }
     }
 
-    /// Every place that a header, SHA-256 in hex, belongs to.
+    /// Returns every place of a header, which is a SHA-256 in hex.
     ///
     /// # Errors
     /// If the map cannot be read, or others can write it.
@@ -79,7 +79,7 @@ impl KnownHeaders {
         Ok(self.map()?.places.get(header).map(Vec::as_slice).unwrap_or_default())
     }
 
-    /// Every declared file of an instance, in any checkout, for which it knows a header.
+    /// Returns every declared file of an instance, in any checkout, with a known header.
     ///
     /// # Errors
     /// If the map cannot be read, or others can write it.
@@ -88,7 +88,7 @@ impl KnownHeaders {
         Ok(places.flat_map(|place| place.files.clone()).collect())
     }
 
-    /// The instance that an earlier version noted for a header without its repository and file.
+    /// Returns the instance that an earlier version recorded for a header, without repository and file.
     ///
     /// # Errors
     /// If the map cannot be read, or others can write it.
@@ -96,7 +96,7 @@ impl KnownHeaders {
         Ok(self.map()?.old.get(header).map(String::as_str))
     }
 
-    /// Whether two checkouts are one, or clones that the admin linked.
+    /// Returns whether two checkouts are the same, or clones that the admin linked.
     ///
     /// # Errors
     /// If the map cannot be read, or others can write it.
@@ -196,7 +196,7 @@ impl KnownHeaders {
     }
 }
 
-/// So many forgotten headers may lie in the file besides as many as are known, before it is written again.
+/// Number of obsolete headers, in addition to the number of known ones, above which the file is written again.
 const SLACK: usize = 4096;
 
 impl HeaderMap {
@@ -220,7 +220,7 @@ impl HeaderMap {
     }
 }
 
-/// A checkout and all that are linked to it, over others, too.
+/// Returns a checkout and all that are linked to it, directly or over others.
 fn linked<'a>(links: &'a [[String; 2]], one: &'a str) -> BTreeSet<&'a str> {
     let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for [a, b] in links {

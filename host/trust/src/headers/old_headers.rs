@@ -9,7 +9,7 @@ use crate::state_dir::StateDir;
 
 const FILE: &str = "headers";
 
-/// One line a header: its SHA-256, a space, and the instance. It is only read.
+/// Reads one header a line: its SHA-256, a space, and the instance. It is never written.
 #[derive(Debug, Clone)]
 pub struct OldHeaders(StateDir);
 
@@ -18,7 +18,7 @@ impl OldHeaders {
         Self(StateDir::new(directory))
     }
 
-    /// Instances by header. Where two lines disagree, neither counts.
+    /// Reads the instances by header. Where two lines disagree, neither counts.
     pub fn read(&self) -> Result<HashMap<String, String>, Error> {
         let text = self.0.read(FILE)?.unwrap_or_default();
         let mut instances: HashMap<String, String> = HashMap::new();

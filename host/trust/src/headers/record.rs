@@ -6,54 +6,54 @@ use serde::{Deserialize, Serialize};
 
 use super::CheckoutRecord;
 
-/// Of so many commits the headers of a declared file are kept.
+/// Number of commits of a declared file whose headers are kept.
 pub const COMMITS: usize = 1024;
 
-/// SHA-256 in hex.
+/// Length of a SHA-256 in hex.
 const HASH: usize = 64;
 
-/// One line.
+/// Represents one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeaderRecord {
-    /// An entry that this machine stored.
+    /// This machine stored an entry.
     Committed(HeaderCommit),
-    /// Headers of an entry that another machine stored.
+    /// Another machine stored the entry with these headers.
     Learned(HeaderCommit),
-    /// Two checkouts that are one to the admin.
+    /// Two checkouts are one to the admin.
     Linked(CheckoutLink),
 }
 
-/// Two checkouts, by their ids.
+/// Links two checkouts, by their identities.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckoutLink(pub [String; 2]);
 
-/// Headers of one entry.
+/// Lists the headers of one entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderCommit {
-    /// Where the entry is.
+    /// Checkout of the entry.
     pub checkout: CheckoutRecord,
-    /// Whose entry it is.
+    /// Instance of the entry.
     pub instance: String,
-    /// Its files that contain a header.
+    /// Files of the entry that contain a header.
     pub files: Vec<StoredHeaders>,
 }
 
-/// Headers in one file of an entry that belong to the same declared files.
+/// Lists the headers of one file of an entry that belong to the same declared files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredHeaders {
-    /// The file's name in the entry.
+    /// Name of the file in the entry.
     pub stored: String,
-    /// The declared files that are encrypted under these headers.
+    /// Declared files that are encrypted under these headers.
     pub files: BTreeSet<String>,
-    /// SHA-256, in hex.
+    /// SHA-256 of each header, in hex.
     pub headers: BTreeSet<String>,
 }
 
 impl HeaderRecord {
-    /// The line, with its end.
+    /// Renders the line, with its line break.
     pub fn to_line(&self) -> Vec<u8> {
         // Only a map with keys that are no strings could fail, and there is none.
         let mut line = serde_json::to_vec(self).unwrap_or_default();
@@ -85,8 +85,8 @@ pub fn parse(text: &[u8]) -> Result<Vec<HeaderRecord>, (usize, String)> {
     lines.enumerate().map(line).collect()
 }
 
-/// What counts of these records, oldest first, and how many headers count no longer: each declared file keeps those of its last
-/// commits, whatever becomes of others.
+/// Returns the records that count, oldest first, and the number of obsolete headers: each declared file keeps those of
+/// its last commits, independently of the others.
 pub fn kept(records: Vec<HeaderRecord>) -> (Vec<HeaderRecord>, usize) {
     let mut commits: HashMap<(String, String, String), usize> = HashMap::new();
     let mut forgotten = 0;
