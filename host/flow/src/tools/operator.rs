@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, FileChange, ReaderChange, Reading, Removed};
+use artifacts_report::{Failure, FileChange, ReaderChange, Reading, Removed, Report};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
 use super::recorded::BackendMessages;
-use crate::Adoption;
+use crate::work::adopt::Adoption;
 
 /// Asks the admin, or answers for them by what they passed on the command line.
 pub trait Operator {
@@ -29,8 +29,9 @@ pub trait Operator {
     /// Returns the prompts of an instance that have no prepared answer.
     fn open_prompts(&self, instance: &Instance) -> Vec<Name>;
 
-    /// Returns how to answer these prompts where no terminal is available; none where one is.
-    fn without_terminal(&self, prompts: &[PromptRequest]) -> Option<String>;
+    /// Returns how to answer these prompts where no one can be asked; none where someone can. A preview asks no one anyway: there
+    /// only counts whether that is forbidden.
+    fn without_terminal(&self, prompts: &[PromptRequest], is_preview: bool) -> Option<String>;
 
     /// Returns values for these prompts, all of them or none.
     ///
@@ -154,6 +155,10 @@ pub enum RunEvent<'a> {
     },
     /// New entries were staged; the warnings tell of those that were not.
     Staged(&'a [Warning]),
+    /// What would be written.
+    Preview(&'a Report),
+    /// No entry is orphaned.
+    NothingOrphaned,
     /// Public files were generated, so everything is evaluated again.
     EvaluatingAgain,
     /// A message.

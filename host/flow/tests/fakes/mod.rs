@@ -276,7 +276,7 @@ impl Operator for FakeOperator {
         instance.prompts.keys().cloned().collect()
     }
 
-    fn without_terminal(&self, _: &[PromptRequest]) -> Option<String> {
+    fn without_terminal(&self, _: &[PromptRequest], _: bool) -> Option<String> {
         None
     }
 
