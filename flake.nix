@@ -17,6 +17,7 @@
     }:
     let
       inherit (nixpkgs) lib;
+      bundled = import ./nix/lib/bundled.nix;
       linux = [
         "x86_64-linux"
         "aarch64-linux"
@@ -53,12 +54,17 @@
             inherit imports;
           };
           base = module "base" ([ ./nix/modules/base/${kind}.nix ] ++ more);
-          backends = lib.genAttrs [ "agenix" "sops-nix" ] (
-            name:
-            module name [
-              ./nix/modules/backends/${name}.nix
-              base
-            ]
+          # What a target makes itself needs no module besides the base.
+          backends = lib.listToAttrs (
+            map (
+              backend:
+              lib.nameValuePair backend.name (
+                module backend.name [
+                  (./nix/modules/backends + "/${backend.module}")
+                  base
+                ]
+              )
+            ) (lib.filter (backend: !backend.onTarget) bundled)
           );
         in
         backends // { default = module "default" (lib.attrValues backends); };
@@ -78,10 +84,12 @@
         {
           default = packages.artifacts;
           inherit (packages) artifacts artifacts-target options-reference;
-          backend-agenix = packages.backend "agenix";
-          backend-dummy = packages.backend "dummy";
-          backend-sops-nix = packages.backend "sops-nix";
         }
+        // lib.listToAttrs (
+          map (
+            { name, ... }: lib.nameValuePair "backend-${name}" (packages.backend name)
+          ) bundled
+        )
       );
 
       overlays.default = final: _: { inherit (built final) artifacts artifacts-target; };

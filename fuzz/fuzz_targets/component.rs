@@ -1,7 +1,7 @@
 //! Any bytes as a component: refused or taken, and what is taken can be annotated. Never a panic.
 #![no_main]
 
-use artifacts_backend::{Component, annotate, inspect};
+use artifacts_contract::{Component, annotate, inspect};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -2,7 +2,6 @@
 {
   imports = [
     ./base/home-manager.nix
-    ./backends/agenix.nix
-    ./backends/sops-nix.nix
-  ];
+  ]
+  ++ map (backend: ./backends + "/${backend.module}") (import ../lib/bundled.nix);
 }

@@ -2,7 +2,6 @@
 {
   imports = [
     ./base/nixos.nix
-    ./backends/agenix.nix
-    ./backends/sops-nix.nix
-  ];
+  ]
+  ++ map (backend: ./backends + "/${backend.module}") (import ../lib/bundled.nix);
 }

@@ -62,9 +62,14 @@ let
           "tests/Cargo.toml"
           "tests/src"
           "xtask/Cargo.toml"
+          "xtask/src/lib.rs"
           "xtask/src/main.rs"
+          "xtask/tasks/Cargo.toml"
+          "xtask/tasks/src/bench/main.rs"
+          "xtask/tasks/src/demo/main.rs"
           "wit"
           "nix/lib"
+          "plugins/bundled.json"
         ];
         cargoLock.lockFile = ../../Cargo.lock;
         cargoBuildFlags = [
@@ -119,11 +124,9 @@ rec {
   backends = runCommand "artifacts-backends-${version}" { nativeBuildInputs = [ precompile ]; } ''
     mkdir $out
     for component in ${
-      lib.concatMapStringsSep " " (name: "${backend name}/${name}.wasm") [
-        "agenix"
-        "dummy"
-        "sops-nix"
-      ]
+      lib.concatMapStringsSep " " ({ name, ... }: "${backend name}/${name}.wasm") (
+        import ../lib/bundled.nix
+      )
     }; do
       ln -s "$component" $out/
       artifacts-precompile "$component" "$out/$(basename "$component" .wasm).$(uname -m).cwasm"

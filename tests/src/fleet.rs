@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::{age, script};
 
-/// The program under test, which `cargo xtask build` makes.
+/// The program under test, which `cargo xtask build --quick` makes.
 ///
 /// # Errors
 /// When it is not there.
@@ -30,7 +30,7 @@ pub fn program() -> Result<PathBuf> {
 /// When it is not there.
 pub fn guest(name: &str) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests");
-    let path = folder.join(format!("{name}.wasm")).canonicalize().context("run `cargo xtask build` first")?;
+    let path = folder.join(format!("{name}.wasm")).canonicalize().context("run `cargo xtask build --quick` first")?;
     Ok(path)
 }
 
@@ -38,7 +38,7 @@ fn beside(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.ancestors().nth(2).context("a test has a folder")?;
     let path = folder.join(name);
-    ensure!(path.exists(), "{} is missing: run `cargo xtask build` first", path.display());
+    ensure!(path.exists(), "{} is missing: run `cargo xtask build --quick` first", path.display());
     Ok(path)
 }
 

@@ -266,7 +266,7 @@ fn sources(lib: &Path) -> Vec<(PathBuf, PathBuf)> {
         STUBS.iter().map(|stub| (top.join("tests/fixtures/nix").join(stub), PathBuf::from(stub))).collect();
     sources.push((lib.to_owned(), "nixpkgs/lib".into()));
     sources.push((top.join("nix"), "artifacts/nix".into()));
-    for file in ["flake.nix", "Cargo.toml"] {
+    for file in ["flake.nix", "Cargo.toml", "plugins/bundled.json"] {
         sources.push((top.join(file), Path::new("artifacts").join(file)));
     }
     sources

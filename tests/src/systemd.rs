@@ -557,7 +557,7 @@ pub fn other_version(name: &str) -> Result<PathBuf> {
 fn package(name: &str, prefix: &str) -> Result<PathBuf> {
     let package = target()?.join(format!("{prefix}-{name}"));
     let built = target()?.join(name);
-    ensure!(built.exists(), "{} is not built: run `cargo xtask build`", built.display());
+    ensure!(built.exists(), "{} is not built: run `cargo xtask build --quick`", built.display());
     fs::create_dir_all(package.join("bin"))?;
     let link = package.join("bin").join(name);
     // Several tests may do this at once, and cargo's folder may have been moved here with a link from before.

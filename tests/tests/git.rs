@@ -98,13 +98,13 @@ fn what_was_modified_outside_is_staged_by_the_command_that_status_names() -> Res
     let fleet = fleet()?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fs::remove_file(fleet.path().join(ENTRY).join("receipt.json"))?;
-    let hint = format!("git add -- {ENTRY}");
     // No run stages what it did not store, so none is named for it.
-    fleet.run(["status"])?.ends(3).says(&hint).never_says("`artifacts generate`");
+    let hint = "keep: `artifacts adopt per-machine/web1/own`";
+    fleet.run(["status"])?.ends(3).says(hint).never_says("`artifacts generate");
     fleet.run(["generate"])?.ends(3);
     assert_eq!(staged(&fleet.run(["--json", "status"])?.ends(3)), json!(false));
-    follow(fleet.path(), &hint);
-    assert_eq!(staged(&fleet.run(["--json", "status"])?.ends(3)), json!(true));
+    fleet.run(["adopt", "per-machine/web1/own"])?.ends(0);
+    assert_eq!(staged(&fleet.run(["--json", "status"])?.ends(0)), json!(true));
     Ok(())
 }
 

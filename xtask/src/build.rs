@@ -7,56 +7,93 @@ use anyhow::{Context, Result};
 
 use crate::{guests, project, run, setup};
 
-/// Makes `target/release/artifacts` with its backends inside.
+/// How the host is compiled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// For the demo and the tests: soon compiled, into `target/debug`.
+    Quick,
+    /// As it is delivered and measured: optimized, into `target/release`.
+    Release,
+}
+
+impl Profile {
+    /// Where its programs are.
+    fn folder(self) -> PathBuf {
+        match self {
+            Self::Quick => project::quick(),
+            Self::Release => project::released(),
+        }
+    }
+}
+
+/// Makes the complete program, with its backends inside.
 ///
 /// # Errors
 /// When something is missing or does not build.
-pub fn run() -> Result<PathBuf> {
+pub fn run(profile: Profile) -> Result<()> {
     let ready = setup::ready()?;
-    guests::build(&ready.wasm)?;
-    complete()?;
-    println!("{}", project::program().display());
-    Ok(project::program())
+    guests::build_bundled(&ready.wasm)?;
+    complete(profile)?;
+    println!("{}", profile.folder().join("artifacts").display());
+    Ok(())
 }
+
+/// The packages of the complete program, and of its demo. They are always built together, since another choice is another choice of
+/// features, and wasmtime would be compiled again. That the tests' choice comes to the same is a test.
+const PACKAGES: &[&str] = &["artifacts", "artifacts-backend", "artifacts-on-target", "artifacts-tasks"];
 
 /// Builds the host with its backends inside, compiled. It compiles them itself, so that the code is of the very engine that will
 /// run it: a program that made other code than it has inside is built once more.
 ///
 /// # Errors
 /// When it does not build, or cannot compile a backend.
-pub fn complete() -> Result<()> {
-    host()?;
-    if precompile()? { host() } else { Ok(()) }
+pub fn complete(profile: Profile) -> Result<()> {
+    host(profile, &["artifacts-precompile"])?;
+    precompile(profile)?;
+    host(profile, &["artifacts", "artifacts-target", "artifacts-demo"])
 }
 
-/// Compiles each bundled component into `target/plugins`. Whether any code is new.
-fn precompile() -> Result<bool> {
+/// Compiles each bundled component into `target/plugins`; code that did not change stays as it is.
+fn precompile(profile: Profile) -> Result<()> {
     let folder = project::plugins_built();
-    let mut new = false;
-    for name in guests::BUNDLED {
+    for name in guests::bundled()? {
         let place = folder.join(format!("{name}.{}.cwasm", std::env::consts::ARCH));
         let fresh = place.with_extension("new");
-        let program = project::target().join("release/artifacts-precompile");
+        let program = profile.folder().join("artifacts-precompile");
         run::done(run::command(program).arg(folder.join(format!("{name}.wasm"))).arg(&fresh))?;
         let code = fs::read(&fresh).with_context(|| fresh.display().to_string())?;
         if fs::read(&place).ok().as_ref() == Some(&code) {
             fs::remove_file(&fresh)?;
         } else {
             fs::rename(&fresh, &place)?;
-            new = true;
         }
         println!("{:>8} kB  {}", code.len() / 1000, place.display());
     }
-    Ok(new)
+    Ok(())
 }
 
-/// Builds the host. The whole workspace and its examples, as the tests do: another choice is another choice of features, and
-/// wasmtime would be compiled again.
+/// Builds what the bench measures and what measures it.
 ///
 /// # Errors
 /// When it does not build.
-fn host() -> Result<()> {
+pub fn measured() -> Result<()> {
     let mut cargo = run::cargo();
-    cargo.args(["build", "--release", "--locked", "--workspace", "--bins", "--examples"]);
+    cargo.args(["build", "--release", "--locked", "--workspace", "--bin", "artifacts-bench", "--examples"]);
+    run::done(cargo.current_dir(project::root()))
+}
+
+/// Builds some programs of the host.
+fn host(profile: Profile, programs: &[&str]) -> Result<()> {
+    let mut cargo = run::cargo();
+    cargo.args(["build", "--locked"]);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    PACKAGES.iter().for_each(|package| {
+        cargo.args(["--package", package]);
+    });
+    programs.iter().for_each(|program| {
+        cargo.args(["--bin", program]);
+    });
     run::done(cargo.current_dir(project::root()))
 }

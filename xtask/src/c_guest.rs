@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use wit_bindgen_core::Files;
-use wit_bindgen_core::wit_parser::Resolve;
 
 use crate::wasm::Toolchain;
 use crate::{apt, guests, project, run};
@@ -36,15 +34,11 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
 
 /// C for the world that a backend with retrieval implements.
 fn bindings(into: &Path) -> Result<()> {
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(project::root().join("wit"))?;
-    let world = resolve.select_world(&[package], Some("backend-with-retrieval"))?;
-    let mut files = Files::default();
-    wit_bindgen_c::Opts::default().build().generate(&mut resolve, world, &mut files)?;
-    for (name, bytes) in files.iter() {
-        fs::write(into.join(name), bytes)?;
-    }
-    Ok(())
+    let built = project::target().join("c-bindings");
+    let mut cargo = run::cargo();
+    cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(&built);
+    run::done(cargo.current_dir(project::root().join("xtask/c-bindings")))?;
+    run::done(run::command(built.join("release/c-bindings")).arg(project::root().join("wit")).arg(into))
 }
 
 fn compile(clang: &Clang, source: &Path, folder: &Path) -> Result<()> {

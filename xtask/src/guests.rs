@@ -9,11 +9,24 @@ use anyhow::{Context, Result, bail};
 use crate::wasm::{self, Toolchain};
 use crate::{c_guest, project, run, setup, template};
 
-/// What the program carries inside.
-pub const BUNDLED: &[&str] = &["agenix", "dummy", "sops-nix"];
-
 /// For tests only.
 const OTHERS: &[&str] = &["bundle", "hostile", "hostile-plaintext"];
+
+/// What the program carries inside, by `plugins/bundled.json`.
+///
+/// # Errors
+/// When the list cannot be read.
+pub fn bundled() -> Result<Vec<String>> {
+    let list = project::plugins().join("bundled.json");
+    let text = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+    Ok(names(&text))
+}
+
+/// The values of `"name"` in a list whose values need no escapes: a whole reader of JSON would be compiled before the first line of
+/// every task. That all readers of the list read the same is a test.
+fn names(list: &str) -> Vec<String> {
+    list.split("\"name\"").skip(1).filter_map(|rest| rest.split('"').nth(1)).map(str::to_owned).collect()
+}
 
 /// Builds all of them, that in C too.
 ///
@@ -31,11 +44,28 @@ pub fn run() -> Result<()> {
 /// # Errors
 /// When one does not build.
 pub fn build(toolchain: &Toolchain) -> Result<()> {
-    run::done(compiled_by(toolchain, &mut cargo("build"))?)?;
-    collect(BUNDLED, &project::plugins_built())?;
+    let mut cargo = in_workspace("build");
+    run::done(compiled_by(toolchain, cargo.args(["--release", "--workspace"]))?)?;
+    collect(&bundled()?, &project::plugins_built())?;
     collect(OTHERS, &project::guests_built())?;
     template::build(toolchain)?;
     collect(&[template::NAME], &project::guests_built())
+}
+
+/// Builds the bundled backends alone, which is all that the program needs. The others share their settings, so nothing is compiled
+/// again when these are built later.
+///
+/// # Errors
+/// When one does not build.
+pub fn build_bundled(toolchain: &Toolchain) -> Result<()> {
+    let names = bundled()?;
+    let mut cargo = in_workspace("build");
+    cargo.arg("--release");
+    names.iter().for_each(|name| {
+        cargo.args(["--package", name]);
+    });
+    run::done(compiled_by(toolchain, &mut cargo)?)?;
+    collect(&names, &project::plugins_built())
 }
 
 /// For the guests' target, by their compiler, with none of this machine's paths in what it makes.
@@ -56,10 +86,17 @@ pub fn compiled_by<'a>(toolchain: &Toolchain, cargo: &'a mut Command) -> Result<
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")))
 }
 
-/// cargo in the guests' workspace: the same lock, profile and folder for every use.
-pub fn cargo(task: &str) -> Command {
+/// cargo for all of the guests' workspace, as it is checked and tested on this machine's own processor.
+pub fn cargo_quick(task: &str) -> Command {
+    let mut cargo = in_workspace(task);
+    cargo.arg("--workspace");
+    cargo
+}
+
+/// cargo in the guests' workspace: the same lock and folder for every use.
+fn in_workspace(task: &str) -> Command {
     let mut cargo = run::cargo();
-    cargo.args([task, "--release", "--locked", "--workspace", "--target-dir"]).arg(folder());
+    cargo.args([task, "--locked", "--target-dir"]).arg(folder());
     cargo.current_dir(project::plugins());
     cargo
 }
@@ -70,9 +107,10 @@ pub fn folder() -> PathBuf {
 }
 
 /// Copies what changed, so that an unchanged component does not rebuild the host.
-fn collect(names: &[&str], into: &Path) -> Result<()> {
+fn collect(names: &[impl AsRef<str>], into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     for name in names {
+        let name = name.as_ref();
         let built = folder().join(wasm::TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
         let bytes = fs::read(&built).with_context(|| built.display().to_string())?;
         let place = into.join(format!("{name}.wasm"));
@@ -93,5 +131,18 @@ pub fn cargo_home() -> Result<PathBuf> {
         (Some(home), _) => Ok(home.into()),
         (None, Some(home)) => Ok(PathBuf::from(home).join(".cargo")),
         (None, None) => bail!("neither CARGO_HOME nor HOME is set"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn the_list_is_read() {
+        let list =
+            "[\n  { \"name\": \"one\", \"onTarget\": false },\n  { \"module\": \"x.nix\", \"name\" : \"two-2\" }\n]\n";
+        assert_eq!(names(list), ["one", "two-2"]);
+        assert!(names("[]").is_empty());
     }
 }

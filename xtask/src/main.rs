@@ -2,16 +2,13 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod aarch64;
-mod apt;
 mod bench;
 mod build;
 mod c_guest;
+mod cold;
 mod demo;
 mod guests;
-mod project;
-mod run;
 mod setup;
-mod sops;
 mod stages;
 mod tally;
 mod template;
@@ -20,14 +17,19 @@ mod wasm;
 
 use std::process::ExitCode;
 
+use build::Profile;
+use xtask::{apt, project, run, sops};
+
 const USAGE: &str = "\
 cargo xtask TASK
 
-  build    the complete program: target/release/artifacts with its backends inside
+  build    the complete program: target/release/artifacts with its backends inside. `build --quick` makes that of the
+           demo and the tests: target/debug/artifacts, soon compiled
   guests   only the components: target/plugins and target/guests
-  test     everything that is checked; the last line counts
+  test     everything that is checked; the last line counts. `test --no-run` compiles it only
   demo     the main job from a flake to files that age decrypts
   bench    the figures; `bench ROW…` measures some rows only
+  cold     what the demo costs from a clean clone; `cold REVISION` compares it with that of another revision
   aarch64  the worker's tests on the other architecture, emulated; takes an hour, and is no part of `test`
   setup    only what the others need: installs it where that is possible, says what is missing elsewhere";
 
@@ -36,12 +38,14 @@ fn main() -> ExitCode {
     let task = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
     let result = match task.as_str() {
-        "build" => build::run().map(done),
+        "build" => build::run(if rest == ["--quick"] { Profile::Quick } else { Profile::Release }).map(done),
         "guests" => guests::run().map(done),
         "c-guest" => setup::ready().and_then(|ready| c_guest::build(&ready.wasm)).map(done),
-        "test" => Ok(test::run()),
+        "test" => Ok(test::run(rest == ["--no-run"])),
         "demo" => demo::run().map(done),
         "bench" => bench::run(&rest).map(done),
+        "cold" => cold::run(rest.first().map(String::as_str)).map(done),
+        "rustc" => cold::record(&rest),
         "aarch64" => aarch64::run().map(done),
         "setup" => setup::run().and_then(|()| sops::ready()).map(done),
         _ => {

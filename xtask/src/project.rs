@@ -28,7 +28,12 @@ pub fn guests_built() -> PathBuf {
     root().join("target/guests")
 }
 
-/// The complete program.
-pub fn program() -> PathBuf {
-    target().join("release/artifacts")
+/// Programs for the demo and the tests.
+pub fn quick() -> PathBuf {
+    target().join("debug")
+}
+
+/// Programs as they are delivered and measured.
+pub fn released() -> PathBuf {
+    target().join("release")
 }

@@ -4,13 +4,14 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
+use crate::build::{self, Profile};
 use crate::stages::Stages;
 use crate::tally::Tally;
-use crate::{build, c_guest, demo, guests, project, run, setup, sops};
+use crate::{c_guest, demo, guests, project, run, setup, sops};
 
 /// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
-/// the exit status, so that the count stays the last line.
-pub fn run() -> ExitCode {
+/// the exit status, so that the count stays the last line. Without running them, the tests and all that they need are only compiled.
+pub fn run(compile_only: bool) -> ExitCode {
     let mut stages = Stages::default();
     let mut toolchain = None;
     stages.run("setup", |_| {
@@ -20,14 +21,16 @@ pub fn run() -> ExitCode {
     let wasm = || toolchain.as_ref().context("there is no toolchain for guests: see setup");
     stages.run("guests", |_| guests::build(wasm()?));
     stages.run("guest in C", |_| c_guest::build(wasm()?));
-    stages.run("host", |_| build::complete());
+    stages.run("host", |_| build::complete(Profile::Quick));
     stages.run("formatting", |_| formatting());
     stages.run("lints of the guests", |_| lints(guest_lints()));
     stages.run("lints of the host", |_| lints(host_lints()));
     stages.run("documentation", |_| documentation());
-    stages.run("tests of the guests", |tally| counted(&mut guest_tests(), tally));
-    stages.run("tests of the host", |tally| counted(&mut host_tests(), tally));
-    stages.run("demo", |_| demo::show());
+    stages.run("tests of the guests", |tally| counted(&mut guest_tests(), compile_only, tally));
+    stages.run("tests of the host", |tally| counted(&mut host_tests(), compile_only, tally));
+    if !compile_only {
+        stages.run("demo", |_| demo::show());
+    }
     if stages.finish(std::env::var_os("CI").is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -38,13 +41,13 @@ fn formatting() -> Result<()> {
 
 fn host_lints() -> Command {
     let mut cargo = run::cargo();
-    cargo.args(["clippy", "--release", "--locked", "--workspace", "--all-targets"]).current_dir(project::root());
+    cargo.args(["clippy", "--locked", "--workspace", "--all-targets"]).current_dir(project::root());
     cargo
 }
 
 /// For the machine's own target with the usual compiler: a private one has no clippy, and the lints are the same.
 fn guest_lints() -> Command {
-    let mut cargo = guests::cargo("clippy");
+    let mut cargo = guests::cargo_quick("clippy");
     cargo.arg("--all-targets");
     cargo
 }
@@ -57,17 +60,7 @@ fn lints(mut cargo: Command) -> Result<()> {
 fn documentation() -> Result<()> {
     run::done(
         run::cargo()
-            .args([
-                "doc",
-                "--release",
-                "--locked",
-                "--workspace",
-                "--no-deps",
-                "--lib",
-                "--bin",
-                "artifacts",
-                "--examples",
-            ])
+            .args(["doc", "--locked", "--workspace", "--no-deps", "--lib", "--bin", "artifacts", "--examples"])
             .current_dir(project::root())
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
@@ -75,18 +68,21 @@ fn documentation() -> Result<()> {
 
 fn host_tests() -> Command {
     let mut cargo = run::cargo();
-    cargo.args(["test", "--release", "--locked", "--workspace", "--no-fail-fast"]).current_dir(project::root());
+    cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).current_dir(project::root());
     cargo
 }
 
 fn guest_tests() -> Command {
-    let mut cargo = guests::cargo("test");
+    let mut cargo = guests::cargo_quick("test");
     cargo.arg("--no-fail-fast");
     cargo
 }
 
-/// Runs tests and counts them.
-fn counted(cargo: &mut Command, tally: &mut Tally) -> Result<()> {
+/// Runs tests and counts them, or compiles them only.
+fn counted(cargo: &mut Command, compile_only: bool, tally: &mut Tally) -> Result<()> {
+    if compile_only {
+        return run::done(cargo.arg("--no-run"));
+    }
     let well = run::lines(cargo, |line| {
         if let Some(result) = Tally::of_line(line) {
             *tally += result;

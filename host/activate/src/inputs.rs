@@ -9,13 +9,14 @@ use artifacts_on_target::place;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
+use artifacts_text::Explain;
 
 use crate::make::{Room, failure};
 
 /// A larger file is no secret, in bytes.
 const LARGEST: u64 = 16 << 20;
 
-const OTHER_BACKEND: Option<&str> = Some("use a backend for both that makes files on the target");
+const OTHER_BACKEND: &str = "use a backend for both that makes files on the target";
 
 type Files = BTreeMap<Name, Secret>;
 
@@ -50,12 +51,13 @@ fn from_paths(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Re
     let read = |(name, file): (&Name, &artifacts_declared::File)| {
         let lacks = |why: String| {
             failure(instance, format!("it depends on {}, whose file `{name}` {why}", dependency.name))
-                .help(OTHER_BACKEND)
+                .hint(Some(OTHER_BACKEND))
         };
         let path =
             file.path.as_ref().filter(|_| file.deploy).ok_or_else(|| lacks("is not on this target".to_owned()))?;
-        let mut bytes = place::read(Path::new(&expand(path, room.runtime.as_deref())), LARGEST)
-            .map_err(|e| lacks(format!("cannot be read: {e}")).help(e.help().or(OTHER_BACKEND)))?;
+        let mut bytes = place::read(Path::new(&expand(path, room.runtime.as_deref())), LARGEST).map_err(|e| {
+            lacks(format!("cannot be read: {e}")).hint(e.hint().or_else(|| Some(OTHER_BACKEND.to_owned())))
+        })?;
         Ok((name.clone(), Secret::new(std::mem::take(&mut *bytes))))
     };
     dependency.files.iter().map(read).collect()

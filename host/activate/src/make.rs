@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-use artifacts_backend::Persists;
+use artifacts_contract::Persists;
 use artifacts_declared::{File, InstanceName, Name};
 use artifacts_flow::{AuditLog, Operator, Recorded, Registry, SerializeCall};
 use artifacts_generate::{Job, Sandbox};
@@ -12,7 +12,8 @@ use artifacts_on_target::manifest::expand;
 use artifacts_on_target::place::{Access, Error, Farm, Lock};
 use artifacts_plan::{Instance, reach};
 use artifacts_report::Failure;
-use artifacts_seam::{Files, Secret};
+use artifacts_seam::{EntryFiles, Secret};
+use artifacts_text::Explain;
 
 use crate::inputs::inputs;
 use crate::made_up::{STREAM, Source};
@@ -107,12 +108,16 @@ fn made_here(room: &Room<'_>, instance: &Instance) -> Result<bool, Failure> {
 fn backend(instance: &Instance) -> Result<&Name, Failure> {
     instance.backend.as_ref().ok_or_else(|| {
         failure(instance, "it could not be evaluated: it reads a public value that is not there")
-            .help(Some("give it another way to that value on machines where nothing is stored"))
+            .hint(Some("give it another way to that value on machines where nothing is stored"))
     })
 }
 
 pub(crate) fn failure(instance: &Instance, message: impl Into<String>) -> Failure {
     Failure::new(instance.name.to_string(), message).backend(instance.backend.as_ref().map(ToString::to_string))
+}
+
+fn about(instance: &Instance, error: impl std::error::Error + Explain) -> Failure {
+    Failure::about(instance.name.to_string(), error).backend(instance.backend.as_ref().map(ToString::to_string))
 }
 
 fn one(
@@ -123,11 +128,12 @@ fn one(
 ) -> Result<Done, Failure> {
     let access = accesses(instance, room.user)?;
     let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
-    let failed = |e: artifacts_on_target::place::Error| failure(instance, e.to_string()).help(e.help());
+    let failed = |e: artifacts_on_target::place::Error| about(instance, e);
     let artifact = instance.name.artifact();
     // Of an earlier run, too: what could not follow then follows now.
     let outdated = is_there(room, instance) && room.farm.is_outdated(artifact).map_err(failed)?;
-    let complete = |room: &Room<'_>| Ok(room.farm.files(artifact).map_err(failed)? == Some(declared.clone()));
+    let complete =
+        |room: &Room<'_>| Ok::<_, Failure>(room.farm.files(artifact).map_err(failed)? == Some(declared.clone()));
 
     let made = if complete(room)? && !outdated { None } else { Some(make(room, instances, instance, made_here)?) };
     let lock = room.farm.lock().map_err(failed)?;
@@ -181,7 +187,7 @@ fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, Acce
     let mut of = |(name, file): (&Name, &File)| {
         let unknown = |what: &str, text: &str| {
             failure(instance, format!("file `{name}`: there is no {what} `{text}` here"))
-                .help(Some(format!("declare it as one of `users.{what}s`, or name another")))
+                .hint(Some(format!("declare it as one of `users.{what}s`, or name another")))
         };
         if !file.deploy {
             return Ok((name.clone(), Access { mode: 0o400, user: user.0, group: user.1 }));
@@ -221,7 +227,7 @@ fn make(
     for name in instance.secret_files() {
         let value = stored.get(name.as_str()).ok_or_else(|| {
             failure(instance, format!("its backend wrote no file `{name}`"))
-                .help(Some("report this to the backend's author"))
+                .hint(Some("report this to the backend's author"))
         })?;
         files.insert(name.clone(), Secret::new(value.clone()));
     }
@@ -253,10 +259,10 @@ fn agree(
         let why = format!(
             "its generator reads all of /dev/urandom, which has {STREAM} bytes where `deterministic` is set: {differ} when there is more"
         );
-        return Err(failure(instance, why).help(Some("let it read less; or leave `deterministic` away")));
+        return Err(failure(instance, why).hint(Some("let it read less; or leave `deterministic` away")));
     }
     let why = format!("its generator makes other values each time, and `deterministic` is set: {differ}");
-    Err(failure(instance, why).help(Some(
+    Err(failure(instance, why).hint(Some(
         "let it take randomness from the file /dev/urandom alone: openssl, ssh-keygen, wg, age-keygen and Python ask the \
          kernel instead; or give this artifact another backend, or leave `deterministic` away",
     )))
@@ -271,7 +277,7 @@ fn job(
 ) -> Result<Job, Failure> {
     let generator = instance.generator.as_ref().ok_or_else(|| {
         failure(instance, "it has no generator")
-            .help(Some(format!("set `artifacts.store.{}.generator`", instance.name.artifact())))
+            .hint(Some(format!("set `artifacts.store.{}.generator`", instance.name.artifact())))
     })?;
     let mut job = Job::new(instance.name.clone(), generator.path.clone());
     job.closure = vec![room.store.clone()];
@@ -290,20 +296,21 @@ fn run(room: &Room<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name,
     room.sandbox.run(job, room.cancel).map_err(|error| {
         let message = error.to_string();
         let bare = message.strip_prefix(&format!("{}: ", instance.name)).unwrap_or(&message);
-        failure(instance, bare).help(error.help())
+        failure(instance, bare).hint(error.hint())
     })
 }
 
 #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<Files, Failure> {
+fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<EntryFiles, Failure> {
     if secrets.is_empty() {
-        return Ok(Files::new());
+        return Ok(EntryFiles::new());
     }
     let name = backend(instance)?;
     let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name)?;
     let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let call = SerializeCall { instance: instance.told.clone(), files: Files::new(), secrets, recipients: &nobody };
+    let call =
+        SerializeCall { instance: instance.told.clone(), files: EntryFiles::new(), secrets, recipients: &nobody };
     let ended = session.serialize(instance.name.to_string(), call)?;
     let serialized = ended.map_err(|stopped| artifacts_flow::not_serialized(instance, &stopped))?;
     Ok(serialized.files)

@@ -1,3 +1,5 @@
+use artifacts_text::Explain;
+
 /// Why something could not be sealed or read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -31,10 +33,13 @@ pub enum Error {
     NotAge(&'static str),
 }
 
-impl Error {
-    /// What a person can do about it.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "encryption"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Recipient { .. } => Some(
                 "a public key is one line: the output of `age-keygen -y`, or the content of a file like ssh_host_ed25519_key.pub",
             ),
@@ -46,6 +51,7 @@ impl Error {
                 Some("set a public key of the machine, of the user or of an admin in the backend's configuration")
             }
             Self::Encrypt(_) | Self::NotAge(_) => None,
-        }
+        };
+        hint.map(str::to_owned)
     }
 }

@@ -4,6 +4,7 @@ use age::x25519;
 use age_core::format::{FILE_KEY_BYTES, Stanza};
 use age_core::secrecy::ExposeSecret as _;
 use artifacts_seam::Secret;
+use artifacts_text::Explain;
 use bech32::Hrp;
 use sha2::{Digest, Sha512};
 use ssh_key::{Algorithm, LineEnding, PrivateKey};
@@ -79,16 +80,19 @@ pub enum IdentityError {
     },
 }
 
-impl IdentityError {
-    /// What a person can do about it.
-    pub fn help(&self) -> String {
-        match self {
+impl Explain for IdentityError {
+    fn kind(&self) -> &'static str {
+        "identity"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
             Self::None { .. } => "name a file like ~/.ssh/id_ed25519, or one that age-keygen made".to_owned(),
             Self::Public { .. } => "name the file without .pub".to_owned(),
             Self::Kind { .. } => "use an ssh-ed25519, ssh-rsa or age key".to_owned(),
             Self::Plugin { plugin, .. } => format!("if you trust the program, pass `--age-plugin {plugin}`"),
             Self::Unreadable { .. } => "check the file's permissions, or pass another one with -i".to_owned(),
-        }
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use age::armor::ArmoredReader;
 use age::{DecryptError, Decryptor};
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use artifacts_seam::Secret;
+use artifacts_text::Explain;
 use zeroize::Zeroizing;
 
 use crate::Prompter;
@@ -59,32 +60,30 @@ impl std::fmt::Display for Attempts {
     }
 }
 
-impl OpenError {
-    /// The failure's kind in the contract with backends.
-    pub fn kind(&self) -> &'static str {
+impl Explain for OpenError {
+    fn kind(&self) -> &'static str {
         match self {
             Self::NoIdentity(_) | Self::NoIdentities(_) => "no-identity",
             Self::Corrupt(_) => "corrupt",
         }
     }
 
-    /// What a person can do about it.
-    pub fn help(&self) -> String {
-        match self {
-            Self::NoIdentity(attempts) | Self::NoIdentities(attempts) => attempts.help(),
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoIdentity(attempts) | Self::NoIdentities(attempts) => attempts.hint(),
             Self::Corrupt(_) => "restore the file from the last good commit or from a backup".to_owned(),
-        }
+        })
     }
 }
 
 impl Attempts {
-    fn help(&self) -> String {
+    fn hint(&self) -> String {
         const NAME: &str = "name the private key of one of its readers with -i";
         let plugin = self.unusable.iter().find(|error| matches!(error, IdentityError::Plugin { .. }));
         if !self.closed.is_empty() {
             "give the passphrase, or another identity with -i".to_owned()
         } else if let Some(error) = plugin {
-            format!("{}; or {NAME}", error.help())
+            error.hint().map_or_else(|| NAME.to_owned(), |hint| format!("{hint}; or {NAME}"))
         } else {
             NAME.to_owned()
         }

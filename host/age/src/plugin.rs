@@ -261,5 +261,5 @@ impl Message {
 /// Safe on a terminal, and not longer than a person reads.
 fn shown(bytes: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(bytes).chars().take(500).collect();
-    artifacts_text::line(&text).into_owned()
+    artifacts_text::terminal(&text).into_owned()
 }

@@ -10,7 +10,7 @@ pub(crate) enum Recipient {
 
 impl Recipient {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        if text.chars().any(char::is_control) {
+        if artifacts_text::has_control(text) {
             return Err(none(text, "it has a control character or a line break"));
         }
         if text.to_ascii_uppercase().contains("AGE-SECRET-KEY-") || text.contains("PRIVATE KEY") {

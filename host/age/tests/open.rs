@@ -13,6 +13,7 @@ use age_core::format::{FileKey, Stanza};
 use age_core::secrecy::{ExposeSecret, SecretString};
 use artifacts_age::{IdentityError, NoPrompter, OpenError, Opener, Plugins, Prompter, seal};
 use artifacts_seam::Secret;
+use artifacts_text::Explain;
 
 /// An ssh host key, and the age recipient that ssh-to-age makes of it.
 const HOST: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIAAAAIg3nzlwN585\ncAAAAAtzc2gtZWQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIA\nAAAECjtiRqnFYLpbKlepqcd5KYJKaOKV4pBvm66QnDZijTDMOByeNaA/w7w4r1em1TKMk9\nWDtHiEqmbzfE4LGtIEMgAAAABGhvc3QB\n-----END OPENSSH PRIVATE KEY-----\n";
@@ -204,7 +205,7 @@ fn what_is_no_identity_says_why_and_shows_nothing_of_it() {
         let error = opener.add("key.txt", &secret(text)).unwrap_err();
         let message = error.to_string();
         assert!(message.starts_with("key.txt ") && message.contains(word), "{message}");
-        assert!(!message.contains("hunter2") && !message.contains("QQQQ") && !error.help().is_empty());
+        assert!(!message.contains("hunter2") && !message.contains("QQQQ") && error.hint().is_some());
     }
     assert!(opener.add("key.txt", &Secret::new(vec![0xff])).is_err());
     assert!(opener.is_empty());

@@ -6,6 +6,7 @@ use std::io::Read;
 use age::secrecy::ExposeSecret;
 use artifacts_age::{Error, Sealer, header_sha256, headers, seal};
 use artifacts_seam::Secret;
+use artifacts_text::Explain;
 use proptest::prelude::*;
 
 const SSH_ED25519: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHsKLqeplhpW+uObz5dvMgjz1OxfM/XXUB+VHtZ6isGN alice@rust";
@@ -94,7 +95,7 @@ fn what_is_no_recipient_is_named() {
     {
         let error = error(text);
         assert!(matches!(error, Error::Recipient { .. }), "{text}: {error}");
-        assert!(error.help().is_some());
+        assert!(error.hint().is_some());
     }
     let message = error("age1\u{1b}[2J").to_string();
     assert!(message.contains("control character") && !message.contains('\u{1b}'), "{message}");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use artifacts_text::Explain;
 use sha2::{Digest as _, Sha256};
 
 use crate::head::{Head, HeadFile, HeadState, LockedHead};
@@ -36,10 +37,15 @@ impl Error {
     pub(crate) fn new(path: &Path, what: &'static str, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), what, source }
     }
+}
 
-    /// Returns what to do.
-    pub fn help(&self) -> Option<&'static str> {
-        Some("pass `--audit-log FILE` with a writable file outside the repository")
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "audit"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("pass `--audit-log FILE` with a writable file outside the repository".to_owned())
     }
 }
 

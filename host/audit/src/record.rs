@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_seam::{CallError, Event, Usage};
+use artifacts_seam::{CallError, ComponentEvent, FileError, Usage};
 use serde::{Deserialize, Serialize};
 
 use crate::{CallEnd, CallRequest};
@@ -160,7 +160,7 @@ pub struct Call<'a> {
     /// What was asked.
     pub asked: CallRequest,
     /// What happened.
-    pub events: &'a [Event],
+    pub events: &'a [ComponentEvent],
     /// What it took.
     pub usage: Usage,
     /// How it ended.
@@ -174,9 +174,9 @@ pub struct Call<'a> {
 impl Call<'_> {
     /// Counts what the component was denied: calls of the host and of the file system. "Not found" is no denial.
     pub fn denials(&self) -> u64 {
-        let count = |event: &Event| match event {
-            Event::Host { denied: true, .. } => 1,
-            Event::File { error: Some(error), count, .. } if is_denial(error) => *count,
+        let count = |event: &ComponentEvent| match event {
+            ComponentEvent::Host { denied: true, .. } => 1,
+            ComponentEvent::File { error: Some(error), count, .. } if is_denial(error.name()) => *count,
             _ => 0,
         };
         self.events.iter().map(count).fold(0, u64::saturating_add)
@@ -193,7 +193,11 @@ impl CallEnd {
             call: number,
             reported: WorkerReport {
                 files,
-                cut: call.events.iter().map(|event| if let Event::Cut(count) = event { *count } else { 0 }).sum(),
+                cut: call
+                    .events
+                    .iter()
+                    .map(|event| if let ComponentEvent::Cut(count) = event { *count } else { 0 })
+                    .sum(),
                 memory: call.usage.memory,
                 micros: call.usage.micros,
                 calls: call.usage.calls,
@@ -223,15 +227,15 @@ pub(crate) const UNDECRYPTED: [&str; 2] = ["no-identity", "corrupt"];
 /// What a backend that was given a plaintext chose to say, a path or a recipient, may hold it, and is left out.
 const LEFT_OUT: &str = "its message is left out, because it accessed a plaintext";
 
-fn host_calls(events: &[Event], accessed_plaintext: bool) -> Vec<HostCall> {
+fn host_calls(events: &[ComponentEvent], accessed_plaintext: bool) -> Vec<HostCall> {
     let own = |why: &String| !accessed_plaintext || UNDECRYPTED.contains(&why.as_str());
     let shown = |why: &String| if own(why) { why.clone() } else { LEFT_OUT.to_owned() };
     let mut well: BTreeMap<&str, u64> = BTreeMap::new();
     let mut failed = Vec::new();
     for event in events {
         match event {
-            Event::Host { call, error: None, .. } => *well.entry(call).or_default() += 1,
-            Event::Host { call, error: Some(why), denied, .. } => {
+            ComponentEvent::Host { call, error: None, .. } => *well.entry(call).or_default() += 1,
+            ComponentEvent::Host { call, error: Some(why), denied, .. } => {
                 failed.push(HostCall { call: call.clone(), count: 1, error: Some(shown(why)), denied: *denied });
             }
             _ => {}
@@ -248,7 +252,7 @@ type AccessKey<'a> = (Option<&'a str>, Option<&'a str>, &'a str, Option<&'a str>
 /// One line for all that are alike: successful ones first, then each failure. An instance that the call is not about is named
 /// in none.
 fn file_accesses(
-    events: &[Event],
+    events: &[ComponentEvent],
     batch: bool,
     accessed_plaintext: bool,
     instances: &BTreeSet<&str>,
@@ -257,12 +261,12 @@ fn file_accesses(
     let mut asked_about = None;
     for event in events {
         match event {
-            Event::Instance(name) => asked_about = Some(name.as_str()).filter(|name| instances.contains(name)),
-            Event::File { operation, path, error, count, bytes } => {
+            ComponentEvent::Instance(name) => asked_about = Some(name.as_str()).filter(|name| instances.contains(name)),
+            ComponentEvent::File { call, path, error, count, bytes } => {
                 let in_full = error.is_some() || !batch;
                 let instance = asked_about.filter(|_| batch && error.is_some());
                 let path = (in_full && !accessed_plaintext).then_some(path.as_str());
-                let sum = sums.entry((error.as_deref(), instance, operation, path)).or_default();
+                let sum = sums.entry((error.map(FileError::name), instance, call.name(), path)).or_default();
                 *sum = (sum.0.saturating_add(*count), sum.1.saturating_add(*bytes));
             }
             _ => {}

@@ -9,16 +9,17 @@ use artifacts_audit::{
     AuditLog, Call, CallEnd, CallOutcome, CallRequest, ConsentRecord, ConsentSubject, Filter, Operation, Record,
     RecordKind, RunRecord, SyncMode, User, read, summarize,
 };
-use artifacts_seam::{Event, Usage};
+use artifacts_seam::{ComponentEvent, FileCall, FileError, Usage};
+use artifacts_text::Explain;
 use serde_json::json;
 
-fn file(operation: &str, path: &str, error: Option<&str>) -> Event {
-    Event::File { operation: operation.into(), path: path.into(), error: error.map(Into::into), count: 1, bytes: 3 }
+fn file(call: FileCall, path: &str, error: Option<FileError>) -> ComponentEvent {
+    ComponentEvent::File { call, path: path.into(), error, count: 1, bytes: 3 }
 }
 
-fn host(call: &str, error: Option<&str>) -> Event {
+fn host(call: &str, error: Option<&str>) -> ComponentEvent {
     let denied = error.is_some_and(|error| error.contains(' '));
-    Event::Host { call: call.into(), secret: None, error: error.map(Into::into), denied }
+    ComponentEvent::Host { call: call.into(), secret: None, error: error.map(Into::into), denied }
 }
 
 fn asked(operation: Operation, instances: &[&str]) -> CallRequest {
@@ -33,20 +34,20 @@ fn asked(operation: Operation, instances: &[&str]) -> CallRequest {
     }
 }
 
-fn events() -> Vec<Event> {
+fn events() -> Vec<ComponentEvent> {
     vec![
-        file("open-at", "a.age", None),
-        file("open-at", "b.age", None),
-        file("stat-at", "c.age", Some("no-entry")),
-        file("open-at", "../../etc/passwd", Some("not-permitted")),
+        file(FileCall::OpenAt, "a.age", None),
+        file(FileCall::OpenAt, "b.age", None),
+        file(FileCall::StatAt, "c.age", Some(FileError::NoEntry)),
+        file(FileCall::OpenAt, "../../etc/passwd", Some(FileError::NotPermitted)),
         host("age.seal", None),
         host("age.open", Some("no-identity")),
         host("secrets.bytes", Some("no grant")),
-        Event::Cut(7),
+        ComponentEvent::Cut(7),
     ]
 }
 
-fn call(operation: Operation, events: &[Event]) -> Call<'_> {
+fn call(operation: Operation, events: &[ComponentEvent]) -> Call<'_> {
     Call {
         asked: asked(operation, &["shared/ca"]),
         events,
@@ -99,20 +100,21 @@ fn a_batch_is_counted_and_its_failures_are_in_full() {
 
 #[test]
 fn denials_that_are_alike_are_one_line_and_different_ones_are_never_cut() {
-    let mut events: Vec<Event> = (0..20_000).map(|n| file("open-at", &format!("../{n}"), Some("access"))).collect();
-    let again = |path: &str, count| Event::File {
-        operation: "open-at".into(),
+    let mut events: Vec<ComponentEvent> =
+        (0..20_000).map(|n| file(FileCall::OpenAt, &format!("../{n}"), Some(FileError::Access))).collect();
+    let again = |path: &str, count| ComponentEvent::File {
+        call: FileCall::OpenAt,
         path: path.into(),
-        error: Some("access".into()),
+        error: Some(FileError::Access),
         count,
         bytes: 0,
     };
-    events.insert(0, Event::Instance("shared/one".into()));
+    events.insert(0, ComponentEvent::Instance("shared/one".into()));
     events.push(again("../7", 1_000_000));
-    events.push(Event::Instance("shared/two".into()));
+    events.push(ComponentEvent::Instance("shared/two".into()));
     events.push(again("../7", 1));
     // What the call is not about is not named.
-    events.push(Event::Instance("shared/forged".into()));
+    events.push(ComponentEvent::Instance("shared/forged".into()));
     events.push(again("../7", 1));
     let call =
         Call { asked: asked(Operation::Check, &["shared/one", "shared/two"]), ..call(Operation::Check, &events) };
@@ -127,8 +129,8 @@ fn denials_that_are_alike_are_one_line_and_different_ones_are_never_cut() {
 #[test]
 fn what_a_backend_chose_to_say_is_left_out_once_it_was_given_a_plaintext() {
     let events = [
-        file("open-at", "hunter2", None),
-        file("open-at", "../hunter2", Some("not-permitted")),
+        file(FileCall::OpenAt, "hunter2", None),
+        file(FileCall::OpenAt, "../hunter2", Some(FileError::NotPermitted)),
         host("age.seal", Some("to `hunter2`, no recipient")),
     ];
     let ended =
@@ -227,7 +229,7 @@ fn a_link_is_not_appended_to() {
     for (name, link) in [("audit.jsonl", "audit.jsonl"), ("other.jsonl", "other.jsonl.head")] {
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), folder.path().join(link)).unwrap();
         let error = log(&folder.path().join(name)).begin().unwrap_err();
-        assert!(error.to_string().contains(name) && error.help().is_some());
+        assert!(error.to_string().contains(name) && error.hint().is_some());
         assert!(!folder.path().join("elsewhere").exists());
     }
 }

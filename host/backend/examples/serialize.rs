@@ -8,8 +8,10 @@ use std::error::Error;
 use std::fs::File;
 use std::time::Instant;
 
-use artifacts_backend::{Backend, Component, Limits, Place, Readers};
-use artifacts_seam::{Files, Instance, Secret, Target};
+use artifacts_backend::{Backend, Place, Readers};
+use artifacts_contract::Component;
+use artifacts_seam::Limits;
+use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -23,13 +25,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let grants = component.manifest().requests.clone();
     let mut backend = Backend::open(&component, grants, Limits::default(), &place)?;
     let config = serde_json::json!({ "publicHostKey": recipients.first(), "publicUserKeys": recipients.get(1..) });
-    let instances: Vec<Instance> = (0..count).map(|number| instance(number, &config.to_string())).collect();
+    let instances: Vec<InstanceView> = (0..count).map(|number| instance(number, &config.to_string())).collect();
     let readers = readers(&mut backend, &instances)?;
     let items = [("secret".to_owned(), Secret::new(vec![b'x'; 100]))];
     for _ in 0..rounds {
         let start = Instant::now();
         for (instance, readers) in instances.iter().zip(&readers) {
-            let stored = backend.serialize(instance.clone(), Files::new(), &items, readers);
+            let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, readers);
             let stored = stored.map_err(|failed| format!("{:?}", failed.error))?;
             assert_eq!(stored.files.len(), 1, "one secret is one stored file");
         }
@@ -38,20 +40,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn readers(backend: &mut Backend, instances: &[Instance]) -> Result<Vec<Readers>, String> {
-    let batch = instances.iter().map(|instance| (instance.clone(), Files::new())).collect();
+fn readers(backend: &mut Backend, instances: &[InstanceView]) -> Result<Vec<Readers>, String> {
+    let batch = instances.iter().map(|instance| (instance.clone(), EntryFiles::new())).collect();
     let answers = backend.check(batch).answers.into_iter();
     answers.map(|answer| answer.map(|checked| checked.readers).map_err(|error| format!("{error:?}"))).collect()
 }
 
-fn instance(number: usize, config: &str) -> Instance {
+fn instance(number: usize, config: &str) -> InstanceView {
     let (kind, name) = ("nixos".to_owned(), "web1".to_owned());
-    Instance {
+    InstanceView {
         name: format!("per-machine/web1/a{number}"),
         artifact: format!("a{number}"),
         shared: false,
-        targets: vec![Target { kind, name, config: config.to_owned(), attrs: Vec::new() }],
-        files: vec![artifacts_seam::File { name: "secret".to_owned(), deploy: true, attrs: Vec::new() }],
+        targets: vec![TargetView { kind, name, config: config.to_owned(), attrs: Vec::new() }],
+        files: vec![artifacts_seam::SecretFile { name: "secret".to_owned(), deploy: true, attrs: Vec::new() }],
         attrs: Vec::new(),
     }
 }

@@ -9,8 +9,10 @@ use std::error::Error;
 use std::fs::File;
 use std::time::Instant;
 
-use artifacts_backend::{Backend, Component, Grants, Limits, Place, Worker, precompile, worker_main};
-use artifacts_seam::{Files, Instance, Secret, Target};
+use artifacts_backend::{Backend, Place, WorkerStart, precompile, worker_main};
+use artifacts_contract::{Component, Grants};
+use artifacts_seam::Limits;
+use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -33,7 +35,7 @@ fn main() -> Result<()> {
 /// A component as it lies in the program: with its code.
 fn compiled(path: &str) -> Result<Component> {
     let component = Component::read(std::fs::read(path)?)?;
-    let code = precompile(&component, &Worker::default())?;
+    let code = precompile(&component, &WorkerStart::default())?;
     Ok(component.with_compiled(code.leak()))
 }
 
@@ -42,7 +44,7 @@ fn open(component: &Component, place: &Place) -> Result<Backend> {
 }
 
 fn worker() -> Place {
-    Place::Worker(Worker::default())
+    Place::Worker(WorkerStart::default())
 }
 
 fn start(component: &Component, rounds: usize) -> Result<()> {
@@ -60,7 +62,7 @@ fn check(place: &str, component: &str, rounds: usize, count: usize, recipients: 
         "worker" => open(&compiled(component)?, &worker())?,
         _ => open(&Component::read(std::fs::read(component)?)?, &Place::in_process(File::open(folder.path())?.into()))?,
     };
-    let stored = Files::from([("secret.age".to_owned(), vec![b'x'; 700])]);
+    let stored = EntryFiles::from([("secret.age".to_owned(), vec![b'x'; 700])]);
     for _ in 0..rounds {
         let batch = (0..count).map(|number| (instance(number, &["secret".to_owned()], recipients), stored.clone()));
         let batch: Vec<_> = batch.collect();
@@ -79,26 +81,26 @@ fn serialize(component: &Component, rounds: usize, count: usize, recipients: &[&
     let names: Vec<String> = (0..count).map(|number| format!("secret{number}")).collect();
     let items: Vec<_> = names.iter().map(|name| (name.clone(), Secret::new(vec![b'x'; 100]))).collect();
     let instance = instance(0, &names, recipients);
-    let answer = backend.check(vec![(instance.clone(), Files::new())]).answers.remove(0);
+    let answer = backend.check(vec![(instance.clone(), EntryFiles::new())]).answers.remove(0);
     let readers = answer.map_err(|error| format!("{error:?}"))?.readers;
     for _ in 0..rounds {
         let start = Instant::now();
-        let stored = backend.serialize(instance.clone(), Files::new(), &items, &readers);
+        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &readers);
         println!("{}", start.elapsed().as_micros());
         assert_eq!(stored.map_err(|failed| format!("{:?}", failed.error))?.files.len(), count);
     }
     Ok(())
 }
 
-fn instance(number: usize, names: &[String], recipients: &[&str]) -> Instance {
+fn instance(number: usize, names: &[String], recipients: &[&str]) -> InstanceView {
     let config = serde_json::json!({ "publicHostKey": recipients.first(), "publicUserKeys": recipients.get(1..) });
     let (kind, name) = ("nixos".to_owned(), "web1".to_owned());
-    let file = |name: &String| artifacts_seam::File { name: name.clone(), deploy: true, attrs: Vec::new() };
-    Instance {
+    let file = |name: &String| artifacts_seam::SecretFile { name: name.clone(), deploy: true, attrs: Vec::new() };
+    InstanceView {
         name: format!("per-machine/web1/a{number}"),
         artifact: format!("a{number}"),
         shared: false,
-        targets: vec![Target { kind, name, config: config.to_string(), attrs: Vec::new() }],
+        targets: vec![TargetView { kind, name, config: config.to_string(), attrs: Vec::new() }],
         files: names.iter().map(file).collect(),
         attrs: Vec::new(),
     }

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use artifacts_age::Sealer;
 use artifacts_seam::{
-    CallError, Checked, Event, Failure, Files, Instance, Item, Outcome, Request, Secret, SecretId, State, Usage,
+    BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, ItemHandle,
+    LONGEST_MESSAGE, Outcome, Request, Secret, SecretId, Usage, check_entry, escaped,
 };
 
-use crate::broker::{Broker, Phase};
+use crate::host_calls::{HostCalls, Phase};
 use crate::plain::stored_in_plain;
-use crate::readers::verified;
+use crate::recipients::verified;
 use crate::session::Session;
-use crate::{Component, Error, Grants, Limits, Opening, Persists, Protection, Readers, Scope, Worker, slice, words};
+use crate::{DecryptAttempt, Error, Readers, WorkerStart};
+use artifacts_contract::{Component, Grants, Persists, Scope};
+use artifacts_seam::{Limits, SandboxLayer};
 
 /// One request carries at most so many instances, and about so many bytes of slices.
 const CHUNK: usize = 256;
@@ -28,7 +31,7 @@ pub enum Place {
         scratch: Arc<OwnedFd>,
     },
     /// In a process of its own, locked down.
-    Worker(Worker),
+    Worker(WorkerStart),
 }
 
 impl Place {
@@ -53,7 +56,7 @@ pub struct Checks {
     /// One for each instance, in the order of the batch.
     pub answers: Vec<Result<Checked, CallError>>,
     /// What happened.
-    pub events: Vec<Event>,
+    pub events: Vec<ComponentEvent>,
     /// What it took.
     pub usage: Usage,
 }
@@ -62,12 +65,12 @@ pub struct Checks {
 #[derive(Debug)]
 pub struct Serialized {
     /// The backend's files, whole.
-    pub files: Files,
+    pub files: EntryFiles,
     /// SHA-256, in hex, of each age header that the host encrypted on the way and that is in the files, with the declared file whose
     /// secret is under it, unless the component made that itself.
     pub sealed: BTreeMap<String, Option<String>>,
     /// What happened.
-    pub events: Vec<Event>,
+    pub events: Vec<ComponentEvent>,
     /// What it took.
     pub usage: Usage,
     /// Whether the component was given a plaintext: its words may hold it.
@@ -82,13 +85,13 @@ pub struct CallFailed {
     /// Whether the host found the fault itself, after the call: nothing in the error is of the component's making.
     pub by_host: bool,
     /// What happened until then.
-    pub events: Vec<Event>,
+    pub events: Vec<ComponentEvent>,
     /// What it took.
     pub usage: Usage,
     /// Whether the component was given a plaintext: its words, the error's among them, may hold it.
     pub saw_plaintext: bool,
     /// What it had opened, or asked to.
-    pub openings: Vec<Opening>,
+    pub openings: Vec<DecryptAttempt>,
 }
 
 impl From<CallError> for CallFailed {
@@ -131,13 +134,13 @@ impl Backend {
     }
 
     /// Walls that its worker could not be given; each says what is weaker. None in this process.
-    pub fn missing(&self) -> &[Protection] {
+    pub fn missing(&self) -> &[SandboxLayer] {
         self.session.missing()
     }
 
     /// Readers and state of each instance, with its slice as it lies (empty when there is none). No answer is lost by another's
     /// failure.
-    pub fn check(&mut self, batch: Vec<(Instance, Files)>) -> Checks {
+    pub fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
         let mut checks =
             Checks { answers: Vec::with_capacity(batch.len()), events: Vec::new(), usage: Usage::default() };
         let mut rest = batch.into_iter().peekable();
@@ -147,7 +150,7 @@ impl Backend {
         checks
     }
 
-    fn check_chunk(&mut self, chunk: Vec<(Instance, Files)>, checks: &mut Checks) {
+    fn check_chunk(&mut self, chunk: Vec<(InstanceView, EntryFiles)>, checks: &mut Checks) {
         let mut fit = Vec::with_capacity(chunk.len());
         let mut asked = Vec::with_capacity(chunk.len());
         for (instance, slice) in chunk {
@@ -158,8 +161,8 @@ impl Backend {
             asked.push((instance, unfit));
         }
         let no_readers = Readers::new();
-        let mut broker = Broker::new(Phase::Check, &self.grants, &mut self.sealer, &[], &no_readers);
-        let reply = self.session.call(Request::Check(fit), &mut broker);
+        let mut host_calls = HostCalls::new(Phase::Check, &self.grants, &mut self.sealer, &[], &no_readers);
+        let reply = self.session.call(Request::Check(fit), &mut host_calls);
         let mut answers = match reply.outcome {
             Ok(Outcome::Checked(answers)) => answers.into_iter(),
             _ => Vec::new().into_iter(),
@@ -186,25 +189,25 @@ impl Backend {
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn serialize(
         &mut self,
-        instance: Instance,
-        slice: Files,
+        instance: InstanceView,
+        slice: EntryFiles,
         items: &[(String, Secret)],
         readers: &Readers,
     ) -> Result<Serialized, CallFailed> {
         if let Some(error) = self.unfit(&instance, &slice) {
             return Err(error.into());
         }
-        let handles = (0..).map(SecretId).zip(items).map(|(secret, (name, value))| Item {
+        let handles = (0..).map(SecretId).zip(items).map(|(secret, (name, value))| ItemHandle {
             name: name.clone(),
             secret,
             size: value.size(),
         });
         let told = instance.clone();
         let request = Request::Serialize { instance, slice, items: handles.collect() };
-        let mut broker = Broker::new(Phase::Serialize, &self.grants, &mut self.sealer, items, readers);
-        let reply = self.session.call(request, &mut broker);
-        let neglected = broker.neglected().map(str::to_owned);
-        let (mut sealed, saw_plaintext) = broker.finish();
+        let mut host_calls = HostCalls::new(Phase::Serialize, &self.grants, &mut self.sealer, items, readers);
+        let reply = self.session.call(request, &mut host_calls);
+        let neglected = host_calls.neglected().map(str::to_owned);
+        let (mut sealed, saw_plaintext) = host_calls.finish();
         let (events, usage) = (reply.events, reply.usage);
         // On the target, what is made is put into its place in RAM as it is.
         let is_stored = self.component.manifest().persists == Persists::Storage;
@@ -218,7 +221,7 @@ impl Backend {
             Ok(Outcome::Serialized(_)) if by_host => Err(CallError::Broken(fault.unwrap_or_default())),
             // Whoever runs it has looked already; its word is not taken for it.
             Ok(Outcome::Serialized(files)) => {
-                slice::check(&files, &self.limits).map(|()| files).map_err(CallError::Broken)
+                check_entry(&files, &self.limits).map(|()| files).map_err(CallError::Broken)
             }
             Ok(_) => Err(CallError::Broken("it gave the outcome of another call".to_owned())),
             Err(error) => Err(error),
@@ -238,26 +241,24 @@ impl Backend {
         let manifest = self.component.manifest();
         (manifest.persists == Persists::Target).then(|| {
             let message = format!("the backend `{}` keeps nothing in the storage", manifest.name);
-            CallError::Failed(Failure { kind: "unsupported".to_owned(), message, hint: None })
+            CallError::Failed(BackendFailure { kind: FailureKind::Unsupported, message, hint: None })
         })
     }
 
     /// Why the component is not even asked.
-    pub(crate) fn unfit(&self, instance: &Instance, slice: &Files) -> Option<CallError> {
+    pub(crate) fn unfit(&self, instance: &InstanceView, slice: &EntryFiles) -> Option<CallError> {
         let manifest = self.component.manifest();
         let scope = scope(instance);
-        let fail = |kind: &str, message: String| {
-            Some(CallError::Failed(Failure { kind: kind.to_owned(), message, hint: None }))
-        };
+        let fail = |kind, message: String| Some(CallError::Failed(BackendFailure { kind, message, hint: None }));
         if !manifest.scopes.contains(&scope) {
             let words = match scope {
                 Scope::Machine => "artifacts of a machine",
                 Scope::User => "artifacts of a user",
                 Scope::Shared => "shared artifacts",
             };
-            return fail("unsupported", format!("the backend `{}` does not store {words}", manifest.name));
+            return fail(FailureKind::Unsupported, format!("the backend `{}` does not store {words}", manifest.name));
         }
-        slice::check(slice, &self.limits).err().and_then(|why| fail("corrupt", why))
+        check_entry(slice, &self.limits).err().and_then(|why| fail(FailureKind::Corrupt, why))
     }
 }
 
@@ -268,13 +269,13 @@ fn neglect(file: Option<String>) -> Option<String> {
 }
 
 /// A secret that it stored as it is. The stored file is not named: its name may hold a secret as well.
-fn plain(items: &[(String, Secret)], instance: &Instance, readers: &Readers, files: &Files) -> Option<String> {
+fn plain(items: &[(String, Secret)], instance: &InstanceView, readers: &Readers, files: &EntryFiles) -> Option<String> {
     let file = stored_in_plain(items, instance, readers, files)?;
     Some(format!("what it stored contains the secret `{file}` in plain text"))
 }
 
 /// The kind of an instance.
-fn scope(instance: &Instance) -> Scope {
+fn scope(instance: &InstanceView) -> Scope {
     if instance.shared {
         Scope::Shared
     } else if instance.targets.iter().any(|target| target.kind == "home-manager") {
@@ -284,7 +285,7 @@ fn scope(instance: &Instance) -> Scope {
     }
 }
 
-fn chunk(rest: &mut impl Iterator<Item = (Instance, Files)>) -> Vec<(Instance, Files)> {
+fn chunk(rest: &mut impl Iterator<Item = (InstanceView, EntryFiles)>) -> Vec<(InstanceView, EntryFiles)> {
     let mut chunk = Vec::new();
     let mut bytes = 0;
     while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
@@ -296,11 +297,10 @@ fn chunk(rest: &mut impl Iterator<Item = (Instance, Files)>) -> Vec<(Instance, F
 }
 
 /// A component's reasons, made fit to be shown.
-fn shown(state: State) -> State {
-    let State::Stale(reasons) = state else { return state };
-    let reason =
-        |(kind, sentence): (String, String)| (words::escaped(&kind, 64), words::escaped(&sentence, words::MESSAGE));
-    State::Stale(reasons.into_iter().take(REASONS).map(reason).collect())
+fn shown(state: CheckState) -> CheckState {
+    let CheckState::Stale(reasons) = state else { return state };
+    let reason = |(kind, sentence): (String, String)| (escaped(&kind, 64), escaped(&sentence, LONGEST_MESSAGE));
+    CheckState::Stale(reasons.into_iter().take(REASONS).map(reason).collect())
 }
 
 fn add(usage: &mut Usage, more: Usage) {

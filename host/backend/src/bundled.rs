@@ -1,6 +1,7 @@
 //! The backends inside this program.
 
-use crate::{Component, Error};
+use crate::Error;
+use artifacts_contract::Component;
 
 /// Name, component, and its code where the program was made with it.
 type Bundled = (&'static str, &'static [u8], Option<&'static [u8]>);

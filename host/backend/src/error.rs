@@ -1,4 +1,7 @@
-use crate::{Protection, Refusal, Shortage};
+use crate::Shortage;
+use artifacts_contract::Refusal;
+use artifacts_seam::SandboxLayer;
+use artifacts_text::Explain;
 
 /// Why a backend cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +25,7 @@ pub enum Error {
     Worker(String),
     /// Walls are missing, and all were required.
     #[error("the worker process cannot be locked down as required: {}", weaker(.0))]
-    Unprotected(Vec<Protection>),
+    Unprotected(Vec<SandboxLayer>),
     /// Memory is short.
     #[error("there is too little memory for the backend's worker process: {0}")]
     Machine(Shortage),
@@ -31,24 +34,32 @@ pub enum Error {
     Room(std::io::Error),
 }
 
-impl Error {
-    /// What a person can do about it.
-    pub fn help(&self) -> Option<&'static str> {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
         match self {
-            Self::Refused(refusal) => refusal.help(),
-            Self::NotBundled(_) => Some("`cargo xtask build` makes the complete program, with its backends inside"),
-            Self::UnknownBundled { .. } => {
-                Some("register a backend of one's own with its path in `artifacts.backends`")
-            }
-            Self::Unprotected(_) => Some(
-                "Linux 6.12 or newer, with Landlock and with user namespaces for this user, has it all; or leave `--require-sandbox` out",
-            ),
-            Self::Machine(shortage) => Some(shortage.help()),
-            Self::Worker(_) | Self::Room(_) => None,
+            Self::Refused(refusal) => refusal.kind(),
+            Self::NotBundled(_) | Self::UnknownBundled { .. } => "component",
+            Self::Unprotected(_) => "sandbox",
+            Self::Machine(shortage) => shortage.kind(),
+            Self::Worker(_) | Self::Room(_) => "worker",
         }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Refused(refusal) => return refusal.hint(),
+            Self::Machine(shortage) => return shortage.hint(),
+            Self::NotBundled(_) => "`cargo xtask build` makes the complete program, with its backends inside",
+            Self::UnknownBundled { .. } => "register a backend of one's own with its path in `artifacts.backends`",
+            Self::Unprotected(_) => {
+                "Linux 6.12 or newer, with Landlock and with user namespaces for this user, has it all; or leave `--require-sandbox` out"
+            }
+            Self::Worker(_) | Self::Room(_) => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 
-fn weaker(missing: &[Protection]) -> String {
+fn weaker(missing: &[SandboxLayer]) -> String {
     missing.iter().map(|protection| protection.weaker()).collect::<Vec<_>>().join("; ")
 }

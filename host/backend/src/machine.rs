@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use artifacts_seam::CallError;
+use artifacts_text::Explain;
 use rustix::process::{Resource, getrlimit};
 
 /// Memory is short on this machine, and what makes it so.
@@ -32,18 +33,6 @@ pub enum Shortage {
 const ENOUGH: u64 = 8 << 30;
 
 impl Shortage {
-    /// What a person can do about it.
-    pub fn help(&self) -> &'static str {
-        match self {
-            Self::AddressSpace(_) => {
-                "run `ulimit -v unlimited` before (or `LimitAS=infinity` in a unit): a worker reserves 4 GiB of addresses for each of its component's memories and uses little of it"
-            }
-            Self::Data(_) => "run `ulimit -d unlimited` before (or `LimitDATA=infinity` in a unit)",
-            Self::Group { .. } => "raise it: `MemoryMax=` of the unit, or the container's limit of memory",
-            Self::Everything => "end other programs, or add memory or swap",
-        }
-    }
-
     /// After memory was asked for and not given.
     pub(crate) fn of_failed() -> Self {
         Self::limit().unwrap_or(Self::Everything)
@@ -61,9 +50,27 @@ impl Shortage {
     }
 }
 
+impl Explain for Shortage {
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::AddressSpace(_) => {
+                "run `ulimit -v unlimited` before (or `LimitAS=infinity` in a unit): a worker reserves 4 GiB of addresses for each of its component's memories and uses little of it"
+            }
+            Self::Data(_) => "run `ulimit -d unlimited` before (or `LimitDATA=infinity` in a unit)",
+            Self::Group { .. } => "raise it: `MemoryMax=` of the unit, or the container's limit of memory",
+            Self::Everything => "end other programs, or add memory or swap",
+        };
+        Some(hint.to_owned())
+    }
+}
+
 impl From<Shortage> for CallError {
     fn from(shortage: Shortage) -> Self {
-        Self::Machine { limit: shortage.to_string(), help: shortage.help().to_owned() }
+        Self::Machine { limit: shortage.to_string(), help: shortage.hint().unwrap_or_default() }
     }
 }
 

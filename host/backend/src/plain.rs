@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 
-use artifacts_seam::{Files, Instance, Secret};
+use artifacts_seam::{EntryFiles, InstanceView, Secret};
 use zeroize::Zeroizing;
 
 use crate::Readers;
@@ -24,9 +24,9 @@ const FILTER: u64 = 1 << 17;
 /// its name. What the backend was given in the clear is no secret: its configuration, names and recipients.
 pub(crate) fn stored_in_plain<'a>(
     items: &'a [(String, Secret)],
-    instance: &Instance,
+    instance: &InstanceView,
     readers: &Readers,
-    files: &Files,
+    files: &EntryFiles,
 ) -> Option<&'a str> {
     let mut search = Search::unknown(items, instance, readers);
     let found = search.find_in(files)?;
@@ -34,8 +34,8 @@ pub(crate) fn stored_in_plain<'a>(
 }
 
 /// All texts that the backend is given in the clear.
-fn given<'a>(instance: &'a Instance, readers: &'a Readers) -> impl Iterator<Item = &'a String> {
-    let Instance { name, artifact, shared: _, targets, files, attrs } = instance;
+fn given<'a>(instance: &'a InstanceView, readers: &'a Readers) -> impl Iterator<Item = &'a String> {
+    let InstanceView { name, artifact, shared: _, targets, files, attrs } = instance;
     let pairs = |attrs: &'a [(String, String)]| attrs.iter().flat_map(|(key, value)| [key, value]);
     let targets =
         targets.iter().flat_map(move |target| [&target.config, &target.name].into_iter().chain(pairs(&target.attrs)));
@@ -93,7 +93,7 @@ impl<'a> Search<'a> {
     }
 
     /// Looks for what the backend was not given in the clear.
-    fn unknown(items: &'a [(String, Secret)], instance: &Instance, readers: &Readers) -> Self {
+    fn unknown(items: &'a [(String, Secret)], instance: &InstanceView, readers: &Readers) -> Self {
         let mut search = Self::new(items);
         if !search.secrets.is_empty() {
             for text in given(instance, readers) {
@@ -105,7 +105,7 @@ impl<'a> Search<'a> {
     }
 
     /// The first secret that is in a stored file, or in its name.
-    fn find_in(&mut self, files: &Files) -> Option<usize> {
+    fn find_in(&mut self, files: &EntryFiles) -> Option<usize> {
         if self.secrets.is_empty() {
             return None;
         }
@@ -227,18 +227,18 @@ fn unicode(text: &[u8]) -> Option<(char, usize)> {
 #[cfg(test)]
 mod tests {
 
-    use artifacts_seam::Target;
+    use artifacts_seam::TargetView;
 
     use super::*;
 
-    fn instance(config: &str) -> Instance {
-        let target = |name: &str| Target {
+    fn instance(config: &str) -> InstanceView {
+        let target = |name: &str| TargetView {
             kind: "nixos".to_owned(),
             name: name.to_owned(),
             config: config.to_owned(),
             attrs: vec![("key".to_owned(), "a value for what comes later".to_owned())],
         };
-        Instance {
+        InstanceView {
             name: "per-machine/web1/an-artifact-of-a-long-name".to_owned(),
             artifact: "an-artifact-of-a-long-name".to_owned(),
             shared: false,
@@ -258,7 +258,7 @@ mod tests {
     }
 
     /// What is found, and how many bytes are compared for it.
-    fn compared(secrets: &[(String, Secret)], files: &Files) -> (Option<usize>, u64) {
+    fn compared(secrets: &[(String, Secret)], files: &EntryFiles) -> (Option<usize>, u64) {
         let mut search = Search::unknown(secrets, &instance("{}"), &Readers::new());
         let found = search.find_in(files);
         (found, WORK - search.work)
@@ -353,7 +353,8 @@ mod tests {
         let alike = vec![b'-'; 4096];
         let texts: Vec<Vec<u8>> = (0..4096).map(|number| [alike.as_slice(), &noise(number, 4096)].concat()).collect();
         let secrets = secrets(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let files: Files = (0..4096).map(|number| (format!("{number}.age"), noise(number + 9999, 16 << 10))).collect();
+        let files: EntryFiles =
+            (0..4096).map(|number| (format!("{number}.age"), noise(number + 9999, 16 << 10))).collect();
         // Each place is looked at once, and next to none of them are compared.
         let stored: usize = files.values().map(Vec::len).sum();
         assert_eq!(compared(&secrets, &files), (None, 0), "of {stored} bytes");

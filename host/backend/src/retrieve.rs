@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 
 use artifacts_age::Keyring;
-use artifacts_seam::{CallError, Event, Files, Instance, Outcome, Request, Secret, Usage, Value};
+use artifacts_seam::{
+    CallError, ComponentEvent, EntryFiles, InstanceView, Outcome, PlaintextRef, Request, Secret, Usage,
+};
 
-use crate::broker::{Broker, Phase};
-use crate::opening::{Gate, Openable};
-use crate::words::escaped;
-use crate::{Backend, CallFailed, Opening, Readers};
+use crate::decrypt::{HeaderGate, Openable};
+use crate::host_calls::{HostCalls, Phase};
+use crate::{Backend, CallFailed, DecryptAttempt, Readers};
+use artifacts_seam::escaped;
 
 /// Secrets that were read back.
 #[derive(Debug)]
@@ -14,9 +16,9 @@ pub struct Retrieved {
     /// By name: exactly what was asked for.
     pub secrets: BTreeMap<String, Secret>,
     /// What was opened for it, as the host saw it.
-    pub openings: Vec<Opening>,
+    pub openings: Vec<DecryptAttempt>,
     /// What happened.
-    pub events: Vec<Event>,
+    pub events: Vec<ComponentEvent>,
     /// What it took.
     pub usage: Usage,
     /// Whether the component was given a plaintext: its words may hold it.
@@ -33,8 +35,8 @@ impl Backend {
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn retrieve(
         &mut self,
-        instance: Instance,
-        slice: &Files,
+        instance: InstanceView,
+        slice: &EntryFiles,
         names: &[String],
         openable: &Openable,
         keys: &mut Keyring,
@@ -43,16 +45,16 @@ impl Backend {
             return Err(error.into());
         }
         let request = Request::Retrieve { instance, slice: slice.clone(), names: names.to_vec() };
-        let gate = Gate::new(slice, openable, names, keys);
+        let gate = HeaderGate::new(slice, openable, names, keys);
         let no_readers = Readers::new();
-        let mut broker = Broker::new(Phase::Retrieve(gate), &self.grants, &mut self.sealer, &[], &no_readers);
-        let reply = self.session.call(request, &mut broker);
+        let mut host_calls = HostCalls::new(Phase::Retrieve(gate), &self.grants, &mut self.sealer, &[], &no_readers);
+        let reply = self.session.call(request, &mut host_calls);
         let secrets = match reply.outcome {
-            Ok(Outcome::Retrieved(items)) => taken(&broker, items, names).map_err(CallError::Broken),
+            Ok(Outcome::Retrieved(items)) => taken(&host_calls, items, names).map_err(CallError::Broken),
             Ok(_) => Err(CallError::Broken("it gave the outcome of another call".to_owned())),
             Err(error) => Err(error),
         };
-        let (openings, saw_plaintext) = broker.finish_retrieval();
+        let (openings, saw_plaintext) = host_calls.finish_retrieval();
         let (events, usage) = (reply.events, reply.usage);
         match secrets {
             Ok(secrets) => Ok(Retrieved { secrets, openings, events, usage, saw_plaintext }),
@@ -63,8 +65,8 @@ impl Backend {
 
 /// Exactly what was asked for, each once.
 fn taken(
-    broker: &Broker<'_>,
-    items: Vec<(String, Value)>,
+    host_calls: &HostCalls<'_>,
+    items: Vec<(String, PlaintextRef)>,
     names: &[String],
 ) -> Result<BTreeMap<String, Secret>, String> {
     let mut secrets = BTreeMap::new();
@@ -72,7 +74,7 @@ fn taken(
         if !names.contains(&name) {
             return Err(format!("it gave `{}`, which nobody asked for", escaped(&name, 200)));
         }
-        let secret = broker.given_back(&name, value)?;
+        let secret = host_calls.given_back(&name, value)?;
         if secrets.insert(name.clone(), secret).is_some() {
             return Err(format!("it gave `{name}` twice"));
         }

@@ -7,10 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use artifacts_age::{Keyring, NoPrompter, Opener, Plugins, header_sha256};
-use artifacts_backend::{
-    Backend, CallFailed, Component, Grants, Openable, Place, Retrieved, Serialized, Worker, annotate, effective,
-};
-use artifacts_seam::{CallError, Event, Files, Instance, Secret};
+use artifacts_backend::{Backend, CallFailed, Openable, Place, Retrieved, Serialized, WorkerStart};
+use artifacts_contract::{Component, Grants, annotate, effective};
+use artifacts_seam::{CallError, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret};
 use common::{Key, Opened, behaving, everything, guest, instance, key, limits, open, plugin, readers, secrets};
 
 fn with_identities(bytes: &[u8]) -> Component {
@@ -43,8 +42,8 @@ fn openable(stored: &Serialized) -> Openable {
 
 /// A stored slice and the headers in it.
 struct Stored {
-    instance: Instance,
-    slice: Files,
+    instance: InstanceView,
+    slice: EntryFiles,
     sealed: Openable,
     admin: Key,
 }
@@ -55,7 +54,7 @@ impl Stored {
         let instance = instance("a", &["one", "two"], &config(&admin));
         let readers = readers(&instance, &[&admin.public]);
         let items = secrets(&[("one", "first"), ("two", "second\n")]);
-        let stored = backend.serialize(instance.clone(), Files::new(), &items, &readers).unwrap();
+        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &readers).unwrap();
         Self { instance, sealed: openable(&stored), slice: stored.files, admin }
     }
 
@@ -87,7 +86,7 @@ fn refused(result: Result<Retrieved, CallFailed>) -> CallFailed {
 
 #[test]
 fn what_was_stored_comes_back_in_process_and_in_a_worker() {
-    let worker = Place::Worker(Worker::default().program(env!("CARGO_BIN_EXE_artifacts-precompile")));
+    let worker = Place::Worker(WorkerStart::default().program(env!("CARGO_BIN_EXE_artifacts-precompile")));
     for name in ["agenix", "sops-nix"] {
         let component = Component::read(plugin(name)).unwrap();
         let grants = effective(&component.manifest().requests, &everything());
@@ -111,7 +110,10 @@ fn what_was_stored_comes_back_in_process_and_in_a_worker() {
             // Somebody else's key opens nothing.
             let failed = backend.retrieve(stored.instance, &stored.slice, &names, &stored.sealed, &mut keyring(&key()));
             let failed = failed.unwrap_err();
-            assert!(matches!(&failed.error, CallError::Failed(failure) if failure.kind == "no-identity"), "{failed:?}");
+            assert!(
+                matches!(&failed.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity),
+                "{failed:?}"
+            );
             assert_eq!(failed.openings.len(), 2, "all are asked for before one counts");
         }
     }
@@ -128,7 +130,10 @@ fn a_stanza_of_another_instance_is_not_opened() {
     // Shipped with the component or its configuration.
     let failed = refused(mine.retrieve(backend, "open-shipped", &theirs));
     assert_eq!(failed.openings[0].header.as_ref(), Some(&header));
-    assert!(failed.events.iter().any(|event| matches!(event, Event::Host { error: Some(_), .. })), "{failed:?}");
+    assert!(
+        failed.events.iter().any(|event| matches!(event, ComponentEvent::Host { error: Some(_), .. })),
+        "{failed:?}"
+    );
     // Planted into the slice, as a file of its own or in the place of one.
     mine.slice.insert("planted".to_owned(), theirs.clone().into_bytes());
     let failed = refused(mine.retrieve(backend, "open-planted", "planted"));
@@ -208,9 +213,9 @@ fn nothing_is_opened_but_while_retrieving() {
         let error = if operation == "serialize" {
             let readers = readers(&instance, &[&mine.admin.public]);
             let items = secrets(&[("one", "1")]);
-            opened.backend.serialize(instance, Files::new(), &items, &readers).unwrap_err().error
+            opened.backend.serialize(instance, EntryFiles::new(), &items, &readers).unwrap_err().error
         } else {
-            common::check_one(&mut opened.backend, &instance, Files::new()).unwrap_err()
+            common::check_one(&mut opened.backend, &instance, EntryFiles::new()).unwrap_err()
         };
         assert!(matches!(&error, CallError::Refused(why) if why.contains("outside of `retrieve`")), "{error:?}");
     }
@@ -267,7 +272,8 @@ fn a_component_that_does_not_read_back_says_so() {
     let mut opened = open(&Component::read(guest("bundle")).unwrap(), &everything());
     let instance = instance("a", &["one"], &serde_json::json!({"recipients": [key().public]}));
     let mut keys = keyring(&key());
-    let result = opened.backend.retrieve(instance, &Files::new(), &["one".to_owned()], &Openable::new(), &mut keys);
+    let result =
+        opened.backend.retrieve(instance, &EntryFiles::new(), &["one".to_owned()], &Openable::new(), &mut keys);
     let error = result.unwrap_err().error;
-    assert!(matches!(&error, CallError::Failed(failure) if failure.kind == "unsupported"), "{error:?}");
+    assert!(matches!(&error, CallError::Failed(failure) if failure.kind == FailureKind::Unsupported), "{error:?}");
 }

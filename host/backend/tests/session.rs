@@ -6,8 +6,11 @@ mod common;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use artifacts_backend::{CallFailed, Component, Grants, Limits, Serialized};
-use artifacts_seam::{CallError, Event, Files, State};
+use artifacts_backend::{CallFailed, Serialized};
+use artifacts_contract::{Component, Grants};
+use artifacts_seam::Limits;
+use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
+use artifacts_text::Explain;
 use common::{
     Opened, behaving, check_one, everything, files, guest, instance, key, limits, open, open_within, plugin, present,
     readers, secrets, unsealed,
@@ -27,17 +30,17 @@ fn serialize(opened: &mut Opened, mode: &str, text: &str) -> Result<Serialized, 
     config["text"] = text.into();
     let instance = instance("a", &["one", "two"], &config);
     let readers = readers(&instance, &[&key.public]);
-    opened.backend.serialize(instance, Files::new(), &secrets(&[("one", "1"), ("two", "2")]), &readers)
+    opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1"), ("two", "2")]), &readers)
 }
 
 fn check(opened: &mut Opened, modes: &[(&str, &str)], text: &str) -> Result<artifacts_seam::Checked, CallError> {
     let mut config = behaving(&[&key().public], modes);
     config["text"] = text.into();
-    check_one(&mut opened.backend, &instance("a", &["one"], &config), Files::new())
+    check_one(&mut opened.backend, &instance("a", &["one"], &config), EntryFiles::new())
 }
 
 fn escaped(error: &CallError) -> bool {
-    matches!(error, CallError::Failed(failure) if failure.kind == "escaped")
+    matches!(error, CallError::Failed(failure) if failure.kind.as_str() == "escaped")
 }
 
 #[test]
@@ -46,14 +49,14 @@ fn agenix_stores_for_its_readers_without_the_grant_plaintext() {
     let (host, admin) = (key(), key());
     let config = serde_json::json!({"publicHostKey": host.public, "publicUserKeys": [admin.public]});
     let instance = instance("attic", &["env", "token"], &config);
-    let absent = check_one(&mut opened.backend, &instance, Files::new()).unwrap();
-    assert_eq!(absent.state, State::Absent);
+    let absent = check_one(&mut opened.backend, &instance, EntryFiles::new()).unwrap();
+    assert_eq!(absent.state, CheckState::Absent);
     let mut expected = vec![host.public.clone(), admin.public.clone()];
     expected.sort();
     assert_eq!(absent.readers, [("env".to_owned(), expected.clone()), ("token".to_owned(), expected)]);
 
     let items = secrets(&[("env", "A=1\n"), ("token", "")]);
-    let stored = opened.backend.serialize(instance.clone(), Files::new(), &items, &absent.readers).unwrap();
+    let stored = opened.backend.serialize(instance.clone(), EntryFiles::new(), &items, &absent.readers).unwrap();
     assert_eq!(stored.files.keys().collect::<Vec<_>>(), ["env.age", "token.age"]);
     for (name, plain) in [("env.age", &b"A=1\n"[..]), ("token.age", b"")] {
         assert_eq!(unsealed(&stored.files[name], &host), plain);
@@ -113,8 +116,8 @@ fn each_slice_is_seen_by_its_own_instance_only() {
         of("c", &[("other.age", "x")]),
         of("d", &[("one.age", "x")]),
     ]);
-    let states: Vec<State> = checks.answers.into_iter().map(|answer| answer.unwrap().state).collect();
-    assert_eq!(states, [State::Present, State::Absent, State::Absent, State::Present]);
+    let states: Vec<CheckState> = checks.answers.into_iter().map(|answer| answer.unwrap().state).collect();
+    assert_eq!(states, [CheckState::Present, CheckState::Absent, CheckState::Absent, CheckState::Present]);
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn many_batches_keep_their_order() {
     let batch: Vec<_> = (0..700)
         .map(|number| {
             let name = format!("f{number}");
-            let slice = if number % 3 == 0 { Files::new() } else { files(&[(&format!("{name}.age"), "x")]) };
+            let slice = if number % 3 == 0 { EntryFiles::new() } else { files(&[(&format!("{name}.age"), "x")]) };
             (instance("a", &[&name], &config), slice)
         })
         .collect();
@@ -133,7 +136,7 @@ fn many_batches_keep_their_order() {
     for (number, answer) in checks.answers.iter().enumerate() {
         let answer = answer.as_ref().unwrap();
         assert_eq!(answer.readers[0].0, format!("f{number}"));
-        assert_eq!(answer.state == State::Absent, number % 3 == 0);
+        assert_eq!(answer.state == CheckState::Absent, number % 3 == 0);
     }
 }
 
@@ -186,10 +189,11 @@ fn the_host_seals_for_declared_readers_and_only_while_storing() {
         assert!(matches!(&error, CallError::Refused(why) if why.contains("readers")), "{mode}: {error:?}");
     }
     let error = serialize(&mut opened, "seal-nobody", "").unwrap_err().error;
-    assert!(matches!(&error, CallError::Failed(failure) if failure.kind == "config"), "{error:?}");
+    assert!(matches!(&error, CallError::Failed(failure) if failure.kind.as_str() == "config"), "{error:?}");
     // What it made itself is sealed to any reader, but is no file that it was given.
     let stopped = serialize(&mut opened, "seal-own", "").unwrap_err();
-    let sealed = |event: &Event| matches!(event, Event::Host { call, error: None, .. } if call == "age.seal");
+    let sealed =
+        |event: &ComponentEvent| matches!(event, ComponentEvent::Host { call, error: None, .. } if call == "age.seal");
     assert!(stopped.events.iter().any(sealed), "{stopped:?}");
 }
 
@@ -199,7 +203,7 @@ fn what_is_sealed_and_not_stored_is_not_told() {
     let stored = serialize(&mut opened, "seal-more", "").unwrap();
     let lying: BTreeSet<String> = stored.files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
     assert_eq!(stored.sealed.keys().cloned().collect::<BTreeSet<_>>(), lying);
-    let seals = |event: &Event| matches!(event, Event::Host { call, .. } if call == "age.seal");
+    let seals = |event: &ComponentEvent| matches!(event, ComponentEvent::Host { call, .. } if call == "age.seal");
     assert!(stored.events.iter().any(seals));
 }
 
@@ -213,7 +217,8 @@ fn a_file_is_not_sealed_to_the_readers_of_another() {
         ("one".to_owned(), vec![machine.public.clone(), admin.public.clone()]),
         ("two".to_owned(), vec![admin.public.clone()]),
     ];
-    let result = opened.backend.serialize(instance, Files::new(), &secrets(&[("one", "1"), ("two", "2")]), &readers);
+    let result =
+        opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1"), ("two", "2")]), &readers);
     let error = result.unwrap_err().error;
     assert!(matches!(&error, CallError::Refused(why) if why.contains("`two`")), "{error:?}");
 }
@@ -230,7 +235,9 @@ fn plaintext_needs_its_grant() {
     assert!(matches!(serialize(&mut unrequested, "bytes", "").unwrap_err().error, CallError::Refused(_)));
     let stored = serialize(&mut with_plaintext(), "store-plain", "").unwrap();
     assert!(stored.saw_plaintext);
-    assert!(stored.events.iter().any(|event| matches!(event, Event::Host { call, .. } if call == "secrets.bytes")));
+    assert!(
+        stored.events.iter().any(|event| matches!(event, ComponentEvent::Host { call, .. } if call == "secrets.bytes"))
+    );
 }
 
 #[test]
@@ -239,7 +246,7 @@ fn what_is_kept_on_the_target_may_be_in_plain_text() {
     let instance = instance("a", &["one"], &serde_json::json!({}));
     let nobody = readers(&instance, &[]);
     let long = "correct-horse-battery";
-    let stored = opened.backend.serialize(instance, Files::new(), &secrets(&[("one", long)]), &nobody).unwrap();
+    let stored = opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", long)]), &nobody).unwrap();
     assert_eq!(stored.files["one"], long.as_bytes());
 }
 
@@ -247,29 +254,29 @@ fn what_is_kept_on_the_target_may_be_in_plain_text() {
 fn a_secret_in_plain_text_is_not_stored() {
     let long = "correct-horse-battery";
     let key = key();
-    let store = |config: &serde_json::Value, value: &str, before: Files| {
+    let store = |config: &serde_json::Value, value: &str, before: EntryFiles| {
         let mut opened = with_plaintext();
         let instance = instance("a", &["one"], config);
         let readers = readers(&instance, &[&key.public]);
         opened.backend.serialize(instance, before, &secrets(&[("one", value)]), &readers)
     };
     let plain = behaving(&[&key.public], &[("serialize", "store-plain")]);
-    let refused = store(&plain, long, Files::new()).unwrap_err();
+    let refused = store(&plain, long, EntryFiles::new()).unwrap_err();
     assert!(refused.by_host, "{refused:?}");
     let words = "what it stored contains the secret `one` in plain text";
     assert!(matches!(&refused.error, CallError::Broken(why) if why == words), "{refused:?}");
     // A file that stays from before counts as well.
     let sealed = behaving(&[&key.public], &[]);
-    assert!(store(&sealed, long, Files::new()).is_ok());
+    assert!(store(&sealed, long, EntryFiles::new()).is_ok());
     let named = behaving(&[&key.public], &[("serialize", "name-secret")]);
-    assert!(store(&named, long, Files::new()).unwrap_err().by_host);
+    assert!(store(&named, long, EntryFiles::new()).unwrap_err().by_host);
     // Too short to be told from what is there anyway.
-    assert!(store(&plain, "hunter2", Files::new()).is_ok());
+    assert!(store(&plain, "hunter2", EntryFiles::new()).is_ok());
     // It was given the same text in the clear.
     let mut told = plain.clone();
     told["text"] = long.into();
-    assert!(store(&told, long, Files::new()).is_ok());
-    assert!(store(&plain, &key.public, Files::new()).is_ok());
+    assert!(store(&told, long, EntryFiles::new()).is_ok());
+    assert!(store(&plain, &key.public, EntryFiles::new()).is_ok());
 }
 
 #[test]
@@ -338,7 +345,7 @@ fn readers_are_not_believed() {
     for (mode, why) in [("nobody", "no recipient is given"), ("garbage", "`no key at all` is no recipient")] {
         let answer = check(&mut opened, &[("readers", mode)], "");
         assert!(
-            matches!(&answer, Err(CallError::Failed(failure)) if failure.kind == "config" && failure.message.contains(why)),
+            matches!(&answer, Err(CallError::Failed(failure)) if failure.kind.as_str() == "config" && failure.message.contains(why)),
             "{mode}: {answer:?}"
         );
     }
@@ -361,10 +368,10 @@ fn readers_are_not_believed() {
 fn a_stale_state_keeps_its_reasons_within_bounds() {
     let mut opened = hostile();
     let stale = check(&mut opened, &[("check", "stale")], "").unwrap().state;
-    assert!(matches!(&stale, State::Stale(reasons) if reasons[0].0 == "files"), "{stale:?}");
+    assert!(matches!(&stale, CheckState::Stale(reasons) if reasons[0].0 == "files"), "{stale:?}");
     for mode in ["stale-huge", "stale-many"] {
         match check(&mut opened, &[("check", mode)], "").map(|checked| checked.state) {
-            Ok(State::Stale(reasons)) => {
+            Ok(CheckState::Stale(reasons)) => {
                 assert!(reasons.len() <= 100 && reasons.iter().all(|(kind, text)| kind.len() + text.len() < 10_000));
             }
             answer => {
@@ -372,7 +379,9 @@ fn a_stale_state_keeps_its_reasons_within_bounds() {
             }
         }
     }
-    let State::Stale(reasons) = check(&mut opened, &[("check", "stale-control")], "").unwrap().state else { panic!() };
+    let CheckState::Stale(reasons) = check(&mut opened, &[("check", "stale-control")], "").unwrap().state else {
+        panic!()
+    };
     assert!(
         !reasons.iter().any(|(kind, text)| kind.contains('\u{1b}') || text.contains(['\n', '\r', '\u{7}', '\u{202e}']))
     );
@@ -384,11 +393,11 @@ fn words_are_capped_and_escaped() {
     let events = |opened: &mut Opened, mode: &str| {
         let key = key();
         let instance = instance("a", &["one"], &behaving(&[&key.public], &[("check", mode)]));
-        opened.backend.check(vec![(instance, Files::new())]).events
+        opened.backend.check(vec![(instance, EntryFiles::new())]).events
     };
-    let words = |events: &[Event]| -> Vec<String> {
-        let text = |event: &Event| match event {
-            Event::Log { message, .. } => Some(message.clone()),
+    let words = |events: &[ComponentEvent]| -> Vec<String> {
+        let text = |event: &ComponentEvent| match event {
+            ComponentEvent::Log { message, .. } => Some(message.clone()),
             _ => None,
         };
         events.iter().filter_map(text).collect()
@@ -397,7 +406,7 @@ fn words_are_capped_and_escaped() {
     let lines = words(&flood);
     assert!(lines.iter().map(String::len).sum::<usize>() <= 64 << 10);
     assert!(lines.len() > 1000);
-    let cut = flood.iter().find_map(|event| if let Event::Cut(cut) = event { Some(*cut) } else { None });
+    let cut = flood.iter().find_map(|event| if let ComponentEvent::Cut(cut) = event { Some(*cut) } else { None });
     assert!(cut.unwrap() >= 100_000 - lines.len() as u64);
     assert!(words(&events(&mut opened, "log-huge"))[0].len() <= (4 << 10) + 4);
     let control = words(&events(&mut opened, "log-control")).remove(0);
@@ -417,7 +426,7 @@ fn refusals_are_told_in_full_and_ended_where_they_cannot_be() {
     let mut probe = |times: &str| {
         let mut config = behaving(&[&key().public], &[("check", "probe")]);
         config["text"] = times.into();
-        let of = |name| (instance(name, &["one"], &config), Files::new());
+        let of = |name| (instance(name, &["one"], &config), EntryFiles::new());
         opened.backend.check(vec![of("a"), of("b")])
     };
     // Each twice, and far more than is told of what goes well.
@@ -425,7 +434,7 @@ fn refusals_are_told_in_full_and_ended_where_they_cannot_be() {
     assert!(checks.answers.iter().all(Result::is_ok), "{:?}", checks.answers);
     let mut seen = std::collections::BTreeMap::new();
     for event in &checks.events {
-        if let Event::File { path, error: Some(_), count, .. } = event {
+        if let ComponentEvent::File { path, error: Some(_), count, .. } = event {
             *seen.entry(path.as_str()).or_insert(0) += count;
         }
     }
@@ -443,9 +452,9 @@ fn what_a_folder_holds_is_recorded_when_it_is_read() {
     let slice = files(&[("one.age", "x"), ("two.age", "y")]);
     let checks = opened.backend.check(vec![(instance("a", &["one"], &config), slice)]);
     for name in ["one.age", "two.age"] {
-        let entry = |event: &Event| {
-            matches!(event, Event::File { operation, path, error: None, .. }
-                if operation == "read-directory-entry" && path == name)
+        let entry = |event: &ComponentEvent| {
+            matches!(event, ComponentEvent::File { call, path, error: None, .. }
+                if call.name() == "read-directory-entry" && path == name)
         };
         assert!(checks.events.iter().any(entry), "{name}: {:?}", checks.events);
     }
@@ -457,9 +466,9 @@ fn output_is_told_of_failures_only() {
     let outputs = |mode: &str, opened: &mut Opened| -> Vec<String> {
         let mut config = behaving(&[&key().public], &[("check", mode)]);
         config["text"] = "the reason of it".into();
-        let checks = opened.backend.check(vec![(instance("a", &["one"], &config), Files::new())]);
-        let text = |event: Event| match event {
-            Event::Output(text) => Some(text),
+        let checks = opened.backend.check(vec![(instance("a", &["one"], &config), EntryFiles::new())]);
+        let text = |event: ComponentEvent| match event {
+            ComponentEvent::Output(text) => Some(text),
             _ => None,
         };
         checks.events.into_iter().filter_map(text).collect()
@@ -479,7 +488,7 @@ fn every_file_system_call_is_recorded_refusals_too() {
         .events
         .iter()
         .filter_map(|event| match event {
-            Event::File { operation, path, error, .. } => Some((operation.as_str(), path.as_str(), error.is_none())),
+            ComponentEvent::File { call, path, error, .. } => Some((call.name(), path.as_str(), error.is_none())),
             _ => None,
         })
         .collect();
@@ -487,14 +496,14 @@ fn every_file_system_call_is_recorded_refusals_too() {
     assert!(
         calls.iter().any(|(operation, path, fine)| *operation == "open-at" && path.contains("etc/passwd") && !fine)
     );
-    assert!(checks.events.contains(&Event::Instance("per-machine/web1/a".to_owned())));
+    assert!(checks.events.contains(&ComponentEvent::Instance("per-machine/web1/a".to_owned())));
 
     let stored = serialize(&mut opened, "", "").unwrap();
     let size = stored.files["one.age"].len() as u64;
     assert!(
         stored.events.iter().any(|event| matches!(
             event,
-            Event::File { operation, path, error: None, bytes, .. } if operation == "write" && path == "one.age" && *bytes == size
+            ComponentEvent::File { call, path, error: None, bytes, .. } if call.name() == "write" && path == "one.age" && *bytes == size
         )),
         "{:?}",
         stored.events
@@ -502,7 +511,7 @@ fn every_file_system_call_is_recorded_refusals_too() {
     let seals = stored
         .events
         .iter()
-        .filter(|event| matches!(event, Event::Host { call, error: None, .. } if call == "age.seal"));
+        .filter(|event| matches!(event, ComponentEvent::Host { call, error: None, .. } if call == "age.seal"));
     assert_eq!(seals.count(), 2);
 }
 
@@ -519,13 +528,13 @@ fn a_hanging_call_holds_nobody() {
 fn scopes_and_persistence_are_the_hosts_to_judge() {
     let bytes = guest("hostile");
     let mut manifest = Component::read(bytes.clone()).unwrap().manifest().clone();
-    manifest.scopes = [artifacts_backend::Scope::Shared].into();
-    let component = Component::read(artifacts_backend::annotate(&bytes, &manifest).unwrap()).unwrap();
+    manifest.scopes = [artifacts_contract::Scope::Shared].into();
+    let component = Component::read(artifacts_contract::annotate(&bytes, &manifest).unwrap()).unwrap();
     let answer = check(&mut open(&component, &Grants::default()), &[("check", "present")], "");
-    assert!(matches!(&answer, Err(CallError::Failed(failure)) if failure.kind == "unsupported"), "{answer:?}");
+    assert!(matches!(&answer, Err(CallError::Failed(failure)) if failure.kind.as_str() == "unsupported"), "{answer:?}");
     let dummy = Component::read(plugin("dummy")).unwrap();
     let answer = check(&mut open(&dummy, &Grants::default()), &[], "");
-    assert!(matches!(&answer, Err(CallError::Failed(failure)) if failure.kind == "unsupported"), "{answer:?}");
+    assert!(matches!(&answer, Err(CallError::Failed(failure)) if failure.kind.as_str() == "unsupported"), "{answer:?}");
 }
 
 #[test]
@@ -534,12 +543,12 @@ fn a_contract_with_other_types_is_refused() {
         (instance $empty)
         (export "artifacts:backend/storage@0.1.0" (instance $empty)))"#;
     let manifest = Component::read(guest("hostile")).unwrap().manifest().clone();
-    let bytes = artifacts_backend::annotate(&wat::parse_str(text).unwrap(), &manifest).unwrap();
+    let bytes = artifacts_contract::annotate(&wat::parse_str(text).unwrap(), &manifest).unwrap();
     let component = Component::read(bytes).unwrap();
     let scratch = tempfile::TempDir::new_in("/dev/shm").unwrap();
     let place = artifacts_backend::Place::in_process(std::fs::File::open(scratch.path()).unwrap().into());
     let error =
         artifacts_backend::Backend::open(&component, Grants::default(), common::limits(), &place).err().unwrap();
     assert!(error.to_string().contains("does not fit the contract"), "{error}");
-    assert!(error.help().is_some());
+    assert!(error.hint().is_some());
 }

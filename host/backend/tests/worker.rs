@@ -9,19 +9,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use artifacts_backend::{Backend, Component, Error, Grants, Place, Protection, Worker, probe};
-use artifacts_seam::{CallError, Event, Files, State};
+use artifacts_backend::{Backend, Error, Place, WorkerStart, probe};
+use artifacts_contract::{Component, Grants, Refusal, annotate, inspect};
+use artifacts_seam::SandboxLayer;
+use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
+use artifacts_text::Explain;
 use common::{
     behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, readers, secrets, unsealed,
 };
 use tempfile::TempDir;
 
-fn worker() -> Worker {
-    Worker::default().program(env!("CARGO_BIN_EXE_artifacts-precompile"))
+fn worker() -> WorkerStart {
+    WorkerStart::default().program(env!("CARGO_BIN_EXE_artifacts-precompile"))
 }
 
-fn open(component: &Component, worker: Worker) -> Backend {
-    let grants = artifacts_backend::effective(&component.manifest().requests, &everything());
+fn open(component: &Component, worker: WorkerStart) -> Backend {
+    let grants = artifacts_contract::effective(&component.manifest().requests, &everything());
     Backend::open(component, grants, limits(), &Place::Worker(worker)).unwrap()
 }
 
@@ -62,14 +65,14 @@ fn children(parent: &str) -> Vec<PathBuf> {
 }
 
 /// What this kernel does not have, and what is left out on purpose.
-fn lacking(without: &[Protection]) -> Vec<Protection> {
+fn lacking(without: &[SandboxLayer]) -> Vec<SandboxLayer> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(['.', '-', '+']).map(|number| number.parse::<u32>().unwrap_or(0));
     let older = (numbers.next().unwrap(), numbers.next().unwrap()) < (6, 12);
     let mut lacking = without.to_vec();
     // Without any of it nobody asks how much of it there is.
-    if older && !without.contains(&Protection::Landlock) && !without.contains(&Protection::NewerLandlock) {
-        lacking.push(Protection::NewerLandlock);
+    if older && !without.contains(&SandboxLayer::Landlock) && !without.contains(&SandboxLayer::NewerLandlock) {
+        lacking.push(SandboxLayer::NewerLandlock);
     }
     lacking
 }
@@ -80,10 +83,10 @@ fn it_stores_as_the_runner_in_process_does() {
     assert_eq!(backend.missing(), lacking(&[]));
     let host = key();
     let instance = instance("attic", &["env"], &serde_json::json!({"publicHostKey": host.public}));
-    let absent = check_one(&mut backend, &instance, Files::new()).unwrap();
-    assert_eq!(absent.state, State::Absent);
+    let absent = check_one(&mut backend, &instance, EntryFiles::new()).unwrap();
+    assert_eq!(absent.state, CheckState::Absent);
     let stored =
-        backend.serialize(instance.clone(), Files::new(), &secrets(&[("env", "A=1\n")]), &absent.readers).unwrap();
+        backend.serialize(instance.clone(), EntryFiles::new(), &secrets(&[("env", "A=1\n")]), &absent.readers).unwrap();
     assert_eq!(unsealed(&stored.files["env.age"], &host), b"A=1\n");
     assert!(present(&check_one(&mut backend, &instance, stored.files)));
 }
@@ -95,7 +98,12 @@ fn a_secret_that_the_component_may_see_reaches_it() {
     let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", "store-plain")]));
     let plain = "x".repeat(1 << 20);
     let refused = backend
-        .serialize(instance.clone(), Files::new(), &secrets(&[("one", &plain)]), &readers(&instance, &[&key.public]))
+        .serialize(
+            instance.clone(),
+            EntryFiles::new(),
+            &secrets(&[("one", &plain)]),
+            &readers(&instance, &[&key.public]),
+        )
         .unwrap_err();
     // It had all of it: what it stored contains it.
     assert!(refused.saw_plaintext && refused.by_host);
@@ -117,24 +125,24 @@ fn the_walls_hold() {
 fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
     let fallback = TempDir::new_in("/dev/shm").unwrap();
     for (protection, word) in [
-        (Protection::Tmpfs, "filling memory"),
-        (Protection::OwnRoot, "seeing the machine's root"),
-        (Protection::OwnRoot, "looking at /etc/shadow"),
-        (Protection::OwnRoot, "looking at /etc/passwd (SYS_statx), on another thread"),
-        (Protection::UtsNamespace, "seeing the machine's name"),
-        (Protection::NetworkNamespace, "seeing the machine's network"),
-        (Protection::ProcessNamespace, "seeing the machine's processes"),
-        (Protection::NoCapabilities, "using capabilities"),
-        (Protection::NoCapabilities, "leaving its root"),
-        (Protection::Landlock, "making a pipe with a name past Landlock"),
-        (Protection::NewerLandlock, "past Landlock"),
-        (Protection::Seccomp, "making a socket"),
-        (Protection::Seccomp, "starting a process"),
-        (Protection::Seccomp, "asking for a signal (SYS_fcntl)"),
-        (Protection::Seccomp, "sharing memory that no limit counts"),
-        (Protection::Seccomp, "making the system call SYS_kill"),
-        (Protection::NoCoreDumps, "dumping its memory"),
-        (Protection::DiesWithParent, "living on"),
+        (SandboxLayer::Tmpfs, "filling memory"),
+        (SandboxLayer::OwnRoot, "seeing the machine's root"),
+        (SandboxLayer::OwnRoot, "looking at /etc/shadow"),
+        (SandboxLayer::OwnRoot, "looking at /etc/passwd (SYS_statx), on another thread"),
+        (SandboxLayer::UtsNamespace, "seeing the machine's name"),
+        (SandboxLayer::NetworkNamespace, "seeing the machine's network"),
+        (SandboxLayer::ProcessNamespace, "seeing the machine's processes"),
+        (SandboxLayer::NoCapabilities, "using capabilities"),
+        (SandboxLayer::NoCapabilities, "leaving its root"),
+        (SandboxLayer::Landlock, "making a pipe with a name past Landlock"),
+        (SandboxLayer::NewerLandlock, "past Landlock"),
+        (SandboxLayer::Seccomp, "making a socket"),
+        (SandboxLayer::Seccomp, "starting a process"),
+        (SandboxLayer::Seccomp, "asking for a signal (SYS_fcntl)"),
+        (SandboxLayer::Seccomp, "sharing memory that no limit counts"),
+        (SandboxLayer::Seccomp, "making the system call SYS_kill"),
+        (SandboxLayer::NoCoreDumps, "dumping its memory"),
+        (SandboxLayer::DiesWithParent, "living on"),
     ] {
         let worker = worker().fallback(fallback.path()).without(protection);
         let (missing, done) = probe(&worker, true).unwrap();
@@ -146,13 +154,8 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
         let place = Place::Worker(worker.required(true));
         match Backend::open(&component, Grants::default(), limits(), &place) {
             Err(error @ Error::Unprotected(_)) => {
-                // The compiler, which is asked first, needs no path.
-                let weaker = match protection {
-                    Protection::OwnRoot => Protection::OwnRootBehindFilter,
-                    other => other,
-                };
-                assert!(error.to_string().contains(weaker.weaker()), "{error}");
-                assert!(error.help().is_some());
+                assert!(error.to_string().contains(protection.weaker()), "{error}");
+                assert!(error.hint().is_some());
             }
             Err(error) => panic!("{error}"),
             Ok(_) => panic!("{protection:?} was required and missing"),
@@ -165,30 +168,30 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
 fn what_fails_half_way_costs_only_itself() {
     let folder = TempDir::new().unwrap();
     let fallback = TempDir::new_in("/dev/shm").unwrap();
-    let lost = [Protection::DiesWithParent, Protection::NoCoreDumps];
+    let lost = [SandboxLayer::DiesWithParent, SandboxLayer::NoCoreDumps];
     // Root has the right to all others without it.
     let root = rustix::process::getuid().is_root();
     let no_user_namespace = [
-        Protection::Tmpfs,
-        Protection::OwnRoot,
-        Protection::IpcNamespace,
-        Protection::UtsNamespace,
-        Protection::NetworkNamespace,
-        Protection::ProcessNamespace,
+        SandboxLayer::Tmpfs,
+        SandboxLayer::OwnRoot,
+        SandboxLayer::IpcNamespace,
+        SandboxLayer::UtsNamespace,
+        SandboxLayer::NetworkNamespace,
+        SandboxLayer::ProcessNamespace,
     ];
     for (number, (fault, costs)) in [
         ("unshare:error=EPERM:when=1", if root { vec![] } else { no_user_namespace.to_vec() }),
-        ("unshare:error=ENOSPC:when=2", vec![Protection::Tmpfs]),
-        ("unshare:error=ENOSPC:when=3", vec![Protection::IpcNamespace]),
-        ("unshare:error=ENOSPC:when=4", vec![Protection::NetworkNamespace]),
-        ("unshare:error=ENOSPC:when=5", vec![Protection::UtsNamespace]),
-        ("unshare:error=ENOSPC:when=6", vec![Protection::ProcessNamespace]),
-        ("clone:error=EAGAIN:when=1", vec![Protection::ProcessNamespace]),
-        ("fsopen:error=EPERM", vec![Protection::Tmpfs]),
-        ("chroot:error=EPERM", vec![Protection::OwnRoot]),
-        ("capset:error=EPERM", vec![Protection::NoCapabilities]),
-        ("landlock_restrict_self:error=EPERM", vec![Protection::Landlock]),
-        ("seccomp:error=EINVAL", vec![Protection::Seccomp]),
+        ("unshare:error=ENOSPC:when=2", vec![SandboxLayer::Tmpfs]),
+        ("unshare:error=ENOSPC:when=3", vec![SandboxLayer::IpcNamespace]),
+        ("unshare:error=ENOSPC:when=4", vec![SandboxLayer::NetworkNamespace]),
+        ("unshare:error=ENOSPC:when=5", vec![SandboxLayer::UtsNamespace]),
+        ("unshare:error=ENOSPC:when=6", vec![SandboxLayer::ProcessNamespace]),
+        ("clone:error=EAGAIN:when=1", vec![SandboxLayer::ProcessNamespace]),
+        ("fsopen:error=EPERM", vec![SandboxLayer::Tmpfs]),
+        ("chroot:error=EPERM", vec![SandboxLayer::OwnRoot]),
+        ("capset:error=EPERM", vec![SandboxLayer::NoCapabilities]),
+        ("landlock_restrict_self:error=EPERM", vec![SandboxLayer::Landlock]),
+        ("seccomp:error=EINVAL", vec![SandboxLayer::Seccomp]),
         // In the new user namespace as nobody, who could not even use the other directory.
         ("write:error=EPERM:when=2", vec![]),
     ]
@@ -210,7 +213,7 @@ fn what_fails_half_way_costs_only_itself() {
             log.display()
         );
         artifacts_tests::script::write(&program, script).unwrap();
-        let worker = Worker::default().program(&program).fallback(fallback.path());
+        let worker = WorkerStart::default().program(&program).fallback(fallback.path());
         let worker = lost.iter().fold(worker, |worker, protection| worker.without(*protection));
         let (missing, _) = probe(&worker, true).unwrap_or_else(|error| panic!("{fault}: {error}"));
         let mut expected = lacking(&[&lost[..], &costs].concat());
@@ -227,11 +230,11 @@ fn what_fails_half_way_costs_only_itself() {
 
 #[test]
 fn a_component_without_a_file_system_needs_no_path_and_no_room() {
-    let (missing, done) = probe(&worker().without(Protection::Tmpfs), false).unwrap();
-    assert_eq!(missing, lacking(&[Protection::Tmpfs, Protection::OwnRootBehindFilter]));
+    let (missing, done) = probe(&worker().without(SandboxLayer::Tmpfs), false).unwrap();
+    assert_eq!(missing, lacking(&[SandboxLayer::Tmpfs, SandboxLayer::OwnRootBehindFilter]));
     let of_paths = |what: &&String| what.contains("(SYS_");
     assert_eq!(done.iter().find(of_paths), None, "{done:?}");
-    let place = worker().without(Protection::Tmpfs).required(true);
+    let place = worker().without(SandboxLayer::Tmpfs).required(true);
     assert!(matches!(probe(&place, false), Err(Error::Unprotected(_))));
 }
 
@@ -252,7 +255,7 @@ fn lack_of_memory_is_told_as_the_machines_limit() {
     let opened = Backend::open(&component, Grants::default(), limits(), &Place::Worker(worker()));
     let (why, help) = match opened.map(|mut backend| check(&mut backend, "")) {
         Ok(Err(CallError::Machine { limit, help })) => (limit, help),
-        Err(error @ Error::Machine(_)) => (error.to_string(), error.help().unwrap().to_owned()),
+        Err(error @ Error::Machine(_)) => (error.to_string(), error.hint().unwrap().to_owned()),
         Ok(other) => panic!("{other:?}"),
         Err(other) => panic!("{other}"),
     };
@@ -264,7 +267,7 @@ fn lack_of_memory_is_told_as_the_machines_limit() {
 fn a_backend_that_sleeps_is_not_waited_for_again_and_again() {
     let mut backend = hostile();
     let config = |mode: &str| behaving(&[&key().public], &[("check", mode)]);
-    let batch: Vec<_> = (0..20).map(|_| (instance("a", &["one"], &config("sleep")), Files::new())).collect();
+    let batch: Vec<_> = (0..20).map(|_| (instance("a", &["one"], &config("sleep")), EntryFiles::new())).collect();
     let checks = backend.check(batch);
     assert_eq!(checks.answers.len(), 20);
     for answer in &checks.answers {
@@ -279,7 +282,7 @@ fn a_backend_that_sleeps_is_not_waited_for_again_and_again() {
 
 #[test]
 fn without_a_room_of_any_kind_there_is_no_worker() {
-    assert!(probe(&worker().without(Protection::Tmpfs), true).is_err());
+    assert!(probe(&worker().without(SandboxLayer::Tmpfs), true).is_err());
 }
 
 #[test]
@@ -297,7 +300,7 @@ fn what_hangs_is_ended_and_costs_only_itself() {
     assert!(matches!(spin, Err(CallError::Overrun(_))), "{spin:?}");
     assert!(matches!(trap, Err(CallError::Broken(_))), "{trap:?}");
     // What it did before it was ended is known.
-    assert!(checks.events.iter().filter(|event| matches!(event, Event::Instance(_))).count() >= 6);
+    assert!(checks.events.iter().filter(|event| matches!(event, ComponentEvent::Instance(_))).count() >= 6);
 }
 
 #[test]
@@ -311,13 +314,13 @@ fn nothing_outside_is_reached_and_the_quota_holds() {
     for mode in ["fill", "many-files"] {
         let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", mode)]));
         let readers = readers(&instance, &[&key.public]);
-        let failed = backend.serialize(instance, Files::new(), &secrets(&[("one", "1")]), &readers).unwrap_err();
+        let failed = backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1")]), &readers).unwrap_err();
         assert!(
-            matches!(&failed.error, CallError::Failed(failure) if failure.kind == "internal"),
+            matches!(&failed.error, CallError::Failed(failure) if failure.kind.as_str() == "internal"),
             "{mode}: {:?}",
             failed.error
         );
-        let full = |event: &Event| matches!(event, Event::File { error: Some(why), .. } if why == "insufficient-space");
+        let full = |event: &ComponentEvent| matches!(event, ComponentEvent::File { error: Some(why), .. } if why.name() == "insufficient-space");
         assert!(failed.events.iter().any(full), "{mode}: {:?}", failed.events);
         assert!(present(&check(&mut backend, "")), "{mode}");
     }
@@ -395,8 +398,10 @@ fn after_the_walls_are_up_no_path_is_opened_but_its_own() {
     );
     artifacts_tests::script::write(&program, script).unwrap();
     // strace stands between, so that the parent is another than the one named.
-    let worker =
-        Worker::default().program(&program).without(Protection::DiesWithParent).without(Protection::NoCoreDumps);
+    let worker = WorkerStart::default()
+        .program(&program)
+        .without(SandboxLayer::DiesWithParent)
+        .without(SandboxLayer::NoCoreDumps);
     let cache = TempDir::new().unwrap();
     fs::set_permissions(cache.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let component = Component::read(guest("hostile")).unwrap();
@@ -405,7 +410,9 @@ fn after_the_walls_are_up_no_path_is_opened_but_its_own() {
     assert!(present(&check(&mut backend, "read-outside")));
     let key = key();
     let one = instance("a", &["one"], &behaving(&[&key.public], &[]));
-    backend.serialize(one.clone(), Files::new(), &secrets(&[("one", "1")]), &readers(&one, &[&key.public])).unwrap();
+    backend
+        .serialize(one.clone(), EntryFiles::new(), &secrets(&[("one", "1")]), &readers(&one, &[&key.public]))
+        .unwrap();
     drop(backend);
     let trace = fs::read_to_string(&log).unwrap();
     let (before, after) = trace.split_once("landlock_restrict_self").expect("no trace of Landlock");
@@ -446,7 +453,7 @@ fn bomb(operations: usize) -> Vec<u8> {
 
 #[test]
 fn what_takes_too_much_to_compile_is_a_clear_error() {
-    let open = |operations: usize, worker: Worker| {
+    let open = |operations: usize, worker: WorkerStart| {
         let component = Component::read(bomb(operations)).unwrap();
         Backend::open(&component, Grants::default(), limits(), &Place::Worker(worker)).map(drop)
     };
@@ -525,8 +532,26 @@ fn code_for_any_processor_is_loaded() {
 fn a_program_that_is_no_worker_is_an_error() {
     let component = Component::read(guest("hostile")).unwrap();
     for program in ["/bin/true", "/bin/cat", "/nowhere"] {
-        let place = Place::Worker(Worker::default().program(program));
+        let place = Place::Worker(WorkerStart::default().program(program));
         let error = Backend::open(&component, Grants::default(), limits(), &place).err().unwrap();
         assert!(matches!(error, Error::Worker(_)), "{program}: {error}");
+    }
+}
+
+#[test]
+fn precompiled_code_is_refused_as_a_component() {
+    let engine = wasmtime::Engine::default();
+    let code = engine.precompile_component(&guest("hostile")).unwrap();
+    assert_eq!(inspect(&code).refusal, Some(Refusal::Precompiled));
+    let module = engine.precompile_module(b"\0asm\x01\0\0\0").unwrap();
+    assert_eq!(inspect(&module).refusal, Some(Refusal::Precompiled));
+}
+
+#[test]
+fn an_annotated_component_is_one_still() {
+    for bytes in [plugin("agenix"), guest("hostile")] {
+        let component = Component::read(bytes.clone()).unwrap();
+        let annotated = annotate(&bytes, component.manifest()).unwrap();
+        wasmtime::component::Component::new(&wasmtime::Engine::default(), &annotated).unwrap();
     }
 }

@@ -22,14 +22,14 @@ pub struct Cli {
 
 /// Which recipients are accepted without asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Recipients {
+pub enum AcceptedDigest {
     /// All.
     All,
     /// Exactly those with this SHA-256, in hex.
     Exactly(String),
 }
 
-impl std::str::FromStr for Recipients {
+impl std::str::FromStr for AcceptedDigest {
     type Err = &'static str;
 
     /// An empty value is none: it could be a variable that is not set.
@@ -79,7 +79,7 @@ pub struct Global {
     pub accept_grants: bool,
     /// Accept new and changed recipients without asking; with DIGEST, which a refused run prints, only those that it showed
     #[arg(long, alias = "accept-readers", global = true, value_name = "DIGEST", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
-    pub accept_recipients: Vec<Recipients>,
+    pub accept_recipients: Vec<AcceptedDigest>,
     /// Agree to what generators want to read of other artifacts' secrets
     #[arg(long, global = true)]
     pub accept_reading: bool,

@@ -8,7 +8,7 @@ use artifacts_audit::{
     Access, CallEnd, CallRequest, ConsentRecord, ConsentSubject, Denial, LogContents, Operation, Record, RecordKind,
     RunRecord, Summary,
 };
-use artifacts_report::{agreeing, counted, escaped};
+use artifacts_text::{agreeing, counted, terminal};
 use serde_json::{Value, json};
 
 use crate::output::Output;
@@ -47,13 +47,13 @@ fn title(summary: &Summary) -> String {
         Some(false) => format!("third party, sha256 {sha256}…"),
         None => format!("sha256 {sha256}…"),
     };
-    escaped(&format!("{}{version}, {kind}", summary.backend))
+    terminal(&format!("{}{version}, {kind}", summary.backend)).into_owned()
 }
 
 fn times(summary: &Summary) -> String {
     let minute = |time: &str| time.get(..16).unwrap_or(time).replace('T', " ");
     let (from, to) = (minute(&summary.from), minute(&summary.to));
-    escaped(&if from == to { format!("{from} UTC") } else { format!("{from} to {to} UTC") })
+    terminal(&if from == to { format!("{from} UTC") } else { format!("{from} to {to} UTC") }).into_owned()
 }
 
 /// `checked 180 artifacts, stored 12, decrypted 3, in 31 runs`.
@@ -117,7 +117,7 @@ fn decrypted(summary: &Summary) -> String {
         }
         phrases.push(format!("not decrypted: {}", counts(&summary.not_decrypted)));
     }
-    escaped(&phrases.join("; "))
+    terminal(&phrases.join("; ")).into_owned()
 }
 
 fn failed(summary: &Summary) -> String {
@@ -163,7 +163,7 @@ fn denied(denied: &[Denial]) -> Vec<String> {
         if let Some(more) = paths.len().checked_sub(NAMED).filter(|more| *more > 0) {
             let _ = write!(text, " and {more} more");
         }
-        escaped(&text)
+        terminal(&text).into_owned()
     };
     std::iter::once(format!("{sum} {}", agreeing(sum, "access", "accesses")))
         .chain(kinds.into_iter().map(line))
@@ -178,7 +178,7 @@ fn granted(grants: &Value) -> String {
         _ => None,
     };
     let given: Vec<String> = grants.as_object().into_iter().flatten().filter_map(named).collect();
-    if given.is_empty() { "nothing".to_owned() } else { escaped(&given.join(", ")) }
+    if given.is_empty() { "nothing".to_owned() } else { terminal(&given.join(", ")).into_owned() }
 }
 
 /// Where the log is, whether its chain is intact, and what to copy elsewhere.
@@ -209,7 +209,7 @@ pub fn json(record: &Record) -> Value {
 
 /// One record with each of its calls.
 pub fn in_full(record: &Record) -> String {
-    let time = escaped(&record.line.time);
+    let time = terminal(&record.line.time);
     match &record.line.entry {
         RecordKind::Run(run) => format!("{time} {}", of_run(run)),
         RecordKind::Consent(consent) => format!("{time} {}", of_consent(consent)),
@@ -227,7 +227,7 @@ fn of_run(run: &RunRecord) -> String {
     let place = run.checkout.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
     let words = std::iter::once(&run.command).chain(&run.selectors).chain(&run.flags);
     let words: Vec<&str> = words.map(String::as_str).collect();
-    escaped(&format!("{who}{on} ran artifacts {} (version {}){place}", words.join(" "), run.version))
+    terminal(&format!("{who}{on} ran artifacts {} (version {}){place}", words.join(" "), run.version))
         .replace('\n', "\\n")
 }
 
@@ -247,12 +247,12 @@ fn of_consent(ConsentRecord { by, subject }: &ConsentRecord) -> String {
             format!("that {checkout} and {other} are clones of one repository")
         }
     };
-    escaped(&format!("accepted ({by}): {what}")).replace('\n', "\\n")
+    terminal(&format!("accepted ({by}): {what}")).replace('\n', "\\n")
 }
 
 fn of_call(asked: &CallRequest) -> String {
     let CallRequest { backend, operation, instances, .. } = asked;
-    escaped(&format!("{backend} {} {}", word(operation), instances.join(", ")))
+    terminal(&format!("{backend} {} {}", word(operation), instances.join(", "))).into_owned()
 }
 
 fn of_ended(ended: &CallEnd) -> String {
@@ -260,22 +260,22 @@ fn of_ended(ended: &CallEnd) -> String {
     let mut text = format!("{} {}", of_call(&observed.asked), word(&observed.result));
     for call in &observed.calls {
         let error = error(call.error.as_deref(), call.denied);
-        let _ = write!(text, "\n  observed  {} x{}{error}", escaped(&call.call), call.count);
+        let _ = write!(text, "\n  observed  {} x{}{error}", terminal(&call.call), call.count);
     }
     for decryption in &observed.decryptions {
         let header = decryption.header.as_deref().and_then(|header| header.get(..12)).unwrap_or("?");
-        let file = escaped(decryption.file.as_deref().unwrap_or("a part of a file"));
+        let file = terminal(decryption.file.as_deref().unwrap_or("a part of a file"));
         let how = decryption.identity.as_ref().map(|identity| format!(" with {identity}")).unwrap_or_default();
         let why = decryption.error.as_deref();
-        let _ = write!(text, "\n  decrypted {file} ({header}…){}{}", escaped(&how), error(why, why == Some("denied")));
+        let _ = write!(text, "\n  decrypted {file} ({header}…){}{}", terminal(&how), error(why, why == Some("denied")));
     }
     for file in &ended.reported.files {
-        let path = escaped(file.path.as_deref().unwrap_or("*"));
-        let about = file.instance.as_deref().map_or_else(String::new, |name| format!(" for {}", escaped(name)));
+        let path = terminal(file.path.as_deref().unwrap_or("*"));
+        let about = file.instance.as_deref().map_or_else(String::new, |name| format!(" for {}", terminal(name)));
         let _ = write!(
             text,
             "\n  reported  {} {path}{about} x{} {} bytes{}",
-            escaped(&file.operation),
+            terminal(&file.operation),
             file.count,
             file.bytes,
             error(file.error.as_deref(), file.is_denied())
@@ -286,7 +286,7 @@ fn of_ended(ended: &CallEnd) -> String {
 
 fn error(why: Option<&str>, denied: bool) -> String {
     let what = if denied { "DENIED" } else { "failed" };
-    why.map_or_else(String::new, |why| format!(" {what}: {}", escaped(why)))
+    why.map_or_else(String::new, |why| format!(" {what}: {}", terminal(why)))
 }
 
 fn word<T: serde::Serialize>(value: &T) -> String {

@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 
 use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
 use artifacts_flow::ConfirmClone;
-use artifacts_report::escaped;
 
 use crate::{person, record};
 
@@ -30,8 +29,8 @@ fn ask(here: &str, there: &str) -> bool {
     let lines = [
         format!(
             "Secrets in {} were encrypted in {}, which is another repository to this machine.",
-            escaped(here),
-            escaped(there)
+            artifacts_text::terminal(here),
+            artifacts_text::terminal(there)
         ),
         "If one is a clone of the other, what was encrypted in either is decrypted in both from now on.".to_owned(),
     ];

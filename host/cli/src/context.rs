@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::{Place, Worker};
+use artifacts_backend::{Place, WorkerStart};
 use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
@@ -52,7 +52,7 @@ impl Context {
         let cancel = signals::watch()?;
         let environment = Environment::read();
         let ram = ram(&environment)?;
-        let scratch = ram.folder().map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let scratch = ram.folder().map_err(Failure::from)?;
         let nix = nix(global, &environment, &cancel);
         Ok(Self { global: global.clone(), output: *output, cancel, environment, ram, scratch, nix })
     }
@@ -114,7 +114,7 @@ impl Context {
 
     /// Finds the root, and the audit log of the run.
     fn place(&self, declared: &Declared) -> Result<Opened, Failure> {
-        let root = Root::open(&declared.root).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let root = Root::open(&declared.root).map_err(Failure::from)?;
         let checkout = checkout(&root)?;
         let log = record::log(&record::place(&self.global, &self.environment)?, &self.global, Some(&checkout));
         own_state(self)?;
@@ -168,7 +168,7 @@ impl Context {
         let ram = self.ram.clone();
         let worker = worker(&self.global, &self.environment);
         let place = move || {
-            let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
+            let failed = |e: artifacts_ram::Error| Failure::from(e);
             let folder = ram.folder().map_err(failed)?;
             folder.subfolder("slice").map_err(failed)?;
             let worker = worker.clone().fallback(folder.path().join("slice"));
@@ -187,19 +187,19 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
         Ok(Some(git)) => Ok(Checkout::in_repository(root, &git.work_tree, git.common_dir)),
         // Nothing is written into the repository of another user, and nothing there is believed.
         Ok(None) | Err(artifacts_store::Error::RepositoryOwner { .. }) => Ok(Checkout::at_path(root)),
-        Err(error) => Err(Failure::new("", error.to_string()).help(error.help())),
+        Err(error) => Err(Failure::about("", error)),
     }
 }
 
 /// A sandbox for generators.
 fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
     let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
-    Sandbox::new(bwrap, ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
+    Sandbox::new(bwrap, ram).map_err(Failure::from)
 }
 
 /// How the processes are made that components run in.
-fn worker(global: &Global, environment: &Environment) -> Worker {
-    let worker = Worker::default().required(global.require_sandbox);
+fn worker(global: &Global, environment: &Environment) -> WorkerStart {
+    let worker = WorkerStart::default().required(global.require_sandbox);
     match environment.cache() {
         Some(cache) => worker.cache(cache.join("compiled")),
         None => worker,
@@ -209,16 +209,16 @@ fn worker(global: &Global, environment: &Environment) -> Worker {
 /// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
     let state = environment.state().ok_or_else(|| {
-        Failure::new("", "there is no place to remember what was accepted").help(Some("set HOME or XDG_STATE_HOME"))
+        Failure::new("", "there is no place to remember what was accepted").hint(Some("set HOME or XDG_STATE_HOME"))
     })?;
-    artifacts_trust::check_ownership(&state).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    artifacts_trust::check_ownership(&state).map_err(Failure::from)?;
     Ok(state)
 }
 
 /// What is committed in a repository proves nothing of what was accepted here.
 fn own_state(begun: &Context) -> Result<(), Failure> {
     let state = state(&begun.environment)?;
-    let failed = |why: String, help: String| Err(Failure::new("", why).help(Some(help)));
+    let failed = |why: String, help: String| Err(Failure::new("", why).hint(Some(help)));
     match git(begun).tracks(&state) {
         Ok(None) => Ok(()),
         Ok(Some(path)) => failed(
@@ -254,7 +254,7 @@ fn trust(environment: &Environment) -> Result<Trust, Failure> {
 }
 
 fn ram(environment: &Environment) -> Result<Ram, Failure> {
-    let ram = Ram::find(&environment.ram_candidates()).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    let ram = Ram::find(&environment.ram_candidates()).map_err(Failure::from)?;
     // What a killed run left is gone before this one makes more.
     ram.sweep();
     Ok(ram)

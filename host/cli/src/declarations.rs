@@ -92,10 +92,10 @@ impl Declarations {
         let name = file.display().to_string();
         let text = read(file).map_err(|e| {
             Failure::new(name.clone(), format!("the spec cannot be read: {e}"))
-                .help(Some("name a file with a spec, or `-`"))
+                .hint(Some("name a file with a spec, or `-`"))
         })?;
         let spec = artifacts_declared::parse(&text).map_err(|e| {
-            Failure::new(name, e.to_string()).help(Some("`artifacts schema` prints the JSON Schema of the spec"))
+            Failure::new(name, e.to_string()).hint(Some("`artifacts schema` prints the JSON Schema of the spec"))
         })?;
         let folder = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -119,7 +119,7 @@ fn has_flake_here() -> bool {
 fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let name = file.display().to_string();
     let refused = |why: String| {
-        Failure::new(name.clone(), why).help(Some("a table a backend: component, sha256, storage, grants, limits"))
+        Failure::new(name.clone(), why).hint(Some("a table a backend: component, sha256, storage, grants, limits"))
     };
     let text = read(file).map_err(|e| refused(format!("the registry cannot be read: {e}")))?;
     let value: serde_json::Value =
@@ -153,15 +153,13 @@ fn read(file: &Path) -> std::io::Result<String> {
 }
 
 fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Declarations, Failure> {
-    let failed = |e: artifacts_nix::Error| Failure::new(global.flake.clone(), e.to_string()).help(e.help());
+    let failed = |e: artifacts_nix::Error| Failure::about(global.flake.clone(), e);
     let flake = nix.flake(&global.flake).map_err(failed)?;
     let (evaluation, seen) = evaluate(&flake, selectors).map_err(failed)?;
     let unseen = flake.targets().iter().filter(|target| seen.as_ref().is_some_and(|seen| !seen.contains(*target)));
     let unseen = unseen.map(|target| (target.kind, target.name.clone())).collect();
-    let unevaluated = evaluation
-        .failures
-        .iter()
-        .map(|f| Failure::new(format!("{} {}", f.kind.as_str(), f.name), f.error.to_string()).help(f.error.help()));
+    let unevaluated =
+        evaluation.failures.iter().map(|f| Failure::about(format!("{} {}", f.kind.as_str(), f.name), &f.error));
     let (warnings, faults): (Vec<&EvaluationError>, Vec<&EvaluationError>) =
         evaluation.problems.iter().partition(|p| p.warning);
     let names = evaluation.failures.iter().flat_map(|f| f.names().map(|name| (f.kind, name.to_owned()))).collect();

@@ -56,7 +56,7 @@ impl Draft {
         let Some(value) = changed(before, &after) else { return Ok(Taken::Unchanged) };
         if value.size() == 0 {
             let empty = Failure::new(self.subject.clone(), "the editor left it empty; nothing was changed")
-                .help(Some("`artifacts set --allow-empty` stores an empty value"));
+                .hint(Some("`artifacts set --allow-empty` stores an empty value"));
             // There is nothing to be lost.
             return Err(empty);
         }
@@ -87,7 +87,7 @@ impl Draft {
             }
             _ => return failure(&self.subject, error),
         };
-        failure(&self.subject, error).help(Some(help))
+        failure(&self.subject, error).hint(Some(help))
     }
 
     /// Makes it a file again that can be edited and taken, with what was typed in it as far as that can be read.
@@ -114,7 +114,7 @@ impl Draft {
 }
 
 fn failure(subject: &str, error: &Error) -> Failure {
-    Failure::new(subject, error.to_string()).help(error.help())
+    Failure::about(subject, error)
 }
 
 /// The new value; none when it is the old one. The newline that editors put at the end of a file that had none is not meant.

@@ -49,7 +49,7 @@ impl File {
                 } else {
                     format!("; it has {}", files.into_iter().collect::<Vec<_>>().join(", "))
                 };
-                return Err(vec![fault.help(Some(format!("say INSTANCE FILE, or INSTANCE/FILE{has}")))]);
+                return Err(vec![fault.hint(Some(format!("say INSTANCE FILE, or INSTANCE/FILE{has}")))]);
             }
         };
         let chosen = run.select(&[Selector::new(instance)]);
@@ -61,13 +61,13 @@ impl File {
             (Some(_), Some(_)) => {
                 let names: Vec<String> = chosen.names().iter().map(ToString::to_string).collect();
                 let fault = Failure::new(instance, format!("that means more than one instance: {}", names.join(", ")));
-                Err(vec![fault.help(Some("name one of them"))])
+                Err(vec![fault.hint(Some("name one of them"))])
             }
             (Some(one), None) => {
                 one.files.get_key_value(file).map(|(name, _)| (one.name.clone(), name.clone())).ok_or_else(|| {
                     let known: Vec<&str> = one.files.keys().map(Name::as_str).collect();
                     let fault = Failure::new(one.name.to_string(), format!("it has no file `{file}`"));
-                    vec![fault.help(Some(format!("it has {}", known.join(", "))))]
+                    vec![fault.hint(Some(format!("it has {}", known.join(", "))))]
                 })
             }
             (None, _) => Err(chosen.errors().to_vec()),

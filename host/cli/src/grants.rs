@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
-use artifacts_backend::{Component, Grants};
+use artifacts_contract::{Component, Grants};
 use artifacts_declared::Name;
 use artifacts_flow::Accept;
-use artifacts_report::{Failure, escaped};
+use artifacts_report::Failure;
+use artifacts_text::terminal;
 use artifacts_trust::Trust;
 use serde_json::json;
 
@@ -42,7 +43,7 @@ fn acceptance(component: &Component, grants: &Grants) -> serde_json::Value {
 }
 
 fn distrust(error: &artifacts_trust::Error) -> Failure {
-    Failure::new("", error.to_string()).help(error.help())
+    Failure::from(error)
 }
 
 /// Shows what a component would be given, and asks. False when nobody sits there: messages that go elsewhere than to a
@@ -58,9 +59,9 @@ fn ask(name: &Name, component: &Component, grants: &Grants) -> bool {
 
 fn question(name: &Name, component: &Component, grants: &Grants) -> String {
     let manifest = component.manifest();
-    let mut text = format!("The backend `{}` is not part of this program.\n", escaped(name.as_str()));
+    let mut text = format!("The backend `{}` is not part of this program.\n", terminal(name.as_str()));
     let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {name:<10} {}", escaped(&value.replace('\n', " ")));
+        let _ = writeln!(text, "  {name:<10} {}", terminal(&value.replace('\n', " ")));
     };
     line("component", &format!("{} {}", manifest.name, manifest.version));
     line("sha256", component.sha256());

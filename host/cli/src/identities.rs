@@ -56,12 +56,12 @@ impl Source {
             let name = file.display().to_string();
             let content = bounded::read(file, LARGEST).map_err(|e| {
                 Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
-                    .help(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
+                    .hint(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
             })?;
             if let Err(error) = opener.add(&name, &content) {
                 // The only one, as far as is known: it is what the person has to hear about.
                 if self.named.len() == 1 {
-                    return Err(Failure::new("", error.to_string()).help(Some(error.help())));
+                    return Err(Failure::from(error));
                 }
                 opener.leave_out(error);
             }

@@ -26,6 +26,7 @@ mod writing;
 
 use std::process::ExitCode;
 
+use artifacts_text::Explain;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
@@ -52,7 +53,7 @@ fn arguments() -> args::Cli {
 fn begin(output: &output::Output) -> Result<(), artifacts_report::Failure> {
     signals::watch()?;
     if let Err(error) = artifacts_ram::no_core_dumps() {
-        output.warning(&error.to_string(), error.help().as_deref());
+        output.warning(&error.to_string(), error.hint().as_deref());
     }
     Ok(())
 }

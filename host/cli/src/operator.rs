@@ -3,12 +3,13 @@
 use std::io::Write as _;
 
 use artifacts_declared::{InstanceName, Name, Prompt};
-use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptRequest, PromptValues, Question, RunEvent};
+use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
-use artifacts_report::{Failure, ReaderChange, agreeing, counted, reader_changes, recipient_questions, shell_word};
+use artifacts_report::{Failure, ReaderChange, reader_changes, recipient_questions};
+use artifacts_text::{Explain, agreeing, counted, shell_word};
 
-use crate::args::{Global, Recipients};
+use crate::args::{AcceptedDigest, Global};
 use crate::output::Output;
 use crate::record::TERMINAL;
 use crate::words::Messages;
@@ -17,7 +18,7 @@ use crate::{person, terminal};
 /// Holds what was accepted on the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    accept_recipients: Vec<Recipients>,
+    accept_recipients: Vec<AcceptedDigest>,
     accept_reading: bool,
     no_input: bool,
     /// Whether the command's own question is answered.
@@ -82,8 +83,8 @@ impl TerminalOperator {
         self.ask("Generate new values instead?")
     }
 
-    fn questions(requests: &[PromptRequest]) -> Vec<artifacts_prompt::PromptRequest> {
-        let question = |request: &PromptRequest| artifacts_prompt::PromptRequest {
+    fn questions(requests: &[RequestedPrompt]) -> Vec<artifacts_prompt::PromptRequest> {
+        let question = |request: &RequestedPrompt| artifacts_prompt::PromptRequest {
             instance: request.instance.clone(),
             prompt: request.prompt.clone(),
             description: request.description.clone(),
@@ -133,16 +134,16 @@ impl Operator for TerminalOperator {
         open.map(|(name, _)| name.clone()).collect()
     }
 
-    fn without_terminal(&self, requests: &[PromptRequest], is_preview: bool) -> Option<String> {
+    fn without_terminal(&self, requests: &[RequestedPrompt], is_preview: bool) -> Option<String> {
         let can_ask = if is_preview { !self.flags.no_input } else { self.can_ask() };
         if can_ask {
             return None;
         }
         let missing = artifacts_prompt::all_answered(&Self::questions(requests), self.answers.as_ref()).err();
-        Some(missing.and_then(|error| error.help()).unwrap_or_default())
+        Some(missing.and_then(|error| error.hint()).unwrap_or_default())
     }
 
-    fn enter(&mut self, requests: &[PromptRequest]) -> Result<PromptValues, Failure> {
+    fn enter(&mut self, requests: &[RequestedPrompt]) -> Result<PromptValues, Failure> {
         let mut terminal = if self.flags.no_input || requests.is_empty() { None } else { person::terminal() };
         let questions = Self::questions(requests);
         artifacts_prompt::ask_all(&questions, self.answers.as_ref(), terminal.as_mut()).map_err(|e| failed(&e))
@@ -170,7 +171,7 @@ impl Operator for TerminalOperator {
             RunEvent::PublicChange { name, change } => output.painted(&change.diff(&name.to_string())),
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
-                    output.warning(&warning.to_string(), Some(&warning.help()));
+                    output.warning(&warning.to_string(), warning.hint().as_deref());
                 }
                 if let Some(owner) = self.foreign_owner {
                     output.warning(
@@ -201,15 +202,15 @@ impl Operator for TerminalOperator {
 }
 
 fn failed(error: &artifacts_prompt::Error) -> Failure {
-    Failure::new("", error.to_string()).help(error.help())
+    Failure::from(error)
 }
 
 /// Returns whether `--accept-recipients` is a yes; none when it was not passed. A digest of others is a no: what it stood for is
 /// not there.
-fn accepted_beforehand(flags: &[Recipients], digest: &str) -> Option<bool> {
-    let accepts = |flag: &Recipients| match flag {
-        Recipients::All => true,
-        Recipients::Exactly(theirs) => theirs == digest,
+fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
+    let accepts = |flag: &AcceptedDigest| match flag {
+        AcceptedDigest::All => true,
+        AcceptedDigest::Exactly(theirs) => theirs == digest,
     };
     (!flags.is_empty()).then(|| flags.iter().any(accepts))
 }
@@ -248,7 +249,7 @@ fn show_output(output: Output, name: &InstanceName, printed: &[u8]) {
     if output.secrets_too {
         output.note(&format!("what was said while {name} was made:"));
         let mut stderr = std::io::stderr();
-        let _ = writeln!(stderr, "{}", artifacts_report::escaped_lines(&String::from_utf8_lossy(printed)));
+        let _ = writeln!(stderr, "{}", artifacts_text::terminal_lines(&String::from_utf8_lossy(printed)));
     } else {
         let (were, them) = (agreeing(printed.len(), "was", "were"), agreeing(printed.len(), "it", "them"));
         output.note(&format!(

@@ -69,8 +69,8 @@ impl Output {
     pub fn failures(&self, failures: &[Failure]) {
         // What to do about one cause is said once, however many fail of it.
         let mut said = BTreeSet::new();
-        let once = |failure: &Failure| match &failure.help {
-            Some(help) if !said.insert(help.clone()) => Failure { help: None, ..failure.clone() }.text(self.style),
+        let once = |failure: &Failure| match &failure.hint {
+            Some(help) if !said.insert(help.clone()) => Failure { hint: None, ..failure.clone() }.text(self.style),
             _ => failure.text(self.style),
         };
         let text: String = failures.iter().map(once).collect();
@@ -88,7 +88,7 @@ impl Output {
         let Some(lost) = LOST.get() else { return status };
         let why = format!("standard output cannot be written: {lost}");
         let help = stores.then_some("what was done is done; `artifacts status` tells");
-        self.failures(&[Failure::new("", why).help(help)]);
+        self.failures(&[Failure::new("", why).hint(help)]);
         Status::FAILED
     }
 

@@ -75,7 +75,7 @@ pub fn place(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
         (Some(file), _) => Ok(file.clone()),
         (None, Some(state)) => Ok(state.join("audit.jsonl")),
         (None, None) => Err(Failure::new("audit", "no location for the audit log")
-            .help(Some("set HOME or XDG_STATE_HOME, or pass `--audit-log FILE`"))),
+            .hint(Some("set HOME or XDG_STATE_HOME, or pass `--audit-log FILE`"))),
     }
 }
 
@@ -84,7 +84,7 @@ pub fn check(path: &Path, is_named: bool) -> Result<(), Failure> {
     if is_named {
         return Ok(());
     }
-    let failed = |e: artifacts_trust::Error| Failure::new("audit", e.to_string()).help(e.help());
+    let failed = |e: artifacts_trust::Error| Failure::about("audit", e);
     [path.to_owned(), head(path)].iter().try_for_each(|path| check_ownership(path).map_err(failed))
 }
 
@@ -106,7 +106,7 @@ pub fn log(path: &Path, global: &Global, checkout: Option<&Checkout>) -> AuditLo
 
 /// An error of the log.
 pub fn failure(error: &Error) -> Failure {
-    Failure::new("audit", error.to_string()).help(error.help())
+    Failure::about("audit", error)
 }
 
 /// Who runs this: the name is that of the user database, not of the environment.

@@ -7,6 +7,6 @@ use crate::person;
 /// Asks for a yes. None when there is nobody to ask.
 pub fn confirm(no_input: bool, question: &str) -> Result<Option<bool>, Failure> {
     let Some(mut terminal) = person::terminal().filter(|_| !no_input) else { return Ok(None) };
-    let answer = terminal.confirm(question).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+    let answer = terminal.confirm(question)?;
     Ok(Some(answer))
 }

@@ -20,7 +20,7 @@ impl Tree {
     /// A tree that shall appear at `place`, where nothing lies or an empty folder.
     pub fn begin(place: &Path) -> Result<Self, Failure> {
         let failed = |why: String| Failure::new(place.display().to_string(), why);
-        let ram = |e: artifacts_ram::Error| failed(e.to_string()).help(e.help());
+        let ram = |error: artifacts_ram::Error| Failure::about(place.display().to_string(), error);
         let growing = Self::check(place)?.folder().map_err(ram)?;
         let root = growing.subfolder(GROWING).map_err(ram)?;
         // An installer gives the machine's own folders the modes that it finds here.
@@ -32,7 +32,7 @@ impl Tree {
     pub fn check(place: &Path) -> Result<Ram, Failure> {
         let failed = |why: String| Failure::new(place.display().to_string(), why);
         if std::fs::symlink_metadata(place).is_ok() && !empty(place) {
-            return Err(failed("it is there already, and not an empty folder".to_owned()).help(Some("name a new one")));
+            return Err(failed("it is there already, and not an empty folder".to_owned()).hint(Some("name a new one")));
         }
         let above = match place.parent() {
             Some(above) if !above.as_os_str().is_empty() => above.to_owned(),
@@ -40,7 +40,7 @@ impl Tree {
         };
         Ram::find(&[above]).map_err(|e| {
             failed(format!("private keys are not written there: {e}"))
-                .help(Some("name a folder on a file system in RAM, such as one below $XDG_RUNTIME_DIR or /dev/shm"))
+                .hint(Some("name a folder on a file system in RAM, such as one below $XDG_RUNTIME_DIR or /dev/shm"))
         })
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use artifacts_declared::Name;
 use artifacts_flow::{BackendMessages, Operation};
-use artifacts_report::{agreeing, counted, escaped, shell_word};
-use artifacts_seam::{CallError, Event, Level};
+use artifacts_seam::{CallError, ComponentEvent, Level};
+use artifacts_text::{agreeing, counted, shell_word, terminal};
 
 use crate::output::Output;
 
@@ -70,7 +70,7 @@ fn denied(words: &BackendMessages<'_>) -> String {
         more => counted(more.len(), "artifact"),
     };
     let (backend, times) = (words.backend, counted(words.denials, "time"));
-    escaped(&format!("backend {backend} was denied access {times} while it {did} {what}"))
+    terminal(&format!("backend {backend} was denied access {times} while it {did} {what}")).into_owned()
 }
 
 fn left_out(backend: &Name, lines: usize) -> String {
@@ -99,11 +99,11 @@ fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
     let mut lines = Vec::new();
     for event in words.events {
         match event {
-            Event::Instance(name) => about = name,
-            Event::Log { level, message } if loud(*level) <= verbosity => {
+            ComponentEvent::Instance(name) => about = name,
+            ComponentEvent::Log { level, message } if loud(*level) <= verbosity => {
                 lines.push(line(&format!("{backend} says ({}, {about}): {message}", word(*level))));
             }
-            Event::Output(text) => {
+            ComponentEvent::Output(text) => {
                 let printed = text.lines().map(|text| line(&format!("{backend} printed ({about}): {text}")));
                 lines.extend(printed);
             }
@@ -153,12 +153,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn said(verbosity: u8, events: &[Event]) -> Vec<String> {
+    fn said(verbosity: u8, events: &[ComponentEvent]) -> Vec<String> {
         let backend = artifacts_declared::Name::new("mine").unwrap();
         lines(&words(&backend, events, &[], 0), verbosity)
     }
 
-    fn words<'a>(backend: &'a Name, events: &'a [Event], instances: &'a [String], denials: u64) -> BackendMessages<'a> {
+    fn words<'a>(
+        backend: &'a Name,
+        events: &'a [ComponentEvent],
+        instances: &'a [String],
+        denials: u64,
+    ) -> BackendMessages<'a> {
         let operation = Operation::Check;
         BackendMessages { backend, operation, instances, events, denials, failure: None, saw_plaintext: false }
     }
@@ -174,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_curious_hear_more() {
-        let of = |level| Event::Log { level, message: "x".to_owned() };
+        let of = |level| ComponentEvent::Log { level, message: "x".to_owned() };
         let events = [of(Level::Debug), of(Level::Info), of(Level::Warn), of(Level::Error)];
         assert_eq!(said(0, &events), ["mine says (warning, ): x", "mine says (error, ): x"]);
         assert_eq!(said(1, &events).len(), 3);
@@ -203,11 +208,12 @@ mod tests {
     #[test]
     fn a_line_stays_one_and_is_the_backends() {
         let message = format!("a\nerror: all is lost{}", "x".repeat(10_000));
-        let events = [Event::Instance("shared/ca".to_owned()), Event::Log { level: Level::Warn, message }];
+        let events =
+            [ComponentEvent::Instance("shared/ca".to_owned()), ComponentEvent::Log { level: Level::Warn, message }];
         let lines = said(0, &events);
         assert!(lines[0].starts_with("mine says (warning, shared/ca): a\\nerror:") && !lines[0].contains('\n'));
         assert!(lines[0].chars().count() == WIDTH + 1);
-        let printed = said(0, &[Event::Output("one\ntwo".to_owned())]);
+        let printed = said(0, &[ComponentEvent::Output("one\ntwo".to_owned())]);
         assert_eq!(printed, ["mine printed (): one", "mine printed (): two"]);
     }
 }

@@ -224,7 +224,7 @@ mod tests {
         let message = refusal(&text);
         assert!(message.contains("targets[0].name") && message.contains("slash"), "{message}");
         let message = refusal(&SMALL.replace("\"f\":{}", "\"..\":{}"));
-        assert!(message.contains("files") && message.contains("folder"), "{message}");
+        assert!(message.contains("files") && message.contains("directory"), "{message}");
     }
 
     #[test]

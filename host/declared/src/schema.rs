@@ -30,10 +30,10 @@ impl JsonSchema for Name {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "1 to 200 bytes of UTF-8 without slash, control or invisible character, not `.` or `..`.",
+            "description": "1 to 200 bytes of UTF-8 without slash, backslash, control or invisible character, not beginning with `-`, not `.` or `..`.",
             "minLength": 1,
             "maxLength": 200,
-            "pattern": "^(?!\\.{1,2}$)[^/\\p{C}\\p{Zl}\\p{Zp}\\p{Default_Ignorable_Code_Point}\\p{Bidi_Control}]+$",
+            "pattern": "^(?!\\.{1,2}$|-)[^/\\\\\\p{C}\\p{Zl}\\p{Zp}\\p{Default_Ignorable_Code_Point}\\p{Bidi_Control}]+$",
         })
     }
 }

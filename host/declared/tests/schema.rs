@@ -49,6 +49,8 @@ fn what_one_refuses_the_other_refuses() {
         place("/targets/0/artifacts/a/files", json!({"a\u{ad}b": {}})),
         place("/targets/0/artifacts/a/files", json!({"a\u{34f}b": {}})),
         place("/targets/0/name", json!("a\u{2028}b")),
+        place("/targets/0/name", json!("a\\b")),
+        place("/targets/0/name", json!("-a")),
         place("/targets/0/name", json!("a\u{61c}b")),
         place("/targets/0/artifacts/a/generator/path", json!("gen.sh")),
         place("/targets/0/artifacts/a/generator/path", json!("--delete")),

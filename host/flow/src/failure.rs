@@ -1,12 +1,20 @@
+use std::error::Error;
+
 use artifacts_backend::CallFailed;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind};
-use artifacts_report::{Failure, counted, listed, shell_word};
+use artifacts_report::Failure;
 use artifacts_seam::CallError;
+use artifacts_text::{Explain, counted, listed, shell_word};
 
 /// A failure of one instance, with its backend.
 pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
     Failure::new(instance.name.to_string(), message).backend(instance.backend.as_ref().map(ToString::to_string))
+}
+
+/// A failure of one instance, with its backend, from an error that explains itself.
+pub fn about(instance: &Instance, error: impl Error + Explain) -> Failure {
+    Failure::about(instance.name.to_string(), error).backend(instance.backend.as_ref().map(ToString::to_string))
 }
 
 /// An instance's name as a word of a command that is there to be copied.
@@ -20,7 +28,7 @@ pub const UNSHOWN: &str =
 
 /// What is not stored yet.
 pub fn absent(instance: &Instance) -> Failure {
-    of(instance, "it is not made yet").help(Some(format!("`artifacts generate {}`", word(&instance.name))))
+    of(instance, "it is not made yet").hint(Some(format!("`artifacts generate {}`", word(&instance.name))))
 }
 
 /// What may not be encrypted to these recipients.
@@ -30,24 +38,24 @@ pub fn not_accepted(instance: &Instance) -> Failure {
 
 /// What is stored nowhere.
 pub fn on_target(instance: &Instance) -> Failure {
-    of(instance, "it is made on the target and stored nowhere else").help(Some("declare a backend that stores it"))
+    of(instance, "it is made on the target and stored nowhere else").hint(Some("declare a backend that stores it"))
 }
 
 /// What nothing makes.
 pub fn no_generator(instance: &Instance) -> Failure {
     let help = format!("set `artifacts.store.{}.generator`", instance.name.artifact());
-    of(instance, "it has no generator").help(Some(help))
+    of(instance, "it has no generator").hint(Some(help))
 }
 
 /// A failure of what depends on another one that cannot be read, and why that cannot.
 pub fn of_unread(instance: &Instance, dependency: &InstanceName, why: &Failure) -> Failure {
     let message = format!("it depends on {dependency}, which cannot be read: {}", why.message);
-    of(instance, message).help(why.help.clone())
+    of(instance, message).hint(why.hint.clone())
 }
 
 /// A failure of what depends on another one that failed.
 pub fn behind(instance: &Instance, dependency: &InstanceName) -> Failure {
-    of(instance, format!("it depends on {dependency}, which failed")).help(Some(format!("mend {dependency} first")))
+    of(instance, format!("it depends on {dependency}, which failed")).hint(Some(format!("mend {dependency} first")))
 }
 
 /// A slice that is not as its receipt has it, by the reasons for which it is stale.
@@ -65,7 +73,7 @@ pub fn differs(instance: &Instance, how: &str) -> Failure {
 /// A slice that another backend than the declared one stored.
 pub fn of_another(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
     of(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared"))
-        .help(Some(format!("declare `{stored}` for it again")))
+        .hint(Some(format!("declare `{stored}` for it again")))
 }
 
 /// An entry in another storage than that of the declared backend.
@@ -82,7 +90,7 @@ pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
         let (from, to) = (shell_word(&format!("{storage}/{name}")), shell_word(&format!("{expected}/{above}")));
         format!("`mkdir -p {to} && mv {from} {to}/`")
     };
-    of(instance, message).help(Some(help))
+    of(instance, message).hint(Some(help))
 }
 
 /// A run that the person ended, and the instances that it did not come to.
@@ -90,7 +98,7 @@ pub fn ended<'a>(left: impl Iterator<Item = &'a InstanceName>) -> Failure {
     let left: Vec<String> = left.map(ToString::to_string).collect();
     let count = counted(left.len(), "instance");
     Failure::new("", format!("the run was ended before it reached {count}: {}", listed(&left)))
-        .help(Some("what was done before is stored; the rest is as it was, and is left for another run"))
+        .hint(Some("what was done before is stored; the rest is as it was, and is left for another run"))
 }
 
 /// What a call that gave no result means to a person.
@@ -119,13 +127,13 @@ pub fn words(error: &CallError) -> (String, Option<String>) {
 /// A call of `serialize` that gave nothing. What a backend says after it was given plaintext may hold it, and only who listens hears it.
 pub fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Failure {
     if stopped.saw_plaintext && !stopped.by_host {
-        return of(instance, UNSHOWN).help(Some("nothing was changed; `--show-output` shows its words at a terminal"));
+        return of(instance, UNSHOWN).hint(Some("nothing was changed; `--show-output` shows its words at a terminal"));
     }
     let (why, help) = words(&stopped.error);
-    of(instance, why).help(help)
+    of(instance, why).hint(help)
 }
 
 /// A problem of the declarations.
 pub fn declared(problem: Problem) -> Failure {
-    Failure::new(problem.instance.to_string(), problem.message).help(Some(problem.help))
+    Failure::new(problem.instance.to_string(), problem.message).hint(Some(problem.hint))
 }

@@ -25,9 +25,10 @@ pub use read::RetrievedFiles;
 pub use rounds::{generate, preview};
 pub use run::{FileSelection, Run, Selection};
 pub use tools::{
-    Accept, Answer, BackendMessages, Backends, Cancel, ConfirmClone, Declared, Evaluate, FormerValue, GeneratorFailure,
-    Generators, HeaderMemory, Identities, Operator, PromptRequest, PromptValues, Question, ReadyBackend, Recorded,
-    Registry, Retrieval, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session, Terms, Tools,
+    Accept, Answer, BackendMessages, Backends, Cancel, ConfirmClone, Declared, Evaluate, FormerValue,
+    GenerationFailure, Generators, HeaderMemory, Identities, Operator, PromptValues, Question, ReadyBackend, Recorded,
+    Registry, RequestedPrompt, Retrieval, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session,
+    Terms, Tools,
 };
 pub use work::adopt::{Adopt, Adoption};
 pub use work::generate::Generate;

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, shell_word};
-use artifacts_seam::{CallError, Secret};
+use artifacts_report::Failure;
+use artifacts_seam::{CallError, FailureKind, Secret};
 use artifacts_store::{Difference, Entry, Fingerprint, ReceiptState, Storage};
+use artifacts_text::{Explain, shell_word};
 
 use crate::failure;
 use crate::look::elsewhere::Storages;
@@ -130,7 +131,7 @@ impl<'a> Reading<'a> {
         if !opened.is_here() {
             return Err(failure::on_target(instance));
         }
-        let failed = |error: artifacts_store::Error| fail(error.to_string()).help(error.help());
+        let failed = |error: artifacts_store::Error| fail(error.to_string()).hint(error.hint());
         let slice = Storage::open(&tools.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
         let storage = opened.storage.clone();
         let Some(slice) = slice.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
@@ -146,7 +147,7 @@ impl<'a> Reading<'a> {
             let name = failure::word(&instance.name);
             let file = shell_word(missing.as_str());
             return Err(fail(format!("`{missing}` is declared and was never stored"))
-                .help(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
+                .hint(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
         let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &entry)? };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
@@ -165,16 +166,17 @@ impl<'a> Reading<'a> {
         let call = Retrieval { instance: instance.told.clone(), files: &slice.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
-            let no_identity = matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "no-identity");
+            let no_identity =
+                matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::of(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
                     failure::of(instance, format!("{}{}", said.message, recipients(slice, secrets)))
-                        .help(said.hint.clone())
+                        .hint(said.hint.clone())
                 }
                 error => {
                     let (why, help) = failure::words(error);
-                    failure::of(instance, why).help(help)
+                    failure::of(instance, why).hint(help)
                 }
             };
             Closed { failure, no_identity }

@@ -46,7 +46,7 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
         }
         if run.is_canceled() {
             let why = "the run was ended before it evaluated again, with the public files that it made";
-            whole.report.errors.push(Failure::new("", why).help(Some("run it again for the rest")));
+            whole.report.errors.push(Failure::new("", why).hint(Some("run it again for the rest")));
             break selection.errors;
         }
         // What reads a public value that did not exist can be evaluated now, and what was wrong without it is right.

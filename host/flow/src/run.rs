@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_audit::AuditLog;
 use artifacts_declared::{InstanceName, Name, Spec};
 use artifacts_plan::{Instance, Owners, Selector, TargetName};
-use artifacts_report::{Failure, FileChange, Report, Row, shell_word};
+use artifacts_report::{Failure, FileChange, Report, Row};
 use artifacts_seam::Secret;
+use artifacts_text::shell_word;
 
 use crate::chain::Surveyed;
 use crate::failure;
@@ -80,7 +81,7 @@ impl Run {
         let declared = self.tools.evaluator.evaluate()?;
         if declared.root.canonicalize().ok().as_deref() != Some(self.tools.root.path()) {
             let why = format!("the root changed to {} while it was generated", declared.root.display());
-            return Err(Failure::new("", why).help(Some("run it again for the rest")));
+            return Err(Failure::new("", why).hint(Some("run it again for the rest")));
         }
         self.tools.backends.register(&declared.spec.backends);
         self.declare(declared);
@@ -114,7 +115,7 @@ impl Run {
             } else {
                 "`artifacts status` lists them all; a prefix ends at a slash".to_owned()
             };
-            Failure::new(selector.to_string(), "no instance or artifact is named so").help(Some(help))
+            Failure::new(selector.to_string(), "no instance or artifact is named so").hint(Some(help))
         });
         let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
         names.retain(|name| !self.state.settled.contains(name));
@@ -237,7 +238,7 @@ impl Run {
     pub(crate) fn owners(&self) -> Result<Owners, Failure> {
         if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
             return Err(Failure::new("", "no target is declared, so every slice would be without an owner")
-                .help(Some("look at what is evaluated; to give up the storage, remove its folder")));
+                .hint(Some("look at what is evaluated; to give up the storage, remove its folder")));
         }
         Ok(Owners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
     }
@@ -248,7 +249,7 @@ impl Run {
         let (kind, target) = self.unevaluated.first()?;
         let InstanceName::Shared { .. } = instance.name else { return None };
         let why = format!("who reads it cannot be told: {} {target} did not evaluate", kind.as_str());
-        Some(Failure::new(instance.name.to_string(), why).help(Some("mend that target's configuration first")))
+        Some(Failure::new(instance.name.to_string(), why).hint(Some("mend that target's configuration first")))
     }
 
     /// Entries that no declaration owns. Where it cannot be told what is declared or stored, there are none.

@@ -81,7 +81,7 @@ impl Inputs {
         let name = instance.dependencies.values().find(|name| !allowed(name))?;
         let why = format!("it wants to read {name}, and nobody has agreed to that on this machine");
         let help = "look at its generator, and at who reads what it makes; if that is meant, say `--accept-reading`";
-        Some(failure::of(instance, why).help(Some(help)))
+        Some(failure::of(instance, why).hint(Some(help)))
     }
 
     /// Why an instance cannot be made: a dependency was not read.

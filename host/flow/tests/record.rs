@@ -5,6 +5,7 @@ mod fakes;
 
 use artifacts_declared::Name;
 use artifacts_flow::{AuditLog, Recorded};
+use artifacts_seam::{ComponentEvent, FileCall, FileError};
 use fakes::{BACKEND, Desk, FakeBackends};
 
 fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
@@ -54,11 +55,11 @@ fn a_call_gives_nothing_without_its_second_line() {
 #[test]
 fn a_denial_is_reported_and_a_file_that_does_not_exist_is_none() {
     let desk = Desk::new();
-    for (error, denials) in [("no-entry", 0), ("not-permitted", 3)] {
-        let file = artifacts_seam::Event::File {
-            operation: "open-at".to_owned(),
+    for (error, denials) in [(FileError::NoEntry, 0), (FileError::NotPermitted, 3)] {
+        let file = ComponentEvent::File {
+            call: FileCall::OpenAt,
             path: "x".to_owned(),
-            error: Some(error.to_owned()),
+            error: Some(error),
             count: 3,
             bytes: 0,
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_seam::Secret;
+use artifacts_text::Explain;
 
 /// Why there is no sandbox, or why a run gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -141,21 +142,6 @@ impl From<rustix::io::Errno> for GeneratorFailure {
 }
 
 impl Error {
-    /// What to do.
-    pub fn help(&self) -> Option<String> {
-        match self {
-            // Processes or memory are used up.
-            Self::NoBubblewrap { why, .. } if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory) => {
-                Some("see the limits for processes and memory (`ulimit -u`, `ulimit -v`, `TasksMax` of a unit)".to_owned())
-            }
-            Self::NoBubblewrap { .. } | Self::OldBubblewrap { .. } => Some(
-                "install bubblewrap 0.6 or later (Debian, Ubuntu, Fedora: package `bubblewrap`; NixOS: `pkgs.bubblewrap`)"
-                    .to_owned(),
-            ),
-            Self::Run { fault, .. } => fault.help(),
-        }
-    }
-
     /// What the generator printed. It may echo a secret: show it only to a person who asked.
     pub fn output(&self) -> Option<&Secret> {
         match self {
@@ -171,8 +157,28 @@ impl Error {
     }
 }
 
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "generator"
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            // Processes or memory are used up.
+            Self::NoBubblewrap { why, .. } if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory) => {
+                Some("see the limits for processes and memory (`ulimit -u`, `ulimit -v`, `TasksMax` of a unit)".to_owned())
+            }
+            Self::NoBubblewrap { .. } | Self::OldBubblewrap { .. } => Some(
+                "install bubblewrap 0.6 or later (Debian, Ubuntu, Fedora: package `bubblewrap`; NixOS: `pkgs.bubblewrap`)"
+                    .to_owned(),
+            ),
+            Self::Run { fault, .. } => fault.hint(),
+        }
+    }
+}
+
 impl GeneratorFailure {
-    fn help(&self) -> Option<String> {
+    fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Program { .. } => {
                 "a generator is an executable file or a folder with exactly one bin/*: a program for this system, or a script whose first line names its interpreter (`#!`)"
@@ -201,7 +207,7 @@ impl GeneratorFailure {
             }
             Self::File { .. } => "the generator writes each declared file itself; links and folders are not taken",
             Self::TooMuch { .. } => "write scratch files to /tmp",
-            Self::Ram(error) => return error.help(),
+            Self::Ram(error) => return error.hint(),
             Self::Sandbox { .. } | Self::Killed { .. } | Self::Cancelled | Self::Stuck | Self::Io(_) => return None,
         };
         Some(text.to_owned())

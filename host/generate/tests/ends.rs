@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use artifacts_generate::{Error, GeneratorFailure, Job, Sandbox};
 use artifacts_ram::Ram;
+use artifacts_text::Explain;
 use common::{RamDir, again, child_place, left_in, marker, processes, sandbox, secret, soon};
 
 #[test]
@@ -20,7 +21,7 @@ fn a_failure_keeps_its_output_to_itself() {
     let error = place.run(&job).unwrap_err();
     assert_eq!(error.to_string(), "per-machine/web1/attic: the generator exited with status 7");
     assert_eq!(error.output().unwrap().expose(), b"s3cret.s3cret.");
-    let help = error.help().unwrap();
+    let help = error.hint().unwrap();
     assert!(![error.to_string(), format!("{error:?}"), help].iter().any(|text| text.contains("s3cret")), "{error:?}");
     assert!(matches!(place.fault("kill -9 $$", &[]), GeneratorFailure::Failed { status: 137, .. }));
 }
@@ -30,7 +31,7 @@ fn a_signal_is_named_only_where_there_may_have_been_one() {
     let place = RamDir::new();
     for status in [1, 127, 128, 193, 255] {
         let error = place.run(&place.job(&format!("exit {status}"), &["it"])).unwrap_err();
-        let text = format!("{error} {}", error.help().unwrap());
+        let text = format!("{error} {}", error.hint().unwrap());
         assert!(text.contains(&format!("exited with status {status}")) && !text.contains("signal"), "{text}");
     }
     // A shell's status is the same as that of the signal itself: said of the shell, not of the generator.
@@ -38,7 +39,7 @@ fn a_signal_is_named_only_where_there_may_have_been_one() {
         let error = place.run(&place.job(body, &["it"])).unwrap_err();
         assert!(error.to_string().ends_with("the generator exited with status 143"), "{error}");
         assert!(
-            error.help().unwrap().contains("a shell exits with status 143 when signal 15 (SIGTERM) ended"),
+            error.hint().unwrap().contains("a shell exits with status 143 when signal 15 (SIGTERM) ended"),
             "{error}"
         );
     }
@@ -213,11 +214,11 @@ fn a_missing_bubblewrap_says_what_to_install() {
     let ram = Ram::find(&[place.shm.path().to_owned()]).unwrap();
     let error = Sandbox::new("/nowhere/bwrap".into(), &ram).unwrap_err();
     assert!(
-        error.to_string().contains("/nowhere/bwrap") && error.help().unwrap().contains("install bubblewrap"),
+        error.to_string().contains("/nowhere/bwrap") && error.hint().unwrap().contains("install bubblewrap"),
         "{error}"
     );
     let error = Sandbox::new("/usr/bin/true".into(), &ram).unwrap_err();
-    assert!(error.to_string().contains("--unshare-all") && error.help().is_some(), "{error}");
+    assert!(error.to_string().contains("--unshare-all") && error.hint().is_some(), "{error}");
     assert_eq!(Sandbox::find("/nowhere:relative:".as_ref()), None);
     assert!(Sandbox::find("/nowhere:/usr/local/bin:/usr/bin:/run/current-system/sw/bin".as_ref()).is_some());
 }
@@ -232,7 +233,7 @@ fn forbidden_namespaces_say_what_to_allow() {
             matches!(&error, Error::Run { fault, .. } if matches!(**fault, GeneratorFailure::Sandbox { .. })),
             "{error}"
         );
-        assert!(error.help().unwrap_or_default().contains("user namespaces"), "{error}");
+        assert!(error.hint().unwrap_or_default().contains("user namespaces"), "{error}");
         return;
     }
     let wrapper = ["bwrap", "--dev-bind", "/", "/", "--unshare-user", "--disable-userns", "--cap-drop", "ALL", "--"];

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use artifacts_generate::{GeneratorFailure, Job};
 use artifacts_tests::script;
+use artifacts_text::Explain;
 use common::{RamDir, name};
 
 fn job(program: &Path) -> Job {
@@ -179,7 +180,7 @@ fn the_generators_of_the_announcement_run() {
 fn bubblewrap_that_is_there_is_not_to_be_installed() {
     let help = |number: i32| {
         let why = std::io::Error::from_raw_os_error(number);
-        artifacts_generate::Error::NoBubblewrap { path: "/usr/bin/bwrap".into(), why }.help().unwrap()
+        artifacts_generate::Error::NoBubblewrap { path: "/usr/bin/bwrap".into(), why }.hint().unwrap()
     };
     let (missing, processes) = (2, 11);
     assert!(help(missing).contains("install"));

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::Name;
-use artifacts_report::shell_word;
+use artifacts_text::{Explain, shell_word};
 
 /// Why Nix gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -213,10 +213,15 @@ impl Error {
             other => other,
         }
     }
+}
 
-    /// What the person can do.
-    pub fn help(&self) -> Option<String> {
-        let help = match self {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "nix"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Missing { .. } => {
                 "install Nix (https://nixos.org/download; on Debian and Ubuntu: apt install nix-bin), or pass --spec FILE, which needs none for evaluation"
             }
@@ -272,18 +277,20 @@ impl Error {
             }
             Self::Start { .. } | Self::Read { .. } | Self::Cancelled => return None,
         };
-        Some(help.to_owned())
+        Some(hint.to_owned())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use artifacts_text::Explain as _;
+
     use super::Error;
 
     #[test]
     fn the_configuration_is_blamed_for_nothing_that_is_not_its_own() {
-        let help = |message: &str| {
-            Error::Failed { what: String::new(), message: message.to_owned(), copy: None }.help().unwrap_or_default()
+        let hint = |message: &str| {
+            Error::Failed { what: String::new(), message: message.to_owned(), copy: None }.hint().unwrap_or_default()
         };
         for message in [
             "program 'git' failed with exit code 128\n| fatal: unable to access 'https://x/': Failed to connect",
@@ -292,7 +299,7 @@ mod tests {
             "opening file '/nix/store/x': Permission denied",
             "Nix was killed (signal: 15 (SIGTERM)): it failed without a word",
         ] {
-            assert_eq!(help(message), "", "{message}");
+            assert_eq!(hint(message), "", "{message}");
         }
         for (message, word) in [
             ("program 'git' failed with exit code 1\n| fatal: transport 'file' not allowed", "protocol.file.allow"),
@@ -303,7 +310,7 @@ mod tests {
             ("attribute 'a' missing", "correct the configuration"),
             ("The option `a' does not exist. Definition values:\n| - In `x': 1", "correct the configuration"),
         ] {
-            assert!(help(message).contains(word), "{message}: {}", help(message));
+            assert!(hint(message).contains(word), "{message}: {}", hint(message));
         }
     }
 
@@ -313,7 +320,7 @@ mod tests {
             let failed = Error::Failed { what: String::new(), message: message.to_owned(), copy: None };
             failed.of("/nix/store/abc-source".as_ref())
         };
-        let help = |message: &str| failed(message).help().unwrap_or_default();
+        let hint = |message: &str| failed(message).hint().unwrap_or_default();
         for (message, command) in [
             (
                 "getting status of '/nix/store/abc-source/m/new.nix': No such file or directory",
@@ -325,15 +332,15 @@ mod tests {
                 "`git add -- ':/new.nix'`",
             ),
         ] {
-            assert!(help(message).contains(command), "{message}: {}", help(message));
+            assert!(hint(message).contains(command), "{message}: {}", hint(message));
         }
         // Another source is an input, which is in no checkout of the person's.
         assert!(
-            !help("getting status of '/nix/store/def-source/m/new.nix': No such file or directory").contains("git add")
+            !hint("getting status of '/nix/store/def-source/m/new.nix': No such file or directory").contains("git add")
         );
-        assert!(!help("file 'nixpkgs/x' was not found in the Nix search path").contains("git add"));
+        assert!(!hint("file 'nixpkgs/x' was not found in the Nix search path").contains("git add"));
         // What another input lacks is no matter of this checkout.
-        assert!(!help("path '/nix/store/other-source/nixos/x.nix' does not exist").contains("git add"));
-        assert!(!help("attribute 'a' missing\nthe option does not exist").contains("git add"));
+        assert!(!hint("path '/nix/store/other-source/nixos/x.nix' does not exist").contains("git add"));
+        assert!(!hint("attribute 'a' missing\nthe option does not exist").contains("git add"));
     }
 }

@@ -7,6 +7,7 @@ use std::fs;
 
 use artifacts_nix::Error;
 use artifacts_tests::nix::git;
+use artifacts_text::Explain;
 use common::{Bench, machine};
 
 const PLAIN: &str = "{ artifacts.store.a.files.f = { }; }";
@@ -90,7 +91,7 @@ fn a_git_checkout_with_blanks_works_or_says_that_this_nix_cannot() {
     bench.commit();
     match bench.nix().flake(&bench.reference()) {
         Ok(flake) => assert_eq!(flake.targets().len(), 1),
-        Err(error) => assert!(error.help().unwrap().contains("no blank in the path of a git checkout"), "{error}"),
+        Err(error) => assert!(error.hint().unwrap().contains("no blank in the path of a git checkout"), "{error}"),
     }
 }
 
@@ -111,7 +112,7 @@ fn a_private_input_needs_a_root_from_the_person() {
     fs::remove_file(bench.folder().join("flake.lock")).unwrap();
     bench.flake_with(&input, &machine("web1", modules), true);
     assert_eq!(bench.eval("nixosConfigurations.web1.config.artifacts.store.a.files.f.value"), "seen");
-    assert!(error.help().unwrap().contains("--root DIR"));
+    assert!(error.hint().unwrap().contains("--root DIR"));
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn a_fixed_revision_or_a_copy_in_the_store_is_read_only() {
     for reference in [fixed, stored] {
         let error = checkout(&bench, &reference).unwrap_err();
         assert!(matches!(error, Error::ReadOnly { .. }), "{reference}: {error}");
-        assert!(error.help().unwrap().contains("--root DIR"));
+        assert!(error.hint().unwrap().contains("--root DIR"));
     }
 }
 
@@ -149,7 +150,7 @@ fn a_module_that_git_does_not_know_is_said_to_be_that() {
     bench.commit();
     bench.write("modules/new.nix", "{ }");
     let failures = bench.evaluate().failures;
-    let help = failures[0].error.help().unwrap();
+    let help = failures[0].error.hint().unwrap();
     assert!(help.contains("`git add -- ':/modules/new.nix'`"), "{}: {help}", failures[0].error);
     git(bench.folder(), &["add", "--", "modules/new.nix"]).unwrap();
     assert_eq!(bench.evaluate().failures.len(), 0);
@@ -164,7 +165,7 @@ fn the_repository_does_not_choose_where_else_is_written() {
         bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = {root}; }}")));
         let error = checkout(&bench, &bench.reference()).expect_err(root);
         assert!(matches!(error, Error::Outside { .. }), "{root}: {error}");
-        assert!(error.help().unwrap().contains("--root DIR"));
+        assert!(error.hint().unwrap().contains("--root DIR"));
     };
     bench.write("down/x", "");
     refused(&format!("\"{}\"", victim.display()));

@@ -8,6 +8,7 @@ use std::path::Path;
 use artifacts_declared::{Component, TargetKind};
 use artifacts_nix::Error;
 use artifacts_tests::nix::git;
+use artifacts_text::Explain;
 use common::{Bench, machine, name};
 
 /// Both declarations of nixos-artifacts' announcement, to the letter.
@@ -27,7 +28,7 @@ const ANNOUNCEMENT: &str = r#"
 
 /// An error and what to do about it.
 fn said(error: &Error) -> String {
-    format!("{error}\n{}", error.help().unwrap_or_default())
+    format!("{error}\n{}", error.hint().unwrap_or_default())
 }
 
 #[test]
@@ -438,14 +439,14 @@ fn flakes_without_artifacts() {
     bench.flake("packages = { };");
     let error = bench.nix().flake(&bench.reference()).unwrap_err();
     assert!(matches!(error, Error::NoTargets { .. }), "{error}");
-    assert!(error.help().is_some());
+    assert!(error.hint().is_some());
 
     bench.flake(r#"nixosConfigurations.plain = nixpkgs.lib.nixosSystem { system = "x86_64-linux"; modules = [ ]; };"#);
     let flake = bench.flake_ref();
     let error = flake.evaluate(flake.targets()).unwrap_err();
     assert!(matches!(error, Error::NoArtifacts { .. }), "{error}");
     assert!(error.to_string().contains("nixosConfigurations.plain"), "{error}");
-    assert!(error.help().unwrap().contains("nixosModules.default"));
+    assert!(error.hint().unwrap().contains("nixosModules.default"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use artifacts_nix::{Error, Nix, Options};
+use artifacts_text::Explain;
 use common::{Bench, fake, machine};
 
 fn with(program: PathBuf) -> Nix {
@@ -27,7 +28,7 @@ fn no_nix() {
         let error = nix.flake(".").unwrap_err();
         assert!(matches!(error, Error::Missing { .. }), "{error}");
         assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
-        assert!(error.help().unwrap().contains("nixos.org"));
+        assert!(error.hint().unwrap().contains("nixos.org"));
     }
 }
 
@@ -147,7 +148,7 @@ fn no_path_is_taken_for_an_option() {
     for path in ["--delete", "-v", "nix/store/x", ""].map(Path::new) {
         for error in [nix.realise(path).unwrap_err(), nix.closure(path).unwrap_err()] {
             assert!(matches!(error, Error::Relative { .. }), "{error}");
-            assert!(error.to_string().contains(path.to_str().unwrap()) && error.help().is_some());
+            assert!(error.to_string().contains(path.to_str().unwrap()) && error.hint().is_some());
         }
     }
 }
@@ -169,7 +170,7 @@ fn the_reason_that_a_program_of_nix_gave_is_told() {
     let error = bench.nix().flake(&format!("git+file://{}?submodules=1", bench.reference())).unwrap_err();
     assert!(error.to_string().contains("\n| fatal: transport 'file' not allowed"), "{error}");
     assert!(!error.to_string().lines().next().unwrap().contains("fatal"), "{error}");
-    assert!(error.help().unwrap().contains("protocol.file.allow"), "{error}");
+    assert!(error.hint().unwrap().contains("protocol.file.allow"), "{error}");
 }
 
 #[test]

@@ -33,19 +33,23 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         r#"artifacts.store.good.files."../up" = { };"#,
-        "artifacts.store.good.files.\"../up\": `../up` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`",
+        "artifacts.store.good.files.\"../up\": `../up` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+    ),
+    (
+        r#"artifacts.store.good.files."a\\b" = { };"#,
+        "`a\\b` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store."." = { inherit generator; files.f = { }; };"#,
-        "artifacts.store.\".\": `.` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`",
+        "artifacts.store.\".\": `.` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store.good.files."xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" = { };"#,
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store.good.prompts."a\nb" = { };"#,
-        "`a\\nb` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`",
+        "`a\\nb` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store.twin = { inherit generator; files.f.path = "/run/artifacts/good/f"; };"#,
@@ -352,7 +356,7 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
     bench.flake(&machines.join("\n"));
     let evaluation = bench.evaluate();
     // Names that could leave their folder refuse the spec of their target; all others leave it usable.
-    assert_eq!(evaluation.failures.len(), 4, "{:?}", evaluation.failures);
+    assert_eq!(evaluation.failures.len(), 5, "{:?}", evaluation.failures);
     for (number, (fault, expected)) in FAULTS.iter().enumerate() {
         let name = format!("m{number:02}");
         let problems: Vec<&EvaluationError> =
@@ -371,6 +375,29 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
         let ours = |one: &&&str| one.starts_with("artifacts: ") && !one.contains("these files are not there yet");
         let said: Vec<_> = said.iter().filter(ours).collect();
         assert!(matches!(said.as_slice(), [one] if one.contains(expected)), "{fault}: {said:?}");
+    }
+}
+
+/// Names and what is wrong with them: the table that the spec's own test reads as well.
+const NAMES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../declared/tests/names.json");
+
+#[test]
+fn names_are_as_the_table_says() {
+    let table: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(NAMES).unwrap()).unwrap();
+    let table = table.as_array().unwrap();
+    let expression = format!(
+        "let lib = import {}; isName = import {}/modules/core/valid-name.nix lib; in map (case: isName case.name) (lib.importJSON {NAMES})",
+        artifacts_tests::nix::Inputs::new().unwrap().path("nixpkgs/lib").display(),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../nix"),
+    );
+    let output = std::process::Command::new("nix-instantiate")
+        .args(["--eval", "--strict", "--json", "--expr", &expression])
+        .output()
+        .unwrap();
+    let found: Vec<bool> = serde_json::from_slice(&output.stdout).expect(&String::from_utf8_lossy(&output.stderr));
+    assert_eq!(found.len(), table.len());
+    for (case, is_name) in table.iter().zip(found) {
+        assert_eq!(is_name, case.get("invalid").is_none(), "{case}");
     }
 }
 

@@ -127,10 +127,14 @@ fn sources_are_what_is_built_and_no_more() {
         std::path::PathBuf::from(source.as_str().unwrap())
     };
     let (programs, backends) = (source("artifacts"), source("backend-agenix"));
-    assert_eq!(names(&programs), [".cargo", "Cargo.lock", "Cargo.toml", "host", "nix", "tests", "wit", "xtask"]);
+    assert_eq!(
+        names(&programs),
+        [".cargo", "Cargo.lock", "Cargo.toml", "host", "nix", "plugins", "tests", "wit", "xtask"]
+    );
     assert_eq!(names(&programs.join("tests")), ["Cargo.toml", "src"]);
     assert_eq!(names(&programs.join("nix")), ["lib"]);
-    assert_eq!(names(&programs.join("xtask/src")), ["main.rs"]);
+    assert_eq!(names(&programs.join("plugins")), ["bundled.json"]);
+    assert_eq!(names(&programs.join("xtask/src")), ["lib.rs", "main.rs"]);
     assert_eq!(names(&backends), ["plugins", "tests", "wit"]);
     for (folder, of) in [(programs.join("host"), "host"), (backends.join("plugins"), "plugins")] {
         for part in names(&folder) {

@@ -1,5 +1,6 @@
 //! `artifacts-target`: are an artifact's files complete, and what to do when that changes.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,8 +8,9 @@ use std::time::Duration;
 use artifacts_on_target::accounts::Accounts;
 use artifacts_on_target::check::check;
 use artifacts_on_target::manifest::{self, Manifest};
-use artifacts_on_target::place::{self, Farm};
+use artifacts_on_target::place::Farm;
 use artifacts_on_target::watch::{self, Options};
+use artifacts_text::Explain;
 use clap::{Parser, Subcommand};
 
 /// Are an artifact's files complete, and what to do when that changes.
@@ -70,10 +72,10 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed { message, help }) => {
+        Err(Failed { message, hint }) => {
             eprintln!("artifacts-target: {message}");
-            if let Some(help) = help {
-                eprintln!("  {help}");
+            if let Some(hint) = hint {
+                eprintln!("  {hint}");
             }
             ExitCode::FAILURE
         }
@@ -83,24 +85,12 @@ fn main() -> ExitCode {
 /// What a person reads.
 struct Failed {
     message: String,
-    help: Option<String>,
+    hint: Option<String>,
 }
 
-impl From<manifest::Error> for Failed {
-    fn from(error: manifest::Error) -> Self {
-        Self { message: error.to_string(), help: error.help().map(str::to_owned) }
-    }
-}
-
-impl From<place::Error> for Failed {
-    fn from(error: place::Error) -> Self {
-        Self { message: error.to_string(), help: error.help().map(str::to_owned) }
-    }
-}
-
-impl From<watch::Error> for Failed {
-    fn from(error: watch::Error) -> Self {
-        Self { message: error.to_string(), help: error.help().map(str::to_owned) }
+impl<E: Error + Explain> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
     }
 }
 
@@ -112,9 +102,9 @@ fn checked(name: &str, path: &Path, runtime: Option<&str>) -> Result<(), Failed>
         return Ok(());
     }
     let lines: Vec<String> = faults.iter().map(|fault| format!("artifact `{name}` is not complete: {fault}")).collect();
-    let help =
+    let hint =
         artifact.installers.first().map(|unit| format!("its backend puts it there: see `systemctl status {unit}`"));
-    Err(Failed { message: lines.join("\nartifacts-target: "), help })
+    Err(Failed { message: lines.join("\nartifacts-target: "), hint })
 }
 
 fn cleaned(manifest: &Path, bytes: &Path, links: &Path, runtime: Option<&str>) -> Result<(), Failed> {

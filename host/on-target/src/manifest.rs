@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::Name;
+use artifacts_text::Explain;
 use serde::Deserialize;
 
 /// The version of the manifest that this program reads.
@@ -94,16 +95,20 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What to do.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "manifest"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Read { .. } => Some("the artifacts module writes it when the system is activated: is it imported?"),
             Self::Shape { .. } => {
                 Some("activate a system whose artifacts module and artifacts-target are of one version")
             }
             Self::Unknown { .. } => None,
-        }
+        };
+        hint.map(str::to_owned)
     }
 }
 

@@ -48,7 +48,7 @@ pub struct Instance {
     /// What makes it.
     pub generator: Option<Generator>,
     /// What the backend is told.
-    pub told: seam::Instance,
+    pub told: seam::InstanceView,
 }
 
 impl Instance {

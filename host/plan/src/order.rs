@@ -24,7 +24,7 @@ pub fn order(instances: &BTreeMap<InstanceName, Instance>) -> (Vec<InstanceName>
                 problems.push(Problem {
                     instance: name.clone(),
                     message: format!("it depends on {bad}, which depends on itself"),
-                    help: format!("break the cycle of {bad} first"),
+                    hint: format!("break the cycle of {bad} first"),
                 });
                 on_cycle.push(name.clone());
             } else {
@@ -66,6 +66,6 @@ fn cycle_problem(graph: &DiGraph<InstanceName, ()>, start: NodeIndex, component:
     Problem {
         instance: graph[start].clone(),
         message: format!("its dependencies form a cycle: {}", shown.join(" -> ")),
-        help: "drop one of these from `dependencies`".to_owned(),
+        hint: "drop one of these from `dependencies`".to_owned(),
     }
 }

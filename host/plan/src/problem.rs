@@ -8,5 +8,5 @@ pub struct Problem {
     /// What was expected and found.
     pub message: String,
     /// What to do.
-    pub help: String,
+    pub hint: String,
 }

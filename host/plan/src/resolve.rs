@@ -68,21 +68,21 @@ fn resolve(name: &InstanceName, declarations: &[Declaration<'_>], system: Option
     let first = open.first().or(declarations.first()).copied().ok_or_else(|| Problem {
         instance: name.clone(),
         message: "it is declared nowhere".to_owned(),
-        help: "declare it below `artifacts.store`".to_owned(),
+        hint: "declare it below `artifacts.store`".to_owned(),
     })?;
     let artifact = first.artifact;
     if !blocked && artifact.backend.is_none() {
         return Err(Problem {
             instance: name.clone(),
             message: format!("it has no backend (declared by {})", described(first)),
-            help: "set `artifacts.default.backend` or the artifact's own `backend`".to_owned(),
+            hint: "set `artifacts.default.backend` or the artifact's own `backend`".to_owned(),
         });
     }
     if !blocked && artifact.files.is_empty() {
         return Err(Problem {
             instance: name.clone(),
             message: format!("it declares no files (declared by {})", described(first)),
-            help: format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name),
+            hint: format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name),
         });
     }
     Ok(Instance {
@@ -114,7 +114,7 @@ fn generator(declarations: &[Declaration<'_>], system: Option<&str>) -> Option<a
 fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name, InstanceName>, Problem> {
     let mut found = BTreeMap::new();
     for dependency in &d.artifact.dependencies {
-        let problem = |message: String, help: String| Problem { instance: name.clone(), message, help };
+        let problem = |message: String, hint: String| Problem { instance: name.clone(), message, hint };
         let Some(artifact) = d.target.artifacts.get(dependency) else {
             return Err(problem(
                 format!("it depends on `{dependency}`, which {} does not declare", described(d)),
@@ -133,16 +133,16 @@ fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name
     Ok(found)
 }
 
-fn told(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::Instance {
+fn told(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::InstanceView {
     let backend = first.artifact.backend.as_ref().map_or("", Name::as_str);
     let config = |target: &Target| target.config.get(backend).map_or_else(|| "{}".to_owned(), ToString::to_string);
-    seam::Instance {
+    seam::InstanceView {
         name: name.to_string(),
         artifact: first.name.to_string(),
         shared: first.artifact.shared,
         targets: declarations
             .iter()
-            .map(|d| seam::Target {
+            .map(|d| seam::TargetView {
                 kind: d.target.kind.as_str().to_owned(),
                 name: d.target.name.to_string(),
                 config: config(d.target),
@@ -154,7 +154,7 @@ fn told(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration
             .files
             .iter()
             .filter(|(_, file)| file.secret)
-            .map(|(name, file)| seam::File { name: name.to_string(), deploy: file.deploy, attrs: Vec::new() })
+            .map(|(name, file)| seam::SecretFile { name: name.to_string(), deploy: file.deploy, attrs: Vec::new() })
             .collect(),
         attrs: Vec::new(),
     }
@@ -168,7 +168,7 @@ fn agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Result<(), Pr
             return Err(Problem {
                 instance: name.clone(),
                 message: format!("both {} and {} declare it", described(*first), described(*other)),
-                help: "give one of the two targets another `artifacts.target`, or make the artifact shared".to_owned(),
+                hint: "give one of the two targets another `artifacts.target`, or make the artifact shared".to_owned(),
             });
         }
         if let Some(Difference { field, ours, theirs }) = difference(first.artifact, other.artifact) {
@@ -179,7 +179,7 @@ fn agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Result<(), Pr
                     described(*first),
                     described(*other)
                 ),
-                help: format!("make {field} of the shared artifact `{}` the same everywhere", first.name),
+                hint: format!("make {field} of the shared artifact `{}` the same everywhere", first.name),
             });
         }
     }
@@ -206,7 +206,7 @@ fn generators_agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Re
                     path(first),
                     path(*d)
                 ),
-                help: format!("make generator of the shared artifact `{}` the same everywhere", d.name),
+                hint: format!("make generator of the shared artifact `{}` the same everywhere", d.name),
             });
         }
     }

@@ -98,24 +98,24 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
         (Said::Checked(checked), None) => nothing_stored(&checked.state),
         (Said::Checked(checked), Some(facts)) => match &checked.state {
             // A slice of nothing but public files has nothing of the backend in it, and still is one.
-            seam::State::Absent
+            seam::CheckState::Absent
                 if facts.receipt.is_empty() && facts.stored.as_ref().is_some_and(BTreeSet::is_empty) =>
             {
                 stored(instance, Some(checked), &[], facts, now)
             }
-            seam::State::Absent => State::Error(
+            seam::CheckState::Absent => State::Error(
                 "its backend says that nothing is stored, but a slice lies there; nothing is done to it".to_owned(),
             ),
-            seam::State::Present => stored(instance, Some(checked), &[], facts, now),
-            seam::State::Stale(reasons) => stored(instance, Some(checked), reasons, facts, now),
+            seam::CheckState::Present => stored(instance, Some(checked), &[], facts, now),
+            seam::CheckState::Stale(reasons) => stored(instance, Some(checked), reasons, facts, now),
         },
     }
 }
 
-fn nothing_stored(state: &seam::State) -> State {
+fn nothing_stored(state: &seam::CheckState) -> State {
     match state {
-        seam::State::Absent => State::Absent,
-        seam::State::Present | seam::State::Stale(_) => State::Error(
+        seam::CheckState::Absent => State::Absent,
+        seam::CheckState::Present | seam::CheckState::Stale(_) => State::Error(
             "its backend says that something is stored, but there is no slice; nothing is done to it".to_owned(),
         ),
     }

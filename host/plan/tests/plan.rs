@@ -223,7 +223,7 @@ fn one() -> artifacts_plan::Instance {
         .unwrap()
 }
 
-fn checked(state: seam::State) -> Said {
+fn checked(state: seam::CheckState) -> Said {
     Said::Checked(seam::Checked { readers: vec![("f".into(), vec!["age1x".into()])], state })
 }
 
@@ -243,7 +243,7 @@ fn kinds(state: &State) -> Vec<&'static str> {
 
 #[test]
 fn absent_needs_both_and_everything_else_is_an_error() {
-    use seam::State::{Absent, Present, Stale};
+    use seam::CheckState::{Absent, Present, Stale};
     let is = |said: &Said, facts: Option<&Facts>| state(&one(), said, facts, 0);
     assert_eq!(is(&checked(Absent), None), State::Absent);
     assert_eq!(is(&checked(Present), Some(&found())), State::Present);
@@ -263,7 +263,7 @@ fn each_difference_is_a_reason() {
     let is = |change: &dyn Fn(&mut Facts)| {
         let mut facts = found();
         change(&mut facts);
-        kinds(&state(&one(), &checked(seam::State::Present), Some(&facts), 1000))
+        kinds(&state(&one(), &checked(seam::CheckState::Present), Some(&facts), 1000))
     };
     assert_eq!(is(&|_| {}), Vec::<&str>::new());
     assert_eq!(is(&|f| f.receipt.push("no receipt".into())), ["receipt"]);
@@ -278,18 +278,18 @@ fn each_difference_is_a_reason() {
 
 #[test]
 fn the_host_knows_from_its_receipt_which_files_were_stored() {
-    let is = |stored: Option<&[&str]>, said: seam::State| {
+    let is = |stored: Option<&[&str]>, said: seam::CheckState| {
         let stored = stored.map(|files| files.iter().map(ToString::to_string).collect());
         kinds(&state(&one(), &checked(said), Some(&Facts { stored, ..found() }), 0))
     };
-    let present = || seam::State::Present;
+    let present = || seam::CheckState::Present;
     assert_eq!(is(Some(&["f"]), present()), Vec::<&str>::new());
     assert_eq!(is(Some(&[]), present()), ["files"], "never stored, whatever the backend says");
     assert_eq!(is(Some(&["f", "g"]), present()), ["files"], "no longer declared, whatever the backend says");
     assert_eq!(is(Some(&["g"]), present()), ["files", "files"]);
     assert_eq!(is(None, present()), Vec::<&str>::new(), "where no receipt tells, the backend does");
     // What both tell is told once.
-    let said = |text: &str| seam::State::Stale(vec![("files".to_owned(), text.to_owned())]);
+    let said = |text: &str| seam::CheckState::Stale(vec![("files".to_owned(), text.to_owned())]);
     assert_eq!(is(Some(&[]), said("`f.age` is declared and not there")), ["files"]);
     assert_eq!(is(Some(&["f"]), said("`f.age` is declared and not there")), ["files"]);
     assert_eq!(is(Some(&[]), said("`g.age` is damaged")), ["files", "files"]);
@@ -299,7 +299,7 @@ fn the_host_knows_from_its_receipt_which_files_were_stored() {
 fn it_expires_by_the_age_that_is_declared_now() {
     let is = |made: u64, max_age: Option<u64>| {
         let (instance, facts) = (artifacts_plan::Instance { max_age, ..one() }, Facts { made: Some(made), ..found() });
-        kinds(&state(&instance, &checked(seam::State::Present), Some(&facts), 1000))
+        kinds(&state(&instance, &checked(seam::CheckState::Present), Some(&facts), 1000))
     };
     assert_eq!(is(900, Some(100)), ["expired"]);
     assert_eq!(is(901, Some(100)), Vec::<&str>::new());
@@ -309,7 +309,7 @@ fn it_expires_by_the_age_that_is_declared_now() {
 
 #[test]
 fn a_backends_own_reasons_are_kept_and_unknown_kinds_count_as_format() {
-    let said = checked(seam::State::Stale(vec![("files".into(), "x".into()), ("whim".into(), "y".into())]));
+    let said = checked(seam::CheckState::Stale(vec![("files".into(), "x".into()), ("whim".into(), "y".into())]));
     assert_eq!(kinds(&state(&one(), &said, Some(&found()), 0)), ["files", "format"]);
 }
 

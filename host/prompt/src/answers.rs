@@ -3,10 +3,10 @@ use std::fmt;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_seam::Secret;
+use artifacts_text::is_hidden;
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::escape::acts;
 use crate::node::AnswerNode;
 
 /// How an answers file is written.
@@ -105,7 +105,7 @@ pub(crate) fn quoted(key: &str) -> String {
     for letter in key.chars() {
         match letter {
             '"' | '\\' => text.extend(['\\', letter]),
-            letter if acts(letter) => text.push_str(&toml_escape(letter)),
+            letter if is_hidden(letter) => text.push_str(&toml_escape(letter)),
             letter => text.push(letter),
         }
     }

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_seam::Secret;
+use artifacts_text::terminal;
 
 use crate::answers::{AnswersFile, quoted};
 use crate::error::Error;
-use crate::escape::escape;
 use crate::terminal::Terminal;
 
 /// A prompt of an instance.
@@ -35,9 +35,9 @@ fn given<'a>(question: &PromptRequest, answers: Option<&'a AnswersFile>) -> Opti
 }
 
 fn unanswered(open: &[&PromptRequest]) -> Error {
-    let names = open
-        .iter()
-        .map(|question| format!("{}: {}", escape(&question.instance.to_string()), escape(question.prompt.as_str())));
+    let names = open.iter().map(|question| {
+        format!("{}: {}", terminal(&question.instance.to_string()), terminal(question.prompt.as_str()))
+    });
     Error::Unanswered { questions: names.collect(), snippet: snippet(open) }
 }
 
@@ -76,7 +76,7 @@ fn snippet(questions: &[&PromptRequest]) -> String {
         lines.push(format!("[{}]", quoted(&instance.to_string())));
         for question in questions {
             lines.extend(
-                question.description.iter().flat_map(|text| text.lines()).map(|line| format!("# {}", escape(line))),
+                question.description.iter().flat_map(|text| text.lines()).map(|line| format!("# {}", terminal(line))),
             );
             let value = match question.kind {
                 PromptKind::Hidden | PromptKind::Line => "\"\"",

@@ -1,6 +1,7 @@
 use std::io;
 
 use artifacts_declared::{InstanceName, Name};
+use artifacts_text::Explain;
 
 use crate::AnswersFormat;
 
@@ -101,9 +102,12 @@ impl From<rustix::io::Errno> for Error {
     }
 }
 
-impl Error {
-    /// What to do.
-    pub fn help(&self) -> Option<String> {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "prompt"
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } | Self::Type { .. } => Some(
                 "an answers file has a table for each instance, in it a text in quotes for each prompt: `[\"shared/ca\"]`, `passphrase = \"…\"`"

@@ -10,7 +10,6 @@
 mod answers;
 mod ask;
 mod error;
-mod escape;
 mod node;
 mod terminal;
 

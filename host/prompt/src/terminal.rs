@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use artifacts_declared::PromptKind;
 use artifacts_seam::Secret;
+use artifacts_text::terminal;
 use rustix::termios::{
     InputModes, LocalModes, OptionalActions, QueueSelector, Termios, isatty, tcflush, tcgetattr, tcsetattr,
 };
@@ -13,7 +14,6 @@ use zeroize::Zeroizing;
 use crate::answers::is_missing;
 use crate::ask::PromptRequest;
 use crate::error::Error;
-use crate::escape::escape;
 
 /// How often a hidden value is asked for when its repetition differs.
 const TRIES: u32 = 3;
@@ -68,7 +68,7 @@ impl Terminal {
     pub fn confirm(&mut self, question: &str) -> Result<bool, Error> {
         let _mode = Mode::set(&self.tty, false)?;
         tcflush(&self.tty, QueueSelector::IFlush)?;
-        self.say(&format!("{} [y/N] ", escape(question)))?;
+        self.say(&format!("{} [y/N] ", terminal(question)))?;
         let mut answer = Vec::new();
         let mut part = [0; 256];
         while answer.len() <= LONGEST && !answer.contains(&b'\n') {
@@ -99,7 +99,7 @@ impl Terminal {
     fn read(&mut self, question: &PromptRequest, which: &str) -> Result<Secret, Error> {
         let lines = matches!(question.kind, PromptKind::Multiline | PromptKind::MultilineHidden);
         let end = if lines { "\n" } else { " " };
-        self.say(&format!("{}{which}:{end}", escape(question.prompt.as_str())))?;
+        self.say(&format!("{}{which}:{end}", terminal(question.prompt.as_str())))?;
         let mut value = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
         loop {
             let ended = self.line(question, &mut value)?;
@@ -152,7 +152,7 @@ impl Terminal {
     /// # Errors
     /// When the terminal fails.
     pub fn message(&mut self, text: &str) -> Result<(), Error> {
-        self.say(&format!("{}\n", escape(text)))
+        self.say(&format!("{}\n", terminal(text)))
     }
 
     /// Asks for one line that belongs to no prompt, hidden or not. None when the input ends, or the line is longer than a
@@ -162,7 +162,7 @@ impl Terminal {
     /// When the terminal fails.
     pub fn ask_line(&mut self, what: &str, hidden: bool) -> Result<Option<Secret>, Error> {
         let _mode = Mode::set(&self.tty, hidden)?;
-        self.say(&format!("{}: ", escape(what)))?;
+        self.say(&format!("{}: ", terminal(what)))?;
         let mut value = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
         let ended = self.take_line(&mut value)?;
         if value.pop_if(|last| *last == b'\n').is_none() && value.is_empty() {
@@ -179,7 +179,8 @@ impl Terminal {
 }
 
 fn introduction(question: &PromptRequest) -> String {
-    let mut text = format!("\n{} needs `{}`", escape(&question.instance.to_string()), escape(question.prompt.as_str()));
+    let mut text =
+        format!("\n{} needs `{}`", terminal(&question.instance.to_string()), terminal(question.prompt.as_str()));
     text.push_str(match question.kind {
         PromptKind::Hidden => "\n  hidden, asked twice\n",
         PromptKind::Line => "\n",
@@ -188,7 +189,7 @@ fn introduction(question: &PromptRequest) -> String {
     });
     for line in question.description.as_deref().unwrap_or_default().lines() {
         text.push_str("  ");
-        text.push_str(&escape(line));
+        text.push_str(&terminal(line));
         text.push('\n');
     }
     text

@@ -3,6 +3,7 @@
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_prompt::{AnswersFile, AnswersFormat, Error, PromptRequest, ask_all};
+use artifacts_text::Explain;
 use proptest::prelude::*;
 
 const INSTANCE: &str = "per-machine/web1/attic";
@@ -28,7 +29,7 @@ fn value(answers: &AnswersFile, of: &str, prompt: &str) -> Option<String> {
 
 fn refused(text: &str, format: AnswersFormat) -> Error {
     let error = AnswersFile::parse(text, format).expect_err(text);
-    for shown in [error.to_string(), format!("{error:?}"), error.help().unwrap()] {
+    for shown in [error.to_string(), format!("{error:?}"), error.hint().unwrap()] {
         assert!(!shown.contains("s3cret"), "{shown}");
     }
     error
@@ -158,7 +159,7 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
     );
     assert!(!text.contains("given"));
     let Error::Unanswered { snippet, .. } = &error else { panic!("{error}") };
-    let help = error.help().unwrap();
+    let help = error.hint().unwrap();
     assert!(help.contains(snippet.as_str()) && help.contains("without `--no-input`"), "{help}");
     let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n\"pin\" = \"\"\n\"note\" = \"\"\"\n\"\"\"\n[\"shared/ca\"]\n\"odd \\\"\\\\ name\" = \"\"\n";
     assert_eq!(snippet, expected);

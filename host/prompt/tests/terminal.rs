@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use artifacts_declared::PromptKind;
 use artifacts_prompt::{Error, PromptRequest, Terminal, ask_all, restore};
+use artifacts_text::Explain;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
@@ -255,7 +256,7 @@ fn a_line_that_the_terminal_cut_is_refused() {
     });
     let error = error.unwrap_err();
     assert!(matches!(error, Error::TooLong { .. }), "{error}");
-    assert!(error.help().unwrap().contains("--answers"));
+    assert!(error.hint().unwrap().contains("--answers"));
     assert!(desk.echoes());
     let value = desk.asked(PromptKind::Line, |desk| {
         desk.sees("pin: ");

@@ -1,6 +1,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use artifacts_text::Explain;
+
 /// Why there is no private folder, or no file in it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,9 +36,12 @@ pub enum Error {
     CoreDumps(io::Error),
 }
 
-impl Error {
-    /// What to do.
-    pub fn help(&self) -> Option<String> {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "ram"
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Self::NoPlace { .. } => Some(
                 "plaintext never touches a disk: mount a tmpfs (`mount -t tmpfs -o mode=0700 tmpfs DIR`) and set XDG_RUNTIME_DIR to it"

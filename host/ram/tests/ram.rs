@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use artifacts_ram::{Error, IrregularFile, Ram};
+use artifacts_text::Explain;
 
 /// Tells a test that runs again in a child process that it is the child, and where to work.
 const CHILD: &str = "ARTIFACTS_RAM_TEST_CHILD";
@@ -64,7 +65,7 @@ fn a_folder_on_disk_is_refused_and_the_error_says_what_each_candidate_is() {
     let text = error.to_string();
     assert!(text.contains(&disk.path().display().to_string()) && text.contains("not RAM-backed"), "{text}");
     assert!(text.contains(&missing.display().to_string()) && text.contains("No such file"), "{text}");
-    assert!(error.help().unwrap().contains("tmpfs"));
+    assert!(error.hint().unwrap().contains("tmpfs"));
     assert!(Ram::find(&[]).unwrap_err().to_string().contains("no candidate"));
 }
 
@@ -362,7 +363,7 @@ fn the_way_out_removes_a_folder_that_is_still_being_filled() {
 fn what_is_used_up_is_told_with_what_to_do() {
     let told = |number: i32| {
         let fault = IrregularFile::Io(std::io::Error::from_raw_os_error(number));
-        Error::File { name: "f".to_owned(), fault }.help().unwrap_or_default()
+        Error::File { name: "f".to_owned(), fault }.hint().unwrap_or_default()
     };
     let (full, descriptors, other) = (28, 24, 5);
     assert!(told(full).contains("XDG_RUNTIME_DIR"));

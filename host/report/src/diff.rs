@@ -1,9 +1,8 @@
 use std::fmt::Write as _;
 
 use anstyle::AnsiColor;
+use artifacts_text::{counted, terminal};
 use similar::{ChangeTag, TextDiff};
-
-use crate::{counted, escaped};
 
 /// A public file of more bytes is told by its size.
 const LONGEST: usize = 64 << 10;
@@ -14,12 +13,12 @@ pub fn diff(name: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> String {
         return String::new();
     }
     let size = |bytes: Option<&[u8]>| bytes.map_or_else(|| "nothing".to_owned(), |b| counted(b.len(), "byte"));
-    let mut text = format!("{}: {} -> {}\n", escaped(name), size(before), size(after));
+    let mut text = format!("{}: {} -> {}\n", terminal(name), size(before), size(after));
     let (before, after) = (before.unwrap_or_default(), after.unwrap_or_default());
     let (Some(old), Some(new)) = (readable(before), readable(after)) else { return text };
     let (green, red) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default());
     for change in TextDiff::from_lines(old, new).iter_all_changes() {
-        let line = escaped(change.value().trim_end_matches('\n'));
+        let line = terminal(change.value().trim_end_matches('\n'));
         let _ = match change.tag() {
             ChangeTag::Equal => continue,
             ChangeTag::Delete => writeln!(text, "  {red}- {line}{red:#}"),

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
+use artifacts_text::counted;
 use serde_json::{Value, json};
 
 use crate::diff::readable;
 use crate::readers::blocks;
-use crate::{Done, ReaderChange, Report, Row, counted, diff, recipient_questions};
+use crate::{Done, ReaderChange, Report, Row, diff, recipient_questions};
 
 /// A file that is written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]

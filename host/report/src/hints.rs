@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
 use artifacts_plan::State;
+use artifacts_text::shell_word;
 use serde_json::{Value, json};
 
-use crate::{Report, Row, shell_word};
+use crate::{Report, Row};
 
 /// So many hints are shown of one state.
 const SHOWN: usize = 2;

@@ -70,7 +70,7 @@ impl Failure {
             "subject": self.subject,
             "backend": self.backend,
             "message": self.message,
-            "help": self.help,
+            "help": self.hint,
         })
     }
 }

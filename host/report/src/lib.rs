@@ -1,7 +1,7 @@
 //! What a person reads, and the JSON that programs read. Renders; never prints.
 
 mod diff;
-mod escape;
+mod failure;
 mod files;
 mod hints;
 mod json;
@@ -9,7 +9,6 @@ mod orphaned;
 mod readers;
 mod readings;
 mod removed;
-mod shell;
 mod text;
 
 use std::collections::BTreeMap;
@@ -17,15 +16,14 @@ use std::collections::BTreeMap;
 use artifacts_plan::State;
 
 pub use diff::diff;
-pub use escape::{escaped, escaped_lines};
+pub use failure::Failure;
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
 pub use orphaned::Orphaned;
 pub use readers::{ReaderChange, reader_changes, recipient_questions};
 pub use readings::{Reading, readings};
 pub use removed::{Removed, removed};
-pub use shell::shell_word;
-pub use text::{Style, agreeing, counted, field, listed, note, warning};
+pub use text::{Style, field, note, warning};
 
 /// What a command found or did.
 #[derive(Debug, Clone, Default)]
@@ -127,40 +125,6 @@ impl Done {
             Self::Adopted => "adopted",
             Self::WouldAdopt => "would be adopted",
         }
-    }
-}
-
-/// One failure, with its cause and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// An instance, a target, a backend, a selector; empty when it concerns all.
-    pub subject: String,
-    /// The backend in question, if one is.
-    pub backend: Option<String>,
-    /// What was expected and found.
-    pub message: String,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-impl Failure {
-    /// A failure of one thing.
-    pub fn new(subject: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { subject: subject.into(), backend: None, message: message.into(), help: None }
-    }
-
-    /// Adds what to do.
-    #[must_use]
-    pub fn help<T: Into<String>>(mut self, help: Option<T>) -> Self {
-        self.help = help.map(Into::into);
-        self
-    }
-
-    /// Adds the backend.
-    #[must_use]
-    pub fn backend(mut self, backend: impl Into<Option<String>>) -> Self {
-        self.backend = backend.into();
-        self
     }
 }
 

@@ -1,8 +1,9 @@
 use std::fmt::Write as _;
 
+use artifacts_text::{agreeing, terminal};
 use serde_json::{Value, json};
 
-use crate::{Effect, Hint, Report, agreeing, escaped, hint_line};
+use crate::{Effect, Hint, Report, hint_line};
 
 /// An entry that no declaration owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl Report {
         let mut text = String::new();
         for Orphaned { name, storage, backend } in &self.orphaned {
             let backend = backend.as_deref().unwrap_or("-");
-            let _ = writeln!(text, "orphaned  {}/{}  {backend}", escaped(storage), escaped(name));
+            let _ = writeln!(text, "orphaned  {}/{}  {backend}", terminal(storage), terminal(name));
         }
         if !self.orphaned.is_empty() {
             let count = self.orphaned.len();

@@ -2,9 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anstyle::AnsiColor;
+use artifacts_text::terminal;
 use serde_json::{Value, json};
-
-use crate::escaped;
 
 /// Whom a file was encrypted to, and whom it would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,14 +47,14 @@ pub(crate) fn blocks(heading: &str, changes: &[ReaderChange]) -> String {
     for ((before, after), instances) in alike {
         let _ = writeln!(text, "{heading}");
         for (instance, files) in instances.iter().take(NAMED) {
-            let _ = writeln!(text, "    {}: {}", escaped(instance), escaped(&files.join(", ")));
+            let _ = writeln!(text, "    {}: {}", terminal(instance), terminal(&files.join(", ")));
         }
         if let Some(more) = instances.len().checked_sub(NAMED).filter(|more| *more > 0) {
             let _ = writeln!(text, "    and {more} more {}", if more == 1 { "instance" } else { "instances" });
         }
         let (green, red) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default());
         for reader in before.union(after) {
-            let shown = escaped(reader);
+            let shown = terminal(reader);
             let _ = match (before.contains(reader), after.contains(reader)) {
                 (true, true) => writeln!(text, "    {shown}"),
                 (false, _) => writeln!(text, "  {green}+ {shown}{green:#}"),

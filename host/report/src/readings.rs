@@ -1,9 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use artifacts_text::terminal;
 use serde_json::{Value, json};
-
-use crate::escaped;
 
 /// A generator that wants to read another instance's secrets, and what becomes of what it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +27,9 @@ pub struct Reading {
 pub fn readings(readings: &[Reading]) -> String {
     let mut text = String::new();
     for reading in readings {
-        let _ = writeln!(text, "{} wants to read {}:", escaped(&reading.dependent), escaped(&reading.dependency));
+        let _ = writeln!(text, "{} wants to read {}:", terminal(&reading.dependent), terminal(&reading.dependency));
         let generator = reading.generator.as_deref().unwrap_or("none");
-        let _ = writeln!(text, "    its generator is {}", escaped(generator));
+        let _ = writeln!(text, "    its generator is {}", terminal(generator));
         if let Some(sha256) = &reading.sha256 {
             let _ = writeln!(text, "      of SHA-256 {sha256}");
         }
@@ -40,12 +39,12 @@ pub fn readings(readings: &[Reading]) -> String {
         if !reading.public.is_empty() {
             let what = if reading.public.len() == 1 { "the public file" } else { "the public files" };
             let _ =
-                writeln!(text, "    it makes {what} {}, for everybody to read", escaped(&reading.public.join(", ")));
+                writeln!(text, "    it makes {what} {}, for everybody to read", terminal(&reading.public.join(", ")));
         }
         for (file, readers) in &reading.readers {
-            let _ = writeln!(text, "    the readers of {} are", escaped(file));
+            let _ = writeln!(text, "    the readers of {} are", terminal(file));
             for reader in readers {
-                let _ = writeln!(text, "      {}", escaped(reader));
+                let _ = writeln!(text, "      {}", terminal(reader));
             }
         }
     }

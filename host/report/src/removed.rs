@@ -1,8 +1,9 @@
 use std::fmt::Write as _;
 
+use artifacts_text::{counted, terminal};
 use serde_json::{Value, json};
 
-use crate::{Done, FileChange, counted, escaped};
+use crate::{Done, FileChange};
 
 /// A slice without an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +47,14 @@ pub fn removed(slices: &[Removed]) -> String {
         let size = slice.size.map_or_else(String::new, |(files, bytes)| {
             format!("  {}, {}", counted(files, "file"), counted(bytes, "byte"))
         });
-        let (storage, name) = (escaped(&slice.storage), escaped(&slice.name));
+        let (storage, name) = (terminal(&slice.storage), terminal(&slice.name));
         let _ = writeln!(text, "{}  {storage}/{name}{size}", slice.done.as_str());
         for line in slice.contents.iter().filter(|_| slice.done.is_to_come()).filter_map(FileChange::goes) {
-            let _ = writeln!(text, "    {}", escaped(&line));
+            let _ = writeln!(text, "    {}", terminal(&line));
         }
     }
     for trash in slices.iter().filter_map(|slice| slice.trash.as_ref()) {
-        let _ = writeln!(text, "for 30 days in {}", escaped(trash));
+        let _ = writeln!(text, "for 30 days in {}", terminal(trash));
     }
     if let Some(first) = slices.first() {
         let _ = writeln!(text, "{} {}", counted(slices.len(), "slice"), first.done.as_str());

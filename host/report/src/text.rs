@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Paint};
 use artifacts_plan::State;
+use artifacts_text::{counted, terminal, terminal_lines};
 use textwrap::WordSeparator;
 use textwrap::core::Word;
 
-use crate::{Failure, Report, Row, escaped, escaped_lines};
+use crate::{Failure, Report, Row};
 
 /// How wide the reader's page is; colours are always written and taken out again by who prints to no terminal.
 #[derive(Debug, Clone, Copy)]
@@ -49,59 +50,37 @@ impl Report {
     }
 }
 
-/// So many of these: `1 file`, `2 files`.
-pub fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
-    format!("{count} {noun}{}", agreeing(count, "", "s"))
-}
-
-/// So many of a list are named.
-const NAMED: usize = 10;
-
-/// Names, and how many more there are.
-pub fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-/// The word that goes with so many: `is` or `are`, `it` or `them`.
-pub fn agreeing<'a, N: Copy + PartialEq + From<u8>>(count: N, one: &'a str, more: &'a str) -> &'a str {
-    if count == N::from(1) { one } else { more }
-}
-
 impl Failure {
-    /// Its message and help, wrapped.
+    /// Its message and hint, wrapped.
     pub fn text(&self, style: Style) -> String {
-        message("error:", AnsiColor::Red, &self.sentence(), self.help.as_deref(), style)
+        message("error:", AnsiColor::Red, &self.sentence(), self.hint.as_deref(), style)
     }
 
     /// The same where it stops nothing.
     pub fn warning(&self, style: Style) -> String {
-        message("warning:", AnsiColor::Yellow, &self.sentence(), self.help.as_deref(), style)
+        message("warning:", AnsiColor::Yellow, &self.sentence(), self.hint.as_deref(), style)
     }
 
     /// The subject, where there is one, and the message.
     fn sentence(&self) -> String {
-        let message = escaped_lines(&self.message);
+        let message = terminal_lines(&self.message);
         match (&self.subject, &self.backend) {
-            (subject, _) if subject.is_empty() => message,
-            (subject, Some(backend)) => format!("{} ({}): {message}", escaped(subject), escaped(backend)),
-            (subject, None) => format!("{}: {message}", escaped(subject)),
+            (subject, _) if subject.is_empty() => message.into_owned(),
+            (subject, Some(backend)) => format!("{} ({}): {message}", terminal(subject), terminal(backend)),
+            (subject, None) => format!("{}: {message}", terminal(subject)),
         }
     }
 }
 
 /// A warning and what to do, wrapped.
-pub fn warning(text: &str, help: Option<&str>, style: Style) -> String {
-    message("warning:", AnsiColor::Yellow, &escaped_lines(text), help, style)
+pub fn warning(text: &str, hint: Option<&str>, style: Style) -> String {
+    message("warning:", AnsiColor::Yellow, &terminal_lines(text), hint, style)
 }
 
 /// A message of a line or more, wrapped; what is wrapped is indented, so that no line but a first one begins at the left.
 pub fn note(text: &str, style: Style) -> String {
     let mut note = String::new();
-    for line in escaped_lines(text).split('\n') {
+    for line in terminal_lines(text).split('\n') {
         let indent = line.len() - line.trim_start().len() + 2;
         let _ = writeln!(note, "{}", hung(line, indent, style));
     }
@@ -110,18 +89,18 @@ pub fn note(text: &str, style: Style) -> String {
 
 /// A name, padded to so many columns, and what is said of it, wrapped beside it.
 pub fn field(name: &str, columns: usize, value: &str, style: Style) -> String {
-    format!("{name:<columns$} {}\n", wrapped(&escaped_lines(value), columns + 1, style))
+    format!("{name:<columns$} {}\n", wrapped(&terminal_lines(value), columns + 1, style))
 }
 
-fn message(label: &str, color: AnsiColor, sentence: &str, help: Option<&str>, style: Style) -> String {
+fn message(label: &str, color: AnsiColor, sentence: &str, hint: Option<&str>, style: Style) -> String {
     let color = color.on_default().bold();
     let mut text = format!("{color}{label}{color:#} {}\n", wrapped_beside(sentence, label.len() + 1, 2, style));
-    if let Some(help) = help {
+    if let Some(hint) = hint {
         // Behind an empty line is what is copied as it stands.
-        let (help, block) = help.split_once("\n\n").unwrap_or((help, ""));
-        let _ = writeln!(text, "  help: {}", wrapped(&escaped_lines(help), 8, style));
+        let (hint, block) = hint.split_once("\n\n").unwrap_or((hint, ""));
+        let _ = writeln!(text, "  help: {}", wrapped(&terminal_lines(hint), 8, style));
         if !block.is_empty() {
-            let _ = writeln!(text, "\n{}", escaped_lines(block.trim_end()));
+            let _ = writeln!(text, "\n{}", terminal_lines(block.trim_end()));
         }
     }
     text
@@ -214,17 +193,21 @@ fn paint(row: &Row) -> Paint {
 
 fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, style: Style) {
     let paint = paint(row);
-    let name = escaped(&row.name);
+    let name = terminal(&row.name);
     let pad = " ".repeat(name_width.saturating_sub(textwrap::core::display_width(&name)));
     let backend = row.backend.as_deref().unwrap_or("-");
     let _ = writeln!(text, "{paint}{:state_width$}{paint:#}  {name}{pad}  {backend}", word(row));
     for reason in row.state.reasons() {
-        let what = format!("{}: {}", reason.kind.as_str(), escaped_lines(&reason.message));
+        let what = format!("{}: {}", reason.kind.as_str(), terminal_lines(&reason.message));
         let _ = writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&what, state_width + 2, style));
     }
     for said in row.lines() {
-        let _ =
-            writeln!(text, "{}{}", " ".repeat(state_width + 2), wrapped(&escaped_lines(&said), state_width + 2, style));
+        let _ = writeln!(
+            text,
+            "{}{}",
+            " ".repeat(state_width + 2),
+            wrapped(&terminal_lines(&said), state_width + 2, style)
+        );
     }
 }
 
@@ -245,7 +228,7 @@ mod tests {
     fn words_of_another_program_stay_as_they_are() {
         let failure =
             Failure::new("web1", "it ended with many words\n| as  long as they are, unwrapped\n|\n| three\n| four");
-        let text = failure.help(Some("mind it")).text(NARROW);
+        let text = failure.hint(Some("mind it")).text(NARROW);
         let text = anstream_free(&text);
         assert_eq!(
             text,

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Secret};
+use crate::{BackendFailure, Secret};
 
 /// A secret in the host's keeping, by number; it means nothing outside its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -8,7 +8,7 @@ pub struct SecretId(pub u32);
 
 /// A plaintext: in the host's keeping, or made by the component itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Value {
+pub enum PlaintextRef {
     /// The host has it.
     Kept(SecretId),
     /// The component made it.
@@ -23,7 +23,7 @@ pub enum Ask {
     /// age encryption to declared readers; only during `serialize`.
     Seal {
         /// The plaintext.
-        value: Value,
+        value: PlaintextRef,
         /// To whom.
         recipients: Vec<String>,
         /// ASCII armor or binary.
@@ -50,7 +50,7 @@ impl Ask {
     /// The secret in the host's keeping that it is about, if it is about one.
     pub fn secret(&self) -> Option<SecretId> {
         match self {
-            Self::SecretBytes(id) | Self::Seal { value: Value::Kept(id), .. } => Some(*id),
+            Self::SecretBytes(id) | Self::Seal { value: PlaintextRef::Kept(id), .. } => Some(*id),
             Self::Seal { .. } | Self::Open { .. } => None,
         }
     }
@@ -58,7 +58,7 @@ impl Ask {
 
 /// The host's answer to an [`Ask`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Answer {
+pub enum HostReply {
     /// To [`Ask::SecretBytes`].
     Bytes(Secret),
     /// To [`Ask::Seal`].
@@ -71,16 +71,16 @@ pub enum Answer {
         size: u64,
     },
     /// An expected failure, for the component to pass on.
-    Failed(Failure),
+    Failed(BackendFailure),
     /// Not allowed; the call ends here.
     Denied(String),
 }
 
-impl Answer {
+impl HostReply {
     /// Why there is nothing: in a word when it failed, in a sentence when it was refused.
     pub fn error(&self) -> Option<&str> {
         match self {
-            Self::Failed(failure) => Some(&failure.kind),
+            Self::Failed(failure) => Some(failure.kind.as_str()),
             Self::Denied(why) => Some(why),
             _ => None,
         }

@@ -48,9 +48,9 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 /// The same for each of some files.
 pub(crate) mod files {
     use super::{BTreeMap, Deserializer, MapAccess, Owned, Piece, SerializeMap, Serializer, Visitor, fmt};
-    use crate::Files;
+    use crate::EntryFiles;
 
-    pub(crate) fn serialize<S: Serializer>(files: &Files, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(files: &EntryFiles, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(files.len()))?;
         for (name, bytes) in files {
             map.serialize_entry(name, &Piece(bytes))?;
@@ -58,17 +58,17 @@ pub(crate) mod files {
         map.end()
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Files, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EntryFiles, D::Error> {
         struct Entries;
 
         impl<'de> Visitor<'de> for Entries {
-            type Value = Files;
+            type Value = EntryFiles;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("files")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Files, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EntryFiles, A::Error> {
                 let mut files = BTreeMap::new();
                 while let Some((name, Owned(bytes))) = map.next_entry()? {
                     files.insert(name, bytes);

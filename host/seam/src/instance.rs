@@ -5,7 +5,7 @@ pub type Attrs = Vec<(String, String)>;
 
 /// A machine or user that reads an instance, as the component sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
+pub struct TargetView {
     /// `nixos`, `home-manager` or `darwin`.
     pub kind: String,
     /// The flake's attribute.
@@ -18,7 +18,7 @@ pub struct Target {
 
 /// A declared secret file. Public files never reach a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct File {
+pub struct SecretFile {
     /// A clean file name.
     pub name: String,
     /// Whether targets may read it; otherwise admins only.
@@ -29,7 +29,7 @@ pub struct File {
 
 /// One stored copy of an artifact, as the component sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Instance {
+pub struct InstanceView {
     /// `per-machine/web1/attic`: a label, not a path.
     pub name: String,
     /// The artifact's name.
@@ -37,9 +37,9 @@ pub struct Instance {
     /// Whether several targets share it.
     pub shared: bool,
     /// Sorted by name; exactly one unless shared.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetView>,
     /// Sorted by name.
-    pub files: Vec<File>,
+    pub files: Vec<SecretFile>,
     /// Open pairs; empty for now.
     pub attrs: Attrs,
 }

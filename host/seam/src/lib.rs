@@ -1,19 +1,35 @@
 //! The seam between the host and a component: plain data that can cross a pipe.
 //!
 //! A [`Request`] goes in, a [`Reply`] comes out. In between, the only way back is [`Ask`], which the host answers with an
-//! [`Answer`] while the component waits. Nothing here can reach a file, a key or a terminal, and nothing else of the host is
+//! [`HostReply`] while the component waits. Nothing here can reach a file, a key or a terminal, and nothing else of the host is
 //! reachable from a component's store.
 
 mod ask;
 mod bytes;
+mod ends;
+mod failure_kind;
+mod file_call;
+mod file_name;
+pub mod frame;
 mod instance;
+mod limits;
+pub mod protocol;
 mod reply;
 mod request;
+mod sandbox;
+mod shown;
 
-pub use ask::{Answer, Ask, Level, SecretId, Value};
-pub use instance::{Attrs, File, Instance, Target};
-pub use reply::{CallError, Checked, Event, Failure, Outcome, Reply, State, Usage};
-pub use request::{Files, Item, Request};
+pub use ask::{Ask, HostReply, Level, PlaintextRef, SecretId};
+pub use ends::{Disconnected, GuestEnd, GuestMessage, HostEnd};
+pub use failure_kind::FailureKind;
+pub use file_call::{FileCall, FileError};
+pub use file_name::{check_entry, check_file_name};
+pub use instance::{Attrs, InstanceView, SecretFile, TargetView};
+pub use limits::Limits;
+pub use reply::{BackendFailure, CallError, CheckState, Checked, ComponentEvent, Outcome, Reply, Usage};
+pub use request::{EntryFiles, ItemHandle, Request};
+pub use sandbox::{Halfway, SandboxLayer, SandboxSetup};
+pub use shown::{LONGEST_MESSAGE, escaped};
 
 /// Plaintext. Wiped when it is dropped, and never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]

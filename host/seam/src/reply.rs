@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Files, Level, SecretId};
+use crate::{EntryFiles, FailureKind, FileCall, FileError, Level, SecretId};
 
 /// What came of a [`crate::Request`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -8,7 +8,7 @@ pub struct Reply {
     /// The result, or why there is none.
     pub outcome: Result<Outcome, CallError>,
     /// What happened on the way, in order.
-    pub events: Vec<Event>,
+    pub events: Vec<ComponentEvent>,
     /// What it took.
     pub usage: Usage,
 }
@@ -19,9 +19,9 @@ pub enum Outcome {
     /// One entry for each instance asked about, in that order.
     Checked(Vec<Result<Checked, CallError>>),
     /// The new slice, whole.
-    Serialized(#[serde(with = "crate::bytes::files")] Files),
+    Serialized(#[serde(with = "crate::bytes::files")] EntryFiles),
     /// The plaintexts: by handle when the host opened them (`Value` in the ask), by bytes when the component did.
-    Retrieved(Vec<(String, crate::Value)>),
+    Retrieved(Vec<(String, crate::PlaintextRef)>),
 }
 
 /// What a component says of one instance.
@@ -30,12 +30,12 @@ pub struct Checked {
     /// For each file the public recipients it is to be encrypted to, sorted.
     pub readers: Vec<(String, Vec<String>)>,
     /// What lies in the slice.
-    pub state: State,
+    pub state: CheckState,
 }
 
 /// A component's word on a slice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum State {
+pub enum CheckState {
     /// Complete and readable as far as can be told without a key.
     Present,
     /// Nothing there.
@@ -46,9 +46,9 @@ pub enum State {
 
 /// A failure that the component itself reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// `config`, `corrupt`, `denied`, `no-identity`, `unsupported`, `internal`; an open set.
-    pub kind: String,
+pub struct BackendFailure {
+    /// What kind of failure it is.
+    pub kind: FailureKind,
     /// One sentence.
     pub message: String,
     /// What to do.
@@ -59,7 +59,7 @@ pub struct Failure {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallError {
     /// The component said no, in its own words.
-    Failed(Failure),
+    Failed(BackendFailure),
     /// It trapped, exited or broke the contract: a bug of the backend.
     Broken(String),
     /// It asked for what it may not have.
@@ -77,7 +77,7 @@ pub enum CallError {
 
 /// Something a component did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Event {
+pub enum ComponentEvent {
     /// What follows was done for this instance.
     Instance(String),
     /// So many events and messages of the call were left out.
@@ -91,12 +91,12 @@ pub enum Event {
     },
     /// A file-system call, or several that are alike.
     File {
-        /// Name of the operation, as WASI has it.
-        operation: String,
+        /// The operation.
+        call: FileCall,
         /// The path below `/slice`.
         path: String,
-        /// `None` when it went well, otherwise the error code.
-        error: Option<String>,
+        /// `None` when it went well.
+        error: Option<FileError>,
         /// How many.
         count: u64,
         /// Bytes read or written.

@@ -2,32 +2,32 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Instance, SecretId};
+use crate::{InstanceView, SecretId};
 
 /// A slice's stored files: flat, clean names and their bytes.
-pub type Files = BTreeMap<String, Vec<u8>>;
+pub type EntryFiles = BTreeMap<String, Vec<u8>>;
 
 /// What the host wants of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Readers and state of many instances, each with its slice as it lies (empty when there is none). Pure, so one
     /// component instance may answer them all.
-    Check(Vec<(Instance, Files)>),
+    Check(Vec<(InstanceView, EntryFiles)>),
     /// Writes items into a private copy of a slice.
     Serialize {
         /// Whose slice it is.
-        instance: Instance,
+        instance: InstanceView,
         /// The slice as it lies.
-        slice: Files,
+        slice: EntryFiles,
         /// The plaintexts, as handles.
-        items: Vec<Item>,
+        items: Vec<ItemHandle>,
     },
     /// Reads named files back.
     Retrieve {
         /// Whose slice it is.
-        instance: Instance,
+        instance: InstanceView,
         /// The slice as it lies.
-        slice: Files,
+        slice: EntryFiles,
         /// The files wanted.
         names: Vec<String>,
     },
@@ -35,7 +35,7 @@ pub enum Request {
 
 /// One plaintext to store: a handle, never the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
+pub struct ItemHandle {
     /// The file's name.
     pub name: String,
     /// The handle.

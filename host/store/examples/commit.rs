@@ -8,7 +8,7 @@ use std::error::Error;
 use std::time::{Instant, SystemTime};
 
 use artifacts_declared::InstanceName;
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use artifacts_store::{BackendId, Durability, Generation, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -52,6 +52,6 @@ fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
         headers: BTreeMap::new(),
         headers_without_file: BTreeSet::new(),
     };
-    let files = Files::from([("secret.age".to_owned(), vec![b'x'; 800])]);
-    Ok(NewEntry { files, public: Files::new(), receipt, replaces: None })
+    let files = EntryFiles::from([("secret.age".to_owned(), vec![b'x'; 800])]);
+    Ok(NewEntry { files, public: EntryFiles::new(), receipt, replaces: None })
 }

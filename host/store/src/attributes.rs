@@ -5,27 +5,28 @@ use crate::store_dir::StoreDir;
 use crate::{Error, FileKind, Root};
 
 const NAME: &str = ".gitattributes";
-/// Filters are left alone: they are programs that somebody chose, and what they write into the working tree is what was stored.
+/// Content of the file. It sets no filter: a filter is a program that someone chose, and its output in the working
+/// tree is what was stored.
 const CONTENT: &[u8] =
     b"# Receipts have the SHA-256 of every stored file.\n* -text -ident -working-tree-encoding -merge\n";
 
-/// Its path below the root.
+/// Returns the path of the file, relative to the root.
 pub(crate) fn path(storage: &str) -> String {
     format!("{storage}/{NAME}")
 }
 
-/// Whether a name in a storage, of this kind, is that of the file.
+/// Returns whether a name in a storage, of this kind, is that of the file.
 pub(crate) fn is_named(name: &str, kind: FileKind) -> bool {
     name == NAME && kind == FileKind::File
 }
 
-/// Whether the storage's file is the host's own.
+/// Returns whether the storage's file has exactly the bytes that this program writes.
 pub(crate) fn is_own(root: &Root, storage: &str) -> bool {
     let read = |folder: StoreDir| folder.read(NAME, 4096).ok().flatten();
     root.folder().open(storage).ok().flatten().and_then(read).is_some_and(|found| found == CONTENT)
 }
 
-/// Makes the file where there is none. One that is there is somebody's own.
+/// Creates the file if there is none. An existing one is left as it is.
 pub(crate) fn make(disk: &Disk, storage: &StoreDir, staging: &StoreDir) -> Result<(), Error> {
     if storage.kind(NAME)?.is_some() {
         return Ok(());

@@ -3,28 +3,29 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest;
 
-/// Bytes that are written as lower-case hex.
+/// Holds `N` bytes that are written as lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hex<const N: usize>(pub [u8; N]);
 
-/// A SHA-256.
+/// Holds a SHA-256 (FIPS 180-4).
 pub type Sha256 = Hex<32>;
 
-/// Names one making of an instance. Regeneration makes a new one; rekeying keeps it.
+/// Identifies one generation of an instance: 128 random bits. Generating again draws new ones; re-encrypting keeps
+/// them.
 pub type Generation = Hex<16>;
 
 impl Sha256 {
-    /// The hash of these bytes.
+    /// Computes the SHA-256 of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 }
 
 impl<const N: usize> Hex<N> {
-    /// Fresh from the kernel's random source.
+    /// Draws random bytes from the kernel, `getrandom(2)`.
     ///
     /// # Errors
-    /// When the kernel has none to give.
+    /// The kernel's error, for example where a sandbox forbids the call.
     pub fn random() -> std::io::Result<Self> {
         let mut bytes = [0; N];
         let mut filled = 0;
@@ -36,7 +37,7 @@ impl<const N: usize> Hex<N> {
     }
 }
 
-/// A text is not the hex that was expected.
+/// Reports a text that is not the expected number of lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0} lower-case hex digits")]
 pub struct HexError(usize);

@@ -10,18 +10,18 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::store_dir::{FileKind, StoreDir};
 
-/// Called with a stable name before each change to the disk; an error is taken as the system's own.
+/// Called with a stable name before each change to the disk; its error is reported like one of the operating system.
 pub type FaultHook = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;
 
-/// Renames within a file system: from a folder and name, to a folder and name.
+/// Renames within a file system, `renameat2(2)`: from a directory and name to a directory and name.
 pub type Rename = fn(BorrowedFd<'_>, &str, BorrowedFd<'_>, &str, RenameFlags) -> io::Result<()>;
 
-/// Where tests reach in.
+/// Holds what tests may replace.
 #[derive(Clone)]
 pub struct Hooks {
     /// Called before each change.
     pub step: FaultHook,
-    /// The system's rename, or one that behaves like another file system's.
+    /// Renames: the operating system's function, or one that behaves like another file system.
     pub rename: Rename,
 }
 
@@ -35,17 +35,17 @@ fn rename(from: BorrowedFd<'_>, name: &str, to: BorrowedFd<'_>, other: &str, fla
     Ok(renameat_with(from, name, to, other, flags)?)
 }
 
-/// How hard a commit tries to outlive a power cut.
+/// Decides whether a commit survives a power cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Everything is synced before it counts.
+    /// Syncs everything before it counts.
     #[default]
     Full,
-    /// Nothing is synced. For measurements: a crash of the program loses nothing, one of the machine may.
+    /// Syncs nothing. For measurements: a crash of the program loses nothing, a crash of the machine may.
     NoSync,
 }
 
-/// The hand that writes.
+/// Makes every change to the disk.
 #[derive(Clone)]
 pub(crate) struct Disk {
     pub hooks: Hooks,
@@ -57,7 +57,8 @@ impl Disk {
         (self.hooks.step)(name).map_err(|error| Error::io(path, name, error))
     }
 
-    /// A folder in a folder, made when it is not there. Its mode is set when it was made.
+    /// Opens a directory in a directory and creates it first if it does not exist. The mode is set only when it is
+    /// created.
     pub fn make(&self, step: &'static str, parent: &StoreDir, name: &str, mode: u32) -> Result<StoreDir, Error> {
         if let Some(folder) = parent.open(name)? {
             return Ok(folder);
@@ -73,7 +74,7 @@ impl Disk {
         Ok(folder)
     }
 
-    /// The same, and a power cut does not undo it.
+    /// Does the same, and syncs the parent, so that a power cut does not undo it.
     pub fn make_lasting(
         &self,
         step: &'static str,
@@ -89,7 +90,7 @@ impl Disk {
         Ok(folder)
     }
 
-    /// A new file with these bytes.
+    /// Creates a file with these bytes and this mode.
     pub fn write(&self, folder: &StoreDir, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
         let path = folder.at(name);
         self.step("create the file", &path)?;
@@ -107,7 +108,7 @@ impl Disk {
         Ok(())
     }
 
-    /// What was made, renamed or removed in a folder outlives a power cut.
+    /// Syncs a directory, so that what was created, renamed or removed in it survives a power cut.
     pub fn sync(&self, folder: &StoreDir) -> Result<(), Error> {
         if self.durability == Durability::NoSync {
             return Ok(());
@@ -121,7 +122,7 @@ impl Disk {
         self.rename_with(step, from, to, RenameFlags::NOREPLACE)
     }
 
-    /// Two names change places in one step.
+    /// Exchanges two names in one step.
     pub fn exchange(&self, step: &'static str, one: (&StoreDir, &str), other: (&StoreDir, &str)) -> Result<(), Error> {
         self.rename_with(step, one, other, RenameFlags::EXCHANGE)
     }
@@ -138,7 +139,7 @@ impl Disk {
             .map_err(|error| unsupported(to.at(other), step, error))
     }
 
-    /// Whether a folder could be moved, found out without moving it: no rename replaces a folder that is not empty.
+    /// Checks whether a directory could be moved, without moving it: no rename replaces a directory that is not empty.
     pub fn movable(&self, (from, name): (&StoreDir, &str), (to, full): (&StoreDir, &str)) -> Result<(), Error> {
         match (self.hooks.rename)(from.fd(), name, to.fd(), full, RenameFlags::empty()) {
             Ok(()) => {
@@ -152,7 +153,7 @@ impl Disk {
         }
     }
 
-    /// Removes a name with all that is below it, no link followed. It may be gone already.
+    /// Removes a name with everything below it and follows no symbolic link. It is not an error if it does not exist.
     pub fn remove(&self, step: &'static str, folder: &StoreDir, name: &str, kind: FileKind) -> Result<(), Error> {
         self.step(step, &folder.at(name))?;
         let done = match kind {
@@ -165,7 +166,7 @@ impl Disk {
         }
     }
 
-    /// Removes a folder if nothing is in it; tells whether it is gone.
+    /// Removes a directory if it is empty. Returns whether it does not exist afterwards.
     pub fn remove_empty(&self, step: &'static str, parent: &StoreDir, name: &str) -> Result<bool, Error> {
         self.step(step, &parent.at(name))?;
         match unlinkat(parent.fd(), name, AtFlags::REMOVEDIR) {
@@ -180,7 +181,7 @@ pub(crate) fn set_mode(fd: BorrowedFd<'_>, mode: u32, path: &str) -> Result<(), 
     fchmod(fd, Mode::from_raw_mode(mode)).map_err(|errno| Error::io(path, "set the mode", errno))
 }
 
-/// What a file system says when it cannot move a folder as it should.
+/// Explains the error of a file system that cannot move a directory as a commit needs it.
 fn unsupported(path: String, step: &'static str, error: io::Error) -> Error {
     let why = match Errno::from_io_error(&error) {
         Some(Errno::XDEV) => "a part of it lies on another file system, or in a lower layer of an overlay",

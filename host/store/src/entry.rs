@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use artifacts_declared::InstanceName;
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use sha2::Digest;
 
 use crate::names::{self, PUBLIC, RECEIPT};
@@ -10,58 +10,59 @@ use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
 use crate::store_dir::{FileKind, StoreDir};
 use crate::{Error, Hex};
 
-/// The largest file of an entry, in bytes.
+/// Largest file of an entry, in bytes.
 pub const MAX_FILE: u64 = 64 << 20;
-/// The most files of an entry, public ones among them.
+/// Largest number of files in an entry, with the public ones.
 pub const MAX_FILES: u64 = 1024;
-/// The largest entry, in bytes.
+/// Largest entry, in bytes.
 pub const MAX_TOTAL: u64 = 256 << 20;
 
-/// The folder of one instance as it lies: regular files only.
+/// Holds what is stored for one instance: regular files only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Whose it is.
+    /// Instance that the entry belongs to, by its path.
     pub name: InstanceName,
-    /// The backend's files.
-    pub files: Files,
-    /// The public files.
-    pub public: Files,
-    /// Files that the valid receipt does not list, by their paths below the folder: they belong to no one, or were added by
-    /// hand. Without a valid receipt there are none: all files are in `files` and `public`.
-    pub extras: Files,
-    /// What else the valid receipt does not list and is not read: links, folders, special files, and what exceeds the limits.
+    /// Files of the backend, by name.
+    pub files: EntryFiles,
+    /// Public files, by name.
+    pub public: EntryFiles,
+    /// Files that the valid receipt does not list, by path relative to the entry: left over, or added by hand. Without
+    /// a valid receipt this is empty, and all files are in `files` and `public`.
+    pub extras: EntryFiles,
+    /// Other paths that the valid receipt does not list and that are not read: symbolic links, directories, special
+    /// files, and what exceeds the limits.
     pub unread: BTreeSet<String>,
-    /// The host's note.
+    /// State of `receipt.json`.
     pub receipt: ReceiptState,
-    /// The receipt's bytes.
+    /// Bytes of `receipt.json`, if it exists.
     note: Option<Vec<u8>>,
 }
 
-/// The receipt of an entry.
+/// Describes the receipt of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReceiptState {
-    /// Well-formed. Whether the entry is as it says is another question: [`Entry::differences`].
+    /// It is well-formed. [`Entry::differences`] compares it with the entry.
     Valid(Box<Receipt>),
-    /// Not there.
+    /// It does not exist.
     Missing,
-    /// There, but no receipt: why.
+    /// It exists and is not a receipt, for this reason.
     Malformed(String),
 }
 
-/// A point in which an entry is not as its receipt says.
+/// Describes one point in which an entry differs from its receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
-    /// No receipt.
+    /// There is no receipt.
     NoReceipt,
-    /// The receipt is none: why.
+    /// The receipt is malformed, for this reason.
     Malformed(String),
-    /// The receipt is another instance's.
+    /// The receipt belongs to this other instance.
     OtherInstance(InstanceName),
-    /// A file has other bytes.
+    /// This file has other bytes.
     Changed(String),
-    /// A file is missing.
+    /// This file does not exist.
     Missing(String),
-    /// A file is there that the receipt does not know.
+    /// This file exists and is not listed.
     Extra(String),
 }
 
@@ -78,7 +79,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The identity of an entry's content: a commit names the one that it replaces.
+/// Identifies the content of an entry: a commit names the content that it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(Hex<32>);
 
@@ -89,14 +90,14 @@ impl fmt::Display for Fingerprint {
 }
 
 impl Entry {
-    /// Reads the folder of an instance; `None` when it is empty. `limit` is for the bytes of the backend's files.
+    /// Reads the directory of an instance; `None` if it is empty. `limit` bounds the backend's files, in bytes.
     pub(crate) fn read(name: &InstanceName, folder: &StoreDir, limit: u64) -> Result<Option<Self>, Error> {
         let mut reader = Reader { files: 0, bytes: 0 };
         let mut entry = Self {
             name: name.clone(),
-            files: Files::new(),
-            public: Files::new(),
-            extras: Files::new(),
+            files: EntryFiles::new(),
+            public: EntryFiles::new(),
+            extras: EntryFiles::new(),
             unread: BTreeSet::new(),
             receipt: ReceiptState::Missing,
             note: None,
@@ -155,12 +156,13 @@ impl Entry {
         }
     }
 
-    /// Whether every byte of what the receipt lists is stored as it says, whatever else lies there.
+    /// Returns whether every listed file has the listed bytes. Files that are not listed do not matter.
     pub fn is_intact(&self) -> bool {
         self.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)))
     }
 
-    /// In what the entry is not as its receipt says; empty only when there is a receipt and every byte agrees with it.
+    /// Compares the entry with its receipt. The result is empty only if there is a receipt and every byte agrees with
+    /// it.
     pub fn differences(&self) -> Vec<Difference> {
         let receipt = match &self.receipt {
             ReceiptState::Valid(receipt) => receipt,
@@ -178,7 +180,8 @@ impl Entry {
         differences
     }
 
-    /// Names this very content.
+    /// Computes the fingerprint of this content: SHA-256 over the receipt, the files and the names of what was not
+    /// read.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut hash = sha2::Sha256::new();
         let mut add = |bytes: &[u8]| {
@@ -199,7 +202,7 @@ impl Entry {
     }
 }
 
-fn compare(files: &Files, stored: &BTreeMap<String, StoredFile>, prefix: &str, differences: &mut Vec<Difference>) {
+fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &str, differences: &mut Vec<Difference>) {
     for (name, expected) in stored {
         match files.get(name) {
             None => differences.push(Difference::Missing(format!("{prefix}{name}"))),
@@ -215,7 +218,7 @@ fn vanished(folder: &StoreDir, name: &str) -> Error {
     Error::io(folder.at(name), "read", rustix::io::Errno::NOENT)
 }
 
-/// Names and kinds of what lies in a folder.
+/// Names and kinds of the files in a directory.
 type Entries = Vec<(String, FileKind)>;
 
 /// Counts what is read of one entry.
@@ -225,8 +228,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn files(&mut self, folder: &StoreDir, entries: Entries, limit: u64) -> Result<Files, Error> {
-        let mut files = Files::new();
+    fn files(&mut self, folder: &StoreDir, entries: Entries, limit: u64) -> Result<EntryFiles, Error> {
+        let mut files = EntryFiles::new();
         let before = self.bytes;
         for (name, kind) in entries {
             if kind != FileKind::File {
@@ -259,7 +262,7 @@ impl Reader {
 }
 
 /// Refuses what [`Entry::read`] would refuse, or what should not be in a repository at all.
-pub(crate) fn check_to_write(path: &str, files: &Files, public: &Files) -> Result<(), Error> {
+pub(crate) fn check_to_write(path: &str, files: &EntryFiles, public: &EntryFiles) -> Result<(), Error> {
     let mut reader = Reader { files: 0, bytes: 0 };
     for (files, path, reserved) in
         [(files, path.to_owned(), &[PUBLIC, RECEIPT][..]), (public, format!("{path}/{PUBLIC}"), &[][..])]

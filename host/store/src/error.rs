@@ -2,166 +2,184 @@ use std::io;
 use std::path::PathBuf;
 
 use artifacts_declared::InstanceName;
+use artifacts_text::Explain;
 use rustix::io::Errno;
 
 use crate::FileKind;
 
-/// Why a storage could not be read or written. Paths are relative to the root unless it is the root itself. Whose entry it is
-/// about is for the caller to say, who asked about it.
+/// Reports why a storage cannot be read or written. Paths are relative to the root, except that of the root itself.
+/// The caller adds the instance that it asked about.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A storage's path could leave the root or means something else.
+    /// The path of a storage could leave the root, or has another meaning.
     #[error("the storage `{}` is refused: {why}", .storage.escape_debug())]
     StorageName {
-        /// As the registry gives it.
+        /// Path as registered.
         storage: String,
-        /// What is wrong with it.
+        /// Reason.
         why: String,
     },
-    /// A name that cannot stand in an entry.
+    /// The name of a file cannot be part of an entry.
     #[error("`{}` in `{}` is refused: {why}", .name.escape_debug(), .path.escape_debug())]
     Name {
-        /// Where.
+        /// Directory of the file.
         path: String,
-        /// The name.
+        /// Name of the file.
         name: String,
-        /// What is wrong with it.
+        /// Reason.
         why: &'static str,
     },
-    /// A link where a file or folder was expected.
+    /// There is a symbolic link in place of a file or directory.
     #[error("`{}` is a symbolic link: links are not followed", .path.escape_debug())]
     Link {
-        /// The link.
+        /// Path of the link.
         path: String,
     },
-    /// Neither of the kinds that are taken.
+    /// There is something of another kind.
     #[error("`{}` is a {found}, expected a {expected}", .path.escape_debug())]
     WrongKind {
-        /// Where.
+        /// Path of it.
         path: String,
-        /// What it should be.
+        /// Kind that it should be.
         expected: FileKind,
-        /// What it is.
+        /// Kind that it is.
         found: FileKind,
     },
-    /// A file of the host's own with a second name elsewhere.
+    /// A file that this program writes has another hard link elsewhere.
     #[error("`{}` has {links} hard links, expected one: writing to it could change a file elsewhere", .path.escape_debug())]
     HardLinks {
-        /// Where.
+        /// Path of the file.
         path: String,
-        /// How many names it has.
+        /// Number of its hard links.
         links: u64,
     },
-    /// A receipt that could not be read again.
+    /// The new receipt would be rejected when it is read.
     #[error("its receipt is not written because it would be refused when it is read: {why}")]
     Receipt {
-        /// Whose entry.
+        /// Instance of the receipt.
         instance: InstanceName,
-        /// What is wrong with it.
+        /// Reason.
         why: String,
     },
-    /// A git repository that another user could have made to be found.
+    /// The git repository belongs to another user, who could have made it to be found.
     #[error("the git repository `{}` belongs to user {owner}, not to root or user {user}", .path.display().to_string().escape_debug())]
     RepositoryOwner {
-        /// Its directory.
+        /// Directory of the repository.
         path: PathBuf,
-        /// Whose it is.
+        /// User ID of its owner.
         owner: u32,
-        /// Who runs this.
+        /// User ID of this process.
         user: u32,
     },
-    /// A `.git` that is not what git makes.
+    /// A `.git` differs from what git creates.
     #[error("`{}` is invalid: {}", .path.display().to_string().escape_debug(), .why.escape_debug())]
     RepositoryInvalid {
-        /// The file or link.
+        /// Path of the file or link.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason.
         why: String,
     },
-    /// More than the host is willing to hold.
+    /// A limit of the store is exceeded.
     #[error("`{}` is too large: {what} {limit}", .path.escape_debug())]
     TooLarge {
-        /// Where.
+        /// Path of the file or entry.
         path: String,
-        /// Which limit.
+        /// Text before the limit.
         what: &'static str,
-        /// Bytes or files.
+        /// Limit, in bytes or files.
         limit: u64,
     },
-    /// An entry lies where none lay when the work was planned.
+    /// An entry exists where none existed when the work was planned.
     #[error("a slice lies there by now; it is not overwritten")]
     Appeared {
-        /// Whose entry.
+        /// Instance of the entry.
         instance: InstanceName,
     },
-    /// The entry is not the one that the work was planned upon.
+    /// The entry differs from the one that the work was planned for.
     #[error("the slice was changed by someone else in the meantime; it is not overwritten")]
     Changed {
-        /// Whose entry.
+        /// Instance of the entry.
         instance: InstanceName,
     },
-    /// The entry that was to be replaced is gone.
+    /// The entry that was to be replaced does not exist any more.
     #[error("the slice that was to be replaced is gone")]
     Vanished {
-        /// Whose entry.
+        /// Instance of the entry.
         instance: InstanceName,
     },
-    /// Another run holds the storage.
+    /// Another run holds the lock of the storage.
     #[error("the storage `{}` is in use by another run{}", .storage.escape_debug(), .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
     Locked {
-        /// The storage.
+        /// Path of the storage.
         storage: String,
-        /// The holder's process id, as it noted itself.
+        /// Process ID of the holder, as it wrote it into the lock file.
         pid: Option<u32>,
     },
-    /// The file system cannot replace a folder at once.
+    /// The file system cannot replace a directory in one step.
     #[error("`{}` lies on a file system that cannot replace a folder in one step: {why}", .path.escape_debug())]
     Unsupported {
-        /// Where.
+        /// Path of a directory on it.
         path: String,
-        /// What was tried and what came of it.
+        /// What was tried, and its result.
         why: String,
     },
-    /// Mounted read-only.
+    /// The file system is mounted read-only.
     #[error("`{}` cannot be written: its file system is read-only", .path.escape_debug())]
     ReadOnly {
-        /// Where.
+        /// Path on it.
         path: String,
     },
-    /// No space or quota left.
+    /// No space or quota is left.
     #[error("`{}` cannot be written: no space is left", .path.escape_debug())]
     Full {
-        /// Where.
+        /// Path that was written.
         path: String,
-        /// Disk or quota.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// This user may not.
+    /// The user lacks the permission.
     #[error("`{}`: this user may not {action}: {source}", .path.escape_debug())]
     Denied {
-        /// Where.
+        /// Path of the file.
         path: String,
-        /// What was tried.
+        /// Action, as a verb with its object.
         action: &'static str,
-        /// The system's word.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// Anything else that the system says.
+    /// Any other error of the operating system.
     #[error("`{}`: cannot {action}: {source}", .path.escape_debug())]
     Io {
-        /// Where.
+        /// Path of the file.
         path: String,
-        /// What was tried.
+        /// Action, as a verb with its object.
         action: &'static str,
-        /// The system's word.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
 impl Error {
-    /// What to do about it.
-    pub fn help(&self) -> Option<&'static str> {
-        Some(match self {
+    /// Chooses the variant for an error of the operating system.
+    pub(crate) fn io(path: impl Into<String>, action: &'static str, source: impl Into<io::Error>) -> Self {
+        let (path, source) = (path.into(), source.into());
+        match Errno::from_io_error(&source) {
+            Some(Errno::ROFS) => Self::ReadOnly { path },
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full { path, source },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { path, action, source },
+            Some(Errno::LOOP) => Self::Link { path },
+            _ => Self::Io { path, action, source },
+        }
+    }
+}
+
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "store"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::StorageName { .. } => "set the backend's `storage` to a plain relative path such as `secrets`",
             Self::Name { .. } => "rename it",
             Self::Link { .. } | Self::WrongKind { .. } | Self::HardLinks { .. } => {
@@ -189,18 +207,7 @@ impl Error {
                 "this needs Linux 5.6 or newer, and a container that allows openat2"
             }
             Self::Io { .. } => return None,
-        })
-    }
-
-    /// Sorts the system's word.
-    pub(crate) fn io(path: impl Into<String>, action: &'static str, source: impl Into<io::Error>) -> Self {
-        let (path, source) = (path.into(), source.into());
-        match Errno::from_io_error(&source) {
-            Some(Errno::ROFS) => Self::ReadOnly { path },
-            Some(Errno::NOSPC | Errno::DQUOT) => Self::Full { path, source },
-            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { path, action, source },
-            Some(Errno::LOOP) => Self::Link { path },
-            _ => Self::Io { path, action, source },
-        }
+        };
+        Some(hint.to_owned())
     }
 }

@@ -1,8 +1,8 @@
-//! Entries on disk: reading, committing, receipts, locks, trash and git's index.
+//! Keeps entries on disk: reading, committing, receipts, locks, trash and git's index.
 //!
-//! The repository is not trusted. Every path is resolved below a held folder without following a link, an entry is taken
-//! only when it is made of regular files, and a receipt is parsed as hostile input. An entry is replaced as a whole: it is
-//! staged beside the storage's entries, synced, and put in place by one rename.
+//! The repository is not trusted. Every path is resolved below an open directory without following a symbolic link, an
+//! entry is read only if it consists of regular files, and a receipt is parsed as hostile input. An entry is replaced
+//! as a whole: it is written beside the storage's entries, synced, and put in place by one rename.
 
 mod attributes;
 mod digest;

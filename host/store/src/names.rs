@@ -4,14 +4,14 @@ use artifacts_declared::{InstanceName, Name};
 
 use crate::Error;
 
-/// What the host keeps below a storage, beside the entries.
+/// Directory of this program in a storage, beside the entries.
 pub(crate) const WORK_DIR: &str = ".artifacts";
-/// The folder of an entry's public files.
+/// Directory of the public files in an entry.
 pub(crate) const PUBLIC: &str = "public";
-/// The host's note in an entry.
+/// Name of the receipt in an entry.
 pub(crate) const RECEIPT: &str = "receipt.json";
 
-/// Why a text is no name of one file in one folder, if it is none.
+/// Returns why a text is not the name of one file in one directory; `None` if it is.
 pub(crate) fn fault(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("it is empty")
@@ -21,14 +21,14 @@ pub(crate) fn fault(name: &str) -> Option<&'static str> {
         Some("it means a folder")
     } else if name.contains('/') {
         Some("it has a slash")
-    } else if name.chars().any(char::is_control) {
+    } else if artifacts_text::has_control(name) {
         Some("it has a control character")
     } else {
         None
     }
 }
 
-/// Why a file of this name is not written: besides [`fault`], what git itself would act upon when it meets it.
+/// Returns why a file of this name is not written: in addition to [`fault`], names that git acts upon.
 pub(crate) fn fault_to_write(name: &str) -> Option<&'static str> {
     fault(name).or_else(|| is_gits(name).then_some("git would act upon it"))
 }
@@ -37,7 +37,7 @@ fn is_gits(name: &str) -> bool {
     [".git", ".gitattributes", ".gitignore", ".gitmodules"].iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
-/// A storage's folder: clean names from the root downwards, none of them git's or the host's own.
+/// Checks the path of a storage: clean names from the root downwards, none of them used by git or by this program.
 pub(crate) fn storage(storage: &str) -> Result<(), Error> {
     let refuse = |why: String| Error::StorageName { storage: storage.to_owned(), why };
     for part in storage.split('/') {
@@ -49,7 +49,7 @@ pub(crate) fn storage(storage: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The path of an entry below its storage.
+/// Returns the path of an entry, relative to its storage.
 pub(crate) fn entry_path(name: &InstanceName) -> Result<String, Error> {
     match name.components().into_iter().find(|part| is_gits(part)) {
         None => Ok(name.to_string()),

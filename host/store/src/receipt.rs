@@ -1,59 +1,61 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, TargetKind};
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Generation, Sha256, Time, names, unique};
 
-/// The version of receipts that this host writes and reads.
+/// Version of receipts that this program writes and reads.
 const SCHEMA: u64 = 1;
 
-/// The largest receipt that is read, in bytes.
+/// Largest receipt that is read, in bytes.
 pub const MAX_RECEIPT: u64 = 8 << 20;
 
-/// The longest recipient or version that is read, in bytes.
+/// Longest recipient or version that is read, in bytes.
 const LONGEST: usize = 16 << 10;
 
-/// What the host writes into a committed entry: who stored it, when, for whom. It holds no secret and no hash of one.
+/// Records who stored an entry, when, and for which recipients. It holds no secret and no hash of one.
 ///
-/// One that was read is a claim by whoever wrote to the repository: well-formed, and no more.
+/// A receipt that was read is a claim of whoever could write to the repository: it is well-formed, and no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// The version, always the one that this host writes.
+    /// Version of the format, always the one that this program writes.
     pub schema: Schema,
-    /// Whose entry this is.
+    /// Instance that the entry belongs to.
     pub instance: InstanceName,
-    /// Who stored it.
+    /// Component that stored it.
     pub backend: BackendId,
-    /// When all of it was made; one of several files that is given later makes it no younger.
+    /// Time at which all files were generated. Setting one of several files later does not change it.
     #[serde(alias = "made")]
     pub generated: Time,
-    /// When it is to be made again, as it was declared then.
+    /// Time at which the value expires, from `maxAge` as it was declared then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
-    /// Which making of the instance this is.
+    /// Generation of the instance.
     pub generation: Generation,
-    /// Of each artifact that went into it, which making.
+    /// Generation of each dependency that the generator read.
     #[serde(deserialize_with = "unique::map")]
     pub dependencies: BTreeMap<InstanceName, Generation>,
-    /// Hash of the declared `validation`.
+    /// SHA-256 of the declared `validation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<Sha256>,
-    /// Whom it was made for.
+    /// Targets that declared the instance.
     #[serde(deserialize_with = "unique::set")]
     pub targets: BTreeSet<TargetId>,
-    /// Declared secret files and the recipients each is encrypted to; none of one that was accepted and may be anybody's.
+    /// Declared secret files, with the recipients that each is encrypted to, sorted. The set is empty for a file that
+    /// was adopted: its recipients are unknown.
     #[serde(alias = "readers", deserialize_with = "unique::map_of_sets")]
     pub recipients: BTreeMap<Name, BTreeSet<String>>,
-    /// The backend's stored files. Filled in by the commit.
+    /// Stored files of the backend, by name. The commit fills them in.
     #[serde(deserialize_with = "unique::map")]
     pub files: BTreeMap<String, StoredFile>,
-    /// The public files. Filled in by the commit.
+    /// Public files, by name. The commit fills them in.
     #[serde(deserialize_with = "unique::map")]
     pub public: BTreeMap<String, StoredFile>,
-    /// SHA-256 of the age headers that the host encrypted in this entry, by the declared file that they are for.
+    /// SHA-256 of each age header (age v1, section "Header") that this program encrypted in the entry, by declared
+    /// file.
     #[serde(default, deserialize_with = "unique::map_of_sets")]
     pub headers: BTreeMap<Name, BTreeSet<Sha256>>,
     /// The same without the files, as earlier versions wrote it.
@@ -61,55 +63,55 @@ pub struct Receipt {
     pub headers_without_file: BTreeSet<Sha256>,
 }
 
-/// The version of a receipt; it has one value.
+/// Represents the version of a receipt, which has one value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Schema;
 
-/// The component that stored an entry.
+/// Identifies the component that stored an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackendId {
-    /// Its name in the registry.
+    /// Name in the registry.
     pub name: Name,
-    /// Its version by its own word.
+    /// Version that the component declares.
     pub version: String,
-    /// Of the component's bytes.
+    /// SHA-256 of the component's bytes.
     pub sha256: Sha256,
 }
 
-/// A target by kind and name.
+/// Identifies a target by kind and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetId {
-    /// Machine or user.
+    /// Whether it is a machine or a user.
     pub kind: TargetKind,
-    /// The flake's attribute.
+    /// Attribute in the flake.
     pub name: Name,
 }
 
-/// A stored file, as its bytes lie.
+/// Describes the bytes of a stored file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredFile {
-    /// Bytes.
+    /// Size, in bytes.
     pub size: u64,
-    /// Of these bytes.
+    /// SHA-256 of the bytes.
     pub sha256: Sha256,
 }
 
-/// Why a text is no receipt.
+/// Reports why a text is not a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
-    /// Longer than a receipt may be.
+    /// It is longer than [`MAX_RECEIPT`].
     #[error("it is longer than {MAX_RECEIPT} bytes")]
     TooLarge,
-    /// A version that this host does not know.
+    /// It has a version that this program does not know.
     #[error("it has schema {0}; this program reads schema {SCHEMA}")]
     Schema(String),
-    /// Two versions in one, with git's marks between them.
+    /// It has git's marks of an unresolved merge conflict.
     #[error("it has an unresolved merge conflict")]
     Conflict,
-    /// Not JSON, or not of a receipt's shape.
+    /// It is not JSON, or does not have the shape of a receipt.
     #[error("{0}")]
     Shape(String),
 }
@@ -128,7 +130,7 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// JSON for people and for `git diff`: indented, sorted, with a final newline.
+    /// Renders indented and sorted JSON with a final newline, for people and for `git diff`.
     pub fn render(&self) -> Vec<u8> {
         // Only a map with keys that are no text could fail, and there is none.
         let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
@@ -136,19 +138,20 @@ impl Receipt {
         json
     }
 
-    /// Every header that it lists.
+    /// Returns every header that it lists.
     pub fn all_headers(&self) -> BTreeSet<Sha256> {
         self.headers.values().flatten().chain(&self.headers_without_file).copied().collect()
     }
 
-    /// Notes the files as they are about to lie.
-    pub(crate) fn describe(&mut self, files: &Files, public: &Files) {
-        let stored = |files: &Files| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::of(bytes))).collect();
+    /// Describes the files that are about to be stored.
+    pub(crate) fn describe(&mut self, files: &EntryFiles, public: &EntryFiles) {
+        let stored =
+            |files: &EntryFiles| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::of(bytes))).collect();
         self.files = stored(files);
         self.public = stored(public);
     }
 
-    /// What the types do not say by themselves.
+    /// Checks what the types do not express.
     pub(crate) fn check(&self) -> Result<(), String> {
         for name in self.files.keys().chain(self.public.keys()) {
             if let Some(why) = names::fault(name) {
@@ -157,7 +160,7 @@ impl Receipt {
         }
         let texts = self.recipients.values().flatten().chain([&self.backend.version]);
         for text in texts {
-            if text.len() > LONGEST || text.chars().any(char::is_control) {
+            if text.len() > LONGEST || artifacts_text::has_control(text) {
                 return Err("a recipient or version is too long or has a control character".to_owned());
             }
         }
@@ -166,13 +169,14 @@ impl Receipt {
 }
 
 impl StoredFile {
-    /// Size and hash of these bytes.
+    /// Computes size and SHA-256 of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self { size: bytes.len() as u64, sha256: Sha256::of(bytes) }
     }
 }
 
-/// An unknown version, or what git left in it, is the better explanation for whatever else does not fit.
+/// Explains a parse error. An unknown version or a merge conflict is a better explanation than the field that does not
+/// fit.
 fn explain(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
     #[derive(Deserialize)]
     struct Version {

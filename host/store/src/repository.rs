@@ -12,35 +12,37 @@ use std::path::{Path, PathBuf};
 
 use crate::Error;
 
-/// A repository and the working tree of it that holds a directory. All paths are absolute, without links.
+/// Represents a repository and one of its working trees. All paths are absolute and without symbolic links.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Repository {
-    /// The top of the working tree.
+    /// Top of the working tree.
     pub work_tree: PathBuf,
-    /// What belongs to this working tree alone: `HEAD`, the index.
+    /// Directory of this working tree alone, with `HEAD` and the index.
     pub git_dir: PathBuf,
-    /// What all working trees of the repository have in common: objects, configuration. The same as `git_dir` where there is one.
+    /// Directory that all working trees share, with objects and configuration. Equal to `git_dir` if there is one
+    /// working tree.
     pub common_dir: PathBuf,
 }
 
-/// The name that git keeps for itself.
+/// Name that git reserves for itself.
 const DOT_GIT: &str = ".git";
-/// The longest pointer or configuration that is read, in bytes.
+/// Longest pointer or configuration that is read, in bytes.
 const MAX_TEXT: u64 = 1 << 20;
 
 impl Repository {
-    /// Finds the repository whose working tree holds a path, which need not exist yet. `None` outside of git.
+    /// Finds the repository whose working tree contains a path, which need not exist. `None` outside of git.
     ///
-    /// A `.git` file (working trees, submodules) counts where its repository names this working tree in turn, or where no other
-    /// repository is above it; what it names never lies among the files of a repository above.
+    /// A `.git` file (working trees, submodules) counts if its repository names this working tree in turn, or if there
+    /// is no other repository above it. What it names is never among the files of a repository above.
     ///
     /// # Errors
-    /// When the repository belongs to another user (neither this one nor root), or its `.git` is not what git makes.
+    /// If the repository belongs to another user (neither this one nor root), or its `.git` differs from what git
+    /// creates.
     pub fn containing(path: &Path) -> Result<Option<Self>, Error> {
         Self::containing_or(path, &|_| false)
     }
 
-    /// The same, where working trees may be named whose owner is no matter.
+    /// Does the same; `is_trusted` names working trees whose owner does not matter.
     pub(crate) fn containing_or(path: &Path, is_trusted: &dyn Fn(&Path) -> bool) -> Result<Option<Self>, Error> {
         let start = existing(path)?;
         for work_tree in start.ancestors() {
@@ -51,7 +53,7 @@ impl Repository {
         Ok(None)
     }
 
-    /// The repository above the working tree, of which this one may be a submodule.
+    /// Finds the repository above the working tree, of which this one may be a submodule.
     ///
     /// # Errors
     /// As [`Repository::containing`].
@@ -59,7 +61,7 @@ impl Repository {
         self.work_tree.parent().map_or(Ok(None), Self::containing)
     }
 
-    /// The repository of which this is the top of a working tree.
+    /// Opens the repository whose working tree has this top.
     fn at(work_tree: &Path, is_trusted: &dyn Fn(&Path) -> bool) -> Result<Option<Self>, Error> {
         let dot_git = work_tree.join(DOT_GIT);
         let Some(found) = looked(&dot_git)? else { return Ok(None) };
@@ -83,7 +85,7 @@ impl Repository {
         Ok(Some(repository))
     }
 
-    /// Another user's repository could have been made to be found.
+    /// Rejects the repository of another user, who could have made it to be found.
     fn check_owner(&self, dot_git: &Path, owner: u32) -> Result<(), Error> {
         check_owner(dot_git, owner)?;
         for dir in [&self.git_dir, &self.common_dir] {
@@ -93,7 +95,7 @@ impl Repository {
         Ok(())
     }
 
-    /// A `.git` file could name any repository of this user.
+    /// Checks a `.git` file, which could name any repository of this user.
     fn check_pointer(&self, dot_git: &Path) -> Result<(), Error> {
         let Some(above) = self.above()? else { return Ok(()) };
         if above.common_dir == self.common_dir {
@@ -114,7 +116,8 @@ impl Repository {
         Err(invalid(dot_git, format!("`{}` belongs to another working tree", self.git_dir.display())))
     }
 
-    /// Whether the repository names the working tree in turn: `git worktree` and `git submodule` see to that.
+    /// Returns whether the repository names the working tree in turn, as `git worktree` and `git submodule` arrange
+    /// it.
     fn names(&self, dot_git: &Path) -> bool {
         let same =
             |named: &OsStr, as_is: &Path| self.git_dir.join(named).canonicalize().is_ok_and(|path| path == as_is);
@@ -128,7 +131,7 @@ impl Repository {
     }
 }
 
-/// The path, or what is above it, as far as it exists, without links.
+/// Resolves the part of a path that exists, without symbolic links.
 fn existing(path: &Path) -> Result<PathBuf, Error> {
     for path in path.ancestors() {
         match path.canonicalize() {
@@ -148,7 +151,7 @@ fn looked(path: &Path) -> Result<Option<fs::Metadata>, Error> {
     }
 }
 
-/// What a `.git` that is not a directory names.
+/// Returns what a `.git` that is not a directory names.
 fn pointed(dot_git: &Path, found: &fs::Metadata) -> Result<PathBuf, Error> {
     if found.is_symlink() {
         return Ok(dot_git.to_owned());
@@ -161,14 +164,14 @@ fn pointed(dot_git: &Path, found: &fs::Metadata) -> Result<PathBuf, Error> {
     Ok(dot_git.parent().unwrap_or(dot_git).join(named))
 }
 
-/// The directory that working trees have in common.
+/// Returns the directory that the working trees share.
 fn common_dir(git_dir: &Path) -> Result<PathBuf, Error> {
     let Some(text) = text(&git_dir.join("commondir")) else { return Ok(git_dir.to_owned()) };
     let named = git_dir.join(OsStr::from_bytes(text.trim_ascii_end()));
     named.canonicalize().map_err(|error| Error::io(named.to_string_lossy(), "find git's common directory", error))
 }
 
-/// What git takes for a repository.
+/// Returns whether git accepts the directories as a repository.
 fn is_repository(git_dir: &Path, common_dir: &Path) -> bool {
     git_dir.join("HEAD").symlink_metadata().is_ok_and(|head| head.is_file() || head.is_symlink())
         && common_dir.join("objects").is_dir()
@@ -187,13 +190,13 @@ fn invalid(path: &Path, why: impl Into<String>) -> Error {
     Error::RepositoryInvalid { path: path.to_owned(), why: why.into() }
 }
 
-/// A small regular file's bytes.
+/// Reads a small regular file.
 fn text(path: &Path) -> Option<Vec<u8>> {
     let found = fs::metadata(path).ok()?;
     (found.is_file() && found.len() <= MAX_TEXT).then(|| fs::read(path).ok()).flatten()
 }
 
-/// `core.worktree` of a configuration, as git writes it.
+/// Returns `core.worktree` of a configuration, in the form that git writes.
 fn configured_work_tree(config: &str) -> Option<String> {
     let mut in_core = false;
     let mut named = None;

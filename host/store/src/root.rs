@@ -10,7 +10,7 @@ use crate::names::{self, RECEIPT, WORK_DIR};
 use crate::store_dir::{FileKind, StoreDir};
 use crate::{Entry, Error, MAX_RECEIPT, Receipt, attributes};
 
-/// The checkout that holds the storages. Cheap to clone.
+/// Holds the checkout that contains the storages open. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Root {
     folder: Arc<StoreDir>,
@@ -18,28 +18,29 @@ pub struct Root {
 }
 
 impl Root {
-    /// Holds a folder from now on, whatever its path may mean later.
+    /// Opens a directory and holds it, whatever its path means later.
     ///
     /// # Errors
-    /// When there is no such folder or it may not be read.
+    /// If the directory does not exist or cannot be read.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let folder = Arc::new(StoreDir::ambient(path)?);
         let path = path.canonicalize().map_err(|error| Error::io(path.to_string_lossy(), "open the folder", error))?;
         Ok(Self { folder, path: Arc::new(path) })
     }
 
-    /// Its absolute path, for messages and for programs that need one.
+    /// Returns the absolute path, for messages and for programs that need one.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The held folder.
+    /// Returns the open directory.
     pub fn dir(&self) -> &Dir {
         self.folder.dir()
     }
 
-    /// Folders that look like storages, at most three levels below the root: one of their folders is named as the groups of
-    /// entries are. Hidden ones and what cannot be read are passed over.
+    /// Finds directories that look like storages, at most three levels below the root: they contain `per-machine`,
+    /// `per-user` or `shared`. Hidden directories and those that cannot be read are skipped. The paths are relative to
+    /// the root and sorted.
     pub fn storages(&self) -> Vec<String> {
         let mut found = Vec::new();
         look_for_storages(&self.folder, "", LEVELS, &mut found);
@@ -52,7 +53,7 @@ impl Root {
     }
 }
 
-/// How far below the root storages that are not declared are looked for.
+/// Levels below the root that are searched for storages that are not declared.
 const LEVELS: usize = 3;
 
 fn look_for_storages(folder: &StoreDir, path: &str, levels: usize, found: &mut Vec<String>) {
@@ -69,61 +70,63 @@ fn look_for_storages(folder: &StoreDir, path: &str, levels: usize, found: &mut V
     }
 }
 
-/// A folder below the root that holds entries. It need not be there yet: then it holds none.
+/// Represents a directory below the root that holds entries. It need not exist: then it holds none.
 #[derive(Debug, Clone)]
 pub struct Storage {
     root: Root,
     path: String,
 }
 
-/// What lies in a storage.
+/// Lists the content of a storage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Entries, sorted.
+    /// Instances of the entries, sorted.
     pub entries: Vec<InstanceName>,
     /// Everything else, sorted.
     pub stray_files: Vec<StrayFile>,
 }
 
-/// Something in a storage that is no entry.
+/// Describes something in a storage that is not an entry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StrayFile {
-    /// Below the root.
+    /// Path, relative to the root.
     pub path: String,
-    /// Why it is none.
+    /// Why it is not an entry.
     pub why: String,
 }
 
 impl Storage {
-    /// A storage by its path below the root.
+    /// Opens a storage by its path relative to the root.
     ///
     /// # Errors
-    /// When the path is not clean names from the root downwards, or leads through a link or something that is no folder.
+    /// If the path does not consist of clean names, or leads through a symbolic link or something that is not a
+    /// directory.
     pub fn open(root: &Root, storage: &str) -> Result<Self, Error> {
         names::storage(storage)?;
         root.folder.open(storage)?;
         Ok(Self { root: root.clone(), path: storage.to_owned() })
     }
 
-    /// The root that it lies below.
+    /// Returns the root that contains it.
     pub fn root(&self) -> &Root {
         &self.root
     }
 
-    /// Its path below the root.
+    /// Returns the path, relative to the root.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The entry of an instance; `None` when there is none, or an empty folder.
+    /// Reads the entry of an instance; `None` if it does not exist, or its directory is empty.
     ///
     /// # Errors
-    /// When a link, a special file or a folder other than `public` lies in it or on the way to it, or it is too large.
+    /// If a symbolic link, a special file or a directory other than `public` is in it or on the way to it, or if it
+    /// exceeds a limit.
     pub fn read(&self, name: &InstanceName) -> Result<Option<Entry>, Error> {
         self.read_within(name, MAX_TOTAL)
     }
 
-    /// The same of an entry in which the backend's own files have at most `limit` bytes together. No more is read.
+    /// Does the same, with at most `limit` bytes for the backend's own files together. Reading ends there.
     ///
     /// # Errors
     /// As [`Storage::read`].
@@ -142,10 +145,10 @@ impl Storage {
         }
     }
 
-    /// The receipts of entries that were replaced or removed and are still in the trash, as far as there are any.
+    /// Reads the receipts of entries in the trash, as far as they have valid ones.
     ///
     /// # Errors
-    /// When the trash cannot be read.
+    /// If the trash cannot be read.
     pub fn trashed(&self) -> Result<Vec<Receipt>, Error> {
         let Some(trash) = self.root.folder.open(&format!("{}/{WORK_DIR}/trash", self.path))? else {
             return Ok(Vec::new());
@@ -162,10 +165,10 @@ impl Storage {
         Ok(receipts)
     }
 
-    /// All entries that lie there, owned by a declaration or not.
+    /// Lists all entries, declared or not.
     ///
     /// # Errors
-    /// When the storage itself cannot be read.
+    /// If the storage itself cannot be read.
     pub fn list(&self) -> Result<Listing, Error> {
         let mut listing = Listing::default();
         if let Some(storage) = self.root.folder.open(&self.path)? {
@@ -194,7 +197,7 @@ impl Listing {
         self.stray_files.push(StrayFile { path: parent.at(name), why: why.into() });
     }
 
-    /// Looks into a folder that is `depth` levels above entries; `path` is its path below the storage.
+    /// Lists a directory that is `depth` levels above entries; `path` is relative to the storage.
     fn descend(&mut self, parent: &StoreDir, name: &str, path: &str, depth: usize) {
         let folder = match parent.open(name) {
             Ok(Some(folder)) => folder,

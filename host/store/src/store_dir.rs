@@ -1,4 +1,4 @@
-//! A held folder. Everything is reached from one by clean names, and no link is ever followed.
+//! An open directory. Everything is reached from one by clean names, and no symbolic link is followed.
 
 use std::fmt;
 use std::io::Read;
@@ -12,12 +12,12 @@ use rustix::io::Errno;
 
 use crate::Error;
 
-/// What lies under a name.
+/// Names the kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
     File,
-    /// A folder.
+    /// A directory.
     Directory,
     /// A symbolic link.
     Link,
@@ -62,7 +62,7 @@ impl FileKind {
 
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
-/// A folder that is held open, with its path for messages.
+/// Holds a directory open, with its path for messages.
 #[derive(Debug)]
 pub(crate) struct StoreDir {
     dir: Dir,
@@ -70,7 +70,7 @@ pub(crate) struct StoreDir {
 }
 
 impl StoreDir {
-    /// Opens a folder by a path of the caller's own, the only one that may lead through links.
+    /// Opens a directory by a path that the caller chose, the only one that may lead through symbolic links.
     pub fn ambient(path: &Path) -> Result<Self, Error> {
         // Not by cap-std: what it opens cannot be synced.
         let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
@@ -78,27 +78,27 @@ impl StoreDir {
         Ok(Self { dir: Dir::from(fd), path: String::new() })
     }
 
-    /// The folder for calls that cap-std does not have.
+    /// Returns the directory for calls that cap-std does not have.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
 
-    /// The held folder itself.
+    /// Returns the open directory.
     pub fn dir(&self) -> &Dir {
         &self.dir
     }
 
-    /// The path for messages: below the root.
+    /// Returns the path for messages, relative to the root.
     pub fn path(&self) -> &str {
         if self.path.is_empty() { "." } else { &self.path }
     }
 
-    /// The path of something in here, for messages.
+    /// Returns the path of a file in it, for messages.
     pub fn at(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) }
     }
 
-    /// A folder below this one, by a clean relative path; `None` when it is not there.
+    /// Opens a directory below it by a clean relative path; `None` if it does not exist.
     pub fn open(&self, path: &str) -> Result<Option<Self>, Error> {
         match self.open_as(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { dir: Dir::from(fd), path: self.at(path) })),
@@ -107,7 +107,7 @@ impl StoreDir {
         }
     }
 
-    /// A regular file in here; `None` when it is not there. A pipe holds no one up.
+    /// Opens a regular file in it; `None` if it does not exist. A named pipe does not block.
     pub fn open_file(&self, name: &str, flags: OFlags, mode: Mode) -> Result<Option<(File, Stat)>, Error> {
         let fd = match self.open_as(name, flags | OFlags::NONBLOCK | OFlags::NOCTTY, mode) {
             Ok(fd) => fd,
@@ -122,7 +122,7 @@ impl StoreDir {
         }
     }
 
-    /// The bytes of a regular file in here; `None` when it is not there.
+    /// Reads a regular file in it, at most `limit` bytes; `None` if it does not exist.
     pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         let Some((file, stat)) = self.open_file(name, OFlags::RDONLY, Mode::empty())? else { return Ok(None) };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
@@ -136,7 +136,7 @@ impl StoreDir {
         if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(Some(bytes)) }
     }
 
-    /// Names and kinds of what lies here, in no order.
+    /// Lists names and kinds of its files, unsorted.
     pub fn entries(&self) -> Result<Vec<(String, FileKind)>, Error> {
         let failed = |errno: Errno| Error::io(self.path(), "read the folder", errno);
         seek(self.fd(), SeekFrom::Start(0)).map_err(failed)?;
@@ -162,7 +162,7 @@ impl StoreDir {
         Ok(entries)
     }
 
-    /// What lies under a name, itself and not what it points to.
+    /// Returns the kind of a file, without following a symbolic link.
     pub fn kind(&self, name: &str) -> Result<Option<FileKind>, Error> {
         match statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(FileKind::of_stat(&stat))),
@@ -171,14 +171,14 @@ impl StoreDir {
         }
     }
 
-    /// Whether its owner may run a file in here.
+    /// Returns whether the owner may execute a file in it.
     pub fn is_executable(&self, name: &str) -> Result<bool, Error> {
         statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
             .map(|stat| stat.st_mode & 0o100 != 0)
             .map_err(|errno| Error::io(self.at(name), "look at it", errno))
     }
 
-    /// The device that holds this folder.
+    /// Returns the number of the device that holds it.
     pub fn device(&self) -> Result<u64, Error> {
         fstat(self.fd()).map(|stat| stat.st_dev).map_err(|errno| Error::io(self.path(), "look at the folder", errno))
     }

@@ -3,23 +3,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// The last second of the year 9999, the last that RFC 3339 can write.
+/// Last second of the year 9999, in seconds since 1970: the last that RFC 3339 can write.
 const LATEST: u64 = 253_402_300_799;
 
-/// A point in time in whole seconds, written as RFC 3339 in UTC.
+/// Represents a point in time in whole seconds since 1970, written as RFC 3339 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Time(u64);
 
 impl Time {
-    /// The same as the system has it.
+    /// Converts it to the system's type.
     pub fn system(self) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(self.0)
     }
 }
 
 impl From<SystemTime> for Time {
-    /// Drops what is below a second; what lies outside 1970 to 9999 becomes the nearest that does not.
+    /// Rounds down to a second; a time outside of 1970 to 9999 becomes the nearest one inside.
     fn from(time: SystemTime) -> Self {
         Self(time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(LATEST))
     }
@@ -39,7 +39,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// A text is no point in time.
+/// Reports a text that is not a point in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a time such as 2026-01-31T12:00:00Z")]
 pub struct TimeError;

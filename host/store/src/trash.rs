@@ -8,10 +8,10 @@ use crate::disk::Disk;
 use crate::store_dir::StoreDir;
 use crate::{Error, FileKind, Hex, Time};
 
-/// How long entries stay in the trash. Nothing is removed by count: whoever can push could fill it.
+/// Decides how long entries stay in the trash. None is removed by their number: anyone who can push could fill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrashPolicy {
-    /// Older ones go, once a second run finds them so.
+    /// Age at which an entry is removed, once a second run finds it so.
     pub age: Duration,
 }
 
@@ -21,19 +21,20 @@ impl Default for TrashPolicy {
     }
 }
 
-/// How much of an instance's name stands in that of its trash, in characters.
+/// Longest part of an instance's name in the name of its trashed entry, in characters.
 const LABEL: usize = 48;
 
-/// A fresh name: the time first, so that names sort by age; the instance last, so that a person finds it.
+/// Draws a name for a trashed entry: the time first, so that names sort by age; the instance last, so that people find
+/// it.
 pub(crate) fn name(now: Time, instance: &InstanceName) -> Result<String, Error> {
     let random: Hex<8> = Hex::random().map_err(|error| Error::io("", "draw a random name", error))?;
     let label: String = instance.to_string().replace('/', "+").chars().take(LABEL).collect();
     Ok(format!("{now}-{random}-{label}"))
 }
 
-/// When a run last found something that seemed old enough to go.
+/// Name of the file with the time at which a run first found an expired entry.
 const SEEN: &str = "expired";
-/// So long what seems old enough stays: a clock that jumps ahead makes everything old at once.
+/// Time that an expired entry stays after it was first found: a clock that jumps ahead lets everything expire at once.
 const SECOND_LOOK: Duration = Duration::from_hours(24);
 
 /// Removes what is no trash of ours, and what had been there long enough when an earlier run looked, a day ago or longer. Returns when
@@ -65,7 +66,7 @@ pub(crate) fn empty(
     Ok(second)
 }
 
-/// What is no time counts for nothing.
+/// Reads that time; a file that does not hold one counts as absent.
 fn seen(work_dir: &StoreDir) -> Result<Option<Time>, Error> {
     if work_dir.kind(SEEN)? != Some(FileKind::File) {
         return Ok(None);

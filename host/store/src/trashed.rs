@@ -12,37 +12,37 @@ use crate::disk::Disk;
 use crate::trash::time_of;
 use crate::{Durability, Error, Fingerprint, Time, TrashPolicy};
 
-/// The version of a record.
+/// Version of a record.
 const SCHEMA: u64 = 1;
-/// The longest record that is read, in bytes.
+/// Longest record that is read, in bytes.
 const MAX_RECORD: u64 = 64 << 10;
 
-/// A directory with a file for each entry in a trash, of the entry's name there.
+/// Holds one file for each trashed entry, with the name that the entry has in the trash.
 #[derive(Debug, Clone)]
 pub struct TrashRecord(PathBuf);
 
-/// What is recorded of one entry.
+/// Records one trashed entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trashed {
     schema: u64,
-    /// Whose entry it was.
+    /// Instance of the entry.
     pub instance: InstanceName,
-    /// The storage's path when it was trashed.
+    /// Absolute path of its storage at that time.
     pub storage: PathBuf,
-    /// The entry's content.
+    /// Fingerprint of its content.
     pub fingerprint: String,
 }
 
 impl TrashRecord {
-    /// The record in a directory, which is made when something is recorded first.
+    /// Uses a directory, which is created with the first record.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self(dir.into())
     }
 
-    /// What was recorded of an entry in a trash, by its name there.
+    /// Reads the record of a trashed entry, by its name in the trash.
     ///
     /// # Errors
-    /// When the record cannot be read, or others could have written it.
+    /// If it cannot be read, or another user could have written it.
     pub fn read(&self, name: &str) -> Result<Option<Trashed>, Error> {
         if time_of(name).is_none() || name.contains('/') {
             return Ok(None);
@@ -107,7 +107,7 @@ impl TrashRecord {
         }
     }
 
-    /// What others can write proves nothing.
+    /// Checks that no other user can write the directory: otherwise it proves nothing.
     fn check(&self) -> Result<(), Error> {
         let failed = |error: io::Error| Error::io(self.0.to_string_lossy(), "trust the record of the trash", error);
         let found = fs::symlink_metadata(&self.0).map_err(failed)?;

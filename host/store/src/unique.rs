@@ -1,4 +1,4 @@
-//! Maps and sets whose keys may be given once only: what a person reads first is then what the program uses.
+//! Maps and sets that reject a key that is given twice: what people read first is then what the program uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

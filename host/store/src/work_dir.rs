@@ -1,4 +1,4 @@
-//! `<storage>/.artifacts`: the lock, what is being made, and what was replaced. Nothing in it is git's business.
+//! `<storage>/.artifacts`: the lock, entries that are being written, and the trash. Git ignores all of it.
 
 use std::io::{Read, Seek, Write};
 use std::os::fd::AsFd;
@@ -17,21 +17,20 @@ const IGNORE: &str = ".gitignore";
 const IGNORE_ALL: &[u8] = b"*\n";
 const PRIVATE: u32 = 0o700;
 
-/// The host's own folder in a storage, for as long as its lock is held.
+/// Holds this program's directory in a storage, and its lock.
 pub(crate) struct WorkDir {
     /// The storage itself.
     pub storage: StoreDir,
-    /// What is being made.
+    /// Directory of entries that are being written.
     pub staging: StoreDir,
-    /// What was replaced.
+    /// Directory of replaced and pruned entries.
     pub trash: StoreDir,
-    /// As of when what had been in the trash long enough was removed.
+    /// Time up to which expired entries were removed from the trash.
     pub expired: Option<Time>,
     _lock: StorageLock,
 }
 
-/// The lock, given back when this is dropped, even while a child of this process that has not yet become another program
-/// still holds a copy of the file.
+/// Holds the lock and releases it when it is dropped, even while a forked child still holds a copy of the file.
 struct StorageLock(File);
 
 impl Drop for StorageLock {
@@ -94,7 +93,7 @@ fn lock(disk: &Disk, work_dir: &StoreDir, storage: &Storage) -> Result<StorageLo
     Ok(lock)
 }
 
-/// Git sees nothing of the folder. A file of this name with other bytes is replaced, never written to.
+/// Lets git ignore the directory. A `.gitignore` with other bytes is replaced, not written to.
 fn ignore(disk: &Disk, work_dir: &StoreDir) -> Result<(), Error> {
     if work_dir.read(IGNORE, 4096)?.is_some_and(|bytes| bytes == IGNORE_ALL) {
         return Ok(());
@@ -105,7 +104,7 @@ fn ignore(disk: &Disk, work_dir: &StoreDir) -> Result<(), Error> {
     disk.write(work_dir, IGNORE, IGNORE_ALL, 0o600)
 }
 
-/// A commit's two renames, tried on folders that hold nothing: some file systems refuse them, some do something else.
+/// Tries the two renames of a commit on empty directories: some file systems reject them, some do something else.
 fn probe(disk: &Disk, staging: &StoreDir, trash: &StoreDir) -> Result<(), Error> {
     const ONE: &str = "probe-one";
     const OTHER: &str = "probe-other";

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use artifacts_declared::InstanceName;
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 
 use crate::disk::Disk;
 use crate::entry::check_to_write;
@@ -11,23 +11,23 @@ use crate::store_dir::StoreDir;
 use crate::work_dir::WorkDir;
 use crate::{Durability, Error, Fingerprint, Hooks, Receipt, Storage, Time, TrashPolicy, TrashRecord, trash};
 
-/// How a storage is written.
+/// Configures how a storage is written.
 #[derive(Clone)]
 pub struct Options {
-    /// The present time.
+    /// Current time.
     pub now: SystemTime,
-    /// What the trash keeps.
+    /// How long entries stay in the trash.
     pub keep: TrashPolicy,
-    /// Where what goes to the trash is recorded, outside of every checkout; nowhere where there is nothing to restore from.
+    /// Directory, outside of every checkout, that records what goes to the trash; `None` if nothing can be restored.
     pub trash_record: Option<PathBuf>,
-    /// How hard to try.
+    /// Whether commits survive a power cut.
     pub durability: Durability,
-    /// For tests.
+    /// What tests replace.
     pub hooks: Hooks,
 }
 
 impl Options {
-    /// As usual, at this time.
+    /// Uses the defaults, with this time.
     pub fn at(now: SystemTime) -> Self {
         Self {
             now,
@@ -39,7 +39,7 @@ impl Options {
     }
 }
 
-/// The right to change a storage; nobody else has it while this lives.
+/// Represents the permission to change a storage: no other run has it while this exists.
 pub struct Writer {
     storage: Storage,
     work_dir: WorkDir,
@@ -48,36 +48,36 @@ pub struct Writer {
     record: Option<TrashRecord>,
 }
 
-/// An entry to be.
+/// Describes an entry to be committed.
 #[derive(Debug, Clone)]
 pub struct NewEntry {
-    /// The backend's files.
-    pub files: Files,
-    /// The public files.
-    pub public: Files,
-    /// Names the instance. Its `files` and `public` are filled in here.
+    /// Files of the backend, by name.
+    pub files: EntryFiles,
+    /// Public files, by name.
+    pub public: EntryFiles,
+    /// Receipt, which names the instance. The commit fills in its `files` and `public`.
     pub receipt: Receipt,
-    /// The entry that the caller has read and means to replace; `None` when none may lie there.
+    /// Fingerprint of the entry to be replaced; `None` if no entry may exist.
     pub replaces: Option<Fingerprint>,
 }
 
-/// An entry in its place.
+/// Describes a committed entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
-    /// Its folder below the root, for git.
+    /// Path of its directory relative to the root, for git.
     pub path: String,
-    /// The receipt as written.
+    /// Receipt as written.
     pub receipt: Receipt,
-    /// Where the old entry is, below the root.
+    /// Path of the replaced entry in the trash, relative to the root.
     pub trash: Option<String>,
 }
 
 impl Storage {
-    /// Takes the storage for writing: makes its folders, removes what crashed runs left, and makes sure that the file
-    /// system can replace a folder in one step.
+    /// Locks the storage: creates its directories, removes what crashed runs left, and checks that the file system can
+    /// replace a directory in one step.
     ///
     /// # Errors
-    /// When another run holds it, or it cannot be written as it must be.
+    /// If another run holds the lock, or the storage cannot be written.
     pub fn lock(&self, options: Options) -> Result<Writer, Error> {
         let disk = Disk { hooks: options.hooks, durability: options.durability };
         let now = Time::from(options.now);
@@ -91,16 +91,16 @@ impl Storage {
 }
 
 impl Writer {
-    /// The storage that it writes.
+    /// Returns the storage.
     pub fn storage(&self) -> &Storage {
         &self.storage
     }
 
-    /// Whether a commit could replace what was read (or nothing), as far as can be told without trying: to be asked
-    /// before a person is.
+    /// Checks whether a commit could replace the entry that was read (or none), as far as that is known without
+    /// trying. To be called before a question is asked.
     ///
     /// # Errors
-    /// When the entry is another by now, leads through a link, or lies on another file system.
+    /// If the entry has changed, leads through a symbolic link, or is on another file system.
     pub fn check(&self, name: &InstanceName, replaces: Option<&Fingerprint>) -> Result<(), Error> {
         let instance = || name.clone();
         let found = self.storage.read(name)?.map(|entry| entry.fingerprint());
@@ -113,11 +113,11 @@ impl Writer {
         self.replaceable(name)
     }
 
-    /// Whether the file system would let a commit put an entry where it belongs, found out without reading or moving what lies
-    /// there.
+    /// Checks whether the file system lets a commit put an entry in its place, without reading or moving what is
+    /// stored.
     ///
     /// # Errors
-    /// When the entry leads through a link, lies on another file system, or cannot be moved.
+    /// If the entry leads through a symbolic link, is on another file system, or cannot be moved.
     pub fn replaceable(&self, name: &InstanceName) -> Result<(), Error> {
         let device = self.work_dir.staging.device()?;
         let path = names::entry_path(name)?;
@@ -138,11 +138,13 @@ impl Writer {
         }
     }
 
-    /// Puts an entry in its place as a whole: after a crash at any point the old one lies there or the new one.
+    /// Puts an entry in its place as a whole: after a crash at any point either the old entry or the new one is
+    /// stored.
     ///
     /// # Errors
-    /// When the entry there is not the one to be replaced, or the system fails. In both cases what lay there still does,
-    /// unless the last sync fails: then the new entry lies there and might not outlive a power cut.
+    /// If the stored entry is not the one to be replaced, or the operating system reports an error. The old entry is
+    /// still stored then, unless the last sync fails: in that case the new entry is stored and may not survive a power
+    /// cut.
     pub fn commit(&self, new: NewEntry) -> Result<Committed, Error> {
         let NewEntry { files, public, mut receipt, replaces } = new;
         let name = receipt.instance.clone();
@@ -176,10 +178,11 @@ impl Writer {
         Ok(Committed { path, receipt, trash })
     }
 
-    /// Moves an entry to the trash, and removes the folders that it leaves empty. It may be gone already.
+    /// Moves an entry to the trash and removes the directories that it leaves empty. Returns its path in the trash;
+    /// `None` if the entry does not exist.
     ///
     /// # Errors
-    /// When a link is on the way, or the system fails.
+    /// If a symbolic link is on the way, or the operating system reports an error.
     pub fn remove(&self, name: &InstanceName) -> Result<Option<String>, Error> {
         let path = names::entry_path(name)?;
         if self.work_dir.storage.open(&path)?.is_none() {
@@ -198,21 +201,21 @@ impl Writer {
         Ok(Some(self.work_dir.trash.at(&trashed)))
     }
 
-    /// Records what goes to the trash, before it does: what is not recorded could not be told from what a push brought there.
+    /// Records an entry before it goes to the trash: an entry there without a record may come from a push.
     fn record(&self, trashed: &str, name: &InstanceName, fingerprint: Fingerprint) -> Result<(), Error> {
         let Some(record) = &self.record else { return Ok(()) };
         let storage = self.storage.root().path().join(self.storage.path());
         record.add(&self.disk, trashed, name, &storage, fingerprint)
     }
 
-    /// The folder that an entry lies in, and its name there.
+    /// Opens the directory that contains an entry. Returns it with the entry's name.
     fn above<'a>(&self, path: &'a str) -> Result<Option<(StoreDir, &'a str)>, Error> {
         let (above, artifact) = path.rsplit_once('/').unwrap_or((".", path));
         Ok(self.work_dir.storage.open(above)?.map(|parent| (parent, artifact)))
     }
 
-    /// Writes an entry where nobody looks for it.
-    fn stage(&self, made: &str, files: &Files, public: &Files, note: &[u8]) -> Result<(), Error> {
+    /// Writes an entry to the staging directory.
+    fn stage(&self, made: &str, files: &EntryFiles, public: &EntryFiles, note: &[u8]) -> Result<(), Error> {
         let disk = &self.disk;
         let folder = disk.make("make the entry", &self.work_dir.staging, made, 0o755)?;
         if !public.is_empty() {
@@ -229,7 +232,7 @@ impl Writer {
         disk.sync(&folder)
     }
 
-    /// The one rename that counts.
+    /// Puts the staged entry in its place: the one rename that counts.
     fn place(&self, made: &str, name: &InstanceName, replaces: bool) -> Result<(), Error> {
         let WorkDir { storage, staging, trash, .. } = &self.work_dir;
         let mut components = name.components();
@@ -259,7 +262,7 @@ impl Writer {
         self.disk.sync(parent)
     }
 
-    /// Removes empty folders from here up to the storage.
+    /// Removes empty directories from here up to the storage.
     fn tidy(&self, mut path: &str) -> Result<(), Error> {
         while !path.is_empty() {
             let (above, name) = path.rsplit_once('/').unwrap_or(("", path));

@@ -1,7 +1,7 @@
 use icu_properties::props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Whether a character cannot be seen, controls a terminal or changes the direction of writing: the general category C
+/// Returns whether a character cannot be seen, controls a terminal or changes the direction of writing: the general category C
 /// (control, format, private use, unassigned), line and paragraph separators, and all characters with
 /// `Default_Ignorable_Code_Point` or `Bidi_Control`. A blank is none of them; a line break is one.
 pub fn is_hidden(character: char) -> bool {
@@ -13,6 +13,16 @@ pub fn is_hidden(character: char) -> bool {
         || matches!(category, GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator)
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
         || CodePointSetData::new::<BidiControl>().contains(character)
+}
+
+/// Returns whether a text has a hidden character: see [`is_hidden`].
+pub fn has_hidden(text: &str) -> bool {
+    text.chars().any(is_hidden)
+}
+
+/// Returns whether a text has a control character, such as a line break.
+pub fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
 }
 
 #[cfg(test)]

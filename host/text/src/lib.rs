@@ -1,10 +1,16 @@
-//! Text from outside, made fit to be shown. Pure.
+//! Text fit for a terminal or a shell, counting, and how an error is explained. Pure.
 //!
-//! One set of characters counts as hidden, by Unicode's own classes: whatever cannot be seen, controls a terminal or changes
+//! One set of characters counts as hidden, by Unicode's own classes: all that cannot be seen, controls a terminal or changes
 //! the direction of writing. Names have none of them, and everything else shows them escaped.
 
+mod explain;
 mod hidden;
-mod shown;
+mod shell;
+mod terminal;
+mod words;
 
-pub use hidden::is_hidden;
-pub use shown::{line, lines, shortened};
+pub use explain::Explain;
+pub use hidden::{has_control, has_hidden, is_hidden};
+pub use shell::shell_word;
+pub use terminal::{shortened, terminal, terminal_lines};
+pub use words::{agreeing, counted, listed, separated};

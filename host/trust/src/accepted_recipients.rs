@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::private::PrivateDir;
+use crate::state_dir::StateDir;
 use crate::{Checkout, CheckoutId, Error};
 
 /// Public recipients by file.
@@ -36,8 +36,8 @@ const SCHEMA_BY_PATH: u64 = 1;
 /// The recipients that were accepted in one repository.
 #[derive(Debug, Clone)]
 pub struct AcceptedRecipients {
-    folder: PrivateDir,
-    by_path: PrivateDir,
+    folder: StateDir,
+    by_path: StateDir,
     checkout: Checkout,
     stored_file: AcceptedRecipientsFile,
     /// Whether all of it is in the file.
@@ -140,10 +140,10 @@ impl AcceptedRecipients {
     /// When it cannot be read, or another user could have written it.
     pub fn open(state: impl Into<PathBuf>, checkout: Checkout) -> Result<Self, Error> {
         let state = state.into();
-        let folder = PrivateDir::new(state.join(DIR));
+        let folder = StateDir::new(state.join(DIR));
         let mut recipients = Self {
             folder,
-            by_path: PrivateDir::new(state.join(DIR_BY_PATH)),
+            by_path: StateDir::new(state.join(DIR_BY_PATH)),
             checkout,
             stored_file: AcceptedRecipientsFile::default(),
             stored: false,
@@ -309,7 +309,7 @@ fn file_name_by_path(path: &Path) -> String {
 }
 
 fn read<T: DeserializeOwned>(
-    folder: &PrivateDir,
+    folder: &StateDir,
     name: &str,
     lost: &'static str,
     known: impl Fn(&T) -> bool,
@@ -325,6 +325,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+
+    use artifacts_text::Explain as _;
 
     use super::*;
 
@@ -539,7 +541,7 @@ mod tests {
                 fs::write(&path, text).unwrap();
                 let error = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap_err();
                 assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
-                assert!(error.help().unwrap().contains("asked about again"), "{error}");
+                assert!(error.hint().unwrap().contains("asked about again"), "{error}");
             }
             fs::write(&path, good).unwrap();
         }

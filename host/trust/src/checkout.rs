@@ -222,6 +222,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+    use artifacts_text::Explain as _;
+
     use super::*;
 
     /// A repository with a working tree beside it, by hand.
@@ -299,7 +301,7 @@ mod tests {
             fs::write(&file, torn).unwrap();
             for error in [main.id().unwrap_err(), main.id_or_new().unwrap_err()] {
                 assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
-                assert!(error.help().unwrap().contains("asked about again"), "{torn}");
+                assert!(error.hint().unwrap().contains("asked about again"), "{torn}");
             }
         }
         fs::write(&file, &good).unwrap();

@@ -7,14 +7,15 @@ mod accepted_recipients;
 mod checkout;
 mod headers;
 mod ownership;
-mod private;
+mod state_dir;
 
 use std::path::PathBuf;
 
+use artifacts_text::{Explain, shell_word};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use private::PrivateDir;
+use state_dir::StateDir;
 
 pub use accepted_recipients::{AcceptedRecipients, InstanceConsent, Recipients};
 pub use checkout::{Checkout, CheckoutId};
@@ -72,16 +73,19 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What to do.
-    pub fn help(&self) -> Option<String> {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "consent"
+    }
+
+    fn hint(&self) -> Option<String> {
         match self {
             Self::File { .. } => {
                 Some("make the directory writable for this user, or set XDG_STATE_HOME to another one".to_owned())
             }
             Self::Open { path, .. } => {
-                let path = path.display().to_string().replace('\'', r"'\''");
-                Some(format!("review who wrote what is stored there, then run `chmod go-w '{path}'`"))
+                let path = shell_word(&path.display().to_string());
+                Some(format!("review who wrote what is stored there, then run `chmod go-w {path}`"))
             }
             Self::Foreign { .. } => {
                 Some("set XDG_STATE_HOME to a directory that only this user and root can change".to_owned())
@@ -98,12 +102,12 @@ impl Error {
 
 /// A folder of acceptances.
 #[derive(Debug, Clone)]
-pub struct Trust(PrivateDir);
+pub struct Trust(StateDir);
 
 impl Trust {
     /// The memory in a folder; it is made when something is accepted first.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self(PrivateDir::new(dir))
+        Self(StateDir::new(dir))
     }
 
     /// Whether exactly this was accepted.
@@ -196,7 +200,7 @@ mod tests {
             fs::write(&file, torn).unwrap();
             let error = trust.accepted(&1).unwrap_err();
             assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
-            assert!(error.help().unwrap().contains("this one consent is asked for again"));
+            assert!(error.hint().unwrap().contains("this one consent is asked for again"));
         }
         fs::remove_file(&file).unwrap();
         fs::create_dir(&file).unwrap();

@@ -96,6 +96,13 @@ in
         lib.mkDefault (if isTop then throw "artifacts: ${otherStorage}" else dirOf cfg.flakeStoreDir)
       );
     }
+    (lib.optionalAttrs (options.artifacts ? installers) {
+      artifacts.installers.agenix.units =
+        if slices.kind == "nixos" then
+          [ "agenix-install-secrets.service" ]
+        else
+          [ "agenix.service" ];
+    })
     (lib.optionalAttrs (options ? age) {
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {
         agenix.neededFor = [ "services" ] ++ lib.optional (slices.kind == "nixos" && !afterUsers) "users";

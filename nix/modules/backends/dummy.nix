@@ -2,6 +2,7 @@
 {
   lib,
   config,
+  options,
   ...
 }:
 let
@@ -23,6 +24,9 @@ let
         "testValue"
       ] "it has none, and other files of the artifact have one; give it to each, or to none"
     );
+
+  # No unit comes before an activation script, which makes users where no unit does.
+  unitMakesUsers = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;
 
   # Why nothing here would make them.
   noUnits =
@@ -54,7 +58,14 @@ in
     example = true;
   };
 
-  config.artifacts.problems = lib.concatMap (
-    artifact: guarded (partly artifact ++ lib.optionals (noUnits != null) (unmade artifact))
-  ) (lib.attrValues cfg.store);
+  config.artifacts = {
+    problems = lib.concatMap (
+      artifact: guarded (partly artifact ++ lib.optionals (noUnits != null) (unmade artifact))
+    ) (lib.attrValues cfg.store);
+  }
+  # Where there are units of artifacts.
+  // lib.optionalAttrs (options.artifacts ? installers) {
+    installers.dummy.onTarget = true;
+    rendering.dummy.neededFor = [ "services" ] ++ lib.optional (kind == "nixos" && unitMakesUsers) "users";
+  };
 }

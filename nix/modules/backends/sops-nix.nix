@@ -178,6 +178,16 @@ in
         ++ rsaOnly
         ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
     }
+    (lib.optionalAttrs (options.artifacts ? installers) {
+      artifacts.installers.sops-nix.units =
+        if onNixos then
+          [
+            "sops-install-secrets.service"
+            "sops-install-secrets-for-users.service"
+          ]
+        else
+          [ "sops-nix.service" ];
+    })
     (lib.optionalAttrs (options ? sops) {
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {
         sops-nix.neededFor = [ "services" ] ++ lib.optional onNixos "users";

@@ -14,12 +14,8 @@ let
   inherit (cfg._lib) fault guarded optionOf;
   artifacts = lib.attrValues cfg.store;
 
-  bundled = [
-    "agenix"
-    "dummy"
-    "sops-nix"
-  ];
-  backends = lib.unique (bundled ++ lib.attrNames cfg.backends);
+  bundled = import ../../lib/bundled.nix;
+  backends = lib.unique (map (backend: backend.name) bundled ++ lib.attrNames cfg.backends);
 
   # Folders that a tool replaces as a whole, and would remove our files from: as the tool itself is told, and where it is imported.
   foldersOf =
@@ -65,20 +61,14 @@ let
 
   when = lib.optional;
 
-  # The same rule as the spec's.
-  unsafe =
-    name:
-    name == "."
-    || name == ".."
-    || builtins.stringLength name > 200
-    || builtins.match "[^/[:cntrl:]]+" name == null;
+  isName = import ./valid-name.nix lib;
   badName =
     artifact: path: name:
-    when (unsafe name) (
+    when (!isName name) (
       fault artifact path
         "`${
           builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ] name
-        }` is no name for a file; use 1 to 200 bytes without slash and control character, and not `.` or `..`"
+        }` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`"
     );
 
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
@@ -130,10 +120,7 @@ let
   };
   notBrought =
     artifact:
-    lib.elem artifact.backend [
-      "agenix"
-      "sops-nix"
-    ]
+    lib.any (backend: backend.name == artifact.backend && !backend.onTarget) bundled
     && !(lib.elem artifact.backend cfg.backendModules || cfg.rendering ? ${artifact.backend})
     && deployed artifact != [ ];
 

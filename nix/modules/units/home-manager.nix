@@ -174,12 +174,6 @@ in
 
   config = lib.mkMerge [
     {
-      artifacts.installers = {
-        agenix.units = [ "agenix.service" ];
-        sops-nix.units = [ "sops-nix.service" ];
-        dummy.onTarget = true;
-      };
-      artifacts.rendering.dummy.neededFor = [ "services" ];
       artifacts.problems = all.mounts (
         unit: "systemd.user.mounts.<name>.Unit, with `${unit}` as BindsTo and After"
       );

@@ -215,23 +215,10 @@ in
 
   config = lib.mkMerge [
     {
-      artifacts.installers = {
-        agenix.units = [ "agenix-install-secrets.service" ];
-        sops-nix.units = [
-          "sops-install-secrets.service"
-          "sops-install-secrets-for-users.service"
-        ];
-        dummy.onTarget = true;
-      };
       artifacts.problems = all.mounts (
         unit:
         "fileSystems.<where>.options = [ \"nofail\" \"x-systemd.requires=${unit}\" ]; or, in systemd.mounts, bindsTo and after"
       );
-      # No unit comes before an activation script, which makes users where no unit does.
-      artifacts.rendering.dummy.neededFor = [
-        "services"
-      ]
-      ++ lib.optional (makesUsers != [ ]) "users";
     }
     (lib.optionalAttrs hasSystemd {
       artifacts.problems = all.problems "systemd" defined;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use artifacts_backend_sdk::{Failure, Instance, Slice, State};
+use artifacts_backend_sdk::{Entry, Failure, Instance, State};
 
 use crate::{armor, stored};
 
@@ -9,8 +9,8 @@ use crate::{armor, stored};
 ///
 /// # Errors
 /// When the slice cannot be read.
-pub fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
-    let lying: BTreeSet<String> = slice.names()?.into_iter().collect();
+pub fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
+    let lying: BTreeSet<String> = entry.names()?.into_iter().collect();
     let declared: BTreeSet<String> = instance.files.iter().map(|file| stored(&file.name)).collect();
     if lying.is_empty() && !declared.is_empty() {
         return Ok(State::Absent);
@@ -23,7 +23,7 @@ pub fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
         reasons.push(("files".to_owned(), format!("`{name}` is there and not declared")));
     }
     for name in declared.intersection(&lying) {
-        if let Some(fault) = slice.read(name)?.and_then(|file| armor::fault(&file)) {
+        if let Some(fault) = entry.read(name)?.and_then(|file| armor::fault(&file)) {
             reasons.push(("format".to_owned(), format!("`{name}` {fault}")));
         }
     }
@@ -33,8 +33,8 @@ pub fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use artifacts_backend_sdk::{Slice, State};
-    use artifacts_readers::fixture::instance;
+    use artifacts_backend_sdk::{Entry, State};
+    use artifacts_recipients::fixture::instance;
 
     use super::check;
     use crate::armor::tests::armored;
@@ -44,7 +44,7 @@ mod tests {
         for (name, bytes) in stored {
             std::fs::write(folder.path().join(name), bytes).unwrap();
         }
-        check(&instance(vec![], &[("a", true), ("b", true)]), &Slice::at(folder.path())).unwrap()
+        check(&instance(vec![], &[("a", true), ("b", true)]), &Entry::open_at(folder.path())).unwrap()
     }
 
     fn kinds(state: State) -> Vec<(String, bool)> {
@@ -77,6 +77,6 @@ mod tests {
     #[test]
     fn nothing_declared_is_not_missing() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(check(&instance(vec![], &[]), &Slice::at(folder.path())).unwrap(), State::Present);
+        assert_eq!(check(&instance(vec![], &[]), &Entry::open_at(folder.path())).unwrap(), State::Present);
     }
 }

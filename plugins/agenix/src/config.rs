@@ -1,11 +1,11 @@
 use artifacts_backend_sdk::{Failure, Target, config};
-use artifacts_readers::Keys;
+use artifacts_recipients::TargetKeys;
 use serde::Deserialize;
 
 /// `artifacts.config.agenix` of one target. What nixos-artifacts' own backend also has is accepted, and not looked at.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Config {
+struct AgenixConfig {
     #[serde(default)]
     public_host_key: Option<String>,
     #[serde(default)]
@@ -28,7 +28,7 @@ type Ignored = serde_json::Value;
 ///
 /// # Errors
 /// Of kind `config`, naming target and field.
-pub fn keys(target: &Target) -> Result<Keys, Failure> {
-    let config: Config = config(target)?;
-    Keys::read(target, config.public_host_key.as_deref(), &config.public_user_keys.unwrap_or_default(), Ok)
+pub fn keys(target: &Target) -> Result<TargetKeys, Failure> {
+    let config: AgenixConfig = config(target)?;
+    TargetKeys::read(target, config.public_host_key.as_deref(), &config.public_user_keys.unwrap_or_default(), Ok)
 }

@@ -3,41 +3,41 @@
 mod armor;
 mod check;
 mod config;
-mod readers;
+mod recipients;
 
-use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Retrieve, Slice, State, open, seal};
+use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, Retrieve, State, open, seal};
 
 /// The backend.
 pub struct Agenix;
 
 impl Backend for Agenix {
-    fn readers(instance: &Instance) -> Result<Readers, Failure> {
-        readers::of(instance)
+    fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
+        recipients::of(instance)
     }
 
-    fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
-        check::check(instance, slice)
+    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
+        check::check(instance, entry)
     }
 
-    fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure> {
-        let readers = readers::of(instance)?;
+    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
+        let recipients = recipients::of(instance)?;
         for item in items {
-            let recipients = readers.iter().find(|(name, _)| *name == item.name).map(|(_, readers)| readers);
+            let recipients = recipients.iter().find(|(name, _)| *name == item.name).map(|(_, recipients)| recipients);
             let Some(recipients) = recipients else {
                 return Err(Failure::internal(format!("`{}` is not declared in `{}`", item.name, instance.name)));
             };
-            slice.write(&stored(&item.name), &seal(&item.value, recipients, true)?)?;
+            entry.write(&stored(&item.name), &seal(&item.value, recipients, true)?)?;
         }
         let declared: Vec<String> = instance.files.iter().map(|file| stored(&file.name)).collect();
-        slice.keep_only(declared.iter().map(String::as_str))
+        entry.keep_only(declared.iter().map(String::as_str))
     }
 }
 
 impl Retrieve for Agenix {
-    fn retrieve(_: &Instance, names: &[String], slice: &Slice) -> Result<Vec<Item>, Failure> {
+    fn retrieve(_: &Instance, names: &[String], entry: &Entry) -> Result<Vec<Item>, Failure> {
         let item = |name: &String| {
             let stored = stored(name);
-            let file = slice.read(&stored)?.ok_or_else(|| Failure::corrupt(format!("`{stored}` is not there")))?;
+            let file = entry.read(&stored)?.ok_or_else(|| Failure::corrupt(format!("`{stored}` is not there")))?;
             Ok(Item { name: name.clone(), value: open(&file)? })
         };
         // All are asked for before one that fails counts: what needs a plugin is then opened in one go.

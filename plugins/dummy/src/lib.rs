@@ -1,18 +1,18 @@
 //! The backend dummy: nothing is stored in the repository. On the target, the host has it write what generators made there,
 //! as it is; the host puts it into its place, in RAM.
 
-use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Slice, State};
+use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, State};
 
 /// The backend.
 pub struct Dummy;
 
 impl Backend for Dummy {
-    fn readers(instance: &Instance) -> Result<Readers, Failure> {
+    fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
         Ok(instance.files.iter().map(|file| (file.name.clone(), Vec::new())).collect())
     }
 
-    fn check(_: &Instance, slice: &Slice) -> Result<State, Failure> {
-        let names = slice.names()?;
+    fn check(_: &Instance, entry: &Entry) -> Result<State, Failure> {
+        let names = entry.names()?;
         if names.is_empty() {
             return Ok(State::Absent);
         }
@@ -20,8 +20,8 @@ impl Backend for Dummy {
         Ok(State::Stale(names.into_iter().map(reason).collect()))
     }
 
-    fn serialize(_: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure> {
-        items.iter().try_for_each(|item| slice.write(&item.name, &item.value.bytes()))
+    fn serialize(_: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
+        items.iter().try_for_each(|item| entry.write(&item.name, &item.value.bytes()))
     }
 }
 

@@ -1,7 +1,7 @@
-use crate::{Failure, Instance, Secret, Slice, State, bindings::artifacts::backend::age};
+use crate::{Entry, Failure, Instance, Secret, State, bindings::artifacts::backend::age};
 
 /// For each file the public recipients that it is encrypted to, both sorted.
-pub type Readers = Vec<(String, Vec<String>)>;
+pub type Recipients = Vec<(String, Vec<String>)>;
 
 /// One plaintext with the name of its file. The bytes stay with the host; [`Secret`] is a handle.
 pub struct Item {
@@ -17,20 +17,20 @@ pub trait Backend {
     ///
     /// # Errors
     /// [`Failure::config`] when the targets' configuration does not say.
-    fn readers(instance: &Instance) -> Result<Readers, Failure>;
+    fn recipients(instance: &Instance) -> Result<Recipients, Failure>;
 
     /// What lies in the slice, which is read-only here. Pure, and without any key.
     ///
     /// # Errors
     /// When it cannot tell. An error never leads to generation; a wrong [`State::Absent`] might.
-    fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure>;
+    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure>;
 
     /// Stores the given items in a private copy of the slice, keeps the other declared files as they lie and removes what
     /// is no longer declared. Nothing is committed when it fails.
     ///
     /// # Errors
     /// When an item could not be stored.
-    fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure>;
+    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure>;
 }
 
 /// A backend that can read back what it stored. Optional.
@@ -40,11 +40,11 @@ pub trait Retrieve: Backend {
     ///
     /// # Errors
     /// [`Failure::corrupt`] when a file does not lie there or is damaged; whatever [`open`] gives.
-    fn retrieve(instance: &Instance, names: &[String], slice: &Slice) -> Result<Vec<Item>, Failure>;
+    fn retrieve(instance: &Instance, names: &[String], entry: &Entry) -> Result<Vec<Item>, Failure>;
 }
 
 /// Has the host encrypt a secret with age, armored or binary. Only while serializing, and only to recipients that
-/// [`Backend::readers`] gave for this instance: anything else ends the call.
+/// [`Backend::recipients`] gave for this instance: anything else ends the call.
 ///
 /// # Errors
 /// When a recipient is none, or its plugin fails.

@@ -1,23 +1,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend_sdk::{Failure, Slice, State};
+use artifacts_backend_sdk::{Entry, Failure, State};
 use sops_format::{Document, Kind, OtherRecipient};
 
-use crate::layout::{Layout, Stored};
+use crate::layout::{EntryFile, Layout};
 
 /// What lies in the slice, told without any key: which files, and whether each is a sound file of sops with its values. A
 /// wrong MAC or tag needs the data key, and shows when it is read.
 ///
 /// # Errors
 /// When the slice cannot be read.
-pub fn check(layout: &Layout, slice: &Slice) -> Result<State, Failure> {
-    let lying: BTreeSet<String> = slice.names()?.into_iter().collect();
+pub fn check(layout: &Layout, entry: &Entry) -> Result<State, Failure> {
+    let lying: BTreeSet<String> = entry.names()?.into_iter().collect();
     if lying.is_empty() && !layout.stored().is_empty() {
         return Ok(State::Absent);
     }
     let mut reasons = Vec::new();
     for stored in layout.stored() {
-        match slice.read(&stored.name)? {
+        match entry.read(&stored.name)? {
             None => reasons.push(files(format!("`{}` is declared and not there", stored.name))),
             Some(bytes) => reasons.extend(faults(stored, &bytes)),
         }
@@ -32,7 +32,7 @@ fn files(sentence: String) -> (String, String) {
     ("files".to_owned(), sentence)
 }
 
-fn faults(stored: &Stored, bytes: &[u8]) -> Vec<(String, String)> {
+fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<(String, String)> {
     let document = match Document::parse(stored.form, bytes) {
         Ok(document) => document,
         Err(error) => return vec![("format".to_owned(), format!("`{}`: {error}", stored.name))],
@@ -50,12 +50,12 @@ fn faults(stored: &Stored, bytes: &[u8]) -> Vec<(String, String)> {
 
 /// What is wrong with a declared value; none of a string. sops-nix gives a target no secret at all while one of them is
 /// something else.
-pub fn not_a_string(stored: &Stored, key: &str, kind: Kind) -> Option<String> {
+pub fn not_a_string(stored: &EntryFile, key: &str, kind: Kind) -> Option<String> {
     (kind != Kind::Text).then(|| format!("`{}`: the value of `{key}` is {kind}", stored.name))
 }
 
 /// Recipients that the file loses when it is written again: only age ones are written here.
-fn others(stored: &Stored, document: &Document) -> Vec<(String, String)> {
+fn others(stored: &EntryFile, document: &Document) -> Vec<(String, String)> {
     let sentence = |other: &OtherRecipient| {
         let OtherRecipient { service, name } = other;
         format!(

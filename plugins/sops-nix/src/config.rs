@@ -1,23 +1,23 @@
-use artifacts_backend_sdk::{Failure, Instance, Readers, Target, config};
-use artifacts_readers::Keys;
+use artifacts_backend_sdk::{Failure, Instance, Recipients, Target, config};
+use artifacts_recipients::TargetKeys;
 use serde::Deserialize;
 use sops_format::{Form, recipient_of_ssh};
 
 /// `artifacts.config.sops-nix` of one target.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Config {
+struct SopsNixConfig {
     #[serde(default)]
     public_host_key: Option<String>,
     #[serde(default)]
     public_user_keys: Option<Vec<String>>,
     #[serde(default)]
-    format: Option<Format>,
+    format: Option<StorageFormat>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "lowercase")]
-enum Format {
+enum StorageFormat {
     Binary,
     Json,
     Yaml,
@@ -28,11 +28,11 @@ enum Format {
 /// # Errors
 /// Of kind `config`, naming target and field.
 pub fn form(target: &Target) -> Result<Form, Failure> {
-    let config: Config = config(target)?;
+    let config: SopsNixConfig = config(target)?;
     Ok(match config.format {
-        None | Some(Format::Binary) => Form::Binary,
-        Some(Format::Json) => Form::Json,
-        Some(Format::Yaml) => Form::Yaml,
+        None | Some(StorageFormat::Binary) => Form::Binary,
+        Some(StorageFormat::Json) => Form::Json,
+        Some(StorageFormat::Yaml) => Form::Yaml,
     })
 }
 
@@ -40,14 +40,14 @@ pub fn form(target: &Target) -> Result<Form, Failure> {
 ///
 /// # Errors
 /// Of kind `config`: a key is none, a machine that is to read has none, or nobody could read.
-pub fn readers(instance: &Instance) -> Result<Readers, Failure> {
-    artifacts_readers::of("sops-nix", instance, keys)
+pub fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
+    artifacts_recipients::for_instance("sops-nix", instance, keys)
 }
 
-fn keys(target: &Target) -> Result<Keys, Failure> {
-    let config: Config = config(target)?;
+fn keys(target: &Target) -> Result<TargetKeys, Failure> {
+    let config: SopsNixConfig = config(target)?;
     let users = config.public_user_keys.unwrap_or_default();
-    let keys = Keys::read(target, config.public_host_key.as_deref(), &users, recipient)?;
+    let keys = TargetKeys::read(target, config.public_host_key.as_deref(), &users, recipient)?;
     let user = target.kind == "home-manager";
     let on_target = keys.host.iter().chain(keys.users.iter().filter(|_| user));
     match on_target.clone().find(|key| is_rsa(key)) {

@@ -2,33 +2,33 @@ use artifacts_backend_sdk::Failure;
 use sops_format::Error;
 
 /// A failure of the host's, or one of the format: what passes through writing a file.
-pub enum Fault {
+pub enum StorageFailure {
     Host(Failure),
-    Format(Error),
+    StorageFormat(Error),
 }
 
-impl From<Error> for Fault {
+impl From<Error> for StorageFailure {
     fn from(error: Error) -> Self {
-        Self::Format(error)
+        Self::StorageFormat(error)
     }
 }
 
-impl From<Failure> for Fault {
+impl From<Failure> for StorageFailure {
     fn from(failure: Failure) -> Self {
         Self::Host(failure)
     }
 }
 
-impl Fault {
+impl StorageFailure {
     /// What is said of a stored file that could not be written.
     pub fn writing(self, stored: &str) -> Failure {
         match self {
             Self::Host(failure) => failure,
-            Self::Format(error @ (Error::NotText { .. } | Error::Key { .. })) => {
+            Self::StorageFormat(error @ (Error::NotText { .. } | Error::Key { .. })) => {
                 Failure::new("unsupported", format!("`{stored}` cannot be written: {error}"))
                     .hint("Set artifacts.config.sops-nix.format = \"binary\", which holds any bytes.")
             }
-            Self::Format(error) => {
+            Self::StorageFormat(error) => {
                 Failure::internal(format!("`{stored}` cannot be written: {error}")).hint(error.help())
             }
         }

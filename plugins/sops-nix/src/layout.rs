@@ -5,11 +5,11 @@ use crate::config;
 
 /// Which file of the slice holds what.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Layout(Vec<Stored>);
+pub struct Layout(Vec<EntryFile>);
 
 /// One file of the slice.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Stored {
+pub struct EntryFile {
     /// Its name there.
     pub name: String,
     pub form: Form,
@@ -27,9 +27,9 @@ impl Layout {
         let form = form(instance)?;
         let structured = |deploy| deploy && form != Form::Binary;
         let (together, alone): (Vec<_>, Vec<_>) = instance.files.iter().partition(|file| structured(file.deploy));
-        let mut stored: Vec<Stored> = alone
+        let mut stored: Vec<EntryFile> = alone
             .into_iter()
-            .map(|file| Stored {
+            .map(|file| EntryFile {
                 name: format!("{}.sops", file.name),
                 form: Form::Binary,
                 files: vec![file.name.clone()],
@@ -38,23 +38,23 @@ impl Layout {
         if !together.is_empty() {
             let files: Vec<String> = together.into_iter().map(|file| file.name.clone()).collect();
             files.iter().try_for_each(|name| holdable(instance, form, name))?;
-            stored.push(Stored { name: format!("secrets.sops.{form}"), form, files });
+            stored.push(EntryFile { name: format!("secrets.sops.{form}"), form, files });
         }
         Ok(Self(stored))
     }
 
     /// The files of the slice.
-    pub fn stored(&self) -> &[Stored] {
+    pub fn stored(&self) -> &[EntryFile] {
         &self.0
     }
 
     /// Where a declared file is.
-    pub fn of_file(&self, file: &str) -> Option<&Stored> {
+    pub fn of_file(&self, file: &str) -> Option<&EntryFile> {
         self.0.iter().find(|stored| stored.files.iter().any(|held| held == file))
     }
 }
 
-impl Stored {
+impl EntryFile {
     /// The key that a declared file's value has in it.
     pub fn key<'a>(&self, file: &'a str) -> &'a str {
         if self.form == Form::Binary { "data" } else { file }

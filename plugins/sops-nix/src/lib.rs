@@ -10,8 +10,8 @@ mod serialize;
 
 use std::time::SystemTime;
 
-use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Retrieve, Secret, Slice, State, open, seal};
-use sops_format::Value;
+use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, Retrieve, Secret, State, open, seal};
+use sops_format::LeafValue;
 
 use crate::layout::Layout;
 
@@ -19,19 +19,20 @@ use crate::layout::Layout;
 pub struct SopsNix;
 
 impl Backend for SopsNix {
-    fn readers(instance: &Instance) -> Result<Readers, Failure> {
+    fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
         Layout::of(instance)?;
-        config::readers(instance)
+        config::recipients(instance)
     }
 
-    fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
-        check::check(&Layout::of(instance)?, slice)
+    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
+        check::check(&Layout::of(instance)?, entry)
     }
 
-    fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure> {
-        let values: Vec<Value> = items.into_iter().map(|item| Value::new(item.name, item.value.bytes())).collect();
-        let readers = config::readers(instance)?;
-        serialize::serialize(&Layout::of(instance)?, &readers, &values, slice, now(), |key, reader| {
+    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
+        let values: Vec<LeafValue> =
+            items.into_iter().map(|item| LeafValue::new(item.name, item.value.bytes())).collect();
+        let recipients = config::recipients(instance)?;
+        serialize::serialize(&Layout::of(instance)?, &recipients, &values, entry, now(), |key, reader| {
             let armored = seal(&Secret::new(key), &[reader.to_owned()], true)?;
             String::from_utf8(armored).map_err(|_| Failure::internal("the host's armor is no text"))
         })
@@ -39,8 +40,8 @@ impl Backend for SopsNix {
 }
 
 impl Retrieve for SopsNix {
-    fn retrieve(instance: &Instance, names: &[String], slice: &Slice) -> Result<Vec<Item>, Failure> {
-        let values = retrieve::retrieve(&Layout::of(instance)?, names, slice, |enc| {
+    fn retrieve(instance: &Instance, names: &[String], entry: &Entry) -> Result<Vec<Item>, Failure> {
+        let values = retrieve::retrieve(&Layout::of(instance)?, names, entry, |enc| {
             open(enc.as_bytes()).map(|key| key.bytes())
         })?;
         Ok(values.into_iter().map(|value| Item { value: Secret::new(&value.bytes), name: value.key }).collect())

@@ -1,9 +1,9 @@
-use artifacts_backend_sdk::{Failure, Slice};
-use sops_format::{DataKey, Document, Value};
+use artifacts_backend_sdk::{Entry, Failure};
+use sops_format::{DataKey, Document, LeafValue};
 
 use crate::check::not_a_string;
 use crate::failure::reading;
-use crate::layout::{Layout, Stored};
+use crate::layout::{EntryFile, Layout};
 
 /// Reads the named files, each stored file opened once.
 ///
@@ -12,35 +12,35 @@ use crate::layout::{Layout, Stored};
 pub fn retrieve(
     layout: &Layout,
     names: &[String],
-    slice: &Slice,
+    entry: &Entry,
     mut open: impl FnMut(&str) -> Result<Vec<u8>, Failure>,
-) -> Result<Vec<Value>, Failure> {
+) -> Result<Vec<LeafValue>, Failure> {
     if let Some(stranger) = names.iter().find(|name| layout.of_file(name).is_none()) {
         return Err(Failure::internal(format!("`{stranger}` is not declared")));
     }
-    let wanted = |stored: &&Stored| names.iter().any(|name| stored.files.contains(name));
+    let wanted = |stored: &&EntryFile| names.iter().any(|name| stored.files.contains(name));
     // All are asked for before one that fails counts: what needs a plugin is then opened in one go.
     let held: Vec<_> =
-        layout.stored().iter().filter(wanted).map(|stored| (stored, read(stored, names, slice, &mut open))).collect();
+        layout.stored().iter().filter(wanted).map(|stored| (stored, read(stored, names, entry, &mut open))).collect();
     let mut values = Vec::with_capacity(names.len());
     for (stored, held) in held {
         let held = held?;
         for name in names.iter().filter(|name| stored.files.contains(name)) {
             let value = held.iter().find(|value| value.key == stored.key(name));
             let value = value.ok_or_else(|| Failure::corrupt(format!("`{}` has no `{name}`", stored.name)))?;
-            values.push(Value { key: name.clone(), bytes: value.bytes.clone() });
+            values.push(LeafValue { key: name.clone(), bytes: value.bytes.clone() });
         }
     }
     Ok(values)
 }
 
 fn read(
-    stored: &Stored,
+    stored: &EntryFile,
     names: &[String],
-    slice: &Slice,
+    entry: &Entry,
     open: &mut impl FnMut(&str) -> Result<Vec<u8>, Failure>,
-) -> Result<Vec<Value>, Failure> {
-    let bytes = slice.read(&stored.name)?.ok_or_else(|| Failure::corrupt(format!("`{}` is not there", stored.name)))?;
+) -> Result<Vec<LeafValue>, Failure> {
+    let bytes = entry.read(&stored.name)?.ok_or_else(|| Failure::corrupt(format!("`{}` is not there", stored.name)))?;
     let failure = |error| reading(&stored.name, &error);
     let document = Document::parse(stored.form, &bytes).map_err(failure)?;
     strings(stored, names, &document)?;
@@ -49,7 +49,7 @@ fn read(
 }
 
 /// Only strings are read. The text of anything else would be made up here: what was typed as `0123` is 83 by now.
-fn strings(stored: &Stored, names: &[String], document: &Document) -> Result<(), Failure> {
+fn strings(stored: &EntryFile, names: &[String], document: &Document) -> Result<(), Failure> {
     let asked_for = |key: &str| names.iter().any(|name| stored.files.contains(name) && stored.key(name) == key);
     let mut asked = document.kinds().filter(|(key, _)| asked_for(key));
     match asked.find_map(|(key, kind)| not_a_string(stored, key, kind)) {
@@ -60,7 +60,7 @@ fn strings(stored: &Stored, names: &[String], document: &Document) -> Result<(),
 
 /// The data key from the first reader's age file that opens. Plugins come last: they may want a touch.
 fn data_key(
-    stored: &Stored,
+    stored: &EntryFile,
     document: &Document,
     open: &mut impl FnMut(&str) -> Result<Vec<u8>, Failure>,
 ) -> Result<DataKey, Failure> {

@@ -1,8 +1,8 @@
-use artifacts_backend_sdk::{Failure, Readers, Slice};
-use sops_format::{DataKey, Value, create};
+use artifacts_backend_sdk::{Entry, Failure, Recipients};
+use sops_format::{DataKey, LeafValue, create};
 
-use crate::failure::Fault;
-use crate::layout::{Layout, Stored};
+use crate::failure::StorageFailure;
+use crate::layout::{EntryFile, Layout};
 
 /// Writes the given values, each stored file under a new data key; what is not given stays as it lies, to the byte. Values
 /// have the declared files' names.
@@ -11,9 +11,9 @@ use crate::layout::{Layout, Stored};
 /// A value that the form cannot hold; one of a structured file without the others; whatever `seal` gives.
 pub fn serialize(
     layout: &Layout,
-    readers: &Readers,
-    values: &[Value],
-    slice: &Slice,
+    recipients: &Recipients,
+    values: &[LeafValue],
+    entry: &Entry,
     now: i64,
     mut seal: impl FnMut(&[u8; 32], &str) -> Result<String, Failure>,
 ) -> Result<(), Failure> {
@@ -25,18 +25,18 @@ pub fn serialize(
         if given.is_empty() {
             continue;
         }
-        let key = DataKey::generate().map_err(|error| Fault::from(error).writing(&stored.name))?;
-        let file = create(stored.form, &key, &given, recipients(stored, readers), now, |key, reader| {
-            seal(key, reader).map_err(Fault::from)
+        let key = DataKey::generate().map_err(|error| StorageFailure::from(error).writing(&stored.name))?;
+        let file = create(stored.form, &key, &given, recipients_of(stored, recipients), now, |key, reader| {
+            seal(key, reader).map_err(StorageFailure::from)
         });
-        slice.write(&stored.name, &file.map_err(|fault| fault.writing(&stored.name))?)?;
+        entry.write(&stored.name, &file.map_err(|fault| fault.writing(&stored.name))?)?;
     }
-    slice.keep_only(layout.stored().iter().map(|stored| stored.name.as_str()))
+    entry.keep_only(layout.stored().iter().map(|stored| stored.name.as_str()))
 }
 
 /// The values that go into a stored file, under the keys they have there: all or none. Its MAC is over all of them, and the
 /// old ones cannot be read here.
-fn given(stored: &Stored, values: &[Value]) -> Result<Vec<Value>, Failure> {
+fn given(stored: &EntryFile, values: &[LeafValue]) -> Result<Vec<LeafValue>, Failure> {
     let value = |file: &String| values.iter().find(|value| value.key == *file);
     let (there, missing): (Vec<&String>, Vec<&String>) = stored.files.iter().partition(|file| value(file).is_some());
     if !there.is_empty() && !missing.is_empty() {
@@ -49,12 +49,12 @@ fn given(stored: &Stored, values: &[Value]) -> Result<Vec<Value>, Failure> {
     }
     Ok(there
         .into_iter()
-        .filter_map(|file| Some(Value { key: stored.key(file).to_owned(), bytes: value(file)?.bytes.clone() }))
+        .filter_map(|file| Some(LeafValue { key: stored.key(file).to_owned(), bytes: value(file)?.bytes.clone() }))
         .collect())
 }
 
 /// Whoever reads one of a stored file's values reads them all.
-fn recipients<'a>(stored: &Stored, readers: &'a Readers) -> &'a [String] {
-    let readers = readers.iter().find(|(file, _)| stored.files.first() == Some(file));
-    readers.map(|(_, readers)| readers.as_slice()).unwrap_or_default()
+fn recipients_of<'a>(stored: &EntryFile, recipients: &'a Recipients) -> &'a [String] {
+    let recipients = recipients.iter().find(|(file, _)| stored.files.first() == Some(file));
+    recipients.map(|(_, recipients)| recipients.as_slice()).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
 //! The backend on the machine that builds it: a real folder, sealing and opening made up so that it shows who can read.
 #![allow(clippy::unwrap_used, clippy::unnecessary_wraps)]
 
-use artifacts_backend_sdk::{Failure, Instance, Slice, State};
-use artifacts_readers::fixture::{ALICE, BOB, HOST, instance, target};
+use artifacts_backend_sdk::{Entry, Failure, Instance, State};
+use artifacts_recipients::fixture::{ALICE, BOB, HOST, instance, target};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sops_format::{Value, recipient_of_ssh};
+use sops_format::{LeafValue, recipient_of_ssh};
 use tempfile::TempDir;
 
 use crate::layout::Layout;
@@ -43,8 +43,8 @@ impl Case {
         Self { folder: tempfile::tempdir().unwrap(), instance: instance(vec![target("nixos", "web1", &config)], files) }
     }
 
-    fn slice(&self) -> Slice {
-        Slice::at(self.folder.path())
+    fn entry(&self) -> Entry {
+        Entry::open_at(self.folder.path())
     }
 
     fn layout(&self) -> Layout {
@@ -52,13 +52,13 @@ impl Case {
     }
 
     fn serialize(&self, values: &[(&str, &[u8])]) -> Result<(), Failure> {
-        let values: Vec<Value> = values.iter().map(|(name, bytes)| Value::new(*name, *bytes)).collect();
-        let readers = config::readers(&self.instance).unwrap();
-        serialize::serialize(&self.layout(), &readers, &values, &self.slice(), NOW, seal)
+        let values: Vec<LeafValue> = values.iter().map(|(name, bytes)| LeafValue::new(*name, *bytes)).collect();
+        let recipients = config::recipients(&self.instance).unwrap();
+        serialize::serialize(&self.layout(), &recipients, &values, &self.entry(), NOW, seal)
     }
 
     fn check(&self) -> State {
-        check::check(&self.layout(), &self.slice()).unwrap()
+        check::check(&self.layout(), &self.entry()).unwrap()
     }
 
     fn stale(&self) -> Vec<(String, String)> {
@@ -70,7 +70,7 @@ impl Case {
 
     fn retrieve(&self, reader: &str, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let values = retrieve::retrieve(&self.layout(), &names, &self.slice(), open_as(reader))?;
+        let values = retrieve::retrieve(&self.layout(), &names, &self.entry(), open_as(reader))?;
         Ok(values.into_iter().map(|value| (value.key, value.bytes.to_vec())).collect())
     }
 
@@ -94,7 +94,7 @@ fn what_is_stored_is_present_and_read_back_by_each_reader() {
         assert_eq!(case.check(), State::Absent);
         case.serialize(&[("a", b"1\n"), ("b", b""), ("root", b"\xff\0")]).unwrap();
         assert_eq!(case.check(), State::Present, "{format}");
-        assert_eq!(case.slice().names().unwrap(), stored);
+        assert_eq!(case.entry().names().unwrap(), stored);
 
         let machine = recipient_of_ssh(HOST).unwrap();
         let deployed = [("a".to_owned(), b"1\n".to_vec()), ("b".to_owned(), vec![])];
@@ -111,25 +111,25 @@ fn readers_are_what_an_age_key_of_the_target_opens() {
     let case = Case::new("binary", &[("a", true), ("b", false)]);
     let mut both = vec![recipient_of_ssh(HOST).unwrap(), ALICE.to_owned()];
     both.sort();
-    let readers = config::readers(&case.instance).unwrap();
-    assert_eq!(readers, [("a".to_owned(), both), ("b".to_owned(), vec![ALICE.to_owned()])]);
+    let recipients = config::recipients(&case.instance).unwrap();
+    assert_eq!(recipients, [("a".to_owned(), both), ("b".to_owned(), vec![ALICE.to_owned()])]);
 }
 
-fn readers(kind: &str, config: &str) -> Result<Vec<String>, Failure> {
-    let readers = config::readers(&instance(vec![target(kind, "x", config)], &[("a", true)]))?;
-    Ok(readers.into_iter().flat_map(|(_, readers)| readers).collect())
+fn recipients(kind: &str, config: &str) -> Result<Vec<String>, Failure> {
+    let recipients = config::recipients(&instance(vec![target(kind, "x", config)], &[("a", true)]))?;
+    Ok(recipients.into_iter().flat_map(|(_, recipients)| recipients).collect())
 }
 
 #[test]
 fn a_target_whose_only_key_is_rsa_is_told() {
-    let admin = readers("nixos", &format!(r#"{{"publicHostKey":"{HOST}","publicUserKeys":["{RSA}"]}}"#)).unwrap();
+    let admin = recipients("nixos", &format!(r#"{{"publicHostKey":"{HOST}","publicUserKeys":["{RSA}"]}}"#)).unwrap();
     assert!(admin.contains(&RSA.to_owned()), "an admin may have one");
-    readers("home-manager", &format!(r#"{{"publicUserKeys":["{RSA}","{ALICE}"]}}"#)).unwrap();
+    recipients("home-manager", &format!(r#"{{"publicUserKeys":["{RSA}","{ALICE}"]}}"#)).unwrap();
     for (kind, config) in [
         ("nixos", format!(r#"{{"publicHostKey":"{RSA}","publicUserKeys":["{ALICE}"]}}"#)),
         ("home-manager", format!(r#"{{"publicUserKeys":["{RSA}"]}}"#)),
     ] {
-        let failure = readers(kind, &config).unwrap_err();
+        let failure = recipients(kind, &config).unwrap_err();
         assert_eq!(failure.kind, "config");
         assert!(failure.message.contains("`x`") && failure.message.contains("rsa"), "{}", failure.message);
     }
@@ -137,7 +137,7 @@ fn a_target_whose_only_key_is_rsa_is_told() {
 
 #[test]
 fn a_key_that_cannot_be_converted_is_named() {
-    let failure = readers("nixos", r#"{"publicHostKey":"ssh-ed25519 AAAA"}"#).unwrap_err();
+    let failure = recipients("nixos", r#"{"publicHostKey":"ssh-ed25519 AAAA"}"#).unwrap_err();
     assert_eq!(failure.kind, "config");
     assert!(failure.message.starts_with("nixos `x`: `publicHostKey` cannot be converted"), "{}", failure.message);
 }
@@ -173,7 +173,7 @@ fn what_is_no_longer_declared_goes() {
     case.put("old.sops", b"x");
     case.put("a.age", b"of another backend");
     case.serialize(&[("a", b"1")]).unwrap();
-    assert_eq!(case.slice().names().unwrap(), ["a.sops"]);
+    assert_eq!(case.entry().names().unwrap(), ["a.sops"]);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn recipients_of_other_services_are_named() {
 fn missing_and_extra_files_and_keys_are_stale() {
     let case = Case::new("binary", &[("a", true), ("b", true)]);
     case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
-    case.slice().remove("b.sops").unwrap();
+    case.entry().remove("b.sops").unwrap();
     case.put("c", b"");
     assert_eq!(
         case.stale().into_iter().map(|(_, sentence)| sentence).collect::<Vec<_>>(),
@@ -348,7 +348,7 @@ fn what_sops_nix_could_not_read_is_refused() {
     let failure = case.serialize(&[("a", b"\xff")]).unwrap_err();
     assert_eq!(failure.kind, "unsupported");
     assert!(failure.message.contains("`a` is not UTF-8"), "{}", failure.message);
-    assert_eq!(case.slice().names().unwrap(), Vec::<String>::new());
+    assert_eq!(case.entry().names().unwrap(), Vec::<String>::new());
     for name in ["sops", "x_unencrypted"] {
         let failure = Layout::of(&Case::new("yaml", &[(name, true)]).instance).unwrap_err();
         assert_eq!(failure.kind, "config");
@@ -380,7 +380,7 @@ fn a_plugin_is_asked_last_and_a_refusal_is_told_before_a_key_that_does_not_fit()
     case.serialize(&[("a", b"1")]).unwrap();
     let mut asked = Vec::new();
     let names = ["a".to_owned()];
-    let failure = retrieve::retrieve(&case.layout(), &names, &case.slice(), |enc| {
+    let failure = retrieve::retrieve(&case.layout(), &names, &case.entry(), |enc| {
         let reader = STANDARD.decode(enc.lines().nth(1).unwrap()).unwrap();
         let reader = String::from_utf8_lossy(&reader).lines().next().unwrap().to_owned();
         asked.push(reader);

@@ -1,13 +1,13 @@
 use std::collections::HashMap;
 
-use crate::error::{Error, Format};
+use crate::error::{Error, FormatError};
 use crate::form::{DATA, Form, METADATA};
 use crate::key::DataKey;
 use crate::kind::Kind;
-use crate::leaf::{self, Leaf, Value};
+use crate::leaf::{self, Leaf, LeafValue};
 use crate::mac::{self, Mac};
-use crate::metadata::{Metadata, OtherRecipient, Stanza};
-use crate::node::Node;
+use crate::metadata::{OtherRecipient, SopsMetadata, Stanza};
+use crate::node::SopsNode;
 use crate::{json, yaml};
 
 /// A file that was read, as far as one gets without a key.
@@ -16,7 +16,7 @@ pub struct Document {
     pub(crate) form: Form,
     kinds: Vec<(String, Kind)>,
     pub(crate) leaves: Vec<Leaf>,
-    pub(crate) metadata: Metadata,
+    pub(crate) metadata: SopsMetadata,
 }
 
 impl Document {
@@ -26,11 +26,11 @@ impl Document {
     /// [`Error::Format`].
     pub fn parse(form: Form, bytes: &[u8]) -> Result<Self, Error> {
         let mut entries = entries(form, bytes)?;
-        let index = entries.iter().position(|(key, _)| key == METADATA).ok_or(Format::NoMetadata)?;
+        let index = entries.iter().position(|(key, _)| key == METADATA).ok_or(FormatError::NoMetadata)?;
         let (_, metadata) = entries.remove(index);
-        let metadata = Metadata::parse(&metadata)?;
-        if form == Form::Binary && !matches!(entries.as_slice(), [(key, Node::Text(_))] if key == DATA) {
-            return Err(Format::Keys { found: keys(&entries) }.into());
+        let metadata = SopsMetadata::parse(&metadata)?;
+        if form == Form::Binary && !matches!(entries.as_slice(), [(key, SopsNode::Text(_))] if key == DATA) {
+            return Err(FormatError::Keys { found: keys(&entries) }.into());
         }
         let leaves = leaf::collect(&entries, &metadata.rule)?;
         Ok(Self { form, kinds: kinds(&entries, &leaves), leaves, metadata })
@@ -61,7 +61,7 @@ impl Document {
     ///
     /// # Errors
     /// [`Error::Tag`], and what can be told of a MAC that does not fit.
-    pub fn decrypt(&self, key: &DataKey) -> Result<Vec<Value>, Error> {
+    pub fn decrypt(&self, key: &DataKey) -> Result<Vec<LeafValue>, Error> {
         let mut hash = Mac::new(self.metadata.mac_only_encrypted);
         let mut values = Vec::with_capacity(self.leaves.len());
         for leaf in &self.leaves {
@@ -72,25 +72,25 @@ impl Document {
             if leaf.encrypted() || !self.metadata.mac_only_encrypted {
                 hash.add(&bytes);
             }
-            values.push(Value { key: leaf.key(), bytes });
+            values.push(LeafValue { key: leaf.key(), bytes });
         }
         mac::verify(&self.metadata.mac, &self.metadata.lastmodified, key, &hash.text())?;
         Ok(values)
     }
 }
 
-fn entries(form: Form, bytes: &[u8]) -> Result<Vec<(String, Node)>, Format> {
+fn entries(form: Form, bytes: &[u8]) -> Result<Vec<(String, SopsNode)>, FormatError> {
     let root = match form {
         Form::Binary | Form::Json => json::read(form, bytes)?,
         Form::Yaml => yaml::read(bytes)?,
     };
     match root {
-        Node::Map(entries) => Ok(entries),
-        other => Err(Format::Syntax { form, why: format!("it is {}; expected a map", other.kind()) }),
+        SopsNode::Map(entries) => Ok(entries),
+        other => Err(FormatError::Syntax { form, why: format!("it is {}; expected a map", other.kind()) }),
     }
 }
 
-fn kinds(entries: &[(String, Node)], leaves: &[Leaf]) -> Vec<(String, Kind)> {
+fn kinds(entries: &[(String, SopsNode)], leaves: &[Leaf]) -> Vec<(String, Kind)> {
     let scalars: HashMap<&str, Kind> = leaves
         .iter()
         .filter_map(|leaf| match leaf.path.as_slice() {
@@ -98,11 +98,11 @@ fn kinds(entries: &[(String, Node)], leaves: &[Leaf]) -> Vec<(String, Kind)> {
             _ => None,
         })
         .collect();
-    let kind = |(key, node): &(String, Node)| {
+    let kind = |(key, node): &(String, SopsNode)| {
         let kind = match node {
-            Node::Map(_) => Kind::Map,
-            Node::List(_) => Kind::List,
-            Node::Null => Kind::Null,
+            SopsNode::Map(_) => Kind::Map,
+            SopsNode::List(_) => Kind::List,
+            SopsNode::Null => Kind::Null,
             _ => scalars.get(key.as_str()).copied().unwrap_or(Kind::Clear),
         };
         (key.clone(), kind)
@@ -110,7 +110,7 @@ fn kinds(entries: &[(String, Node)], leaves: &[Leaf]) -> Vec<(String, Kind)> {
     entries.iter().map(kind).collect()
 }
 
-fn keys(entries: &[(String, Node)]) -> String {
+fn keys(entries: &[(String, SopsNode)]) -> String {
     let keys: Vec<String> =
         entries.iter().map(|(key, node)| format!("`{}` ({})", key.escape_debug(), node.kind())).collect();
     if keys.is_empty() { "none".to_owned() } else { keys.join(", ") }

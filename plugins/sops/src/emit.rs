@@ -3,7 +3,7 @@ use std::fmt::Write;
 use crate::form::{Form, METADATA};
 use crate::json;
 use crate::metadata::Stanza;
-use crate::node::Node;
+use crate::node::SopsNode;
 use crate::rule::DEFAULT_SUFFIX;
 
 /// The version of the layout that is written. Every sops since reads it.
@@ -26,13 +26,13 @@ impl Parts<'_> {
         }
     }
 
-    fn node(&self) -> Node {
-        let text = |text: &str| Node::Text(text.to_owned());
+    fn node(&self) -> SopsNode {
+        let text = |text: &str| SopsNode::Text(text.to_owned());
         let age = self.stanzas.iter().map(|stanza| {
-            Node::Map(vec![("recipient".into(), text(&stanza.recipient)), ("enc".into(), text(&stanza.enc))])
+            SopsNode::Map(vec![("recipient".into(), text(&stanza.recipient)), ("enc".into(), text(&stanza.enc))])
         });
-        let metadata = Node::Map(vec![
-            ("age".into(), Node::List(age.collect())),
+        let metadata = SopsNode::Map(vec![
+            ("age".into(), SopsNode::List(age.collect())),
             ("lastmodified".into(), text(self.lastmodified)),
             ("mac".into(), text(self.mac)),
             ("unencrypted_suffix".into(), text(DEFAULT_SUFFIX)),
@@ -40,7 +40,7 @@ impl Parts<'_> {
         ]);
         let mut entries: Vec<_> = self.values.iter().map(|(key, value)| ((*key).to_owned(), text(value))).collect();
         entries.push((METADATA.to_owned(), metadata));
-        Node::Map(entries)
+        SopsNode::Map(entries)
     }
 
     /// As sops indents it. Every text that could be taken for something else is quoted.

@@ -5,7 +5,7 @@ use crate::Form;
 pub enum Error {
     /// The layout or the metadata is broken; needs no key to be seen.
     #[error(transparent)]
-    Format(#[from] Format),
+    Format(#[from] FormatError),
     /// What the age file of a reader holds is no data key.
     #[error("the data key of {recipient} has {found} bytes; expected 32")]
     DataKey {
@@ -55,7 +55,7 @@ pub enum Error {
         why: &'static str,
     },
     /// Nobody to write for.
-    #[error("there is no reader to write for")]
+    #[error("there is no recipient to write for")]
     Nobody,
     /// A time outside the years that can be written.
     #[error("the time {0} s after 1970 cannot be written")]
@@ -70,7 +70,7 @@ pub enum Error {
 
 /// Why the layout or the metadata of a file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Format {
+pub enum FormatError {
     /// It ends in the middle.
     #[error("the file is cut short: it ends in the middle of the {form} form")]
     Truncated {
@@ -117,7 +117,7 @@ pub enum Format {
         found: String,
     },
     /// No age reader.
-    #[error("the file has no age reader{}", .others.as_ref().map(|o| format!(", only {o}")).unwrap_or_default())]
+    #[error("the file has no age recipient{}", .others.as_ref().map(|o| format!(", only {o}")).unwrap_or_default())]
     NoReader {
         /// Key services that it has instead.
         others: Option<String>,
@@ -186,12 +186,12 @@ impl Error {
     }
 }
 
-impl Format {
+impl FormatError {
     /// What to do about it.
     pub fn help(&self) -> &'static str {
         match self {
             Self::NoReader { .. } | Self::KeyGroups { .. } => {
-                "Re-encrypt it with sops to age readers in one key group, or make the secret anew."
+                "Re-encrypt it with sops to age recipients in one key group, or make the secret anew."
             }
             Self::Rule { .. } => "Re-encrypt it with sops with at most one suffix or regular expression.",
             Self::Scalar { .. } => "Put the value between quotes, and let sops write the MAC again.",

@@ -3,21 +3,21 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::Format;
+use crate::error::FormatError;
 use crate::form::Form;
-use crate::node::Node;
+use crate::node::SopsNode;
 
 /// Reads JSON with keys in their order; a key that is there twice is an error.
-pub(crate) fn read(form: Form, bytes: &[u8]) -> Result<Node, Format> {
+pub(crate) fn read(form: Form, bytes: &[u8]) -> Result<SopsNode, FormatError> {
     serde_json::from_slice(bytes).map_err(|error| match twice(&error) {
-        Some(key) => Format::Twice { key },
-        None if error.is_eof() => Format::Truncated { form },
-        None => Format::Syntax { form, why: error.to_string() },
+        Some(key) => FormatError::Twice { key },
+        None if error.is_eof() => FormatError::Truncated { form },
+        None => FormatError::Syntax { form, why: error.to_string() },
     })
 }
 
 /// Writes JSON as sops does: indented by tabs, one final newline.
-pub(crate) fn write(node: &Node) -> Vec<u8> {
+pub(crate) fn write(node: &SopsNode) -> Vec<u8> {
     let mut bytes = Vec::new();
     let indent = serde_json::ser::PrettyFormatter::with_indent(b"\t");
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, indent);
@@ -36,7 +36,7 @@ fn twice(error: &serde_json::Error) -> Option<String> {
     Some(key.rsplit_once(" at line ").map_or(key, |(key, _)| key).to_owned())
 }
 
-impl<'de> Deserialize<'de> for Node {
+impl<'de> Deserialize<'de> for SopsNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AsNode)
     }
@@ -45,49 +45,49 @@ impl<'de> Deserialize<'de> for Node {
 struct AsNode;
 
 impl<'de> Visitor<'de> for AsNode {
-    type Value = Node;
+    type Value = SopsNode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
+    fn visit_unit<E>(self) -> Result<SopsNode, E> {
+        Ok(SopsNode::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<SopsNode, E> {
+        Ok(SopsNode::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Number(value.to_string()))
+    fn visit_i64<E>(self, value: i64) -> Result<SopsNode, E> {
+        Ok(SopsNode::Number(value.to_string()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Number(value.to_string()))
+    fn visit_u64<E>(self, value: u64) -> Result<SopsNode, E> {
+        Ok(SopsNode::Number(value.to_string()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Number(value.to_string()))
+    fn visit_f64<E>(self, value: f64) -> Result<SopsNode, E> {
+        Ok(SopsNode::Number(value.to_string()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Text(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<SopsNode, E> {
+        Ok(SopsNode::Text(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Node, E> {
-        Ok(Node::Text(value))
+    fn visit_string<E>(self, value: String) -> Result<SopsNode, E> {
+        Ok(SopsNode::Text(value))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<SopsNode, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = list.next_element()? {
             items.push(item);
         }
-        Ok(Node::List(items))
+        Ok(SopsNode::List(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SopsNode, A::Error> {
         let mut seen = std::collections::HashSet::new();
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
@@ -96,11 +96,11 @@ impl<'de> Visitor<'de> for AsNode {
             }
             entries.push((key, map.next_value()?));
         }
-        Ok(Node::Map(entries))
+        Ok(SopsNode::Map(entries))
     }
 }
 
-impl Serialize for Node {
+impl Serialize for SopsNode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Map(entries) => {

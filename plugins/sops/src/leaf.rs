@@ -1,31 +1,31 @@
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Format};
+use crate::encrypted_value::EncryptedValue;
+use crate::error::{Error, FormatError};
 use crate::key::DataKey;
 use crate::kind::Kind;
-use crate::node::Node;
-use crate::rule::Rule;
-use crate::sealed::Sealed;
+use crate::node::SopsNode;
+use crate::rule::EncryptionRule;
 
 /// A plaintext with its place. Wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Value {
+pub struct LeafValue {
     /// Its key; those of nested maps are joined by `/`. What is in a list has the list's key.
     pub key: String,
     /// The plaintext.
     pub bytes: Zeroizing<Vec<u8>>,
 }
 
-impl Value {
+impl LeafValue {
     /// Takes both over.
     pub fn new(key: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self { key: key.into(), bytes: Zeroizing::new(bytes.into()) }
     }
 }
 
-impl std::fmt::Debug for Value {
+impl std::fmt::Debug for LeafValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Value({:?}, {} bytes)", self.key, self.bytes.len())
+        write!(f, "LeafValue({:?}, {} bytes)", self.key, self.bytes.len())
     }
 }
 
@@ -33,13 +33,13 @@ impl std::fmt::Debug for Value {
 #[derive(Debug)]
 pub(crate) struct Leaf {
     pub path: Vec<String>,
-    pub stored: Stored,
+    pub stored: LeafEncoding,
 }
 
 #[derive(Debug)]
-pub(crate) enum Stored {
+pub(crate) enum LeafEncoding {
     /// Encrypted.
-    Sealed(Sealed),
+    EncryptedValue(EncryptedValue),
     /// Encrypted as nothing: sops leaves an empty text as it is.
     Empty,
     /// Not encrypted; what counts for the MAC.
@@ -50,27 +50,29 @@ impl Leaf {
     /// The plaintext.
     pub fn open(&self, key: &DataKey) -> Result<Zeroizing<Vec<u8>>, Error> {
         match &self.stored {
-            Stored::Sealed(sealed) => sealed.open(key, &aad(&self.path)).ok_or_else(|| Error::Tag { path: self.key() }),
-            Stored::Empty => Ok(Zeroizing::default()),
-            Stored::Open(text) => Ok(Zeroizing::new(text.clone().into_bytes())),
+            LeafEncoding::EncryptedValue(sealed) => {
+                sealed.open(key, &aad(&self.path)).ok_or_else(|| Error::Tag { path: self.key() })
+            }
+            LeafEncoding::Empty => Ok(Zeroizing::default()),
+            LeafEncoding::Open(text) => Ok(Zeroizing::new(text.clone().into_bytes())),
         }
     }
 
     pub fn encrypted(&self) -> bool {
-        !matches!(self.stored, Stored::Open(_))
+        !matches!(self.stored, LeafEncoding::Open(_))
     }
 
     /// What the value of a top-level key is that is neither null nor has values of its own.
     pub fn kind(&self) -> Kind {
         match &self.stored {
-            Stored::Sealed(sealed) => sealed.kind,
-            Stored::Empty => Kind::Text,
-            Stored::Open(_) => Kind::Clear,
+            LeafEncoding::EncryptedValue(sealed) => sealed.kind,
+            LeafEncoding::Empty => Kind::Text,
+            LeafEncoding::Open(_) => Kind::Clear,
         }
     }
 
     pub fn comment(&self) -> bool {
-        matches!(&self.stored, Stored::Sealed(sealed) if sealed.kind == Kind::Comment)
+        matches!(&self.stored, LeafEncoding::EncryptedValue(sealed) if sealed.kind == Kind::Comment)
     }
 
     pub fn key(&self) -> String {
@@ -84,18 +86,18 @@ pub(crate) fn aad<T: AsRef<str>>(path: &[T]) -> String {
 }
 
 /// All leaves in document order. Nulls are none: they are never encrypted and in no MAC.
-pub(crate) fn collect(entries: &[(String, Node)], rule: &Rule) -> Result<Vec<Leaf>, Format> {
+pub(crate) fn collect(entries: &[(String, SopsNode)], rule: &EncryptionRule) -> Result<Vec<Leaf>, FormatError> {
     let mut leaves = Vec::new();
     walk_map(entries, &mut Vec::new(), rule, &mut leaves)?;
     Ok(leaves)
 }
 
 fn walk_map(
-    entries: &[(String, Node)],
+    entries: &[(String, SopsNode)],
     path: &mut Vec<String>,
-    rule: &Rule,
+    rule: &EncryptionRule,
     leaves: &mut Vec<Leaf>,
-) -> Result<(), Format> {
+) -> Result<(), FormatError> {
     for (key, node) in entries {
         path.push(key.clone());
         walk(node, path, rule, leaves)?;
@@ -104,11 +106,16 @@ fn walk_map(
     Ok(())
 }
 
-fn walk(node: &Node, path: &mut Vec<String>, rule: &Rule, leaves: &mut Vec<Leaf>) -> Result<(), Format> {
+fn walk(
+    node: &SopsNode,
+    path: &mut Vec<String>,
+    rule: &EncryptionRule,
+    leaves: &mut Vec<Leaf>,
+) -> Result<(), FormatError> {
     match node {
-        Node::Map(entries) => walk_map(entries, path, rule, leaves),
-        Node::List(items) => items.iter().try_for_each(|item| walk(item, path, rule, leaves)),
-        Node::Null => Ok(()),
+        SopsNode::Map(entries) => walk_map(entries, path, rule, leaves),
+        SopsNode::List(items) => items.iter().try_for_each(|item| walk(item, path, rule, leaves)),
+        SopsNode::Null => Ok(()),
         scalar => {
             let stored = if rule.encrypts(path) { sealed(scalar, path)? } else { open(scalar, path)? };
             leaves.push(Leaf { path: path.clone(), stored });
@@ -117,22 +124,22 @@ fn walk(node: &Node, path: &mut Vec<String>, rule: &Rule, leaves: &mut Vec<Leaf>
     }
 }
 
-fn sealed(scalar: &Node, path: &[String]) -> Result<Stored, Format> {
+fn sealed(scalar: &SopsNode, path: &[String]) -> Result<LeafEncoding, FormatError> {
     match scalar {
-        Node::Text(text) if text.is_empty() => Ok(Stored::Empty),
-        Node::Text(text) if text.starts_with("ENC[") => match Sealed::parse(text) {
-            Ok(sealed) => Ok(Stored::Sealed(sealed)),
-            Err(why) => Err(Format::Sealed { path: path.join("/"), why }),
+        SopsNode::Text(text) if text.is_empty() => Ok(LeafEncoding::Empty),
+        SopsNode::Text(text) if text.starts_with("ENC[") => match EncryptedValue::parse(text) {
+            Ok(sealed) => Ok(LeafEncoding::EncryptedValue(sealed)),
+            Err(why) => Err(FormatError::Sealed { path: path.join("/"), why }),
         },
-        _ => Err(Format::Open { path: path.join("/") }),
+        _ => Err(FormatError::Open { path: path.join("/") }),
     }
 }
 
-fn open(scalar: &Node, path: &[String]) -> Result<Stored, Format> {
+fn open(scalar: &SopsNode, path: &[String]) -> Result<LeafEncoding, FormatError> {
     match scalar {
-        Node::Text(text) | Node::Number(text) => Ok(Stored::Open(text.clone())),
-        Node::Bool(true) => Ok(Stored::Open("True".to_owned())),
-        Node::Bool(false) => Ok(Stored::Open("False".to_owned())),
-        _ => Err(Format::Scalar { path: path.join("/") }),
+        SopsNode::Text(text) | SopsNode::Number(text) => Ok(LeafEncoding::Open(text.clone())),
+        SopsNode::Bool(true) => Ok(LeafEncoding::Open("True".to_owned())),
+        SopsNode::Bool(false) => Ok(LeafEncoding::Open("False".to_owned())),
+        _ => Err(FormatError::Scalar { path: path.join("/") }),
     }
 }

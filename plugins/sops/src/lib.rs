@@ -7,10 +7,10 @@
 //! # fn seal(_: &[u8; 32], _: &str) -> Result<String, sops_format::Error> {
 //! #     Ok("-----BEGIN AGE ENCRYPTED FILE-----\nAA==\n-----END AGE ENCRYPTED FILE-----\n".to_owned())
 //! # }
-//! use sops_format::{DataKey, Document, Form, Value, create};
+//! use sops_format::{DataKey, Document, Form, LeafValue, create};
 //!
 //! let key = DataKey::generate()?;
-//! let values = [Value::new("data", *b"hunter2")];
+//! let values = [LeafValue::new("data", *b"hunter2")];
 //! let file = create(Form::Binary, &key, &values, &["age1…"], 1_700_000_000, seal)?;
 //!
 //! let document = Document::parse(Form::Binary, &file)?;
@@ -20,6 +20,7 @@
 
 mod document;
 mod emit;
+mod encrypted_value;
 mod error;
 mod form;
 mod json;
@@ -30,18 +31,17 @@ mod mac;
 mod metadata;
 mod node;
 mod rule;
-mod sealed;
 mod ssh;
 mod text;
 mod update;
 mod yaml;
 
 pub use document::Document;
-pub use error::{Error, Format};
+pub use error::{Error, FormatError};
 pub use form::Form;
 pub use key::DataKey;
 pub use kind::Kind;
-pub use leaf::Value;
+pub use leaf::LeafValue;
 pub use metadata::{OtherRecipient, Stanza};
 pub use ssh::{SshError, recipient_of_ssh};
 pub use text::refused_key;

@@ -1,8 +1,8 @@
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::Error;
+use crate::encrypted_value::EncryptedValue;
 use crate::key::DataKey;
-use crate::sealed::Sealed;
 
 /// The hash over all values in document order.
 pub(crate) struct Mac(Sha512);
@@ -32,7 +32,7 @@ impl Mac {
 }
 
 /// Compares what a file's `mac` holds with what was computed; the errors tell what was altered, as far as that can be told.
-pub(crate) fn verify(sealed: &Sealed, lastmodified: &str, key: &DataKey, computed: &str) -> Result<(), Error> {
+pub(crate) fn verify(sealed: &EncryptedValue, lastmodified: &str, key: &DataKey, computed: &str) -> Result<(), Error> {
     match sealed.open(key, lastmodified) {
         Some(written) if written.as_slice() == computed.as_bytes() => Ok(()),
         Some(_) => Err(Error::Mac),

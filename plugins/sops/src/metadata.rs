@@ -1,10 +1,10 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::error::Format;
-use crate::node::Node;
-use crate::rule::Rule;
-use crate::sealed::Sealed;
+use crate::encrypted_value::EncryptedValue;
+use crate::error::FormatError;
+use crate::node::SopsNode;
+use crate::rule::EncryptionRule;
 
 /// The data key, sealed to one reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,15 +26,15 @@ pub struct OtherRecipient {
 
 /// What a file says of itself.
 #[derive(Debug)]
-pub(crate) struct Metadata {
+pub(crate) struct SopsMetadata {
     pub stanzas: Vec<Stanza>,
     /// Who reads it through another key service.
     pub others: Vec<OtherRecipient>,
     /// As written: the MAC is bound to this text.
     pub lastmodified: String,
-    pub mac: Sealed,
+    pub mac: EncryptedValue,
     pub mac_only_encrypted: bool,
-    pub rule: Rule,
+    pub rule: EncryptionRule,
 }
 
 /// Services that are known. Of these, anything but a list is damage.
@@ -47,8 +47,8 @@ const OTHER_LISTS: [&str; 2] = ["age", "key_groups"];
 /// What a service's entry has besides what tells its key from others.
 const NO_NAME: [&str; 2] = ["created_at", "enc"];
 
-impl Metadata {
-    pub fn parse(node: &Node) -> Result<Self, Format> {
+impl SopsMetadata {
+    pub fn parse(node: &SopsNode) -> Result<Self, FormatError> {
         let fields = Fields::of("", node)?;
         version(&fields)?;
         let group = key_group(&fields)?;
@@ -65,12 +65,12 @@ impl Metadata {
             lastmodified: last_modified(&fields)?,
             mac: mac(&fields)?,
             mac_only_encrypted: fields.truth("mac_only_encrypted")?,
-            rule: Rule::of(&fields)?,
+            rule: EncryptionRule::of(&fields)?,
         })
     }
 }
 
-fn version(fields: &Fields<'_>) -> Result<(), Format> {
+fn version(fields: &Fields<'_>) -> Result<(), FormatError> {
     let found = fields.text("version")?.unwrap_or_default();
     let core = found.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<&str> = core.split('.').collect();
@@ -78,61 +78,63 @@ fn version(fields: &Fields<'_>) -> Result<(), Format> {
     if parts.len() == 3 && parts.iter().all(number) {
         Ok(())
     } else {
-        Err(Format::Version { found: found.escape_debug().to_string() })
+        Err(FormatError::Version { found: found.escape_debug().to_string() })
     }
 }
 
-fn last_modified(fields: &Fields<'_>) -> Result<String, Format> {
+fn last_modified(fields: &Fields<'_>) -> Result<String, FormatError> {
     let found = fields.text("lastmodified")?.unwrap_or_default();
     match OffsetDateTime::parse(found, &Rfc3339) {
         Ok(_) => Ok(found.to_owned()),
-        Err(_) => Err(Format::LastModified { found: found.escape_debug().to_string() }),
+        Err(_) => Err(FormatError::LastModified { found: found.escape_debug().to_string() }),
     }
 }
 
-fn mac(fields: &Fields<'_>) -> Result<Sealed, Format> {
+fn mac(fields: &Fields<'_>) -> Result<EncryptedValue, FormatError> {
     let found = fields.text("mac")?.unwrap_or_default();
-    Sealed::parse(found).map_err(|why| Format::Sealed { path: "sops.mac".to_owned(), why })
+    EncryptedValue::parse(found).map_err(|why| FormatError::Sealed { path: "sops.mac".to_owned(), why })
 }
 
 /// The one group that the readers may be written in; most files have none.
-fn key_group<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, Format> {
+fn key_group<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, FormatError> {
     match fields.list("key_groups")? {
         [] => Ok(None),
         [group] => Fields::of("key_groups[0].", group).map(Some),
-        several => Err(Format::KeyGroups { found: several.len() }),
+        several => Err(FormatError::KeyGroups { found: several.len() }),
     }
 }
 
 /// The recipients of all services but age.
-fn others(fields: &Fields<'_>) -> Result<Vec<OtherRecipient>, Format> {
+fn others(fields: &Fields<'_>) -> Result<Vec<OtherRecipient>, FormatError> {
     OTHER_SERVICES.iter().try_for_each(|service| fields.list(service).map(drop))?;
     let lists = fields.entries.iter().filter(|(field, _)| !OTHER_LISTS.contains(&field.as_str()));
-    let of = |(service, node): &(String, Node)| match node {
-        Node::List(items) => items.iter().map(|item| other(service, item)).collect(),
+    let of = |(service, node): &(String, SopsNode)| match node {
+        SopsNode::List(items) => items.iter().map(|item| other(service, item)).collect(),
         _ => Vec::new(),
     };
     Ok(lists.flat_map(of).collect())
 }
 
-fn other(service: &str, node: &Node) -> OtherRecipient {
+fn other(service: &str, node: &SopsNode) -> OtherRecipient {
     let words: Vec<&str> = match node {
-        Node::Map(entries) => entries
+        SopsNode::Map(entries) => entries
             .iter()
             .filter(|(field, _)| !NO_NAME.contains(&field.as_str()))
             .filter_map(|(_, value)| match value {
-                Node::Text(text) | Node::Odd(text) | Node::Number(text) if !text.is_empty() => Some(text.as_str()),
+                SopsNode::Text(text) | SopsNode::Odd(text) | SopsNode::Number(text) if !text.is_empty() => {
+                    Some(text.as_str())
+                }
                 _ => None,
             })
             .collect(),
-        Node::Text(text) | Node::Odd(text) => vec![text],
+        SopsNode::Text(text) | SopsNode::Odd(text) => vec![text],
         _ => Vec::new(),
     };
     let name = if words.is_empty() { "without a name".to_owned() } else { words.join(" ") };
     OtherRecipient { service: service.to_owned(), name }
 }
 
-fn stanzas(fields: &Fields<'_>, others: &[OtherRecipient]) -> Result<Vec<Stanza>, Format> {
+fn stanzas(fields: &Fields<'_>, others: &[OtherRecipient]) -> Result<Vec<Stanza>, FormatError> {
     let stanzas: Vec<Stanza> = fields
         .list("age")?
         .iter()
@@ -142,22 +144,24 @@ fn stanzas(fields: &Fields<'_>, others: &[OtherRecipient]) -> Result<Vec<Stanza>
     if stanzas.is_empty() {
         let mut services: Vec<&str> = others.iter().map(|other| other.service.as_str()).collect();
         services.dedup();
-        return Err(Format::NoReader { others: (!services.is_empty()).then(|| services.join(", ")) });
+        return Err(FormatError::NoReader { others: (!services.is_empty()).then(|| services.join(", ")) });
     }
     Ok(stanzas)
 }
 
-fn stanza(fields: &Fields<'_>) -> Result<Stanza, Format> {
+fn stanza(fields: &Fields<'_>) -> Result<Stanza, FormatError> {
     let required = |field: &str| match fields.text(field)? {
         Some(text) if !text.is_empty() => Ok(text.to_owned()),
-        _ => {
-            Err(Format::Field { field: format!("{}{field}", fields.place), expected: "a text", found: "empty".into() })
-        }
+        _ => Err(FormatError::Field {
+            field: format!("{}{field}", fields.place),
+            expected: "a text",
+            found: "empty".into(),
+        }),
     };
     let stanza = Stanza { recipient: required("recipient")?, enc: required("enc")? };
     match armor_fault(&stanza.enc) {
         None => Ok(stanza),
-        Some(why) => Err(Format::Stanza { recipient: stanza.recipient, why }),
+        Some(why) => Err(FormatError::Stanza { recipient: stanza.recipient, why }),
     }
 }
 
@@ -185,14 +189,14 @@ fn armor_fault(text: &str) -> Option<&'static str> {
 /// A map of the metadata. Absent, null and empty are one: older versions wrote `"kms": null`.
 pub(crate) struct Fields<'a> {
     place: String,
-    entries: &'a [(String, Node)],
+    entries: &'a [(String, SopsNode)],
 }
 
 impl<'a> Fields<'a> {
-    fn of(place: &str, node: &'a Node) -> Result<Self, Format> {
+    fn of(place: &str, node: &'a SopsNode) -> Result<Self, FormatError> {
         match node {
-            Node::Map(entries) => Ok(Self { place: place.to_owned(), entries }),
-            other => Err(Format::Field {
+            SopsNode::Map(entries) => Ok(Self { place: place.to_owned(), entries }),
+            other => Err(FormatError::Field {
                 field: place.trim_end_matches('.').to_owned(),
                 expected: "a map",
                 found: other.kind().into(),
@@ -200,34 +204,34 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn get(&self, field: &str) -> &'a Node {
-        self.entries.iter().find(|(key, _)| key == field).map_or(&Node::Null, |(_, value)| value)
+    fn get(&self, field: &str) -> &'a SopsNode {
+        self.entries.iter().find(|(key, _)| key == field).map_or(&SopsNode::Null, |(_, value)| value)
     }
 
-    fn wrong(&self, field: &str, expected: &'static str, found: &Node) -> Format {
-        Format::Field { field: format!("{}{field}", self.place), expected, found: found.kind().into() }
+    fn wrong(&self, field: &str, expected: &'static str, found: &SopsNode) -> FormatError {
+        FormatError::Field { field: format!("{}{field}", self.place), expected, found: found.kind().into() }
     }
 
-    pub fn text(&self, field: &str) -> Result<Option<&'a str>, Format> {
+    pub fn text(&self, field: &str) -> Result<Option<&'a str>, FormatError> {
         match self.get(field) {
-            Node::Null => Ok(None),
-            Node::Text(text) | Node::Odd(text) => Ok(Some(text)),
+            SopsNode::Null => Ok(None),
+            SopsNode::Text(text) | SopsNode::Odd(text) => Ok(Some(text)),
             other => Err(self.wrong(field, "a text", other)),
         }
     }
 
-    fn list(&self, field: &str) -> Result<&'a [Node], Format> {
+    fn list(&self, field: &str) -> Result<&'a [SopsNode], FormatError> {
         match self.get(field) {
-            Node::Null => Ok(&[]),
-            Node::List(items) => Ok(items),
+            SopsNode::Null => Ok(&[]),
+            SopsNode::List(items) => Ok(items),
             other => Err(self.wrong(field, "a list", other)),
         }
     }
 
-    fn truth(&self, field: &str) -> Result<bool, Format> {
+    fn truth(&self, field: &str) -> Result<bool, FormatError> {
         match self.get(field) {
-            Node::Null => Ok(false),
-            Node::Bool(value) => Ok(*value),
+            SopsNode::Null => Ok(false),
+            SopsNode::Bool(value) => Ok(*value),
             other => Err(self.wrong(field, "a truth value", other)),
         }
     }

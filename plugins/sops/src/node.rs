@@ -1,8 +1,8 @@
 /// A value as it lies in a file, keys in their order.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Node {
-    Map(Vec<(String, Node)>),
-    List(Vec<Node>),
+pub(crate) enum SopsNode {
+    Map(Vec<(String, SopsNode)>),
+    List(Vec<SopsNode>),
     Text(String),
     Bool(bool),
     /// The number as sops writes it.
@@ -12,7 +12,7 @@ pub(crate) enum Node {
     Odd(String),
 }
 
-impl Node {
+impl SopsNode {
     /// A word for what it is.
     pub fn kind(&self) -> &'static str {
         match self {

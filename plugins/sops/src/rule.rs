@@ -1,6 +1,6 @@
 use regex_lite::Regex;
 
-use crate::error::Format;
+use crate::error::FormatError;
 use crate::metadata::Fields;
 
 /// The suffix that applies when a file names no rule.
@@ -8,7 +8,7 @@ pub(crate) const DEFAULT_SUFFIX: &str = "_unencrypted";
 
 /// Which values are encrypted: told by the keys on the way to them.
 #[derive(Debug)]
-pub(crate) struct Rule {
+pub(crate) struct EncryptionRule {
     /// Whether a matching key makes the value encrypted, or keeps it from being.
     encrypts: bool,
     pattern: Pattern,
@@ -29,9 +29,9 @@ const FIELDS: [&str; 6] = [
     "encrypted_comment_regex",
 ];
 
-impl Rule {
+impl EncryptionRule {
     /// The rule of a file: at most one may be there.
-    pub fn of(fields: &Fields<'_>) -> Result<Self, Format> {
+    pub fn of(fields: &Fields<'_>) -> Result<Self, FormatError> {
         let mut named = Vec::new();
         for field in FIELDS {
             if let Some(text) = fields.text(field)?.filter(|text| !text.is_empty()) {
@@ -41,12 +41,12 @@ impl Rule {
         match named.as_slice() {
             [] => Ok(Self { encrypts: false, pattern: Pattern::Suffix(DEFAULT_SUFFIX.to_owned()) }),
             [(field, _)] if field.ends_with("comment_regex") => {
-                Err(Format::Rule { why: format!("`{field}` is not read") })
+                Err(FormatError::Rule { why: format!("`{field}` is not read") })
             }
             [(field, text)] => Ok(Self { encrypts: field.starts_with("encrypted"), pattern: pattern(field, text)? }),
             several => {
                 let fields: Vec<&str> = several.iter().map(|(field, _)| *field).collect();
-                Err(Format::Rule { why: format!("it has {} at once", fields.join(" and ")) })
+                Err(FormatError::Rule { why: format!("it has {} at once", fields.join(" and ")) })
             }
         }
     }
@@ -61,10 +61,10 @@ impl Rule {
     }
 }
 
-fn pattern(field: &str, text: &str) -> Result<Pattern, Format> {
+fn pattern(field: &str, text: &str) -> Result<Pattern, FormatError> {
     if field.ends_with("_suffix") {
         return Ok(Pattern::Suffix(text.to_owned()));
     }
-    let regex = Regex::new(text).map_err(|error| Format::Rule { why: format!("`{field}`: {error}") })?;
+    let regex = Regex::new(text).map_err(|error| FormatError::Rule { why: format!("`{field}`: {error}") })?;
     Ok(Pattern::Regex(regex))
 }

@@ -4,13 +4,13 @@ use zeroize::Zeroizing;
 
 use crate::document::Document;
 use crate::emit::Parts;
+use crate::encrypted_value;
 use crate::error::Error;
 use crate::form::{DATA, Form};
 use crate::key::DataKey;
-use crate::leaf::{Stored, Value, aad};
+use crate::leaf::{LeafEncoding, LeafValue, aad};
 use crate::mac::Mac;
 use crate::metadata::Stanza;
-use crate::sealed;
 use crate::text::refused_key;
 
 /// Writes a new file of the given values, in their order, for readers to whom `seal` seals the data key: an armored age
@@ -21,14 +21,14 @@ use crate::text::refused_key;
 pub fn create<E: From<Error>>(
     form: Form,
     key: &DataKey,
-    values: &[Value],
-    readers: &[impl AsRef<str>],
+    values: &[LeafValue],
+    recipients: &[impl AsRef<str>],
     now: i64,
     mut seal: impl FnMut(&[u8; 32], &str) -> Result<String, E>,
 ) -> Result<Vec<u8>, E> {
     holdable(form, values)?;
     let stanzas =
-        readers.iter().map(|reader| stanza(key, reader.as_ref(), &mut seal)).collect::<Result<Vec<_>, E>>()?;
+        recipients.iter().map(|recipient| stanza(key, recipient.as_ref(), &mut seal)).collect::<Result<Vec<_>, E>>()?;
     Ok(assemble(form, key, values, &stanzas, now, |_| None)?)
 }
 
@@ -44,40 +44,42 @@ pub fn update<E: From<Error>>(
     old: &[u8],
     form: Form,
     key: &DataKey,
-    values: &[Value],
-    readers: &[impl AsRef<str>],
+    values: &[LeafValue],
+    recipients: &[impl AsRef<str>],
     now: i64,
     mut seal: impl FnMut(&[u8; 32], &str) -> Result<String, E>,
 ) -> Result<Vec<u8>, E> {
     let document = Document::parse(form, old)?;
     let before = document.decrypt(key)?;
-    let readers: Vec<&str> = readers.iter().map(AsRef::as_ref).collect();
-    let stays = |stanza: &Stanza| readers.contains(&stanza.recipient.as_str());
+    let recipients: Vec<&str> = recipients.iter().map(AsRef::as_ref).collect();
+    let stays = |stanza: &Stanza| recipients.contains(&stanza.recipient.as_str());
     if !document.metadata.others.is_empty() || !document.stanzas().iter().all(stays) {
-        return create(form, &DataKey::generate()?, values, &readers, now, seal);
+        return create(form, &DataKey::generate()?, values, &recipients, now, seal);
     }
-    if before == values && document.stanzas().len() == readers.len() {
+    if before == values && document.stanzas().len() == recipients.len() {
         return Ok(old.to_vec());
     }
     holdable(form, values)?;
-    let kept = |reader: &str| document.stanzas().iter().find(|stanza| stanza.recipient == reader).cloned();
-    let stanzas = readers
+    let kept = |recipient: &str| document.stanzas().iter().find(|stanza| stanza.recipient == recipient).cloned();
+    let stanzas = recipients
         .iter()
-        .map(|reader| kept(reader).map_or_else(|| stanza(key, reader, &mut seal), Ok))
+        .map(|recipient| kept(recipient).map_or_else(|| stanza(key, recipient, &mut seal), Ok))
         .collect::<Result<Vec<_>, E>>()?;
     Ok(assemble(form, key, values, &stanzas, now, |value| unchanged(&document, key, value))?)
 }
 
 /// The ciphertext of a value that the file already holds at the same place.
-fn unchanged(document: &Document, key: &DataKey, value: &Value) -> Option<String> {
+fn unchanged(document: &Document, key: &DataKey, value: &LeafValue) -> Option<String> {
     let leaf = document.leaves.iter().find(|leaf| leaf.path == [value.key.as_str()])?;
     match &leaf.stored {
-        Stored::Sealed(sealed) if leaf.open(key).is_ok_and(|bytes| bytes == value.bytes) => Some(sealed.text.clone()),
+        LeafEncoding::EncryptedValue(sealed) if leaf.open(key).is_ok_and(|bytes| bytes == value.bytes) => {
+            Some(sealed.text.clone())
+        }
         _ => None,
     }
 }
 
-fn holdable(form: Form, values: &[Value]) -> Result<(), Error> {
+fn holdable(form: Form, values: &[LeafValue]) -> Result<(), Error> {
     for (index, value) in values.iter().enumerate() {
         let refused = |why| Error::Key { key: value.key.clone(), form, why };
         if form == Form::Binary {
@@ -101,19 +103,19 @@ fn holdable(form: Form, values: &[Value]) -> Result<(), Error> {
 
 fn stanza<E>(
     key: &DataKey,
-    reader: &str,
+    recipient: &str,
     seal: &mut impl FnMut(&[u8; 32], &str) -> Result<String, E>,
 ) -> Result<Stanza, E> {
-    Ok(Stanza { recipient: reader.to_owned(), enc: seal(key.expose(), reader)? })
+    Ok(Stanza { recipient: recipient.to_owned(), enc: seal(key.expose(), recipient)? })
 }
 
 fn assemble(
     form: Form,
     key: &DataKey,
-    values: &[Value],
+    values: &[LeafValue],
     stanzas: &[Stanza],
     now: i64,
-    kept: impl Fn(&Value) -> Option<String>,
+    kept: impl Fn(&LeafValue) -> Option<String>,
 ) -> Result<Vec<u8>, Error> {
     if stanzas.is_empty() {
         return Err(Error::Nobody);
@@ -125,12 +127,12 @@ fn assemble(
         mac.add(&value.bytes);
         let text = match kept(value) {
             Some(text) => text,
-            None => sealed::seal(key, &aad(&[&value.key]), &value.bytes)?,
+            None => encrypted_value::seal(key, &aad(&[&value.key]), &value.bytes)?,
         };
         encrypted.push((value.key.as_str(), text));
     }
     let mac = Zeroizing::new(mac.text());
-    let mac = sealed::seal(key, &lastmodified, mac.as_bytes())?;
+    let mac = encrypted_value::seal(key, &lastmodified, mac.as_bytes())?;
     Ok(Parts { values: &encrypted, stanzas, lastmodified: &lastmodified, mac: &mac }.emit(form))
 }
 

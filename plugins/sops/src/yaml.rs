@@ -1,47 +1,47 @@
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use crate::error::Format;
+use crate::error::FormatError;
 use crate::form::Form;
-use crate::node::Node;
+use crate::node::SopsNode;
 
 /// Deeper than any file of secrets, and far from the end of the stack.
 const DEEPEST: usize = 64;
 
 /// Reads one YAML document with keys in their order. Comments are dropped (they are in no MAC). Aliases, tags, merges and
 /// a second document are refused: what they mean differs between readers, and no file of secrets needs them.
-pub(crate) fn read(bytes: &[u8]) -> Result<Node, Format> {
+pub(crate) fn read(bytes: &[u8]) -> Result<SopsNode, FormatError> {
     let text = std::str::from_utf8(bytes).map_err(|error| syntax(error.to_string()))?;
-    let mut reader = Reader { events: Parser::new_from_str(text) };
+    let mut recipient = YamlParser { events: Parser::new_from_str(text) };
     loop {
-        match reader.next()? {
+        match recipient.next()? {
             Event::StreamStart | Event::DocumentStart(_) => {}
             Event::StreamEnd => return Err(syntax("it is empty".into())),
             event => {
-                let node = reader.node(event, 0)?;
-                return reader.end().map(|()| node);
+                let node = recipient.node(event, 0)?;
+                return recipient.end().map(|()| node);
             }
         }
     }
 }
 
-fn syntax(why: String) -> Format {
-    Format::Syntax { form: Form::Yaml, why }
+fn syntax(why: String) -> FormatError {
+    FormatError::Syntax { form: Form::Yaml, why }
 }
 
-struct Reader<'a> {
+struct YamlParser<'a> {
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
 }
 
-impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<Event<'a>, Format> {
+impl<'a> YamlParser<'a> {
+    fn next(&mut self) -> Result<Event<'a>, FormatError> {
         match self.events.next() {
             Some(Ok((event, _))) => Ok(event),
             Some(Err(error)) => Err(syntax(error.to_string())),
-            None => Err(Format::Truncated { form: Form::Yaml }),
+            None => Err(FormatError::Truncated { form: Form::Yaml }),
         }
     }
 
-    fn end(&mut self) -> Result<(), Format> {
+    fn end(&mut self) -> Result<(), FormatError> {
         loop {
             match self.next()? {
                 Event::DocumentEnd | Event::Nothing => {}
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn node(&mut self, event: Event<'a>, depth: usize) -> Result<Node, Format> {
+    fn node(&mut self, event: Event<'a>, depth: usize) -> Result<SopsNode, FormatError> {
         if depth > DEEPEST {
             return Err(syntax(format!("it is nested deeper than {DEEPEST} levels")));
         }
@@ -63,31 +63,31 @@ impl<'a> Reader<'a> {
             Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) => {
                 Err(syntax("it has an anchor or a tag".into()))
             }
-            _ => Err(Format::Truncated { form: Form::Yaml }),
+            _ => Err(FormatError::Truncated { form: Form::Yaml }),
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Node, Format> {
+    fn list(&mut self, depth: usize) -> Result<SopsNode, FormatError> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                Event::SequenceEnd => return Ok(Node::List(items)),
+                Event::SequenceEnd => return Ok(SopsNode::List(items)),
                 event => items.push(self.node(event, depth + 1)?),
             }
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Node, Format> {
+    fn map(&mut self, depth: usize) -> Result<SopsNode, FormatError> {
         let mut entries = Vec::new();
         let mut seen = std::collections::HashSet::new();
         loop {
             let key = match self.next()? {
-                Event::MappingEnd => return Ok(Node::Map(entries)),
+                Event::MappingEnd => return Ok(SopsNode::Map(entries)),
                 Event::Scalar(text, style, 0, None) => key(&text, style)?,
                 _ => return Err(syntax("it has a key that is no text".into())),
             };
             if !seen.insert(key.clone()) {
-                return Err(Format::Twice { key });
+                return Err(FormatError::Twice { key });
             }
             let event = self.next()?;
             entries.push((key, self.node(event, depth + 1)?));
@@ -95,25 +95,25 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn key(text: &str, style: ScalarStyle) -> Result<String, Format> {
+fn key(text: &str, style: ScalarStyle) -> Result<String, FormatError> {
     match scalar(text, style) {
-        Node::Text(text) if text != "<<" || style != ScalarStyle::Plain => Ok(text),
+        SopsNode::Text(text) if text != "<<" || style != ScalarStyle::Plain => Ok(text),
         other => Err(syntax(format!("it has a key that is {}: `{}`", other.kind(), text.escape_debug()))),
     }
 }
 
 /// The type that sops gives to a scalar.
-fn scalar(text: &str, style: ScalarStyle) -> Node {
+fn scalar(text: &str, style: ScalarStyle) -> SopsNode {
     if style != ScalarStyle::Plain {
-        return Node::Text(text.to_owned());
+        return SopsNode::Text(text.to_owned());
     }
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => Node::Null,
-        "true" | "True" | "TRUE" => Node::Bool(true),
-        "false" | "False" | "FALSE" => Node::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => SopsNode::Null,
+        "true" | "True" | "TRUE" => SopsNode::Bool(true),
+        "false" | "False" | "FALSE" => SopsNode::Bool(false),
         _ if decimal(text) => number(text),
-        _ if odd(text) => Node::Odd(text.to_owned()),
-        _ => Node::Text(text.to_owned()),
+        _ if odd(text) => SopsNode::Odd(text.to_owned()),
+        _ => SopsNode::Text(text.to_owned()),
     }
 }
 
@@ -125,11 +125,11 @@ fn decimal(text: &str) -> bool {
     all_digits(whole) && all_digits(fraction) && (whole == "0" || !whole.starts_with('0')) && digits.len() < 18
 }
 
-fn number(text: &str) -> Node {
+fn number(text: &str) -> SopsNode {
     match (text.parse::<i64>(), text.parse::<f64>()) {
-        (Ok(whole), _) => Node::Number(whole.to_string()),
-        (_, Ok(fraction)) => Node::Number(fraction.to_string()),
-        _ => Node::Odd(text.to_owned()),
+        (Ok(whole), _) => SopsNode::Number(whole.to_string()),
+        (_, Ok(fraction)) => SopsNode::Number(fraction.to_string()),
+        _ => SopsNode::Odd(text.to_owned()),
     }
 }
 
@@ -147,31 +147,31 @@ fn odd(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn one(text: &str) -> Node {
-        let Node::Map(mut entries) = read(format!("a: {text}\n").as_bytes()).unwrap() else { unreachable!() };
+    fn one(text: &str) -> SopsNode {
+        let SopsNode::Map(mut entries) = read(format!("a: {text}\n").as_bytes()).unwrap() else { unreachable!() };
         entries.remove(0).1
     }
 
     #[test]
     fn a_scalar_has_the_type_that_sops_gives_it() {
         for (text, node) in [
-            ("x", Node::Text("x".into())),
-            ("\"1\"", Node::Text("1".into())),
-            ("'true'", Node::Text("true".into())),
-            ("yes", Node::Text("yes".into())),
-            ("3.9.0", Node::Text("3.9.0".into())),
-            ("1", Node::Number("1".into())),
-            ("-12", Node::Number("-12".into())),
-            ("1.50", Node::Number("1.5".into())),
-            ("true", Node::Bool(true)),
-            ("~", Node::Null),
-            ("", Node::Null),
-            ("2001-01-01", Node::Odd("2001-01-01".into())),
-            ("0x1f", Node::Odd("0x1f".into())),
-            ("017", Node::Odd("017".into())),
-            ("1_000", Node::Odd("1_000".into())),
-            ("1e3", Node::Odd("1e3".into())),
-            (".inf", Node::Odd(".inf".into())),
+            ("x", SopsNode::Text("x".into())),
+            ("\"1\"", SopsNode::Text("1".into())),
+            ("'true'", SopsNode::Text("true".into())),
+            ("yes", SopsNode::Text("yes".into())),
+            ("3.9.0", SopsNode::Text("3.9.0".into())),
+            ("1", SopsNode::Number("1".into())),
+            ("-12", SopsNode::Number("-12".into())),
+            ("1.50", SopsNode::Number("1.5".into())),
+            ("true", SopsNode::Bool(true)),
+            ("~", SopsNode::Null),
+            ("", SopsNode::Null),
+            ("2001-01-01", SopsNode::Odd("2001-01-01".into())),
+            ("0x1f", SopsNode::Odd("0x1f".into())),
+            ("017", SopsNode::Odd("017".into())),
+            ("1_000", SopsNode::Odd("1_000".into())),
+            ("1e3", SopsNode::Odd("1e3".into())),
+            (".inf", SopsNode::Odd(".inf".into())),
         ] {
             assert_eq!(one(text), node, "{text}");
         }
@@ -190,9 +190,12 @@ mod tests {
             "",
             "a: \"x",
         ] {
-            assert!(matches!(read(text.as_bytes()), Err(Format::Syntax { .. } | Format::Truncated { .. })), "{text}");
+            assert!(
+                matches!(read(text.as_bytes()), Err(FormatError::Syntax { .. } | FormatError::Truncated { .. })),
+                "{text}"
+            );
         }
-        assert_eq!(read(b"a: 1\na: 2\n"), Err(Format::Twice { key: "a".into() }));
+        assert_eq!(read(b"a: 1\na: 2\n"), Err(FormatError::Twice { key: "a".into() }));
         assert!(read(format!("a: {}", "[".repeat(10_000)).as_bytes()).is_err());
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Instant, SystemTime};
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::{Decryptor, Encryptor, IdentityFile, Recipient, ssh, x25519};
 use anyhow::{Result, anyhow, bail};
-use sops_format::{DataKey, Form, Value, create};
+use sops_format::{DataKey, Form, LeafValue, create};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -104,7 +104,7 @@ fn sealed<'a>(plain: &[u8], recipients: impl Iterator<Item = &'a dyn Recipient>)
 fn encrypt_all(folder: &Path, count: usize, names: &[&str], recipients: &[Box<dyn Recipient>]) -> Result<()> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs().try_into()?;
     for number in 0..count {
-        let value = [Value::new("data", [b'x'; 100])];
+        let value = [LeafValue::new("data", [b'x'; 100])];
         let file = create(Form::Binary, &DataKey::generate()?, &value, names, now, |key, reader| {
             let recipient = names.iter().position(|name| *name == reader).map(|at| recipients[at].as_ref());
             Ok::<_, anyhow::Error>(String::from_utf8(sealed(key, recipient.into_iter())?)?)

@@ -3,7 +3,6 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 
 use super::packages::Packages;
 use super::{LINKER, TARGET};
@@ -36,18 +35,29 @@ pub fn tests(packages: &Packages) -> Result<Tests> {
     let messages = run::output(&mut cargo)?;
     let mut programs = Vec::new();
     let mut worker = None;
-    for message in messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
-        let (Some(program), Some(name)) = (message["executable"].as_str(), message["target"]["name"].as_str()) else {
-            continue;
-        };
-        if message["profile"]["test"] == true {
-            programs.push((name.to_owned(), PathBuf::from(program)));
-        } else if name == "artifacts-precompile" {
-            worker = Some(PathBuf::from(program));
+    for program in messages.lines().filter_map(executable) {
+        match test_name(&program) {
+            Some(name) => programs.push((name, program)),
+            None if program.ends_with("artifacts-precompile") => worker = Some(program),
+            None => {}
         }
     }
     ensure!(!programs.is_empty(), "no test was compiled");
     Ok(Tests { programs, worker: worker.context("the program that tests start as a worker was not compiled")? })
+}
+
+/// The program that a line of cargo's messages is about.
+fn executable(message: &str) -> Option<PathBuf> {
+    let (_, rest) = message.split_once("\"executable\":\"")?;
+    rest.split('"').next().map(PathBuf::from)
+}
+
+/// The name of a test by its program, `deps/NAME-HASH`; other programs lie elsewhere.
+fn test_name(program: &Path) -> Option<String> {
+    let name = program.file_name()?.to_str()?;
+    let (name, _) =
+        name.rsplit_once('-').filter(|_| program.parent().is_some_and(|folder| folder.ends_with("deps")))?;
+    Some(name.to_owned())
 }
 
 /// A compiler that has the target: the usual one, or Debian's with Debian's own std beside it.
@@ -76,4 +86,19 @@ fn compiler(packages: &Packages) -> Result<PathBuf> {
     fs::write(&rustc, text)?;
     fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755))?;
     Ok(rustc)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{executable, test_name};
+
+    #[test]
+    fn tests_and_their_worker_are_told_apart() {
+        let line =
+            |path: &str| format!("{{\"reason\":\"compiler-artifact\",\"executable\":\"{path}\",\"fresh\":true}}");
+        let name = |path| executable(&line(path)).map(|program| test_name(&program));
+        assert_eq!(name("/t/release/deps/worker_tests-0a1b"), Some(Some("worker_tests".to_owned())));
+        assert_eq!(name("/t/release/artifacts-precompile"), Some(None));
+        assert_eq!(executable("{\"reason\":\"compiler-artifact\",\"executable\":null,\"fresh\":true}"), None);
+    }
 }

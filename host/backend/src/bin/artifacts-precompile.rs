@@ -3,7 +3,8 @@
 
 use std::process::ExitCode;
 
-use artifacts_backend::{Component, Worker, precompile, worker_main};
+use artifacts_backend::{WorkerStart, precompile, worker_main};
+use artifacts_contract::Component;
 
 fn main() -> ExitCode {
     worker_main();
@@ -22,5 +23,5 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         return Err("expected COMPONENT CODE".into());
     };
     let component = Component::read(std::fs::read(component)?)?;
-    Ok(std::fs::write(code, precompile(&component, &Worker::default())?)?)
+    Ok(std::fs::write(code, precompile(&component, &WorkerStart::default())?)?)
 }

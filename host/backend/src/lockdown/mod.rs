@@ -7,7 +7,6 @@ mod calls;
 mod capabilities;
 mod landlock;
 mod namespaces;
-mod protection;
 mod root;
 mod seccomp;
 
@@ -15,56 +14,19 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use artifacts_seam::{Halfway, Limits, SandboxLayer, SandboxSetup};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::UnshareFlags;
-use serde::{Deserialize, Serialize};
 
-use crate::{Limits, proven};
+use crate::proven;
 pub(crate) use calls::{Call, Takes, allowed};
 pub(crate) use capabilities::are_none as no_capabilities;
 use landlock::Strength;
 pub(crate) use namespaces::NAME;
-pub use protection::Protection;
-
-/// What a worker is told of its walls.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Walls {
-    /// Walls that are left out, for tests.
-    pub(crate) without: Vec<Protection>,
-    /// The process that it dies with.
-    pub(crate) parent: u32,
-    /// An empty folder on a RAM-backed file system, for where no tmpfs of its own can be had.
-    pub(crate) fallback: Option<std::path::PathBuf>,
-    /// Whether it needs a room: a directory to work in. Without, the filter allows no system call that takes a path.
-    pub(crate) room: bool,
-    /// Private memory that it may have, in bytes.
-    pub(crate) memory: u64,
-    /// Whether the user namespace is left out: another process could leave it, but was nobody there.
-    pub(crate) same_user_namespace: bool,
-}
 
 /// Files that it may have open at once, those of its component among them.
 const DESCRIPTORS: u64 = 1024;
-
-/// What left a process neither as it was nor as it should be. A fresh one that leaves this out does the rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) enum Halfway {
-    /// It is in a new user namespace, as nobody.
-    User,
-    /// Its next child is in a new namespace for processes, and there can be none.
-    Processes,
-}
-
-impl Halfway {
-    /// Has the next process leave it out.
-    pub(crate) fn leave_out(self, walls: &mut Walls) {
-        match self {
-            Self::User => walls.same_user_namespace = true,
-            Self::Processes => walls.without.push(Protection::ProcessNamespace),
-        }
-    }
-}
 
 /// Why a worker is not locked down as far as it could be.
 pub(crate) enum Unlocked {
@@ -81,11 +43,11 @@ impl<E: Into<io::Error>> From<E> for Unlocked {
 }
 
 /// The first half, while there is one thread.
-pub(crate) struct Half {
+pub(crate) struct PartialSandbox {
     /// The directory for entries.
     pub(crate) room: Option<OwnedFd>,
-    /// Walls that could not be had.
-    pub(crate) missing: Vec<Protection>,
+    /// Layers that could not be had.
+    pub(crate) missing: Vec<SandboxLayer>,
     /// Whether it needs system calls that take a path.
     paths: bool,
 }
@@ -94,50 +56,50 @@ pub(crate) struct Half {
 ///
 /// The user namespace gives the right to everything else, and the root the end of it: capabilities go when nothing needs them
 /// any more.
-pub(crate) fn before_threads(walls: &Walls, limits: &Limits) -> Result<Half, Unlocked> {
-    let mut half = Half { room: None, missing: walls.without.clone(), paths: walls.room };
+pub(crate) fn before_threads(setup: &SandboxSetup, limits: &Limits) -> Result<PartialSandbox, Unlocked> {
+    let mut half = PartialSandbox { room: None, missing: setup.without.clone(), paths: setup.preopen };
     rustix::process::umask(Mode::from_raw_mode(0o077));
-    let fallback = walls.fallback.as_deref().filter(|_| walls.room).map(folder).transpose()?;
+    let fallback = setup.fallback.as_deref().filter(|_| setup.preopen).map(folder).transpose()?;
     // The process that only waits for this one dies with the parent, too, and leaves no dump.
-    half.put_up(Protection::DiesWithParent, || dies_with(walls.parent));
-    if !walls.same_user_namespace {
+    half.put_up(SandboxLayer::DiesWithParent, || dies_with(setup.parent));
+    if !setup.same_user_namespace {
         namespaces::user().map_err(Unlocked::Halfway)?;
     }
-    half.put_up(Protection::Tmpfs, namespaces::mount);
+    half.put_up(SandboxLayer::Tmpfs, namespaces::mount);
     half.namespaces()?;
-    let own = half.put_up(Protection::Tmpfs, || root::tmpfs(limits));
+    let own = half.put_up(SandboxLayer::Tmpfs, || root::tmpfs(limits));
     let directory = own.or(fallback);
-    if walls.room && directory.is_none() {
+    if setup.preopen && directory.is_none() {
         return Err(io::Error::other("no tmpfs of its own, and no other directory in memory was given").into());
     }
-    limit(Resource::Data, walls.memory)?;
+    limit(Resource::Data, setup.memory)?;
     limit(Resource::Nofile, DESCRIPTORS)?;
-    half.put_up(Protection::OwnRoot, || match &directory {
+    half.put_up(SandboxLayer::OwnRoot, || match &directory {
         Some(directory) => root::enter(directory),
         None => Err(io::Error::other("there is no directory for it")),
     });
-    half.put_up(Protection::NoCapabilities, capabilities::drop_all);
-    half.room = directory.filter(|_| walls.room);
+    half.put_up(SandboxLayer::NoCapabilities, capabilities::drop_all);
+    half.room = directory.filter(|_| setup.preopen);
     silence()?;
     // Every kernel has it, and Landlock and the filter need it.
     rustix::thread::set_no_new_privs(true)?;
-    half.put_up(Protection::NoCoreDumps, no_core_dumps);
+    half.put_up(SandboxLayer::NoCoreDumps, no_core_dumps);
     half.landlock()?;
     Ok(half)
 }
 
 /// The second half, when all threads are there.
-pub(crate) fn with_threads(half: &mut Half) {
+pub(crate) fn with_threads(half: &mut PartialSandbox) {
     let paths = half.paths;
-    half.put_up(Protection::Seccomp, || seccomp::filter(paths));
-    let behind = !paths && !half.missing.contains(&Protection::Seccomp);
-    for wall in half.missing.iter_mut().filter(|wall| behind && **wall == Protection::OwnRoot) {
-        *wall = Protection::OwnRootBehindFilter;
+    half.put_up(SandboxLayer::Seccomp, || seccomp::filter(paths));
+    let behind = !paths && !half.missing.contains(&SandboxLayer::Seccomp);
+    for wall in half.missing.iter_mut().filter(|wall| behind && **wall == SandboxLayer::OwnRoot) {
+        *wall = SandboxLayer::OwnRootBehindFilter;
     }
 }
 
-impl Half {
-    fn put_up<T>(&mut self, protection: Protection, raise: impl FnOnce() -> io::Result<T>) -> Option<T> {
+impl PartialSandbox {
+    fn put_up<T>(&mut self, protection: SandboxLayer, raise: impl FnOnce() -> io::Result<T>) -> Option<T> {
         if self.missing.contains(&protection) {
             return None;
         }
@@ -151,22 +113,22 @@ impl Half {
     /// Each by its own call: one that cannot be had costs no other.
     fn namespaces(&mut self) -> Result<(), Unlocked> {
         for (wall, namespace) in
-            [(Protection::IpcNamespace, UnshareFlags::NEWIPC), (Protection::NetworkNamespace, UnshareFlags::NEWNET)]
+            [(SandboxLayer::IpcNamespace, UnshareFlags::NEWIPC), (SandboxLayer::NetworkNamespace, UnshareFlags::NEWNET)]
         {
             self.put_up(wall, || proven::leave(namespace));
         }
-        self.put_up(Protection::UtsNamespace, namespaces::name);
-        let dies = !self.missing.contains(&Protection::DiesWithParent);
-        let entered = self.put_up(Protection::ProcessNamespace, || namespaces::processes(dies));
+        self.put_up(SandboxLayer::UtsNamespace, namespaces::name);
+        let dies = !self.missing.contains(&SandboxLayer::DiesWithParent);
+        let entered = self.put_up(SandboxLayer::ProcessNamespace, || namespaces::processes(dies));
         entered.unwrap_or(Ok(())).map_err(Unlocked::Halfway)
     }
 
     fn landlock(&mut self) -> io::Result<()> {
         let room = self.room.as_ref().map(OwnedFd::try_clone).transpose()?;
-        let newer = !self.missing.contains(&Protection::NewerLandlock);
+        let newer = !self.missing.contains(&SandboxLayer::NewerLandlock);
         let wanted = if newer { Strength::Whole } else { Strength::Part };
-        if self.put_up(Protection::Landlock, || landlock::only(room, wanted)) == Some(Strength::Part) && newer {
-            self.missing.push(Protection::NewerLandlock);
+        if self.put_up(SandboxLayer::Landlock, || landlock::only(room, wanted)) == Some(Strength::Part) && newer {
+            self.missing.push(SandboxLayer::NewerLandlock);
         }
         Ok(())
     }

@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use artifacts_seam::Halfway;
 use rustix::process::{Signal, WaitOptions};
 use rustix::thread::UnshareFlags;
 
-use super::{Halfway, capabilities, no_core_dumps, seccomp};
+use super::{capabilities, no_core_dumps, seccomp};
 use crate::proven::{self, Forked};
 
 /// Leaves the user namespace, with this user as itself: without a map nothing could be created.

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
 
-use crate::Limits;
+use artifacts_seam::Limits;
 
 /// The root of a tmpfs that is in no tree at all: no other process has a path to it, and the kernel frees it with this process.
 /// Two entries fit in it, the one that was and the one that comes.

@@ -13,11 +13,11 @@ wasmtime::component::bindgen!({
 pub(crate) use artifacts::backend::{age, log, secrets, types};
 pub(crate) use exports::artifacts::backend::{retrieval, storage};
 
-impl From<seam::Instance> for types::Instance {
-    fn from(instance: seam::Instance) -> Self {
-        let seam::Instance { name, artifact, shared, targets, files, attrs } = instance;
-        let target = |seam::Target { kind, name, config, attrs }| types::Target { kind, name, config, attrs };
-        let file = |seam::File { name, deploy, attrs }| types::File { name, deploy, attrs };
+impl From<seam::InstanceView> for types::Instance {
+    fn from(instance: seam::InstanceView) -> Self {
+        let seam::InstanceView { name, artifact, shared, targets, files, attrs } = instance;
+        let target = |seam::TargetView { kind, name, config, attrs }| types::Target { kind, name, config, attrs };
+        let file = |seam::SecretFile { name, deploy, attrs }| types::File { name, deploy, attrs };
         Self {
             name,
             artifact,
@@ -29,19 +29,19 @@ impl From<seam::Instance> for types::Instance {
     }
 }
 
-impl From<types::Failure> for seam::Failure {
+impl From<types::Failure> for seam::BackendFailure {
     fn from(types::Failure { kind, message, hint }: types::Failure) -> Self {
-        Self { kind, message, hint }
+        Self { kind: kind.as_str().into(), message, hint }
     }
 }
 
-impl From<seam::Failure> for types::Failure {
-    fn from(seam::Failure { kind, message, hint }: seam::Failure) -> Self {
-        Self { kind, message, hint }
+impl From<seam::BackendFailure> for types::Failure {
+    fn from(seam::BackendFailure { kind, message, hint }: seam::BackendFailure) -> Self {
+        Self { kind: kind.to_string(), message, hint }
     }
 }
 
-impl From<storage::State> for seam::State {
+impl From<storage::State> for seam::CheckState {
     fn from(state: storage::State) -> Self {
         match state {
             storage::State::Present => Self::Present,

@@ -1,23 +1,22 @@
 //! What is known of a call: what the host saw, and what the runner told, which is not believed more than it takes.
 
-use artifacts_seam::{Answer, Event, SecretId};
+use artifacts_seam::{ComponentEvent, Disconnected, HostReply, SecretId};
 
-use super::line::Silence;
-use super::{filesystem, journal};
+use super::call_log;
 
 /// Events of one request.
 const EVENTS: usize = 1 << 20;
 /// Events of one request about what was refused. One call of an exported function may leave as many as it is allowed, each
 /// told a few times over.
-const REFUSALS: usize = 8 * journal::REFUSALS;
+const REFUSALS: usize = 8 * call_log::REFUSALS;
 /// Bytes of the paths of these.
 const REFUSED_PATHS: usize = 16 << 20;
 
 /// Why a runner is not listened to any longer.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum ProtocolViolation {
     /// It says nothing more, or nonsense.
-    Silence(Silence),
+    Disconnected(Disconnected),
     /// More was refused than can be recorded.
     Refused,
     /// The host worked for it as long as it does for one call.
@@ -26,15 +25,15 @@ pub(super) enum Fault {
     GivenUp,
 }
 
-impl From<Silence> for Fault {
-    fn from(silence: Silence) -> Self {
-        Self::Silence(silence)
+impl From<Disconnected> for ProtocolViolation {
+    fn from(silence: Disconnected) -> Self {
+        Self::Disconnected(silence)
     }
 }
 
 #[derive(Default)]
 pub(super) struct Evidence {
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<ComponentEvent>,
     /// Of this and of the conversations before it.
     refused: usize,
     refused_paths: usize,
@@ -67,22 +66,19 @@ impl Evidence {
     ///
     /// # Errors
     /// When it is nonsense, or too much. What is over the bound is kept all the same, so that nothing is lost.
-    pub(super) fn told(&mut self, event: Event) -> Result<(), Fault> {
-        let nonsense = |what: &str| Err(Silence::Gone(format!("it reported {what}")).into());
+    pub(super) fn told(&mut self, event: ComponentEvent) -> Result<(), ProtocolViolation> {
+        let nonsense = |what: &str| Err(Disconnected::Gone(format!("it reported {what}")).into());
         match &event {
             _ if self.events.len() >= EVENTS => return nonsense("too many events"),
-            Event::Host { .. } => return nonsense("what only the host can know"),
-            Event::File { operation, error, .. } if !filesystem::exists(operation, error.as_deref()) => {
-                return nonsense("a file-system call that does not exist");
-            }
-            Event::File { path, error: Some(_), .. } => {
+            ComponentEvent::Host { .. } => return nonsense("what only the host can know"),
+            ComponentEvent::File { path, error: Some(_), .. } => {
                 self.refused += 1;
                 self.refused_paths += path.len();
             }
             _ => {}
         }
         self.events.push(event);
-        if self.is_full() { Err(Fault::Refused) } else { Ok(()) }
+        if self.is_full() { Err(ProtocolViolation::Refused) } else { Ok(()) }
     }
 
     /// A question, as the host saw it.
@@ -93,11 +89,11 @@ impl Evidence {
         &mut self,
         call: &str,
         secret: Option<SecretId>,
-        answer: &Answer,
+        answer: &HostReply,
         instances: usize,
-    ) -> Result<(), Fault> {
-        let denied = matches!(answer, Answer::Denied(_));
-        self.events.push(Event::Host {
+    ) -> Result<(), ProtocolViolation> {
+        let denied = matches!(answer, HostReply::Denied(_));
+        self.events.push(ComponentEvent::Host {
             call: call.to_owned(),
             secret,
             error: answer.error().map(str::to_owned),
@@ -105,7 +101,7 @@ impl Evidence {
         });
         self.denied += usize::from(denied);
         if self.denied > instances {
-            Err(Silence::Gone("it went on after it was refused".to_owned()).into())
+            Err(Disconnected::Gone("it went on after it was refused".to_owned()).into())
         } else {
             Ok(())
         }
@@ -114,30 +110,27 @@ impl Evidence {
 
 #[cfg(test)]
 mod tests {
+    use artifacts_seam::{FileCall, FileError};
+
     use super::*;
 
-    fn refused(path: &str) -> Event {
-        let (operation, error) = ("open-at".to_owned(), Some("not-permitted".to_owned()));
-        Event::File { operation, path: path.to_owned(), error, count: 1, bytes: 0 }
+    fn refused(path: &str) -> ComponentEvent {
+        let (call, error) = (FileCall::OpenAt, Some(FileError::NotPermitted));
+        ComponentEvent::File { call, path: path.to_owned(), error, count: 1, bytes: 0 }
     }
 
     #[test]
     fn a_runner_that_lies_is_not_listened_to() {
         let mut evidence = Evidence::default();
         assert!(evidence.told(refused("a")).is_ok());
-        let host = Event::Host { call: "age.seal".to_owned(), secret: None, error: None, denied: false };
-        assert!(matches!(evidence.told(host), Err(Fault::Silence(_))));
-        for (operation, error) in [("hunter2", None), ("read", Some("hunter2"))] {
-            let (operation, error) = (operation.to_owned(), error.map(str::to_owned));
-            let event = Event::File { operation, path: String::new(), error, count: 1, bytes: 0 };
-            assert!(matches!(evidence.told(event), Err(Fault::Silence(_))));
-        }
+        let host = ComponentEvent::Host { call: "age.seal".to_owned(), secret: None, error: None, denied: false };
+        assert!(matches!(evidence.told(host), Err(ProtocolViolation::Disconnected(_))));
         assert_eq!(evidence.events.len(), 1);
-        let denied = Answer::Denied("no".to_owned());
+        let denied = HostReply::Denied("no".to_owned());
         assert!(!evidence.was_denied());
         assert!(evidence.asked("age.open", None, &denied, 1).is_ok());
         assert!(evidence.was_denied());
-        assert!(matches!(evidence.asked("age.open", None, &denied, 1), Err(Fault::Silence(_))));
+        assert!(matches!(evidence.asked("age.open", None, &denied, 1), Err(ProtocolViolation::Disconnected(_))));
     }
 
     #[test]
@@ -146,7 +139,7 @@ mod tests {
         for number in 0..REFUSALS {
             assert!(evidence.told(refused(&number.to_string())).is_ok());
         }
-        assert!(matches!(evidence.told(refused("one more")), Err(Fault::Refused)));
+        assert!(matches!(evidence.told(refused("one more")), Err(ProtocolViolation::Refused)));
         assert_eq!(evidence.events.len(), REFUSALS + 1);
         let mut next = Evidence::default();
         next.after(&evidence);
@@ -154,6 +147,6 @@ mod tests {
         let mut long = Evidence::default();
         let path = "x".repeat(4096);
         assert!((0..REFUSED_PATHS / 4096).all(|_| long.told(refused(&path)).is_ok()));
-        assert!(matches!(long.told(refused("x")), Err(Fault::Refused)));
+        assert!(matches!(long.told(refused("x")), Err(ProtocolViolation::Refused)));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use artifacts_seam::{FileCall, FileError};
 use bytes::Bytes;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtxView};
@@ -18,116 +19,39 @@ use wasmtime_wasi::p2::{
 
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as Failed;
 
-use super::journal::Journal;
-use super::state::State;
+use super::call_log::CallLog;
+use super::state::GuestState;
 
 /// What the guest calls the folder.
 pub(crate) const SLICE: &str = "/slice";
 
-/// WASI's own file system, watched.
-pub(crate) struct Watched<'a> {
+/// WASI's own file system, recording.
+pub(crate) struct RecordingFs<'a> {
     inner: WasiFilesystemCtxView<'a>,
     room: Option<&'a Dir>,
     paths: &'a mut HashMap<u32, String>,
-    journal: &'a Arc<Journal>,
+    call_log: &'a Arc<CallLog>,
 }
 
-/// Names [`Watched`] to the linker.
-pub(crate) struct HasWatched;
+/// Names [`RecordingFs`] to the linker.
+pub(crate) struct HasRecordingFs;
 
-impl HasData for HasWatched {
-    type Data<'a> = Watched<'a>;
+impl HasData for HasRecordingFs {
+    type Data<'a> = RecordingFs<'a>;
 }
 
-pub(crate) fn watched(state: &mut State) -> Watched<'_> {
-    Watched {
+pub(crate) fn recording(state: &mut GuestState) -> RecordingFs<'_> {
+    RecordingFs {
         inner: WasiFilesystemCtxView { ctx: state.wasi.filesystem(), table: &mut state.table },
         room: state.room.as_ref(),
         paths: &mut state.paths,
-        journal: &state.journal,
+        call_log: &state.call_log,
     }
 }
 
 type Handle = Resource<Descriptor>;
 
-const TRAP: &str = "trap";
-/// Every operation and every error that there is, as they are told. A runner that tells of another is not what it was.
-const OPERATIONS: &[&str] = &[
-    "advise",
-    "append",
-    "create-directory-at",
-    "get-flags",
-    "get-type",
-    "is-same-object",
-    "link-at",
-    "metadata-hash",
-    "metadata-hash-at",
-    "open-at",
-    "open-at for writing",
-    "read",
-    "read-directory",
-    "read-directory-entry",
-    "readlink-at",
-    "remove-directory-at",
-    "rename-at",
-    "set-size",
-    "set-times",
-    "set-times-at",
-    "stat",
-    "stat-at",
-    "symlink-at",
-    "sync",
-    "sync-data",
-    "unlink-file-at",
-    "write",
-];
-const ERRORS: &[&str] = &[
-    TRAP,
-    "access",
-    "would-block",
-    "already",
-    "bad-descriptor",
-    "busy",
-    "deadlock",
-    "quota",
-    "exist",
-    "file-too-large",
-    "illegal-byte-sequence",
-    "in-progress",
-    "interrupted",
-    "invalid",
-    "io",
-    "is-directory",
-    "loop",
-    "too-many-links",
-    "message-size",
-    "name-too-long",
-    "no-device",
-    "no-entry",
-    "no-lock",
-    "insufficient-memory",
-    "insufficient-space",
-    "not-directory",
-    "not-empty",
-    "not-recoverable",
-    "unsupported",
-    "no-tty",
-    "no-such-device",
-    "overflow",
-    "not-permitted",
-    "pipe",
-    "read-only",
-    "invalid-seek",
-    "text-file-busy",
-    "cross-device",
-];
-
-/// Whether there is such a call, with such an error.
-pub(crate) fn exists(operation: &str, error: Option<&str>) -> bool {
-    OPERATIONS.contains(&operation) && error.is_none_or(|error| ERRORS.contains(&error))
-}
-
-impl Watched<'_> {
+impl RecordingFs<'_> {
     fn path(&self, handle: &Handle) -> String {
         self.paths.get(&handle.rep()).cloned().unwrap_or_default()
     }
@@ -136,9 +60,9 @@ impl Watched<'_> {
         below(self.paths.get(&handle.rep()), path)
     }
 
-    fn note<T>(&self, operation: &'static str, path: String, bytes: u64, result: FsResult<T>) -> FsResult<T> {
-        let error = result.as_ref().err().map(error_name);
-        self.journal.file(operation, path, error, bytes).map_err(FsError::trap)?;
+    fn note<T>(&self, call: FileCall, path: String, bytes: u64, result: FsResult<T>) -> FsResult<T> {
+        let error = result.as_ref().err().map(file_error);
+        self.call_log.file(call, path, error, bytes).map_err(FsError::trap)?;
         result
     }
 
@@ -154,11 +78,53 @@ fn below(folder: Option<&String>, path: &str) -> String {
     }
 }
 
-fn error_name(error: &FsError) -> String {
-    error.downcast_ref().map_or(TRAP, |code| code.name()).to_owned()
+fn file_error(error: &FsError) -> FileError {
+    error.downcast_ref().map_or(FileError::Trap, |code: &Failed| from_wasi(*code))
 }
 
-impl preopens::Host for Watched<'_> {
+fn from_wasi(code: Failed) -> FileError {
+    match code {
+        Failed::Access => FileError::Access,
+        Failed::WouldBlock => FileError::WouldBlock,
+        Failed::Already => FileError::Already,
+        Failed::BadDescriptor => FileError::BadDescriptor,
+        Failed::Busy => FileError::Busy,
+        Failed::Deadlock => FileError::Deadlock,
+        Failed::Quota => FileError::Quota,
+        Failed::Exist => FileError::Exist,
+        Failed::FileTooLarge => FileError::FileTooLarge,
+        Failed::IllegalByteSequence => FileError::IllegalByteSequence,
+        Failed::InProgress => FileError::InProgress,
+        Failed::Interrupted => FileError::Interrupted,
+        Failed::Invalid => FileError::Invalid,
+        Failed::Io => FileError::Io,
+        Failed::IsDirectory => FileError::IsDirectory,
+        Failed::Loop => FileError::Loop,
+        Failed::TooManyLinks => FileError::TooManyLinks,
+        Failed::MessageSize => FileError::MessageSize,
+        Failed::NameTooLong => FileError::NameTooLong,
+        Failed::NoDevice => FileError::NoDevice,
+        Failed::NoEntry => FileError::NoEntry,
+        Failed::NoLock => FileError::NoLock,
+        Failed::InsufficientMemory => FileError::InsufficientMemory,
+        Failed::InsufficientSpace => FileError::InsufficientSpace,
+        Failed::NotDirectory => FileError::NotDirectory,
+        Failed::NotEmpty => FileError::NotEmpty,
+        Failed::NotRecoverable => FileError::NotRecoverable,
+        Failed::Unsupported => FileError::Unsupported,
+        Failed::NoTty => FileError::NoTty,
+        Failed::NoSuchDevice => FileError::NoSuchDevice,
+        Failed::Overflow => FileError::Overflow,
+        Failed::NotPermitted => FileError::NotPermitted,
+        Failed::Pipe => FileError::Pipe,
+        Failed::ReadOnly => FileError::ReadOnly,
+        Failed::InvalidSeek => FileError::InvalidSeek,
+        Failed::TextFileBusy => FileError::TextFileBusy,
+        Failed::CrossDevice => FileError::CrossDevice,
+    }
+}
+
+impl preopens::Host for RecordingFs<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Handle, String)>> {
         let Some(room) = self.room else { return Ok(Vec::new()) };
         let handle = self.inner.table.push(Descriptor::Dir(room.clone()))?;
@@ -167,7 +133,7 @@ impl preopens::Host for Watched<'_> {
     }
 }
 
-impl Host for Watched<'_> {
+impl Host for RecordingFs<'_> {
     fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
         Host::convert_error_code(&mut self.inner, error)
     }
@@ -179,43 +145,43 @@ impl Host for Watched<'_> {
 
 /// Calls about an open file or folder, and calls about a path below an open folder. Each is recorded and passed on.
 macro_rules! pass_on {
-    ($( $name:ident ( $handle:ident $(, $argument:ident : $kind:ty )* ) -> $result:ty; )*) => { $(
+    ($( $call:ident $name:ident ( $handle:ident $(, $argument:ident : $kind:ty )* ) -> $result:ty; )*) => { $(
         fn $name(&mut self, $handle: Handle $(, $argument: $kind)*) -> FsResult<$result> {
             let path = self.path(&$handle);
             let result = self.inner.$name($handle $(, $argument)*);
-            self.note(stringify!($name), path, 0, result)
+            self.note(FileCall::$call, path, 0, result)
         }
     )* };
-    (at $( $name:ident ( $handle:ident $(, $flags:ident : $kind:ty )* ; path $(, $argument:ident : $after:ty )* ) -> $result:ty; )*) => { $(
+    (at $( $call:ident $name:ident ( $handle:ident $(, $flags:ident : $kind:ty )* ; path $(, $argument:ident : $after:ty )* ) -> $result:ty; )*) => { $(
         fn $name(&mut self, $handle: Handle $(, $flags: $kind)*, path: String $(, $argument: $after)*) -> FsResult<$result> {
             let shown = self.path_at(&$handle, &path);
             let result = self.inner.$name($handle $(, $flags)*, path $(, $argument)*);
-            self.note(stringify!($name), shown, 0, result)
+            self.note(FileCall::$call, shown, 0, result)
         }
     )* };
 }
 
-impl HostDescriptor for Watched<'_> {
+impl HostDescriptor for RecordingFs<'_> {
     pass_on! {
-        advise(handle, offset: Filesize, length: Filesize, advice: Advice) -> ();
-        sync_data(handle) -> ();
-        get_flags(handle) -> DescriptorFlags;
-        get_type(handle) -> DescriptorType;
-        set_size(handle, size: Filesize) -> ();
-        set_times(handle, accessed: NewTimestamp, modified: NewTimestamp) -> ();
-        sync(handle) -> ();
-        stat(handle) -> DescriptorStat;
-        metadata_hash(handle) -> MetadataHashValue;
+        Advise advise(handle, offset: Filesize, length: Filesize, advice: Advice) -> ();
+        SyncData sync_data(handle) -> ();
+        GetFlags get_flags(handle) -> DescriptorFlags;
+        GetType get_type(handle) -> DescriptorType;
+        SetSize set_size(handle, size: Filesize) -> ();
+        SetTimes set_times(handle, accessed: NewTimestamp, modified: NewTimestamp) -> ();
+        Sync sync(handle) -> ();
+        Stat stat(handle) -> DescriptorStat;
+        MetadataHash metadata_hash(handle) -> MetadataHashValue;
     }
 
     pass_on! { at
-        create_directory_at(handle; path) -> ();
-        stat_at(handle, flags: PathFlags; path) -> DescriptorStat;
-        set_times_at(handle, flags: PathFlags; path, accessed: NewTimestamp, modified: NewTimestamp) -> ();
-        readlink_at(handle; path) -> String;
-        remove_directory_at(handle; path) -> ();
-        unlink_file_at(handle; path) -> ();
-        metadata_hash_at(handle, flags: PathFlags; path) -> MetadataHashValue;
+        CreateDirectoryAt create_directory_at(handle; path) -> ();
+        StatAt stat_at(handle, flags: PathFlags; path) -> DescriptorStat;
+        SetTimesAt set_times_at(handle, flags: PathFlags; path, accessed: NewTimestamp, modified: NewTimestamp) -> ();
+        ReadlinkAt readlink_at(handle; path) -> String;
+        RemoveDirectoryAt remove_directory_at(handle; path) -> ();
+        UnlinkFileAt unlink_file_at(handle; path) -> ();
+        MetadataHashAt metadata_hash_at(handle, flags: PathFlags; path) -> MetadataHashValue;
     }
 
     fn open_at(
@@ -233,7 +199,7 @@ impl HostDescriptor for Watched<'_> {
         }
         let writes = flags.intersects(DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY)
             || open.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE);
-        self.note(if writes { "open_at for writing" } else { "open_at" }, shown, 0, result)
+        self.note(if writes { FileCall::OpenAtForWriting } else { FileCall::OpenAt }, shown, 0, result)
     }
 
     fn read_directory(&mut self, handle: Handle) -> FsResult<Resource<DirectoryEntryStream>> {
@@ -242,7 +208,7 @@ impl HostDescriptor for Watched<'_> {
         if let Ok(entries) = &result {
             self.paths.insert(entries.rep(), path.clone());
         }
-        self.note("read_directory", path, 0, result)
+        self.note(FileCall::ReadDirectory, path, 0, result)
     }
 
     fn link_at(
@@ -255,60 +221,60 @@ impl HostDescriptor for Watched<'_> {
     ) -> FsResult<()> {
         let shown = format!("{} -> {}", self.path_at(&handle, &old), self.path_at(&new_handle, &new));
         let result = self.inner.link_at(handle, follow, old, new_handle, new);
-        self.note("link_at", shown, 0, result)
+        self.note(FileCall::LinkAt, shown, 0, result)
     }
 
     fn rename_at(&mut self, handle: Handle, old: String, new_handle: Handle, new: String) -> FsResult<()> {
         let shown = format!("{} -> {}", self.path_at(&handle, &old), self.path_at(&new_handle, &new));
         let result = self.inner.rename_at(handle, old, new_handle, new);
-        self.note("rename_at", shown, 0, result)
+        self.note(FileCall::RenameAt, shown, 0, result)
     }
 
     fn symlink_at(&mut self, handle: Handle, target: String, path: String) -> FsResult<()> {
         let shown = format!("{} -> {target}", self.path_at(&handle, &path));
         let result = self.inner.symlink_at(handle, target, path);
-        self.note("symlink_at", shown, 0, result)
+        self.note(FileCall::SymlinkAt, shown, 0, result)
     }
 
     fn read(&mut self, handle: Handle, length: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)> {
         let path = self.path(&handle);
         let result = self.inner.read(handle, length, offset);
         let bytes = result.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);
-        self.note("read", path, bytes, result)
+        self.note(FileCall::Read, path, bytes, result)
     }
 
     fn write(&mut self, handle: Handle, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
         let path = self.path(&handle);
         let result = self.inner.write(handle, bytes, offset);
         let written = *result.as_ref().unwrap_or(&0);
-        self.note("write", path, written, result)
+        self.note(FileCall::Write, path, written, result)
     }
 
     fn read_via_stream(&mut self, handle: Handle, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let path = self.path(&handle);
         let stream = self.inner.read_via_stream(handle, offset);
-        let stream = self.note_failure("read", &path, stream)?;
+        let stream = self.note_failure(FileCall::Read, &path, stream)?;
         let inner = self.table().delete(stream)?;
-        let counted: DynInputStream = Box::new(Counted::new(inner, "read", path, self.journal));
+        let counted: DynInputStream = Box::new(RecordingStream::new(inner, FileCall::Read, path, self.call_log));
         Ok(self.table().push(counted)?)
     }
 
     fn write_via_stream(&mut self, handle: Handle, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
         let path = self.path(&handle);
         let stream = self.inner.write_via_stream(handle, offset);
-        self.counted_output("write", path, stream)
+        self.counted_output(FileCall::Write, path, stream)
     }
 
     fn append_via_stream(&mut self, handle: Handle) -> FsResult<Resource<DynOutputStream>> {
         let path = self.path(&handle);
         let stream = self.inner.append_via_stream(handle);
-        self.counted_output("append", path, stream)
+        self.counted_output(FileCall::Append, path, stream)
     }
 
     fn is_same_object(&mut self, one: Handle, other: Handle) -> wasmtime::Result<bool> {
         let shown = format!("{} = {}", self.path(&one), self.path(&other));
         let result = self.inner.is_same_object(one, other);
-        self.journal.file("is_same_object", shown, None, 0)?;
+        self.call_log.file(FileCall::IsSameObject, shown, None, 0)?;
         result
     }
 
@@ -318,25 +284,25 @@ impl HostDescriptor for Watched<'_> {
     }
 }
 
-impl Watched<'_> {
-    fn note_failure<T>(&self, operation: &'static str, path: &str, result: FsResult<T>) -> FsResult<T> {
-        if result.is_ok() { result } else { self.note(operation, path.to_owned(), 0, result) }
+impl RecordingFs<'_> {
+    fn note_failure<T>(&self, call: FileCall, path: &str, result: FsResult<T>) -> FsResult<T> {
+        if result.is_ok() { result } else { self.note(call, path.to_owned(), 0, result) }
     }
 
     fn counted_output(
         &mut self,
-        operation: &'static str,
+        call: FileCall,
         path: String,
         stream: FsResult<Resource<DynOutputStream>>,
     ) -> FsResult<Resource<DynOutputStream>> {
-        let stream = self.note_failure(operation, &path, stream)?;
+        let stream = self.note_failure(call, &path, stream)?;
         let inner = self.table().delete(stream)?;
-        let counted: DynOutputStream = Box::new(Counted::new(inner, operation, path, self.journal));
+        let counted: DynOutputStream = Box::new(RecordingStream::new(inner, call, path, self.call_log));
         Ok(self.table().push(counted)?)
     }
 }
 
-impl HostDirectoryEntryStream for Watched<'_> {
+impl HostDirectoryEntryStream for RecordingFs<'_> {
     fn read_directory_entry(&mut self, stream: Resource<DirectoryEntryStream>) -> FsResult<Option<DirectoryEntry>> {
         let folder = stream.rep();
         let result = self.inner.read_directory_entry(stream);
@@ -345,7 +311,7 @@ impl HostDirectoryEntryStream for Watched<'_> {
             Ok(Some(entry)) => below(self.paths.get(&folder), &entry.name),
             Err(_) => self.paths.get(&folder).cloned().unwrap_or_default(),
         };
-        self.note("read_directory_entry", path, 0, result)
+        self.note(FileCall::ReadDirectoryEntry, path, 0, result)
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
@@ -355,17 +321,17 @@ impl HostDirectoryEntryStream for Watched<'_> {
 }
 
 /// A stream that is recorded, with its bytes, when it is closed.
-struct Counted<S> {
+struct RecordingStream<S> {
     inner: S,
-    operation: &'static str,
+    call: FileCall,
     path: String,
     bytes: AtomicU64,
-    journal: Arc<Journal>,
+    call_log: Arc<CallLog>,
 }
 
-impl<S> Counted<S> {
-    fn new(inner: S, operation: &'static str, path: String, journal: &Arc<Journal>) -> Self {
-        Self { inner, operation, path, bytes: AtomicU64::new(0), journal: Arc::clone(journal) }
+impl<S> RecordingStream<S> {
+    fn new(inner: S, call: FileCall, path: String, call_log: &Arc<CallLog>) -> Self {
+        Self { inner, call, path, bytes: AtomicU64::new(0), call_log: Arc::clone(call_log) }
     }
 
     fn count(&self, bytes: usize) {
@@ -373,35 +339,35 @@ impl<S> Counted<S> {
     }
 }
 
-impl<S> Counted<S> {
+impl<S> RecordingStream<S> {
     /// Records what was refused.
     fn judged<T>(&self, result: StreamResult<T>) -> StreamResult<T> {
         if let Err(StreamError::LastOperationFailed(error)) = &result {
             let code = error.downcast_ref::<std::io::Error>().map_or(Failed::Io, Failed::from);
-            let refused = self.journal.file(self.operation, self.path.clone(), Some(code.name().to_owned()), 0);
+            let refused = self.call_log.file(self.call, self.path.clone(), Some(from_wasi(code)), 0);
             refused.map_err(|stop| StreamError::Trap(stop.into()))?;
         }
         result
     }
 }
 
-impl<S> Drop for Counted<S> {
+impl<S> Drop for RecordingStream<S> {
     fn drop(&mut self) {
         let bytes = self.bytes.load(Ordering::Relaxed);
         // What went well is told or counted, and ends nothing.
-        let _ = self.journal.file(self.operation, std::mem::take(&mut self.path), None, bytes);
+        let _ = self.call_log.file(self.call, std::mem::take(&mut self.path), None, bytes);
     }
 }
 
 #[async_trait::async_trait]
-impl Pollable for Counted<DynInputStream> {
+impl Pollable for RecordingStream<DynInputStream> {
     async fn ready(&mut self) {
         self.inner.ready().await;
     }
 }
 
 #[async_trait::async_trait]
-impl InputStream for Counted<DynInputStream> {
+impl InputStream for RecordingStream<DynInputStream> {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         let bytes = self.inner.read(size);
         let bytes = self.judged(bytes)?;
@@ -422,14 +388,14 @@ impl InputStream for Counted<DynInputStream> {
 }
 
 #[async_trait::async_trait]
-impl Pollable for Counted<DynOutputStream> {
+impl Pollable for RecordingStream<DynOutputStream> {
     async fn ready(&mut self) {
         self.inner.ready().await;
     }
 }
 
 #[async_trait::async_trait]
-impl OutputStream for Counted<DynOutputStream> {
+impl OutputStream for RecordingStream<DynOutputStream> {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.count(bytes.len());
         let result = self.inner.write(bytes);
@@ -457,8 +423,8 @@ impl OutputStream for Counted<DynOutputStream> {
     }
 }
 
-/// Links the watched file system.
-pub(crate) fn link(linker: &mut wasmtime::component::Linker<State>) -> wasmtime::Result<()> {
-    types::add_to_linker::<State, HasWatched>(linker, watched)?;
-    preopens::add_to_linker::<State, HasWatched>(linker, watched)
+/// Links the recording file system.
+pub(crate) fn link(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
+    types::add_to_linker::<GuestState, HasRecordingFs>(linker, recording)?;
+    preopens::add_to_linker::<GuestState, HasRecordingFs>(linker, recording)
 }

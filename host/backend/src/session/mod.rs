@@ -1,13 +1,12 @@
 //! Calls across the seam: a request goes to a runner, its questions are answered, and its reply is judged.
 
 mod bindings;
+mod call_log;
 pub(crate) mod engine;
 mod evidence;
 mod filesystem;
-mod journal;
-pub(crate) mod line;
 mod pace;
-mod room;
+mod preopen;
 mod runner;
 mod state;
 mod thread;
@@ -16,20 +15,24 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifacts_seam::{Answer, Ask, CallError, Checked, Event, Files, Instance, Outcome, Reply, Request, Usage};
+use artifacts_seam::{
+    Ask, CallError, Checked, ComponentEvent, Disconnected, EntryFiles, GuestMessage, HostEnd, HostReply, InstanceView,
+    Limits, Outcome, Reply, Request, SandboxLayer, Usage,
+};
 
 use crate::machine::Shortage;
-use crate::worker::{Cache, PipeLink, Start, Worker, compile};
-use crate::{Component, Error, Limits, Place, Protection};
-use evidence::{Evidence, Fault};
-use line::{Link, Report, Silence};
+use crate::worker::{CodeCache, PipeEnd, Start, WorkerStart, compile};
+use crate::{Error, Place};
+use artifacts_contract::Component;
+use artifacts_seam::protocol::Task;
+use evidence::{Evidence, ProtocolViolation};
 use pace::Pace;
-pub(crate) use room::Room;
-pub(crate) use runner::{Runner, Unfit};
+pub(crate) use preopen::Preopen;
+pub(crate) use runner::{ContractMismatch, Runner};
 
 /// Who answers a component's questions.
 pub(crate) trait Host {
-    fn answer(&mut self, ask: Ask) -> Answer;
+    fn answer(&mut self, ask: Ask) -> HostReply;
 }
 
 /// A component, kept ready to be called, wherever it runs.
@@ -37,16 +40,16 @@ pub(crate) struct Session {
     component: Component,
     limits: Limits,
     place: Place,
-    link: Option<Box<dyn Link>>,
+    link: Option<Box<dyn HostEnd>>,
     /// Compiled code, for workers.
     code: Option<Arc<[u8]>>,
-    missing: Vec<Protection>,
+    missing: Vec<SandboxLayer>,
     pace: Pace,
 }
 
 /// One conversation with a runner, as far as it came.
 #[derive(Default)]
-struct Talk {
+struct Conversation {
     answers: Vec<Result<Checked, CallError>>,
     evidence: Evidence,
     usage: Usage,
@@ -68,15 +71,15 @@ impl Session {
     }
 
     /// Walls that its worker does not have.
-    pub(crate) fn missing(&self) -> &[Protection] {
+    pub(crate) fn missing(&self) -> &[SandboxLayer] {
         &self.missing
     }
 
-    fn start(&mut self) -> Result<Box<dyn Link>, Error> {
+    fn start(&mut self) -> Result<Box<dyn HostEnd>, Error> {
         match &self.place {
             Place::InProcess { scratch } => {
-                let room = Room::new(scratch.try_clone().map_err(Error::Room)?);
-                Ok(Box::new(thread::ThreadLink::start(&self.component, room, self.limits)?))
+                let room = Preopen::new(scratch.try_clone().map_err(Error::Room)?);
+                Ok(Box::new(thread::ThreadHostEnd::start(&self.component, room, self.limits)?))
             }
             Place::Worker(worker) => {
                 let worker = worker.clone();
@@ -85,30 +88,40 @@ impl Session {
         }
     }
 
-    /// With the code at hand, with kept code, and where that does not load, with code that is compiled now.
-    fn start_worker(&mut self, worker: &Worker) -> Result<PipeLink, Error> {
-        let cache = worker.cache.as_deref().and_then(Cache::open);
-        let key = format!("{}-{}", self.component.sha256(), engine::VERSION);
-        let kept = || cache.as_ref().and_then(|cache| cache.get(&key)).map(Arc::from);
-        let at_hand = self.code.take().or_else(|| self.component.compiled().map(Arc::from)).or_else(kept);
-        if let Some(code) = at_hand {
-            match PipeLink::start(worker, self.limits, &code, self.component.uses_files()) {
-                Ok((link, missing)) => {
-                    (self.code, self.missing) = (Some(code), missing);
-                    return Ok(link);
+    /// With the code at hand, with kept code of this engine, and where that does not load, with code that is compiled now.
+    fn start_worker(&mut self, worker: &WorkerStart) -> Result<PipeEnd, Error> {
+        let files = self.component.uses_files();
+        let spawn = |code: Option<&[u8]>| PipeEnd::spawn(worker, self.limits, Task::Run, files, code);
+        let at_hand = self.code.take().or_else(|| self.component.compiled().map(Arc::from));
+        let (mut end, hello) = spawn(at_hand.as_deref())?;
+        let cache = worker.cache.as_deref().and_then(CodeCache::open);
+        let key = format!("{}-{}", self.component.sha256(), hello.engine);
+        let kept = match at_hand {
+            Some(code) => Some(code),
+            None => match cache.as_ref().and_then(|cache| cache.get(&key)) {
+                Some(code) => end.send_code(&code).map(|()| Some(Arc::from(code)))?,
+                None => None,
+            },
+        };
+        if let Some(code) = kept {
+            match end.ready() {
+                Ok(()) => {
+                    (self.code, self.missing) = (Some(code), hello.missing);
+                    return Ok(end);
                 }
                 Err(Start::Failed(error)) => return Err(error),
-                Err(Start::Outdated) => {}
+                Err(Start::Outdated) => end = spawn(None)?.0,
             }
         }
         let code: Arc<[u8]> = compile(worker, self.component.bytes(), false)?.into();
-        match PipeLink::start(worker, self.limits, &code, self.component.uses_files()) {
-            Ok((link, missing)) => {
+        end.send_code(&code)?;
+        match end.ready() {
+            Ok(()) => {
                 if let Some(cache) = cache {
                     cache.put(&key, &code);
                 }
-                (self.code, self.missing) = (Some(code), missing);
-                Ok(link)
+                (self.code, self.missing) = (Some(code), hello.missing);
+                Ok(end)
             }
             Err(Start::Failed(error)) => Err(error),
             Err(Start::Outdated) => Err(Error::Worker("it does not load what it compiled".to_owned())),
@@ -120,30 +133,30 @@ impl Session {
         match request {
             Request::Check(batch) => self.check(batch, host),
             request => {
-                let mut talk = Talk::default();
-                let outcome = self.converse(&request, host, &mut talk);
-                Reply { outcome, events: talk.evidence.events, usage: talk.usage }
+                let mut conversation = Conversation::default();
+                let outcome = self.converse(&request, host, &mut conversation);
+                Reply { outcome, events: conversation.evidence.events, usage: conversation.usage }
             }
         }
     }
 
     /// An answer that does not come costs only its own instance: the runner is ended, and a fresh one does the rest.
-    fn check(&mut self, mut batch: Vec<(Instance, Files)>, host: &mut dyn Host) -> Reply {
-        let mut whole = Talk::default();
+    fn check(&mut self, mut batch: Vec<(InstanceView, EntryFiles)>, host: &mut dyn Host) -> Reply {
+        let mut whole = Conversation::default();
         while !batch.is_empty() {
             if whole.evidence.is_full() {
-                let overrun = || Err(CallError::Overrun(journal::too_many_refusals()));
+                let overrun = || Err(CallError::Overrun(call_log::too_many_refusals()));
                 whole.answers.extend(batch.iter().map(|_| overrun()));
                 break;
             }
             let request = Request::Check(batch);
-            let mut talk = Talk::default();
-            talk.evidence.after(&whole.evidence);
-            let outcome = self.converse(&request, host, &mut talk);
+            let mut conversation = Conversation::default();
+            conversation.evidence.after(&whole.evidence);
+            let outcome = self.converse(&request, host, &mut conversation);
             let Request::Check(asked) = request else { unreachable!("it was just made") };
-            let missing = talk.answers.len() < asked.len();
-            let answered = talk.answers.len() + usize::from(missing);
-            whole.add(talk);
+            let missing = conversation.answers.len() < asked.len();
+            let answered = conversation.answers.len() + usize::from(missing);
+            whole.add(conversation);
             if missing {
                 let why =
                     outcome.err().unwrap_or_else(|| CallError::Broken("it answered for fewer than asked".to_owned()));
@@ -154,7 +167,12 @@ impl Session {
         Reply { outcome: Ok(Outcome::Checked(whole.answers)), events: whole.evidence.events, usage: whole.usage }
     }
 
-    fn converse(&mut self, request: &Request, host: &mut dyn Host, talk: &mut Talk) -> Result<Outcome, CallError> {
+    fn converse(
+        &mut self,
+        request: &Request,
+        host: &mut dyn Host,
+        conversation: &mut Conversation,
+    ) -> Result<Outcome, CallError> {
         if self.pace.is_given_up() {
             return Err(CallError::Overrun(self.pace.words()));
         }
@@ -162,25 +180,26 @@ impl Session {
             Some(link) => link,
             None => self.restart()?,
         };
-        match talk.listen(link.as_mut(), request, host, &mut self.pace) {
+        match conversation.listen(link.as_mut(), request, host, &mut self.pace) {
             Ok(outcome) => {
                 self.link = Some(link);
                 outcome.map_err(known)
             }
             Err(fault) => {
-                let killed = matches!(fault, Fault::Silence(Silence::Gone(_))) && link.was_killed();
+                let killed =
+                    matches!(fault, ProtocolViolation::Disconnected(Disconnected::Gone(_))) && link.was_killed();
                 link.end();
                 Err(match fault {
-                    Fault::Silence(Silence::Late) => {
+                    ProtocolViolation::Disconnected(Disconnected::Late) => {
                         self.pace.overran();
                         CallError::Overrun(format!("it took longer than {} s", self.limits.time))
                     }
-                    Fault::GivenUp => CallError::Overrun(self.pace.words()),
-                    Fault::HostTime => {
+                    ProtocolViolation::GivenUp => CallError::Overrun(self.pace.words()),
+                    ProtocolViolation::HostTime => {
                         CallError::Overrun(format!("artifacts worked for it longer than {} s", self.limits.time))
                     }
-                    Fault::Refused => CallError::Overrun(journal::too_many_refusals()),
-                    Fault::Silence(Silence::Gone(how)) => match Shortage::of_ended(killed) {
+                    ProtocolViolation::Refused => CallError::Overrun(call_log::too_many_refusals()),
+                    ProtocolViolation::Disconnected(Disconnected::Gone(how)) => match Shortage::of_ended(killed) {
                         Some(shortage) => shortage.into(),
                         None => CallError::Broken(format!("its process came to an end: {how}")),
                     },
@@ -189,7 +208,7 @@ impl Session {
         }
     }
 
-    fn restart(&mut self) -> Result<Box<dyn Link>, CallError> {
+    fn restart(&mut self) -> Result<Box<dyn HostEnd>, CallError> {
         match self.place {
             Place::InProcess { .. } => {
                 Err(CallError::Overrun("an earlier call still runs, and in this process nothing can end it".to_owned()))
@@ -220,7 +239,7 @@ fn names(request: &Request) -> HashSet<&str> {
     }
 }
 
-impl Talk {
+impl Conversation {
     fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
         self.evidence.add(other.evidence);
@@ -232,52 +251,55 @@ impl Talk {
     /// Speaks with the runner until the call's end. The runner is not believed more than it takes to go on.
     fn listen(
         &mut self,
-        link: &mut dyn Link,
+        link: &mut dyn HostEnd,
         request: &Request,
         host: &mut dyn Host,
         pace: &mut Pace,
-    ) -> Result<Result<Outcome, CallError>, Fault> {
+    ) -> Result<Result<Outcome, CallError>, ProtocolViolation> {
         let instances = if let Request::Check(batch) = request { batch.len() } else { 1 };
         let asked_about = names(request);
-        let nonsense = |what: &str| Fault::from(Silence::Gone(format!("it reported {what}")));
+        let nonsense = |what: &str| ProtocolViolation::from(Disconnected::Gone(format!("it reported {what}")));
         link.call(request)?;
         let mut begun = Instant::now();
         let mut deadline = begun + pace.patience();
         // What the host may still work for this answer.
         let mut work = pace.limit();
         loop {
-            match link.report(deadline.saturating_duration_since(Instant::now()))? {
-                Report::Event(Event::Instance(name)) if !asked_about.contains(name.as_str()) => {
+            match link.receive(deadline.saturating_duration_since(Instant::now()))? {
+                GuestMessage::Event(ComponentEvent::Instance(name)) if !asked_about.contains(name.as_str()) => {
                     return Err(nonsense("an instance that it was not asked about"));
                 }
-                Report::Event(event) => self.evidence.told(event)?,
-                Report::Checked(_) if !matches!(request, Request::Check(_)) || self.answers.len() >= instances => {
+                GuestMessage::Event(event) => self.evidence.told(event)?,
+                GuestMessage::Checked(_)
+                    if !matches!(request, Request::Check(_)) || self.answers.len() >= instances =>
+                {
                     return Err(nonsense("an answer that nobody asked for"));
                 }
-                Report::Checked(answer) => {
+                GuestMessage::Checked(answer) => {
                     if matches!(answer, Err(CallError::Overrun(_))) && begun.elapsed() >= pace.limit() {
                         pace.overran();
                     }
                     self.answers.push(answer.map_err(known));
                     if pace.is_given_up() {
-                        return Err(Fault::GivenUp);
+                        return Err(ProtocolViolation::GivenUp);
                     }
                     begun = Instant::now();
                     deadline = begun + pace.patience();
                     work = pace.limit();
                 }
-                Report::Ask(ask) => {
+                GuestMessage::Ask(ask) => {
                     let asked = Instant::now();
                     let worked = pace::worked();
                     let (call, secret) = (ask.call(), ask.secret());
                     let answer = host.answer(ask);
-                    work = work.checked_sub(pace::worked().saturating_sub(worked)).ok_or(Fault::HostTime)?;
+                    work =
+                        work.checked_sub(pace::worked().saturating_sub(worked)).ok_or(ProtocolViolation::HostTime)?;
                     // The host's own time has a limit of its own; how long the runner takes to hear the answer counts here.
                     deadline += asked.elapsed();
                     self.evidence.asked(call, secret, &answer, instances)?;
                     link.answer(&answer)?;
                 }
-                Report::Done(outcome, usage) => {
+                GuestMessage::Done(outcome, usage) => {
                     self.usage = usage;
                     return match (&outcome, request) {
                         (Ok(Outcome::Serialized(_) | Outcome::Retrieved(_)), _) if self.evidence.was_denied() => {
@@ -298,24 +320,24 @@ impl Talk {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use artifacts_seam::{Secret, State, Value};
+    use artifacts_seam::{CheckState, PlaintextRef, Secret};
 
     use super::*;
 
     /// A runner that reports just this.
-    struct Told(std::vec::IntoIter<Report>);
+    struct Told(std::vec::IntoIter<GuestMessage>);
 
-    impl Link for Told {
-        fn call(&mut self, _: &Request) -> Result<(), Silence> {
+    impl HostEnd for Told {
+        fn call(&mut self, _: &Request) -> Result<(), Disconnected> {
             Ok(())
         }
 
-        fn answer(&mut self, _: &Answer) -> Result<(), Silence> {
+        fn answer(&mut self, _: &HostReply) -> Result<(), Disconnected> {
             Ok(())
         }
 
-        fn report(&mut self, _: Duration) -> Result<Report, Silence> {
-            self.0.next().ok_or(Silence::Late)
+        fn receive(&mut self, _: Duration) -> Result<GuestMessage, Disconnected> {
+            self.0.next().ok_or(Disconnected::Late)
         }
 
         fn end(&mut self) {}
@@ -324,13 +346,13 @@ mod tests {
     struct Denies;
 
     impl Host for Denies {
-        fn answer(&mut self, _: Ask) -> Answer {
-            Answer::Denied("no".to_owned())
+        fn answer(&mut self, _: Ask) -> HostReply {
+            HostReply::Denied("no".to_owned())
         }
     }
 
-    fn instance(name: &str) -> Instance {
-        Instance {
+    fn instance(name: &str) -> InstanceView {
+        InstanceView {
             name: name.to_owned(),
             artifact: "ca".to_owned(),
             shared: true,
@@ -343,16 +365,17 @@ mod tests {
     #[test]
     fn a_runner_reports_about_instances_of_its_call_only() {
         let asked = ["shared/ca", "shared/cb"];
-        let batch = Request::Check(asked.iter().map(|name| (instance(name), Files::new())).collect());
-        let one = Request::Serialize { instance: instance("shared/ca"), slice: Files::new(), items: Vec::new() };
+        let batch = Request::Check(asked.iter().map(|name| (instance(name), EntryFiles::new())).collect());
+        let one = Request::Serialize { instance: instance("shared/ca"), slice: EntryFiles::new(), items: Vec::new() };
         let named = |request: &Request, name: &str| {
-            let event = Report::Event(Event::Instance(name.to_owned()));
-            let end = Report::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
+            let event = GuestMessage::Event(ComponentEvent::Instance(name.to_owned()));
+            let end = GuestMessage::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
             let mut link = Told(vec![event, end].into_iter());
-            let heard = Talk::default().listen(&mut link, request, &mut Denies, &mut Pace::new(Duration::from_secs(1)));
+            let heard =
+                Conversation::default().listen(&mut link, request, &mut Denies, &mut Pace::new(Duration::from_secs(1)));
             match heard {
                 Ok(_) => None,
-                Err(Fault::Silence(Silence::Gone(how))) => Some(how),
+                Err(ProtocolViolation::Disconnected(Disconnected::Gone(how))) => Some(how),
                 Err(other) => panic!("{other:?}"),
             }
         };
@@ -368,52 +391,61 @@ mod tests {
     struct Busy;
 
     impl Host for Busy {
-        fn answer(&mut self, _: Ask) -> Answer {
+        fn answer(&mut self, _: Ask) -> HostReply {
             let begun = pace::worked();
             while pace::worked().saturating_sub(begun) < Duration::from_millis(30) {}
-            Answer::Sealed(Vec::new())
+            HostReply::Sealed(Vec::new())
         }
     }
 
-    fn ask() -> Report {
-        Report::Ask(Ask::Seal { value: Value::Made(Secret::new(Vec::new())), recipients: Vec::new(), armor: true })
+    fn ask() -> GuestMessage {
+        GuestMessage::Ask(Ask::Seal {
+            value: PlaintextRef::Made(Secret::new(Vec::new())),
+            recipients: Vec::new(),
+            armor: true,
+        })
     }
 
-    fn listen(reports: Vec<Report>, request: &Request, pace: &mut Pace) -> (Talk, Option<Fault>) {
-        let mut talk = Talk::default();
-        let fault = talk.listen(&mut Told(reports.into_iter()), request, &mut Busy, pace).err();
-        (talk, fault)
+    fn listen(
+        reports: Vec<GuestMessage>,
+        request: &Request,
+        pace: &mut Pace,
+    ) -> (Conversation, Option<ProtocolViolation>) {
+        let mut conversation = Conversation::default();
+        let fault = conversation.listen(&mut Told(reports.into_iter()), request, &mut Busy, pace).err();
+        (conversation, fault)
     }
 
     #[test]
     fn the_host_works_for_one_call_no_longer_than_its_limit() {
         let mut pace = Pace::new(Duration::from_millis(100));
-        let request = Request::Serialize { instance: instance("shared/a"), slice: Files::new(), items: Vec::new() };
-        let done = || Report::Done(Ok(Outcome::Serialized(Files::new())), Usage::default());
+        let request =
+            Request::Serialize { instance: instance("shared/a"), slice: EntryFiles::new(), items: Vec::new() };
+        let done = || GuestMessage::Done(Ok(Outcome::Serialized(EntryFiles::new())), Usage::default());
         assert!(listen(vec![ask(), done()], &request, &mut pace).1.is_none());
         let (_, fault) = listen((0..10).map(|_| ask()).chain([done()]).collect(), &request, &mut pace);
-        assert!(matches!(fault, Some(Fault::HostTime)));
+        assert!(matches!(fault, Some(ProtocolViolation::HostTime)));
         // Each instance of a batch has the limit for itself.
-        let present = || Report::Checked(Ok(Checked { readers: Vec::new(), state: State::Present }));
-        let batch = Request::Check(vec![(instance("shared/a"), Files::new()); 4]);
+        let present = || GuestMessage::Checked(Ok(Checked { readers: Vec::new(), state: CheckState::Present }));
+        let batch = Request::Check(vec![(instance("shared/a"), EntryFiles::new()); 4]);
         let reports = (0..4).flat_map(|_| [ask(), ask(), present()]).collect();
-        let (talk, fault) = listen(reports, &batch, &mut pace);
-        assert_eq!(talk.answers.len(), 4);
-        assert!(matches!(fault, Some(Fault::Silence(Silence::Late))));
+        let (conversation, fault) = listen(reports, &batch, &mut pace);
+        assert_eq!(conversation.answers.len(), 4);
+        assert!(matches!(fault, Some(ProtocolViolation::Disconnected(Disconnected::Late))));
     }
 
     #[test]
     fn a_backend_whose_checks_overrun_is_given_up() {
         // A limit that is over at once: each overrun took as long.
         let mut pace = Pace::new(Duration::ZERO);
-        let overrun = || Report::Checked(Err(CallError::Overrun("late".to_owned())));
-        let batch = Request::Check(vec![(instance("shared/a"), Files::new()); 9]);
-        let (talk, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
-        assert_eq!(talk.answers.len(), pace::OVERRUNS);
-        assert!(matches!(fault, Some(Fault::GivenUp)));
+        let overrun = || GuestMessage::Checked(Err(CallError::Overrun("late".to_owned())));
+        let batch = Request::Check(vec![(instance("shared/a"), EntryFiles::new()); 9]);
+        let (conversation, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
+        assert_eq!(conversation.answers.len(), pace::OVERRUNS);
+        assert!(matches!(fault, Some(ProtocolViolation::GivenUp)));
         // What overran another limit cost no time.
         let mut pace = Pace::new(Duration::from_hours(1));
-        let (talk, _) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
-        assert_eq!(talk.answers.len(), 9);
+        let (conversation, _) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
+        assert_eq!(conversation.answers.len(), 9);
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifacts_seam::{CallError, Checked, Files, Instance, Item, Outcome, Request, SecretId, Usage};
+use artifacts_seam::{
+    CallError, Checked, EntryFiles, GuestEnd, GuestMessage, InstanceView, ItemHandle, Limits, Outcome, Request,
+    SecretId, Usage,
+};
 use wasmtime::component::{HasSelf, InstancePre, Linker, ResourceTableError};
 use wasmtime::{Engine, Store, Trap};
 use wasmtime_wasi::cli::WasiCliView as _;
@@ -13,13 +16,11 @@ use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 use wasmtime_wasi::{FsPerms, I32Exit};
 
 use super::bindings::{age, log, retrieval, secrets, storage, types};
+use super::call_log::CallLog;
 use super::filesystem;
-use super::journal::Journal;
-use super::line::{Line, Report};
-use super::room::Room;
-use super::state::{Clock, Meter, State, Stop};
-use crate::Limits;
-use crate::words::{self, escaped};
+use super::preopen::Preopen;
+use super::state::{Clock, GuestState, MemoryMeter, Stop};
+use artifacts_seam::escaped;
 
 /// Bytes that one call into the host may carry, beyond all files of a slice: names, and what stands around each.
 const HOSTCALL: usize = 16 << 20;
@@ -27,23 +28,23 @@ const HOSTCALL: usize = 16 << 20;
 /// A linked component, ready to be instantiated, and its room.
 pub(crate) struct Runner {
     engine: Engine,
-    component: InstancePre<State>,
+    component: InstancePre<GuestState>,
     storage: storage::GuestIndices,
     retrieval: Option<retrieval::GuestIndices>,
     /// None for a component that imports no file system.
-    room: Option<Room>,
+    room: Option<Preopen>,
     limits: Limits,
-    line: Arc<dyn Line>,
-    journal: Arc<Journal>,
+    line: Arc<dyn GuestEnd>,
+    call_log: Arc<CallLog>,
 }
 
 /// Why a component's types do not fit the contract.
 #[derive(Debug)]
-pub(crate) struct Unfit(pub(crate) String);
+pub(crate) struct ContractMismatch(pub(crate) String);
 
 /// A component instance and the store that it lives in.
 struct Guest {
-    store: Store<State>,
+    store: Store<GuestState>,
     instance: wasmtime::component::Instance,
 }
 
@@ -61,17 +62,17 @@ impl Runner {
     /// When its types do not fit the contract.
     pub(crate) fn new(
         component: &wasmtime::component::Component,
-        room: Option<Room>,
+        room: Option<Preopen>,
         limits: Limits,
-        line: Arc<dyn Line>,
-    ) -> Result<Self, Unfit> {
+        line: Arc<dyn GuestEnd>,
+    ) -> Result<Self, ContractMismatch> {
         let engine = component.engine().clone();
-        let contract = |error: wasmtime::Error| Unfit(escaped(&format!("{error:#}"), 1000));
+        let contract = |error: wasmtime::Error| ContractMismatch(escaped(&format!("{error:#}"), 1000));
         let component = linker(&engine).and_then(|linker| linker.instantiate_pre(component)).map_err(contract)?;
         let storage = storage::GuestIndices::new(&component).map_err(contract)?;
         let retrieval = retrieval::GuestIndices::new(&component).ok();
-        let journal = Arc::new(Journal::new(Arc::clone(&line)));
-        Ok(Self { engine, component, storage, retrieval, room, limits, line, journal })
+        let call_log = Arc::new(CallLog::new(Arc::clone(&line)));
+        Ok(Self { engine, component, storage, retrieval, room, limits, line, call_log })
     }
 
     /// Does what is wanted. A batch's answers go to the line one by one; its outcome is empty.
@@ -91,27 +92,27 @@ impl Runner {
                 self.retrieve(instance, &slice, &names, &mut count).map(Outcome::Retrieved)
             }
         });
-        self.journal.end();
-        let cleared = self.room.as_ref().map_or(Ok(()), Room::clear);
+        self.call_log.end();
+        let cleared = self.room.as_ref().map_or(Ok(()), Preopen::clear);
         let outcome = cleared.map_err(|error| room_failed(&error)).and(outcome);
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         (outcome, Usage { memory: count.memory, micros, calls: count.calls })
     }
 
     /// One component instance answers for all, and after a trap a fresh one for the rest.
-    fn check(&self, batch: Vec<(Instance, Files)>, count: &mut Count) {
+    fn check(&self, batch: Vec<(InstanceView, EntryFiles)>, count: &mut Count) {
         let mut alive = None;
         for (instance, slice) in batch {
             let answer = self.check_one(&mut alive, instance, &slice, count);
-            self.line.report(Report::Checked(answer));
+            self.line.report(GuestMessage::Checked(answer));
         }
     }
 
     fn check_one(
         &self,
         alive: &mut Option<Guest>,
-        instance: Instance,
-        slice: &Files,
+        instance: InstanceView,
+        slice: &EntryFiles,
         count: &mut Count,
     ) -> Result<Checked, CallError> {
         self.begin(&instance, slice)?;
@@ -121,50 +122,51 @@ impl Runner {
             None => self.instantiate(FsPerms::ReadOnly)?,
         };
         let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
-        let readers = guest.call(count, &self.journal, |store| exports.call_readers(store, &instance))?;
+        let readers = guest.call(count, &self.call_log, |store| exports.call_readers(store, &instance))?;
         // A trap ends the component instance, a failure does not.
         let state = match readers {
-            Ok(_) => guest.call(count, &self.journal, |store| exports.call_check(store, &instance))?,
+            Ok(_) => guest.call(count, &self.call_log, |store| exports.call_check(store, &instance))?,
             Err(_) => Ok(storage::State::Absent),
         };
         *alive = Some(guest);
-        let failed = |failure: types::Failure| CallError::Failed(words::failure(failure.into()));
+        let failed =
+            |failure: types::Failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped());
         Ok(Checked { readers: readers.map_err(failed)?, state: state.map_err(failed)?.into() })
     }
 
     fn serialize(
         &self,
-        instance: Instance,
-        slice: &Files,
-        items: Vec<Item>,
+        instance: InstanceView,
+        slice: &EntryFiles,
+        items: Vec<ItemHandle>,
         count: &mut Count,
-    ) -> Result<Files, CallError> {
+    ) -> Result<EntryFiles, CallError> {
         self.begin(&instance, slice)?;
         let mut guest = self.instantiate(FsPerms::ReadWrite)?;
         let instance = types::Instance::from(instance);
         let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
         let items = guest.items(items).map_err(|error| broken(&error))?;
         guest
-            .call(count, &self.journal, |store| exports.call_serialize(store, &instance, &items))?
-            .map_err(|failure| CallError::Failed(words::failure(failure.into())))?;
+            .call(count, &self.call_log, |store| exports.call_serialize(store, &instance, &items))?
+            .map_err(|failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped()))?;
         // Only the host is left in the room when it looks around.
         drop(guest);
         self.room
             .as_ref()
-            .map_or_else(|| Ok(Files::new()), |room| room.collect(&self.limits))
+            .map_or_else(|| Ok(EntryFiles::new()), |room| room.collect(&self.limits))
             .map_err(CallError::Broken)
     }
 
     fn retrieve(
         &self,
-        instance: Instance,
-        slice: &Files,
+        instance: InstanceView,
+        slice: &EntryFiles,
         names: &[String],
         count: &mut Count,
-    ) -> Result<Vec<(String, artifacts_seam::Value)>, CallError> {
+    ) -> Result<Vec<(String, artifacts_seam::PlaintextRef)>, CallError> {
         let retrieval = self.retrieval.as_ref().ok_or_else(|| {
-            CallError::Failed(artifacts_seam::Failure {
-                kind: "unsupported".to_owned(),
+            CallError::Failed(artifacts_seam::BackendFailure {
+                kind: artifacts_seam::FailureKind::Unsupported,
                 message: "it cannot read secrets back: it does not export artifacts:backend/retrieval".to_owned(),
                 hint: None,
             })
@@ -175,14 +177,14 @@ impl Runner {
         guest.store.data_mut().expect_items(names.len());
         let exports = retrieval.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
         let items = guest
-            .call(count, &self.journal, |store| exports.call_retrieve(store, &instance, names))?
-            .map_err(|failure| CallError::Failed(words::failure(failure.into())))?;
+            .call(count, &self.call_log, |store| exports.call_retrieve(store, &instance, names))?
+            .map_err(|failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped()))?;
         let taken = |storage::Item { name, value }| Ok((name, guest.store.data_mut().take_back(value)?));
         items.into_iter().map(taken).collect::<wasmtime::Result<_>>().map_err(|error| broken(&error))
     }
 
-    fn begin(&self, instance: &Instance, slice: &Files) -> Result<(), CallError> {
-        self.journal.begin(&instance.name);
+    fn begin(&self, instance: &InstanceView, slice: &EntryFiles) -> Result<(), CallError> {
+        self.call_log.begin(&instance.name);
         self.room.as_ref().map_or(Ok(()), |room| room.fill(slice)).map_err(|error| room_failed(&error))
     }
 
@@ -190,8 +192,8 @@ impl Runner {
         let room = self.room.as_ref().map(|room| room.preopen(perms)).transpose();
         let room = room.map_err(|error| room_failed(&error))?;
         let clock = Clock::new(Duration::from_secs(self.limits.time));
-        let meter = Meter::new(self.limits.memory);
-        let state = State::new(room, meter, clock, Arc::clone(&self.journal), Arc::clone(&self.line));
+        let meter = MemoryMeter::new(self.limits.memory);
+        let state = GuestState::new(room, meter, clock, Arc::clone(&self.call_log), Arc::clone(&self.line));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.meter);
         // A stored file is handed over whole, to be opened: whatever may be stored can be read back.
@@ -216,23 +218,23 @@ impl Guest {
     fn call<T>(
         &mut self,
         count: &mut Count,
-        journal: &Journal,
-        call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+        call_log: &CallLog,
+        call: impl FnOnce(&mut Store<GuestState>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         self.store.data_mut().clock.begin();
         let result = call(&mut self.store);
         count.calls += 1;
         count.memory = count.memory.max(self.store.data().meter.used);
         result.map_err(|error| {
-            journal.output(&String::from_utf8_lossy(&self.store.data().output.contents()));
+            call_log.output(&String::from_utf8_lossy(&self.store.data().output.contents()));
             ended(&error, self.store.data())
         })
     }
 
-    fn items(&mut self, items: Vec<Item>) -> wasmtime::Result<Vec<storage::Item>> {
+    fn items(&mut self, items: Vec<ItemHandle>) -> wasmtime::Result<Vec<storage::Item>> {
         let state = self.store.data_mut();
         state.expect_items(items.len());
-        let handle = |Item { name, secret: SecretId(id), size }| {
+        let handle = |ItemHandle { name, secret: SecretId(id), size }| {
             Ok(storage::Item { name, value: state.hand_over(SecretId(id), size)? })
         };
         items.into_iter().map(handle).collect()
@@ -240,7 +242,7 @@ impl Guest {
 }
 
 /// Why a component instance ended before it answered.
-fn ended(error: &wasmtime::Error, state: &State) -> CallError {
+fn ended(error: &wasmtime::Error, state: &GuestState) -> CallError {
     match error.downcast_ref::<Stop>() {
         Some(Stop::Refused(why)) => return CallError::Refused(why.clone()),
         Some(Stop::Overrun(what)) => return CallError::Overrun(what.clone()),
@@ -281,7 +283,7 @@ fn room_failed(error: &std::io::Error) -> CallError {
 }
 
 /// Only what backends may import is linked, interface by interface.
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     use wasmtime_wasi::cli::WasiCli;
     use wasmtime_wasi::clocks::WasiClocks;
     use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
@@ -291,28 +293,28 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     filesystem::link(l)?;
-    wasmtime_wasi::p2::bindings::io::error::add_to_linker::<State, HasTable>(l, |state| &mut state.table)?;
-    poll::add_to_linker::<State, HasTable>(l, |state| &mut state.table)?;
-    streams::add_to_linker::<State, HasTable>(l, |state| &mut state.table)?;
-    clocks::wall_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(l, State::clocks)?;
-    random::random::add_to_linker::<State, WasiRandom>(l, State::random)?;
-    random::insecure::add_to_linker::<State, WasiRandom>(l, State::random)?;
-    random::insecure_seed::add_to_linker::<State, WasiRandom>(l, State::random)?;
-    cli::environment::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::exit::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_input::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_output::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    types::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
-    secrets::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
-    age::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
-    log::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
+    wasmtime_wasi::p2::bindings::io::error::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
+    poll::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
+    streams::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
+    clocks::wall_clock::add_to_linker::<GuestState, WasiClocks>(l, GuestState::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<GuestState, WasiClocks>(l, GuestState::clocks)?;
+    random::random::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
+    random::insecure::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
+    random::insecure_seed::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
+    cli::environment::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::exit::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::stdin::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::stdout::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::stderr::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_input::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_output::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_stdin::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_stdout::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_stderr::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    types::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
+    secrets::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
+    age::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
+    log::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
     Ok(linker)
 }
 

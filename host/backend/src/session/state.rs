@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifacts_seam::{Answer, Ask, Secret, SecretId, Value};
+use artifacts_seam::{Ask, GuestEnd, HostReply, PlaintextRef, Secret, SecretId};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::filesystem::Dir;
@@ -12,8 +12,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::{age, log, secrets, types};
-use super::journal::Journal;
-use super::line::Line;
+use super::call_log::CallLog;
 
 /// Handles that a component may hold, besides the items that it is given.
 const HANDLES: usize = 256;
@@ -24,20 +23,20 @@ const OUTPUT: usize = 16 << 10;
 
 /// A plaintext behind a handle.
 pub struct Plaintext {
-    value: Value,
+    value: PlaintextRef,
     size: u64,
 }
 
-pub(crate) struct State {
+pub(crate) struct GuestState {
     pub(crate) wasi: WasiCtx,
     pub(crate) table: ResourceTable,
-    pub(crate) meter: Meter,
+    pub(crate) meter: MemoryMeter,
     pub(crate) clock: Clock,
     pub(crate) room: Option<Dir>,
     pub(crate) paths: HashMap<u32, String>,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) call_log: Arc<CallLog>,
     pub(crate) output: MemoryOutputPipe,
-    line: Arc<dyn Line>,
+    line: Arc<dyn GuestEnd>,
 }
 
 /// Why the host ends a component instance on purpose.
@@ -49,13 +48,13 @@ pub(crate) enum Stop {
     Overrun(String),
 }
 
-impl State {
+impl GuestState {
     pub(crate) fn new(
         room: Option<Dir>,
-        meter: Meter,
+        meter: MemoryMeter,
         clock: Clock,
-        journal: Arc<Journal>,
-        line: Arc<dyn Line>,
+        call_log: Arc<CallLog>,
+        line: Arc<dyn GuestEnd>,
     ) -> Self {
         let output = MemoryOutputPipe::new(OUTPUT);
         let wasi = WasiCtx::builder()
@@ -68,7 +67,7 @@ impl State {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
-        Self { wasi, table, meter, clock, room, paths: HashMap::new(), journal, output, line }
+        Self { wasi, table, meter, clock, room, paths: HashMap::new(), call_log, output, line }
     }
 
     /// Makes room for handles of items.
@@ -77,26 +76,26 @@ impl State {
     }
 
     pub(crate) fn hand_over(&mut self, secret: SecretId, size: u64) -> wasmtime::Result<Resource<Plaintext>> {
-        Ok(self.table.push(Plaintext { value: Value::Kept(secret), size })?)
+        Ok(self.table.push(Plaintext { value: PlaintextRef::Kept(secret), size })?)
     }
 
     /// Takes a plaintext that the component gives back.
-    pub(crate) fn take_back(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<Value> {
+    pub(crate) fn take_back(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<PlaintextRef> {
         Ok(self.table.delete(handle)?.value)
     }
 
-    fn ask(&mut self, ask: Ask) -> wasmtime::Result<Answer> {
+    fn ask(&mut self, ask: Ask) -> wasmtime::Result<HostReply> {
         let asked = Instant::now();
         let answer = self.line.ask(ask);
         self.clock.waited += asked.elapsed();
         match answer {
-            Answer::Denied(why) => Err(Stop::Refused(why).into()),
+            HostReply::Denied(why) => Err(Stop::Refused(why).into()),
             answer => Ok(answer),
         }
     }
 }
 
-impl WasiView for State {
+impl WasiView for GuestState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
@@ -106,15 +105,15 @@ fn nonsense(call: &str) -> wasmtime::Error {
     wasmtime::format_err!("the host answered {call} with something else")
 }
 
-impl types::Host for State {}
+impl types::Host for GuestState {}
 
-impl secrets::Host for State {}
+impl secrets::Host for GuestState {}
 
-impl secrets::HostSecret for State {
+impl secrets::HostSecret for GuestState {
     fn new(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Resource<Plaintext>> {
         let secret = Secret::new(bytes);
         let size = secret.size();
-        Ok(self.table.push(Plaintext { value: Value::Made(secret), size })?)
+        Ok(self.table.push(Plaintext { value: PlaintextRef::Made(secret), size })?)
     }
 
     fn size(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<u64> {
@@ -123,9 +122,9 @@ impl secrets::HostSecret for State {
 
     fn bytes(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<Vec<u8>> {
         match self.table.get(&handle)?.value.clone() {
-            Value::Made(secret) => Ok(secret.expose().to_vec()),
-            Value::Kept(id) => match self.ask(Ask::SecretBytes(id))? {
-                Answer::Bytes(secret) => Ok(secret.expose().to_vec()),
+            PlaintextRef::Made(secret) => Ok(secret.expose().to_vec()),
+            PlaintextRef::Kept(id) => match self.ask(Ask::SecretBytes(id))? {
+                HostReply::Bytes(secret) => Ok(secret.expose().to_vec()),
                 _ => Err(nonsense("secrets.bytes")),
             },
         }
@@ -137,7 +136,7 @@ impl secrets::HostSecret for State {
     }
 }
 
-impl age::Host for State {
+impl age::Host for GuestState {
     fn seal(
         &mut self,
         handle: Resource<Plaintext>,
@@ -146,42 +145,42 @@ impl age::Host for State {
     ) -> wasmtime::Result<Result<Vec<u8>, types::Failure>> {
         let value = self.table.get(&handle)?.value.clone();
         match self.ask(Ask::Seal { value, recipients, armor })? {
-            Answer::Sealed(file) => Ok(Ok(file)),
-            Answer::Failed(failure) => Ok(Err(failure.into())),
+            HostReply::Sealed(file) => Ok(Ok(file)),
+            HostReply::Failed(failure) => Ok(Err(failure.into())),
             _ => Err(nonsense("age.seal")),
         }
     }
 
     fn open(&mut self, file: Vec<u8>) -> wasmtime::Result<Result<Resource<Plaintext>, types::Failure>> {
         match self.ask(Ask::Open { file })? {
-            Answer::Opened { secret, size } => Ok(Ok(self.hand_over(secret, size)?)),
-            Answer::Failed(failure) => Ok(Err(failure.into())),
+            HostReply::Opened { secret, size } => Ok(Ok(self.hand_over(secret, size)?)),
+            HostReply::Failed(failure) => Ok(Err(failure.into())),
             _ => Err(nonsense("age.open")),
         }
     }
 }
 
-impl log::Host for State {
+impl log::Host for GuestState {
     fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.journal.log(level.into(), &message);
+        self.call_log.log(level.into(), &message);
         Ok(())
     }
 }
 
 /// Memory of one component instance.
-pub(crate) struct Meter {
+pub(crate) struct MemoryMeter {
     pub(crate) limit: u64,
     pub(crate) used: u64,
     pub(crate) refused: bool,
 }
 
-impl Meter {
+impl MemoryMeter {
     pub(crate) fn new(limit: u64) -> Self {
         Self { limit, used: 0, refused: false }
     }
 }
 
-impl ResourceLimiter for Meter {
+impl ResourceLimiter for MemoryMeter {
     fn memory_growing(&mut self, now: usize, wanted: usize, most: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.used + wanted.saturating_sub(now) as u64;
         let fits = total <= self.limit && most.is_none_or(|most| wanted <= most);

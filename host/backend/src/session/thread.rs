@@ -5,24 +5,23 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use artifacts_seam::{Answer, Ask, Request};
+use artifacts_seam::{Ask, Disconnected, GuestEnd, GuestMessage, HostEnd, HostReply, Limits, Request};
 
 use super::engine;
-use super::line::{Line, Link, Report, Silence};
-use super::room::Room;
-use super::runner::{Runner, Unfit};
-use crate::{Component, Limits, Refusal};
+use super::preopen::Preopen;
+use super::runner::{ContractMismatch, Runner};
+use artifacts_contract::{Component, Refusal};
 
 /// Reports go in batches: waking the other side for each would cost more than the component does.
-struct ThreadLine {
-    waiting: Mutex<Vec<Report>>,
-    reports: Sender<Vec<Report>>,
-    answers: Mutex<Receiver<Answer>>,
+struct ThreadGuestEnd {
+    waiting: Mutex<Vec<GuestMessage>>,
+    reports: Sender<Vec<GuestMessage>>,
+    answers: Mutex<Receiver<HostReply>>,
 }
 
 const BATCH: usize = 4096;
 
-impl ThreadLine {
+impl ThreadGuestEnd {
     fn flush(&self) {
         if let Ok(mut waiting) = self.waiting.lock()
             && !waiting.is_empty()
@@ -33,8 +32,8 @@ impl ThreadLine {
     }
 }
 
-impl Line for ThreadLine {
-    fn report(&self, report: Report) {
+impl GuestEnd for ThreadGuestEnd {
+    fn report(&self, report: GuestMessage) {
         let full = self.waiting.lock().is_ok_and(|mut waiting| {
             waiting.push(report);
             waiting.len() >= BATCH
@@ -44,40 +43,41 @@ impl Line for ThreadLine {
         }
     }
 
-    fn ask(&self, ask: Ask) -> Answer {
-        self.report(Report::Ask(ask));
+    fn ask(&self, ask: Ask) -> HostReply {
+        self.report(GuestMessage::Ask(ask));
         self.flush();
         let answer = self.answers.lock().ok().and_then(|answers| answers.recv().ok());
-        answer.unwrap_or_else(|| Answer::Denied("the host is gone".to_owned()))
+        answer.unwrap_or_else(|| HostReply::Denied("the host is gone".to_owned()))
     }
 }
 
-pub(crate) struct ThreadLink {
+pub(crate) struct ThreadHostEnd {
     requests: Option<Sender<Request>>,
-    answers: Sender<Answer>,
-    reports: Receiver<Vec<Report>>,
-    received: std::vec::IntoIter<Report>,
+    answers: Sender<HostReply>,
+    reports: Receiver<Vec<GuestMessage>>,
+    received: std::vec::IntoIter<GuestMessage>,
 }
 
-impl ThreadLink {
+impl ThreadHostEnd {
     /// Compiles the component and starts the thread.
-    pub(crate) fn start(component: &Component, room: Room, limits: Limits) -> Result<Self, Refusal> {
+    pub(crate) fn start(component: &Component, room: Preopen, limits: Limits) -> Result<Self, Refusal> {
         let damaged =
-            |error: wasmtime::Error| Refusal::Damaged { why: crate::words::escaped(&format!("{error:#}"), 1000) };
+            |error: wasmtime::Error| Refusal::Damaged { why: artifacts_seam::escaped(&format!("{error:#}"), 1000) };
         let engine = engine::engine().map_err(damaged)?;
         let compiled = wasmtime::component::Component::new(&engine, component.bytes()).map_err(damaged)?;
         let (requests, inbox) = channel();
         let (answers, answered) = channel();
         let (outbox, reports) = channel();
-        let line = Arc::new(ThreadLine { waiting: Mutex::default(), reports: outbox, answers: Mutex::new(answered) });
-        let runner = Runner::new(&compiled, Some(room), limits, Arc::clone(&line) as Arc<dyn Line>)
-            .map_err(|Unfit(why)| Refusal::Contract { why })?;
+        let line =
+            Arc::new(ThreadGuestEnd { waiting: Mutex::default(), reports: outbox, answers: Mutex::new(answered) });
+        let runner = Runner::new(&compiled, Some(room), limits, Arc::clone(&line) as Arc<dyn GuestEnd>)
+            .map_err(|ContractMismatch(why)| Refusal::Contract { why })?;
         let ticked = Arc::clone(&line);
         engine::tick(&engine, move || ticked.flush());
         thread::spawn(move || {
             while let Ok(request) = inbox.recv() {
                 let (outcome, usage) = runner.run(request);
-                line.report(Report::Done(outcome, usage));
+                line.report(GuestMessage::Done(outcome, usage));
                 line.flush();
             }
         });
@@ -85,23 +85,23 @@ impl ThreadLink {
     }
 }
 
-impl Link for ThreadLink {
-    fn call(&mut self, request: &Request) -> Result<(), Silence> {
+impl HostEnd for ThreadHostEnd {
+    fn call(&mut self, request: &Request) -> Result<(), Disconnected> {
         let requests = self.requests.as_ref().ok_or_else(gone)?;
         requests.send(request.clone()).map_err(|_| gone())
     }
 
-    fn answer(&mut self, answer: &Answer) -> Result<(), Silence> {
+    fn answer(&mut self, answer: &HostReply) -> Result<(), Disconnected> {
         self.answers.send(answer.clone()).map_err(|_| gone())
     }
 
-    fn report(&mut self, patience: Duration) -> Result<Report, Silence> {
+    fn receive(&mut self, patience: Duration) -> Result<GuestMessage, Disconnected> {
         loop {
             if let Some(report) = self.received.next() {
                 return Ok(report);
             }
             let batch = self.reports.recv_timeout(patience).map_err(|error| match error {
-                RecvTimeoutError::Timeout => Silence::Late,
+                RecvTimeoutError::Timeout => Disconnected::Late,
                 RecvTimeoutError::Disconnected => gone(),
             })?;
             self.received = batch.into_iter();
@@ -113,6 +113,6 @@ impl Link for ThreadLink {
     }
 }
 
-fn gone() -> Silence {
-    Silence::Gone("its thread ended".to_owned())
+fn gone() -> Disconnected {
+    Disconnected::Gone("its thread ended".to_owned())
 }

@@ -12,15 +12,15 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, renameat, unlinkat};
 use sha2::{Digest, Sha256};
 
-use super::frame::LARGEST_CODE;
+use artifacts_seam::frame::LARGEST_CODE;
 
 const DIGEST: usize = 32;
 
-pub(crate) struct Cache {
+pub(crate) struct CodeCache {
     folder: OwnedFd,
 }
 
-impl Cache {
+impl CodeCache {
     /// The cache in this folder, which is made if need be; `None` when it cannot be trusted.
     pub(crate) fn open(path: &Path) -> Option<Self> {
         if !path.exists() {

@@ -1,38 +1,35 @@
 //! Runners in processes of their own: started, spoken with and ended by the host, and locked down from the inside.
 
 mod cache;
-mod frame;
-mod inside;
-mod link;
+mod parent;
 mod probe;
-mod protocol;
 mod spawn;
 mod trials;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-#[doc(hidden)]
-pub use frame::take_anything;
-pub(crate) use inside::Locked;
-pub use inside::worker_main;
-pub(crate) use link::{PipeLink, Start, compile};
+pub(crate) use parent::{PipeEnd, Start, compile};
 pub use probe::probe;
+pub(crate) use worker::SandboxedProcess;
+pub use worker::worker_main;
 
-use crate::lockdown::Halfway;
-use crate::{Component, Error, Protection};
-pub(crate) use cache::Cache;
+use crate::Error;
+use artifacts_contract::Component;
+use artifacts_seam::{Halfway, SandboxLayer};
+pub(crate) use cache::CodeCache;
 
 /// How workers are made.
 #[derive(Debug, Clone)]
-pub struct Worker {
+pub struct WorkerStart {
     pub(crate) program: PathBuf,
     pub(crate) fallback: Option<PathBuf>,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) required: bool,
-    pub(crate) without: BTreeSet<Protection>,
+    pub(crate) without: BTreeSet<SandboxLayer>,
     pub(crate) compiling: Compiling,
     /// Where processes stopped half-way, so that the next one does not: the same for all clones.
     learned: Arc<Mutex<BTreeSet<Halfway>>>,
@@ -46,7 +43,7 @@ pub(crate) struct Compiling {
     pub(crate) time: Duration,
 }
 
-impl Default for Worker {
+impl Default for WorkerStart {
     /// The program itself again, which has to call [`worker_main`] first.
     fn default() -> Self {
         Self {
@@ -66,13 +63,13 @@ impl Default for Worker {
 ///
 /// # Errors
 /// When it cannot be compiled.
-pub fn precompile(component: &Component, worker: &Worker) -> Result<Vec<u8>, Error> {
+pub fn precompile(component: &Component, worker: &WorkerStart) -> Result<Vec<u8>, Error> {
     let mut code = component.sha256().as_bytes().to_vec();
     code.extend(compile(worker, component.bytes(), true)?);
     Ok(code)
 }
 
-impl Worker {
+impl WorkerStart {
     /// Another program that calls [`worker_main`].
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
@@ -122,7 +119,7 @@ impl Worker {
     /// Leaves a protection out: for tests that show that it is noticed.
     #[doc(hidden)]
     #[must_use]
-    pub fn without(mut self, protection: Protection) -> Self {
+    pub fn without(mut self, protection: SandboxLayer) -> Self {
         self.without.insert(protection);
         self
     }

@@ -5,12 +5,12 @@ use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use super::link::PipeLink;
-use super::protocol::{Task, Told};
+use super::parent::PipeEnd;
 use super::trials;
 use crate::lockdown::{self, allowed};
-use crate::session::line::Silence;
-use crate::{Error, Limits, Protection, Worker, proven};
+use crate::{Error, WorkerStart, proven};
+use artifacts_seam::protocol::{FromWorker, Task};
+use artifacts_seam::{Disconnected, Limits, SandboxLayer};
 
 /// Starts a worker that tries its walls from the inside: one for a component that imports a file system (`files`), or one for
 /// a component that does not. Gives the protections that are missing, and what could be done that should not be possible; both
@@ -18,13 +18,13 @@ use crate::{Error, Limits, Protection, Worker, proven};
 ///
 /// # Errors
 /// When no worker can be started.
-pub fn probe(worker: &Worker, files: bool) -> Result<(Vec<Protection>, Vec<String>), Error> {
-    let (mut link, missing) = PipeLink::spawn(worker, Limits::default(), Task::Probe, files, None)?;
-    match link.told(Duration::from_secs(30)) {
-        Ok(Told::Probed(done)) => Ok((missing, done)),
+pub fn probe(worker: &WorkerStart, files: bool) -> Result<(Vec<SandboxLayer>, Vec<String>), Error> {
+    let (mut end, hello) = PipeEnd::spawn(worker, Limits::default(), Task::Probe, files, None)?;
+    match end.message(Duration::from_secs(30)) {
+        Ok(FromWorker::Probed(done)) => Ok((hello.missing, done)),
         Ok(_) => Err(Error::Worker("it told something else".to_owned())),
-        Err(Silence::Late) => Err(Error::Worker("it did not answer".to_owned())),
-        Err(Silence::Gone(how)) => Err(Error::Worker(how)),
+        Err(Disconnected::Late) => Err(Error::Worker("it did not answer".to_owned())),
+        Err(Disconnected::Gone(how)) => Err(Error::Worker(how)),
     }
 }
 

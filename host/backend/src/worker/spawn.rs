@@ -6,26 +6,26 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-struct Wish {
+struct SpawnRequest {
     command: Command,
     child: Sender<io::Result<Child>>,
 }
 
-static SPAWNER: OnceLock<Mutex<Sender<Wish>>> = OnceLock::new();
+static SPAWNER: OnceLock<Mutex<Sender<SpawnRequest>>> = OnceLock::new();
 
 /// Starts the command.
 pub(super) fn spawn(command: Command) -> io::Result<Child> {
     let gone = || io::Error::other("no thread starts processes");
     let spawner = SPAWNER.get_or_init(|| {
-        let (wishes, inbox) = channel::<Wish>();
+        let (requests, inbox) = channel::<SpawnRequest>();
         thread::spawn(move || {
-            for Wish { mut command, child } in inbox {
+            for SpawnRequest { mut command, child } in inbox {
                 let _ = child.send(command.spawn());
             }
         });
-        Mutex::new(wishes)
+        Mutex::new(requests)
     });
     let (child, started) = channel();
-    spawner.lock().map_err(|_| gone())?.send(Wish { command, child }).map_err(|_| gone())?;
+    spawner.lock().map_err(|_| gone())?.send(SpawnRequest { command, child }).map_err(|_| gone())?;
     started.recv().map_err(|_| gone())?
 }

@@ -4,8 +4,10 @@
 use std::fs::File;
 use std::path::Path;
 
-use artifacts_backend::{Backend, Checks, Component, Grants, Limits, Place, Readers, effective};
-use artifacts_seam::{CallError, Checked, Files, Instance, Secret, State, Target};
+use artifacts_backend::{Backend, Checks, Place, Readers};
+use artifacts_contract::{Component, Grants, effective};
+use artifacts_seam::Limits;
+use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, InstanceView, Secret, TargetView};
 use tempfile::TempDir;
 
 pub fn guest(name: &str) -> Vec<u8> {
@@ -65,13 +67,13 @@ pub fn unsealed(file: &[u8], key: &Key) -> Vec<u8> {
 }
 
 /// An instance of one machine whose backend has this configuration.
-pub fn instance(artifact: &str, files: &[&str], config: &serde_json::Value) -> Instance {
-    let file = |name: &&str| artifacts_seam::File { name: (*name).to_owned(), deploy: true, attrs: Vec::new() };
-    Instance {
+pub fn instance(artifact: &str, files: &[&str], config: &serde_json::Value) -> InstanceView {
+    let file = |name: &&str| artifacts_seam::SecretFile { name: (*name).to_owned(), deploy: true, attrs: Vec::new() };
+    InstanceView {
         name: format!("per-machine/web1/{artifact}"),
         artifact: artifact.to_owned(),
         shared: false,
-        targets: vec![Target {
+        targets: vec![TargetView {
             kind: "nixos".to_owned(),
             name: "web1".to_owned(),
             config: config.to_string(),
@@ -95,21 +97,21 @@ pub fn secrets(items: &[(&str, &str)]) -> Vec<(String, Secret)> {
     items.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(value.as_bytes().to_vec()))).collect()
 }
 
-pub fn files(files: &[(&str, &str)]) -> Files {
+pub fn files(files: &[(&str, &str)]) -> EntryFiles {
     files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.as_bytes().to_vec())).collect()
 }
 
-pub fn check_one(backend: &mut Backend, instance: &Instance, slice: Files) -> Result<Checked, CallError> {
+pub fn check_one(backend: &mut Backend, instance: &InstanceView, slice: EntryFiles) -> Result<Checked, CallError> {
     let Checks { mut answers, .. } = backend.check(vec![(instance.clone(), slice)]);
     assert_eq!(answers.len(), 1);
     answers.remove(0)
 }
 
-pub fn readers(instance: &Instance, recipients: &[&str]) -> Readers {
+pub fn readers(instance: &InstanceView, recipients: &[&str]) -> Readers {
     let list: Vec<String> = recipients.iter().map(ToString::to_string).collect();
     instance.files.iter().map(|file| (file.name.clone(), list.clone())).collect()
 }
 
 pub fn present(answer: &Result<Checked, CallError>) -> bool {
-    matches!(answer, Ok(Checked { state: State::Present, .. }))
+    matches!(answer, Ok(Checked { state: CheckState::Present, .. }))
 }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use artifacts_activate::{Done, Room, activate};
-use artifacts_backend::{Place, Worker};
+use artifacts_backend::{Place, WorkerStart};
 use artifacts_declared::InstanceName;
 use artifacts_flow::Registry;
 use artifacts_generate::Sandbox;
@@ -62,10 +62,9 @@ impl Options {
         let (chosen, idle) = select(&all, &selectors);
         failures.extend(idle.iter().map(|s| Failure::new(s.to_string(), "no instance or artifact is named so")));
 
-        let ram =
-            Ram::find(&environment.ram_candidates()).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let ram = Ram::find(&environment.ram_candidates())?;
         ram.sweep();
-        let farm = Farm::open(&self.bytes, &self.links).map_err(|e| Failure::new("", e.to_string()).help(e.help()))?;
+        let farm = Farm::open(&self.bytes, &self.links)?;
         let place = audit_log(global, &environment)?;
         record::check(&place, global.audit_log.is_some())?;
         let log = record::log(&place, global, None);
@@ -75,7 +74,7 @@ impl Options {
             audit: log,
             operator: Box::new(TerminalOperator::new(Flags::new(global, false), *output, None, None)),
             now: SystemTime::now(),
-            registry: registry(declared, nix, ram.clone(), Worker::default().required(global.require_sandbox))
+            registry: registry(declared, nix, ram.clone(), WorkerStart::default().required(global.require_sandbox))
                 .on_target(),
             sandbox: sandbox(&environment, &ram)?,
             cancel: &cancel,
@@ -135,11 +134,10 @@ fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
 
 /// The backends that the target's own configuration registers. Whoever could change that is root here, or is the user, so its
 /// grants count as they are.
-fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: Worker) -> Registry {
+fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> Registry {
     let place = move || {
-        let failed = |e: artifacts_ram::Error| Failure::new("", e.to_string()).help(e.help());
-        let folder = ram.folder().map_err(failed)?;
-        folder.subfolder("slice").map_err(failed)?;
+        let folder = ram.folder()?;
+        folder.subfolder("slice")?;
         let worker = worker.clone().fallback(folder.path().join("slice"));
         Ok((Place::Worker(worker), folder))
     };
@@ -148,5 +146,5 @@ fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: Worker) -> Regis
 
 fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
     let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
-    Sandbox::new(bwrap, ram).map_err(|e| Failure::new("", e.to_string()).help(e.help()))
+    Sandbox::new(bwrap, ram).map_err(Failure::from)
 }

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 use artifacts_audit::{Filter, LogContents, Record, Summary, parse_moment, read, summarize};
 use artifacts_declared::InstanceName;
 use artifacts_plan::Selector;
-use artifacts_report::{Failure, shell_word};
+use artifacts_report::Failure;
+use artifacts_text::shell_word;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let path = record::place(global, &Environment::read())?;
         if let Err(unsafe_place) = record::check(&path, global.audit_log.is_some()) {
-            output.warning(&unsafe_place.message, unsafe_place.help.as_deref());
+            output.warning(&unsafe_place.message, unsafe_place.hint.as_deref());
         }
         let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
         let mut found = read(&path, &filter).map_err(|e| record::failure(&e))?;

@@ -102,7 +102,7 @@ struct Editor {
 impl Editor {
     fn of(environment: &Environment, global: &Global) -> Result<Self, Failure> {
         let refused = |why: &str| {
-            Failure::new("", why).help(Some("`artifacts set INSTANCE FILE` takes the value from standard input"))
+            Failure::new("", why).hint(Some("`artifacts set INSTANCE FILE` takes the value from standard input"))
         };
         if global.no_input {
             return Err(refused("with `--no-input` nobody is asked, and so nobody edits"));

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use artifacts_declared::{File, InstanceName, Name};
 use artifacts_flow::{FileSelection, Run};
 use artifacts_plan::{Instance, Selector};
-use artifacts_report::{Failure, FileChange, Report, counted};
+use artifacts_report::{Failure, FileChange, Report};
 use artifacts_seam::Secret;
+use artifacts_text::counted;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -47,13 +48,13 @@ impl Options {
         let own = self.own(&run);
         if own.is_empty() {
             let mut errors = run.errors();
-            errors.push(failed("it has no artifact of its own".to_owned()).help(Some(INSTALLED)));
+            errors.push(failed("it has no artifact of its own".to_owned()).hint(Some(INSTALLED)));
             return Ok(output.report(&Report { errors, ..Report::default() }));
         }
         let pieces = self.pieces(&own)?;
         let paths: BTreeSet<&str> = pieces.iter().map(|piece| piece.path).collect();
         if paths.len() < pieces.len() {
-            return Err(failed("two files have one path".to_owned()).help(Some("give each its own `path`")));
+            return Err(failed("two files have one path".to_owned()).hint(Some("give each its own `path`")));
         }
         let mut wanted = FileSelection::new();
         for piece in &pieces {
@@ -114,7 +115,7 @@ impl Options {
             }
         }
         if pieces.is_empty() {
-            return Err(failed("it has no file for an installer".to_owned()).help(Some(INSTALLED)));
+            return Err(failed("it has no file for an installer".to_owned()).hint(Some(INSTALLED)));
         }
         Ok(pieces)
     }
@@ -176,7 +177,7 @@ fn tell(output: &Output, pieces: &[Piece<'_>], sizes: &[Size]) -> Status {
         let files: Vec<_> = all.map(|(piece, size)| piece.json(size)).collect();
         output.object(json!({"files": files}), &[]);
     } else {
-        all.for_each(|(piece, size)| output.line(&artifacts_report::escaped(&piece.line(size))));
+        all.for_each(|(piece, size)| output.line(&artifacts_text::terminal(&piece.line(size))));
     }
     Status::DONE
 }

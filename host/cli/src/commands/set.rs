@@ -5,6 +5,7 @@ use artifacts_flow::Set;
 use artifacts_prompt::PromptRequest;
 use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
+use artifacts_text::Explain;
 use clap::Args;
 
 use super::Status;
@@ -54,21 +55,21 @@ impl Options {
         if std::io::stdin().is_terminal() {
             let mut terminal = person::terminal().filter(|_| !global.no_input).ok_or_else(|| {
                 failed(format!("there is no value for `{file}`"))
-                    .help(Some("give it on standard input: `… | artifacts set INSTANCE FILE`"))
+                    .hint(Some("give it on standard input: `… | artifacts set INSTANCE FILE`"))
             })?;
-            let question = PromptRequest {
+            let question = RequestedPrompt {
                 instance: instance.clone(),
                 prompt: file.clone(),
                 description: None,
                 kind: PromptKind::Hidden,
             };
-            return terminal.ask(&question).map_err(|e| failed(e.to_string()).help(e.help()));
+            return terminal.ask(&question).map_err(|e| failed(e.to_string()).hint(e.hint()));
         }
         let value = bounded::take(std::io::stdin().lock(), bounded::VALUE)
             .map_err(|e| failed(format!("standard input cannot be read: {e}")))?;
         if value.size() == 0 && !self.allow_empty {
             return Err(failed("standard input is empty".to_owned())
-                .help(Some("a program before it may have failed; `--allow-empty` stores an empty value")));
+                .hint(Some("a program before it may have failed; `--allow-empty` stores an empty value")));
         }
         Ok(value)
     }

@@ -1,5 +1,6 @@
 use artifacts_plan::Selector;
-use artifacts_report::{Failure, counted};
+use artifacts_report::Failure;
+use artifacts_text::counted;
 use clap::Args;
 
 use super::Status;

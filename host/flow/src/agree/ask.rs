@@ -148,7 +148,7 @@ pub(crate) fn read_access(tools: &mut Tools, asked: Readings) -> Result<(Allowed
 }
 
 fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {
-    let failed = |e: artifacts_audit::Error| Failure::new("audit", e.to_string()).help(e.help());
+    let failed = |e: artifacts_audit::Error| Failure::about("audit", e);
     tools.audit.as_ref().map_or(Ok(()), |log| log.consent(consents).map_err(failed))
 }
 

@@ -151,5 +151,5 @@ fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
 }
 
 fn untold(error: &artifacts_trust::Error) -> Failure {
-    Failure::new("readings", error.to_string()).help(error.help())
+    Failure::about("readings", error)
 }

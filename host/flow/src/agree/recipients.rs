@@ -168,7 +168,7 @@ impl Asked {
             }
             consent.agreed.insert(name, sought.sealed);
         }
-        known.accept(remembered, &asked).map_err(|e| Failure::new("recipients", e.to_string()).help(e.help()))?;
+        known.accept(remembered, &asked).map_err(|e| Failure::about("recipients", e))?;
         Ok(consent)
     }
 }
@@ -199,7 +199,7 @@ impl Consent {
     fn refusal(&self, instance: &Instance) -> Failure {
         let Some(why) = self.refused.get(&instance.name) else { return failure::not_accepted(instance) };
         let digest = &self.digest;
-        failure::of(instance, why.clone()).help(Some(format!(
+        failure::of(instance, why.clone()).hint(Some(format!(
             "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
         )))
     }

@@ -95,7 +95,7 @@ impl Ticket {
         if !matches!(self.allows, Allows::Removal) {
             return Err(Failure::new(self.name.to_string(), "its removal was not agreed to"));
         }
-        let failed = |e: artifacts_store::Error| Failure::new(self.name.to_string(), e.to_string()).help(e.help());
+        let failed = |e: artifacts_store::Error| Failure::about(self.name.to_string(), e);
         self.writer.remove(&self.name).map_err(failed)
     }
 
@@ -127,5 +127,5 @@ fn known_headers(entry: &Entry) -> BTreeSet<Sha256> {
 }
 
 fn failed(instance: &Instance, error: &artifacts_store::Error) -> Failure {
-    failure::of(instance, error.to_string()).help(error.help())
+    failure::about(instance, error)
 }

@@ -44,7 +44,7 @@ pub(crate) fn explain(run: &Run, report: &mut Report) {
         }
         // Whatever else an artifact fails with is a mistake, for which nothing can be generated.
         let help = "correct its declaration; `--nix-arg --show-trace` tells where it comes from";
-        report.errors.push(Failure::new(row.name.clone(), why.clone()).help(Some(help)));
+        report.errors.push(Failure::new(row.name.clone(), why.clone()).hint(Some(help)));
         row.state = State::Error(why);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::{FileChange, Side};
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
 use super::survey::Found;
@@ -63,7 +63,7 @@ fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
 }
 
 /// The public files that lie there.
-fn public(tools: &Tools, instance: &Instance) -> Files {
+fn public(tools: &Tools, instance: &Instance) -> EntryFiles {
     let storage = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
     storage
@@ -73,10 +73,10 @@ fn public(tools: &Tools, instance: &Instance) -> Files {
 }
 
 /// What changed of an instance's public files; nothing of those that stay as they are.
-pub(crate) fn public_changes(before: &Files, after: &Files) -> Vec<FileChange> {
+pub(crate) fn public_changes(before: &EntryFiles, after: &EntryFiles) -> Vec<FileChange> {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
-    let side = |files: &Files, name: &String| files.get(name).cloned().map(Side::public);
+    let side = |files: &EntryFiles, name: &String| files.get(name).cloned().map(Side::public);
     differs
         .map(|name| FileChange { file: name.clone(), before: side(before, name), after: side(after, name) })
         .collect()
@@ -87,8 +87,8 @@ pub(crate) fn accepted(
     instance: &Instance,
     old: Option<&Receipt>,
     new: &Receipt,
-    files: &Files,
-    public: &Files,
+    files: &EntryFiles,
+    public: &EntryFiles,
 ) -> Vec<FileChange> {
     let before = old.map(|old| Lying::by_receipt(instance, old)).unwrap_or_default();
     let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
@@ -170,7 +170,7 @@ impl Lying {
         Self { files: secret.into_iter().map(side).collect() }
     }
 
-    fn with_public(mut self, public: Files) -> Self {
+    fn with_public(mut self, public: EntryFiles) -> Self {
         self.files.extend(public.into_iter().map(|(name, bytes)| (name, Side::public(bytes))));
         self
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, ReasonKind, State};
-use artifacts_report::{Effect, Hint, hint_line, shell_word};
+use artifacts_report::{Effect, Hint, hint_line};
 use artifacts_store::{Entry, Storage};
+use artifacts_text::shell_word;
 
 use super::certain::unmakeable;
 use super::changes::bears;
@@ -138,7 +139,7 @@ impl About<'_> {
         if !kinds.contains(&ReasonKind::Backend) {
             return None;
         }
-        let help = unopenable(self.instance, self.found)?.help?;
+        let help = unopenable(self.instance, self.found)?.hint?;
         Some(Hint::text(Effect::Keeps, help))
     }
 
@@ -276,9 +277,9 @@ fn stored(tools: &Tools, instance: &Instance) -> Option<Entry> {
 
 /// A failure of an instance that says nothing of what to do says what its state asks for.
 pub fn helped(tools: &mut Tools, instance: &Instance, failure: artifacts_report::Failure) -> artifacts_report::Failure {
-    if failure.help.is_some() {
+    if failure.hint.is_some() {
         return failure;
     }
     let help = help(tools, instance);
-    failure.help(help)
+    failure.hint(help)
 }

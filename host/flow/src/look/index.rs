@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, listed};
+use artifacts_report::Failure;
 use artifacts_store::{Difference, Staged, Storage, Warning};
+use artifacts_text::listed;
 
 use crate::failure;
 use crate::tools::Tools;
@@ -49,7 +50,7 @@ fn tracked(found: &BTreeMap<String, String>) -> Vec<Failure> {
     }
     let failure = |(command, paths): (&str, Vec<String>)| {
         let why = format!("git tracks files that belong to artifacts on this machine alone: {}", listed(&paths));
-        Failure::new("", why).help(Some(format!("review who added them (git log), and remove them: `{command}`")))
+        Failure::new("", why).hint(Some(format!("review who added them (git log), and remove them: `{command}`")))
     };
     by_command.into_iter().map(failure).collect()
 }
@@ -60,16 +61,16 @@ pub fn index_fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
         Staged::Conflict { command } => {
             let theirs = command.replacen("--ours", "--theirs", 1);
             let failure = failure::of(instance, "its stored entry has an unresolved merge conflict");
-            Some(failure.help(Some(format!("choose one side first: `{command}` or `{theirs}`, then `git add` it"))))
+            Some(failure.hint(Some(format!("choose one side first: `{command}` or `{theirs}`, then `git add` it"))))
         }
         Staged::Sparse => {
             let failure = failure::of(instance, "it is stored outside of the sparse checkout");
-            Some(failure.help(Some("include its storage: `git sparse-checkout add DIRECTORY`")))
+            Some(failure.hint(Some("include its storage: `git sparse-checkout add DIRECTORY`")))
         }
         Staged::Submodule { path, command } => {
             let failure =
                 failure::of(instance, format!("it belongs into the submodule `{path}`, which is not checked out"));
-            Some(failure.help(Some(format!("check it out: `{command}`"))))
+            Some(failure.hint(Some(format!("check it out: `{command}`"))))
         }
         Staged::Yes | Staged::No { .. } | Staged::Ignored { .. } | Staged::Filtered { .. } | Staged::Deleted { .. } => {
             None

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_report::{Done, counted};
+use artifacts_report::Done;
+use artifacts_text::counted;
 
 use super::changes::{Writing, changes};
 use super::survey::Found;

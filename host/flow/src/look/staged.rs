@@ -6,6 +6,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::State;
 use artifacts_report::{Effect, Hint, Report, Row};
 use artifacts_store::Staged;
+use artifacts_text::Explain;
 
 use super::index::{Indexed, compare_index, index_fault, is_stageable};
 use crate::run::Run;
@@ -35,7 +36,7 @@ pub(crate) fn explain(run: &mut Run, report: &mut Report) {
         }
     }
     for warning in indexed.warnings {
-        run.tools.operator.notify(&RunEvent::Warning(&warning.to_string(), Some(&warning.help())));
+        run.tools.operator.notify(&RunEvent::Warning(&warning.to_string(), warning.hint().as_deref()));
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::State;
-use artifacts_report::{Orphaned, Report, counted};
+use artifacts_report::{Orphaned, Report};
+use artifacts_text::counted;
 
 use super::notes::add_hints;
 use super::steps::{Wanted, waiting};

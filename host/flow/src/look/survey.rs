@@ -6,6 +6,7 @@ use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_seam as seam;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
+use artifacts_text::Explain;
 
 use super::elsewhere::Storages;
 use super::extras;
@@ -141,7 +142,7 @@ fn ask(
     let storage = match Storage::open(&tools.root, &opened.storage) {
         Ok(storage) => storage,
         Err(why) => {
-            return survey.fail_all(instances, &Failure::new("", why.to_string()).help(why.help()));
+            return survey.fail_all(instances, &Failure::from(why));
         }
     };
     let mut rest = instances.iter().copied().peekable();
@@ -174,7 +175,7 @@ fn ask(
 struct Look<'a> {
     instance: &'a Instance,
     /// The files that its backend may see: its own, never another's.
-    files: seam::Files,
+    files: seam::EntryFiles,
     facts: Option<Facts>,
     receipt: Option<Receipt>,
     fingerprint: Option<Fingerprint>,
@@ -189,7 +190,7 @@ impl<'a> Look<'a> {
     fn without_slice(instance: &'a Instance) -> Self {
         Self {
             instance,
-            files: seam::Files::new(),
+            files: seam::EntryFiles::new(),
             facts: None,
             receipt: None,
             fingerprint: None,
@@ -244,12 +245,12 @@ impl<'a> Look<'a> {
 struct Answer {
     said: Said,
     readers: Readers,
-    help: Option<String>,
+    hint: Option<String>,
 }
 
 impl Answer {
     fn of(said: Said) -> Self {
-        Self { said, readers: Vec::new(), help: None }
+        Self { said, readers: Vec::new(), hint: None }
     }
 
     /// Of a slice that is another backend's, only the readers are asked for.
@@ -258,11 +259,11 @@ impl Answer {
             Ok(checked) => {
                 let readers = checked.readers.clone();
                 let said = if look.of_another() { Said::Nothing } else { Said::Checked(checked) };
-                Self { said, readers, help: None }
+                Self { said, readers, hint: None }
             }
             Err(error) => {
-                let (why, help) = failure::words(&error);
-                Self { said: Said::Failed(why), readers: Vec::new(), help }
+                let (why, hint) = failure::words(&error);
+                Self { said: Said::Failed(why), readers: Vec::new(), hint }
             }
         }
     }
@@ -355,7 +356,7 @@ impl Survey {
                 }
                 Ok(None) => Look::without_slice(instance),
                 Err(why) => {
-                    self.fail(instance, &why.to_string(), why.help().map(String::from));
+                    self.fail(instance, &why.to_string(), why.hint());
                     continue;
                 }
             };
@@ -371,7 +372,7 @@ impl Survey {
             return self.contradict(look, answer.readers, failure);
         }
         let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
-        if let Said::Checked(seam::Checked { state: seam::State::Stale(reasons), .. }) = &answer.said {
+        if let Said::Checked(seam::Checked { state: seam::CheckState::Stale(reasons), .. }) = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
         }
@@ -382,8 +383,8 @@ impl Survey {
             let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
             // A backend that looked and finds nothing of what lies there has no words for it.
             let missing = matches!(answer.said, Said::Checked(_)) && look.facts.is_some();
-            let help = answer.help.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
-            self.errors.push(failure::of(look.instance, why.clone()).help(help));
+            let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
+            self.errors.push(failure::of(look.instance, why.clone()).hint(hint));
         }
         let found = Found {
             state,
@@ -405,8 +406,8 @@ impl Survey {
         self.found.insert(look.instance.name.clone(), found);
     }
 
-    fn fail(&mut self, instance: &Instance, why: &str, help: Option<String>) {
-        self.errors.push(failure::of(instance, why).help(help));
+    fn fail(&mut self, instance: &Instance, why: &str, hint: Option<String>) {
+        self.errors.push(failure::of(instance, why).hint(hint));
         let found = Found::unknown(State::Error(why.to_owned()));
         self.found.insert(instance.name.clone(), found);
     }
@@ -423,7 +424,7 @@ impl Survey {
 
     fn fail_all(&mut self, instances: &[&Instance], why: &Failure) {
         for instance in instances {
-            self.fail(instance, &why.message, why.help.clone());
+            self.fail(instance, &why.message, why.hint.clone());
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend::Protection;
 use artifacts_declared::{Backend as Registration, Name};
 use artifacts_report::Failure;
+use artifacts_seam::SandboxLayer;
 
 use super::session::{Session, Terms};
 
@@ -32,7 +32,7 @@ pub trait Backends {
     fn retry(&mut self);
 
     /// Returns the sandbox layers that some worker lacks.
-    fn missing_layers(&self) -> BTreeSet<Protection>;
+    fn missing_layers(&self) -> BTreeSet<SandboxLayer>;
 }
 
 /// Holds a backend that is ready to be called, through [`super::Recorded`] alone.

@@ -77,7 +77,7 @@ impl Owners {
             None => Ok(()),
             Some(why) => {
                 let why = format!("whether it holds what is another's cannot be told: {why}");
-                Err(failure::of(instance, why).help(Some("mend that first")))
+                Err(failure::of(instance, why).hint(Some("mend that first")))
             }
         }
     }

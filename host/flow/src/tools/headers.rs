@@ -6,7 +6,7 @@ use std::sync::Arc;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use artifacts_store::{Receipt, Sha256};
 use artifacts_trust::{Checkout, CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 
@@ -49,7 +49,7 @@ impl HeaderMemory {
 
     /// What is known of a header in a file of an instance's entry.
     pub(crate) fn verdict(&mut self, instance: &Instance, stored: &str, header: &str) -> Result<Verdict, Failure> {
-        let failed = |error: artifacts_trust::Error| failure::of(instance, error.to_string()).help(error.help());
+        let failed = |error: artifacts_trust::Error| failure::about(instance, error);
         let name = instance.name.to_string();
         let places = self.known.places(header).map_err(failed)?.to_vec();
         let (mut own, mut other, mut foreign) = (None, None, None);
@@ -77,7 +77,7 @@ impl HeaderMemory {
     }
 
     /// Why an entry is not what it claims to be, whatever its receipt says: a header in it belongs elsewhere.
-    pub(crate) fn contradiction(&mut self, instance: &Instance, files: &Files) -> Option<Failure> {
+    pub(crate) fn contradiction(&mut self, instance: &Instance, files: &EntryFiles) -> Option<Failure> {
         let mut unknown: BTreeMap<String, &String> = BTreeMap::new();
         for (stored, bytes) in files {
             for header in artifacts_age::headers(bytes) {
@@ -98,7 +98,7 @@ impl HeaderMemory {
     /// What the admin accepts of an entry: a header that is known stays for the files that it is known for, and is from now on for
     /// those, too, of which nothing was known, such as a value that was added to a file of several.
     pub(crate) fn accepted(&mut self, instance: &Instance, mut entry: EntryHeaders) -> Result<EntryHeaders, Failure> {
-        let failed = |error: artifacts_trust::Error| failure::of(instance, error.to_string()).help(error.help());
+        let failed = |error: artifacts_trust::Error| failure::about(instance, error);
         let known = self.known.files_of(&instance.name.to_string()).map_err(failed)?;
         for (stored, headers) in &mut entry {
             for (header, files) in headers {
@@ -119,7 +119,7 @@ impl HeaderMemory {
                 place.instance, place.path
             );
             failure::of(instance, why)
-                .help(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
+                .hint(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
         };
         if self.declined.contains(&place.checkout) {
             return Err(refused());
@@ -129,7 +129,7 @@ impl HeaderMemory {
             return Err(refused());
         }
         let linked = self.id_or_new().and_then(|here| self.known.link(&place.checkout, &here));
-        linked.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
+        linked.map_err(|error| failure::about(instance, error))
     }
 
     /// The checkout's identity; none when it has none yet, so that nothing is known of it.
@@ -164,7 +164,7 @@ impl HeaderMemory {
             return Ok(());
         }
         let learned = self.record(instance, headers).and_then(|commit| self.known.learned(commit));
-        learned.map_err(|error| failure::of(instance, error.to_string()).help(error.help()))
+        learned.map_err(|error| failure::about(instance, error))
     }
 
     fn record(&mut self, instance: &Instance, headers: &EntryHeaders) -> Result<HeaderCommit, artifacts_trust::Error> {
@@ -189,19 +189,19 @@ impl HeaderMemory {
 fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: bool) -> Failure {
     if !is_linked {
         let why = format!("it holds what was encrypted for {} in {}", place.instance, place.path);
-        return failure::of(instance, why).help(Some(copied(instance)));
+        return failure::of(instance, why).hint(Some(copied(instance)));
     }
     if place.instance != instance.name.to_string() {
         return of_another(instance, &place.instance);
     }
     let files: Vec<String> = place.files.iter().map(|file| format!("`{file}`")).collect();
     let why = format!("`{stored}` holds what was encrypted for {}, as `{}`", files.join(", "), place.stored);
-    failure::of(instance, why).help(Some(copied(instance)))
+    failure::of(instance, why).hint(Some(copied(instance)))
 }
 
 /// A header of another instance.
 pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
-    failure::of(instance, format!("it holds what was sealed for {other}")).help(Some(format!(
+    failure::of(instance, format!("it holds what was sealed for {other}")).hint(Some(format!(
         "somebody copied it there: take the slice from the last good commit. If you renamed {other} yourself, name it back, and \
          `artifacts get` what is to be stored under the new name"
     )))
@@ -211,13 +211,13 @@ pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
 pub(crate) fn of_other_files(instance: &Instance, stored: &str, files: &BTreeSet<String>) -> Failure {
     let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
     let why = format!("`{stored}` holds what was encrypted for {}", files.join(", "));
-    failure::of(instance, why).help(Some(copied(instance)))
+    failure::of(instance, why).hint(Some(copied(instance)))
 }
 
 /// One age file in two places of an entry.
 pub(crate) fn doubled(instance: &Instance, one: &str, other: &str) -> Failure {
     let why = format!("`{one}` and `{other}` are one age file, which belongs to one of them only");
-    failure::of(instance, why).help(Some(copied(instance)))
+    failure::of(instance, why).hint(Some(copied(instance)))
 }
 
 fn copied(instance: &Instance) -> String {
@@ -228,7 +228,7 @@ fn copied(instance: &Instance) -> String {
 }
 
 /// The headers in files of an entry, each with the declared files that it may be for, by their names.
-pub(crate) fn in_entry(instance: &Instance, files: &Files) -> EntryHeaders {
+pub(crate) fn in_entry(instance: &Instance, files: &EntryFiles) -> EntryHeaders {
     let headers = files.iter().map(|(stored, bytes)| (stored.as_str(), artifacts_age::headers(bytes)));
     let headers: BTreeMap<&str, BTreeSet<String>> = headers.filter(|(_, headers)| !headers.is_empty()).collect();
     let stored: Vec<&str> = headers.keys().copied().collect();
@@ -242,7 +242,7 @@ pub(crate) fn in_entry(instance: &Instance, files: &Files) -> EntryHeaders {
 }
 
 /// Those of them that a receipt lists. Where it tells for which files, it can only narrow what the names tell.
-pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &Files) -> EntryHeaders {
+pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles) -> EntryHeaders {
     let all: BTreeSet<String> = receipt.all_headers().iter().map(ToString::to_string).collect();
     let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (file, headers) in &receipt.headers {
@@ -266,7 +266,11 @@ pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &Files) -> E
 }
 
 /// Those of them that were encrypted just now, for files that are known where the secret was that of a file.
-pub(crate) fn encrypted(instance: &Instance, sealed: &BTreeMap<String, Option<String>>, files: &Files) -> EntryHeaders {
+pub(crate) fn encrypted(
+    instance: &Instance,
+    sealed: &BTreeMap<String, Option<String>>,
+    files: &EntryFiles,
+) -> EntryHeaders {
     let mut entry = in_entry(instance, files);
     for headers in entry.values_mut() {
         headers.retain(|header, _| sealed.contains_key(header));

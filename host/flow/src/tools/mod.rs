@@ -20,19 +20,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
-use artifacts_backend::Protection;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
+use artifacts_seam::SandboxLayer;
 use artifacts_store::{Git, Options, Root, Warning};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
 pub use backends::{Backends, ReadyBackend};
 pub use evaluate::{Declared, Evaluate};
-pub use generators::{GeneratorFailure, Generators, SandboxedGenerators};
+pub use generators::{GenerationFailure, Generators, SandboxedGenerators};
 pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
-pub use operator::{Answer, FormerValue, Operator, PromptRequest, PromptValues, Question, RunEvent};
+pub use operator::{Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 pub use recorded::{BackendMessages, Recorded, Retrieval};
 pub use registry::{Accept, Registry, Rights};
 pub use session::{RetrieveCall, SerializeCall, Session, Terms};
@@ -70,7 +70,7 @@ pub struct Tools {
     /// The moment of the run.
     pub now: SystemTime,
     /// The missing sandbox layers that were reported.
-    pub reported: BTreeSet<Protection>,
+    pub reported: BTreeSet<SandboxLayer>,
 }
 
 /// Says that the run is to end.
@@ -120,7 +120,7 @@ impl Tools {
 
     /// Returns the recipients that were accepted in this repository.
     pub(crate) fn recipients(&self) -> Result<AcceptedRecipients, Failure> {
-        let failed = |e: artifacts_trust::Error| Failure::new("recipients", e.to_string()).help(e.help());
+        let failed = |e: artifacts_trust::Error| Failure::about("recipients", e);
         AcceptedRecipients::open(self.state.clone(), self.checkout.clone()).map_err(failed)
     }
 
@@ -129,7 +129,7 @@ impl Tools {
         let missing = self.backends.missing_layers();
         let new = missing.difference(&self.reported).next().is_some();
         if new {
-            for weaker in Protection::all_weaker(&missing) {
+            for weaker in SandboxLayer::all_weaker(&missing) {
                 self.operator.notify(&RunEvent::MissingLayer(weaker));
             }
             self.reported.extend(missing);

@@ -31,13 +31,13 @@ pub trait Operator {
 
     /// Returns how to answer these prompts where no one can be asked; none where someone can. A preview asks no one anyway: there
     /// only counts whether that is forbidden.
-    fn without_terminal(&self, prompts: &[PromptRequest], is_preview: bool) -> Option<String>;
+    fn without_terminal(&self, prompts: &[RequestedPrompt], is_preview: bool) -> Option<String>;
 
     /// Returns values for these prompts, all of them or none.
     ///
     /// # Errors
     /// When one has no value.
-    fn enter(&mut self, prompts: &[PromptRequest]) -> Result<PromptValues, Failure>;
+    fn enter(&mut self, prompts: &[RequestedPrompt]) -> Result<PromptValues, Failure>;
 
     /// Takes note of what happens.
     fn notify(&mut self, event: &RunEvent<'_>);
@@ -48,7 +48,7 @@ pub type PromptValues = BTreeMap<(InstanceName, Name), Secret>;
 
 /// Holds one prompt of an instance that is generated.
 #[derive(Debug, Clone)]
-pub struct PromptRequest {
+pub struct RequestedPrompt {
     /// The instance.
     pub instance: InstanceName,
     /// The prompt's name.

@@ -4,6 +4,7 @@ use artifacts_declared::Generator;
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
+use artifacts_text::Explain;
 
 use crate::failure;
 
@@ -11,7 +12,7 @@ use crate::failure;
 /// Nix store. Only the generators of what is made are built.
 pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
     let failed =
-        |e: artifacts_nix::Error| failure::of(instance, format!("its generator cannot be built: {e}")).help(e.help());
+        |e: artifacts_nix::Error| failure::of(instance, format!("its generator cannot be built: {e}")).hint(e.hint());
     if let Some(drv) = &generator.drv
         && !generator.path.exists()
     {
@@ -27,7 +28,7 @@ pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<
 pub fn closure(folders: &[PathBuf], nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
     let mut needed = Vec::new();
     for folder in folders.iter().filter(|folder| nix.is_in_store(folder)) {
-        let failed = |e: artifacts_nix::Error| Failure::new(folder.display().to_string(), e.to_string()).help(e.help());
+        let failed = |e: artifacts_nix::Error| Failure::about(folder.display().to_string(), e);
         needed.extend(nix.closure(folder).map_err(failed)?);
     }
     Ok(needed)

@@ -1,10 +1,10 @@
 //! Every call of a backend and every use of an identity is between two lines of the audit log.
 
 use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
-use artifacts_backend::{CallFailed, Checks, Openable, Opening, Retrieved, Serialized};
+use artifacts_backend::{CallFailed, Checks, DecryptAttempt, Openable, Retrieved, Serialized};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, Event, Files, Instance, Usage};
+use artifacts_seam::{CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
 
 use super::session::{RetrieveCall, SerializeCall, Session, Terms};
 use super::{Backends, Identities, Operator, RunEvent};
@@ -18,7 +18,7 @@ pub struct BackendMessages<'a> {
     /// The instances that the call was about.
     pub instances: &'a [String],
     /// Messages and output, among all that happened.
-    pub events: &'a [Event],
+    pub events: &'a [ComponentEvent],
     /// How often access was denied.
     pub denials: u64,
     /// Why the call gave nothing, where that is in the backend's words and kept out of the report: they may hold a secret.
@@ -64,7 +64,7 @@ impl<'a> Recorded<'a> {
     /// When the call cannot be recorded.
     pub fn check(
         &mut self,
-        batch: Vec<(Instance, Files)>,
+        batch: Vec<(InstanceView, EntryFiles)>,
         names: Vec<String>,
         after_plaintext: bool,
     ) -> Result<Checks, Failure> {
@@ -112,7 +112,7 @@ impl<'a> Recorded<'a> {
         after_plaintext: bool,
         act: impl FnOnce(&mut dyn Session) -> T,
     ) -> Result<T, Failure> {
-        let unwritten = |e: artifacts_audit::Error| Failure::new("audit", e.to_string()).help(e.help());
+        let unwritten = |e: artifacts_audit::Error| Failure::about("audit", e);
         let asked = CallRequest {
             backend: self.backend.to_string(),
             version: Some(self.terms.version.clone()),
@@ -143,9 +143,9 @@ impl<'a> Recorded<'a> {
 /// Holds what a backend is asked to read, with identities that are not read yet.
 pub struct Retrieval<'a> {
     /// The instance as the backend sees it.
-    pub instance: Instance,
+    pub instance: InstanceView,
     /// The backend's files of the entry.
-    pub files: &'a Files,
+    pub files: &'a EntryFiles,
     /// The declared names of the secret files.
     pub names: &'a [String],
     /// The age headers that may be decrypted, each with the declared files that it is for.
@@ -156,7 +156,7 @@ pub struct Retrieval<'a> {
 
 /// What came of one call of a backend, as the audit log has it.
 struct Ended<'a> {
-    events: &'a [Event],
+    events: &'a [ComponentEvent],
     usage: Usage,
     result: CallOutcome,
     failure: Option<&'a CallError>,
@@ -226,13 +226,13 @@ impl Recordable for bool {
 }
 
 impl<'a> Ended<'a> {
-    fn done(events: &'a [Event], usage: Usage, saw_plaintext: bool, decryptions: &[Opening]) -> Self {
+    fn done(events: &'a [ComponentEvent], usage: Usage, saw_plaintext: bool, decryptions: &[DecryptAttempt]) -> Self {
         let decryptions = decryptions.iter().map(decryption).collect();
         Self { events, usage, result: CallOutcome::Done, failure: None, saw_plaintext, decryptions }
     }
 }
 
-fn decryption(opening: &Opening) -> Decryption {
-    let Opening { header, file, identity, error } = opening.clone();
+fn decryption(opening: &DecryptAttempt) -> Decryption {
+    let DecryptAttempt { header, file, identity, error } = opening.clone();
     Decryption { header, file, identity, error: error.map(str::to_owned) }
 }

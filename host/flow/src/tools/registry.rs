@@ -1,15 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{
-    BUNDLED, Backend, CallFailed, Checks, Component, Grants, Limits, Place, Protection, Retrieved, Serialized,
-    bundled_component, effective, read_file,
-};
+use artifacts_backend::{BUNDLED, Backend, CallFailed, Checks, Place, Retrieved, Serialized, bundled_component};
+use artifacts_contract::{Component, Grants, effective, limits_from_json, read_file};
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::PrivateDir;
-use artifacts_report::{Failure, shell_word};
+use artifacts_report::Failure;
 use artifacts_seam as seam;
+use artifacts_seam::{Limits, SandboxLayer};
+use artifacts_text::{Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
 use super::session::{RetrieveCall, SerializeCall, Session, Terms, stores_here};
@@ -22,7 +22,7 @@ pub struct Registry {
     place: Box<dyn Fn() -> Result<(Place, PrivateDir), Failure>>,
     accept: Accept,
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
-    missing: BTreeSet<Protection>,
+    missing: BTreeSet<SandboxLayer>,
     nix: Nix,
     on_target: bool,
 }
@@ -48,7 +48,7 @@ struct Housed {
 }
 
 impl Session for Housed {
-    fn check(&mut self, batch: Vec<(seam::Instance, seam::Files)>) -> Checks {
+    fn check(&mut self, batch: Vec<(seam::InstanceView, seam::EntryFiles)>) -> Checks {
         self.backend.check(batch)
     }
 
@@ -113,7 +113,7 @@ impl Registry {
         }
         let known: Vec<String> = self.names().iter().map(ToString::to_string).collect();
         Err(Failure::new(name.to_string(), format!("there is no backend `{name}`; known are {}", known.join(", ")))
-            .help(Some(format!("register it as `artifacts.backends.{name}`, or name another"))))
+            .hint(Some(format!("register it as `artifacts.backends.{name}`, or name another"))))
     }
 
     fn try_open(&mut self, name: &Name) -> Result<ReadyBackend, Failure> {
@@ -130,8 +130,8 @@ impl Registry {
             return Ok(ReadyBackend::new(terms, entry.storage, None));
         }
         let (place, home) = (self.place)()?;
-        let backend = Backend::open(&component, grants, limits, &place)
-            .map_err(|e| Failure::new(name.to_string(), e.to_string()).help(e.help()))?;
+        let backend =
+            Backend::open(&component, grants, limits, &place).map_err(|e| Failure::about(name.to_string(), e))?;
         self.missing.extend(backend.missing().iter().copied());
         Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(Housed { backend, _home: home }))))
     }
@@ -148,7 +148,7 @@ impl Registry {
     ) -> Result<Rights, Failure> {
         let refused = |what: &str, why: String| {
             Failure::new(name.to_string(), format!("its {what} are refused: {why}"))
-                .help(Some(format!("correct `artifacts.backends.{name}.{what}`")))
+                .hint(Some(format!("correct `artifacts.backends.{name}.{what}`")))
         };
         let requested = &component.manifest().requests;
         let bundled = is_builtin(entry);
@@ -157,7 +157,7 @@ impl Registry {
         } else {
             Grants::from_json(&entry.grants).map_err(|e| refused("grants", e.to_string()))?
         };
-        let limits = Limits::from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
+        let limits = limits_from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
         Ok(Rights { grants: effective(requested, &granted), limits, bundled })
     }
 
@@ -176,7 +176,7 @@ impl Registry {
                 Some(builtin) => {
                     return bundled_component(builtin)
                         .map(|component| (component, None))
-                        .map_err(|e| Failure::new(name.to_string(), e.to_string()).help(e.help()));
+                        .map_err(|e| Failure::about(name.to_string(), e));
                 }
                 None => self.base.join(text),
             },
@@ -188,11 +188,11 @@ impl Registry {
         let found = path.canonicalize().and_then(|real| Ok((read_file(&real)?, real)));
         let (bytes, real) = found.map_err(|e| {
             Failure::new(name.to_string(), format!("its component {} cannot be read: {e}", path.display()))
-                .help(Some(format!("correct `artifacts.backends.{name}.component`")))
+                .hint(Some(format!("correct `artifacts.backends.{name}.component`")))
         })?;
         let component = Component::read(bytes).map_err(|refusal| {
             Failure::new(name.to_string(), format!("its component {} is refused: {refusal}", path.display()))
-                .help(refusal.help())
+                .hint(refusal.hint())
         })?;
         Ok((component, Some(real)))
     }
@@ -234,7 +234,7 @@ impl Backends for Registry {
         self.opened.retain(|_, opened| opened.is_ok());
     }
 
-    fn missing_layers(&self) -> BTreeSet<Protection> {
+    fn missing_layers(&self) -> BTreeSet<SandboxLayer> {
         self.missing.clone()
     }
 }
@@ -249,8 +249,9 @@ fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failur
     if path.exists() {
         return Ok(());
     }
-    let failed = |message: String, help: Option<String>| Failure::new(name.to_string(), message).help(help);
-    nix.realise(drv).map_err(|e| failed(format!("its component cannot be built: {e}"), e.help()))
+    nix.realise(drv).map_err(|error| {
+        Failure::new(name.to_string(), format!("its component cannot be built: {error}")).hint(error.hint())
+    })
 }
 
 /// What is registered is what runs. In the Nix store the path tells already; anywhere else only the hash does.
@@ -267,7 +268,7 @@ fn check_sha256(
             name.to_string(),
             format!("its component has SHA-256 {found}, and {expected} is registered"),
         )
-        .help(Some(format!("look at what changed, then correct `artifacts.backends.{name}.sha256`")))),
+        .hint(Some(format!("look at what changed, then correct `artifacts.backends.{name}.sha256`")))),
         None if stored() => Ok(()),
         None => {
             let path = match &entry.component {
@@ -279,7 +280,7 @@ fn check_sha256(
                 name.to_string(),
                 format!("its component {path} is not in the Nix store and has no SHA-256"),
             )
-            .help(Some(format!("look at it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))))
+            .hint(Some(format!("look at it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))))
         }
     }
 }
@@ -293,7 +294,7 @@ fn not_accepted(name: &Name, component: &Component, grants: &Grants) -> Failure 
             component.sha256()
         ),
     )
-    .help(Some(format!(
+    .hint(Some(format!(
         "look at it with `artifacts backend explain {}`, then say `--accept-grants`",
         shell_word(name.as_str())
     )))

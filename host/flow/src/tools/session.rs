@@ -1,15 +1,15 @@
 //! A backend as this crate sees it: three calls, and what is known of it before the first one.
 
 use artifacts_age::Keyring;
-use artifacts_backend::{
-    CallFailed, Checks, Component, Grants, Limits, Openable, Persists, Readers, Retrieved, Serialized,
-};
-use artifacts_seam::{Files, Instance, Secret};
+use artifacts_backend::{CallFailed, Checks, Openable, Readers, Retrieved, Serialized};
+use artifacts_contract::{Component, Grants, Persists};
+use artifacts_seam::Limits;
+use artifacts_seam::{EntryFiles, InstanceView, Secret};
 
 /// Calls one backend. The real one runs a component in a sandboxed worker.
 pub trait Session {
     /// Returns recipients and state of each instance, with its entry as it is stored; empty where there is none.
-    fn check(&mut self, batch: Vec<(Instance, Files)>) -> Checks;
+    fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks;
 
     /// Writes secret files into a copy of the entry.
     ///
@@ -29,9 +29,9 @@ pub trait Session {
 /// Holds what a backend is asked to write.
 pub struct SerializeCall<'a> {
     /// The instance as the backend sees it.
-    pub instance: Instance,
+    pub instance: InstanceView,
     /// The backend's files of the entry that is replaced.
-    pub files: Files,
+    pub files: EntryFiles,
     /// The secret files, by declared name.
     pub secrets: &'a [(String, Secret)],
     /// The recipients of each file, as the backend itself named them.
@@ -41,9 +41,9 @@ pub struct SerializeCall<'a> {
 /// Holds what a backend is asked to read.
 pub struct RetrieveCall<'a> {
     /// The instance as the backend sees it.
-    pub instance: Instance,
+    pub instance: InstanceView,
     /// The backend's files of the entry.
-    pub files: &'a Files,
+    pub files: &'a EntryFiles,
     /// The declared names of the secret files.
     pub names: &'a [String],
     /// The age headers that may be decrypted, each with the declared files that it is for.

@@ -6,6 +6,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Storage, Warning, Writer};
+use artifacts_text::Explain;
 
 use super::Tools;
 use crate::failure;
@@ -56,13 +57,13 @@ impl StorageWriters {
             return Some(fault.clone());
         }
         let (why, help) = match self.by_storage.get(&tools.storage_of(instance)?)? {
-            Err(why) => (why.message.clone(), why.help.clone()),
+            Err(why) => (why.message.clone(), why.hint.clone()),
             Ok(writer) => {
                 let error = writer.replaceable(&instance.name).err()?;
-                (error.to_string(), error.help().map(str::to_owned))
+                (error.to_string(), error.hint())
             }
         };
-        Some(failure::of(instance, why).help(help))
+        Some(failure::of(instance, why).hint(help))
     }
 
     /// A storage, locked now if it is not yet.
@@ -121,11 +122,11 @@ fn lock(tools: &Tools, name: &str) -> Result<Rc<Writer>, Failure> {
     if tools.evaluator.is_in_store(root) {
         let why = format!("the checkout {} is in the Nix store, where nothing is written", root.display());
         return Err(Failure::new(format!("storage {name}"), why)
-            .help(Some("name a checkout of it with --root DIR, and set artifacts.root to the folder that Nix reads")));
+            .hint(Some("name a checkout of it with --root DIR, and set artifacts.root to the folder that Nix reads")));
     }
     let storage = Storage::open(&tools.root, name);
     storage
         .and_then(|storage| storage.lock(tools.storing.clone()))
         .map(Rc::new)
-        .map_err(|error| Failure::new(format!("storage {name}"), error.to_string()).help(error.help()))
+        .map_err(|error| Failure::about(format!("storage {name}"), error))
 }

@@ -186,7 +186,7 @@ fn adoptions<'a>(
 
 /// What lies there of an instance.
 fn slice(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
-    let failed = |error: artifacts_store::Error| failure::of(instance, error.to_string()).help(error.help());
+    let failed = |error: artifacts_store::Error| failure::about(instance, error);
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let storage = tools.backends.storage(backend)?;
     Storage::open(&tools.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
@@ -225,7 +225,7 @@ fn adoption(
     }
     if accepted(found).next().is_none() {
         let refused = failure::of(instance, "only its readers changed, and adopting encrypts nothing");
-        return Err(refused.help(Some(format!("`artifacts rekey {}`", failure::word(&instance.name)))));
+        return Err(refused.hint(Some(format!("`artifacts rekey {}`", failure::word(&instance.name)))));
     }
     let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let opened = tools.backends.open(backend)?;
@@ -236,7 +236,7 @@ fn adoption(
     let fingerprint = slice.fingerprint();
     extras::take_added(instance, &mut slice);
     if Some(fingerprint) != found.fingerprint {
-        return Err(failure::of(instance, "it was changed while it was looked at").help(Some("try again")));
+        return Err(failure::of(instance, "it was changed while it was looked at").hint(Some("try again")));
     }
     let entry = headers::in_entry(instance, &slice.files);
     owners.check(tools, instance, &entry)?;

@@ -6,7 +6,7 @@ use artifacts_backend::Readers;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, Checked, Files, Secret, State};
+use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, FailureKind, Secret};
 use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState};
 
 use super::receipt;
@@ -17,7 +17,7 @@ use crate::look::survey::Found;
 use crate::tools::Tools;
 use crate::tools::headers::{self, EntryHeaders};
 use crate::tools::storages::StorageWriters;
-use crate::tools::{GeneratorFailure, SerializeCall};
+use crate::tools::{GenerationFailure, SerializeCall};
 
 /// A failure, with what the generator said, which may hold a secret.
 pub(crate) struct Stopped {
@@ -27,8 +27,8 @@ pub(crate) struct Stopped {
     pub needs_all: bool,
 }
 
-impl From<GeneratorFailure> for Stopped {
-    fn from(GeneratorFailure { failure, output }: GeneratorFailure) -> Self {
+impl From<GenerationFailure> for Stopped {
+    fn from(GenerationFailure { failure, output }: GenerationFailure) -> Self {
         Self { failure, output, needs_all: false }
     }
 }
@@ -48,7 +48,7 @@ pub(crate) struct Storing<'a> {
 
 /// What a backend made of an instance's secrets.
 pub(crate) struct Stored {
-    pub files: Files,
+    pub files: EntryFiles,
     /// The headers in them that were encrypted just now.
     pub headers: EntryHeaders,
     pub backend: BackendId,
@@ -63,7 +63,7 @@ pub(crate) struct UncheckedEntry {
 
 struct Asked {
     /// The instance as its backend was told of it: with the files that are stored now or were before.
-    told: artifacts_seam::Instance,
+    told: artifacts_seam::InstanceView,
     /// The recipients of these files.
     readers: Readers,
     saw_plaintext: bool,
@@ -92,9 +92,7 @@ pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEnt
     let ended =
         |(at, (storing, one)): (usize, (Storing<'_>, UncheckedEntry))| match (faults.remove(&at).flatten(), &noted) {
             (Some(fault), _) => Err(fault),
-            (None, Err(error)) if one.asked.is_some() => {
-                Err(failure::of(storing.instance, error.to_string()).help(error.help()))
-            }
+            (None, Err(error)) if one.asked.is_some() => Err(failure::about(storing.instance, error)),
             (None, _) => Ok(one.stored),
         };
     written.into_iter().enumerate().map(ended).collect()
@@ -169,7 +167,7 @@ impl Storing<'_> {
         let backend = receipt::backend_id(instance, name, &tools.backends.open(name)?.terms)?;
         if secrets.is_empty() {
             return Ok(UncheckedEntry {
-                stored: Stored { files: Files::new(), headers: EntryHeaders::new(), backend },
+                stored: Stored { files: EntryFiles::new(), headers: EntryHeaders::new(), backend },
                 asked: None,
             });
         }
@@ -181,7 +179,7 @@ impl Storing<'_> {
         let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &readers };
         let ended = session.serialize(instance.name.to_string(), call)?;
         let serialized = ended.map_err(|stopped| Stopped {
-            needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == "needs-all"),
+            needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
         let partial = secrets.len() < told.files.len();
@@ -197,7 +195,7 @@ impl Storing<'_> {
 
     /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
     /// business, and keeps no other from being stored.
-    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::Instance, Readers) {
+    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Readers) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
         let mut told = self.instance.told.clone();
@@ -211,22 +209,22 @@ impl Storing<'_> {
     fn fault(&self, answer: Option<Answer>, written: &UncheckedEntry) -> Option<Failure> {
         let Self { instance, .. } = self;
         let readers = written.asked.as_ref().map(|asked| &asked.readers);
-        let present = |checked: &Checked| checked.state == State::Present && Some(&checked.readers) == readers;
+        let present = |checked: &Checked| checked.state == CheckState::Present && Some(&checked.readers) == readers;
         match answer {
             Some(Ok(checked)) if !written.stored.files.is_empty() && present(&checked) => None,
             // Where some of its files were there before, they may be what is wrong with it.
-            Some(Ok(Checked { state: State::Stale(_), .. }))
+            Some(Ok(Checked { state: CheckState::Stale(_), .. }))
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
                 let name = failure::word(&instance.name);
                 let help = format!(
                     "nothing was changed; `artifacts status {name}` shows what else differs from the declaration"
                 );
-                Some(failure::of(instance, "with this file alone it is not whole").help(Some(help)))
+                Some(failure::of(instance, "with this file alone it is not whole").hint(Some(help)))
             }
             _ => Some(
                 failure::of(instance, "its backend stored something that it does not call present itself")
-                    .help(Some("nothing was changed; report this to the backend's author")),
+                    .hint(Some("nothing was changed; report this to the backend's author")),
             ),
         }
     }
@@ -237,7 +235,7 @@ impl Storing<'_> {
         tools: &Tools,
         writers: &mut StorageWriters,
         ticket: Ticket,
-        (files, public): (Files, Files),
+        (files, public): (EntryFiles, EntryFiles),
         receipt: Receipt,
     ) -> Result<(), Failure> {
         let new = NewEntry { files, public, receipt, replaces: None };
@@ -252,12 +250,12 @@ impl Storing<'_> {
 }
 
 /// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
-fn own_files(slice: Option<Entry>, backend: &Name) -> Files {
+fn own_files(slice: Option<Entry>, backend: &Name) -> EntryFiles {
     match slice {
         Some(slice) => match &slice.receipt {
-            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => Files::new(),
+            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => EntryFiles::new(),
             _ => slice.files,
         },
-        None => Files::new(),
+        None => EntryFiles::new(),
     }
 }

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, State};
-use artifacts_report::{Done, Failure, Report, agreeing, counted};
+use artifacts_report::{Done, Failure, Report};
+use artifacts_text::{agreeing, counted};
 
 use super::generation;
 use crate::agree::read_access::Readings;
@@ -21,7 +22,7 @@ use crate::look::steps::{Step, Wanted, steps, waiting};
 use crate::look::survey::Survey;
 use crate::look::{blocked, preview};
 use crate::run::{Run, Selection};
-use crate::tools::{Answer, FormerValue, PromptRequest, PromptValues, Question, RunEvent};
+use crate::tools::{Answer, FormerValue, PromptValues, Question, RequestedPrompt, RunEvent};
 
 /// Of all but the first that lacks an answer.
 const SAME_FILE: &str = "its answers belong into the same file";
@@ -155,7 +156,7 @@ impl Generate {
                 let what = counted(stored, "stored instance");
                 let why = format!("there is nobody to ask whether {what} may be made again");
                 let help = "`--dry-run` shows which; name those that are meant, or say `--yes`";
-                base.progress.drop_all(Failure::new("", why).help(Some(help)));
+                base.progress.drop_all(Failure::new("", why).hint(Some(help)));
             }
         }
         Ok(())
@@ -243,7 +244,7 @@ fn keep_new(base: &mut Base<'_>, former: &[FormerValue]) {
         let why = format!("{why}: a new value would differ from the stored one");
         let name = failure::word(name);
         let help = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
-        Some(failure::of(instance, why).help(Some(help)))
+        Some(failure::of(instance, why).hint(Some(help)))
     });
 }
 
@@ -255,11 +256,11 @@ fn readings(base: &Base<'_>) -> Result<Readings, Failure> {
 }
 
 /// The prompts of all steps.
-fn requests(base: &Base<'_>) -> Vec<PromptRequest> {
+fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
     let steps = base.progress.steps();
     let instances = steps.iter().filter_map(|step| base.run.instances.get(&step.name));
     let of = |instance: &Instance| {
-        let request = |(name, prompt): (&artifacts_declared::Name, &artifacts_declared::Prompt)| PromptRequest {
+        let request = |(name, prompt): (&artifacts_declared::Name, &artifacts_declared::Prompt)| RequestedPrompt {
             instance: instance.name.clone(),
             prompt: name.clone(),
             description: prompt.description.clone(),
@@ -300,6 +301,6 @@ fn keep_answered(base: &mut Base<'_>, is_preview: bool) {
         let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
         let why = format!("its {prompts} {} {have} no answer, and there is nobody to ask", open.join(", "));
         let help = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
-        Some(failure::of(instance, why).help(Some(help)))
+        Some(failure::of(instance, why).hint(Some(help)))
     });
 }

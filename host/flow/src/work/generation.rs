@@ -9,7 +9,7 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_generate::Job;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange};
-use artifacts_seam::{Files, Secret};
+use artifacts_seam::{EntryFiles, Secret};
 use artifacts_store::{ReceiptState, Storage};
 
 use super::commit::{Stopped, Storing};
@@ -215,7 +215,7 @@ impl Generation<'_> {
             });
             if !same {
                 let why = format!("{name}, which it depends on, changed while it was made");
-                return Err(failure::of(instance, why).help(Some("nothing was changed; run again")));
+                return Err(failure::of(instance, why).hint(Some("nothing was changed; run again")));
             }
         }
         Ok(())
@@ -223,7 +223,7 @@ impl Generation<'_> {
 }
 
 /// The secret files for the backend, and the public ones for the host.
-fn split(instance: &Instance, files: &BTreeMap<Name, Secret>) -> (Vec<(String, Secret)>, Files) {
+fn split(instance: &Instance, files: &BTreeMap<Name, Secret>) -> (Vec<(String, Secret)>, EntryFiles) {
     let of = |name: &&Name| files.get(*name).map(|value| (name.to_string(), value.clone()));
     let secrets = instance.secret_files().filter_map(|name| of(&name)).collect();
     let public = instance.public_files().filter_map(|name| of(&name)).map(|(n, v)| (n, v.expose().to_vec())).collect();

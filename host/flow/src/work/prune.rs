@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, Owner, Owners};
-use artifacts_report::{Done, Failure, FileChange, Removed, Report, agreeing, counted};
+use artifacts_report::{Done, Failure, FileChange, Removed, Report};
 use artifacts_store::{Entry, ReceiptState, Storage};
+use artifacts_text::{agreeing, counted};
 
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
@@ -55,12 +56,9 @@ pub fn orphans(
     instances: &BTreeMap<InstanceName, Instance>,
 ) -> Result<Orphans, Failure> {
     let mut orphans = Orphans::default();
-    let storages = Storages::find(tools)
-        .map_err(|(path, e)| Failure::new(format!("storage {path}"), e.to_string()).help(e.help()))?;
+    let storages = Storages::find(tools).map_err(|(path, e)| Failure::about(format!("storage {path}"), e))?;
     for (storage, declared) in storages.all() {
-        let failed = |e: artifacts_store::Error| {
-            Failure::new(format!("storage {}", storage.path()), e.to_string()).help(e.help())
-        };
+        let failed = |e: artifacts_store::Error| Failure::about(format!("storage {}", storage.path()), e);
         let listing = match storage.list() {
             Ok(listing) => listing,
             Err(error) if declared => return Err(failed(error)),
@@ -207,7 +205,7 @@ impl Planned for Prune {
             }
             Answer::NoOne => {
                 return Err(Failure::new("", "there is nobody to ask whether these slices may be removed")
-                    .help(Some("`--dry-run` shows them; `--yes` removes them without asking")));
+                    .hint(Some("`--dry-run` shows them; `--yes` removes them without asking")));
             }
         }
         let entries: Vec<(String, InstanceName)> =

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
 use artifacts_report::{Done, Failure, ReaderChange, Report};
-use artifacts_seam::Files as EntryFiles;
+use artifacts_seam::EntryFiles;
 
 use super::commit::{Storing, UncheckedEntry, checked};
 use super::receipt;
@@ -68,7 +68,7 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
         let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys().map(ToString::to_string));
         let names: Vec<String> = names.collect();
         let help = format!("declare what is stored again ({})", names.join(", "));
-        failure::of(instance, "none of its declared files was ever stored").help((!names.is_empty()).then_some(help))
+        failure::of(instance, "none of its declared files was ever stored").hint((!names.is_empty()).then_some(help))
     })
 }
 
@@ -86,7 +86,7 @@ pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> 
         "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
          `artifacts set {name} FILE` takes yours"
     );
-    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).help(Some(help)))
+    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).hint(Some(help)))
 }
 
 /// Who read each file by the receipt, and who will; and whom the backend cannot write for.
@@ -322,7 +322,7 @@ fn store(base: &mut Base<'_>, rewritten: Vec<Rewritten>) -> u64 {
 }
 
 fn changed(instance: &Instance) -> Failure {
-    failure::of(instance, "it changed while it was read").help(Some("nothing was changed; run again"))
+    failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again"))
 }
 
 impl Survey {

@@ -29,7 +29,7 @@ type Generations = BTreeMap<InstanceName, Generation>;
 
 /// Why an instance's file cannot be set, however it is given.
 pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
-    let fail = |message: &str, help: String| Some(failure::of(instance, message).help(Some(help)));
+    let fail = |message: &str, help: String| Some(failure::of(instance, message).hint(Some(help)));
     let name = failure::word(&instance.name);
     match &found.state {
         State::Absent if instance.files.len() > 1 => fail(
@@ -257,7 +257,7 @@ fn secret(
         ..failure
     })?;
     if Some(read.fingerprint) != found.fingerprint {
-        return Err(failure::of(instance, "it changed while it was read").help(Some("nothing was changed; run again")));
+        return Err(failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again")));
     }
     secrets.extend(read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)));
     storing.serialize(tools, ticket, slice, &secrets).map_err(|stopped| stopped.failure)

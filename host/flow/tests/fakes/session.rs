@@ -4,9 +4,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use artifacts_backend::{CallFailed, Checks, Grants, Limits, Retrieved, Serialized};
+use artifacts_backend::{CallFailed, Checks, Retrieved, Serialized};
+use artifacts_contract::Grants;
 use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
-use artifacts_seam::{CallError, Checked, Event, Failure, Files, Instance, Secret, State, Usage};
+use artifacts_seam::Limits;
+use artifacts_seam::{
+    BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret,
+    Usage,
+};
 
 /// What a call does instead of what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +39,7 @@ pub struct World {
     /// Whether it writes all files of an instance or none.
     pub needs_all: bool,
     /// What happens in every check.
-    pub events: Vec<Event>,
+    pub events: Vec<ComponentEvent>,
     /// Done at every call.
     pub hook: Option<Box<dyn Fn()>>,
 }
@@ -96,21 +101,21 @@ impl FakeSession {
 }
 
 fn failed() -> CallError {
-    CallError::Failed(Failure { kind: "internal".to_owned(), message: "it would not".to_owned(), hint: None })
+    CallError::Failed(BackendFailure { kind: FailureKind::Internal, message: "it would not".to_owned(), hint: None })
 }
 
-fn stored(files: &Files, name: &str) -> Option<(String, Vec<u8>)> {
+fn stored(files: &EntryFiles, name: &str) -> Option<(String, Vec<u8>)> {
     let text = files.get(&format!("{name}.fake"))?;
     let end = text.iter().position(|byte| *byte == b'\n')?;
     Some((String::from_utf8_lossy(&text[..end]).into_owned(), text[end + 1..].to_vec()))
 }
 
 impl Session for FakeSession {
-    fn check(&mut self, batch: Vec<(Instance, Files)>) -> Checks {
+    fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
         let mut world = self.0.borrow_mut();
         let names: Vec<String> = batch.iter().map(|(instance, _)| instance.name.clone()).collect();
         let misbehavior = world.begin("check", &names);
-        let answer = |(instance, files): (Instance, Files)| {
+        let answer = |(instance, files): (InstanceView, EntryFiles)| {
             let recipients = match misbehavior {
                 Some(Misbehavior::Fail) => return Err(failed()),
                 Some(Misbehavior::BeSilent) => return Err(CallError::Broken("it gave no answer".to_owned())),
@@ -120,9 +125,9 @@ impl Session for FakeSession {
             let readers = instance.files.iter().map(|file| (file.name.clone(), recipients.clone())).collect();
             let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some());
             let state = match (files.is_empty(), is_whole) {
-                (true, _) => State::Absent,
-                (false, true) => State::Present,
-                (false, false) => State::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
+                (true, _) => CheckState::Absent,
+                (false, true) => CheckState::Present,
+                (false, false) => CheckState::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
             };
             Ok(Checked { readers, state })
         };
@@ -135,7 +140,7 @@ impl Session for FakeSession {
         let misbehavior = world.begin("serialize", std::slice::from_ref(&call.instance.name));
         if world.needs_all && call.secrets.len() < call.instance.files.len() {
             let message = "all files are needed".to_owned();
-            return Err(CallError::Failed(Failure { kind: "needs-all".to_owned(), message, hint: None }).into());
+            return Err(CallError::Failed(BackendFailure { kind: FailureKind::NeedsAll, message, hint: None }).into());
         }
         let mut files = call.files;
         for (name, value) in call.secrets {
@@ -148,7 +153,7 @@ impl Session for FakeSession {
             Some(Misbehavior::Fail) => return Err(failed().into()),
             Some(Misbehavior::BeSilent) => files.clear(),
             Some(Misbehavior::Lie) => {
-                files = Files::from([("other.fake".to_owned(), b"mallory\n".to_vec())]);
+                files = EntryFiles::from([("other.fake".to_owned(), b"mallory\n".to_vec())]);
             }
             None => {}
         }

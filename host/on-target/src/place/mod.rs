@@ -17,6 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::Name;
+use artifacts_text::Explain;
 use rustix::fs::{
     AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, flock, fstat, mkdirat,
     openat, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
@@ -104,17 +105,21 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What to do.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "deploy"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Path { .. } => None,
             Self::Unfit { .. } => Some("find out who put it there, then let it be placed anew"),
             Self::Astray { .. } => Some("put the file into a folder that belongs to root"),
             Self::Foreign { .. } | Self::Planted { .. } => Some("find out who made it, then remove it"),
             Self::OnDisk { .. } => Some("mount a tmpfs there"),
             Self::Occupied { .. } => Some("look at it, then move it away; or give the file another path"),
-        }
+        };
+        hint.map(str::to_owned)
     }
 }
 

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use artifacts_declared::Name;
+use artifacts_text::Explain;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -64,13 +65,17 @@ pub enum Error {
     Kernel(std::io::Error),
 }
 
-impl Error {
-    /// What to do.
-    pub fn help(&self) -> Option<&'static str> {
-        match self {
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        "watch"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
             Self::Memory { .. } => Some("give it a folder of its own below /run with --state"),
             Self::Kernel(_) => Some("see fs.inotify.max_user_instances"),
-        }
+        };
+        hint.map(str::to_owned)
     }
 }
 

@@ -10,69 +10,70 @@ use super::{Git, Warning, command_over, listed, run, run_to, words};
 use crate::names::WORK_DIR;
 use crate::{Error, Repository, Root, attributes};
 
-/// How git's index has an entry.
+/// Describes how git's index has an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Staged {
-    /// As it is stored.
+    /// The index has it as it is stored.
     Yes,
-    /// Not, or with other content.
+    /// The index does not have it, or with other content.
     No {
-        /// What stages it.
+        /// Command that stages it.
         command: String,
     },
-    /// Not, because git ignores it.
+    /// The index does not have it, because git ignores it.
     Ignored {
-        /// The first ignored file, below the root.
+        /// First ignored file, relative to the root.
         path: String,
-        /// What stages it all the same.
+        /// Command that stages it all the same.
         command: String,
     },
-    /// Not as it is stored, because a filter has to run.
+    /// The index has other bytes, because a filter has to run.
     Filtered {
-        /// What runs it.
+        /// Command that runs the filter.
         command: String,
     },
-    /// A merge left it in two versions.
+    /// A merge left two versions.
     Conflict {
-        /// What settles it; `--ours` or `--theirs` is left open.
+        /// Command that resolves it; the choice of `--ours` or `--theirs` is left open.
         command: String,
     },
-    /// Nothing of it is in the working tree, which is a sparse one.
+    /// The working tree is sparse and holds nothing of it.
     Sparse,
-    /// It belongs into a submodule that is not checked out: what it holds is not known.
+    /// It belongs to a submodule that is not checked out, so its content is unknown.
     Submodule {
-        /// The submodule, below the root where it is there.
+        /// Path of the submodule, relative to the root if it is below.
         path: String,
-        /// What checks it out.
+        /// Command that checks the submodule out.
         command: String,
     },
-    /// Nothing of it is in the working tree, and git still has it.
+    /// The working tree holds nothing of it, and git still tracks it.
     Deleted {
-        /// What brings it back.
+        /// Command that restores it.
         command: String,
     },
 }
 
 impl Staged {
-    /// Whether git knows the entry as it is stored.
+    /// Returns whether the index has the entry as it is stored.
     pub fn is_yes(&self) -> bool {
         *self == Self::Yes
     }
 
-    /// Whether there is an entry to compare.
+    /// Returns whether there is an entry to compare.
     pub fn is_stored(&self) -> bool {
         !matches!(self, Self::Sparse | Self::Submodule { .. } | Self::Deleted { .. })
     }
 }
 
-/// What git knows of entries.
+/// Reports what git's index has of entries.
 #[derive(Debug, Default)]
 pub struct IndexReport {
-    /// By their paths below the root, of those that are stored in a repository.
+    /// Entries that are stored in a repository, by path relative to the root.
     pub entries: BTreeMap<String, Staged>,
-    /// Files below the host's own directories that git tracks: a push could have brought them.
+    /// Tracked files below this program's own directories, with the command that removes each from the index: a push
+    /// could have brought them.
     pub tracked: BTreeMap<String, String>,
-    /// Why something is not known.
+    /// Reasons why something is unknown.
     pub warnings: Vec<Warning>,
 }
 
@@ -119,11 +120,12 @@ impl Git {
 }
 
 impl Git {
-    /// What a repository tracks of a path that only this user is to write, if anything: a file at or below it, or a symbolic link or
-    /// submodule that leads there. Whoever can push decides what is in it. The path is absolute, and need not exist.
+    /// Finds what a repository tracks of a path that only this user should write: a file at or below it, or a symbolic
+    /// link or submodule that leads there. Anyone who can push decides its content. The path is absolute and need not
+    /// exist.
     ///
     /// # Errors
-    /// When that cannot be determined.
+    /// If that cannot be determined.
     pub fn tracks(&self, path: &Path) -> Result<Option<PathBuf>, Warning> {
         let mut here = PathBuf::from("/");
         let mut rest: Vec<PathBuf> = parts(path);
@@ -149,7 +151,7 @@ impl Git {
         Err(Error::io(path.to_string_lossy(), "find", rustix::io::Errno::LOOP).into())
     }
 
-    /// The same, of a path whose directory is not over a symbolic link.
+    /// Does the same for a path whose directory is not reached over a symbolic link.
     fn tracks_at(&self, path: &Path) -> Result<Option<PathBuf>, Warning> {
         let Some(directory) = path.parent() else { return Ok(None) };
         // What is not there yet may come to be in the repository above.
@@ -169,10 +171,10 @@ impl Git {
     }
 }
 
-/// More components and symbolic links than any path has.
+/// Limit for components and symbolic links of a path.
 const MAX_STEPS: usize = 4096;
 
-/// The components of a path, the last one first.
+/// Splits a path into its components, the last one first.
 fn parts(path: &Path) -> Vec<PathBuf> {
     let named = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
     let mut parts: Vec<PathBuf> = named.map(|part| PathBuf::from(part.as_os_str())).collect();
@@ -285,7 +287,7 @@ fn submodules(view: &View<'_>, group: &Group, storages: &[String]) -> Result<BTr
     Ok(words(&found).filter_map(path).collect())
 }
 
-/// The names of all files; one entry that cannot be read keeps no other from being compared.
+/// Hashes all files. An entry that cannot be read does not keep the others from being compared.
 fn all_hashes(
     view: &View<'_>,
     group: &Group,
@@ -305,8 +307,8 @@ fn all_hashes(
     found
 }
 
-/// A repository among files that the one above tracks hides them from it. Git never makes that; whoever planted it would have
-/// entries staged where nobody looks.
+/// Rejects a repository among files that the repository above tracks, since it hides them from that one. Git never
+/// creates one; entries would be staged where no one looks.
 pub fn check_above(git: &Git, group: &Group) -> Result<(), Warning> {
     let Ok(Some(above)) = group.repository.above() else { return Ok(()) };
     let Ok(path) = group.repository.work_tree.strip_prefix(&above.work_tree) else { return Ok(()) };
@@ -319,14 +321,14 @@ pub fn check_above(git: &Git, group: &Group) -> Result<(), Warning> {
     Err(Warning::Hidden { path: group.dir().to_owned() })
 }
 
-/// What git tracks below the storages, by git's paths.
+/// Holds what git tracks below the storages, by git's paths.
 pub struct Index(BTreeMap<String, Tracked>);
 
 pub struct Tracked {
     mode: String,
     object: String,
     is_unmerged: bool,
-    /// Git was told not to look at the working tree for it.
+    /// Whether git is told to ignore the working tree for it (skip-worktree).
     is_sparse: bool,
 }
 
@@ -353,7 +355,7 @@ impl Index {
         Ok(Self(tracked))
     }
 
-    /// What is tracked of an entry.
+    /// Returns what is tracked of an entry, by git's paths.
     pub fn below<'i>(
         &'i self,
         group: &Group,
@@ -369,7 +371,7 @@ impl Index {
         .filter(move |(other, _)| is_below(other, &path))
     }
 
-    /// Whether anything of an entry is tracked.
+    /// Returns whether anything of an entry is tracked.
     pub fn knows(&self, group: &Group, entry: &str) -> bool {
         self.below(group, entry).next().is_some()
     }
@@ -378,7 +380,7 @@ impl Index {
         self.below(group, entry).any(|(_, tracked)| tracked.is_unmerged)
     }
 
-    /// Whether a file is tracked as it is stored.
+    /// Returns whether a file is tracked as it is stored.
     pub fn has_file(&self, view: &View<'_>, group: &Group, file: &EntryFile, hashes: &Hashes) -> bool {
         let Some(tracked) = group.in_git(&file.path).and_then(|path| self.0.get(&path)) else { return false };
         let is_executable = tracked.mode == "100755";
@@ -386,7 +388,7 @@ impl Index {
         mode && !tracked.is_unmerged && hashes.get(&file.path) == Some(&tracked.object)
     }
 
-    /// Whether an entry is tracked as it is stored: these files, and none that does not exist.
+    /// Returns whether an entry is tracked as it is stored: these files, and none that does not exist.
     pub fn has(&self, view: &View<'_>, group: &Group, entry: &str, files: &[EntryFile], hashes: &Hashes) -> bool {
         self.has_but_for(view, group, entry, files, hashes, &BTreeSet::new())
     }
@@ -404,17 +406,17 @@ impl Index {
             && self.gone(view, group, entry).is_empty()
     }
 
-    /// What is tracked of an entry and does not exist any more, by git's paths.
+    /// Returns what is tracked of an entry and does not exist any more, by git's paths.
     pub fn gone(&self, view: &View<'_>, group: &Group, entry: &str) -> Vec<String> {
         let exists = |path: &str| view.repository.work_tree.join(path).symlink_metadata().is_ok();
         self.below(group, entry).filter(|(path, _)| !exists(path)).map(|(path, _)| path.clone()).collect()
     }
 }
 
-/// Names of objects, by files' paths below the root.
+/// Object names, in hex, by path of the file relative to the root.
 pub type Hashes = BTreeMap<String, String>;
 
-/// The names of these files' bytes as objects; with `write` the objects are made, too.
+/// Computes the object names of these files; with `write`, writes the objects as well.
 pub fn hashes<'f>(
     view: &View<'_>,
     group: &Group,
@@ -438,7 +440,7 @@ pub fn hashes<'f>(
     Ok(files.iter().map(|(path, _)| (*path).to_owned()).zip(names).collect())
 }
 
-/// Those of these files that git ignores; one that it tracks is none.
+/// Returns those of these files that git ignores. A tracked file is not ignored.
 pub fn ignored(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTreeSet<String>, Warning> {
     if files.is_empty() {
         return Ok(BTreeSet::new());
@@ -450,7 +452,7 @@ pub fn ignored(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTree
     Ok(words(&answer).map(|path| group.below_root(&path)).collect())
 }
 
-/// Those of these files that a filter with a program is declared for. Nothing else makes other bytes of them.
+/// Returns those of these files that have a filter with a program. Nothing else gives them other bytes.
 pub fn filtered(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTreeSet<String>, Warning> {
     if files.is_empty() || view.filters.is_empty() {
         return Ok(BTreeSet::new());
@@ -463,8 +465,8 @@ pub fn filtered(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTre
     Ok(set.map(|answer| group.below_root(&answer[0])).collect())
 }
 
-/// Those of these files that are in the index and were not touched since, by size and time of change. Git itself compares contents
-/// where both fall into one second, which needs the filter.
+/// Returns those of these files that are in the index and were not touched since, by size and time of change. Where
+/// both fall into one second, git itself compares contents, which needs the filter.
 fn unmodified(view: &View<'_>, group: &Group, files: &BTreeSet<String>) -> Result<BTreeSet<String>, Warning> {
     if files.is_empty() {
         return Ok(BTreeSet::new());
@@ -486,7 +488,7 @@ fn unmodified(view: &View<'_>, group: &Group, files: &BTreeSet<String>) -> Resul
     Ok(found)
 }
 
-/// Whether a file is as git's notes have it, and not known by name alone.
+/// Returns whether a file is as the index describes it, and not known by name alone.
 fn is_untouched(path: &std::path::Path, known: &str) -> bool {
     const INTENT_TO_ADD: u32 = 1 << 29;
     let noted = |name: &str| known.split([' ', '\t', '\n']).skip_while(|word| *word != name).nth(1);
@@ -502,7 +504,7 @@ fn list_in_git(group: &Group, files: &[String]) -> String {
     listed(paths.iter().map(String::as_str))
 }
 
-/// The storages' own attributes, as an entry of one file each, where they are the host's.
+/// Returns the `.gitattributes` of the storages, where they are this program's, as entries of one file each.
 pub fn attributes_of(root: &Root, storages: &[String]) -> Vec<(String, EntryFile)> {
     let own = storages.iter().filter(|storage| attributes::is_own(root, storage));
     own.map(|storage| {

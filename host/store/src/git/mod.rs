@@ -1,8 +1,8 @@
-//! Git's index: what git knows of the stored entries, and staging them, without running anything of the repository.
+//! Compares entries with git's index and stages them, without running anything of the repository.
 //!
-//! A repository's configuration names programs that git would start: monitors, hooks, filters, and whatever comes next. So git is
-//! given a directory of the host's own as its repository, with settings from an allowlist, and of the real one only the index and
-//! the objects. Nothing is left to switch off.
+//! The configuration of a repository names programs that git would start: monitors, hooks, filters, and what later
+//! versions add. So git gets a directory of this program as its repository, with settings from an allowlist, and of
+//! the real one only the index and the objects.
 
 mod look;
 mod stage;
@@ -16,63 +16,65 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use artifacts_text::{Explain, shell_word};
+
 use crate::Error;
 
 pub use look::{IndexReport, Staged};
 
-/// The git to run.
+/// Describes the git to run.
 #[derive(Debug, Clone)]
 pub struct Git {
-    /// Its path, or a name to be looked up in the environment's `PATH`.
+    /// Path of the program, or a name that is searched for in the `PATH` of `env`.
     pub program: OsString,
-    /// Its environment; variables of git's own are left out.
+    /// Environment; git's own variables are left out.
     pub env: BTreeMap<OsString, OsString>,
-    /// A directory of this run alone, outside of every repository, for git's use.
+    /// Directory of this run alone, outside of every repository.
     pub scratch: PathBuf,
 }
 
-/// Why git does not know entries as they are stored. They are stored all the same.
+/// Reports why git's index does not have entries as they are stored. They are stored all the same.
 #[derive(Debug, thiserror::Error)]
 pub enum Warning {
-    /// There is a git checkout and no git.
+    /// There is a git checkout, and git cannot be started.
     #[error("cannot start git ({source}): its index may lack stored entries")]
     NotStarted {
-        /// The system's message.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// Git said no: a held lock, a damaged index.
+    /// Git failed, for example because of a lock or a damaged index.
     #[error("git cannot use its index: {said}")]
     Refused {
-        /// Its message.
+        /// Git's message.
         said: String,
     },
-    /// The repository ignores files of entries, and half an entry is not staged.
+    /// The repository ignores files of entries, and an entry is not staged in part.
     #[error("git ignores `{path}`: {} not in its index", entries(*.count))]
     Ignored {
-        /// The first such file, below the root.
+        /// First such file, relative to the root.
         path: String,
-        /// How many entries have one.
+        /// Number of entries with such a file.
         count: usize,
-        /// What stages them all the same.
+        /// Command that stages them all the same.
         command: String,
     },
-    /// Files of entries go through a filter, such as one that encrypts, which the host does not run.
+    /// A filter with a program, such as one that encrypts, is set for files of entries; this program does not run it.
     #[error("git has a filter for `{path}`, which artifacts does not run: {} in its index by name only", entries(*.count))]
     Filtered {
-        /// The first such file, below the root.
+        /// First such file, relative to the root.
         path: String,
-        /// How many entries have one.
+        /// Number of entries with such a file.
         count: usize,
-        /// What stages them.
+        /// Command that stages them.
         command: String,
     },
-    /// An own repository in the storage, which hides files of the one above.
+    /// A repository in the storage hides files of the repository above.
     #[error("`{path}` is a git repository among files that the repository above tracks: nothing in it is staged")]
     Hidden {
-        /// The working tree.
+        /// Working tree of that repository, relative to the root.
         path: String,
     },
-    /// The repository is not one to work with, or what git needs could not be made.
+    /// The repository cannot be used, or git's directory could not be created.
     #[error("git was not asked about the stored entries: {0}")]
     Prepare(#[from] Error),
 }
@@ -81,24 +83,27 @@ fn entries(count: usize) -> String {
     if count == 1 { "the entry is".to_owned() } else { format!("{count} entries are") }
 }
 
-impl Warning {
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
+impl Explain for Warning {
+    fn kind(&self) -> &'static str {
+        "git"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
             Self::Ignored { command, .. } => {
                 format!("remove the rule from .gitignore, or stage the entries alone: `{command}`")
             }
             Self::Filtered { command, .. } => format!("`{command}` runs the filter"),
             Self::Hidden { path } => format!("review `{path}`, and remove its .git"),
-            Self::Prepare(error) => error.help().unwrap_or("run `git add` on the entries yourself").to_owned(),
+            Self::Prepare(error) => error.hint().unwrap_or_else(|| "run `git add` on the entries yourself".to_owned()),
             _ => "the next run stages them; a flake sees only files that git knows".to_owned(),
-        }
+        })
     }
 }
 
 impl Git {
-    /// Git in a directory, with nothing of git's in its environment and no relative path in `PATH`: a push could put a program
-    /// there.
+    /// Starts git in a directory, without git's variables and without relative paths in `PATH`: a push could put a
+    /// program there.
     fn command(&self, dir: &Path) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(dir).env_clear();
@@ -124,7 +129,7 @@ impl Git {
 }
 
 impl Git {
-    /// Whether the person told git that the owner of a repository is no matter (`safe.directory`), in their own configuration.
+    /// Returns whether the user's own configuration trusts a repository of another owner (`safe.directory`).
     fn is_safe(&self, work_tree: &Path) -> bool {
         let named = |scope: &str| {
             let mut command = self.command(Path::new("/"));
@@ -174,7 +179,7 @@ fn run_to(command: &mut Command, input: &[u8], allowed: i32) -> Result<Vec<u8>, 
     Err(Warning::Refused { said: message(&output) })
 }
 
-/// What git says, in one line without its hints.
+/// Returns git's message in one line, without its hints.
 fn message(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:"));
@@ -182,34 +187,25 @@ fn message(output: &Output) -> String {
     if said.is_empty() { output.status.to_string() } else { said }
 }
 
-/// The NUL-separated parts of an answer.
+/// Splits an answer at NUL.
 fn words(answer: &[u8]) -> impl Iterator<Item = String> {
     let words = answer.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     words.map(|word| String::from_utf8_lossy(word).into_owned())
 }
 
-/// Paths as git reads them from its input.
+/// Lists paths as git reads them from its standard input, each followed by NUL.
 fn listed<'p>(paths: impl IntoIterator<Item = &'p str>) -> String {
     paths.into_iter().flat_map(|path| [path, "\0"]).collect()
 }
 
-/// A command of git over paths of a working tree that is at `dir` below the root (empty: at or above it), ready to be copied.
+/// Formats a git command over paths, ready to be copied, for a working tree that is at `dir` relative to the root
+/// (empty: at the root or above it).
 pub(crate) fn command_over<'p>(dir: &str, verb: &str, paths: impl IntoIterator<Item = &'p str>) -> String {
-    let mut command = if dir.is_empty() { "git".to_owned() } else { format!("git -C {}", quoted(dir)) };
+    let mut command = if dir.is_empty() { "git".to_owned() } else { format!("git -C {}", shell_word(dir)) };
     command.extend([" ", verb, " --"]);
     for path in paths {
         command.push(' ');
-        command.push_str(&quoted(path));
+        command.push_str(&shell_word(path));
     }
     command
-}
-
-/// A word for the shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

@@ -8,7 +8,7 @@ use super::view::View;
 use super::{Git, Warning, listed, run};
 use crate::Root;
 
-/// An entry to be staged.
+/// Describes an entry to be staged.
 struct StagedEntry {
     path: String,
     files: Vec<EntryFile>,
@@ -92,13 +92,13 @@ impl Git {
     }
 }
 
-/// The index as it was found, and what is read of it.
+/// Holds the index as it was found, and what is read of it.
 struct Staging<'a> {
     index: &'a Index,
     storages: &'a [String],
 }
 
-/// All at once, or, when git refuses that, one by one.
+/// Stages all entries at once, or one by one where git rejects that.
 fn add_whole(
     view: &View<'_>,
     group: &Group,

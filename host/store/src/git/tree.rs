@@ -9,24 +9,24 @@ use crate::receipt::MAX_RECEIPT;
 use crate::store_dir::StoreDir;
 use crate::{Error, FileKind, Receipt, Repository, Root};
 
-/// Entries of one repository, by their paths below the root.
+/// Groups entries of one repository, by path relative to the root.
 pub struct Group {
     pub repository: Repository,
-    /// What comes before a path below the root to make it one below the working tree; or the other way round.
+    /// Prefix that turns a path relative to the root into one relative to the working tree, or the other way round.
     place: Place,
     pub entries: Vec<String>,
 }
 
-/// Where the working tree is.
+/// Position of the working tree.
 enum Place {
     /// At the root, or above it by these names.
     Above(String),
-    /// Below the root.
+    /// Below the root, at this path.
     Below(String),
 }
 
 impl Group {
-    /// A path below the root, as git has it.
+    /// Converts a path relative to the root into git's path.
     pub fn in_git(&self, path: &str) -> Option<String> {
         match &self.place {
             Place::Above(prefix) => Some(format!("{prefix}{path}")),
@@ -35,7 +35,7 @@ impl Group {
         }
     }
 
-    /// The working tree's path below the root; empty when it is not below.
+    /// Returns the path of the working tree relative to the root; empty if it is not below.
     pub fn dir(&self) -> &str {
         match &self.place {
             Place::Above(_) => "",
@@ -43,7 +43,7 @@ impl Group {
         }
     }
 
-    /// A path of git's, below the root.
+    /// Converts git's path into one relative to the root.
     pub fn below_root(&self, path: &str) -> String {
         match &self.place {
             Place::Above(prefix) => path.strip_prefix(prefix.as_str()).unwrap_or(path).to_owned(),
@@ -51,7 +51,7 @@ impl Group {
         }
     }
 
-    /// What git is asked about, of these storages.
+    /// Returns the paths of these storages that git is asked about.
     pub fn pathspecs(&self, storages: &[String]) -> Vec<String> {
         match &self.place {
             Place::Below(dir) if !storages.iter().any(|storage| is_below(storage, dir)) => vec![".".to_owned()],
@@ -59,7 +59,7 @@ impl Group {
         }
     }
 
-    /// A command over entries, ready to be copied.
+    /// Formats a command over entries, ready to be copied.
     pub fn command<'p>(&self, verb: &str, entries: impl IntoIterator<Item = &'p str>) -> String {
         let inside = |path: &str| if self.dir().is_empty() { Some(path.to_owned()) } else { self.in_git(path) };
         let paths: Vec<String> = entries.into_iter().filter_map(inside).collect();
@@ -67,7 +67,7 @@ impl Group {
     }
 }
 
-/// Whether a path is another or below it.
+/// Returns whether a path is `dir` or below it.
 pub fn is_below(path: &str, dir: &str) -> bool {
     path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -113,15 +113,15 @@ fn place(root: &Root, repository: &Repository) -> Option<Place> {
     }
 }
 
-/// A file of an entry.
+/// Describes a file of an entry.
 pub struct EntryFile {
-    /// Below the root.
+    /// Path, relative to the root.
     pub path: String,
     pub executable: bool,
 }
 
-/// The files of an entry: those that its receipt lists, with the receipt; without one, all. What another program left there is
-/// not the host's to stage. Empty when nothing is stored.
+/// Lists the files of an entry: those that its receipt lists, with the receipt; without a receipt, all. Files that
+/// another program left there are not staged. The list is empty if nothing is stored.
 pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
     let Some(folder) = root.folder().open(entry)? else { return Ok(Vec::new()) };
     let receipt = match folder.kind(RECEIPT)? {

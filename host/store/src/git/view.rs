@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Git, Warning, run, run_to};
 use crate::{Error, Repository};
 
-/// Settings that say in which form the repository keeps what it keeps. None of them names a program.
+/// Settings for the form in which the repository stores its data. None of them names a program.
 const INERT: [&str; 16] = [
     "core.bigfilethreshold",
     "core.checkstat",
@@ -43,10 +43,10 @@ const EXTENSIONS: [&str; 8] = [
     "relativeworktrees",
     "worktreeconfig",
 ];
-/// Files that say what is ignored, and which files have filters, besides those of the working tree.
+/// Settings that name files with ignored paths and filters, in addition to those of the working tree.
 const FILES: [&str; 2] = ["core.excludesfile", "core.attributesfile"];
-/// Receipts have hashes of what was stored, so these bytes are staged, whatever other attributes say; the last line of this file
-/// has the last word. It leaves filters, which were asked for.
+/// Attributes that stage stored bytes unchanged, whatever other attributes say, because receipts have their hashes;
+/// the last line of the file wins. Filters are kept.
 const AS_IT_IS: &[u8] = b"\n* -text -ident -working-tree-encoding\n";
 const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n";
 const CONFIG_SHA256: &str =
@@ -55,17 +55,17 @@ const CONFIG_SHA256: &str =
 /// Numbers the directories of this process.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// A repository, and a directory in place of it that has nothing but what is listed here.
+/// Represents a repository, and the directory that git gets in place of it, which has only what is listed here.
 pub struct View<'a> {
     git: &'a Git,
     pub repository: Repository,
     own: PathBuf,
     settings: BTreeMap<String, OsString>,
-    /// Filters that the repository or the person has a program for.
+    /// Filters that have a program in the configuration.
     pub filters: BTreeSet<String>,
-    /// Whether objects have SHA-256 names.
+    /// Whether object names are SHA-256.
     pub sha256: bool,
-    /// Whether the mode of files counts.
+    /// Whether the file mode counts (`core.fileMode`).
     pub file_mode: bool,
 }
 
@@ -114,7 +114,7 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
-    /// The least that git takes for a repository.
+    /// Creates the least that git accepts as a repository.
     fn make(&self) -> io::Result<()> {
         let Repository { git_dir, common_dir, .. } = &self.repository;
         let mut builder = fs::DirBuilder::new();
@@ -142,7 +142,7 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// Git over this view.
+    /// Starts git over this view.
     pub fn command(&self) -> Command {
         let Repository { work_tree, git_dir, common_dir } = &self.repository;
         let mut command = self.git.command(work_tree);
@@ -161,7 +161,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The repository itself, for reading its configuration: that starts no program.
+/// Starts git over the repository itself, to read its configuration, which starts no program.
 fn reading(git: &Git, repository: &Repository) -> Command {
     let mut command = git.command(&repository.work_tree);
     command
@@ -174,7 +174,7 @@ fn reading(git: &Git, repository: &Repository) -> Command {
     command
 }
 
-/// Everything that is configured for the repository, in git's order: the last of a name counts.
+/// Reads the configuration of the repository, in git's order: the last value of a name counts.
 fn configuration(git: &Git, repository: &Repository) -> Result<Vec<(String, OsString)>, Warning> {
     let listed = run(reading(git, repository).arg("--list"), b"")?;
     let entries = listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use artifacts_store::{Error, FileKind, MAX_FILE, MAX_FILES, NewEntry, Options, Root, Storage};
+use artifacts_text::Explain;
 
 use crate::support::*;
 
@@ -86,7 +87,7 @@ fn a_link_that_appears_later_is_followed_by_no_one() {
         let before = snapshot(&outside);
         let result = writer.commit(NewEntry {
             files: files(&[("env.age", "new")]),
-            public: Files::new(),
+            public: EntryFiles::new(),
             receipt: receipt(WEB),
             replaces,
         });
@@ -363,13 +364,13 @@ fn an_entry_beyond_the_limits_is_refused_both_ways() {
     assert!(matches!(checkout.storage().read(&name(WEB)), Err(Error::TooLarge { limit: MAX_FILES, .. })));
 
     let writer = checkout.writer();
-    let commit = |files: Files, public: Files| {
+    let commit = |files: EntryFiles, public: EntryFiles| {
         writer.commit(NewEntry { files, public, receipt: receipt("shared/x"), replaces: None })
     };
-    let many = |count: u64| (0..count).map(|number| (number.to_string(), Vec::new())).collect::<Files>();
+    let many = |count: u64| (0..count).map(|number| (number.to_string(), Vec::new())).collect::<EntryFiles>();
     assert!(matches!(commit(many(1000), many(25)), Err(Error::TooLarge { .. })));
-    let one = Files::from([("x".to_owned(), vec![0; usize::try_from(MAX_FILE).unwrap() + 1])]);
-    assert!(matches!(commit(one, Files::new()), Err(Error::TooLarge { .. })));
+    let one = EntryFiles::from([("x".to_owned(), vec![0; usize::try_from(MAX_FILE).unwrap() + 1])]);
+    assert!(matches!(commit(one, EntryFiles::new()), Err(Error::TooLarge { .. })));
     commit(many(1000), many(24)).unwrap();
     assert_eq!(checkout.read("shared/x").unwrap().differences(), []);
 }
@@ -379,7 +380,7 @@ fn a_receipt_that_would_be_refused_is_not_written() {
     let checkout = Checkout::new();
     let mut receipt = receipt(WEB);
     receipt.backend.version = "1\u{1b}[31m".to_owned();
-    let new = NewEntry { files: Files::new(), public: Files::new(), receipt, replaces: None };
+    let new = NewEntry { files: EntryFiles::new(), public: EntryFiles::new(), receipt, replaces: None };
     assert!(matches!(checkout.writer().commit(new), Err(Error::Receipt { .. })));
     assert_eq!(checkout.read(WEB), None);
 }
@@ -390,5 +391,5 @@ fn messages_carry_no_escape_sequences() {
     let root = Root::open(root.dir.path()).unwrap();
     let error = Storage::open(&root, "a/\x1b]0;owned\x07").unwrap_err();
     assert!(!error.to_string().chars().any(char::is_control), "{error}");
-    assert!(error.help().is_some());
+    assert!(error.hint().is_some());
 }

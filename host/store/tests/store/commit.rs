@@ -240,9 +240,14 @@ fn the_list_tells_entries_from_the_rest() {
     fs::write(checkout.path("secrets/per-machine/file"), "").unwrap();
     std::os::unix::fs::symlink("/etc", checkout.path("secrets/per-user/link")).unwrap();
     fs::create_dir_all(checkout.path(&format!("secrets/shared/{}", "x".repeat(201)))).unwrap();
+    // What earlier versions stored under such names is listed, and nothing of it is lost.
+    for name in ["-x", "a\\b"] {
+        fs::create_dir_all(checkout.path(&format!("secrets/shared/{name}"))).unwrap();
+        fs::write(checkout.path(&format!("secrets/shared/{name}/x.age")), "x").unwrap();
+    }
     let listing = checkout.storage().list().unwrap();
     assert_eq!(listing.entries, [name(WEB), name("per-user/alice/ssh"), name("shared/ca")]);
-    let odd: Vec<_> = listing.stray_files.iter().map(|oddity| oddity.path.clone()).collect();
+    let odd: Vec<_> = listing.stray_files.iter().map(|stray| stray.path.clone()).collect();
     let long = format!("secrets/shared/{}", "x".repeat(201));
     assert_eq!(
         odd,
@@ -251,10 +256,14 @@ fn the_list_tells_entries_from_the_rest() {
             "secrets/elsewhere",
             "secrets/per-machine/file",
             "secrets/per-user/link",
+            "secrets/shared/-x",
+            "secrets/shared/a\\b",
             "secrets/shared/file",
             &long
         ]
     );
+    let why: Vec<&str> = listing.stray_files[4..6].iter().map(|stray| stray.why.as_str()).collect();
+    assert!(why[0].contains("begins with `-`") && why[1].contains("it has a backslash"), "{why:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use artifacts_store::{Error, Hooks, Options};
+use artifacts_text::Explain;
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
 
@@ -51,7 +52,7 @@ fn full(place: &Path) {
     let big = "x".repeat(600 << 10);
     let error = put(&writer, WEB, &[("a.age", &big), ("b.age", &big)], &[]).unwrap_err();
     assert!(matches!(error, Error::Full { .. }), "{error}");
-    assert!(error.help().is_some_and(|help| help.contains("untouched")));
+    assert!(error.hint().is_some_and(|help| help.contains("untouched")));
     let entry = storage.read(&name(WEB)).unwrap().unwrap();
     assert_eq!((entry.files.clone(), entry.differences()), (files(&[("env.age", "old")]), vec![]));
     assert_eq!(children(&place.join("secrets/.artifacts/staging")), Vec::<PathBuf>::new());
@@ -171,7 +172,7 @@ fn a_file_system_that_cannot_replace_a_folder_is_refused_before_any_work() {
     });
     refused_by(|_, _, _, _, _| Err(Errno::XDEV.into()));
     let knows_none = refused_by(|_, _, _, _, _| Err(Errno::NOSYS.into()));
-    assert!(knows_none.help().is_some());
+    assert!(knows_none.hint().is_some());
     // It says that it did and did not.
     refused_by(|_, _, _, _, _| Ok(()));
     // It takes an exchange for a rename.

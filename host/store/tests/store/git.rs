@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use artifacts_store::{Git, Options, Root, Staged, Storage, Warning, Writer};
+use artifacts_text::Explain;
 
 use crate::support::*;
 
@@ -436,7 +437,7 @@ fn what_git_tracks_is_staged_though_it_is_ignored() {
     let Err(warning) = stage(&writer, &git_program(), std::slice::from_ref(&path)) else { panic!("it is ignored") };
     // The hint names the entry alone, and works.
     let hint = format!("git add --force -- {path}");
-    assert!(warning.help().contains(&format!("`{hint}`")), "{}", warning.help());
+    assert!(warning.hint().unwrap().contains(&format!("`{hint}`")), "{:?}", warning.hint());
     git(checkout.dir.path(), &hint.split(' ').skip(1).collect::<Vec<_>>());
     let path = put(&writer, WEB, &[("env.age", "2"), ("new.age", "2")], &[]).unwrap().path;
     stage(&writer, &git_program(), &[path]).unwrap();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use artifacts_declared::{InstanceName, TargetKind};
-use artifacts_seam::Files;
+use artifacts_seam::EntryFiles;
 use artifacts_store::{
     BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage,
     TargetId, Time, Writer,
@@ -22,7 +22,7 @@ pub fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_790_000_000)
 }
 
-pub fn files(entries: &[(&str, &str)]) -> Files {
+pub fn files(entries: &[(&str, &str)]) -> EntryFiles {
     entries.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.as_bytes().to_vec())).collect()
 }
 

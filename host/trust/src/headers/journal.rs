@@ -10,14 +10,14 @@ use std::path::PathBuf;
 
 use crate::Error;
 use crate::ownership::check_ownership;
-use crate::private::PrivateDir;
+use crate::state_dir::StateDir;
 
 const FILE: &str = "headers";
 
 /// The file, in a directory of this user alone.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    directory: PrivateDir,
+    directory: StateDir,
 }
 
 /// Which state of the file was read: its inode and its length.
@@ -29,7 +29,7 @@ pub struct Held(#[expect(dead_code, reason = "it is held, not used")] File);
 
 impl Journal {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: PrivateDir::new(directory) }
+        Self { directory: StateDir::new(directory) }
     }
 
     /// All complete lines.

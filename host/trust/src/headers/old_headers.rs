@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use super::record::is_hash;
 use crate::Error;
-use crate::private::PrivateDir;
+use crate::state_dir::StateDir;
 
 const FILE: &str = "headers";
 
 /// One line a header: its SHA-256, a space, and the instance. It is only read.
 #[derive(Debug, Clone)]
-pub struct OldHeaders(PrivateDir);
+pub struct OldHeaders(StateDir);
 
 impl OldHeaders {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self(PrivateDir::new(directory))
+        Self(StateDir::new(directory))
     }
 
     /// Instances by header. Where two lines disagree, neither counts.

@@ -3,6 +3,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use artifacts_text::Explain as _;
 use proptest::prelude::*;
 
 use super::record::{COMMITS, kept, parse};
@@ -153,7 +154,7 @@ fn any_other_damage_names_the_file_the_line_and_what_is_lost() {
         ] {
             let text = error.to_string();
             assert!(text.contains("headers/headers is damaged: line 2: "), "{text}");
-            assert!(error.help().is_some_and(|help| help.contains("remove that line")), "{text}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("remove that line")), "{text}");
         }
     }
     fs::write(file(state.path()), whole).unwrap();

@@ -1,6 +1,6 @@
 //! One binary age file per secret.
 
-use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Slice, State, config, seal};
+use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, State, config, seal};
 use serde::Deserialize;
 
 /// `artifacts.config.mine` of one target.
@@ -14,7 +14,7 @@ struct Config {
 pub struct Mine;
 
 impl Backend for Mine {
-    fn readers(instance: &Instance) -> Result<Readers, Failure> {
+    fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
         let mut all = Vec::new();
         for target in &instance.targets {
             all.extend(config::<Config>(target)?.recipients);
@@ -24,10 +24,10 @@ impl Backend for Mine {
         Ok(instance.files.iter().map(|file| (file.name.clone(), all.clone())).collect())
     }
 
-    fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
+    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
         let mut declared: Vec<String> = instance.files.iter().map(|file| format!("{}.age", file.name)).collect();
         declared.sort();
-        let stored = slice.names()?;
+        let stored = entry.names()?;
         Ok(if stored == declared {
             State::Present
         } else if stored.is_empty() {
@@ -37,15 +37,15 @@ impl Backend for Mine {
         })
     }
 
-    fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure> {
-        let readers = Self::readers(instance)?;
+    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
+        let all = Self::recipients(instance)?;
         for item in items {
-            let recipients = readers.iter().find(|(name, _)| *name == item.name).map(|(_, recipients)| recipients);
+            let recipients = all.iter().find(|(name, _)| *name == item.name).map(|(_, recipients)| recipients);
             let recipients = recipients.ok_or_else(|| Failure::internal("a file that is not declared"))?;
-            slice.write(&format!("{}.age", item.name), &seal(&item.value, recipients, false)?)?;
+            entry.write(&format!("{}.age", item.name), &seal(&item.value, recipients, false)?)?;
         }
         let declared: Vec<String> = instance.files.iter().map(|file| format!("{}.age", file.name)).collect();
-        slice.keep_only(declared.iter().map(String::as_str))
+        entry.keep_only(declared.iter().map(String::as_str))
     }
 }
 

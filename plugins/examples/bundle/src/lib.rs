@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend_sdk::{Backend, Failure, Instance, Item, Readers, Slice, State, config, seal};
+use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, State, config, seal};
 use serde::Deserialize;
 
 /// The one stored file.
@@ -20,7 +20,7 @@ struct Config {
 pub struct Bundle;
 
 impl Backend for Bundle {
-    fn readers(instance: &Instance) -> Result<Readers, Failure> {
+    fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
         let recipients = recipients(instance)?;
         if let Some(file) = instance.files.iter().find(|file| !file.deploy) {
             return Err(Failure::unsupported(format!("`{}`: bundle keeps no file from its targets", file.name)));
@@ -28,8 +28,8 @@ impl Backend for Bundle {
         Ok(instance.files.iter().map(|file| (file.name.clone(), recipients.clone())).collect())
     }
 
-    fn check(instance: &Instance, slice: &Slice) -> Result<State, Failure> {
-        let Some(bundle) = read(slice)? else { return Ok(State::Absent) };
+    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
+        let Some(bundle) = read(entry)? else { return Ok(State::Absent) };
         let stored: BTreeSet<&str> = bundle.keys().map(String::as_str).collect();
         let declared: BTreeSet<&str> = instance.files.iter().map(|file| file.name.as_str()).collect();
         let reasons: Vec<_> = stored
@@ -42,17 +42,17 @@ impl Backend for Bundle {
         Ok(if reasons.is_empty() { State::Present } else { State::Stale(reasons) })
     }
 
-    fn serialize(instance: &Instance, items: Vec<Item>, slice: &Slice) -> Result<(), Failure> {
+    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
         let recipients = recipients(instance)?;
-        let mut bundle = read(slice)?.unwrap_or_default();
+        let mut bundle = read(entry)?.unwrap_or_default();
         bundle.retain(|name, _| instance.files.iter().any(|file| file.name == *name));
         for item in items {
             let sealed = seal(&item.value, &recipients, true)?;
             bundle.insert(item.name, String::from_utf8_lossy(&sealed).into_owned());
         }
         let text = serde_json::to_vec_pretty(&bundle).map_err(|error| Failure::internal(error.to_string()))?;
-        slice.write(FILE, &text)?;
-        slice.keep_only([FILE])
+        entry.write(FILE, &text)?;
+        entry.keep_only([FILE])
     }
 }
 
@@ -64,8 +64,8 @@ fn recipients(instance: &Instance) -> Result<Vec<String>, Failure> {
     Ok(all.into_iter().collect())
 }
 
-fn read(slice: &Slice) -> Result<Option<BTreeMap<String, String>>, Failure> {
-    let Some(bytes) = slice.read(FILE)? else { return Ok(None) };
+fn read(entry: &Entry) -> Result<Option<BTreeMap<String, String>>, Failure> {
+    let Some(bytes) = entry.read(FILE)? else { return Ok(None) };
     let bundle = serde_json::from_slice(&bytes);
     bundle.map(Some).map_err(|error| Failure::corrupt(format!("`{FILE}` is no bundle: {error}")))
 }
@@ -96,7 +96,7 @@ mod tests {
         if let Some(text) = text {
             std::fs::write(folder.path().join(FILE), text).unwrap();
         }
-        Bundle::check(&instance(&["a", "b"]), &Slice::at(folder.path()))
+        Bundle::check(&instance(&["a", "b"]), &Entry::open_at(folder.path()))
     }
 
     #[test]

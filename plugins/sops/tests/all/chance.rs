@@ -2,7 +2,7 @@
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use sops_format::{DataKey, Document, Error, Form, Value, create, refused_key, update};
+use sops_format::{DataKey, Document, Error, Form, LeafValue, create, refused_key, update};
 
 use crate::support::{NOW, plain};
 
@@ -20,14 +20,14 @@ proptest! {
     #[test]
     fn the_binary_form_gives_back_any_bytes(bytes in vec(any::<u8>(), 0..200)) {
         let key = DataKey::generate().unwrap();
-        let file = create(Form::Binary, &key, &[Value::new("data", bytes.clone())], &["r"], NOW, seal).unwrap();
+        let file = create(Form::Binary, &key, &[LeafValue::new("data", bytes.clone())], &["r"], NOW, seal).unwrap();
         let read = Document::parse(Form::Binary, &file).unwrap().decrypt(&key).unwrap();
         prop_assert_eq!(plain(&read), [("data".to_owned(), bytes)]);
     }
 
     #[test]
     fn structured_forms_give_back_any_text_in_order(all in btree_map(key(), any::<String>(), 0..6), reader in "[ -~]{1,20}") {
-        let all: Vec<Value> = all.into_iter().rev().map(|(key, text)| Value::new(key, text.into_bytes())).collect();
+        let all: Vec<LeafValue> = all.into_iter().rev().map(|(key, text)| LeafValue::new(key, text.into_bytes())).collect();
         for form in [Form::Json, Form::Yaml] {
             let key = DataKey::generate().unwrap();
             let file = create(form, &key, &all, &[&reader], NOW, seal).unwrap();
@@ -50,7 +50,7 @@ proptest! {
     fn a_file_with_anything_in_it_makes_it_not_panic(at in any::<prop::sample::Index>(), length in 0usize..20, noise in "[ -~\n\t]{0,20}") {
         let key = DataKey::generate().unwrap();
         for form in [Form::Binary, Form::Json, Form::Yaml] {
-            let mut file = create(form, &key, &[Value::new("data", *b"x")], &["r"], NOW, seal).unwrap();
+            let mut file = create(form, &key, &[LeafValue::new("data", *b"x")], &["r"], NOW, seal).unwrap();
             let start = at.index(file.len());
             let end = (start + length).min(file.len());
             file.splice(start..end, noise.bytes());

@@ -1,7 +1,7 @@
 //! Damage: each kind has its own error, and none gives other values than those that were written.
 
 use serde_json::{Value as Json, json};
-use sops_format::{DataKey, Document, Error, Form, Format, Value, create};
+use sops_format::{DataKey, Document, Error, Form, FormatError, LeafValue, create};
 
 use crate::support::{NOW, Pair, binary, plain, seal, values};
 
@@ -16,7 +16,7 @@ impl Case {
     fn new(form: Form) -> Self {
         let (key, pair) = (DataKey::generate().unwrap(), Pair::new());
         let all = if form == Form::Binary {
-            vec![Value::new("data", *b"x\n")]
+            vec![LeafValue::new("data", *b"x\n")]
         } else {
             values(&[("a", b"1"), ("b", b"2"), ("c", b"3")])
         };
@@ -44,7 +44,7 @@ fn spoil(value: &mut Json, part: &str) {
     *value = Json::from(format!("{}{other}{}", &text[..at], &text[at + 1..]));
 }
 
-fn format(error: Error) -> Format {
+fn format(error: Error) -> FormatError {
     match error {
         Error::Format(format) => format,
         other => panic!("{other:?}"),
@@ -69,43 +69,43 @@ fn every_damage_has_its_own_error() {
     let time = case.after(|json| json["sops"]["lastmodified"] = "2023-11-14T22:13:21Z".into());
     expect(time.clone(), time == Error::MacTime { found: "2023-11-14T22:13:21Z".into() });
     let no_time = case.after(|json| json["sops"]["lastmodified"] = "yesterday".into());
-    expect(no_time.clone(), format(no_time) == Format::LastModified { found: "yesterday".into() });
+    expect(no_time.clone(), format(no_time) == FormatError::LastModified { found: "yesterday".into() });
     let version = case.after(|json| json["sops"]["version"] = "3.9".into());
-    expect(version.clone(), format(version) == Format::Version { found: "3.9".into() });
+    expect(version.clone(), format(version) == FormatError::Version { found: "3.9".into() });
     let stanza = case.after(|json| json["sops"]["age"][0]["enc"] = "-----BEGIN AGE ENCRYPTED FILE-----\n%\n".into());
-    expect(stanza.clone(), matches!(format(stanza), Format::Stanza { .. }));
+    expect(stanza.clone(), matches!(format(stanza), FormatError::Stanza { .. }));
     let removed = case.after(|json| drop(json.as_object_mut().unwrap().remove("a")));
     expect(removed.clone(), removed == Error::Mac);
     let moved = case.after(|json| json["z"] = json["a"].clone());
     expect(moved.clone(), moved == Error::Tag { path: "z".into() });
     let open = case.after(|json| json["a"] = "1".into());
-    expect(open.clone(), format(open) == Format::Open { path: "a".into() });
+    expect(open.clone(), format(open) == FormatError::Open { path: "a".into() });
     let malformed = case.after(|json| json["a"] = "ENC[AES256_GCM,data:AA==]".into());
-    expect(malformed.clone(), matches!(format(malformed), Format::Sealed { .. }));
+    expect(malformed.clone(), matches!(format(malformed), FormatError::Sealed { .. }));
     let nonce =
         case.after(|json| json["a"] = "ENC[AES256_GCM,data:AA==,iv:AA==,tag:AAAAAAAAAAAAAAAAAAAAAA==,type:str]".into());
     expect(nonce.clone(), nonce.to_string().contains("nonce has 1 bytes"));
     let alone = case.after(|json| drop(json.as_object_mut().unwrap().remove("sops")));
-    expect(alone.clone(), format(alone) == Format::NoMetadata);
+    expect(alone.clone(), format(alone) == FormatError::NoMetadata);
     let nobody = case.after(|json| json["sops"]["age"] = Json::Null);
-    expect(nobody.clone(), format(nobody) == Format::NoReader { others: None });
+    expect(nobody.clone(), format(nobody) == FormatError::NoReader { others: None });
     let elsewhere = case.after(|json| {
         json["sops"]["age"] = json!([]);
         json["sops"]["kms"] = json!([{"arn": "x"}]);
     });
-    expect(elsewhere.clone(), format(elsewhere) == Format::NoReader { others: Some("kms".into()) });
+    expect(elsewhere.clone(), format(elsewhere) == FormatError::NoReader { others: Some("kms".into()) });
     let split = case.after(|json| json["sops"]["key_groups"] = json!([{}, {}]));
-    expect(split.clone(), format(split) == Format::KeyGroups { found: 2 });
+    expect(split.clone(), format(split) == FormatError::KeyGroups { found: 2 });
     let field = case.after(|json| json["sops"]["age"] = json!({}));
-    expect(field.clone(), matches!(format(field), Format::Field { .. }));
+    expect(field.clone(), matches!(format(field), FormatError::Field { .. }));
     let rules = case.after(|json| json["sops"]["encrypted_regex"] = "x".into());
-    expect(rules.clone(), matches!(format(rules), Format::Rule { .. }));
+    expect(rules.clone(), matches!(format(rules), FormatError::Rule { .. }));
     let short = case.read(&case.file[..case.file.len() / 2]).unwrap_err();
-    expect(short.clone(), format(short) == Format::Truncated { form: Form::Json });
+    expect(short.clone(), format(short) == FormatError::Truncated { form: Form::Json });
     let noise = case.read(b"hello").unwrap_err();
-    expect(noise.clone(), matches!(format(noise), Format::Syntax { .. }));
+    expect(noise.clone(), matches!(format(noise), FormatError::Syntax { .. }));
     let twice = case.read(b"{\"a\": \"\", \"a\": \"\"}").unwrap_err();
-    expect(twice.clone(), format(twice) == Format::Twice { key: "a".into() });
+    expect(twice.clone(), format(twice) == FormatError::Twice { key: "a".into() });
 
     let mut distinct = seen.clone();
     distinct.sort();
@@ -152,7 +152,7 @@ fn the_binary_form_has_one_value() {
         |json| json["data"] = json!({}),
         |json| drop(json.as_object_mut().unwrap().remove("data")),
     ] {
-        assert!(matches!(format(case.after(edit)), Format::Keys { .. }));
+        assert!(matches!(format(case.after(edit)), FormatError::Keys { .. }));
     }
 }
 
@@ -166,7 +166,7 @@ fn a_file_cut_short_anywhere_is_an_error() {
         for end in 0..last {
             let error = case.read(&case.file[..end]).unwrap_err();
             if form != Form::Yaml {
-                assert_eq!(format(error), Format::Truncated { form }, "{end}");
+                assert_eq!(format(error), FormatError::Truncated { form }, "{end}");
             }
         }
     }
@@ -222,7 +222,7 @@ fn seal_nothing(_: &[u8; 32], _: &str) -> Result<String, Error> {
 #[test]
 fn neither_a_key_nor_a_plaintext_is_shown() {
     let key = DataKey::new(b"0123456789abcdef0123456789abcdef", "").unwrap();
-    assert_eq!(format!("{key:?} {:?}", Value::new("a", *b"hunter2")), "DataKey Value(\"a\", 7 bytes)");
+    assert_eq!(format!("{key:?} {:?}", LeafValue::new("a", *b"hunter2")), "DataKey LeafValue(\"a\", 7 bytes)");
     let pair = Pair::new();
     let file = binary(b"hunter2", &[&pair.recipient]);
     let document = Document::parse(Form::Binary, &file).unwrap();

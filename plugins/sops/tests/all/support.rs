@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use std::str::FromStr;
 
 use age::secrecy::ExposeSecret;
-use sops_format::{DataKey, Document, Error, Form, Stanza, Value};
+use sops_format::{DataKey, Document, Error, Form, LeafValue, Stanza};
 
 /// A time as good as any.
 pub const NOW: i64 = 1_700_000_000;
@@ -58,7 +58,7 @@ impl Pair {
     }
 
     /// Reads a file whole, as a machine with this key does.
-    pub fn read(&self, form: Form, file: &[u8]) -> Result<Vec<Value>, Error> {
+    pub fn read(&self, form: Form, file: &[u8]) -> Result<Vec<LeafValue>, Error> {
         let document = Document::parse(form, file)?;
         document.decrypt(&self.key(&document))
     }
@@ -79,11 +79,11 @@ pub fn seal(key: &[u8; 32], recipient: &str) -> Result<String, Error> {
     Ok(String::from_utf8(enc).unwrap())
 }
 
-pub fn values(pairs: &[(&str, &[u8])]) -> Vec<Value> {
-    pairs.iter().map(|(key, bytes)| Value::new(*key, *bytes)).collect()
+pub fn values(pairs: &[(&str, &[u8])]) -> Vec<LeafValue> {
+    pairs.iter().map(|(key, bytes)| LeafValue::new(*key, *bytes)).collect()
 }
 
-pub fn plain(values: &[Value]) -> Vec<(String, Vec<u8>)> {
+pub fn plain(values: &[LeafValue]) -> Vec<(String, Vec<u8>)> {
     values.iter().map(|value| (value.key.clone(), value.bytes.to_vec())).collect()
 }
 

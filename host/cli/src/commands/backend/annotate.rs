@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{Manifest, annotate, read_file};
+use artifacts_contract::{Manifest, annotate, read_file};
 use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
@@ -24,8 +24,8 @@ impl Options {
     pub fn run(&self, output: &Output) -> Result<Status, Failure> {
         let manifest = Manifest::parse(&read(&self.manifest)?)
             .map_err(|e| Failure::new(self.manifest.display().to_string(), format!("no manifest: {e}")))?;
-        let annotated = annotate(&read(&self.file)?, &manifest)
-            .map_err(|e| Failure::new(self.file.display().to_string(), e.to_string()).help(e.help()))?;
+        let annotated =
+            annotate(&read(&self.file)?, &manifest).map_err(|e| Failure::about(self.file.display().to_string(), e))?;
         let to = self.output.as_ref().unwrap_or(&self.file);
         std::fs::write(to, annotated)
             .map_err(|e| Failure::new(to.display().to_string(), format!("it cannot be written: {e}")))?;

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
-use artifacts_backend::{Component, Grants};
+use artifacts_contract::{Component, Grants};
 use artifacts_declared::{Component as Location, Name};
 use artifacts_flow::Rights;
-use artifacts_report::{Failure, counted};
+use artifacts_report::Failure;
+use artifacts_text::counted;
 use clap::Args;
 use serde_json::{Map, Value, json};
 

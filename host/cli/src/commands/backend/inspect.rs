@@ -1,7 +1,9 @@
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{Inspection, Manifest, bundled, inspect, meaning, read_file};
+use artifacts_backend::bundled;
+use artifacts_contract::{Inspection, Manifest, inspect, meaning, read_file};
 use artifacts_report::Failure;
+use artifacts_text::Explain;
 use clap::Args;
 use serde_json::json;
 
@@ -18,10 +20,8 @@ impl Options {
     pub fn run(&self, output: &Output) -> Result<Status, Failure> {
         let found = inspect(&read(&self.file)?);
         if output.json() {
-            let refused = found
-                .refusal
-                .as_ref()
-                .map(|refusal| Failure::new(self.file.display().to_string(), refusal.to_string()).help(refusal.help()));
+            let refused =
+                found.refusal.as_ref().map(|refusal| Failure::about(self.file.display().to_string(), refusal));
             output.object(as_json(&found), refused.as_slice());
         } else {
             output.line(as_text(&found, *output).trim_end());
@@ -35,11 +35,11 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     if let Some(builtin) = name.strip_prefix("builtin:") {
         return bundled(builtin).map(<[u8]>::to_vec).ok_or_else(|| {
             Failure::new(name.clone(), "this program has no such backend inside")
-                .help(Some("`cargo xtask build` makes the program with its backends"))
+                .hint(Some("`cargo xtask build` makes the program with its backends"))
         });
     }
     read_file(file).map_err(|e| {
-        Failure::new(name, format!("the component cannot be read: {e}")).help(Some("name a file, or `builtin:NAME`"))
+        Failure::new(name, format!("the component cannot be read: {e}")).hint(Some("name a file, or `builtin:NAME`"))
     })
 }
 
@@ -54,7 +54,7 @@ fn as_json(found: &Inspection) -> serde_json::Value {
         "exports": found.exports,
         "runs": found.refusal.is_none(),
         "refusal": found.refusal.as_ref().map(|refusal| json!({
-            "message": refusal.to_string(), "help": refusal.help(),
+            "message": refusal.to_string(), "help": refusal.hint(),
         })),
     })
 }
@@ -77,8 +77,8 @@ fn as_text(found: &Inspection, output: Output) -> String {
         None => field("runs", "yes"),
         Some(refusal) => {
             field("runs", &format!("no: {refusal}"));
-            if let Some(help) = refusal.help() {
-                field("help", help);
+            if let Some(hint) = refusal.hint() {
+                field("help", &hint);
             }
         }
     }

@@ -1,0 +1,111 @@
+//! The one door to a person's private keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_age::{Keyring, OpenError, header_sha256};
+use artifacts_seam::{BackendFailure, EntryFiles, FailureKind, HostReply, Secret, SecretId};
+use artifacts_text::Explain;
+
+use artifacts_contract::Grants;
+
+/// An age file that a component had opened, or asked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecryptAttempt {
+    /// SHA-256 of its header, in hex. None where there is no header, or where a component that was given a plaintext chose it.
+    pub header: Option<String>,
+    /// The stored file that it is, as a whole.
+    pub file: Option<String>,
+    /// The kind of identity that opened it.
+    pub identity: Option<String>,
+    /// Why it was not opened.
+    pub error: Option<&'static str>,
+}
+
+/// Headers that may be decrypted, each with the declared files that it is for.
+pub type Openable = BTreeMap<String, BTreeSet<String>>;
+
+/// Opens the headers that it is given, which whoever calls found to be this instance's, and nothing else.
+pub(crate) struct HeaderGate<'a> {
+    slice: &'a EntryFiles,
+    openable: Openable,
+    keys: &'a mut Keyring,
+    opened: Vec<Opened>,
+    openings: Vec<DecryptAttempt>,
+}
+
+/// What was opened, and the declared files that it is for.
+pub(crate) struct Opened {
+    pub secret: Secret,
+    pub files: BTreeSet<String>,
+}
+
+impl<'a> HeaderGate<'a> {
+    /// For these files of an instance, and no others.
+    pub(crate) fn new(slice: &'a EntryFiles, openable: &Openable, names: &[String], keys: &'a mut Keyring) -> Self {
+        let wanted = |files: &BTreeSet<String>| names.iter().any(|name| files.contains(name));
+        let openable = openable.iter().filter(|(_, files)| wanted(files));
+        let openable = openable.map(|(header, files)| (header.clone(), files.clone())).collect();
+        Self { slice, openable, keys, opened: Vec::new(), openings: Vec::new() }
+    }
+
+    /// How many age files may be opened.
+    pub(crate) fn size(&self) -> usize {
+        self.openable.len()
+    }
+
+    /// What was opened under this handle.
+    pub(crate) fn opened(&self, SecretId(number): SecretId) -> Option<&Opened> {
+        self.opened.get(usize::try_from(number).ok()?)
+    }
+
+    pub(crate) fn finish(self) -> Vec<DecryptAttempt> {
+        self.openings
+    }
+
+    pub(crate) fn open(&mut self, file: &[u8], grants: &Grants, saw_plaintext: bool) -> HostReply {
+        let header = header_sha256(file);
+        let files = header.as_ref().ok().and_then(|header| self.openable.get(header)).cloned();
+        let opening = DecryptAttempt {
+            // A component that saw a plaintext could put it into a header of its own.
+            header: header.as_ref().ok().filter(|_| files.is_some() || !saw_plaintext).cloned(),
+            file: self.slice.iter().find(|(_, bytes)| *bytes == file).map(|(name, _)| name.clone()),
+            identity: None,
+            error: None,
+        };
+        let (answer, identity, error) = match (header, files) {
+            _ if !grants.identities => {
+                (denied("it asked the host to decrypt without the grant `identities`"), None, Some("denied"))
+            }
+            (Err(why), _) => {
+                (HostReply::Failed(crate::host_calls::failure(FailureKind::Corrupt, &why)), None, Some("corrupt"))
+            }
+            (Ok(_), None) => {
+                (denied("it asked the host to decrypt what was not sealed for this instance"), None, Some("denied"))
+            }
+            (Ok(_), Some(files)) => self.open_ours(file, files),
+        };
+        self.openings.push(DecryptAttempt { identity, error, ..opening });
+        answer
+    }
+
+    fn open_ours(&mut self, file: &[u8], files: BTreeSet<String>) -> (HostReply, Option<String>, Option<&'static str>) {
+        let next = u32::try_from(self.opened.len()).map(SecretId);
+        match (self.keys.open(file), next) {
+            (Ok(opened), Ok(id)) => {
+                let answer = HostReply::Opened { secret: id, size: opened.secret.size() };
+                self.opened.push(Opened { secret: opened.secret, files });
+                (answer, Some(opened.identity), None)
+            }
+            (Ok(_), Err(_)) => (denied("it asked the host to decrypt too much"), None, Some("denied")),
+            (Err(error), _) => (HostReply::Failed(failure(&error)), None, Some(error.kind())),
+        }
+    }
+}
+
+fn denied(why: &str) -> HostReply {
+    HostReply::Denied(why.to_owned())
+}
+
+fn failure(error: &OpenError) -> BackendFailure {
+    BackendFailure { kind: error.kind().into(), message: error.to_string(), hint: error.hint() }
+}

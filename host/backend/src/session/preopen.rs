@@ -1,0 +1,120 @@
+//! The folder that is `/slice`: filled, emptied, and read back without trusting what lies in it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use artifacts_seam::{EntryFiles, Limits, check_file_name};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, unlinkat};
+use rustix::io::Errno;
+use wasmtime_wasi::FsPerms;
+use wasmtime_wasi::filesystem::{self, OpenMode};
+
+/// How deep a component may nest folders before its room is given up.
+const DEEPEST: u32 = 64;
+
+/// A folder on a RAM-backed file system that holds one slice at a time.
+pub(crate) struct Preopen {
+    dir: OwnedFd,
+}
+
+impl Preopen {
+    pub(crate) fn new(dir: OwnedFd) -> Self {
+        Self { dir }
+    }
+
+    /// What the guest gets of it.
+    pub(crate) fn preopen(&self, perms: FsPerms) -> io::Result<filesystem::Dir> {
+        let dir = File::from(self.dir.try_clone()?);
+        Ok(filesystem::Dir::new(dir, perms, OpenMode::READ | OpenMode::WRITE, true))
+    }
+
+    /// Holds exactly these files from now on.
+    pub(crate) fn fill(&self, files: &EntryFiles) -> io::Result<()> {
+        self.clear()?;
+        let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for (name, bytes) in files {
+            let file = openat(&self.dir, name.as_str(), create, Mode::RUSR | Mode::WUSR)?;
+            File::from(file).write_all(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Holds nothing from now on.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        clear(self.dir.as_fd(), DEEPEST)
+    }
+
+    /// The files as bytes. Only regular files with one link are taken, opened without following anything.
+    ///
+    /// # Errors
+    /// Says what lies there that must not.
+    pub(crate) fn collect(&self, limits: &Limits) -> Result<EntryFiles, String> {
+        let mut files = EntryFiles::new();
+        let mut left = limits.output;
+        for name in names(self.dir.as_fd()).map_err(|error| format!("/slice cannot be listed: {error}"))? {
+            let shown = || artifacts_seam::escaped(&String::from_utf8_lossy(&name), 300);
+            let clean =
+                std::str::from_utf8(&name).map_err(|_| format!("the name of the file `{}` is not UTF-8", shown()))?;
+            if files.len() as u64 >= limits.files {
+                return Err(format!("there are more files than the limit of {}", limits.files));
+            }
+            check_file_name(clean).map_err(|why| format!("the file `{}` cannot be in a slice: {why}", shown()))?;
+            let bytes =
+                self.take(clean, left).map_err(|why| format!("the file `{}` cannot be in a slice: {why}", shown()))?;
+            left -= bytes.len() as u64;
+            files.insert(clean.to_owned(), bytes);
+        }
+        Ok(files)
+    }
+
+    fn take(&self, name: &str, left: u64) -> Result<Vec<u8>, String> {
+        // Without O_NONBLOCK a FIFO would hold us; O_NOFOLLOW refuses a link.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(&self.dir, name, flags, Mode::empty()).map_err(|error| match error {
+            Errno::LOOP => "it is a symbolic link".to_owned(),
+            error => format!("it cannot be opened ({error})"),
+        })?;
+        let stat = fstat(&file).map_err(|error| error.to_string())?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {}
+            FileType::Directory => return Err("it is a folder".to_owned()),
+            _ => return Err("it is no regular file".to_owned()),
+        }
+        if stat.st_nlink != 1 {
+            return Err(format!("it has {} links", stat.st_nlink));
+        }
+        let mut bytes = Vec::new();
+        File::from(file).take(left + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if bytes.len() as u64 > left {
+            return Err("the slice is larger than its limit".to_owned());
+        }
+        Ok(bytes)
+    }
+}
+
+fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn clear(dir: BorrowedFd<'_>, deepest: u32) -> io::Result<()> {
+    for name in names(dir)? {
+        match unlinkat(dir, name.as_slice(), AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) if deepest > 0 => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let inner = openat(dir, name.as_slice(), flags, Mode::empty())?;
+                clear(inner.as_fd(), deepest - 1)?;
+                unlinkat(dir, name.as_slice(), AtFlags::REMOVEDIR)?;
+            }
+            result => result?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Inspection, Manifest, Refusal, imports, inspect};
+
+/// The largest component that is looked at, in bytes.
+pub const LARGEST: usize = 64 << 20;
+/// The custom section that holds the manifest.
+pub const SECTION: &str = "artifacts-backend";
+/// The interface that makes a component a backend, without its version.
+pub(crate) const STORAGE: &str = "artifacts:backend/storage";
+pub(crate) const RETRIEVAL: &str = "artifacts:backend/retrieval";
+
+/// A component that this host would run: its bytes, read once, and what they say.
+#[derive(Clone)]
+pub struct Component {
+    bytes: Arc<[u8]>,
+    sha256: String,
+    manifest: Arc<Manifest>,
+    imports: Vec<String>,
+    exports: Vec<String>,
+    compiled: Option<&'static [u8]>,
+}
+
+impl Component {
+    /// Hashes and inspects the bytes, and keeps them to be run as they are.
+    ///
+    /// # Errors
+    /// When this host would not run them.
+    pub fn read(bytes: impl Into<Vec<u8>>) -> Result<Self, Refusal> {
+        let bytes = bytes.into();
+        let Inspection { sha256, manifest, imports, exports, refusal, .. } = inspect(&bytes);
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let manifest = Arc::new(manifest.ok_or(Refusal::NoManifest)?);
+        Ok(Self { bytes: bytes.into(), sha256, manifest, imports, exports, compiled: None })
+    }
+
+    /// What it says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// SHA-256 of its bytes, in hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Names of the interfaces that it imports.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
+    }
+
+    /// Names of what it exports.
+    pub fn exports(&self) -> &[String] {
+        &self.exports
+    }
+
+    /// Whether it can read secrets back.
+    pub fn retrieves(&self) -> bool {
+        self.exports.iter().any(|name| imports::split(name).0 == RETRIEVAL)
+    }
+
+    /// Returns whether it imports a file system.
+    pub fn uses_files(&self) -> bool {
+        self.imports.iter().any(|name| imports::split(name).0.starts_with("wasi:filesystem/"))
+    }
+
+    /// With code that `artifacts-precompile` made of it and that is part of this program. Code of another component is not taken.
+    ///
+    /// The code will run: it must come from this program's own build and from nowhere else.
+    #[must_use]
+    pub fn with_compiled(mut self, code: &'static [u8]) -> Self {
+        self.compiled = code.strip_prefix(self.sha256.as_bytes());
+        self
+    }
+
+    /// Returns the code that came with it, if there is any.
+    pub fn compiled(&self) -> Option<&'static [u8]> {
+        self.compiled
+    }
+
+    /// Returns its bytes.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+}
+
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Component({} {}, {} bytes)", self.manifest.name, self.manifest.version, self.size())
+    }
+}

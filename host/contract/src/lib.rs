@@ -1,0 +1,23 @@
+//! What a backend is and may do, read from its bytes and its registration. Nothing of it is run or compiled.
+//!
+//! [`Component::read`] takes bytes. [`effective`] decides what a component gets of the grants that it requests.
+
+mod annotate;
+mod component;
+mod file;
+mod grants;
+mod imports;
+mod inspect;
+mod limits;
+mod manifest;
+mod refusal;
+
+pub use annotate::annotate;
+pub use component::{Component, LARGEST, SECTION};
+pub use file::read_file;
+pub use grants::{GrantError, Grants, effective};
+pub use imports::{Meaning, allowed_imports, meaning};
+pub use inspect::{Inspection, inspect};
+pub use limits::limits_from_json;
+pub use manifest::{Manifest, ManifestError, Persists, Scope};
+pub use refusal::Refusal;

@@ -1,0 +1,189 @@
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::Grants;
+
+/// The version of the manifest that this host reads.
+const SCHEMA: u64 = 1;
+/// The largest manifest, in bytes.
+const LARGEST: usize = 64 << 10;
+
+/// What a backend says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Manifest {
+    /// Always 1.
+    pub schema: u64,
+    /// Lower-case letters, digits and hyphens, at most 64.
+    pub name: String,
+    /// Its version, for people.
+    pub version: String,
+    /// One sentence.
+    pub description: String,
+    /// The instances that it can store.
+    pub scopes: BTreeSet<Scope>,
+    /// Where the secrets live.
+    pub persists: Persists,
+    /// JSON Schema of one target's `artifacts.config.<backend>`.
+    #[serde(default)]
+    pub config: Map<String, Value>,
+    /// Configurations that could be real.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Map<String, Value>>,
+    /// The grants that it asks for.
+    #[serde(default)]
+    pub requests: Grants,
+    /// Where one reads more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homepage: Option<String>,
+    /// Its licence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// Who wrote it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authors: Vec<String>,
+}
+
+/// A kind of instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Of one machine.
+    Machine,
+    /// Of one user.
+    User,
+    /// Of all targets that declare it.
+    Shared,
+}
+
+/// Where secrets live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Persists {
+    /// In a slice of the storage.
+    Storage,
+    /// On the target itself, which makes them; nothing is stored and `check` is not called.
+    Target,
+}
+
+/// What is wrong with a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// Too large.
+    #[error("expected at most {LARGEST} bytes, found {0}")]
+    TooLarge(usize),
+    /// Not this JSON.
+    #[error("at `{place}`: {why}")]
+    Json {
+        /// The field.
+        place: String,
+        /// What is wrong there.
+        why: String,
+    },
+    /// Another version.
+    #[error("expected `schema` {SCHEMA}, found {0}")]
+    Schema(String),
+    /// A field that this version does not have.
+    #[error("unknown field `{0}`; fields of one's own begin with `x-`")]
+    Unknown(String),
+    /// A field of the right type and the wrong content.
+    #[error("`{place}` is `{found}`; expected {expected}")]
+    Value {
+        /// The field.
+        place: String,
+        /// Its value, shortened.
+        found: String,
+        /// What belongs there.
+        expected: &'static str,
+    },
+}
+
+impl Manifest {
+    /// Reads the section's bytes, strictly.
+    ///
+    /// # Errors
+    /// When a field is unknown, missing or wrong; the error names it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        if bytes.len() > LARGEST {
+            return Err(ManifestError::TooLarge(bytes.len()));
+        }
+        schema(bytes)?;
+        let mut unknown = None;
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+        let read: Result<Self, _> = serde_ignored::deserialize(tracked, |path| {
+            let path = path.to_string();
+            if !path.rsplit('.').next().unwrap_or(&path).starts_with("x-") {
+                unknown.get_or_insert(path);
+            }
+        });
+        let manifest =
+            read.map_err(|error| ManifestError::Json { place: track.path().to_string(), why: plain(&error) })?;
+        reader.end().map_err(|error| ManifestError::Json { place: ".".to_owned(), why: plain(&error) })?;
+        if let Some(field) = unknown {
+            return Err(ManifestError::Unknown(plain(&field)));
+        }
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
+    /// The JSON that goes into the section.
+    pub fn to_json(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+
+    fn validate(&self) -> Result<(), ManifestError> {
+        let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        expect(
+            (1..=64).contains(&self.name.len()) && self.name.bytes().all(clean),
+            "name",
+            &self.name,
+            "1 to 64 lower-case letters, digits and hyphens",
+        )?;
+        expect(
+            (1..=64).contains(&self.version.len()) && self.version.bytes().all(|byte| byte.is_ascii_graphic()),
+            "version",
+            &self.version,
+            "1 to 64 visible ASCII characters",
+        )?;
+        expect(!self.scopes.is_empty(), "scopes", "[]", "at least one of machine, user, shared")?;
+        let texts = [Some(&self.description), self.homepage.as_ref(), self.license.as_ref()];
+        for text in texts.into_iter().flatten().chain(&self.authors) {
+            line("description, homepage, license or authors", text)?;
+        }
+        self.requests.recipient_plugins.iter().try_for_each(|name| {
+            expect(crate::grants::plugin_name(name), "requests.recipient-plugins", name, crate::grants::PLUGIN_NAME)
+        })
+    }
+}
+
+fn schema(bytes: &[u8]) -> Result<(), ManifestError> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema: Value,
+    }
+    let version: Version = serde_json::from_slice(bytes)
+        .map_err(|error| ManifestError::Json { place: ".".to_owned(), why: plain(&error) })?;
+    if version.schema.as_u64() == Some(SCHEMA) { Ok(()) } else { Err(ManifestError::Schema(plain(&version.schema))) }
+}
+
+/// One line that a terminal can show.
+fn line(place: &str, text: &str) -> Result<(), ManifestError> {
+    let fine = !text.is_empty() && text.len() <= 1000 && !artifacts_text::has_control(text);
+    expect(fine, place, text, "one line of at most 1000 bytes without control characters")
+}
+
+fn expect(fine: bool, place: &str, found: &str, expected: &'static str) -> Result<(), ManifestError> {
+    if fine {
+        return Ok(());
+    }
+    Err(ManifestError::Value { place: plain(&place), found: plain(&found), expected })
+}
+
+/// Short, and safe on a terminal.
+fn plain(text: &dyn std::fmt::Display) -> String {
+    text.to_string().chars().take(200).collect::<String>().escape_debug().to_string()
+}

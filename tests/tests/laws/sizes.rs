@@ -1,0 +1,54 @@
+//! How large a file may be, without its tests.
+
+use std::collections::BTreeSet;
+
+use crate::exactly;
+use crate::sources::{Source, host};
+
+/// Lines of a file.
+const FILE: usize = 500;
+/// Lines of code of a function.
+const FUNCTION: usize = 60;
+/// Lines of a command's file.
+const COMMAND: usize = 60;
+
+#[test]
+fn files_are_short() {
+    exactly(&longer(&host(), "", FILE), "long_files", "a file has at most 500 lines without its tests");
+}
+
+#[test]
+fn commands_are_short() {
+    let commands = longer(&host(), "host/cli/src/commands/", COMMAND);
+    exactly(&commands, "long_commands", "a command has at most 60 lines; what is longer has a file beside it");
+}
+
+fn longer(sources: &[Source], below: &str, most: usize) -> BTreeSet<String> {
+    let long = sources.iter().filter(|source| source.path.starts_with(below) && source.lines > most);
+    long.map(|source| source.path.clone()).collect()
+}
+
+#[test]
+fn functions_are_short() {
+    let mut long = BTreeSet::new();
+    for source in host() {
+        let lines: Vec<&str> = source.code.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let Some(name) = function(line) else { continue };
+            let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+            let body = lines[at..].iter().take_while(|line| **line != end);
+            if body.filter(|line| !line.trim().is_empty()).count() >= FUNCTION {
+                long.insert(format!("{} {name}", source.path));
+            }
+        }
+    }
+    exactly(&long, "long_functions", "a function has at most 60 lines of code");
+}
+
+/// The name of a function that begins in a line and has its body below it.
+fn function(line: &str) -> Option<&str> {
+    let (before, rest) = line.split_once("fn ")?;
+    let words = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe"];
+    let is_head = before.split_whitespace().all(|word| words.contains(&word)) && !line.ends_with(['}', ';']);
+    is_head.then(|| rest.split(['(', '<']).next().unwrap_or(rest))
+}

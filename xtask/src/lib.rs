@@ -1,0 +1,6 @@
+//! What the tasks share: where things are, and running other programs.
+
+pub mod apt;
+pub mod project;
+pub mod run;
+pub mod sops;

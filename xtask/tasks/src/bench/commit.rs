@@ -1,0 +1,39 @@
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::row::Row;
+use super::{Bench, clock, numbers};
+use xtask::{project, run};
+
+const SLICES: f64 = 200.0;
+const ROUNDS: &str = "3";
+
+/// Commits of slices with one file against writing, renaming and syncing that file.
+///
+/// # Errors
+/// When one of them fails.
+pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    // On the disk that the checkout is on, since a temporary folder may be in RAM.
+    let folder = tempfile::tempdir_in(project::target())?;
+    [("full", "commit of a slice of one file"), ("no-sync", "the same without syncing")]
+        .into_iter()
+        .map(|(how, what)| {
+            let measured = |mut command: Command| {
+                command.arg(folder.path()).args([ROUNDS, &SLICES.to_string(), how]);
+                clock::median(numbers(&mut command)?).map(|micros| micros / 1e3 / SLICES)
+            };
+            let ours = measured(run::command(bench.rooms.join("commit")))?;
+            let mut native = run::command(&bench.native);
+            native.arg("replace");
+            let native = measured(native)?;
+            Ok(Row {
+                what,
+                here: format!("{ours:.2} ms"),
+                against: format!("{native:.2} ms, that file alone, written aside and renamed"),
+                ratio: ours / native,
+                at_most: None,
+            })
+        })
+        .collect()
+}

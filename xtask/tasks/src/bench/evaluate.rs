@@ -1,0 +1,74 @@
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+use artifacts_tests::nix::{Inputs, environment, git};
+
+use super::row::Row;
+use super::{Bench, clock};
+use xtask::run;
+
+const TARGETS: usize = 100;
+const ROUNDS: usize = 11;
+/// Milliseconds until the checks start; measured is the whole run.
+const ALLOWED: f64 = 200.0;
+/// Work is left: nothing was made.
+const LEFT: i32 = 3;
+
+/// `status` of an unchanged flake with many machines, by the clock. Nix is asked only what the flake is.
+///
+/// # Errors
+/// When it fails.
+pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let checkout = folder.path().join("checkout");
+    let machines: String = (0..TARGETS).map(|number| machine(number, &bench.readers[0])).collect();
+    Inputs::new()?.flake(&checkout, &format!("inputs: {{ {machines} }}"))?;
+    for arguments in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", "x"]] {
+        git(&checkout, arguments)?;
+    }
+    let home = folder.path().join("home");
+    fs::create_dir(&home)?;
+    let first = clock::wall(|| status(bench, &checkout, &home))?;
+    let rounds: Result<Vec<f64>> =
+        (0..ROUNDS).map(|_| Ok(clock::wall(|| status(bench, &checkout, &home))?.as_secs_f64() * 1e3)).collect();
+    let milliseconds = clock::median(rounds?)?;
+    Ok(vec![Row {
+        what: "`status` of an unchanged flake with 100 machines and 200 artifacts, the whole run",
+        here: format!("{milliseconds:.0} ms"),
+        against: format!("{ALLOWED} ms (the first run, which evaluates, takes {:.0} s)", first.as_secs_f64()),
+        ratio: milliseconds / ALLOWED,
+        at_most: Some(1.0),
+    }])
+}
+
+fn status(bench: &Bench, checkout: &Path, home: &Path) -> Result<()> {
+    let mut command: Command = run::command(&bench.program);
+    command
+        .arg("status")
+        .current_dir(checkout)
+        .stdout(Stdio::null())
+        .env_clear()
+        .envs(environment()?)
+        .env("HOME", home);
+    let status = command.status()?;
+    ensure!(status.code() == Some(LEFT), "expected exit status {LEFT}, found {status}");
+    Ok(())
+}
+
+fn machine(number: usize, key: &str) -> String {
+    format!(
+        r#"nixosConfigurations.m{number:03} = inputs.nixpkgs.lib.nixosSystem {{ modules = [
+          inputs.artifacts.nixosModules.default inputs.agenix.nixosModules.default
+          ({{ pkgs, ... }}: {{
+            nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "m{number:03}"; artifacts.root = ./.;
+            artifacts.default.backend = "agenix";
+            artifacts.config.agenix = {{ publicHostKey = "{key}"; publicUserKeys = [ ]; }};
+            artifacts.store.a = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "a" "true"; }};
+            artifacts.store.b = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "b" "true"; }};
+          }})
+        ]; }};
+"#
+    )
+}

@@ -1,0 +1,88 @@
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use artifacts_tests::nix::{Inputs, environment};
+use serde_json::Value;
+
+use super::row::Row;
+use super::{Bench, clock, on_one};
+use xtask::{project, run};
+
+const MACHINES: usize = 100;
+const ROUNDS: usize = 11;
+const FLEET: &str = "xtask/tasks/src/bench/options/fleet.nix";
+const BARE: &str = "xtask/tasks/src/bench/options/bare.nix";
+const OURS: &str = "nix/modules/nixos.nix";
+
+/// What our options cost, without and with all checks for faults, against bare options of the same names and types, which come to the same
+/// values. What Nix takes to start, with one bare machine, is taken off both. They take turns, and the ratio is that of a turn: a
+/// machine that is busy for a while is so for both.
+///
+/// # Errors
+/// When Nix fails, or options or values are not the same.
+pub fn measure(_: &Bench) -> Result<Vec<Row>> {
+    let inputs = Inputs::new()?;
+    let fleet = Fleet { lib: inputs.path("nixpkgs").join("lib") };
+    let count = fleet.same("options")?.as_array().map_or(0, Vec::len);
+    fleet.same("values")?;
+    println!("  {count} options of the same names and types, and the same values");
+
+    let row = |what, read, at_most| -> Result<Row> {
+        let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let start = fleet.seconds(BARE, read, 1)?;
+            let without = fleet.seconds(BARE, read, 1 + MACHINES)? - start;
+            let with = fleet.seconds(OURS, read, 1 + MACHINES)? - start;
+            bare.push(without);
+            ours.push(with);
+            ratios.push(with / without);
+        }
+        let (bare, ours) = (clock::median(bare)?, clock::median(ours)?);
+        Ok(Row {
+            what,
+            here: format!("{ours:.2} s CPU"),
+            against: format!("{bare:.2} s CPU, a bare `evalModules` with the same {count} options, types and values"),
+            ratio: clock::median(ratios)?,
+            at_most,
+        })
+    };
+    Ok(vec![
+        row("our options, 100 machines with 10 artifacts each", "alone", Some(1.1))?,
+        row("the same and all checks for faults, which the bare ones do not have", "checked", None)?,
+    ])
+}
+
+struct Fleet {
+    lib: std::path::PathBuf,
+}
+
+impl Fleet {
+    /// What an attribute of the fleet is, which must not depend on whose options they are.
+    fn same(&self, attribute: &str) -> Result<Value> {
+        let of = |module| Ok::<Value, anyhow::Error>(serde_json::from_str(&self.eval(module, attribute)?)?);
+        let (bare, ours) = (of(BARE)?, of(OURS)?);
+        ensure!(!ours.is_null() && bare == ours, "{BARE} has other {attribute} than {OURS}:\n{bare}\n{ours}");
+        Ok(ours)
+    }
+
+    fn seconds(&self, module: &str, read: &str, machines: usize) -> Result<f64> {
+        clock::cpu(|| {
+            let bytes = self.eval(module, &format!("{read} {machines}"))?;
+            bytes.trim().parse::<usize>().map(drop).context("Nix gives no number")
+        })
+    }
+
+    fn eval(&self, module: &str, attribute: &str) -> Result<String> {
+        let top = project::root();
+        let path = |file: &Path| format!("(/. + {:?})", file.display().to_string());
+        let expression = format!(
+            "(import {} {{ lib = import {}; module = import {}; }}).{attribute}",
+            path(&top.join(FLEET)),
+            path(&self.lib),
+            path(&top.join(module)),
+        );
+        let mut nix = on_one("nix");
+        nix.args(["eval", "--impure", "--json", "--expr", &expression]).env_clear().envs(environment()?);
+        run::output(&mut nix)
+    }
+}

@@ -1,0 +1,93 @@
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Result, ensure};
+
+use super::fixture::Fixture;
+use super::row::Row;
+use super::{Bench, clock, numbers, reader};
+use xtask::run;
+
+/// Machines, and artifacts of each, of two files.
+const SIDES: (usize, usize) = (10, 100);
+const FILES: u16 = 2000;
+const COUNTED: &str = "1000 opened, 1000 written";
+const ROUNDS: usize = 3;
+/// Files for `agenix -r`, which starts four programs for each.
+const THEIRS: u16 = 100;
+
+/// `rekey` of a thousand instances whose third reader changed, against the same age crate native, which opens, seals and
+/// writes as many files. Neither syncs. The two take turns.
+///
+/// # Errors
+/// When one of them fails, or not all is opened and written.
+pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let fixture = Fixture::new(bench, SIDES.0, SIDES.1)?;
+    let folder = tempfile::tempdir()?;
+    let (mut ours, mut native) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let mut readers = bench.readers.clone();
+        readers[2] = reader()?;
+        fixture.declare(SIDES.0, SIDES.1, &readers)?;
+        let mut program = fixture.artifacts();
+        program.args(["--no-sync", "--accept-recipients", "-i"]).arg(fixture.identity()).arg("rekey");
+        let taken = clock::wall(|| {
+            let said = run::output(&mut program)?;
+            ensure!(said.contains(COUNTED), "not all was encrypted anew:\n{said}");
+            Ok(())
+        })?;
+        ours.push(taken.as_secs_f64());
+        let mut alone = run::command(&bench.native);
+        alone
+            .arg("rekey")
+            .arg(folder.path())
+            .args(["1", &FILES.to_string()])
+            .arg(fixture.identity())
+            .arg(fixture.stored())
+            .args(&readers);
+        native.extend(numbers(&mut alone)?.into_iter().map(|micros| micros / 1e6));
+    }
+    let (ours, native) = (clock::median(ours)?, clock::median(native)?);
+    let mut rows = vec![Row {
+        what: "`rekey` of 1,000 instances, two files and three readers each, without syncing",
+        here: format!("{ours:.2} s"),
+        against: format!("{native:.2} s, the same age crate native: open, seal, write aside and rename each file"),
+        ratio: ours / native,
+        at_most: Some(3.0),
+    }];
+    if let Some(agenix) = run::find("agenix") {
+        let theirs = by_agenix(bench, &agenix, &fixture)?;
+        let ours = ours / f64::from(FILES);
+        rows.push(Row {
+            what: "the same, a file",
+            here: format!("{:.1} ms", ours * 1e3),
+            against: format!("{:.1} ms, `agenix -r` over {THEIRS} files", theirs * 1e3),
+            ratio: ours / theirs,
+            at_most: None,
+        });
+    } else {
+        println!("`agenix` is not in PATH: `rekey` is not measured beside `agenix -r`");
+    }
+    Ok(rows)
+}
+
+/// What `agenix -r` takes for a file of as many readers, in seconds.
+fn by_agenix(bench: &Bench, agenix: &Path, fixture: &Fixture<'_>) -> Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let readers: Vec<String> = bench.readers.iter().map(|reader| format!("\"{reader}\"")).collect();
+    let mut rules = String::new();
+    for number in 0..THEIRS {
+        let name = format!("{number}.age");
+        fs::copy(fixture.stored(), folder.path().join(&name))?;
+        let _ = write!(rules, "\"{name}\" = {{ publicKeys = [ {} ]; armor = true; }};", readers.join(" "));
+    }
+    fs::write(folder.path().join("secrets.nix"), format!("{{ {rules} }}"))?;
+    let mut command = run::command(agenix);
+    command.args(["-r", "-i"]).arg(fixture.identity()).current_dir(folder.path()).stderr(Stdio::null());
+    let before = fs::read(folder.path().join("0.age"))?;
+    let taken = clock::wall(|| run::done(&mut command))?;
+    ensure!(fs::read(folder.path().join("0.age"))? != before, "`agenix -r` left a file as it was");
+    Ok(taken.as_secs_f64() / f64::from(THEIRS))
+}

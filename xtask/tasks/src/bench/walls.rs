@@ -1,0 +1,87 @@
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::row::Row;
+use super::{Bench, clock, numbers};
+use xtask::{project, run};
+
+const STARTS: &str = "51";
+const CHECKS: f64 = 10_000.0;
+const SECRETS: &str = "1000";
+const ROUNDS: usize = 5;
+/// How many starts of `true` a worker may take.
+const START: f64 = 8.0;
+/// How much of a start of `true` it may add to a check in a batch.
+const CHECK: f64 = 0.1;
+
+/// What the worker process costs, with compiled code at hand: its start, a batched check beyond the same check in this process,
+/// and a call with many secrets against native work.
+///
+/// # Errors
+/// When one of them fails.
+pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let component = project::root().join("target/plugins/agenix.wasm");
+    let nothing = nothing()?;
+    Ok(vec![start(bench, &component, nothing)?, check(bench, &component, nothing)?, serialize(bench, &component)?])
+}
+
+/// Milliseconds of a program that does nothing.
+fn nothing() -> Result<f64> {
+    let took = |_| Ok(clock::wall(|| run::done(&mut run::command("true")))?.as_secs_f64() * 1e3);
+    clock::median((0..101).map(took).collect::<Result<_>>()?)
+}
+
+fn start(bench: &Bench, component: &Path, nothing: f64) -> Result<Row> {
+    let took = numbers(walls(bench).arg("start").arg(component).arg(STARTS))?;
+    let took = clock::median(took)? / 1e3;
+    Ok(Row {
+        what: "a worker's start and end, code at hand",
+        here: format!("{took:.2} ms"),
+        against: format!("{nothing:.2} ms, `true`"),
+        ratio: took / nothing,
+        at_most: Some(START),
+    })
+}
+
+fn check(bench: &Bench, component: &Path, nothing: f64) -> Result<Row> {
+    let (mut here, mut worker) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        for (place, took) in [("here", &mut here), ("worker", &mut worker)] {
+            let mut rooms = walls(bench);
+            rooms.args(["check", place]).arg(component).args(["1", &CHECKS.to_string()]).args(&bench.readers);
+            took.extend(numbers(&mut rooms)?);
+        }
+    }
+    let (here, worker) = (clock::median(here)? / 1e3 / CHECKS, clock::median(worker)? / 1e3 / CHECKS);
+    Ok(Row {
+        what: "a batched check in a worker, beyond the same in this process",
+        here: format!("{worker:.3} - {here:.3} ms"),
+        against: format!("{nothing:.2} ms, `true`"),
+        ratio: (worker - here).max(0.0) / nothing,
+        at_most: Some(CHECK),
+    })
+}
+
+fn serialize(bench: &Bench, component: &Path) -> Result<Row> {
+    let ram = tempfile::tempdir_in("/dev/shm")?;
+    let (mut ours, mut native) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let mut rooms = walls(bench);
+        ours.extend(numbers(rooms.arg("serialize").arg(component).args(["1", SECRETS]).args(&bench.readers))?);
+        let mut alone = run::command(&bench.native);
+        native.extend(numbers(alone.arg("seal").arg(ram.path()).args(["1", SECRETS]).args(&bench.readers))?);
+    }
+    let (ours, native) = (clock::median(ours)?, clock::median(native)?);
+    Ok(Row {
+        what: "`serialize` of 1,000 secrets in a worker, end to end without commit",
+        here: format!("{:.0} ms", ours / 1e3),
+        against: format!("{:.0} ms, the same age crate native, writing files to RAM", native / 1e3),
+        ratio: ours / native,
+        at_most: Some(3.0),
+    })
+}
+
+fn walls(bench: &Bench) -> std::process::Command {
+    run::command(bench.rooms.join("walls"))
+}
