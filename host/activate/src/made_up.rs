@@ -24,7 +24,7 @@ impl Source {
     /// compute such values: they protect nothing.
     pub fn of(instance: &Instance) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; 32]);
-        let deterministic = instance.told.targets.iter().any(|target| deterministic(&target.config));
+        let deterministic = instance.for_backend.targets.iter().any(|target| deterministic(&target.config));
         if deterministic {
             *key = keyed(&MADE_UP, instance.name.to_string().as_bytes()).0;
         } else {

@@ -86,7 +86,7 @@ pub enum Said {
 
 /// Decides the state. Whatever cannot be told is an error, never absent: only absence leads to generation by itself.
 pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) -> State {
-    if instance.blocked {
+    if instance.artifact.blocked {
         return State::Blocked;
     }
     match (said, found) {
@@ -140,7 +140,7 @@ fn stored(
     reasons.extend(said.map(|(kind, why)| Reason::new(known(kind), why.clone())));
     reasons.extend(files);
     reasons.extend(facts.strays.iter().map(|path| Reason::stray(path)));
-    if let (Some(was), Some(is)) = (&facts.backend, &instance.backend)
+    if let (Some(was), Some(is)) = (&facts.backend, &instance.artifact.backend)
         && was != is.as_str()
     {
         reasons.push(Reason::new(ReasonKind::Backend, format!("it is stored by {was}, and declared for {is}")));
@@ -149,7 +149,7 @@ fn stored(
     }
     reasons.extend(changed_public(instance, &facts.public));
     if facts.receipt.is_empty() {
-        if facts.validation != validation_hash(&instance.validation) {
+        if facts.validation != validation_hash(&instance.artifact.validation) {
             reasons.push(Reason::new(ReasonKind::Validation, "its `validation` changed since it was made"));
         }
         if let Some(at) = expiry(instance, facts).filter(|at| *at <= now) {
@@ -168,7 +168,7 @@ fn stored(
 
 /// What counts is the age that is declared now, whatever was declared when it was made.
 fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
-    Some(facts.made?.saturating_add(instance.max_age?))
+    Some(facts.made?.saturating_add(instance.artifact.max_age?.0))
 }
 
 /// Who joined and who left, by file; files that all changed alike are told once.

@@ -26,7 +26,7 @@ pub use disk::{Durability, FaultHook, Hooks, Rename};
 pub use entry::{Difference, Entry, Fingerprint, MAX_FILE, MAX_FILES, MAX_TOTAL, ReceiptState};
 pub use error::Error;
 pub use git::{Git, IndexReport, Staged, Warning};
-pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile, TargetId};
+pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile};
 pub use repository::Repository;
 pub use root::{Listing, Root, Storage, StrayFile};
 pub use store_dir::FileKind;

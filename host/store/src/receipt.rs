@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name, TargetKind};
+use artifacts_declared::{InstanceName, Name, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -77,16 +77,6 @@ pub struct BackendId {
     pub version: String,
     /// SHA-256 of the component's bytes.
     pub sha256: Sha256,
-}
-
-/// Identifies a target by kind and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TargetId {
-    /// Whether it is a machine or a user.
-    pub kind: TargetKind,
-    /// Attribute in the flake.
-    pub name: Name,
 }
 
 /// Describes the bytes of a stored file.

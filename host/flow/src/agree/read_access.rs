@@ -69,7 +69,7 @@ impl Readings {
             }
             // What a person types was there before.
             let first = !step.again && known.instance(&step.name.to_string()).is_none();
-            if first && untouched && instance.prompts.is_empty() {
+            if first && untouched && instance.artifact.prompts.is_empty() {
                 readings.fresh.insert(step.name.clone());
             }
         }
@@ -129,9 +129,9 @@ fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, eval
     Reading {
         dependent: instance.name.to_string(),
         dependency: dependency.to_string(),
-        generator: instance.generator.as_ref().map(|one| one.path.display().to_string()),
-        sha256: instance.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
-        network: instance.network,
+        generator: instance.artifact.generator.as_ref().map(|one| one.path.display().to_string()),
+        sha256: instance.artifact.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
+        network: instance.artifact.network,
         public: instance.public_files().map(ToString::to_string).collect(),
         readers: readers.map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect(),
     }

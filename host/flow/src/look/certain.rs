@@ -28,7 +28,7 @@ pub fn unmakeable(
     steps: &BTreeSet<InstanceName>,
     inputs: &Inputs,
 ) -> Option<Failure> {
-    if instance.generator.is_none() {
+    if instance.artifact.generator.is_none() {
         return Some(failure::no_generator(instance));
     }
     let at_hand = |name: &InstanceName| inputs.has(name) || steps.contains(name);

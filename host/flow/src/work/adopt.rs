@@ -187,7 +187,7 @@ fn adoptions<'a>(
 /// What lies there of an instance.
 fn slice(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
     let failed = |error: artifacts_store::Error| failure::about(instance, error);
-    let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let storage = tools.backends.storage(backend)?;
     Storage::open(&tools.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
 }
@@ -227,7 +227,7 @@ fn adoption(
         let refused = failure::of(instance, "only its readers changed, and adopting encrypts nothing");
         return Err(refused.hint(Some(format!("`artifacts rekey {}`", failure::word(&instance.name)))));
     }
-    let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let opened = tools.backends.open(backend)?;
     let stored_by = receipt::backend_id(backend, &opened.terms);
     // A backend that never sees plaintext has whatever is for somebody sealed by the host.

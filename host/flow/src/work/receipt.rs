@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use artifacts_declared::{InstanceName, Name};
+use artifacts_declared::{InstanceName, Name, TargetId};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{BackendId, Generation, Receipt, TargetId, Time};
+use artifacts_store::{BackendId, Generation, Receipt, Time};
 
 use crate::failure;
 use crate::look::survey::Found;
@@ -37,7 +37,7 @@ impl Making<'_> {
             expires: expiry(instance, made),
             generation,
             dependencies: dependencies(instance, self.dependencies),
-            validation: artifacts_plan::validation_hash(&instance.validation),
+            validation: artifacts_plan::validation_hash(&instance.artifact.validation),
             targets: targets(instance),
             recipients: readers(instance, self.found)?,
             files: BTreeMap::new(),
@@ -84,14 +84,14 @@ pub fn renewed(
         generated: made,
         expires: expiry(instance, made),
         dependencies: dependencies(instance, generations),
-        validation: artifacts_plan::validation_hash(&instance.validation),
+        validation: artifacts_plan::validation_hash(&instance.artifact.validation),
         ..old.clone()
     })
 }
 
 /// When a making at this time expires.
 fn expiry(instance: &Instance, made: Time) -> Option<Time> {
-    instance.max_age.map(|seconds| made + Duration::from_secs(seconds))
+    instance.artifact.max_age.map(|age| made + age.into())
 }
 
 /// Which making of each dependency goes in.
@@ -109,7 +109,7 @@ pub fn generation(instance: &Instance) -> Result<Generation, Failure> {
 }
 
 fn targets(instance: &Instance) -> BTreeSet<TargetId> {
-    instance.targets.iter().map(|t| TargetId { kind: t.kind, name: t.name.clone() }).collect()
+    instance.targets.iter().cloned().collect()
 }
 
 /// Which component stores it.

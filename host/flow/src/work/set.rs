@@ -32,7 +32,7 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
     let fail = |message: &str, help: String| Some(failure::of(instance, message).hint(Some(help)));
     let name = failure::word(&instance.name);
     match &found.state {
-        State::Absent if instance.files.len() > 1 => fail(
+        State::Absent if instance.artifact.files.len() > 1 => fail(
             "it is not made yet, and one of its files alone is not all of it",
             format!("`artifacts generate {name}` makes all of them; set this one afterwards"),
         ),
@@ -43,7 +43,7 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
         State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
         State::Stale(reasons) => match &found.elsewhere {
             // One that is all of its artifact takes the place of the old entry.
-            Some(place) if instance.files.len() > 1 => Some(failure::elsewhere(instance, place)),
+            Some(place) if instance.artifact.files.len() > 1 => Some(failure::elsewhere(instance, place)),
             Some(_) | None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
         },
         State::Absent | State::Present => None,
@@ -53,7 +53,7 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
 /// Another backend's files cannot be kept beside one that is set.
 fn of_another(instance: &Instance, found: &Found) -> Option<Failure> {
     let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name)?;
-    let declared = instance.backend.as_ref().filter(|declared| *declared != stored)?;
+    let declared = instance.artifact.backend.as_ref().filter(|declared| *declared != stored)?;
     (instance.secret_files().count() > 1).then(|| failure::of_another(instance, stored, declared))
 }
 
@@ -207,7 +207,7 @@ fn store(base: &mut Base<'_>, tickets: &mut Tickets, change: &Set, value: Secret
     let storing = Storing { instance, found };
     let entry = ticket.entry(instance)?;
     let before = entry.as_ref().map(|entry| entry.public.clone()).unwrap_or_default();
-    if instance.files.get(file).is_some_and(|file| file.secret) {
+    if instance.artifact.files.get(file).is_some_and(|file| file.secret) {
         let stored = secret(tools, storing, &ticket, entry.clone(), file, value)?;
         let receipt = match found.receipt.as_ref().filter(|_| entry.is_some()) {
             Some(old) => again(tools, storing, old, file, &stored, &made_from)?,
@@ -295,7 +295,10 @@ fn again(
 /// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
 /// for what is declared now.
 fn newer(tools: &Tools, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
-    let receipt =
-        if instance.files.len() == 1 { receipt::renewed(old, instance, made_from, tools.now)? } else { old.clone() };
+    let receipt = if instance.artifact.files.len() == 1 {
+        receipt::renewed(old, instance, made_from, tools.now)?
+    } else {
+        old.clone()
+    };
     Ok(Receipt { generation: receipt::generation(instance)?, ..receipt })
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
-use artifacts_declared::{InstanceName, Name, TargetKind};
-use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, TargetId, Time};
+use artifacts_declared::{InstanceName, Name, TargetId, TargetKind};
+use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, Time};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;

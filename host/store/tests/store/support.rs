@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use artifacts_declared::{InstanceName, TargetKind};
+use artifacts_declared::{InstanceName, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
     BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage,
-    TargetId, Time, Writer,
+    Time, Writer,
 };
 
 pub const WEB: &str = "per-machine/web1/attic";
