@@ -89,11 +89,7 @@ fn host(profile: Profile, programs: &[&str]) -> Result<()> {
     if profile == Profile::Release {
         cargo.arg("--release");
     }
-    PACKAGES.iter().for_each(|package| {
-        cargo.args(["--package", package]);
-    });
-    programs.iter().for_each(|program| {
-        cargo.args(["--bin", program]);
-    });
+    cargo.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    cargo.args(programs.iter().flat_map(|program| ["--bin", program]));
     run::done(cargo.current_dir(project::root()))
 }
