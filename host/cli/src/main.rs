@@ -1,16 +1,15 @@
 //! The program `artifacts`: arguments in, one command run, an exit status out.
 
+mod answers;
 mod args;
 mod audit_text;
-mod blocked;
 mod bounded;
 mod bundled;
 mod clones;
 mod commands;
-mod consent;
+mod context;
 mod declarations;
 mod draft;
-mod dry_run;
 mod environment;
 mod evaluator;
 mod file;
@@ -20,10 +19,7 @@ mod operator;
 mod output;
 mod person;
 mod record;
-mod rooms;
-mod setting;
 mod signals;
-mod staged;
 mod terminal;
 mod tree;
 mod words;

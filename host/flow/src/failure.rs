@@ -31,6 +31,11 @@ pub fn absent(instance: &Instance) -> Failure {
     of(instance, "it is not made yet").hint(Some(format!("`artifacts generate {}`", word(&instance.name))))
 }
 
+/// What may not be encrypted to these recipients.
+pub fn not_accepted(instance: &Instance) -> Failure {
+    of(instance, "its recipients were not accepted")
+}
+
 /// What is stored nowhere.
 pub fn on_target(instance: &Instance) -> Failure {
     of(instance, "it is made on the target and stored nowhere else").hint(Some("declare a backend that stores it"))

@@ -72,7 +72,7 @@ impl Options {
         let mut room = Room {
             farm: &farm,
             audit: log,
-            operator: Box::new(TerminalOperator::new(Flags::from(global), *output, None)),
+            operator: Box::new(TerminalOperator::new(Flags::new(global, false), *output, None, None)),
             now: SystemTime::now(),
             registry: registry(declared, nix, ram.clone(), WorkerStart::default().required(global.require_sandbox))
                 .on_target(),
