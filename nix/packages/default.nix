@@ -134,9 +134,8 @@ rec {
   '';
 
   # The program's own compiler, without any backend inside.
-  precompile = program "artifacts-backend" {
+  precompile = program "artifacts-precompile" {
     meta.description = "Compiles backends of artifacts ahead of time";
-    meta.mainProgram = "artifacts-precompile";
   };
 
   # The command, with the bundled backends inside.

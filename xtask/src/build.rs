@@ -40,7 +40,7 @@ pub fn run(profile: Profile) -> Result<()> {
 
 /// The packages of the complete program, and of its demo. They are always built together, since another choice is another choice of
 /// features, and wasmtime would be compiled again. That the tests' choice comes to the same is a test.
-const PACKAGES: &[&str] = &["artifacts", "artifacts-backend", "artifacts-on-target", "artifacts-tasks"];
+const PACKAGES: &[&str] = &["artifacts", "artifacts-precompile", "artifacts-on-target", "artifacts-tasks"];
 
 /// Builds the host with its backends inside, compiled. It compiles them itself, so that the code is of the very engine that will
 /// run it: a program that made other code than it has inside is built once more.

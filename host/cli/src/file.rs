@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use artifacts_declared::Name;
-use artifacts_plan::{Instance, Selector};
+use artifacts_declared::{InstanceName, Name};
+use artifacts_flow::Run;
+use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
-
-use crate::rooms::Run;
 
 /// `INSTANCE FILE`, or `INSTANCE/FILE`.
 #[derive(Debug, Args)]
@@ -28,19 +27,23 @@ impl File {
 
     /// Whether an instance is named, and no file.
     fn is_instance(&self, run: &Run) -> bool {
-        run.instances.keys().any(|name| name.to_string() == self.instance)
+        run.instances().keys().any(|name| name.to_string() == self.instance)
     }
 
     /// What the person means.
-    pub fn resolve<'a>(&self, run: &'a Run) -> Result<(&'a Instance, Name), Vec<Failure>> {
+    pub fn resolve(&self, run: &Run) -> Result<(InstanceName, Name), Vec<Failure>> {
         let (instance, file) = match (&self.file, self.instance.rsplit_once('/')) {
             (Some(file), _) => (self.instance.as_str(), file.as_str()),
             (None, Some((instance, file))) if !self.is_instance(run) || is_known(run, instance) => (instance, file),
             (None, _) => {
                 let fault = Failure::new(self.instance.clone(), "no file is named");
-                let chosen = run.choose(&[self.selector()]);
-                let files: BTreeSet<&str> =
-                    run.instances(&chosen.names).flat_map(|one| one.files.keys().map(Name::as_str)).collect();
+                let chosen = run.select(&[self.selector()]);
+                let files: BTreeSet<&str> = chosen
+                    .names()
+                    .iter()
+                    .filter_map(|name| run.instances().get(name))
+                    .flat_map(|one| one.files.keys().map(Name::as_str))
+                    .collect();
                 let has = if files.is_empty() {
                     String::new()
                 } else {
@@ -49,28 +52,30 @@ impl File {
                 return Err(vec![fault.hint(Some(format!("say INSTANCE FILE, or INSTANCE/FILE{has}")))]);
             }
         };
-        let chosen = run.choose(&[Selector::new(instance)]);
+        let chosen = run.select(&[Selector::new(instance)]);
         let (first, second) = {
-            let mut found = chosen.names.iter().filter_map(|name| run.instances.get(name));
+            let mut found = chosen.names().iter().filter_map(|name| run.instances().get(name));
             (found.next(), found.next())
         };
         match (first, second) {
             (Some(_), Some(_)) => {
-                let names: Vec<String> = chosen.names.iter().map(ToString::to_string).collect();
+                let names: Vec<String> = chosen.names().iter().map(ToString::to_string).collect();
                 let fault = Failure::new(instance, format!("that means more than one instance: {}", names.join(", ")));
                 Err(vec![fault.hint(Some("name one of them"))])
             }
-            (Some(one), None) => one.files.get_key_value(file).map(|(name, _)| (one, name.clone())).ok_or_else(|| {
-                let known: Vec<&str> = one.files.keys().map(Name::as_str).collect();
-                let fault = Failure::new(one.name.to_string(), format!("it has no file `{file}`"));
-                vec![fault.hint(Some(format!("it has {}", known.join(", "))))]
-            }),
-            (None, _) => Err(chosen.faults()),
+            (Some(one), None) => {
+                one.files.get_key_value(file).map(|(name, _)| (one.name.clone(), name.clone())).ok_or_else(|| {
+                    let known: Vec<&str> = one.files.keys().map(Name::as_str).collect();
+                    let fault = Failure::new(one.name.to_string(), format!("it has no file `{file}`"));
+                    vec![fault.hint(Some(format!("it has {}", known.join(", "))))]
+                })
+            }
+            (None, _) => Err(chosen.errors().to_vec()),
         }
     }
 }
 
 /// Whether something is named so: `shared/ca` could be the file `ca` of an artifact `shared`.
 fn is_known(run: &Run, instance: &str) -> bool {
-    run.instances.keys().any(|name| Selector::new(instance).names(name))
+    run.instances().keys().any(|name| Selector::new(instance).names(name))
 }

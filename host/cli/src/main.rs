@@ -1,15 +1,15 @@
 //! The program `artifacts`: arguments in, one command run, an exit status out.
 
+mod answers;
 mod args;
 mod audit_text;
-mod blocked;
 mod bounded;
+mod bundled;
 mod clones;
 mod commands;
-mod consent;
+mod context;
 mod declarations;
 mod draft;
-mod dry_run;
 mod environment;
 mod evaluator;
 mod file;
@@ -19,10 +19,7 @@ mod operator;
 mod output;
 mod person;
 mod record;
-mod rooms;
-mod setting;
 mod signals;
-mod staged;
 mod terminal;
 mod tree;
 mod words;
@@ -35,7 +32,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
-    artifacts_backend::worker_main();
+    artifacts_worker::worker_main();
     let cli = arguments();
     let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
     let ended = begin(&output).and_then(|()| commands::run(&cli, &output));

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use artifacts_declared::{InstanceName, Name, Prompt};
-use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptRequest, PromptValues, Question, RunEvent};
+use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, ReaderChange, reader_changes, recipient_questions};
@@ -22,16 +22,17 @@ pub struct Flags {
     accept_reading: bool,
     no_input: bool,
     /// Whether the command's own question is answered.
-    pub yes: bool,
+    yes: bool,
 }
 
-impl From<&Global> for Flags {
-    fn from(global: &Global) -> Self {
+impl Flags {
+    /// Takes what was passed; `yes` answers the command's own question.
+    pub fn new(global: &Global, yes: bool) -> Self {
         Self {
             accept_recipients: global.accept_recipients.clone(),
             accept_reading: global.accept_reading,
             no_input: global.no_input,
-            yes: false,
+            yes,
         }
     }
 }
@@ -42,12 +43,14 @@ pub struct TerminalOperator {
     output: Output,
     answers: Option<AnswersFile>,
     messages: Messages,
+    /// The user whose checkout root writes in.
+    foreign_owner: Option<u32>,
 }
 
 impl TerminalOperator {
-    /// Answers by these flags and this answers file, then asks.
-    pub fn new(flags: Flags, output: Output, answers: Option<AnswersFile>) -> Self {
-        Self { flags, output, answers, messages: Messages::new(output) }
+    /// Answers by these flags and this answers file, then asks. `foreign_owner` is the user whose checkout root writes in.
+    pub fn new(flags: Flags, output: Output, answers: Option<AnswersFile>, foreign_owner: Option<u32>) -> Self {
+        Self { flags, output, answers, messages: Messages::new(output), foreign_owner }
     }
 
     fn ask(&self, question: &str) -> Result<Answer, Failure> {
@@ -80,8 +83,8 @@ impl TerminalOperator {
         self.ask("Generate new values instead?")
     }
 
-    fn questions(requests: &[PromptRequest]) -> Vec<artifacts_prompt::PromptRequest> {
-        let question = |request: &PromptRequest| artifacts_prompt::PromptRequest {
+    fn questions(requests: &[RequestedPrompt]) -> Vec<artifacts_prompt::PromptRequest> {
+        let question = |request: &RequestedPrompt| artifacts_prompt::PromptRequest {
             instance: request.instance.clone(),
             prompt: request.prompt.clone(),
             description: request.description.clone(),
@@ -131,15 +134,16 @@ impl Operator for TerminalOperator {
         open.map(|(name, _)| name.clone()).collect()
     }
 
-    fn without_terminal(&self, requests: &[PromptRequest]) -> Option<String> {
-        if self.can_ask() {
+    fn without_terminal(&self, requests: &[RequestedPrompt], is_preview: bool) -> Option<String> {
+        let can_ask = if is_preview { !self.flags.no_input } else { self.can_ask() };
+        if can_ask {
             return None;
         }
         let missing = artifacts_prompt::all_answered(&Self::questions(requests), self.answers.as_ref()).err();
         Some(missing.and_then(|error| error.hint()).unwrap_or_default())
     }
 
-    fn enter(&mut self, requests: &[PromptRequest]) -> Result<PromptValues, Failure> {
+    fn enter(&mut self, requests: &[RequestedPrompt]) -> Result<PromptValues, Failure> {
         let mut terminal = if self.flags.no_input || requests.is_empty() { None } else { person::terminal() };
         let questions = Self::questions(requests);
         artifacts_prompt::ask_all(&questions, self.answers.as_ref(), terminal.as_mut()).map_err(|e| failed(&e))
@@ -168,6 +172,26 @@ impl Operator for TerminalOperator {
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
                     output.warning(&warning.to_string(), warning.hint().as_deref());
+                }
+                if let Some(owner) = self.foreign_owner {
+                    output.warning(
+                        &format!(
+                            "artifacts runs as root in a checkout of user {owner}: what it stored belongs to root"
+                        ),
+                        Some(&format!("run it as that user; until then `chown -R {owner}` the storage")),
+                    );
+                }
+            }
+            RunEvent::Preview(report) => {
+                // Programs find it in the report.
+                if !output.json() {
+                    output.painted(&report.preview());
+                    output.painted(&artifacts_report::readings(&report.readings));
+                }
+            }
+            RunEvent::NothingOrphaned => {
+                if !output.json() {
+                    output.line("every slice has an owner");
                 }
             }
             RunEvent::EvaluatingAgain => output.progress("public files were made: evaluating again"),
@@ -232,5 +256,24 @@ fn show_output(output: Output, name: &InstanceName, printed: &[u8]) {
             "{} {were} said while {name} was made, and may hold a secret; `--show-output` shows {them}",
             counted(printed.len(), "byte"),
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_accepts_what_it_stands_for_and_refuses_everything_else() {
+        let exactly = |text: &str| Recipients::Exactly(text.to_owned());
+        assert_eq!(accepted_beforehand(&[], "a"), None, "somebody is asked");
+        assert_eq!(accepted_beforehand(&[Recipients::All], "a"), Some(true));
+        assert_eq!(accepted_beforehand(&[exactly("a")], "a"), Some(true));
+        assert_eq!(accepted_beforehand(&[exactly("b")], "a"), Some(false));
+        assert_eq!(
+            accepted_beforehand(&[exactly("b"), exactly("a")], "a"),
+            Some(true),
+            "one for each question of a run"
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject, Error, RunRecord, SyncMode, User, head_path as head};
-use artifacts_report::{Failure, ReaderChange, Reading};
+use artifacts_audit::{AuditLog, Error, RunRecord, SyncMode, User, head_path as head};
+use artifacts_report::Failure;
 use artifacts_trust::{Checkout, check_ownership};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
@@ -123,27 +123,6 @@ fn name_of(uid: u32, users: &str) -> Option<String> {
         _ => None,
     });
     names.next()
-}
-
-/// What is accepted with the recipients of these files.
-pub fn recipients(changes: &[ReaderChange], by: &str) -> Vec<ConsentRecord> {
-    let subject = |change: &ReaderChange| ConsentSubject::Recipients {
-        instance: change.instance.clone(),
-        file: change.file.clone(),
-        recipients: change.after.iter().cloned().collect(),
-    };
-    changes.iter().map(|change| ConsentRecord { by: by.to_owned(), subject: subject(change) }).collect()
-}
-
-/// What is accepted where these generators may read.
-pub fn read_access(readings: &[Reading], by: &str) -> Vec<ConsentRecord> {
-    let subject = |reading: &Reading| ConsentSubject::ReadAccess {
-        instance: reading.dependent.clone(),
-        dependency: reading.dependency.clone(),
-        generator: reading.generator.clone(),
-        sha256: reading.sha256.clone(),
-    };
-    readings.iter().map(|reading| ConsentRecord { by: by.to_owned(), subject: subject(reading) }).collect()
 }
 
 #[cfg(test)]

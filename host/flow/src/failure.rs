@@ -1,10 +1,10 @@
 use std::error::Error;
 
-use artifacts_backend::CallFailed;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind};
 use artifacts_report::Failure;
 use artifacts_seam::CallError;
+use artifacts_session::CallFailed;
 use artifacts_text::{Explain, counted, listed, shell_word};
 
 /// A failure of one instance, with its backend.
@@ -29,6 +29,11 @@ pub const UNSHOWN: &str =
 /// What is not stored yet.
 pub fn absent(instance: &Instance) -> Failure {
     of(instance, "it is not made yet").hint(Some(format!("`artifacts generate {}`", word(&instance.name))))
+}
+
+/// What may not be encrypted to these recipients.
+pub fn not_accepted(instance: &Instance) -> Failure {
+    of(instance, "its recipients were not accepted")
 }
 
 /// What is stored nowhere.

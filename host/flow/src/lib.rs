@@ -1,53 +1,37 @@
-//! The one way that data goes: plan, check, prompts, generator, serialize, commit.
+//! The one way that data goes: survey, lock, agree, generate, serialize, commit, report.
 //!
-//! This room knows no outside thing; it hands what one room made to the next. [`survey`] tells what every instance is,
-//! [`make`] makes some of them. One instance that fails never stops the others.
+//! [`Run`] begins it, and each stage of [`chain`] is made from the one before. One instance that fails never stops the others.
 
-mod adopt;
-mod certain;
-mod changes;
-mod consent;
-mod dependents;
-mod elsewhere;
-mod extras;
-mod facts;
+mod agree;
+pub mod chain;
 mod failure;
-mod hints;
-mod index;
-mod inputs;
-mod make;
-mod prune;
-mod reading;
-mod receipt;
-mod rekey;
-mod retrieve;
-mod set;
-mod steps;
-mod storing;
-mod survey;
+mod look;
+mod progress;
+mod read;
+mod rounds;
+mod run;
+mod run_state;
 mod tools;
+mod work;
 
-pub use adopt::{Adoption, adopt, adoptions};
 pub use artifacts_audit::{AuditLog, Operation};
-pub use certain::{unmakeable, unreadable};
-pub use changes::{Writing, changes};
-pub use consent::{Asked, Consent, Plaintext};
-pub use dependents::dependents;
+pub use artifacts_report::Report;
+
+pub use chain::{Agreed, Change, Locked, Surveyed, Written};
 pub use failure::{declared, not_serialized};
-pub use hints::{Everything, helped, hints};
-pub use index::{Indexed, compare_index, deleted, index_fault, is_stageable, is_unstaged};
-pub use inputs::Inputs;
-pub use make::{Answers, Event, Work, make};
-pub use prune::{Orphan, Orphans, orphans, prune};
-pub use reading::{Allowed, Readings};
-pub use rekey::{Rekeyed, rekey, stored_readers, unopenable, unretrievable, wants_rekey};
-pub use retrieve::{Read, retrieve, retrieve_file, retrieve_one};
-pub use set::{Others, others, set, unsettable};
-pub use steps::{Step, Wanted, admit, steps, waiting};
-pub use survey::{Found, Survey, survey};
-pub use tools::storages::Writers;
+pub use look::survey::{Found, Survey};
+pub use progress::Tally;
+pub use read::RetrievedFiles;
+pub use rounds::{generate, preview};
+pub use run::{FileSelection, Run, Selection};
 pub use tools::{
-    Accept, Answer, BackendMessages, Backends, Cancel, ConfirmClone, Declared, Evaluate, FormerValue, GeneratorFailure,
-    Generators, HeaderMemory, Identities, Operator, PromptRequest, PromptValues, Question, ReadyBackend, Recorded,
-    Registry, Retrieval, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session, Terms, Tools,
+    Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, Evaluate, FormerValue,
+    GenerationFailure, Generators, HeaderMemory, Identities, Operator, PromptValues, Question, ReadyBackend, Recorded,
+    Registry, RequestedPrompt, Retrieval, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session,
+    Terms, Tools,
 };
+pub use work::adopt::{Adopt, Adoption};
+pub use work::generate::Generate;
+pub use work::prune::Prune;
+pub use work::rekey::Rekey;
+pub use work::set::Set;

@@ -7,6 +7,7 @@
 mod advisories;
 mod bundled;
 mod crates;
+mod cycles;
 mod licenses;
 mod metadata;
 mod names;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
@@ -43,8 +44,14 @@ impl Package {
     }
 }
 
-/// cargo's answer about the workspace in a folder of the repository.
-pub fn of(folder: &str, more: &[&str]) -> Value {
+/// cargo's answer about the workspace in a folder of the repository; each question is asked once.
+pub fn of(folder: &str, more: &[&str]) -> Arc<Value> {
+    static ANSWERS: Mutex<BTreeMap<String, Arc<Value>>> = Mutex::new(BTreeMap::new());
+    let mut answers = ANSWERS.lock().unwrap();
+    answers.entry(format!("{folder} {more:?}")).or_insert_with(|| Arc::new(ask(folder, more))).clone()
+}
+
+fn ask(folder: &str, more: &[&str]) -> Value {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["metadata", "--locked", "--offline", "--format-version", "1"]).args(more);
     let output = cargo.current_dir(top().join(folder)).output().unwrap();

@@ -16,7 +16,10 @@ pub struct Tests {
     pub worker: PathBuf,
 }
 
-/// Compiles the tests of `host/backend`, in a folder of their own.
+/// The crates of the boundary, whose tests start workers and run components.
+pub const CRATES: &[&str] = &["contract", "worker", "session", "precompile"];
+
+/// Compiles their tests, in a folder of their own.
 ///
 /// # Errors
 /// When they do not compile.
@@ -24,7 +27,8 @@ pub fn tests(packages: &Packages) -> Result<Tests> {
     let rustc = compiler(packages)?;
     let mut cargo = run::cargo();
     cargo
-        .args(["test", "--no-run", "--release", "--locked", "-p", "artifacts-backend", "--lib", "--tests"])
+        .args(["test", "--no-run", "--release", "--locked", "--lib", "--tests"])
+        .args(CRATES.iter().map(|name| format!("--package=artifacts-{name}")))
         .args(["--target", TARGET, "--message-format", "json-render-diagnostics"])
         .current_dir(project::root())
         .env("RUSTC", &rustc)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::compiler::Tests;
+use super::compiler::{self, Tests};
 use super::packages::Packages;
 use crate::tally::Tally;
 use crate::{project, run};
@@ -55,8 +55,11 @@ pub fn initrd(packages: &Packages, tests: &Tests) -> Result<PathBuf> {
             }
         }
     }
-    let home = project::root().join("host/backend");
-    fs::create_dir_all(inside(&root, &home.join("x"))?.with_file_name(""))?;
+    let home = project::root().join("host/precompile");
+    for name in compiler::CRATES {
+        let folder = project::root().join("host").join(name);
+        fs::create_dir_all(inside(&root, &folder.join("x"))?.with_file_name(""))?;
+    }
     manifests(&root)?;
     let names: Vec<&str> = tests.programs.iter().map(|(name, _)| name.as_str()).collect();
     let init = format!("#!/bin/sh\nTESTS='{}' FOLDER='{}'\n{INIT}", names.join(" "), home.display());

@@ -15,7 +15,7 @@ use packages::Packages;
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const LINKER: &str = "aarch64-linux-gnu-gcc";
 
-/// Compiles the tests of `host/backend` and runs them under each kernel: one before Linux 6.12, which has less of Landlock, and one
+/// Compiles the tests of the boundary and runs them under each kernel: one before Linux 6.12, which has less of Landlock, and one
 /// from then on. The last line of each run counts.
 ///
 /// # Errors

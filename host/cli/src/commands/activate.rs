@@ -3,7 +3,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use artifacts_activate::{Done, Room, activate};
-use artifacts_backend::{Place, WorkerStart};
 use artifacts_declared::InstanceName;
 use artifacts_flow::Registry;
 use artifacts_generate::Sandbox;
@@ -12,6 +11,7 @@ use artifacts_on_target::place::Farm;
 use artifacts_plan::{Selector, State, select};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, Report, Row};
+use artifacts_session::WorkerStart;
 use clap::Args;
 
 use super::Status;
@@ -72,7 +72,7 @@ impl Options {
         let mut room = Room {
             farm: &farm,
             audit: log,
-            operator: Box::new(TerminalOperator::new(Flags::from(global), *output, None)),
+            operator: Box::new(TerminalOperator::new(Flags::new(global, false), *output, None, None)),
             now: SystemTime::now(),
             registry: registry(declared, nix, ram.clone(), WorkerStart::default().required(global.require_sandbox))
                 .on_target(),
@@ -139,9 +139,10 @@ fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> 
         let folder = ram.folder()?;
         folder.subfolder("slice")?;
         let worker = worker.clone().fallback(folder.path().join("slice"));
-        Ok((Place::Worker(worker), folder))
+        Ok((worker, folder))
     };
-    Registry::new(declared.spec.backends, declared.root, nix, place).asking(Box::new(|_, _, _| Ok(true)))
+    Registry::new(declared.spec.backends, crate::bundled::backends(), declared.root, nix, place)
+        .asking(Box::new(|_, _, _| Ok(true)))
 }
 
 fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {

@@ -4,19 +4,17 @@ use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use artifacts_flow::Tools;
-use artifacts_plan::State;
+use artifacts_flow::Set;
 use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
 use clap::Args;
 
 use super::Status;
 use crate::args::Global;
+use crate::context::Context;
 use crate::draft::{Draft, Taken};
 use crate::environment::Environment;
 use crate::output::Output;
-use crate::rooms::Run;
-use crate::setting::{Setting, look, preview};
 use crate::{person, signals, terminal};
 
 #[derive(Debug, Args)]
@@ -30,50 +28,49 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::of(global, output, &[self.file.selector()])?;
+        let context = Context::new(global, output)?;
+        let mut run = context.open(&[self.file.selector()])?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
-        let mut tools = run.tools()?;
+        let selection = run.select_one(&instance);
+        let set = Set { instance: instance.clone(), file: file.clone(), opens: true };
         if self.dry_run {
-            return Ok(output.report(&preview(&run, &mut tools, output, instance, &file, true)?));
+            return Ok(output.report(&run.survey(&selection).preview(&set)));
         }
-        let editor = Editor::of(run.environment(), global)?;
-        let survey = look(&run, &mut tools, instance)?;
-        let absent = survey.found.values().any(|found| found.state == State::Absent);
-        let begin = |tools: &mut Tools| Setting::begin(&run, tools, global, output, instance, &file, true);
-        let mut setting = Some(Ok(begin(&mut tools)?));
-        let before =
-            if absent { Secret::new(Vec::new()) } else { artifacts_flow::retrieve_file(&mut tools, instance, &file)? };
-        let subject = instance.name.to_string();
-        let mut draft = Draft::new(run.ram().folder(), &subject, &file, &before)?;
+        let editor = Editor::of(context.environment(), global)?;
+        let mut agreed = run.survey(&selection).lock(set.clone()).agree();
+        if !agreed.is_open() {
+            return Ok(output.report(&agreed.give_up()));
+        }
+        let before = agreed.stored()?.unwrap_or_else(|| Secret::new(Vec::new()));
+        let subject = instance.to_string();
+        let mut draft = Draft::new(context.ram().folder(), &subject, &file, &before)?;
         loop {
             let start = Instant::now();
             let edited = editor.edit(&draft).map_err(|why| Failure::new(subject.clone(), why));
             let failure = match draft.take(edited, &before)? {
                 Taken::Unchanged => {
                     output.note(unchanged(start.elapsed()));
-                    return Ok(output.report(&run.rows(std::iter::once(instance), &survey)));
+                    return Ok(output.report(&agreed.leave()));
                 }
                 Taken::Failed(failure) => failure,
                 Taken::Value(value) => {
-                    let current = setting.take().unwrap_or_else(|| begin(&mut tools));
-                    match current.and_then(|setting| setting.finish(&mut tools, value)) {
-                        Ok(report) => return Ok(output.report(&report)),
-                        Err(failure) => failure,
-                    }
+                    let report = agreed.set(value).finish();
+                    let Some(failure) = report.errors.first().cloned().filter(|_| report.instances.is_empty()) else {
+                        return Ok(output.report(&report));
+                    };
+                    editor.once_more(global, output, failure)?;
+                    draft.renew().map_err(lost)?;
+                    // It is begun again: what failed may be what was decrypted or surveyed before.
+                    run.retry();
+                    agreed = run.survey(&selection).lock(set.clone()).agree();
+                    continue;
                 }
             };
             editor.once_more(global, output, failure)?;
             draft.renew().map_err(lost)?;
-            // What was not stored is begun again: what failed may be what was opened or looked at before.
-            if setting.is_none() {
-                setting = Some(run.tools().and_then(|anew| {
-                    tools = anew;
-                    begin(&mut tools)
-                }));
-            }
         }
     }
 }

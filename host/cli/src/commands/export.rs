@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::{File, InstanceName, Name};
-use artifacts_flow::{Tools, Writing};
+use artifacts_flow::{FileSelection, Run};
 use artifacts_plan::{Instance, Selector};
 use artifacts_report::{Failure, FileChange, Report};
 use artifacts_seam::Secret;
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::Status;
 use crate::args::Global;
+use crate::context::Context;
 use crate::output::Output;
-use crate::rooms::Run;
 use crate::tree::Tree;
 
 const INSTALLED: &str =
@@ -42,11 +42,12 @@ struct Piece<'a> {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::of(global, output, &["machine", "user"].map(|kind| self.selector(kind)))?;
+        let context = Context::new(global, output)?;
+        let mut run = context.open(&["machine", "user"].map(|kind| self.selector(kind)))?;
         let failed = |why: String| Failure::new(self.target.clone(), why);
         let own = self.own(&run);
         if own.is_empty() {
-            let mut errors = run.failures();
+            let mut errors = run.errors();
             errors.push(failed("it has no artifact of its own".to_owned()).hint(Some(INSTALLED)));
             return Ok(output.report(&Report { errors, ..Report::default() }));
         }
@@ -55,22 +56,19 @@ impl Options {
         if paths.len() < pieces.len() {
             return Err(failed("two files have one path".to_owned()).hint(Some("give each its own `path`")));
         }
-        let mut tools = run.tools()?;
+        let mut wanted = FileSelection::new();
+        for piece in &pieces {
+            wanted.entry(piece.instance.name.clone()).or_default().push(piece.file.clone());
+        }
         if self.dry_run {
             Tree::check(&self.folder)?;
-            return preview(&run, &mut tools, output, &pieces);
+            return preview(&mut run, output, &wanted, &pieces);
         }
         let tree = Tree::begin(&self.folder)?;
-        let mut wanted: BTreeMap<&InstanceName, (&Instance, Vec<Name>)> = BTreeMap::new();
-        for piece in &pieces {
-            let files = &mut wanted.entry(&piece.instance.name).or_insert((piece.instance, Vec::new())).1;
-            files.push(piece.file.clone());
-        }
         let mut values: BTreeMap<InstanceName, BTreeMap<Name, Secret>> = BTreeMap::new();
-        for (name, read) in artifacts_flow::retrieve(&mut tools, &wanted.into_values().collect::<Vec<_>>()) {
+        for (name, read) in run.read(&wanted) {
             values.insert(name, read?.files);
         }
-        tools.report_missing_layers();
         let mut sizes = Vec::new();
         for piece in &pieces {
             let value = values.get(&piece.instance.name).and_then(|files| files.get(piece.file));
@@ -88,16 +86,16 @@ impl Options {
     }
 
     /// The target's own artifacts.
-    fn own<'a>(&self, run: &'a Run) -> Vec<&'a Instance> {
+    fn own(&self, run: &Run) -> Vec<Instance> {
         let target = |instance: &&Instance| match &instance.name {
             InstanceName::Machine { target, .. } | InstanceName::User { target, .. } => target.as_str() == self.target,
             InstanceName::Shared { .. } => false,
         };
-        run.instances.values().filter(target).collect()
+        run.instances().values().filter(target).cloned().collect()
     }
 
     /// Of the target's own artifacts, the secret files that no backend brings there and that have a place of their own.
-    fn pieces<'a>(&self, own: &[&'a Instance]) -> Result<Vec<Piece<'a>>, Failure> {
+    fn pieces<'a>(&self, own: &'a [Instance]) -> Result<Vec<Piece<'a>>, Failure> {
         let failed = |why: String| Failure::new(self.target.clone(), why);
         let kinds: BTreeSet<&str> =
             own.iter().flat_map(|one| &one.targets).map(|target| target.kind.as_str()).collect();
@@ -130,19 +128,12 @@ fn installed<'a>(instance: &Instance, name: &Name, file: &'a File) -> Option<&'a
 }
 
 /// What would be written. How large it is tells nobody without opening it; how much is stored for it, the receipt does.
-fn preview(run: &Run, tools: &mut Tools, output: &Output, pieces: &[Piece<'_>]) -> Result<Status, Failure> {
-    let names: BTreeSet<InstanceName> = pieces.iter().map(|piece| piece.instance.name.clone()).collect();
-    let survey = artifacts_flow::survey(tools, &run.instances, &names);
-    tools.report_missing_layers();
+fn preview(run: &mut Run, output: &Output, wanted: &FileSelection, pieces: &[Piece<'_>]) -> Result<Status, Failure> {
+    let found = run.would_read(wanted)?;
     let mut sizes = Vec::new();
     for Piece { instance, file, .. } in pieces {
-        let nobody = || Failure::new(instance.name.to_string(), "nobody looked at it");
-        let found = survey.found.get(&instance.name).ok_or_else(nobody)?;
-        if let Some(failure) = artifacts_flow::unreadable(instance, found) {
-            return Err(failure);
-        }
-        let files = artifacts_flow::changes(tools, instance, found, Writing::Anew);
-        let stored = files.iter().find(|change| change.file == file.as_str()).and_then(FileChange::stored);
+        let files = found.get(&instance.name).into_iter().flatten();
+        let stored = files.into_iter().find(|change| change.file == file.as_str()).and_then(FileChange::stored);
         sizes.push(Size::Stored(stored));
     }
     Ok(tell(output, pieces, &sizes))

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::Status;
 use crate::args::Global;
+use crate::context::Context;
 use crate::output::Output;
-use crate::rooms::Run;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -22,26 +22,24 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::of(global, output, &[self.file.selector()])?;
+        let context = Context::new(global, output)?;
+        let mut run = context.open(&[self.file.selector()])?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
-        let mut tools = run.tools()?;
-        let read = artifacts_flow::retrieve_file(&mut tools, instance, &file);
-        tools.report_missing_layers();
-        let value = read?;
+        let value = run.read_file(&instance, &file)?;
         if output.json() {
             let (encoding, text) = match std::str::from_utf8(value.expose()) {
                 Ok(text) => ("utf-8", text.to_owned()),
                 Err(_) => ("base64", BASE64.encode(value.expose())),
             };
-            let name = instance.name.to_string();
+            let name = instance.to_string();
             let said = json!({"instance": name, "file": file.as_str(), "encoding": encoding, "value": text});
             output.object(said, &[]);
         } else {
             write(&value).map_err(|e| {
-                Failure::new(instance.name.to_string(), format!("`{file}` cannot be written to standard output: {e}"))
+                Failure::new(instance.to_string(), format!("`{file}` cannot be written to standard output: {e}"))
             })?;
         }
         Ok(Status::DONE)

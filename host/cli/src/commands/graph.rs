@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::Status;
 use crate::args::Global;
+use crate::context::Context;
 use crate::output::Output;
-use crate::rooms::Run;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -29,24 +29,25 @@ enum Format {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let run = Run::of(global, output, &selectors)?;
-        let chosen = run.choose(&selectors);
-        let names = run.with_dependencies(&chosen.names);
+        let context = Context::new(global, output)?;
+        let run = context.open_declared(&selectors)?;
+        let selection = run.select(&selectors);
+        let (names, errors) = (run.with_dependencies(selection.names()), selection.errors());
         if output.json() {
             let row = |instance: &artifacts_plan::Instance| {
                 let dependencies: Vec<String> = instance.dependencies.values().map(ToString::to_string).collect();
                 json!({"name": instance.name.to_string(), "dependencies": dependencies})
             };
-            let instances: Vec<_> = run.instances(&names).map(row).collect();
-            output.object(json!({"instances": instances}), &chosen.errors);
+            let instances: Vec<_> = names.iter().filter_map(|name| run.instances().get(name)).map(row).collect();
+            output.object(json!({"instances": instances}), errors);
         } else {
             let text = match self.format {
-                Format::Dot => dot(&run.instances, &names),
-                Format::Mermaid => mermaid(&run.instances, &names),
+                Format::Dot => dot(run.instances(), &names),
+                Format::Mermaid => mermaid(run.instances(), &names),
             };
             output.line(text.trim_end());
         }
-        output.failures(&chosen.errors);
-        Ok(if chosen.errors.is_empty() { Status::DONE } else { Status::FAILED })
+        output.failures(errors);
+        Ok(if errors.is_empty() { Status::DONE } else { Status::FAILED })
     }
 }

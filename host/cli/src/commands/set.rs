@@ -1,7 +1,7 @@
 use std::io::IsTerminal as _;
 
-use artifacts_declared::{Name, PromptKind};
-use artifacts_plan::Instance;
+use artifacts_declared::{InstanceName, Name, PromptKind};
+use artifacts_flow::Set;
 use artifacts_prompt::PromptRequest;
 use artifacts_report::{Failure, Report};
 use artifacts_seam::Secret;
@@ -10,9 +10,8 @@ use clap::Args;
 
 use super::Status;
 use crate::args::Global;
+use crate::context::Context;
 use crate::output::Output;
-use crate::rooms::Run;
-use crate::setting::{Setting, preview};
 use crate::{bounded, person};
 
 #[derive(Debug, Args)]
@@ -29,32 +28,37 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::of(global, output, &[self.file.selector()])?;
+        let context = Context::new(global, output)?;
+        let mut run = context.open(&[self.file.selector()])?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
             Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
         };
-        let mut tools = run.tools()?;
+        let selection = run.select_one(&instance);
+        let surveyed = run.survey(&selection);
+        let set = Set { instance: instance.clone(), file: file.clone(), opens: false };
         if self.dry_run {
             // The value stays where it is: standard input may be nobody's to take, or have no end yet.
-            return Ok(output.report(&preview(&run, &mut tools, output, instance, &file, false)?));
+            return Ok(output.report(&surveyed.preview(&set)));
         }
-        let setting = Setting::begin(&run, &mut tools, global, output, instance, &file, false)?;
-        let value = self.value(global, instance, &file)?;
-        let report = setting.finish(&mut tools, value)?;
-        Ok(output.report(&report))
+        let agreed = surveyed.lock(set).agree();
+        if !agreed.is_open() {
+            return Ok(output.report(&agreed.give_up()));
+        }
+        let value = self.value(global, &instance, &file)?;
+        Ok(output.report(&agreed.set(value).finish()))
     }
 
     /// Standard input as it is; from a terminal, a hidden line that is asked for twice.
-    fn value(&self, global: &Global, instance: &Instance, file: &Name) -> Result<Secret, Failure> {
-        let failed = |why: String| Failure::new(instance.name.to_string(), why);
+    fn value(&self, global: &Global, instance: &InstanceName, file: &Name) -> Result<Secret, Failure> {
+        let failed = |why: String| Failure::new(instance.to_string(), why);
         if std::io::stdin().is_terminal() {
             let mut terminal = person::terminal().filter(|_| !global.no_input).ok_or_else(|| {
                 failed(format!("there is no value for `{file}`"))
                     .hint(Some("give it on standard input: `… | artifacts set INSTANCE FILE`"))
             })?;
-            let question = PromptRequest {
-                instance: instance.name.clone(),
+            let question = RequestedPrompt {
+                instance: instance.clone(),
                 prompt: file.clone(),
                 description: None,
                 kind: PromptKind::Hidden,

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use artifacts_flow::{Found, Tools};
+use artifacts_declared::InstanceName;
+use artifacts_flow::{Found, Run};
 use artifacts_plan::{Instance, Selector};
 use artifacts_report::Failure;
 use clap::Args;
@@ -9,8 +10,8 @@ use serde_json::json;
 
 use super::Status;
 use crate::args::Global;
+use crate::context::Context;
 use crate::output::Output;
-use crate::rooms::Run;
 
 /// What the bundled backend that writes files of sops calls itself.
 const SOPS_NIX: &str = "sops-nix";
@@ -31,18 +32,20 @@ struct Rule {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let run = Run::of(global, output, &selectors)?;
-        let chosen = run.choose(&selectors);
-        let mut tools = run.tools()?;
-        let survey = artifacts_flow::survey(&mut tools, &run.instances, &chosen.names);
-        tools.report_missing_layers();
+        let context = Context::new(global, output)?;
+        let mut run = context.open(&selectors)?;
+        let selection = run.select(&selectors);
+        let survey = run.survey(&selection).into_survey();
         let mut rules = Vec::new();
-        for instance in run.instances(&chosen.names) {
-            if let Some((storage, found)) = storage(&mut tools, instance).zip(survey.found.get(&instance.name)) {
+        for name in selection.names() {
+            let storage = storage(&mut run, name);
+            if let Some(((storage, found), instance)) =
+                storage.zip(survey.found.get(name)).zip(run.instances().get(name))
+            {
                 rules.extend(of(instance, &storage, found));
             }
         }
-        let errors: Vec<Failure> = chosen.faults().into_iter().chain(survey.errors).collect();
+        let errors: Vec<Failure> = selection.errors().iter().cloned().chain(survey.errors).collect();
         if output.json() {
             let rule = |rule: &Rule| json!({"path_regex": rule.path_regex, "age": rule.age});
             let rules: Vec<_> = rules.iter().map(rule).collect();
@@ -56,9 +59,9 @@ impl Options {
 }
 
 /// Where the files of sops are, if the instance has some.
-fn storage(tools: &mut Tools, instance: &Instance) -> Option<String> {
-    let opened = tools.backends.open(instance.backend.as_ref()?).ok()?;
-    (opened.terms.component == SOPS_NIX).then(|| opened.storage.clone())
+fn storage(run: &mut Run, name: &InstanceName) -> Option<String> {
+    let (component, storage) = run.backend_of(name)?;
+    (component == SOPS_NIX).then_some(storage)
 }
 
 /// A rule for what is deployed, structured files among it, after one for each file with readers of its own: the first that

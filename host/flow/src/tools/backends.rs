@@ -6,7 +6,9 @@ use artifacts_declared::{Backend as Registration, Name};
 use artifacts_report::Failure;
 use artifacts_seam::SandboxLayer;
 
-use super::session::{Session, Terms};
+use artifacts_session::Session;
+
+use super::session::Terms;
 
 /// Opens backends. Each is opened once, when it is first needed; one that cannot be opened fails its instances and nothing else.
 pub trait Backends {

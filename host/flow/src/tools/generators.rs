@@ -27,19 +27,19 @@ pub trait Generators: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be built, fails, or does not write exactly the declared files.
-    fn run(&self, instance: &Instance, job: Job, cancel: &Cancel) -> Result<BTreeMap<Name, Secret>, GeneratorFailure>;
+    fn run(&self, instance: &Instance, job: Job, cancel: &Cancel) -> Result<BTreeMap<Name, Secret>, GenerationFailure>;
 }
 
 /// Holds why a generator gave no files.
 #[derive(Debug)]
-pub struct GeneratorFailure {
+pub struct GenerationFailure {
     /// The failure.
     pub failure: Failure,
     /// What the generator printed; it may hold a secret.
     pub output: Option<Box<Secret>>,
 }
 
-impl From<Failure> for GeneratorFailure {
+impl From<Failure> for GenerationFailure {
     fn from(failure: Failure) -> Self {
         Self { failure, output: None }
     }
@@ -85,7 +85,7 @@ impl Generators for SandboxedGenerators {
         instance: &Instance,
         mut job: Job,
         cancel: &Cancel,
-    ) -> Result<BTreeMap<Name, Secret>, GeneratorFailure> {
+    ) -> Result<BTreeMap<Name, Secret>, GenerationFailure> {
         let sandbox = self.sandbox()?;
         job.log_level.clone_from(&self.log_level);
         job.path.clone_from(&self.path);
@@ -95,7 +95,7 @@ impl Generators for SandboxedGenerators {
             job.closure.sort();
             job.closure.dedup();
         }
-        sandbox.run(&job, cancel.flag()).map_err(|error| GeneratorFailure {
+        sandbox.run(&job, cancel.flag()).map_err(|error| GenerationFailure {
             failure: failure::of(instance, bare(&error.to_string(), instance)).hint(error.hint()),
             output: error.output().cloned().map(Box::new),
         })

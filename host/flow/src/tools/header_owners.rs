@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend::Openable;
 use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
+use artifacts_session::Openable;
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
 use super::Tools;

@@ -10,7 +10,8 @@ use artifacts_seam::EntryFiles;
 use artifacts_store::{Receipt, Sha256};
 use artifacts_trust::{Checkout, CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 
-use crate::{changes, failure};
+use crate::failure;
+use crate::look::changes;
 
 /// Headers by the file of the entry that contains them, each with the declared files that are encrypted under it.
 pub(crate) type EntryHeaders = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;

@@ -27,15 +27,16 @@ use artifacts_seam::SandboxLayer;
 use artifacts_store::{Git, Options, Root, Warning};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
+pub use artifacts_session::{RetrieveCall, SerializeCall, Session};
 pub use backends::{Backends, ReadyBackend};
 pub use evaluate::{Declared, Evaluate};
-pub use generators::{GeneratorFailure, Generators, SandboxedGenerators};
+pub use generators::{GenerationFailure, Generators, SandboxedGenerators};
 pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
-pub use operator::{Answer, FormerValue, Operator, PromptRequest, PromptValues, Question, RunEvent};
+pub use operator::{Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 pub use recorded::{BackendMessages, Recorded, Retrieval};
-pub use registry::{Accept, Registry, Rights};
-pub use session::{RetrieveCall, SerializeCall, Session, Terms};
+pub use registry::{Accept, BundledBackends, Registry, Rights};
+pub use session::Terms;
 
 /// Holds everything outside that a run works with.
 pub struct Tools {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, FileChange, ReaderChange, Reading, Removed};
+use artifacts_report::{Failure, FileChange, ReaderChange, Reading, Removed, Report};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
 use super::recorded::BackendMessages;
-use crate::Adoption;
+use crate::work::adopt::Adoption;
 
 /// Asks the admin, or answers for them by what they passed on the command line.
 pub trait Operator {
@@ -29,14 +29,15 @@ pub trait Operator {
     /// Returns the prompts of an instance that have no prepared answer.
     fn open_prompts(&self, instance: &Instance) -> Vec<Name>;
 
-    /// Returns how to answer these prompts where no terminal is available; none where one is.
-    fn without_terminal(&self, prompts: &[PromptRequest]) -> Option<String>;
+    /// Returns how to answer these prompts where no one can be asked; none where someone can. A preview asks no one anyway: there
+    /// only counts whether that is forbidden.
+    fn without_terminal(&self, prompts: &[RequestedPrompt], is_preview: bool) -> Option<String>;
 
     /// Returns values for these prompts, all of them or none.
     ///
     /// # Errors
     /// When one has no value.
-    fn enter(&mut self, prompts: &[PromptRequest]) -> Result<PromptValues, Failure>;
+    fn enter(&mut self, prompts: &[RequestedPrompt]) -> Result<PromptValues, Failure>;
 
     /// Takes note of what happens.
     fn notify(&mut self, event: &RunEvent<'_>);
@@ -47,7 +48,7 @@ pub type PromptValues = BTreeMap<(InstanceName, Name), Secret>;
 
 /// Holds one prompt of an instance that is generated.
 #[derive(Debug, Clone)]
-pub struct PromptRequest {
+pub struct RequestedPrompt {
     /// The instance.
     pub instance: InstanceName,
     /// The prompt's name.
@@ -154,6 +155,10 @@ pub enum RunEvent<'a> {
     },
     /// New entries were staged; the warnings tell of those that were not.
     Staged(&'a [Warning]),
+    /// What would be written.
+    Preview(&'a Report),
+    /// No entry is orphaned.
+    NothingOrphaned,
     /// Public files were generated, so everything is evaluated again.
     EvaluatingAgain,
     /// A message.

@@ -1,12 +1,14 @@
 //! Every call of a backend and every use of an identity is between two lines of the audit log.
 
 use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
-use artifacts_backend::{CallFailed, Checks, DecryptAttempt, Openable, Retrieved, Serialized};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
+use artifacts_session::{
+    CallFailed, Checks, DecryptAttempt, Openable, RetrieveCall, Retrieved, SerializeCall, Serialized, Session,
+};
 
-use super::session::{RetrieveCall, SerializeCall, Session, Terms};
+use super::session::Terms;
 use super::{Backends, Identities, Operator, RunEvent};
 
 /// Holds what a backend wrote and was denied in one call.

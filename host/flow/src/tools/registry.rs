@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::{BUNDLED, Backend, CallFailed, Checks, Place, Retrieved, Serialized, bundled_component};
 use artifacts_contract::{Component, Grants, effective, limits_from_json, read_file};
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
@@ -9,22 +8,35 @@ use artifacts_ram::PrivateDir;
 use artifacts_report::Failure;
 use artifacts_seam as seam;
 use artifacts_seam::{Limits, SandboxLayer};
+use artifacts_session::{
+    CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
+};
 use artifacts_text::{Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
-use super::session::{RetrieveCall, SerializeCall, Session, Terms, stores_here};
+use super::session::{Terms, stores_here};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
 pub struct Registry {
     declared: BTreeMap<Name, artifacts_declared::Backend>,
+    bundled: BundledBackends,
     base: PathBuf,
-    place: Box<dyn Fn() -> Result<(Place, PrivateDir), Failure>>,
+    worker: Box<dyn Fn() -> Result<(WorkerStart, PrivateDir), Failure>>,
     accept: Accept,
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
     missing: BTreeSet<SandboxLayer>,
     nix: Nix,
     on_target: bool,
+}
+
+/// Holds the backends inside the program.
+#[derive(Debug, Clone, Copy)]
+pub struct BundledBackends {
+    /// Their names, also of those that this program was built without.
+    pub names: &'static [&'static str],
+    /// Returns the component of a bundled backend; a failure is about the registered name, which comes first.
+    pub component: fn(&str, &str) -> Result<Component, Failure>,
 }
 
 /// Asks the admin, who may have answered before, whether a component may have these grants.
@@ -43,36 +55,38 @@ pub struct Rights {
 
 /// A component's session, with the directory that it works in for as long as it is open.
 struct Housed {
-    backend: Backend,
+    session: WorkerSession,
     _home: PrivateDir,
 }
 
 impl Session for Housed {
     fn check(&mut self, batch: Vec<(seam::InstanceView, seam::EntryFiles)>) -> Checks {
-        self.backend.check(batch)
+        self.session.check(batch)
     }
 
     fn serialize(&mut self, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
-        self.backend.serialize(call.instance, call.files, call.secrets, call.recipients)
+        Session::serialize(&mut self.session, call)
     }
 
     fn retrieve(&mut self, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
-        self.backend.retrieve(call.instance, call.files, call.names, call.openable, call.identities)
+        Session::retrieve(&mut self.session, call)
     }
 }
 
 impl Registry {
-    /// `base` is where relative paths of components begin; `place` gives a backend the place it runs in.
+    /// `base` is where relative paths of components begin; `worker` says how a backend's worker is started, and gives the directory that it works in.
     pub fn new(
         declared: BTreeMap<Name, artifacts_declared::Backend>,
+        bundled: BundledBackends,
         base: PathBuf,
         nix: Nix,
-        place: impl Fn() -> Result<(Place, PrivateDir), Failure> + 'static,
+        worker: impl Fn() -> Result<(WorkerStart, PrivateDir), Failure> + 'static,
     ) -> Self {
         Self {
             declared,
+            bundled,
             base,
-            place: Box::new(place),
+            worker: Box::new(worker),
             accept: Box::new(|_, _, _| Ok(false)),
             opened: BTreeMap::new(),
             missing: BTreeSet::new(),
@@ -108,7 +122,7 @@ impl Registry {
         if let Some(entry) = self.declared.get(name) {
             return Ok(entry.clone());
         }
-        if BUNDLED.contains(&name.as_str()) {
+        if self.bundled.names.contains(&name.as_str()) {
             return Ok(builtin(name));
         }
         let known: Vec<String> = self.names().iter().map(ToString::to_string).collect();
@@ -129,11 +143,11 @@ impl Registry {
         if !stores_here(&component) && !self.on_target {
             return Ok(ReadyBackend::new(terms, entry.storage, None));
         }
-        let (place, home) = (self.place)()?;
-        let backend =
-            Backend::open(&component, grants, limits, &place).map_err(|e| Failure::about(name.to_string(), e))?;
-        self.missing.extend(backend.missing().iter().copied());
-        Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(Housed { backend, _home: home }))))
+        let (worker, home) = (self.worker)()?;
+        let session = WorkerSession::open(&component, grants, limits, &worker)
+            .map_err(|e| Failure::about(name.to_string(), e))?;
+        self.missing.extend(session.missing().iter().copied());
+        Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(Housed { session, _home: home }))))
     }
 
     /// What a backend may do and use.
@@ -174,9 +188,7 @@ impl Registry {
         let path = match &entry.component {
             Location::Plain(text) => match text.strip_prefix("builtin:") {
                 Some(builtin) => {
-                    return bundled_component(builtin)
-                        .map(|component| (component, None))
-                        .map_err(|e| Failure::about(name.to_string(), e));
+                    return (self.bundled.component)(name.as_str(), builtin).map(|component| (component, None));
                 }
                 None => self.base.join(text),
             },
@@ -216,7 +228,7 @@ impl Backends for Registry {
     }
 
     fn names(&self) -> Vec<Name> {
-        let bundled = BUNDLED.iter().filter_map(|name| Name::new(*name).ok());
+        let bundled = self.bundled.names.iter().filter_map(|name| Name::new(*name).ok());
         let mut names: Vec<Name> = self.declared.keys().cloned().chain(bundled).collect();
         names.sort();
         names.dedup();

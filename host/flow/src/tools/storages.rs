@@ -1,37 +1,38 @@
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{Options, Storage, Warning, Writer};
+use artifacts_store::{Storage, Warning, Writer};
 use artifacts_text::Explain;
 
 use super::Tools;
-use crate::{compare_index, failure, index};
+use crate::failure;
+use crate::look::index::{self, compare_index};
 
 /// So long after git was told of new entries, it is told of more: each time costs as much as many entries.
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// The storages of a run, each locked for it, or why it is not.
 #[derive(Default)]
-pub struct Writers {
-    by_storage: BTreeMap<String, Result<Writer, Failure>>,
+pub struct StorageWriters {
+    by_storage: BTreeMap<String, Result<Rc<Writer>, Failure>>,
     /// What git knows that forbids writing an instance.
     refused: BTreeMap<InstanceName, Failure>,
     /// What git is told of.
     paths: Vec<String>,
-    options: Option<Options>,
     told: Option<Instant>,
     /// Whether git does not know of all of them yet.
     is_open: bool,
 }
 
-impl Writers {
+impl StorageWriters {
     /// Locks every storage that these instances are in, before anything is asked or made, and stages what an earlier run could
     /// not. An instance whose backend is unknown has no storage; that it fails is told where it is asked about.
-    pub fn lock<'a>(tools: &Tools, instances: impl Iterator<Item = &'a Instance>, options: &Options) -> Self {
-        let mut writers = Self { options: Some(options.clone()), ..Self::default() };
+    pub fn lock<'a>(tools: &Tools, instances: impl Iterator<Item = &'a Instance>) -> Self {
+        let mut writers = Self::default();
         let instances: Vec<&Instance> = instances.collect();
         let indexed = compare_index(tools, instances.iter().copied());
         for instance in &instances {
@@ -41,7 +42,7 @@ impl Writers {
         // Where nothing may be stored, not even a lock is: `git submodule update` expects an empty directory.
         for instance in instances.iter().filter(|instance| !writers.refused.contains_key(&instance.name)) {
             let Some(name) = tools.storage_of(instance) else { continue };
-            writers.by_storage.entry(name).or_insert_with_key(|name| lock(tools, name, options));
+            writers.by_storage.entry(name).or_insert_with_key(|name| lock(tools, name));
         }
         writers.paths = index::unstaged(tools, &instances, &indexed);
         if !writers.paths.is_empty() {
@@ -66,21 +67,22 @@ impl Writers {
     }
 
     /// A storage, locked now if it is not yet.
-    pub(crate) fn writer(&mut self, tools: &Tools, storage: &str, options: &Options) -> Result<&Writer, Failure> {
-        let locked = self.by_storage.entry(storage.to_owned()).or_insert_with_key(|name| lock(tools, name, options));
-        locked.as_ref().map_err(Clone::clone)
+    pub(crate) fn writer(&mut self, tools: &Tools, storage: &str) -> Result<Rc<Writer>, Failure> {
+        let locked = self.by_storage.entry(storage.to_owned()).or_insert_with_key(|name| lock(tools, name));
+        locked.clone()
     }
 
-    /// Moves an entry to the trash, of a storage that is locked now if it is not yet.
-    pub(crate) fn trash(&mut self, tools: &Tools, storage: &str, name: &InstanceName) -> Result<(), Failure> {
-        let options =
-            self.options.clone().ok_or_else(|| Failure::new(format!("storage {storage}"), "it is not locked"))?;
-        let failed = |error: artifacts_store::Error| Failure::about(name.to_string(), error);
-        self.writer(tools, storage, &options)?.remove(name).map_err(failed).map(drop)
-    }
-
-    pub(crate) fn of(&self, storage: &str) -> Option<&Writer> {
-        self.by_storage.get(storage)?.as_ref().ok()
+    /// Returns the lock of an instance's storage.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub(crate) fn own(&self, instance: &Instance, tools: &Tools) -> Result<Rc<Writer>, Failure> {
+        if let Some(fault) = self.fault(instance, tools) {
+            return Err(fault);
+        }
+        let storage = tools.storage_of(instance).unwrap_or_default();
+        let locked = self.by_storage.get(&storage).and_then(|writer| writer.as_ref().ok());
+        locked.cloned().ok_or_else(|| failure::of(instance, format!("storage {storage} is not locked")))
     }
 
     /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last second, for the next run.
@@ -114,7 +116,7 @@ impl Writers {
     }
 }
 
-fn lock(tools: &Tools, name: &str, options: &Options) -> Result<Writer, Failure> {
+fn lock(tools: &Tools, name: &str) -> Result<Rc<Writer>, Failure> {
     // Who may write there, as root may, would change what Nix takes for fixed.
     let root = tools.root.path();
     if tools.evaluator.is_in_store(root) {
@@ -124,6 +126,7 @@ fn lock(tools: &Tools, name: &str, options: &Options) -> Result<Writer, Failure>
     }
     let storage = Storage::open(&tools.root, name);
     storage
-        .and_then(|storage| storage.lock(options.clone()))
+        .and_then(|storage| storage.lock(tools.storing.clone()))
+        .map(Rc::new)
         .map_err(|error| Failure::about(format!("storage {name}"), error))
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use artifacts_declared::{InstanceName, Name, Spec};
 use artifacts_flow::{
-    Answer, AuditLog, Backends, Cancel, Declared, Evaluate, GeneratorFailure, Generators, HeaderMemory, Identities,
-    Operator, PromptRequest, PromptValues, Question, ReadyBackend, RunEvent, Tools,
+    Answer, AuditLog, Backends, Cancel, Declared, Evaluate, GenerationFailure, Generators, HeaderMemory, Identities,
+    Operator, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
 };
 use artifacts_generate::Job;
 use artifacts_plan::Instance;
@@ -24,6 +24,7 @@ use artifacts_store::{Git, Options, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
 pub use fleet::Fleet;
+#[allow(unused_imports, reason = "not every test file uses it")]
 pub use session::{Misbehavior, World};
 
 /// The one backend that there is.
@@ -219,7 +220,7 @@ impl Generators for FakeGenerators {
         self.state.lock().unwrap().unready.clone().map_or(Ok(()), |why| Err(Failure::new("", why)))
     }
 
-    fn run(&self, instance: &Instance, job: Job, _: &Cancel) -> Result<BTreeMap<Name, Secret>, GeneratorFailure> {
+    fn run(&self, instance: &Instance, job: Job, _: &Cancel) -> Result<BTreeMap<Name, Secret>, GenerationFailure> {
         let mut state = self.state.lock().unwrap();
         let name = instance.name.to_string();
         state.ran.push(name.clone());
@@ -238,7 +239,7 @@ impl Generators for FakeGenerators {
         }
         if state.fail.contains(&name) {
             let output = Some(Box::new(Secret::new(b"printed".to_vec())));
-            return Err(GeneratorFailure { failure: Failure::new(name, "the generator failed"), output });
+            return Err(GenerationFailure { failure: Failure::new(name, "the generator failed"), output });
         }
         let value = |file: &Name| Secret::new(format!("{name}/{file}#{count}").into_bytes());
         Ok(job.expected.iter().map(|file| (file.clone(), value(file))).collect())
@@ -276,13 +277,13 @@ impl Operator for FakeOperator {
         instance.prompts.keys().cloned().collect()
     }
 
-    fn without_terminal(&self, _: &[PromptRequest]) -> Option<String> {
+    fn without_terminal(&self, _: &[RequestedPrompt], _: bool) -> Option<String> {
         None
     }
 
-    fn enter(&mut self, prompts: &[PromptRequest]) -> Result<PromptValues, Failure> {
+    fn enter(&mut self, prompts: &[RequestedPrompt]) -> Result<PromptValues, Failure> {
         self.note(format!("enter {}", prompts.len()));
-        let value = |one: &PromptRequest| {
+        let value = |one: &RequestedPrompt| {
             ((one.instance.clone(), one.prompt.clone()), Secret::new(format!("typed {}", one.prompt).into_bytes()))
         };
         Ok(prompts.iter().map(value).collect())

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use artifacts_backend::{CallFailed, Checks, Retrieved, Serialized};
 use artifacts_contract::Grants;
 use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
 use artifacts_seam::Limits;
@@ -12,6 +11,7 @@ use artifacts_seam::{
     BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret,
     Usage,
 };
+use artifacts_session::{CallFailed, Checks, Retrieved, Serialized};
 
 /// What a call does instead of what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::args::Global;
 use crate::commands::Status;
+use crate::context::Context;
+use crate::grants;
 use crate::output::Output;
-use crate::rooms::Run;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -21,8 +22,8 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::of_backends(global, output)?;
-        let registry = run.registry();
+        let context = Context::new(global, output)?;
+        let (registry, trust, _) = context.registry()?;
         let entry = registry.entry(&self.name)?;
         let component = registry.component(&self.name, &entry)?;
         let rights = registry.rights(&self.name, &entry, &component)?;
@@ -33,7 +34,7 @@ impl Options {
             accepted: if rights.bundled || rights.grants.is_empty() {
                 None
             } else {
-                Some(run.accepted(&component, &rights.grants)?)
+                Some(grants::accepted(&trust, &component, &rights.grants)?)
             },
             entry,
             component,

@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use artifacts_backend::bundled;
 use artifacts_contract::{Inspection, Manifest, inspect, meaning, read_file};
 use artifacts_report::Failure;
 use artifacts_text::Explain;
@@ -33,7 +32,7 @@ impl Options {
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let name = file.display().to_string();
     if let Some(builtin) = name.strip_prefix("builtin:") {
-        return bundled(builtin).map(<[u8]>::to_vec).ok_or_else(|| {
+        return artifacts_bundled::bytes(builtin).map(<[u8]>::to_vec).ok_or_else(|| {
             Failure::new(name.clone(), "this program has no such backend inside")
                 .hint(Some("`cargo xtask build` makes the program with its backends"))
         });

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::commands::Status;
+use crate::context::Context;
 use crate::output::Output;
-use crate::rooms::Run;
 
 #[derive(Debug, Args)]
 pub struct Options {}
@@ -21,12 +21,12 @@ struct Row {
 
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let run = Run::of_backends(global, output)?;
-        let registry = run.registry();
+        let context = Context::new(global, output)?;
+        let (registry, _, errors) = context.registry()?;
         let rows: Vec<Row> = registry.names().iter().filter_map(|name| row(&registry, name)).collect();
         // What did not evaluate may register more.
         let unusable = rows.iter().filter_map(|row| row.version.as_ref().err().cloned());
-        let failures: Vec<Failure> = run.failures().into_iter().chain(unusable).collect();
+        let failures: Vec<Failure> = errors.into_iter().chain(unusable).collect();
         if output.json() {
             let backends: Vec<_> = rows
                 .iter()

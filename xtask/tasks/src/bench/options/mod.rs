@@ -86,3 +86,19 @@ impl Fleet {
         run::output(&mut nix)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use artifacts_tests::nix::Inputs;
+
+    use super::Fleet;
+
+    /// The bare options are written by hand: they follow ours, or what is measured means nothing.
+    #[test]
+    fn the_bare_options_are_those_of_our_modules() {
+        let fleet = Fleet { lib: Inputs::new().unwrap().path("nixpkgs").join("lib") };
+        fleet.same("options").unwrap();
+        fleet.same("values").unwrap();
+    }
+}

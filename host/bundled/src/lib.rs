@@ -1,0 +1,74 @@
+//! The backends inside this program.
+
+use artifacts_contract::{Component, Refusal};
+use artifacts_text::Explain;
+
+/// Name, component, and its code where the program was made with it.
+type Bundled = (&'static str, &'static [u8], Option<&'static [u8]>);
+
+include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
+
+/// Says why there is no bundled backend of a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The host does not run the component.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The program was built without it.
+    #[error("the backend `{0}` is not bundled with this program")]
+    NotBundled(String),
+    /// No bundled backend has this name.
+    #[error("there is no bundled backend `{name}`; expected one of {known}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// Those that exist.
+        known: String,
+    },
+}
+
+impl Explain for Error {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.kind(),
+            Self::NotBundled(_) | Self::Unknown { .. } => "component",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Refused(refusal) => return refusal.hint(),
+            Self::NotBundled(_) => "`cargo xtask build` makes the complete program, with its backends inside",
+            Self::Unknown { .. } => "register a backend of one's own with its path in `artifacts.backends`",
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Returns the bytes of a bundled component, if this program has it.
+pub fn bytes(name: &str) -> Option<&'static [u8]> {
+    COMPONENTS.iter().find(|(known, _, _)| *known == name).map(|(_, bytes, _)| *bytes)
+}
+
+/// Returns a bundled component, inspected.
+///
+/// # Errors
+/// When no bundled backend has the name, or this program was built without it.
+pub fn component(name: &str) -> Result<Component, Error> {
+    match bytes(name) {
+        Some(bytes) => {
+            let component = Component::read(bytes)?;
+            Ok(match compiled(name) {
+                Some(code) => component.with_compiled(code),
+                None => component,
+            })
+        }
+        None if NAMES.contains(&name) => Err(Error::NotBundled(name.to_owned())),
+        None => Err(Error::Unknown { name: name.escape_debug().to_string(), known: NAMES.join(", ") }),
+    }
+}
+
+/// Code of a bundled backend, compiled when the program was made, for any processor of its architecture.
+fn compiled(name: &str) -> Option<&'static [u8]> {
+    COMPONENTS.iter().find(|(known, _, _)| *known == name).and_then(|(_, _, code)| *code)
+}

@@ -1,0 +1,277 @@
+//! A run from the options and the environment.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use artifacts_audit::AuditLog;
+use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
+use artifacts_generate::Sandbox;
+use artifacts_nix::Nix;
+use artifacts_plan::Selector;
+use artifacts_prompt::AnswersFile;
+use artifacts_ram::{PrivateDir, Ram};
+use artifacts_report::Failure;
+use artifacts_session::WorkerStart;
+use artifacts_store::{Git, Repository, Root};
+use artifacts_trust::{Checkout, KnownHeaders, Trust};
+
+use crate::args::Global;
+use crate::declarations::Declarations;
+use crate::environment::Environment;
+use crate::evaluator::Evaluator;
+use crate::operator::{Flags, TerminalOperator};
+use crate::output::Output;
+use crate::{clones, grants, identities, record, signals, writing};
+
+/// Holds what every run of a command has.
+pub struct Context {
+    global: Global,
+    output: Output,
+    cancel: Arc<AtomicBool>,
+    environment: Environment,
+    ram: Ram,
+    /// For git's use; gone with the run.
+    scratch: PrivateDir,
+    nix: Nix,
+}
+
+/// Holds what is known once the root is.
+struct Opened {
+    root: Root,
+    checkout: Checkout,
+    log: AuditLog,
+    trust: Trust,
+}
+
+impl Context {
+    /// Reads the environment, and begins to watch for signals.
+    pub fn new(global: &Global, output: &Output) -> Result<Self, Failure> {
+        let cancel = signals::watch()?;
+        let environment = Environment::read();
+        let ram = ram(&environment)?;
+        let scratch = ram.folder().map_err(Failure::from)?;
+        let nix = nix(global, &environment, &cancel);
+        Ok(Self { global: global.clone(), output: *output, cancel, environment, ram, scratch, nix })
+    }
+
+    /// Opens a run over what the selectors name and what that depends on.
+    pub fn open(&self, selectors: &[Selector]) -> Result<Run, Failure> {
+        self.open_with(selectors, false, None)
+    }
+
+    /// The same, where `yes` answers the command's own question, and a file answers prompts.
+    pub fn open_with(&self, selectors: &[Selector], yes: bool, answers: Option<AnswersFile>) -> Result<Run, Failure> {
+        let run = self.open_unrecorded(selectors, yes, answers)?;
+        self.begin(run.audit())?;
+        Ok(run)
+    }
+
+    /// The same for what only looks at declarations: no call of a backend, and no line in the audit log.
+    pub fn open_declared(&self, selectors: &[Selector]) -> Result<Run, Failure> {
+        self.open_unrecorded(selectors, false, None)
+    }
+
+    fn open_unrecorded(&self, selectors: &[Selector], yes: bool, answers: Option<AnswersFile>) -> Result<Run, Failure> {
+        let mut evaluator = Evaluator::new(&self.global, &self.nix, selectors, self.output);
+        let declared = evaluator.evaluate()?;
+        let tools = self.tools(&declared, evaluator, Flags::new(&self.global, yes), answers)?;
+        Ok(Run::open(declared, tools))
+    }
+
+    /// The registered backends, what the admin accepted, and the configuration errors; without a flake nothing else is declared.
+    pub fn registry(&self) -> Result<(Registry, Trust, Vec<Failure>), Failure> {
+        let declarations = Declarations::of_backends(&self.global, &self.nix)?;
+        declarations.show(&self.output);
+        let declared = declarations.declared();
+        let found = self.place(&declared)?;
+        self.begin(Some(&found.log))?;
+        let resolved = artifacts_plan::instances(&declared.spec, declared.system.as_deref());
+        let (_, looped) = artifacts_plan::order(&resolved.instances);
+        let problems = resolved.problems.into_iter().chain(looped).map(artifacts_flow::declared);
+        let failures = declared.failures.iter().map(|(_, failure)| failure.clone()).chain(problems).collect();
+        Ok((self.backends(&declared, &found), found.trust, failures))
+    }
+
+    /// What the caller's environment says.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Where plaintext may lie.
+    pub fn ram(&self) -> &Ram {
+        &self.ram
+    }
+
+    /// Writes the line of the run in the audit log.
+    fn begin(&self, log: Option<&AuditLog>) -> Result<(), Failure> {
+        let Some(log) = log else { return Ok(()) };
+        record::check(&log.path(), self.global.audit_log.is_some())?;
+        log.begin().map_err(|e| record::failure(&e))
+    }
+
+    /// Finds the root, and the audit log of the run.
+    fn place(&self, declared: &Declared) -> Result<Opened, Failure> {
+        let root = Root::open(&declared.root).map_err(Failure::from)?;
+        let checkout = checkout(&root)?;
+        let log = record::log(&record::place(&self.global, &self.environment)?, &self.global, Some(&checkout));
+        own_state(self)?;
+        let trust = trust(&self.environment)?;
+        Ok(Opened { root, checkout, log, trust })
+    }
+
+    fn tools(
+        &self,
+        declared: &Declared,
+        evaluator: Evaluator,
+        flags: Flags,
+        answers: Option<AnswersFile>,
+    ) -> Result<Tools, Failure> {
+        let now = SystemTime::now();
+        let found = self.place(declared)?;
+        let backends = Box::new(self.backends(declared, &found));
+        let Opened { root, checkout, log, trust } = found;
+        let path = root.path().display().to_string();
+        let Global { accept_clone, no_input, .. } = self.global;
+        let confirm = clones::asking(path, accept_clone, no_input, log.clone());
+        let owner = writing::foreign_owner(&root);
+        Ok(Tools {
+            git: git(self),
+            backends,
+            evaluator: Box::new(evaluator),
+            generators: Arc::new(self.generators()),
+            operator: Box::new(TerminalOperator::new(flags, self.output, answers, owner)),
+            identities: identities::Source::new(&self.global, &self.environment).identities(),
+            headers: HeaderMemory::new(headers(&self.environment)?, checkout.clone(), confirm),
+            root,
+            checkout,
+            trust,
+            state: state(&self.environment)?,
+            audit: Some(log),
+            storing: writing::options(&self.global, now, &self.environment),
+            cancel: Cancel::new(Arc::clone(&self.cancel)),
+            now,
+            reported: BTreeSet::new(),
+        })
+    }
+
+    fn generators(&self) -> SandboxedGenerators {
+        let (environment, ram) = (self.environment.clone(), self.ram.clone());
+        let path = self.environment.generator_path();
+        let log_level = Environment::log_level(self.output.verbose);
+        SandboxedGenerators::new(self.nix.clone(), path, log_level, move || sandbox(&environment, &ram))
+    }
+
+    fn backends(&self, declared: &Declared, found: &Opened) -> Registry {
+        let ram = self.ram.clone();
+        let worker = worker(&self.global, &self.environment);
+        let place = move || {
+            let failed = |e: artifacts_ram::Error| Failure::from(e);
+            let folder = ram.folder().map_err(failed)?;
+            folder.subfolder("slice").map_err(failed)?;
+            let worker = worker.clone().fallback(folder.path().join("slice"));
+            Ok((worker, folder))
+        };
+        let root = found.root.path().to_owned();
+        let registry =
+            Registry::new(declared.spec.backends.clone(), crate::bundled::backends(), root, self.nix.clone(), place);
+        let Global { accept_grants, no_input, .. } = self.global;
+        registry.asking(grants::asking(found.trust.clone(), found.log.clone(), accept_grants, no_input))
+    }
+}
+
+fn checkout(root: &Root) -> Result<Checkout, Failure> {
+    let root = root.path();
+    match Repository::containing(root) {
+        Ok(Some(git)) => Ok(Checkout::in_repository(root, &git.work_tree, git.common_dir)),
+        // Nothing is written into the repository of another user, and nothing there is believed.
+        Ok(None) | Err(artifacts_store::Error::RepositoryOwner { .. }) => Ok(Checkout::at_path(root)),
+        Err(error) => Err(Failure::about("", error)),
+    }
+}
+
+/// A sandbox for generators.
+fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
+    let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
+    Sandbox::new(bwrap, ram).map_err(Failure::from)
+}
+
+/// How the processes are made that components run in.
+fn worker(global: &Global, environment: &Environment) -> WorkerStart {
+    let worker = WorkerStart::default().required(global.require_sandbox);
+    match environment.cache() {
+        Some(cache) => worker.cache(cache.join("compiled")),
+        None => worker,
+    }
+}
+
+/// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
+fn state(environment: &Environment) -> Result<PathBuf, Failure> {
+    let state = environment.state().ok_or_else(|| {
+        Failure::new("", "there is no place to remember what was accepted").hint(Some("set HOME or XDG_STATE_HOME"))
+    })?;
+    artifacts_trust::check_ownership(&state).map_err(Failure::from)?;
+    Ok(state)
+}
+
+/// What is committed in a repository proves nothing of what was accepted here.
+fn own_state(begun: &Context) -> Result<(), Failure> {
+    let state = state(&begun.environment)?;
+    let failed = |why: String, help: String| Err(Failure::new("", why).hint(Some(help)));
+    match git(begun).tracks(&state) {
+        Ok(None) => Ok(()),
+        Ok(Some(path)) => failed(
+            format!(
+                "{} is tracked by git, so whoever can push could write what is stored in {}",
+                path.display(),
+                state.display()
+            ),
+            "set XDG_STATE_HOME to a directory outside of the repository; do not use what is stored there".to_owned(),
+        ),
+        Err(warning) => failed(
+            format!("whether git tracks {} cannot be determined: {warning}", state.display()),
+            "set XDG_STATE_HOME to a directory outside of the repository".to_owned(),
+        ),
+    }
+}
+
+fn git(begun: &Context) -> Git {
+    Git {
+        program: "git".into(),
+        env: begun.environment.variables().iter().cloned().collect(),
+        scratch: begun.scratch.path().to_owned(),
+    }
+}
+
+fn headers(environment: &Environment) -> Result<KnownHeaders, Failure> {
+    let state = state(environment)?;
+    Ok(KnownHeaders::new(state.join("headers"), state.join("sealed")))
+}
+
+fn trust(environment: &Environment) -> Result<Trust, Failure> {
+    Ok(Trust::new(state(environment)?.join("accepted")))
+}
+
+fn ram(environment: &Environment) -> Result<Ram, Failure> {
+    let ram = Ram::find(&environment.ram_candidates()).map_err(Failure::from)?;
+    // What a killed run left is gone before this one makes more.
+    ram.sweep();
+    Ok(ram)
+}
+
+fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>) -> Nix {
+    let overrides = global.override_input.chunks_exact(2);
+    let cache = environment.cache().filter(|_| !global.no_eval_cache);
+    let options = artifacts_nix::Options {
+        arguments: global.nix_arg.iter().map(Into::into).collect(),
+        override_inputs: overrides.map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
+        system: Some(Environment::system()),
+        jobs: global.eval_jobs.unwrap_or_else(Environment::evaluations_at_once),
+        cache: cache.map(|cache| cache.join("evaluations")),
+        cancel: Arc::clone(cancel),
+        ..artifacts_nix::Options::default()
+    };
+    Nix::new(None, environment.variables().to_vec(), options)
+}

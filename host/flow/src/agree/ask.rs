@@ -1,0 +1,172 @@
+//! Questions, and the tickets that follow from a yes.
+
+use std::collections::BTreeMap;
+
+use artifacts_audit::{ConsentRecord, ConsentSubject};
+use artifacts_declared::InstanceName;
+use artifacts_report::{Failure, ReaderChange, Reading};
+
+use super::read_access::{Allowed, Readings};
+use super::recipients::{Asked, Consent, Plaintext};
+use super::ticket::{Allows, Ticket};
+use crate::chain::Base;
+use crate::tools::{Answer, Question, Tools};
+
+/// Holds the tickets of a chain, by instance and storage.
+#[derive(Default)]
+pub struct Tickets(BTreeMap<(InstanceName, String), Ticket>);
+
+impl Tickets {
+    /// Takes the ticket of an instance.
+    pub(crate) fn take(&mut self, name: &InstanceName) -> Option<Ticket> {
+        let key = self.0.keys().find(|(of, _)| of == name)?.clone();
+        self.0.remove(&key)
+    }
+
+    /// Takes the ticket of an entry in a storage.
+    pub(crate) fn take_in(&mut self, name: &InstanceName, storage: &str) -> Option<Ticket> {
+        self.0.remove(&(name.clone(), storage.to_owned()))
+    }
+}
+
+/// Returns tickets for the steps that `allows` agrees to, each in a storage that is locked. The others drop out.
+fn tickets(
+    base: &mut Base<'_>,
+    is_chained: bool,
+    allows: impl Fn(&artifacts_plan::Instance) -> Result<Allows, Failure>,
+) -> Tickets {
+    let mut tickets = Tickets::default();
+    let Base { run, survey, writers, progress, .. } = base;
+    let mut admit = |instance: &artifacts_plan::Instance| {
+        let found = survey.found.get(&instance.name);
+        let other = found.and_then(|found| found.elsewhere.as_ref()).filter(|place| place.declared);
+        let ticket = || {
+            let (allows, writer) = (allows(instance)?, writers.own(instance, &run.tools)?);
+            let other = other.map(|place| writers.writer(&run.tools, &place.storage)).transpose()?;
+            let replaces = found.and_then(|found| found.fingerprint);
+            Ok(Ticket::new(instance.name.clone(), allows, replaces, writer, other))
+        };
+        match { ticket }() {
+            Ok(ticket) => {
+                let storage = run.tools.storage_of(instance).unwrap_or_default();
+                tickets.0.insert((instance.name.clone(), storage), ticket);
+                None
+            }
+            Err(failure) => Some(failure),
+        }
+    };
+    if is_chained {
+        progress.keep_chained(&run.instances, &mut admit);
+    } else {
+        progress.keep(&run.instances, &mut admit);
+    }
+    tickets
+}
+
+/// Returns tickets under which nothing is encrypted.
+pub(crate) fn without_encryption(base: &mut Base<'_>) -> Tickets {
+    tickets(base, false, |_| Ok(Allows::Nothing))
+}
+
+/// Returns tickets to trash these entries, each given by its storage and name; the storages are locked now.
+pub(crate) fn removals(base: &mut Base<'_>, entries: &[(String, InstanceName)]) -> Tickets {
+    let mut tickets = Tickets::default();
+    for (storage, name) in entries {
+        match base.writers.writer(&base.run.tools, storage) {
+            Ok(writer) => {
+                let ticket = Ticket::new(name.clone(), Allows::Removal, None, writer, None);
+                tickets.0.insert((name.clone(), storage.clone()), ticket);
+            }
+            Err(failure) => {
+                let is_it = |step: &crate::look::steps::Step| step.name == *name && step.storage == *storage;
+                if base.progress.next(is_it).is_some() {
+                    base.progress.drop_out(failure);
+                }
+            }
+        }
+    }
+    tickets
+}
+
+/// Compares the recipients of the steps with those that were accepted, for a preview.
+pub(crate) fn preview_recipients(base: &mut Base<'_>, plaintext: Plaintext<'_>) -> Result<Vec<ReaderChange>, Failure> {
+    let names = base.progress.names();
+    let asked = Asked::new(&base.run.tools.recipients()?, base.run.among(&names), &base.survey, plaintext);
+    base.report.recipients_digest = asked.digest();
+    Ok(asked.changes)
+}
+
+/// Shows the recipients of the steps that were not accepted yet, asks, and stores the answer. `shown` were shown already. Returns
+/// what was asked about, and tickets for what was agreed to.
+pub(crate) fn recipients(
+    base: &mut Base<'_>,
+    plaintext: Plaintext<'_>,
+    shown: &[ReaderChange],
+    is_chained: bool,
+) -> Result<(Vec<ReaderChange>, Tickets), Failure> {
+    // Nobody is asked about what cannot be stored.
+    let Base { run, survey, writers, progress, .. } = &mut *base;
+    let fault = |instance: &artifacts_plan::Instance| writers.fault(instance, &run.tools);
+    if is_chained {
+        progress.keep_chained(&run.instances, fault);
+    } else {
+        progress.keep(&run.instances, fault);
+    }
+    let mut known = run.tools.recipients()?;
+    let names = progress.names();
+    let asked = Asked::new(&known, names.iter().filter_map(|name| run.instances.get(name)), survey, plaintext);
+    let (changes, digest) = (asked.changes.clone(), asked.digest());
+    let answer = match &digest {
+        Some(digest) => {
+            let unshown: Vec<_> = changes.iter().filter(|change| !shown.contains(change)).cloned().collect();
+            run.tools.operator.confirm(&Question::Recipients { unshown: &unshown, digest })?
+        }
+        None => Answer::Yes { by: "" },
+    };
+    if let Answer::Yes { by } = answer {
+        record(&run.tools, changes.iter().map(|change| accepted_recipients(change, by)).collect())?;
+    }
+    base.report.recipients_digest = digest.filter(|_| !answer.is_yes());
+    let consent: Consent = asked.settle(&mut known, answer.is_yes())?;
+    let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
+    Ok((changes, tickets))
+}
+
+/// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, and what
+/// was asked about.
+pub(crate) fn read_access(tools: &mut Tools, asked: Readings) -> Result<(Allowed, Vec<Reading>), Failure> {
+    let unknown = asked.unknown(&tools.trust)?;
+    let answer = if unknown.is_empty() {
+        Answer::Yes { by: "" }
+    } else {
+        tools.operator.confirm(&Question::ReadAccess(&unknown))?
+    };
+    if let Answer::Yes { by } = answer {
+        record(tools, unknown.iter().map(|reading| accepted_reading(reading, by)).collect())?;
+    }
+    Ok((asked.settle(&tools.trust, answer.is_yes())?, unknown))
+}
+
+fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {
+    let failed = |e: artifacts_audit::Error| Failure::about("audit", e);
+    tools.audit.as_ref().map_or(Ok(()), |log| log.consent(consents).map_err(failed))
+}
+
+fn accepted_recipients(change: &ReaderChange, by: &str) -> ConsentRecord {
+    let subject = ConsentSubject::Recipients {
+        instance: change.instance.clone(),
+        file: change.file.clone(),
+        recipients: change.after.iter().cloned().collect(),
+    };
+    ConsentRecord { by: by.to_owned(), subject }
+}
+
+fn accepted_reading(reading: &Reading, by: &str) -> ConsentRecord {
+    let subject = ConsentSubject::ReadAccess {
+        instance: reading.dependent.clone(),
+        dependency: reading.dependency.clone(),
+        generator: reading.generator.clone(),
+        sha256: reading.sha256.clone(),
+    };
+    ConsentRecord { by: by.to_owned(), subject }
+}

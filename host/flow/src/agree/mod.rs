@@ -1,0 +1,9 @@
+//! What the admin accepts, before anything is decrypted or written.
+
+pub(crate) mod ask;
+pub(crate) mod read_access;
+pub(crate) mod recipients;
+mod ticket;
+
+pub(crate) use ask::Tickets;
+pub(crate) use ticket::Ticket;

@@ -1,0 +1,155 @@
+//! No secret that was there before is given to a generator that the admin has not agreed to give it to.
+//!
+//! A generator is declared in the repository, and what it makes may be public, go out by the network, or be encrypted to a key of
+//! whoever declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
+//! of nothing that was there before: whoever could declare who reads that could as well have declared what it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Component;
+
+use artifacts_declared::{Generator, InstanceName};
+use artifacts_plan::Instance;
+use artifacts_report::{Failure, Reading};
+use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
+use sha2::{Digest as _, Sha256};
+
+use crate::look::steps::Step;
+use crate::look::survey::Survey;
+use crate::run_state::Inputs;
+use crate::tools::{Evaluate, Tools};
+
+/// Who reads what, from whom: the dependent first.
+pub(crate) type Edge = (InstanceName, InstanceName);
+
+/// What generators would read, before anybody was asked.
+pub struct Readings {
+    sought: BTreeMap<Edge, Reading>,
+    /// What nobody needs to be asked about.
+    free: BTreeSet<Edge>,
+    fresh: BTreeSet<InstanceName>,
+    checkout: Checkout,
+}
+
+/// What generators may read.
+#[derive(Debug, Default)]
+pub struct Allowed {
+    pub(crate) edges: BTreeSet<Edge>,
+    /// What this run makes for the first time, of nothing that was there before.
+    pub(crate) fresh: BTreeSet<InstanceName>,
+}
+
+impl Readings {
+    /// What these steps would read. `known` are the readers that were agreed to before this run, `inputs` what it has by now.
+    pub fn new(
+        tools: &Tools,
+        known: &AcceptedRecipients,
+        instances: &BTreeMap<InstanceName, Instance>,
+        survey: &Survey,
+        steps: &[Step],
+        inputs: &Inputs,
+    ) -> Self {
+        let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
+        let (sought, free, fresh) = (BTreeMap::new(), BTreeSet::new(), inputs.fresh().clone());
+        let mut readings = Self { sought, free, fresh, checkout: known.checkout().clone() };
+        for step in steps {
+            let Some(instance) = instances.get(&step.name) else { continue };
+            let mut untouched = true;
+            for name in instance.dependencies.values() {
+                let edge = (step.name.clone(), name.clone());
+                let is_public = instances.get(name).is_some_and(|one| one.secret_files().next().is_none());
+                let lies = survey.found.get(name).is_some_and(|found| found.fingerprint.is_some());
+                let is_there = lies || made.contains(name) || inputs.has(name);
+                if readings.fresh.contains(name) || !is_there || is_public && !inputs.has(name) {
+                    readings.free.insert(edge);
+                } else {
+                    untouched = false;
+                    readings.sought.insert(edge, reading(instance, name, survey, &*tools.evaluator));
+                }
+            }
+            // What a person types was there before.
+            let first = !step.again && known.instance(&step.name.to_string()).is_none();
+            if first && untouched && instance.prompts.is_empty() {
+                readings.fresh.insert(step.name.clone());
+            }
+        }
+        readings
+    }
+
+    /// Those that nobody has agreed to on this machine.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn unknown(&self, trust: &Trust) -> Result<Vec<Reading>, Failure> {
+        let id = self.checkout.id().map_err(|e| untold(&e))?;
+        let mut unknown = Vec::new();
+        for reading in self.sought.values() {
+            if !self.is_accepted(trust, id.as_ref(), reading)? {
+                unknown.push(reading.clone());
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Remembers what is agreed to: everything, or nothing new.
+    ///
+    /// # Errors
+    /// When it cannot be remembered.
+    pub fn settle(self, trust: &Trust, new_ones_too: bool) -> Result<Allowed, Failure> {
+        let id = self.checkout.id().map_err(|e| untold(&e))?;
+        let mut edges = self.free.clone();
+        for (edge, reading) in &self.sought {
+            let known = self.is_accepted(trust, id.as_ref(), reading)?;
+            if !known && new_ones_too {
+                let id = self.checkout.id_or_new().map_err(|e| untold(&e))?;
+                trust.accept(&in_repository(&id, reading)).map_err(|e| untold(&e))?;
+            }
+            if known || new_ones_too {
+                edges.insert(edge.clone());
+            }
+        }
+        Ok(Allowed { edges, fresh: self.fresh })
+    }
+
+    /// In this repository, or by an earlier version of this program at this path.
+    fn is_accepted(&self, trust: &Trust, id: Option<&CheckoutId>, reading: &Reading) -> Result<bool, Failure> {
+        let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.json()});
+        let here = id.map_or(Ok(false), |id| trust.accepted(&in_repository(id, reading)));
+        let accepted = here.and_then(|here| if here { Ok(true) } else { trust.accepted(&by_path) });
+        accepted.map_err(|e| untold(&e))
+    }
+}
+
+fn in_repository(id: &CheckoutId, reading: &Reading) -> serde_json::Value {
+    serde_json::json!({"repository": id, "reading": reading.json()})
+}
+
+fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> Reading {
+    let readers = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.readers);
+    Reading {
+        dependent: instance.name.to_string(),
+        dependency: dependency.to_string(),
+        generator: instance.generator.as_ref().map(|one| one.path.display().to_string()),
+        sha256: instance.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
+        network: instance.network,
+        public: instance.public_files().map(ToString::to_string).collect(),
+        readers: readers.map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect(),
+    }
+}
+
+/// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.
+fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
+    let path = &generator.path;
+    let file = artifacts_generate::executable(path).ok()?;
+    let up = path.components().any(|part| part == Component::ParentDir);
+    if !up && evaluator.is_in_store(path) && file.canonicalize().is_ok_and(|real| evaluator.is_in_store(&real)) {
+        return None;
+    }
+    let mut hash = Sha256::new();
+    std::io::copy(&mut File::open(file).ok()?, &mut hash).ok()?;
+    Some(format!("{:x}", hash.finalize()))
+}
+
+fn untold(error: &artifacts_trust::Error) -> Failure {
+    Failure::about("readings", error)
+}

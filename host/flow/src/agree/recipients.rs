@@ -1,0 +1,451 @@
+//! Nothing is encrypted to anybody whom the admin has not agreed to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_plan::Instance;
+use artifacts_report::{Failure, ReaderChange};
+use artifacts_store::Receipt;
+use artifacts_trust::{AcceptedRecipients, Recipients};
+use sha2::{Digest as _, Sha256};
+
+use super::ticket::Allows;
+use crate::failure;
+use crate::look::survey::{Found, Survey};
+
+/// Who reads a file that is not encrypted.
+const EVERYBODY: &str = "everybody, in plain text";
+
+/// Whom these instances may be encrypted to: what is not in here is not written.
+#[derive(Debug, Default)]
+pub struct Consent {
+    /// None where nothing is encrypted.
+    agreed: BTreeMap<InstanceName, Option<Recipients>>,
+    refused: BTreeMap<InstanceName, String>,
+    /// Of all that was asked about.
+    digest: String,
+}
+
+/// What is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plaintext<'a> {
+    /// All files are generated now.
+    New,
+    /// What was stored is opened and encrypted again.
+    Stored,
+    /// One file, given by a person.
+    Given {
+        /// Which.
+        file: &'a Name,
+        /// Whether its old value is opened, to be edited.
+        opens: bool,
+    },
+}
+
+/// Where the plaintext of what is encrypted comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// From a generator or a person, now.
+    New,
+    /// Some of it was stored before.
+    Stored,
+}
+
+impl Plaintext<'_> {
+    /// None when nothing is encrypted: a public file is given, and the secret ones stay as they lie.
+    fn source(self, instance: &Instance, found: &Found) -> Option<Source> {
+        match self {
+            Self::New => Some(Source::New),
+            Self::Stored => Some(Source::Stored),
+            Self::Given { file, .. } if instance.public_files().any(|public| public == file) => None,
+            Self::Given { file, opens } => {
+                // Others that are stored may have to be opened, too.
+                let opens = opens || instance.secret_files().any(|name| name != file);
+                Some(if found.fingerprint.is_some() && opens { Source::Stored } else { Source::New })
+            }
+        }
+    }
+
+    /// Whether a public file gets a value that was not there before.
+    fn publishes(self, public: &Name) -> bool {
+        match self {
+            Self::New => true,
+            Self::Stored => false,
+            Self::Given { file, .. } => file == public,
+        }
+    }
+}
+
+/// AcceptedRecipients that were asked about, before the answer.
+pub struct Asked {
+    sought: BTreeMap<InstanceName, Sought>,
+    /// Where they are not what was agreed to.
+    pub changes: Vec<ReaderChange>,
+}
+
+/// What is to be agreed to of one instance.
+struct Sought {
+    /// Its targets.
+    targets: BTreeSet<String>,
+    /// Whom its files are encrypted to; none when nothing is encrypted.
+    sealed: Option<Recipients>,
+    /// Files that were secret and lie in plain text from now on.
+    published: BTreeSet<String>,
+}
+
+impl Asked {
+    /// Compares the readers of what is to be written with what is remembered. See `before` for the rule.
+    pub fn new<'a>(
+        known: &AcceptedRecipients,
+        instances: impl Iterator<Item = &'a Instance>,
+        survey: &Survey,
+        plaintext: Plaintext<'_>,
+    ) -> Self {
+        let mut asked = Self { sought: BTreeMap::new(), changes: Vec::new() };
+        for instance in instances {
+            let Some(found) = survey.found.get(&instance.name) else { continue };
+            let label = instance.name.to_string();
+            let published = published(known, instance, found.receipt.as_ref(), plaintext);
+            let mut sought = Sought {
+                targets: targets(instance),
+                sealed: None,
+                published: published.iter().map(|change| change.file.clone()).collect(),
+            };
+            if let Some(source) = plaintext.source(instance, found) {
+                let files = readers(found);
+                let before = before(known, &label, &sought.targets, &files, source);
+                for (file, after) in &files {
+                    let before = before.get(file).cloned().unwrap_or_default();
+                    if before != *after {
+                        let (instance, file, after) = (label.clone(), file.clone(), after.clone());
+                        asked.changes.push(ReaderChange { instance, file, before, after });
+                    }
+                }
+                asked.changes.extend(survey.other_recipients(instance));
+                sought.sealed = Some(files);
+            }
+            asked.changes.extend(published);
+            asked.sought.insert(instance.name.clone(), sought);
+        }
+        asked
+    }
+
+    /// The SHA-256, in hex, of exactly what would be accepted: instances, files and recipients. None when there is nothing.
+    pub fn digest(&self) -> Option<String> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        let mut sets: Vec<_> = self.changes.iter().map(|it| (&it.instance, &it.file, &it.after)).collect();
+        sets.sort();
+        Some(format!("{:x}", Sha256::digest(serde_json::json!(sets).to_string())))
+    }
+
+    /// Stores what is accepted: everything, or all but the changes.
+    ///
+    /// # Errors
+    /// When it cannot be stored; then nothing is accepted.
+    pub fn settle(self, known: &mut AcceptedRecipients, changes_too: bool) -> Result<Consent, Failure> {
+        let mut consent = Consent { digest: self.digest().unwrap_or_default(), ..Consent::default() };
+        let mut remembered = BTreeMap::new();
+        let mut asked = BTreeSet::new();
+        for (name, sought) in self.sought {
+            let label = name.to_string();
+            if let Some(change) = self.changes.iter().find(|change| change.instance == label) {
+                if !changes_too {
+                    consent.refused.insert(name, refusal(change));
+                    continue;
+                }
+                asked.insert(label.clone());
+            }
+            let before = known.instance(&label);
+            let mut agreed = before.cloned().unwrap_or_default();
+            if let Some(files) = &sought.sealed {
+                agreed.encrypt_to(sought.targets, files.clone());
+            }
+            sought.published.iter().for_each(|file| agreed.make_public(file));
+            if before.is_some() || !agreed.files.is_empty() || !sought.published.is_empty() {
+                remembered.insert(label, agreed);
+            }
+            consent.agreed.insert(name, sought.sealed);
+        }
+        known.accept(remembered, &asked).map_err(|e| Failure::about("recipients", e))?;
+        Ok(consent)
+    }
+}
+
+/// Why an instance with such a change is not written.
+fn refusal(change: &ReaderChange) -> String {
+    let file = &change.file;
+    if change.before.is_empty() {
+        format!("the recipients of `{file}` were not accepted on this machine yet")
+    } else {
+        format!("the recipients of `{file}` changed and were not accepted: {}", change.count())
+    }
+}
+
+impl Consent {
+    /// Returns what may be encrypted of an instance.
+    ///
+    /// # Errors
+    /// When its recipients were not accepted.
+    pub(super) fn allows(&self, instance: &Instance) -> Result<Allows, Failure> {
+        match self.agreed.get(&instance.name) {
+            Some(Some(recipients)) => Ok(Allows::To(recipients.clone())),
+            Some(None) => Ok(Allows::Nothing),
+            None => Err(self.refusal(instance)),
+        }
+    }
+
+    fn refusal(&self, instance: &Instance) -> Failure {
+        let Some(why) = self.refused.get(&instance.name) else { return failure::not_accepted(instance) };
+        let digest = &self.digest;
+        failure::of(instance, why.clone()).hint(Some(format!(
+            "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
+        )))
+    }
+}
+
+fn targets(instance: &Instance) -> BTreeSet<String> {
+    instance.targets.iter().map(|target| format!("{}/{}", target.kind.as_str(), target.name)).collect()
+}
+
+/// Whom its files would be encrypted to.
+pub(crate) fn readers(found: &Found) -> Recipients {
+    found.readers.iter().map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect()
+}
+
+/// The recipients that were accepted, by file, with which those that are sought are compared. Empty on first use.
+///
+/// What was stored goes to the recipients that were accepted for that very file, and to no others. What is new goes to recipients that
+/// were accepted last for secrets of its targets; those of an instance that is known are also its own.
+fn before(
+    known: &AcceptedRecipients,
+    name: &str,
+    targets: &BTreeSet<String>,
+    sought: &Recipients,
+    source: Source,
+) -> Recipients {
+    let remembered = known.instance(name);
+    let files = remembered.map(|agreed| &agreed.files);
+    let stored = |file: &String| files.and_then(|files| files.get(file)).cloned();
+    if source == Source::Stored {
+        return sought.keys().map(|file| (file.clone(), stored(file).unwrap_or_default())).collect();
+    }
+    let mut theirs = known.for_targets(remembered.map_or(targets, |agreed| &agreed.targets));
+    if let Some(files) = files {
+        let own: BTreeSet<&str> = files.values().flatten().map(String::as_str).collect();
+        theirs.retain(|recipient| own.contains(recipient));
+    }
+    let accepted = |recipients: &BTreeSet<String>| {
+        recipients.iter().filter(|recipient| theirs.contains(recipient.as_str())).cloned().collect()
+    };
+    let before =
+        |(file, now): (&String, &BTreeSet<String>)| (file.clone(), accepted(stored(file).as_ref().unwrap_or(now)));
+    sought.iter().map(before).collect()
+}
+
+/// Files that were secret and are declared public: whatever is made or given for them now would lie there for everybody. That
+/// they were is known from what was agreed to here, or else from the receipt, which whoever pushes can write.
+fn published(
+    known: &AcceptedRecipients,
+    instance: &Instance,
+    receipt: Option<&Receipt>,
+    plaintext: Plaintext<'_>,
+) -> Vec<ReaderChange> {
+    let label = instance.name.to_string();
+    let agreed = known.instance(&label);
+    let change = |file: &Name| {
+        let last = agreed.and_then(|agreed| agreed.last(file.as_str()));
+        Some(ReaderChange {
+            instance: label.clone(),
+            file: file.to_string(),
+            before: last.or_else(|| receipt?.recipients.get(file))?.clone(),
+            after: BTreeSet::from([EVERYBODY.to_owned()]),
+        })
+    };
+    let asked_before = |file: &Name| agreed.is_some_and(|agreed| agreed.is_public(file.as_str()));
+    let files = instance.public_files().filter(|file| plaintext.publishes(file) && !asked_before(file));
+    files.filter_map(change).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use artifacts_trust::Checkout;
+
+    use super::*;
+
+    fn by_file(files: &[(&str, &[&str])]) -> Recipients {
+        let set = |readers: &[&str]| readers.iter().map(ToString::to_string).collect();
+        files.iter().map(|(file, readers)| ((*file).to_owned(), set(readers))).collect()
+    }
+
+    fn one(target: &str) -> BTreeSet<String> {
+        BTreeSet::from([target.to_owned()])
+    }
+
+    /// `per-machine/web1/a` with these files.
+    fn instance(files: &str) -> Instance {
+        let spec = format!(
+            r#"{{"schema": 1, "backends": {{}}, "targets": [{{"kind": "nixos", "name": "web1", "config": {{}}, "artifacts": {{
+            "a": {{"backend": "agenix", "files": {files}, "generator": {{"path": "/g"}}}}}}}}]}}"#
+        );
+        let resolved = artifacts_plan::instances(&artifacts_declared::parse(&spec).unwrap(), None);
+        resolved.instances.into_values().next().unwrap()
+    }
+
+    /// A survey that found it so.
+    fn found(instance: &Instance, readers: &[(&str, &[&str])]) -> Survey {
+        let readers = by_file(readers).into_iter().map(|(file, readers)| (file, readers.into_iter().collect()));
+        let found = Found {
+            state: artifacts_plan::State::Present,
+            readers: readers.collect(),
+            receipt: None,
+            fingerprint: None,
+            elsewhere: None,
+            strays: Vec::new(),
+        };
+        Survey { found: BTreeMap::from([(instance.name.clone(), found)]), ..Survey::default() }
+    }
+
+    /// How many recipients would have to be accepted.
+    fn joined(known: &AcceptedRecipients, name: &str, target: &str, sought: &Recipients, source: Source) -> usize {
+        let before = before(known, name, &one(target), sought, source);
+        sought.iter().map(|(file, after)| after.difference(&before[file]).count()).sum()
+    }
+
+    fn accepted(known: &mut AcceptedRecipients, name: &str, target: &str, files: &Recipients) {
+        let mut agreed = known.instance(name).cloned().unwrap_or_default();
+        agreed.encrypt_to(one(target), files.clone());
+        known.accept(BTreeMap::from([(name.to_owned(), agreed)]), &one(name)).unwrap();
+    }
+
+    #[test]
+    fn what_was_stored_has_the_readers_that_were_agreed_to_for_that_very_file_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        accepted(&mut known, "per-machine/web1/a", "nixos/web1", &by_file(&[("env", &["web1", "admin"])]));
+        let evil = by_file(&[("x", &["evil"])]);
+        for source in [Source::New, Source::Stored] {
+            let unknown = joined(&known, "per-machine/evil/x", "nixos/evil", &evil, source);
+            assert_eq!(unknown, 1, "the first use of a target's recipients is asked about, {source:?}");
+        }
+        let other = by_file(&[("env", &["web1", "evil"])]);
+        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, Source::New), 1);
+        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, Source::Stored), 2);
+        let more = by_file(&[("env", &["web1", "admin"]), ("key", &["web1", "admin"])]);
+        assert_eq!(joined(&known, "per-machine/web1/a", "nixos/web1", &more, Source::New), 0);
+        let stored = joined(&known, "per-machine/web1/a", "nixos/web1", &more, Source::Stored);
+        assert_eq!(stored, 2, "nobody agreed about `key`");
+    }
+
+    #[test]
+    fn who_was_removed_since_is_asked_about_wherever_they_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let [old, new] = [&["web1", "gone"][..], &["web1"]].map(|readers| by_file(&[("env", readers)]));
+        accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
+        accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &old);
+        accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &new);
+        for name in ["dropped", "kept", "new"].map(|name| format!("per-machine/web1/{name}")) {
+            assert_eq!(joined(&known, &name, "nixos/web1", &old, Source::New), 1, "{name}");
+            assert_eq!(joined(&known, &name, "nixos/web1", &new, Source::New), 0, "{name}");
+        }
+        accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
+        assert_eq!(joined(&known, "per-machine/web1/dropped", "nixos/web1", &old, Source::New), 0, "after a yes");
+    }
+
+    #[test]
+    fn a_digest_stands_for_exactly_these_instances_files_and_recipients() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let digest = |files: &str, readers: &[(&str, &[&str])]| {
+            let instance = instance(files);
+            Asked::new(&known, [&instance].into_iter(), &found(&instance, readers), Plaintext::New).digest()
+        };
+        let one = digest(r#"{"f": {}}"#, &[("f", &["k1", "k2"])]);
+        assert_eq!(one, digest(r#"{"f": {}}"#, &[("f", &["k2", "k1"])]));
+        let others = [
+            digest(r#"{"f": {}}"#, &[("f", &["k1"])]),
+            digest(r#"{"f": {}}"#, &[("f", &["k1", "k2", "k3"])]),
+            digest(r#"{"g": {}}"#, &[("g", &["k1", "k2"])]),
+            digest(r#"{"f": {}, "g": {}}"#, &[("f", &["k1"]), ("g", &["k2"])]),
+            digest(r#"{"f": {}}"#, &[("f", &[])]),
+        ];
+        assert!(others.iter().all(|other| *other != one), "{others:?}");
+        assert_eq!(others[4], None, "who encrypts to nobody is asked nothing");
+    }
+
+    #[test]
+    fn what_was_secret_is_asked_about_until_somebody_agrees_that_it_lies_in_plain_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let both: &[(&str, &[&str])] = &[("one", &["k"]), ("two", &["k"])];
+        let secret = instance(r#"{"one": {}, "two": {}}"#);
+        let asked = Asked::new(&known, [&secret].into_iter(), &found(&secret, both), Plaintext::New);
+        asked.settle(&mut known, true).unwrap();
+
+        let public = instance(r#"{"one": {}, "two": {"secret": false}}"#);
+        let survey = found(&public, &both[..1]);
+        let [one, two] = ["one", "two"].map(|name| Name::new(name).unwrap());
+        let given = |file| Plaintext::Given { file, opens: false };
+        let asks = |known: &AcceptedRecipients, plaintext| {
+            let asked = Asked::new(known, [&public].into_iter(), &survey, plaintext);
+            asked.changes.iter().map(|change| change.file.clone()).collect::<Vec<_>>()
+        };
+        // Whatever is written of it, the question stays.
+        for plaintext in [Plaintext::Stored, given(&one), Plaintext::Stored] {
+            assert!(asks(&known, plaintext).is_empty());
+            let asked = Asked::new(&known, [&public].into_iter(), &survey, plaintext);
+            asked.settle(&mut known, true).unwrap();
+            assert_eq!(asks(&known, Plaintext::New), ["two"]);
+            assert_eq!(asks(&known, given(&two)), ["two"]);
+        }
+        let refused =
+            Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, false).unwrap();
+        assert!(refused.allows(&public).is_err());
+        assert_eq!(asks(&known, given(&two)), ["two"], "that was a no");
+        Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
+        assert!(asks(&known, given(&two)).is_empty() && asks(&known, Plaintext::New).is_empty());
+        assert_eq!(
+            known.instance("per-machine/web1/a").unwrap().files.len(),
+            1,
+            "the readers of `one` are what they were"
+        );
+    }
+
+    #[test]
+    fn nothing_is_written_for_readers_that_are_not_those_that_were_agreed_to() {
+        let instance = &instance(r#"{"f": {}}"#);
+        let read_by = |readers: &[&str]| Found {
+            state: artifacts_plan::State::Absent,
+            readers: vec![("f".to_owned(), readers.iter().map(ToString::to_string).collect())],
+            receipt: None,
+            fingerprint: None,
+            elsewhere: None,
+            strays: Vec::new(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let survey =
+            Survey { found: BTreeMap::from([(instance.name.clone(), read_by(&["web1"]))]), ..Survey::default() };
+        let asked = || {
+            Asked::new(
+                &AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap(),
+                std::iter::once(instance),
+                &survey,
+                Plaintext::New,
+            )
+        };
+        let consent = asked().settle(&mut known, false).unwrap();
+        assert!(consent.allows(instance).is_err(), "that was a no");
+        let consent = asked().settle(&mut known, true).unwrap();
+        let allows = consent.allows(instance).unwrap();
+        assert!(allows.covers(&readers(&read_by(&["web1"]))));
+        for others in [&["web1", "evil"][..], &["evil"], &[]] {
+            assert!(!allows.covers(&readers(&read_by(others))), "{others:?}");
+        }
+        let refused = Consent::default().allows(instance).unwrap_err();
+        assert_eq!(refused.message, "its recipients were not accepted");
+    }
+}

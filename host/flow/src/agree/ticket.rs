@@ -1,0 +1,131 @@
+//! Consent as a value: nothing is stored or moved to the trash without a ticket, and a ticket is used once.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_store::{Entry, Fingerprint, NewEntry, Receipt, ReceiptState, Sha256, Writer};
+use artifacts_trust::Recipients;
+
+use crate::failure;
+
+/// Allows one entry to be replaced or moved to the trash, in a storage that is locked for it. It is made by agreeing alone, and
+/// cannot be copied.
+pub struct Ticket {
+    name: InstanceName,
+    allows: Allows,
+    /// The entry that was found under the lock.
+    replaces: Option<Fingerprint>,
+    writer: Rc<Writer>,
+    /// The storage of another entry of the instance, which is trashed once this one is stored.
+    other: Option<Rc<Writer>>,
+}
+
+/// What may be encrypted with a ticket.
+#[derive(Debug)]
+pub(super) enum Allows {
+    /// To exactly these recipients, by file.
+    To(Recipients),
+    /// Nothing: files stay encrypted as they are stored.
+    Nothing,
+    /// Nothing, and the entry goes.
+    Removal,
+}
+
+impl Allows {
+    /// Returns whether files may be encrypted to these recipients.
+    pub(super) fn covers(&self, recipients: &Recipients) -> bool {
+        match self {
+            Self::To(accepted) => accepted == recipients,
+            Self::Nothing => recipients.is_empty(),
+            Self::Removal => false,
+        }
+    }
+}
+
+impl Ticket {
+    pub(super) fn new(
+        name: InstanceName,
+        allows: Allows,
+        replaces: Option<Fingerprint>,
+        writer: Rc<Writer>,
+        other: Option<Rc<Writer>>,
+    ) -> Self {
+        Self { name, allows, replaces, writer, other }
+    }
+
+    /// Returns the entry as it is stored now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn entry(&self, instance: &Instance) -> Result<Option<Entry>, Failure> {
+        self.writer.storage().read(&self.name).map_err(|error| failed(instance, &error))
+    }
+
+    /// Checks, before a backend is given anything, that it may be encrypted to these recipients.
+    ///
+    /// # Errors
+    /// When they are others than the accepted ones.
+    pub(crate) fn check(&self, instance: &Instance, recipients: &Recipients) -> Result<(), Failure> {
+        if self.allows.covers(recipients) { Ok(()) } else { Err(failure::not_accepted(instance)) }
+    }
+
+    /// Stores an entry in place of the one that was found, and returns its path below the root. An entry of the instance in
+    /// another storage is trashed then.
+    ///
+    /// # Errors
+    /// When the receipt names recipients or headers that were not accepted, or the store fails; then nothing was changed.
+    pub(crate) fn commit(self, instance: &Instance, mut new: NewEntry) -> Result<String, Failure> {
+        self.check_receipt(instance, &new.receipt)?;
+        new.replaces = self.replaces;
+        let committed = self.writer.commit(new).map_err(|error| failed(instance, &error))?;
+        if let Some(other) = self.other {
+            other.remove(&self.name).map_err(|error| failed(instance, &error))?;
+        }
+        Ok(committed.path)
+    }
+
+    /// Moves the entry to the trash and returns where it is; none where it was gone already.
+    ///
+    /// # Errors
+    /// When the store fails, or something else than a removal was agreed to.
+    pub(crate) fn remove(self) -> Result<Option<String>, Failure> {
+        if !matches!(self.allows, Allows::Removal) {
+            return Err(Failure::new(self.name.to_string(), "its removal was not agreed to"));
+        }
+        let failed = |e: artifacts_store::Error| Failure::about(self.name.to_string(), e);
+        self.writer.remove(&self.name).map_err(failed)
+    }
+
+    fn check_receipt(&self, instance: &Instance, receipt: &Receipt) -> Result<(), Failure> {
+        let is_covered = receipt.instance == self.name
+            && match &self.allows {
+                Allows::To(accepted) => {
+                    receipt.recipients.iter().all(|(file, to)| accepted.get(file.as_str()) == Some(to))
+                }
+                Allows::Nothing => {
+                    let stored = self.entry(instance)?.map(|entry| known_headers(&entry)).unwrap_or_default();
+                    receipt.all_headers().is_subset(&stored)
+                }
+                Allows::Removal => false,
+            };
+        if is_covered { Ok(()) } else { Err(failure::not_accepted(instance)) }
+    }
+}
+
+/// Returns the headers in an entry's files, and those that its receipt names.
+fn known_headers(entry: &Entry) -> BTreeSet<Sha256> {
+    let files = entry.files.values().chain(entry.extras.values());
+    let mut known: BTreeSet<Sha256> =
+        files.flat_map(|bytes| artifacts_age::headers(bytes)).filter_map(|header| header.parse().ok()).collect();
+    if let ReceiptState::Valid(receipt) = &entry.receipt {
+        known.extend(receipt.all_headers());
+    }
+    known
+}
+
+fn failed(instance: &Instance, error: &artifacts_store::Error) -> Failure {
+    failure::about(instance, error)
+}

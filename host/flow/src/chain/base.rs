@@ -1,0 +1,56 @@
+//! What every stage carries on.
+
+use std::collections::BTreeSet;
+
+use artifacts_declared::InstanceName;
+use artifacts_report::{Done, Report};
+
+use crate::look::staged;
+use crate::look::survey::Survey;
+use crate::progress::Progress;
+use crate::run::{Run, Selection};
+use crate::tools::storages::StorageWriters;
+
+/// Holds the run, the survey, the locks and the report of one chain.
+pub struct Base<'r> {
+    pub(crate) run: &'r mut Run,
+    pub(crate) selection: Selection,
+    pub(crate) survey: Survey,
+    pub(crate) writers: StorageWriters,
+    pub(crate) progress: Progress,
+    pub(crate) report: Report,
+}
+
+impl Base<'_> {
+    /// Marks the rows of these instances.
+    pub(crate) fn mark(&mut self, names: &BTreeSet<InstanceName>, done: Done) {
+        let names: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
+        for row in self.report.instances.iter_mut().filter(|row| names.contains(&row.name)) {
+            row.done = Some(done);
+        }
+    }
+
+    /// Surveys these instances again, after they were written.
+    pub(crate) fn look_again(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
+        self.run.look(names)
+    }
+
+    /// Takes failures of the steps into the report.
+    pub(crate) fn take_failures(&mut self) {
+        self.report.errors.extend(self.progress.take_failures());
+    }
+
+    /// Ends the chain: git is told of what was stored, what was not reached is named, and the locks go.
+    pub(crate) fn finish(mut self) -> Report {
+        self.take_failures();
+        self.report.errors.extend(self.progress.unreached());
+        if !self.writers.is_idle() {
+            let warnings = self.writers.stage(&self.run.tools);
+            self.run.tools.report_staged(&warnings);
+        }
+        if !self.report.instances.is_empty() {
+            staged::note(self.run, &mut self.report);
+        }
+        self.report
+    }
+}

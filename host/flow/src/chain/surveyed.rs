@@ -1,0 +1,95 @@
+use artifacts_report::Report;
+
+use super::change::sealed::{Plan, Planned};
+use super::{Base, Change, Locked};
+use crate::look::index::is_unstaged;
+use crate::look::status;
+use crate::look::survey::Survey;
+use crate::progress::Progress;
+use crate::run::{Run, Selection};
+use crate::tools::storages::StorageWriters;
+
+/// Holds what the selected instances were found to be. Nothing is locked.
+#[must_use]
+pub struct Surveyed<'r> {
+    run: &'r mut Run,
+    selection: Selection,
+    survey: Survey,
+}
+
+impl<'r> Surveyed<'r> {
+    pub(crate) fn new(run: &'r mut Run, selection: Selection, survey: Survey) -> Self {
+        Self { run, selection, survey }
+    }
+
+    /// Returns what was found.
+    pub fn survey(&self) -> &Survey {
+        &self.survey
+    }
+
+    /// Returns what a change would do: no lock, no identity, no question.
+    pub fn preview<C: Change>(mut self, change: &C) -> Report {
+        self.complete(change);
+        let plan = change.plan(self.run, &self.selection, &mut self.survey);
+        self.run.tools.report_missing_layers();
+        let report = change.begin(self.run, &self.selection, &self.survey, &plan);
+        let (mut base, mut details) = self.base(plan, StorageWriters::default(), report);
+        if let Err(failure) = change.describe(&mut base, &mut details) {
+            base.progress.drop_all(failure);
+        }
+        base.take_failures();
+        base.report
+    }
+
+    /// Locks the storages, surveys again, and plans again: what is found then holds until it is replaced. Where there is nothing
+    /// to do nothing is written, not even a lock.
+    pub fn lock<C: Change>(mut self, change: C) -> Locked<'r, C> {
+        self.complete(&change);
+        let mut plan = change.plan(self.run, &self.selection, &mut self.survey);
+        let mut writers = StorageWriters::default();
+        let locks = change.locks(self.run, &self.selection);
+        if !plan.steps.is_empty() || is_unstaged(&self.run.tools, self.run.among(&locks)) {
+            writers = StorageWriters::lock(&self.run.tools, self.run.among(&locks));
+            for storage in change.locked_storages(&plan) {
+                // Why it cannot be locked is told of what is in it.
+                let _ = writers.writer(&self.run.tools, &storage);
+            }
+            self.survey = self.run.look(&locks);
+            plan = change.plan(self.run, &self.selection, &mut self.survey);
+        }
+        self.run.tools.report_missing_layers();
+        let report = change.begin(self.run, &self.selection, &self.survey, &plan);
+        let (base, details) = self.base(plan, writers, report);
+        Locked::new(base, change, details)
+    }
+
+    /// Returns the state of every selected instance, and what to do about it.
+    pub fn finish(self) -> Report {
+        status::report(self.run, &self.selection, self.survey)
+    }
+
+    /// Returns what was found, and ends the chain.
+    pub fn into_survey(self) -> Survey {
+        self.run.tools.report_missing_layers();
+        self.survey
+    }
+
+    /// Surveys what the selected instances depend on, where the change needs that.
+    fn complete<C: Planned>(&mut self, change: &C) {
+        if !change.reaches() {
+            return;
+        }
+        let mut rest = self.run.with_dependencies(&self.selection.names);
+        rest.retain(|name| !self.survey.found.contains_key(name));
+        let reach = self.run.with_dependencies(&self.selection.names);
+        if !rest.is_empty() {
+            self.survey = self.run.look(&reach);
+        }
+    }
+
+    fn base<D>(self, plan: Plan<D>, writers: StorageWriters, report: Report) -> (Base<'r>, D) {
+        let Self { run, selection, survey } = self;
+        let progress = Progress::new(plan.steps, plan.failures, run.tools.cancel.clone());
+        (Base { run, selection, survey, writers, progress, report }, plan.details)
+    }
+}

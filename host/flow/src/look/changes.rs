@@ -1,0 +1,193 @@
+//! What is written of an instance, file by file: readers and sizes, and what is public. No secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::Name;
+use artifacts_plan::Instance;
+use artifacts_report::{FileChange, Side};
+use artifacts_seam::EntryFiles;
+use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
+
+use super::survey::Found;
+use crate::tools::Tools;
+use crate::work::set::{Others, others};
+
+/// What would be written.
+#[derive(Debug, Clone, Copy)]
+pub enum Writing<'a> {
+    /// Everything, with values that are not known yet.
+    All,
+    /// The secret files, with the values that they have.
+    Anew,
+    /// One file, and whatever that takes along.
+    One {
+        /// Which.
+        file: &'a Name,
+    },
+}
+
+/// What would be written of an instance as it was found. It opens nothing.
+pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writing<'_>) -> Vec<FileChange> {
+    let before = found.receipt.as_ref().map(|receipt| Lying::by_receipt(instance, receipt));
+    let before = before.unwrap_or_default();
+    // Of what is encrypted anew, nothing public is told, so no slice is read again for it.
+    let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(tools, instance)) };
+    let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
+    let is_secret = |name: &String| instance.secret_files().any(|secret| secret.as_str() == name);
+    let names: Vec<String> = match writing {
+        Writing::All => {
+            declared.into_iter().chain(before.files.keys().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+        }
+        Writing::Anew => declared.into_iter().filter(is_secret).collect(),
+        Writing::One { file } => {
+            let Others { anew, gone } = others(instance, found, file);
+            std::iter::once(file.to_string()).chain(anew).chain(gone).collect()
+        }
+    };
+    let change = |file: String| FileChange {
+        before: before.files.get(&file).cloned(),
+        after: after(instance, found, &file),
+        file,
+    };
+    names.into_iter().map(change).collect()
+}
+
+/// A file as it would be; none of one that is not declared.
+fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
+    Some(if instance.files.get(file)?.secret {
+        let readers = found.readers.iter().find(|(name, _)| name == file).map(|(_, readers)| readers);
+        Side::Secret { size: None, readers: readers.map(|readers| readers.iter().cloned().collect()) }
+    } else {
+        Side::Public { size: None, content: None }
+    })
+}
+
+/// The public files that lie there.
+fn public(tools: &Tools, instance: &Instance) -> EntryFiles {
+    let storage = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
+    let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
+    storage
+        .and_then(|storage| storage.read(&instance.name).ok().flatten())
+        .map(|slice| slice.public)
+        .unwrap_or_default()
+}
+
+/// What changed of an instance's public files; nothing of those that stay as they are.
+pub(crate) fn public_changes(before: &EntryFiles, after: &EntryFiles) -> Vec<FileChange> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differs = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    let side = |files: &EntryFiles, name: &String| files.get(name).cloned().map(Side::public);
+    differs
+        .map(|name| FileChange { file: name.clone(), before: side(before, name), after: side(after, name) })
+        .collect()
+}
+
+/// What a slice becomes that is accepted as it lies. The readers are those of `new`, unless nobody knows them.
+pub(crate) fn accepted(
+    instance: &Instance,
+    old: Option<&Receipt>,
+    new: &Receipt,
+    files: &EntryFiles,
+    public: &EntryFiles,
+) -> Vec<FileChange> {
+    let before = old.map(|old| Lying::by_receipt(instance, old)).unwrap_or_default();
+    let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
+    let readers = |file: &Name| old.and_then(|_| new.recipients.get(file)).and_then(known);
+    let secret = instance.secret_files().map(|file| (file.to_string(), readers(file)));
+    let after = Lying::of(secret.collect(), sizes).with_public(public.clone());
+    let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
+    let side = |lying: &Lying, name: &String| lying.files.get(name).cloned();
+    let changes = names.into_iter().map(|name| FileChange {
+        file: name.clone(),
+        before: side(&before, name),
+        after: side(&after, name),
+    });
+    changes.collect()
+}
+
+/// What goes with a slice that nobody declares.
+pub(crate) fn removed(slice: &Entry) -> Vec<FileChange> {
+    let sizes = || slice.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
+    let lying = match &slice.receipt {
+        ReceiptState::Valid(receipt) if !receipt.recipients.is_empty() => {
+            let readers = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
+            Lying::of(readers.collect(), sizes())
+        }
+        // Nobody tells what the backend's files are called in the declarations.
+        _ => Lying::of(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
+    };
+    let gone = |(file, side)| FileChange { file, before: Some(side), after: None };
+    lying.with_public(slice.public.clone()).files.into_iter().map(gone).collect()
+}
+
+/// Readers as a receipt has them: none are there when nobody knows them.
+fn known(readers: &BTreeSet<String>) -> Option<BTreeSet<String>> {
+    (!readers.is_empty()).then(|| readers.clone())
+}
+
+/// Whether a stored file is this declared one by its name: `key` is in `key` or in `key.age`.
+pub(crate) fn bears(stored: &str, file: &str) -> bool {
+    stored.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// What lies there, by the names that are declared.
+#[derive(Default)]
+struct Lying {
+    files: BTreeMap<String, Side>,
+}
+
+impl Lying {
+    /// As a receipt has it: of public files it has the sizes.
+    fn by_receipt(instance: &Instance, receipt: &Receipt) -> Self {
+        let stored = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
+        // A backend that names no readers at all stores what is declared all the same.
+        let declared = instance.secret_files().filter(|_| receipt.recipients.is_empty());
+        let secret = declared.map(|file| (file.to_string(), None)).chain(stored).collect();
+        let mut lying = Self::of(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
+        let public = receipt.public.iter();
+        lying.files.extend(
+            public.map(|(name, stored)| (name.clone(), Side::Public { size: Some(stored.size), content: None })),
+        );
+        lying
+    }
+
+    /// Secret files and their readers, with the sizes of the stored files that bear their names. Of a file that its backend
+    /// keeps elsewhere the size is not known.
+    fn of<'a>(
+        secret: BTreeMap<String, Option<BTreeSet<String>>>,
+        stored: impl Iterator<Item = (&'a str, u64)>,
+    ) -> Self {
+        let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+        for (name, size) in stored {
+            if let Some(file) = secret.keys().filter(|file| bears(name, file)).max_by_key(|file| file.len()) {
+                *sizes.entry(file.clone()).or_default() += size;
+            }
+        }
+        let side = |(file, readers): (String, Option<BTreeSet<String>>)| {
+            let size = sizes.get(&file).copied();
+            (file, Side::Secret { size, readers })
+        };
+        Self { files: secret.into_iter().map(side).collect() }
+    }
+
+    fn with_public(mut self, public: EntryFiles) -> Self {
+        self.files.extend(public.into_iter().map(|(name, bytes)| (name, Side::public(bytes))));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_file_counts_for_the_declared_one_whose_name_it_bears() {
+        let secret = ["key", "key.pub", "other"].map(|file| (file.to_owned(), None));
+        let stored = [("key.age", 1), ("key.pub.age", 2), ("keys", 4), ("secrets.json", 8)];
+        let lying = Lying::of(secret.into_iter().collect(), stored.into_iter());
+        let size = |file: &str| match &lying.files[file] {
+            Side::Secret { size, .. } | Side::Public { size, .. } => *size,
+        };
+        assert_eq!([size("key"), size("key.pub"), size("other")], [Some(1), Some(2), None]);
+    }
+}

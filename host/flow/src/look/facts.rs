@@ -1,0 +1,59 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::{Facts, Instance, Reason};
+use artifacts_store::{Difference, Entry, Generation, Receipt, ReceiptState};
+
+use super::extras;
+use crate::tools::seconds;
+
+/// What the host finds of a slice, without asking its backend. `strays` are the files in it that belong to no one, and
+/// `generations` has those of what it may depend on.
+pub fn facts(
+    instance: &Instance,
+    slice: &Entry,
+    strays: &[String],
+    generations: &BTreeMap<InstanceName, Generation>,
+) -> Facts {
+    let differs = slice.differences();
+    let is_stray = |one: &&Difference| matches!(one, Difference::Extra(path) if strays.contains(path));
+    let differs = Facts {
+        receipt: differs.iter().filter(|one| !is_stray(one)).map(ToString::to_string).collect(),
+        public: slice.public.keys().cloned().collect(),
+        strays: extras::named(strays),
+        ..Facts::default()
+    };
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return differs };
+    Facts {
+        backend: Some(receipt.backend.name.to_string()),
+        readers: readers(receipt),
+        stored: stored(receipt),
+        validation: receipt.validation.map(|hash| hash.to_string()),
+        made: Some(seconds(receipt.generated.system())),
+        outdated: outdated(instance, receipt, generations),
+        ..differs
+    }
+}
+
+/// The secret files that were stored. A backend that named no recipients at all left older receipts without them.
+fn stored(receipt: &Receipt) -> Option<BTreeSet<String>> {
+    let unknown = receipt.recipients.is_empty() && !receipt.files.is_empty();
+    (!unknown).then(|| receipt.recipients.keys().map(ToString::to_string).collect())
+}
+
+fn readers(receipt: &Receipt) -> BTreeMap<String, Vec<String>> {
+    receipt.recipients.iter().map(|(file, readers)| (file.to_string(), readers.iter().cloned().collect())).collect()
+}
+
+/// Dependencies that are not, as they lie, what went into this slice. One that does not lie there tells of itself.
+fn outdated(instance: &Instance, receipt: &Receipt, generations: &BTreeMap<InstanceName, Generation>) -> Vec<String> {
+    let why = |name: &InstanceName| {
+        let is = generations.get(name)?;
+        match receipt.dependencies.get(name) {
+            Some(was) if was == is => None,
+            Some(_) => Some(Reason::made_again(name).message),
+            None => Some(format!("it was made without {name}")),
+        }
+    };
+    instance.dependencies.values().filter_map(why).collect()
+}

@@ -1,0 +1,285 @@
+//! What to do about a state. A hint asks the same functions as the command that it names, and what keeps a value comes first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::{Cause, Instance, ReasonKind, State};
+use artifacts_report::{Effect, Hint, hint_line};
+use artifacts_store::{Entry, Storage};
+use artifacts_text::shell_word;
+
+use super::certain::unmakeable;
+use super::changes::bears;
+use super::steps::{Wanted, steps};
+use super::survey::{Found, Survey, survey};
+use crate::run_state::Inputs;
+use crate::tools::Tools;
+use crate::tools::header_owners::Owners;
+use crate::work::prune::Orphan;
+use crate::work::rekey::{unopenable, unretrievable};
+use crate::work::{adopt, rekey, set};
+
+/// How an age file that is not armored begins.
+const BINARY: &[u8] = b"age-encryption.org/v1";
+
+/// All that is declared.
+#[derive(Clone, Copy)]
+pub struct Everything<'a> {
+    /// Every instance.
+    pub instances: &'a BTreeMap<InstanceName, Instance>,
+    /// Their names, dependencies first.
+    pub ordered: &'a [InstanceName],
+    /// Entries that no declaration owns.
+    pub orphans: &'a [Orphan],
+}
+
+/// What to do about the states in which these instances were found; nothing where nothing is to be done, or nothing is known to
+/// help.
+pub fn hints<'a>(
+    tools: &mut Tools,
+    declared: Everything<'_>,
+    survey: &Survey,
+    instances: impl Iterator<Item = &'a Instance>,
+) -> BTreeMap<InstanceName, Vec<Hint>> {
+    let mut owners = Owners::default();
+    let mut hints = BTreeMap::new();
+    for instance in instances {
+        let Some(found) = survey.found.get(&instance.name) else { continue };
+        let about = About { declared, survey, instance, found, name: instance.name.to_string() };
+        let some = match &found.state {
+            State::Absent => about.absent(),
+            State::Stale(_) => about.stale(tools, &mut owners),
+            State::Present | State::OnTarget | State::Blocked | State::Error(_) => Vec::new(),
+        };
+        hints.insert(instance.name.clone(), some);
+    }
+    hints
+}
+
+/// The hints in one line, for a failure of one instance. It is looked at anew: the failure may not tell why.
+pub fn help(tools: &mut Tools, instance: &Instance) -> Option<String> {
+    let instances = BTreeMap::from([(instance.name.clone(), instance.clone())]);
+    let names = BTreeSet::from([instance.name.clone()]);
+    let survey = survey(tools, &instances, &names);
+    let declared = Everything { instances: &instances, ordered: std::slice::from_ref(&instance.name), orphans: &[] };
+    let mut hints = hints(tools, declared, &survey, std::iter::once(instance));
+    hint_line(&hints.remove(&instance.name)?, &[&instance.name.to_string()])
+}
+
+struct About<'a> {
+    declared: Everything<'a>,
+    survey: &'a Survey,
+    instance: &'a Instance,
+    found: &'a Found,
+    name: String,
+}
+
+impl About<'_> {
+    fn artifacts(&self, effect: Effect, words: &[&str]) -> Hint {
+        Hint::command(effect, ["artifacts"].iter().chain(words).copied())
+    }
+
+    fn absent(&self) -> Vec<Hint> {
+        if !self.makeable(Wanted::default()) {
+            return Vec::new();
+        }
+        let Some(old) = self.declared.orphans.iter().find(|orphan| orphan.is_twin(self.instance)) else {
+            return vec![self.artifacts(Effect::Generates, &["generate", &self.name])];
+        };
+        let old = format!("declare it as `{}` again, which is stored and has the same files", old.name);
+        vec![Hint::text(Effect::Keeps, old), self.artifacts(Effect::Replaces, &["generate", "--yes", &self.name])]
+    }
+
+    /// Whether `generate` would make it, as far as can be told without asking anybody.
+    fn makeable(&self, wanted: Wanted) -> bool {
+        let Everything { instances, ordered, .. } = self.declared;
+        let chosen = BTreeSet::from([self.instance.name.clone()]);
+        let steps = steps(instances, ordered, &chosen, self.survey, wanted);
+        let names: BTreeSet<InstanceName> = steps.into_iter().map(|step| step.name).collect();
+        let made = |name| instances.get(name);
+        let unmakeable = |one| unmakeable(one, instances, self.survey, &names, &Inputs::default());
+        names.contains(&self.instance.name) && names.iter().filter_map(made).all(|one| unmakeable(one).is_none())
+    }
+
+    fn stale(&self, tools: &mut Tools, owners: &mut Owners) -> Vec<Hint> {
+        let reasons = self.found.state.reasons();
+        let kinds: BTreeSet<ReasonKind> = reasons.iter().map(|reason| reason.kind).collect();
+        let mut hints = Vec::from_iter(self.strays(tools));
+        hints.extend(self.backend(&kinds));
+        let unclear = kinds.iter().any(|kind| kind.is_unclear());
+        // Whoever accepts an entry looks at it first; so does whoever gives it up.
+        if unclear && !kinds.contains(&ReasonKind::Backend) {
+            hints.extend(self.unclear(tools, owners, &kinds));
+        }
+        if !unclear {
+            hints.extend(self.files());
+            hints.extend(self.recipients(tools, &kinds));
+            hints.extend(self.outdated(tools, owners, &kinds));
+        }
+        hints
+    }
+
+    /// Where its directory is, below the root.
+    fn place(&self, tools: &Tools) -> Option<String> {
+        let storage = tools.backends.storage(self.instance.backend.as_ref()?).ok()?;
+        Some(format!("{storage}/{}", self.name))
+    }
+
+    fn strays(&self, tools: &Tools) -> Option<Hint> {
+        let place = self.place(tools)?;
+        let paths = self.found.strays.iter().map(|stray| format!("{place}/{stray}"));
+        let there = paths.filter_map(|path| Some((tools.root.dir().symlink_metadata(&path).ok()?.is_dir(), path)));
+        let (folders, paths): (Vec<bool>, Vec<String>) = there.unzip();
+        let remove: &[&str] = if folders.contains(&true) { &["rm", "-r", "--"] } else { &["rm", "--"] };
+        let words = remove.iter().copied().chain(paths.iter().map(String::as_str));
+        (!paths.is_empty()).then(|| Hint::command(Effect::Keeps, words))
+    }
+
+    fn backend(&self, kinds: &BTreeSet<ReasonKind>) -> Option<Hint> {
+        if !kinds.contains(&ReasonKind::Backend) {
+            return None;
+        }
+        let help = unopenable(self.instance, self.found)?.hint?;
+        Some(Hint::text(Effect::Keeps, help))
+    }
+
+    /// It is not what its receipt describes, or not in the form that its backend expects.
+    fn unclear(&self, tools: &mut Tools, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+        let place = self.place(tools).unwrap_or_default();
+        let in_git = tools.root.path().ancestors().any(|above| above.join(".git").exists());
+        let conflict = self.found.state.reasons().iter().any(|reason| reason.message.contains("merge conflict"));
+        if conflict {
+            let side = |side| Hint::command(Effect::Keeps, ["git", "checkout", side, "--", &place]);
+            return vec![side("--ours"), side("--theirs")];
+        }
+        if adopt::is_adoptable(tools, self.survey, self.instance, owners) {
+            let mut hints = vec![self.artifacts(Effect::Keeps, &["adopt", &self.name])];
+            hints.extend(in_git.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &place])));
+            return hints;
+        }
+        if let Some(other) = self.found.receipt.as_ref().filter(|receipt| receipt.instance != self.instance.name) {
+            return vec![Hint::text(Effect::Keeps, format!("declare it as `{}` again", other.instance))];
+        }
+        if let Some(hint) = self.other_form(tools, &place) {
+            return vec![hint];
+        }
+        // What this program never stored is in no commit that is known to be good.
+        let mut hints = Vec::new();
+        if self.found.receipt.is_some() && !in_git {
+            hints.push(Hint::text(Effect::Undoes, "take it from the last good commit or a backup"));
+        } else if self.found.receipt.is_some() {
+            hints.push(Hint::command(Effect::Undoes, ["git", "restore", "--source", "COMMIT", "--", &place]));
+        }
+        let is_part = self.found.receipt.is_none() && kinds.contains(&ReasonKind::Files);
+        if is_part && !kinds.contains(&ReasonKind::Format) {
+            let adopt = self.artifacts(Effect::Keeps, &["adopt", &self.name]);
+            let adopt = hint_line(&[adopt], &[&self.name]).unwrap_or_default();
+            let how = format!("store what is missing in `{place}`, encrypted to the same recipients, then run {adopt}");
+            hints.push(Hint::text(Effect::Keeps, how));
+        }
+        if (self.found.receipt.is_some() || is_part || kinds.contains(&ReasonKind::Format))
+            && self.makeable(Wanted { regenerate: true, ..Wanted::default() })
+        {
+            hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));
+        }
+        hints
+    }
+
+    /// A file that another program stored, under another name or in another form.
+    fn other_form(&self, tools: &Tools, place: &str) -> Option<Hint> {
+        let slice = stored(tools, self.instance)?;
+        let declared: Vec<&str> = self.instance.secret_files().map(artifacts_declared::Name::as_str).collect();
+        let binary = |(file, bytes): &(&String, &Vec<u8>)| {
+            bytes.starts_with(BINARY) && declared.iter().any(|declared| bears(file, declared))
+        };
+        if let Some((file, _)) = slice.files.iter().find(binary) {
+            let path = shell_word(&format!("{place}/{file}"));
+            let new = shell_word(&format!("{place}/{file}.new"));
+            let (begin, end) = ("-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----");
+            let armor = format!("(echo {begin}; base64 -w 64 {path}; echo {end}) > {new} && mv {new} {path}");
+            let why = format!("`{file}` is a binary age file, and an armored one is expected: `{armor}`");
+            return Some(Hint::text(Effect::Keeps, why));
+        }
+        let strange: Vec<&String> =
+            slice.files.keys().filter(|file| !declared.iter().any(|declared| bears(file, declared))).collect();
+        let missing: Vec<&&str> =
+            declared.iter().filter(|declared| !slice.files.keys().any(|file| bears(file, declared))).collect();
+        let ([strange], [missing]) = (strange.as_slice(), missing.as_slice()) else { return None };
+        let (_, ending) = strange.rsplit_once('.')?;
+        let to = format!("{place}/{missing}.{ending}");
+        Some(Hint::command(Effect::Keeps, ["mv", "--", &format!("{place}/{strange}"), &to]))
+    }
+
+    fn files(&self) -> Vec<Hint> {
+        let causes: Vec<&Cause> = self.found.state.reasons().iter().map(|reason| &reason.cause).collect();
+        let unstored: Vec<&String> = causes
+            .iter()
+            .filter_map(|cause| if let Cause::Unstored(file) = cause { Some(file) } else { None })
+            .collect();
+        let undeclared: Vec<&String> = causes
+            .iter()
+            .filter_map(|cause| if let Cause::Undeclared(file) = cause { Some(file) } else { None })
+            .collect();
+        let mut hints = Vec::new();
+        // A file that was renamed: what is stored under the old name would go.
+        if let (Some(old), Some(new)) = (undeclared.first(), unstored.first()) {
+            let how = if old == new { "as a secret again" } else { "again, under which a value is stored" };
+            hints.push(Hint::text(Effect::Keeps, format!("declare `{old}` {how}")));
+        } else if !undeclared.is_empty() && self.rekeyable() {
+            hints.push(self.artifacts(Effect::Keeps, &["rekey", &self.name]));
+        }
+        if set::unsettable(self.instance, self.found).is_none() {
+            hints.extend(unstored.iter().map(|file| self.artifacts(Effect::Keeps, &["set", &self.name, file])));
+        }
+        hints
+    }
+
+    fn rekeyable(&self) -> bool {
+        rekey::wants_rekey(&self.found.state, false) && unopenable(self.instance, self.found).is_none()
+    }
+
+    fn recipients(&self, tools: &mut Tools, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+        if !kinds.contains(&ReasonKind::Recipients) {
+            return Vec::new();
+        }
+        match unretrievable(tools, self.instance) {
+            None if self.rekeyable() => vec![self.artifacts(Effect::Keeps, &["rekey", &self.name])],
+            None => Vec::new(),
+            Some(_) => {
+                let mut hints = vec![Hint::text(Effect::Keeps, "declare the recipients as before")];
+                if self.makeable(Wanted { regenerate: true, ..Wanted::default() }) {
+                    hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));
+                }
+                hints
+            }
+        }
+    }
+
+    fn outdated(&self, tools: &mut Tools, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+        let mut hints = Vec::new();
+        if !kinds.iter().any(|kind| kind.is_outdated()) {
+            return hints;
+        }
+        if adopt::is_adoptable(tools, self.survey, self.instance, owners) {
+            hints.push(self.artifacts(Effect::Keeps, &["adopt", &self.name]));
+        }
+        if self.makeable(Wanted { stale: true, ..Wanted::default() }) {
+            hints.push(self.artifacts(Effect::Replaces, &["generate", "--stale", &self.name]));
+        }
+        hints
+    }
+}
+
+fn stored(tools: &Tools, instance: &Instance) -> Option<Entry> {
+    let storage = tools.backends.storage(instance.backend.as_ref()?).ok()?;
+    Storage::open(&tools.root, &storage).ok()?.read(&instance.name).ok()?
+}
+
+/// A failure of an instance that says nothing of what to do says what its state asks for.
+pub fn helped(tools: &mut Tools, instance: &Instance, failure: artifacts_report::Failure) -> artifacts_report::Failure {
+    if failure.hint.is_some() {
+        return failure;
+    }
+    let help = help(tools, instance);
+    failure.hint(help)
+}

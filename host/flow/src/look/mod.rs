@@ -1,0 +1,17 @@
+//! What is declared and stored: found without a lock and without an identity.
+
+pub(crate) mod blocked;
+pub(crate) mod certain;
+pub(crate) mod changes;
+pub(crate) mod dependents;
+pub(crate) mod elsewhere;
+pub(crate) mod extras;
+pub(crate) mod facts;
+pub(crate) mod hints;
+pub(crate) mod index;
+pub(crate) mod notes;
+pub(crate) mod preview;
+pub(crate) mod staged;
+pub(crate) mod status;
+pub(crate) mod steps;
+pub(crate) mod survey;

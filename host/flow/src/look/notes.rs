@@ -1,0 +1,88 @@
+//! What rows say besides their state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::State;
+use artifacts_report::{Hint, Report, Row, hint_line};
+
+use super::dependents::dependents;
+use super::hints::{Everything, hints};
+use super::survey::Survey;
+use crate::run::Run;
+
+/// Adds to the rows of what is absent or stale what to do about it.
+pub(crate) fn add_hints(run: &mut Run, survey: &Survey, report: &mut Report) {
+    let orphans = run.former();
+    let Run { instances, ordered, tools, .. } = run;
+    let declared = Everything { instances, ordered, orphans: &orphans };
+    let open = |row: &&Row| row.done.is_none() && matches!(row.state, State::Absent | State::Stale(_));
+    let names: BTreeSet<String> = report.instances.iter().filter(open).map(|row| row.name.clone()).collect();
+    let among = instances.values().filter(|instance| names.contains(&instance.name.to_string()));
+    let mut hints: BTreeMap<String, Vec<Hint>> =
+        hints(tools, declared, survey, among).into_iter().map(|(name, hints)| (name.to_string(), hints)).collect();
+    for row in &mut report.instances {
+        if let Some(hints) = hints.remove(&row.name) {
+            row.hints = hints;
+        }
+    }
+}
+
+/// Notes in the rows of what was written what went to the trash with the old entry.
+pub(crate) fn note_strays(report: &mut Report, survey: &Survey, written: &BTreeSet<InstanceName>) {
+    for (name, found) in survey.found.iter().filter(|(name, _)| written.contains(*name)) {
+        let name = name.to_string();
+        let Some(row) = report.instances.iter_mut().find(|row| row.name == name) else { continue };
+        if !found.strays.is_empty() {
+            let strays: Vec<String> = found.strays.iter().map(|stray| format!("`{stray}`")).collect();
+            row.notes.push(format!("moved to the trash with the old entry: {}", strays.join(", ")));
+        }
+        if let Some(place) = &found.elsewhere {
+            let what = if place.declared { "was moved to the trash" } else { "is left as it is" };
+            row.notes.push(format!("the entry in `{}` {what}", place.storage));
+        }
+    }
+}
+
+/// Notes in the rows of what has new content: what that makes stale and is none of those besides.
+pub(crate) fn note_dependents(
+    run: &mut Run,
+    report: &mut Report,
+    new: &BTreeSet<InstanceName>,
+    besides: &BTreeSet<InstanceName>,
+) {
+    let Run { instances, ordered, tools, .. } = run;
+    let mut dependents = dependents(tools, instances, new);
+    dependents.values_mut().for_each(|from| from.retain(|one| !besides.contains(*one)));
+    let names: BTreeSet<InstanceName> = dependents.values().flatten().map(|name| (*name).clone()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let survey = super::survey::survey(tools, instances, &names);
+    let declared = Everything { instances, ordered, orphans: &[] };
+    let hints = hints(tools, declared, &survey, names.iter().filter_map(|name| instances.get(name)));
+    for (name, from) in dependents {
+        let row = report.instances.iter_mut().find(|row| row.name == name.to_string());
+        if let Some(row) = row.filter(|_| !from.is_empty()) {
+            row.notes.push(made_from(&from, &hints));
+        }
+    }
+}
+
+/// Names the dependents of an instance, and what keeps their values or replaces them.
+fn made_from(dependents: &[&InstanceName], hints: &BTreeMap<InstanceName, Vec<Hint>>) -> String {
+    let names: Vec<String> = dependents.iter().map(ToString::to_string).collect();
+    // Those to which the same applies are named in one command.
+    let mut alike: BTreeMap<String, Vec<(&InstanceName, &str)>> = BTreeMap::new();
+    for (name, text) in dependents.iter().zip(&names) {
+        let Some(line) = hints.get(*name).and_then(|hints| hint_line(hints, &[text])) else { continue };
+        alike.entry(line.replace(text.as_str(), "")).or_default().push((name, text));
+    }
+    let line = |alike: &Vec<(&InstanceName, &str)>| {
+        let texts: Vec<&str> = alike.iter().map(|(_, text)| *text).collect();
+        hint_line(hints.get(alike.first()?.0)?, &texts)
+    };
+    let lines = alike.values().filter_map(line);
+    let made = format!("made from it: {}", names.join(", "));
+    std::iter::once(made).chain(lines).collect::<Vec<String>>().join("; ")
+}

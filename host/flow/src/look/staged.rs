@@ -1,0 +1,93 @@
+//! What a report says of git's index.
+
+use std::collections::BTreeSet;
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::State;
+use artifacts_report::{Effect, Hint, Report, Row};
+use artifacts_store::Staged;
+use artifacts_text::Explain;
+
+use super::index::{Indexed, compare_index, index_fault, is_stageable};
+use crate::run::Run;
+use crate::tools::RunEvent;
+
+/// Notes in each row whether git knows the entry as it is stored. Where this run stored nothing, what keeps git from knowing it was
+/// not told yet.
+pub(crate) fn note(run: &Run, report: &mut Report) {
+    let indexed = look(run, report);
+    add_sentences(run, report, &indexed);
+}
+
+/// The same, and what to do about it.
+pub(crate) fn explain(run: &mut Run, report: &mut Report) {
+    let indexed = look(run, report);
+    add_sentences(run, report, &indexed);
+    for row in &mut report.instances {
+        match staged_of(&indexed, row) {
+            // Nothing is known of the value, and none is generated.
+            Some(Staged::Sparse | Staged::Submodule { .. }) => row.hints.clear(),
+            Some(Staged::Deleted { command }) if row.state == State::Absent => {
+                row.hints = vec![Hint::text(Effect::Keeps, format!("`{command}`"))];
+                let words = ["artifacts", "generate", "--yes", row.name.as_str()];
+                row.hints.push(Hint::command(Effect::Replaces, words));
+            }
+            _ => {}
+        }
+    }
+    for warning in indexed.warnings {
+        run.tools.operator.notify(&RunEvent::Warning(&warning.to_string(), warning.hint().as_deref()));
+    }
+}
+
+fn staged_of<'a>(indexed: &'a Indexed, row: &Row) -> Option<&'a Staged> {
+    indexed.by_name.get(&row.name.parse::<InstanceName>().ok()?)
+}
+
+fn look(run: &Run, report: &mut Report) -> Indexed {
+    let names: BTreeSet<InstanceName> = report.instances.iter().filter_map(|row| row.name.parse().ok()).collect();
+    let mut indexed = compare_index(&run.tools, run.among(&names));
+    for row in &mut report.instances {
+        row.staged = staged_of(&indexed, row).filter(|staged| staged.is_stored()).map(Staged::is_yes);
+    }
+    let failures = std::mem::take(&mut indexed.failures);
+    let outside = run.among(&names).filter_map(|instance| {
+        let staged = indexed.by_name.get(&instance.name)?;
+        if staged.is_stored() { None } else { index_fault(instance, staged) }
+    });
+    for failure in outside.chain(failures) {
+        if !report.errors.contains(&failure) {
+            report.errors.push(failure);
+        }
+    }
+    indexed
+}
+
+fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
+    for row in report.instances.iter_mut().filter(|row| row.done.is_none()) {
+        let Some(staged) = staged_of(indexed, row) else { continue };
+        let instance = row.name.parse().ok().and_then(|name: InstanceName| run.instances.get(&name));
+        // What was changed since it was stored is first accepted or undone.
+        let is_stageable = instance.is_some_and(|instance| is_stageable(&run.tools, instance));
+        row.notes.extend(sentence(staged, is_stageable));
+    }
+}
+
+/// What to do about an entry that git does not know as it is stored.
+fn sentence(staged: &Staged, is_stageable: bool) -> Option<String> {
+    Some(match staged {
+        Staged::Yes | Staged::Sparse | Staged::Submodule { .. } | Staged::Deleted { .. } => return None,
+        Staged::No { .. } if !is_stageable => "not staged: a flake does not see it as it is stored".to_owned(),
+        Staged::No { command } => {
+            format!("not staged: a flake does not see it as it is stored; `artifacts generate` or `{command}`")
+        }
+        Staged::Ignored { path, command } => {
+            format!("not staged: git ignores `{path}`; remove the rule from .gitignore, or `{command}`")
+        }
+        Staged::Filtered { command } => format!("not staged: a filter has to run; `{command}`"),
+        Staged::Conflict { command } => {
+            let theirs = command.replacen("--ours", "--theirs", 1);
+            format!("unresolved merge conflict: choose one side with `{command}` or `{theirs}`, then `git add` it")
+        }
+    })
+}

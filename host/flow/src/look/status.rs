@@ -1,0 +1,87 @@
+//! The state of every instance, and what to do about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::State;
+use artifacts_report::{Orphaned, Report};
+use artifacts_text::counted;
+
+use super::notes::add_hints;
+use super::steps::{Wanted, waiting};
+use super::survey::{Found, Survey};
+use super::{blocked, staged};
+use crate::run::{Run, Selection};
+use crate::work::prune::Orphan;
+
+/// Length of a day, in seconds.
+const DAY: u64 = 24 * 60 * 60;
+
+/// So long before it expires, it is told.
+const SOON: Duration = Duration::from_secs(14 * DAY);
+
+/// Returns the rows of the selected instances, with hints, and the orphaned entries.
+pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -> Report {
+    let ages = ages(run, &survey);
+    let waiting = waiting_for(run, &mut survey);
+    survey.hold(&waiting, Wanted::default());
+    run.tools.report_missing_layers();
+    let mut report = run.rows(&selection.names, &survey);
+    report.errors.extend(selection.errors.iter().cloned());
+    report.errors.append(&mut survey.errors);
+    add_hints(run, &survey, &mut report);
+    add_orphans(run, selection, &mut report);
+    blocked::note(&waiting, &mut report);
+    for row in report.instances.iter_mut().filter(|row| row.state == State::Present) {
+        row.notes.extend(ages.get(&row.name).map(|left| format!("expires in {left}")));
+    }
+    blocked::explain(run, &mut report);
+    staged::explain(run, &mut report);
+    report
+}
+
+/// Entries that no declaration owns are work left.
+fn add_orphans(run: &Run, selection: &Selection, report: &mut Report) {
+    let selectors = &selection.selectors;
+    let orphans = run.orphans().found;
+    let meant = |orphan: &&Orphan| selectors.is_empty() || selectors.iter().any(|s| s.matches(&orphan.name));
+    // A second entry of what is declared is told of as an error.
+    let unowned = orphans.iter().filter(|orphan| !run.instances.contains_key(&orphan.name));
+    report.orphaned = unowned
+        .filter(meant)
+        .map(|orphan| Orphaned {
+            name: orphan.name.to_string(),
+            storage: orphan.storage.clone(),
+            backend: orphan.backend.clone(),
+        })
+        .collect();
+}
+
+/// How long there is left of what expires soon: within two weeks, and in the last tenth of its age.
+fn ages(run: &Run, survey: &Survey) -> BTreeMap<String, String> {
+    let left = |(name, found): (&InstanceName, &Found)| {
+        let age = Duration::from_secs(run.instances.get(name)?.max_age?);
+        let since = run.tools.now.duration_since(found.receipt.as_ref()?.generated.system()).ok()?;
+        let left = age.checked_sub(since)?;
+        let words = match left.as_secs() / DAY {
+            0 => "less than a day".to_owned(),
+            days => counted(days, "day"),
+        };
+        (left <= (age / 10).min(SOON)).then(|| (name.to_string(), words))
+    };
+    survey.found.iter().filter_map(left).collect()
+}
+
+/// What is absent and cannot be generated yet, and what it waits for. Only what that depends on is surveyed beyond what was selected.
+fn waiting_for(run: &mut Run, survey: &mut Survey) -> BTreeMap<InstanceName, InstanceName> {
+    let absent = survey.found.iter().filter(|(_, found)| found.state == State::Absent);
+    let absent: BTreeSet<InstanceName> = absent.map(|(name, _)| name.clone()).collect();
+    if absent.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut reach = run.with_dependencies(&absent);
+    reach.retain(|name| !survey.found.contains_key(name));
+    survey.found.extend(run.look(&reach).found);
+    waiting(&run.instances, &run.ordered, survey)
+}

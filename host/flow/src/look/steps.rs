@@ -1,0 +1,131 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::{Instance, State};
+
+use super::survey::{Found, Survey};
+
+/// What the person wants made, beyond what is absent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// What is outdated too.
+    pub stale: bool,
+    /// What is present or stale too, for whatever reason.
+    pub regenerate: bool,
+}
+
+impl Wanted {
+    /// Whether something in this state is to be made. Only absence leads to it by itself; what cannot be told is never touched. What
+    /// is stale gets a new value only where the old one is outdated: for any other reason the value can be kept.
+    pub fn covers(self, state: &State) -> bool {
+        match state {
+            State::Absent => true,
+            State::Stale(reasons) => {
+                let outdated = reasons.iter().any(|reason| reason.kind.is_outdated());
+                self.regenerate || (self.stale && outdated && may_follow(state))
+            }
+            State::Present => self.regenerate,
+            State::OnTarget | State::Blocked | State::Error(_) => false,
+        }
+    }
+}
+
+/// One instance to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Which.
+    pub name: InstanceName,
+    /// Whether an entry is stored already.
+    pub again: bool,
+    /// The storage of the entry, where that is not the one of the instance's backend.
+    pub storage: String,
+}
+
+impl Step {
+    /// Returns a step of a stored instance.
+    pub fn again(name: InstanceName) -> Self {
+        Self { name, again: true, storage: String::new() }
+    }
+}
+
+/// What is to be made, dependencies first. `ordered` has all instances in that order; `chosen` those that the person
+/// named. An absent dependency of something that is made is made too; and what is made of something that is made again is,
+/// among the chosen, made again when what is outdated is wanted, unless it has to be looked at first.
+pub fn steps(
+    instances: &BTreeMap<InstanceName, Instance>,
+    ordered: &[InstanceName],
+    chosen: &BTreeSet<InstanceName>,
+    survey: &Survey,
+    wanted: Wanted,
+) -> Vec<Step> {
+    let state = |name: &InstanceName| survey.found.get(name).map(|found| &found.state);
+    let dependencies = |name: &InstanceName| instances.get(name).into_iter().flat_map(|i| i.dependencies.values());
+    let mut making: BTreeSet<&InstanceName> = BTreeSet::new();
+    loop {
+        let before = making.len();
+        for name in ordered {
+            let Some(state) = state(name) else { continue };
+            let outdated = wanted.stale && may_follow(state) && dependencies(name).any(|d| making.contains(d));
+            if chosen.contains(name) && (wanted.covers(state) || outdated) {
+                making.insert(name);
+            }
+        }
+        // From the last to the first: who depends on something stands behind it.
+        for name in ordered.iter().rev().filter(|name| making.contains(name)).collect::<Vec<_>>() {
+            making.extend(dependencies(name).filter(|d| state(d) == Some(&State::Absent)));
+        }
+        // An absent dependency may itself be one that others were made of.
+        if making.len() == before {
+            break;
+        }
+    }
+    let step = |name: &InstanceName| Some(Step { again: *state(name)? != State::Absent, ..Step::again(name.clone()) });
+    ordered.iter().filter(|name| making.contains(name)).filter_map(step).collect()
+}
+
+/// Whether something in this state is stored, and nothing speaks against a new value once the old one is outdated.
+fn may_follow(state: &State) -> bool {
+    match state {
+        State::Present => true,
+        State::Stale(reasons) => !reasons.iter().any(|reason| reason.kind.is_unclear()),
+        State::Absent | State::OnTarget | State::Blocked | State::Error(_) => false,
+    }
+}
+
+/// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, what cannot be told
+/// and is not stored, and whatever depends on one of those.
+pub fn waiting(
+    instances: &BTreeMap<InstanceName, Instance>,
+    ordered: &[InstanceName],
+    survey: &Survey,
+) -> BTreeMap<InstanceName, InstanceName> {
+    let mut waiting = BTreeMap::new();
+    for name in ordered {
+        let dependencies = instances.get(name).into_iter().flat_map(|instance| instance.dependencies.values());
+        let reason = if survey.found.get(name).is_some_and(waits) {
+            Some(name)
+        } else {
+            dependencies.into_iter().find_map(|dependency| waiting.get(dependency).copied())
+        };
+        waiting.extend(reason.map(|reason| (name, reason)));
+    }
+    waiting.into_iter().map(|(name, reason)| (name.clone(), reason.clone())).collect()
+}
+
+impl Survey {
+    /// What would be made and waits for another evaluation is blocked, whatever it is by itself.
+    pub fn hold(&mut self, waiting: &BTreeMap<InstanceName, InstanceName>, wanted: Wanted) {
+        let held =
+            self.found.iter_mut().filter(|(name, found)| waiting.contains_key(*name) && wanted.covers(&found.state));
+        held.for_each(|(_, found)| found.state = State::Blocked);
+    }
+}
+
+fn waits(found: &Found) -> bool {
+    match found.state {
+        State::Blocked => true,
+        // What lies there can be read, whatever is wrong with what is declared now.
+        State::Error(_) => found.fingerprint.is_none(),
+        _ => false,
+    }
+}

@@ -1,0 +1,430 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
+use artifacts_report::{Failure, ReaderChange};
+use artifacts_seam as seam;
+use artifacts_session::Readers;
+use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
+use artifacts_text::Explain;
+
+use super::elsewhere::Storages;
+use super::extras;
+use super::facts::facts;
+use crate::failure;
+use crate::tools::{HeaderMemory, Tools};
+
+/// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
+/// in memory.
+const BATCH: usize = 256;
+/// After so many bytes of slices a batch ends.
+const BATCH_BYTES: usize = 64 << 20;
+/// What to do where a part of a slice is missing.
+const MISSING: &str = "see what changed (`git status`), and bring back what is missing: `git restore` or a backup";
+
+/// What every instance is.
+#[derive(Default)]
+pub struct Survey {
+    /// By name.
+    pub found: BTreeMap<InstanceName, Found>,
+    /// What could not be told.
+    pub errors: Vec<Failure>,
+    /// How often a component was called, by backend.
+    pub calls: BTreeMap<String, u64>,
+    /// Recipients that a backend cannot write for, a sentence each: they are removed when the files are encrypted again.
+    pub(crate) other_recipients: BTreeMap<InstanceName, BTreeSet<String>>,
+    /// Which making of each dependency lies there.
+    pub(crate) generations: BTreeMap<InstanceName, Generation>,
+}
+
+/// What one instance is.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its state.
+    pub state: State,
+    /// Whom its backend would encrypt each file to.
+    pub readers: Readers,
+    /// Its receipt, when a valid one lies there.
+    pub receipt: Option<Receipt>,
+    /// The content that was looked at; a commit replaces nothing else.
+    pub fingerprint: Option<Fingerprint>,
+    /// The one entry that it has, when that is in another storage than its backend's; the receipt is that entry's.
+    pub elsewhere: Option<Elsewhere>,
+    /// Files in its entry's directory that belong to no one.
+    pub strays: Vec<String>,
+}
+
+impl Found {
+    /// Of what nothing is known but its state.
+    pub(crate) fn unknown(state: State) -> Self {
+        let (elsewhere, strays) = (None, Vec::new());
+        Self { state, readers: Vec::new(), receipt: None, fingerprint: None, elsewhere, strays }
+    }
+
+    /// The declared secret files that its own backend has stored. Where its receipt does not tell, those are all of them.
+    pub fn stored_files<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = &'a Name> {
+        let own = self
+            .receipt
+            .as_ref()
+            .filter(|receipt| Some(&receipt.backend.name) == instance.backend.as_ref() && self.elsewhere.is_none());
+        let lists = move |file: &Name| match own {
+            Some(receipt) if receipt.recipients.is_empty() => !receipt.files.is_empty(),
+            Some(receipt) => receipt.recipients.contains_key(file),
+            None => self.fingerprint.is_some() && self.receipt.is_none(),
+        };
+        instance.secret_files().filter(move |file| lists(file))
+    }
+}
+
+/// Looks at the chosen of all instances: reads their slices, asks their backends, and decides. Writes nothing and needs no
+/// key.
+pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen: &BTreeSet<InstanceName>) -> Survey {
+    let mut survey = Survey::default();
+    let mut by_backend: BTreeMap<&Name, Vec<&Instance>> = BTreeMap::new();
+    let generations = generations(tools, all, chosen);
+    for instance in chosen.iter().filter_map(|name| all.get(name)) {
+        match &instance.backend {
+            Some(backend) if !instance.blocked => by_backend.entry(backend).or_default().push(instance),
+            _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), tools.seconds()),
+        }
+    }
+    let storages = Storages::readable(tools);
+    for (backend, instances) in by_backend {
+        ask(tools, &mut survey, backend, &instances, &generations, &storages);
+    }
+    survey.generations = generations;
+    survey
+}
+
+impl Survey {
+    /// Whom an instance's files lose when they are encrypted again, as changes of each secret file. Its backend tells of them in
+    /// sentences, since only it knows who they are.
+    pub(crate) fn other_recipients(&self, instance: &Instance) -> Vec<ReaderChange> {
+        let Some(before) = self.other_recipients.get(&instance.name).filter(|others| !others.is_empty()) else {
+            return Vec::new();
+        };
+        let change = |file: &Name| ReaderChange {
+            instance: instance.name.to_string(),
+            file: file.to_string(),
+            before: before.clone(),
+            after: BTreeSet::new(),
+        };
+        instance.secret_files().map(change).collect()
+    }
+
+    /// Which making of each of its dependencies lies there.
+    pub(crate) fn made_from(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
+        let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
+        instance.dependencies.values().filter_map(generation).collect()
+    }
+}
+
+fn ask(
+    tools: &mut Tools,
+    survey: &mut Survey,
+    backend: &Name,
+    instances: &[&Instance],
+    generations: &BTreeMap<InstanceName, Generation>,
+    storages: &Storages,
+) {
+    let now = tools.seconds();
+    let opened = match tools.backends.open(backend) {
+        Ok(opened) => opened,
+        Err(why) => return survey.fail_all(instances, &why),
+    };
+    if !opened.is_here() {
+        for instance in instances {
+            survey.note(&Look::without_slice(instance), Answer::of(Said::OnTarget), now);
+        }
+        return;
+    }
+    let limit = opened.terms.limits.output;
+    let storage = match Storage::open(&tools.root, &opened.storage) {
+        Ok(storage) => storage,
+        Err(why) => {
+            return survey.fail_all(instances, &Failure::from(why));
+        }
+    };
+    let mut rest = instances.iter().copied().peekable();
+    while rest.peek().is_some() {
+        let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut tools.headers);
+        let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
+        let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
+        let request = asked.iter_mut().map(told).collect();
+        let names = asked.iter().map(|look| look.instance.name.to_string()).collect();
+        let checks = tools.session(backend).and_then(|session| match session {
+            Some(mut session) => session.check(request, names, false),
+            None => Err(Failure::new(backend.to_string(), "its backend is not open")),
+        });
+        let checks = match checks {
+            Ok(checks) => checks,
+            Err(unrecorded) => return survey.stop(instances, unrecorded),
+        };
+        *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
+        for (look, answer) in asked.into_iter().zip(checks.answers) {
+            let answer = Answer::from_backend(&look, answer);
+            survey.note(&look, answer, now);
+        }
+        for look in unasked {
+            survey.note(&look, Answer::of(Said::Nothing), now);
+        }
+    }
+}
+
+/// One instance and what the host found of it.
+struct Look<'a> {
+    instance: &'a Instance,
+    /// The files that its backend may see: its own, never another's.
+    files: seam::EntryFiles,
+    facts: Option<Facts>,
+    receipt: Option<Receipt>,
+    fingerprint: Option<Fingerprint>,
+    /// A header in it belongs elsewhere, whatever the receipt says.
+    contradiction: Option<Failure>,
+    /// Its backend's storage.
+    storage: String,
+    elsewhere: Vec<(Elsewhere, Option<Receipt>)>,
+}
+
+impl<'a> Look<'a> {
+    fn without_slice(instance: &'a Instance) -> Self {
+        Self {
+            instance,
+            files: seam::EntryFiles::new(),
+            facts: None,
+            receipt: None,
+            fingerprint: None,
+            storage: String::new(),
+            elsewhere: Vec::new(),
+            contradiction: None,
+        }
+    }
+
+    fn of(instance: &'a Instance, mut slice: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+        let fingerprint = Some(slice.fingerprint());
+        let strays = extras::take_added(instance, &mut slice);
+        let mut look = Self {
+            facts: Some(facts(instance, &slice, &strays, generations)),
+            receipt: valid_receipt(&slice),
+            fingerprint,
+            ..Self::without_slice(instance)
+        };
+        if !look.of_another() {
+            look.files = slice.files;
+        }
+        look
+    }
+
+    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be told what it is.
+    fn contradicted(mut self, contradiction: Option<Failure>) -> Self {
+        let Some(failure) = contradiction else { return self };
+        match &mut self.facts {
+            Some(facts) if !facts.receipt.is_empty() => facts.receipt.push(failure.message),
+            _ => self.contradiction = Some(failure),
+        }
+        self
+    }
+
+    fn has_secrets(&self) -> bool {
+        !self.instance.told.files.is_empty()
+    }
+
+    /// Whether another backend stored the slice.
+    fn of_another(&self) -> bool {
+        let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
+        let declared = self.instance.backend.as_ref().map(Name::as_str);
+        stored.is_some() && stored != declared
+    }
+
+    fn size(&self) -> usize {
+        self.files.values().map(Vec::len).sum()
+    }
+}
+
+/// What counts of a backend's answer.
+struct Answer {
+    said: Said,
+    readers: Readers,
+    hint: Option<String>,
+}
+
+impl Answer {
+    fn of(said: Said) -> Self {
+        Self { said, readers: Vec::new(), hint: None }
+    }
+
+    /// Of a slice that is another backend's, only the readers are asked for.
+    fn from_backend(look: &Look<'_>, answer: Result<seam::Checked, seam::CallError>) -> Self {
+        match answer {
+            Ok(checked) => {
+                let readers = checked.readers.clone();
+                let said = if look.of_another() { Said::Nothing } else { Said::Checked(checked) };
+                Self { said, readers, hint: None }
+            }
+            Err(error) => {
+                let (why, hint) = failure::words(&error);
+                Self { said: Said::Failed(why), readers: Vec::new(), hint }
+            }
+        }
+    }
+}
+
+/// The generations of what the chosen depend on, as they lie, each in its own backend's storage.
+fn generations(
+    tools: &Tools,
+    all: &BTreeMap<InstanceName, Instance>,
+    chosen: &BTreeSet<InstanceName>,
+) -> BTreeMap<InstanceName, Generation> {
+    let dependents = chosen.iter().filter_map(|name| all.get(name));
+    let wanted: BTreeSet<&InstanceName> = dependents.flat_map(|instance| instance.dependencies.values()).collect();
+    let generation = |name: &InstanceName| {
+        let storage = tools.backends.storage(all.get(name)?.backend.as_ref()?).ok()?;
+        let slice = Storage::open(&tools.root, &storage).ok()?.read(name).ok()??;
+        Some(valid_receipt(&slice)?.generation)
+    };
+    wanted.into_iter().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
+}
+
+/// What to do about an instance that has two entries.
+fn two_entries(look: &Look<'_>, others: &[Elsewhere]) -> Option<String> {
+    let name = failure::word(&look.instance.name);
+    let others = others.iter().filter(|one| one.declared);
+    let others: Vec<String> = others.map(|one| format!("`{}`", one.storage)).collect();
+    let others = others.join(" and ");
+    look.facts.as_ref()?;
+    let storage = &look.storage;
+    Some(format!(
+        "to keep the one in `{storage}`, `artifacts prune {name}` moves that in {others} to the trash; to keep that in {others}, \
+         move the one in `{storage}` away first"
+    ))
+}
+
+fn valid_receipt(slice: &Entry) -> Option<Receipt> {
+    match &slice.receipt {
+        ReceiptState::Valid(receipt) => Some(receipt.as_ref().clone()),
+        ReceiptState::Missing | ReceiptState::Malformed(_) => None,
+    }
+}
+
+impl Survey {
+    /// The state of each by name, as a report has it.
+    pub fn states(&self) -> BTreeMap<String, State> {
+        self.found.iter().map(|(name, found)| (name.to_string(), found.state.clone())).collect()
+    }
+
+    /// What these are after some were made: present, and whatever else was made from them before is stale.
+    pub fn made(&mut self, made: &BTreeSet<InstanceName>, all: &BTreeMap<InstanceName, Instance>) {
+        for (name, found) in &mut self.found {
+            let Some(instance) = all.get(name) else { continue };
+            if made.contains(name) {
+                found.state = State::Present;
+                continue;
+            }
+            let again = instance.dependencies.values().filter(|d| made.contains(*d)).map(Reason::made_again);
+            let again: BTreeSet<Reason> = again.collect();
+            match &mut found.state {
+                State::Present if !again.is_empty() => found.state = State::Stale(again.into_iter().collect()),
+                State::Stale(reasons) => {
+                    reasons.extend(again);
+                    reasons.sort();
+                    reasons.dedup();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the slices of the next batch; one that cannot be read, or in which there is more than its backend's `limit` in
+    /// bytes, is an error of its own and is not asked about.
+    fn read<'a>(
+        &mut self,
+        storage: &Storage,
+        rest: &mut impl Iterator<Item = &'a Instance>,
+        limit: u64,
+        generations: &BTreeMap<InstanceName, Generation>,
+        storages: &Storages,
+        headers: &mut HeaderMemory,
+    ) -> Vec<Look<'a>> {
+        let mut looks = Vec::new();
+        let mut bytes = 0;
+        while looks.len() < BATCH && bytes < BATCH_BYTES {
+            let Some(instance) = rest.next() else { break };
+            let look = match storage.read_within(&instance.name, limit) {
+                Ok(Some(slice)) => {
+                    let contradiction = headers.contradiction(instance, &slice.files);
+                    Look::of(instance, slice, generations).contradicted(contradiction)
+                }
+                Ok(None) => Look::without_slice(instance),
+                Err(why) => {
+                    self.fail(instance, &why.to_string(), why.hint());
+                    continue;
+                }
+            };
+            bytes += look.size();
+            let elsewhere = storages.besides(storage.path(), instance);
+            looks.push(Look { storage: storage.path().to_owned(), elsewhere, ..look });
+        }
+        looks
+    }
+
+    fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
+        if let Some(failure) = &look.contradiction {
+            return self.contradict(look, answer.readers, failure);
+        }
+        let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
+        if let Said::Checked(seam::Checked { state: seam::CheckState::Stale(reasons), .. }) = &answer.said {
+            let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
+            self.other_recipients.insert(look.instance.name.clone(), others.collect());
+        }
+        let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
+        let is_elsewhere = state == State::Absent && places.len() == 1;
+        let state = state.with_entries(&look.storage, &places);
+        if let State::Error(why) = &state {
+            let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
+            // A backend that looked and finds nothing of what lies there has no words for it.
+            let missing = matches!(answer.said, Said::Checked(_)) && look.facts.is_some();
+            let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
+            self.errors.push(failure::of(look.instance, why.clone()).hint(hint));
+        }
+        let found = Found {
+            state,
+            readers: answer.readers,
+            receipt: look.receipt.clone().or(receipts.into_iter().next().flatten().filter(|_| is_elsewhere)),
+            fingerprint: look.fingerprint,
+            elsewhere: places.into_iter().next().filter(|_| is_elsewhere),
+            strays: look.facts.as_ref().map(|facts| facts.strays.clone()).unwrap_or_default(),
+        };
+        self.found.insert(look.instance.name.clone(), found);
+    }
+
+    /// An entry that is not what its receipt claims: nothing is done to it.
+    fn contradict(&mut self, look: &Look<'_>, readers: Readers, failure: &Failure) {
+        self.errors.push(failure.clone());
+        let state = State::Error(failure.message.clone());
+        let (receipt, fingerprint) = (look.receipt.clone(), look.fingerprint);
+        let found = Found { readers, receipt, fingerprint, ..Found::unknown(state) };
+        self.found.insert(look.instance.name.clone(), found);
+    }
+
+    fn fail(&mut self, instance: &Instance, why: &str, hint: Option<String>) {
+        self.errors.push(failure::of(instance, why).hint(hint));
+        let found = Found::unknown(State::Error(why.to_owned()));
+        self.found.insert(instance.name.clone(), found);
+    }
+
+    /// Nothing more is asked, and what was not answered is not known: for one reason, which is told once.
+    fn stop(&mut self, instances: &[&Instance], why: Failure) {
+        for instance in instances {
+            let state = || State::Error(why.message.clone());
+            let found = || Found::unknown(state());
+            self.found.entry(instance.name.clone()).or_insert_with(found);
+        }
+        self.errors.push(why);
+    }
+
+    fn fail_all(&mut self, instances: &[&Instance], why: &Failure) {
+        for instance in instances {
+            self.fail(instance, &why.message, why.hint.clone());
+        }
+    }
+}

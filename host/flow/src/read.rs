@@ -1,0 +1,264 @@
+//! Secrets back from their slices: what was stored, opened with a person's keys, in memory only.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::{CallError, FailureKind, Secret};
+use artifacts_store::{Difference, Entry, Fingerprint, ReceiptState, Storage};
+use artifacts_text::{Explain, shell_word};
+
+use crate::failure;
+use crate::look::elsewhere::Storages;
+use crate::look::hints;
+use crate::tools::Retrieval;
+use crate::tools::Tools;
+use crate::tools::header_owners::{OwnHeaders, Owners};
+use crate::tools::headers::{self, EntryHeaders};
+
+/// Files of one instance, as they were stored.
+#[derive(Debug)]
+pub struct RetrievedFiles {
+    /// The files that were wanted, public ones too.
+    pub files: BTreeMap<Name, Secret>,
+    /// The slice that they come from: whoever replaces it compares.
+    pub fingerprint: Fingerprint,
+}
+
+/// Reads files of one instance back, all of them or none; see [`retrieve`].
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn retrieve_one(tools: &mut Tools, instance: &Instance, files: Vec<Name>) -> Result<RetrievedFiles, Failure> {
+    let mut done = retrieve(tools, &[(instance, files)]);
+    done.remove(&instance.name).unwrap_or_else(|| Err(failure::of(instance, "it was not read")))
+}
+
+/// Reads one file back; see [`retrieve`].
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn retrieve_file(tools: &mut Tools, instance: &Instance, file: &Name) -> Result<Secret, Failure> {
+    let mut read = retrieve_one(tools, instance, vec![file.clone()])?;
+    read.files.remove(file).ok_or_else(|| failure::of(instance, format!("`{file}` did not come back")))
+}
+
+/// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
+/// opened, nor what is another instance's: a receipt is a claim of whoever can write to the repository. The private keys are read
+/// only when a secret file is wanted.
+pub fn retrieve(
+    tools: &mut Tools,
+    wanted: &[(&Instance, Vec<Name>)],
+) -> BTreeMap<InstanceName, Result<RetrievedFiles, Failure>> {
+    let mut done = BTreeMap::new();
+    let mut open = Vec::new();
+    let mut owners = Owners::default();
+    for (instance, files) in wanted {
+        match Reading::begin(tools, &mut owners, instance, files) {
+            Ok(reading) if reading.secrets.is_empty() => {
+                done.insert(instance.name.clone(), Ok(reading.read));
+            }
+            Ok(reading) => open.push(reading),
+            Err(failure) => {
+                done.insert(instance.name.clone(), Err(failure));
+            }
+        }
+    }
+    // What plugins may open is gathered in one round and given out in the next. A backend that gives up at the first file that is
+    // not opened takes a round for each.
+    while !open.is_empty() {
+        let mut waiting = Vec::new();
+        for mut reading in open {
+            match reading.call(tools) {
+                Ok(()) => {
+                    done.insert(reading.instance.name.clone(), Ok(reading.read));
+                }
+                Err(Closed { failure, no_identity: true }) => waiting.push((reading, failure)),
+                Err(Closed { failure, .. }) => {
+                    done.insert(reading.instance.name.clone(), Err(failure));
+                }
+            }
+        }
+        let again = ask_plugins(tools, &waiting);
+        open = Vec::new();
+        for (reading, failure) in waiting {
+            if again {
+                open.push(reading);
+            } else {
+                done.insert(reading.instance.name.clone(), Err(failure));
+            }
+        }
+    }
+    done
+}
+
+/// One instance on its way.
+struct Reading<'a> {
+    instance: &'a Instance,
+    backend: &'a Name,
+    slice: Entry,
+    /// The secret files that are wanted.
+    secrets: Vec<String>,
+    /// The headers that are its own.
+    own: OwnHeaders,
+    read: RetrievedFiles,
+}
+
+/// Why nothing was read.
+struct Closed {
+    failure: Failure,
+    no_identity: bool,
+}
+
+impl From<Failure> for Closed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, no_identity: false }
+    }
+}
+
+impl<'a> Reading<'a> {
+    /// Looks at the slice, and takes the public files.
+    fn begin(tools: &mut Tools, owners: &mut Owners, instance: &'a Instance, wanted: &[Name]) -> Result<Self, Failure> {
+        let fail = |message: String| failure::of(instance, message);
+        let backend = instance.backend.as_ref().filter(|_| !instance.blocked);
+        let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
+        if let Some(stranger) = wanted.iter().find(|name| !instance.files.contains_key(*name)) {
+            let known: Vec<&str> = instance.files.keys().map(Name::as_str).collect();
+            return Err(fail(format!("it has no file `{stranger}`; it has {}", known.join(", "))));
+        }
+        let opened = tools.backends.open(backend)?;
+        if !opened.is_here() {
+            return Err(failure::on_target(instance));
+        }
+        let failed = |error: artifacts_store::Error| fail(error.to_string()).hint(error.hint());
+        let slice = Storage::open(&tools.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
+        let storage = opened.storage.clone();
+        let Some(slice) = slice.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
+        let entry = entry(instance, backend, &slice).map_err(|failure| hints::helped(tools, instance, failure))?;
+        let (public, secrets): (Vec<&Name>, Vec<&Name>) =
+            wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
+        let mut files = BTreeMap::new();
+        for name in public {
+            let bytes = slice.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
+            files.insert(name.clone(), Secret::new(bytes.clone()));
+        }
+        if let Some(missing) = never_stored(&slice, &secrets) {
+            let name = failure::word(&instance.name);
+            let file = shell_word(missing.as_str());
+            return Err(fail(format!("`{missing}` is declared and was never stored"))
+                .hint(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
+        }
+        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &entry)? };
+        let secrets = secrets.into_iter().map(ToString::to_string).collect();
+        let read = RetrievedFiles { files, fingerprint: slice.fingerprint() };
+        Ok(Self { instance, backend, slice, secrets, own, read })
+    }
+
+    /// Has the backend read the secret files.
+    fn call(&mut self, tools: &mut Tools) -> Result<(), Closed> {
+        let Self { instance, backend, slice, secrets, own, read } = self;
+        let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
+            return Err(failure::of(instance, "its backend is not here").into());
+        };
+        let bundled = session.terms().bundled;
+        let (names, openable) = (secrets.as_slice(), &own.openable);
+        let call = Retrieval { instance: instance.told.clone(), files: &slice.files, names, openable, identities };
+        let ended = session.retrieve(instance.name.to_string(), call)?;
+        let retrieved = ended.map_err(|stopped| {
+            let no_identity =
+                matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
+            let failure = match &stopped.error {
+                _ if stopped.saw_plaintext && !bundled => failure::of(instance, failure::UNSHOWN),
+                CallError::Failed(said) if no_identity => {
+                    failure::of(instance, format!("{}{}", said.message, recipients(slice, secrets)))
+                        .hint(said.hint.clone())
+                }
+                error => {
+                    let (why, help) = failure::words(error);
+                    failure::of(instance, why).hint(help)
+                }
+            };
+            Closed { failure, no_identity }
+        })?;
+        let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
+        let opened: BTreeSet<String> = opened.filter_map(|opening| opening.header).collect();
+        tools.headers.learn(instance, &only(&own.unknown, &opened))?;
+        for (name, secret) in retrieved.secrets {
+            let name = Name::new(name).map_err(|error| failure::of(instance, error.to_string()))?;
+            read.files.insert(name, secret);
+        }
+        Ok(())
+    }
+}
+
+/// Why nothing is read: it is stored nowhere, or in another storage.
+fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
+    let elsewhere = Storages::readable(tools).besides(storage, instance).into_iter().next();
+    elsewhere.map_or_else(|| failure::absent(instance), |(place, _)| failure::elsewhere(instance, &place))
+}
+
+/// Has age plugins asked for what is waiting; false when nothing came of it.
+fn ask_plugins(tools: &mut Tools, waiting: &[(Reading<'_>, Failure)]) -> bool {
+    let Some((first, _)) = waiting.first() else { return false };
+    if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
+        return false;
+    }
+    let Ok(Some((mut session, identities))) = tools.session_and_identities(first.backend) else { return false };
+    let names = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
+    session.ask_plugins(names, identities).unwrap_or(false)
+}
+
+/// So many recipients are named.
+const NAMED: usize = 5;
+
+/// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anybody.
+fn recipients(slice: &Entry, secrets: &[String]) -> String {
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return String::new() };
+    let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
+    let all: BTreeSet<&str> = wanted.flat_map(|(_, recipients)| recipients.iter().map(String::as_str)).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let more = all.len().saturating_sub(NAMED);
+    let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("; recipients by its receipt: {named}{more}")
+}
+
+/// A file that was not declared yet when the slice was stored. A backend that names no readers at all tells nothing of that.
+fn never_stored<'a>(slice: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return None };
+    let new = |name: &&&Name| !receipt.recipients.is_empty() && !receipt.recipients.contains_key(**name);
+    secrets.iter().find(new).copied()
+}
+
+/// These of the headers.
+fn only(entry: &EntryHeaders, opened: &BTreeSet<String>) -> EntryHeaders {
+    let mut entry = entry.clone();
+    for headers in entry.values_mut() {
+        headers.retain(|header, _| opened.contains(header));
+    }
+    entry.retain(|_, headers| !headers.is_empty());
+    entry
+}
+
+/// The headers in a slice that its receipt lists: only where that tells every byte of it.
+fn entry(instance: &Instance, backend: &Name, slice: &Entry) -> Result<EntryHeaders, Failure> {
+    let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &slice.differences())) };
+    // Files that no receipt lists are not read, and keep no one from reading what it lists.
+    if !slice.is_intact() {
+        let mut differences = slice.differences();
+        differences.retain(|one| !matches!(one, Difference::Extra(_)));
+        return Err(changed(instance, &differences));
+    }
+    if receipt.backend.name != *backend {
+        return Err(failure::of_another(instance, &receipt.backend.name, backend));
+    }
+    Ok(headers::listed(instance, receipt, &slice.files))
+}
+
+fn changed(instance: &Instance, differences: &[Difference]) -> Failure {
+    let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    failure::differs(instance, &list.join(", "))
+}

@@ -1,0 +1,137 @@
+//! Generate, evaluate again, generate: what reads a public file can be evaluated once that is generated. A round is a whole chain,
+//! and between two rounds no lock is held.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::{Selector, State};
+use artifacts_report::{Failure, Report, Row};
+
+use crate::chain::Written;
+use crate::look::blocked;
+use crate::run::Run;
+use crate::tools::RunEvent;
+use crate::work::generate::Generate;
+
+/// Returns what would be generated.
+pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Report {
+    if let Err(failure) = check_answers(run) {
+        return Report { errors: vec![failure], ..Report::default() };
+    }
+    let selection = run.select(selectors);
+    let mut report = run.survey(&selection).preview(change);
+    blocked::explain(run, &mut report);
+    report
+}
+
+/// Generates in rounds, up to `jobs` generators at once, until another evaluation could change nothing.
+pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: NonZeroUsize) -> Report {
+    let mut whole = Whole::default();
+    let declared = loop {
+        let selection = run.select(selectors);
+        if let Err(failure) = check_answers(run) {
+            if whole.is_first {
+                return Report { errors: vec![failure], ..Report::default() };
+            }
+            whole.report.errors.push(failure);
+            break selection.errors;
+        }
+        let round = Round::new(run.survey(&selection).lock(*change).agree().generate(jobs));
+        let is_published = round.is_published;
+        whole.take(round);
+        if !is_published || !(whole.is_open() || run.is_in_part() || !selection.errors.is_empty()) {
+            blocked::explain(run, &mut whole.report);
+            break selection.errors;
+        }
+        if run.is_canceled() {
+            let why = "the run was ended before it evaluated again, with the public files that it made";
+            whole.report.errors.push(Failure::new("", why).hint(Some("run it again for the rest")));
+            break selection.errors;
+        }
+        // What reads a public value that did not exist can be evaluated now, and what was wrong without it is right.
+        run.tools.operator.notify(&RunEvent::EvaluatingAgain);
+        if let Err(failure) = run.evaluate_again() {
+            whole.report.errors.push(failure);
+            break selection.errors;
+        }
+    };
+    whole.end(declared)
+}
+
+/// An answer to nothing is a mistake; but the prompts of what is blocked are not known yet.
+fn check_answers(run: &Run) -> Result<(), Failure> {
+    if run.is_in_part() || run.instances.values().any(|instance| instance.blocked) {
+        return Ok(());
+    }
+    let prompts = run.instances.values().flat_map(|one| one.prompts.keys().map(move |prompt| (&one.name, prompt)));
+    run.tools.operator.check_answers(&mut prompts.into_iter())
+}
+
+/// Holds what came of one round.
+struct Round {
+    report: Report,
+    /// What could not be determined.
+    unclear: Vec<Failure>,
+    surveyed: BTreeSet<InstanceName>,
+    /// Whether public files were generated, which can be evaluated from now on.
+    is_published: bool,
+}
+
+impl Round {
+    fn new(written: Written<'_>) -> Self {
+        let base = written.into_base();
+        let generated = base.progress.done();
+        let is_published = base.run.among(generated).any(|instance| instance.public_files().next().is_some());
+        let unclear = base.survey.errors.clone();
+        let surveyed = base.survey.found.keys().cloned().collect();
+        let before = base.selection.errors.len() + unclear.len();
+        let mut report = base.finish();
+        // They come from the last round that knows them.
+        report.errors.drain(..before.min(report.errors.len()));
+        Self { report, unclear, surveyed, is_published }
+    }
+}
+
+/// Holds what came of all rounds.
+struct Whole {
+    report: Report,
+    unclear: Vec<Failure>,
+    is_first: bool,
+}
+
+impl Default for Whole {
+    fn default() -> Self {
+        Self { report: Report::default(), unclear: Vec::new(), is_first: true }
+    }
+}
+
+impl Whole {
+    /// Whether another evaluation could change anything: something is blocked, or could not be determined.
+    fn is_open(&self) -> bool {
+        !self.unclear.is_empty() || self.report.instances.iter().any(|row| row.state == State::Blocked)
+    }
+
+    /// Takes a round in. What a later one finds takes the place of what an earlier one did.
+    fn take(&mut self, round: Round) {
+        let Round { report, unclear, surveyed, .. } = round;
+        self.is_first = false;
+        let again: BTreeSet<String> = surveyed.iter().map(ToString::to_string).collect();
+        self.unclear.retain(|failure| !again.contains(&failure.subject));
+        self.unclear.extend(unclear);
+        let names: BTreeSet<String> = report.instances.iter().map(|row| row.name.clone()).collect();
+        self.report.instances.retain(|row: &Row| !names.contains(&row.name));
+        self.report.instances.extend(report.instances);
+        self.report.instances.sort_by(|one, other| one.name.cmp(&other.name));
+        self.report.errors.extend(report.errors);
+        self.report.readers.extend(report.readers);
+        self.report.recipients_digest = report.recipients_digest.or(self.report.recipients_digest.take());
+        self.report.readings.extend(report.readings);
+    }
+
+    /// Returns the report of all rounds, with the configuration errors of the last one.
+    fn end(self, declared: Vec<Failure>) -> Report {
+        let errors = declared.into_iter().chain(self.unclear).chain(self.report.errors).collect();
+        Report { errors, ..self.report }
+    }
+}

@@ -1,0 +1,284 @@
+//! A run: what is declared, what it works with, and what it knows by now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_audit::AuditLog;
+use artifacts_declared::{InstanceName, Name, Spec};
+use artifacts_plan::{Instance, Owners, Selector, TargetName};
+use artifacts_report::{Failure, FileChange, Report, Row};
+use artifacts_seam::Secret;
+use artifacts_text::shell_word;
+
+use crate::chain::Surveyed;
+use crate::failure;
+use crate::look::certain::unreadable;
+use crate::look::changes::{Writing, changes};
+use crate::look::survey::{Survey, survey};
+use crate::read::{RetrievedFiles, retrieve};
+use crate::run_state::RunState;
+use crate::tools::{Declared, Tools};
+use crate::work::prune::{Orphan, Orphans, orphans};
+
+/// Holds the declarations, the tools, and what this run has read, generated and failed so far.
+pub struct Run {
+    pub(crate) instances: BTreeMap<InstanceName, Instance>,
+    /// All instances, dependencies first.
+    pub(crate) ordered: Vec<InstanceName>,
+    pub(crate) tools: Tools,
+    pub(crate) state: RunState,
+    spec: Spec,
+    /// Each with the instances that have it; none when it is no matter which are meant.
+    errors: Vec<(Vec<InstanceName>, Failure)>,
+    unevaluated: Vec<TargetName>,
+    unseen: Vec<TargetName>,
+}
+
+/// Holds the instances that selectors mean.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    pub(crate) selectors: Vec<Selector>,
+    pub(crate) names: BTreeSet<InstanceName>,
+    pub(crate) errors: Vec<Failure>,
+}
+
+impl Selection {
+    /// Returns the selected instances.
+    pub fn names(&self) -> &BTreeSet<InstanceName> {
+        &self.names
+    }
+
+    /// Returns the configuration errors of the selected instances, and selectors that mean nothing.
+    pub fn errors(&self) -> &[Failure] {
+        &self.errors
+    }
+}
+
+/// The files to read, by instance.
+pub type FileSelection = BTreeMap<InstanceName, Vec<Name>>;
+
+impl Run {
+    /// Begins with what is declared.
+    pub fn open(declared: Declared, tools: Tools) -> Self {
+        let mut run = Self {
+            instances: BTreeMap::new(),
+            ordered: Vec::new(),
+            tools,
+            state: RunState::default(),
+            spec: declared.spec.clone(),
+            errors: Vec::new(),
+            unevaluated: Vec::new(),
+            unseen: Vec::new(),
+        };
+        run.declare(declared);
+        run
+    }
+
+    /// Evaluates the declarations again: what reads a public file that was generated can be evaluated then.
+    ///
+    /// # Errors
+    /// When nothing evaluates, or the declarations name another root by now.
+    pub fn evaluate_again(&mut self) -> Result<(), Failure> {
+        let declared = self.tools.evaluator.evaluate()?;
+        if declared.root.canonicalize().ok().as_deref() != Some(self.tools.root.path()) {
+            let why = format!("the root changed to {} while it was generated", declared.root.display());
+            return Err(Failure::new("", why).hint(Some("run it again for the rest")));
+        }
+        self.tools.backends.register(&declared.spec.backends);
+        self.declare(declared);
+        Ok(())
+    }
+
+    fn declare(&mut self, declared: Declared) {
+        let Declared { spec, failures, unevaluated, unseen, system, .. } = declared;
+        let resolved = artifacts_plan::instances(&spec, system.as_deref());
+        let (ordered, looped) = artifacts_plan::order(&resolved.instances);
+        let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
+        let faulty: BTreeSet<InstanceName> = problems.iter().map(|problem| problem.instance.clone()).collect();
+        let problems = problems.into_iter().map(|p| (vec![p.instance.clone()], failure::declared(p)));
+        self.errors = failures.into_iter().chain(problems).collect();
+        self.instances = resolved.instances.into_iter().filter(|(name, _)| !faulty.contains(name)).collect();
+        (self.ordered, self.spec, self.unevaluated, self.unseen) = (ordered, spec, unevaluated, unseen);
+    }
+
+    /// Returns the instances that the selectors mean, without what is settled in this run. A selector that means nothing is an
+    /// error.
+    pub fn select(&self, selectors: &[Selector]) -> Selection {
+        let faulty = self.errors.iter().flat_map(|(names, _)| names);
+        let all: BTreeSet<&InstanceName> = self.instances.keys().chain(faulty).collect();
+        let (mut names, idle) = artifacts_plan::select(&all, selectors);
+        let meant = |of: &[InstanceName]| of.is_empty() || of.iter().any(|name| names.contains(name));
+        let declared = self.errors.iter().filter(|(of, _)| meant(of));
+        let idle = idle.iter().map(|selector| {
+            let prefix = Selector::new(format!("{selector}/"));
+            let help = if all.iter().any(|name| prefix.matches(name)) {
+                format!("did you mean `{}`? A prefix ends at a slash", shell_word(&prefix.to_string()))
+            } else {
+                "`artifacts status` lists them all; a prefix ends at a slash".to_owned()
+            };
+            Failure::new(selector.to_string(), "no instance or artifact is named so").hint(Some(help))
+        });
+        let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
+        names.retain(|name| !self.state.settled.contains(name));
+        Selection { selectors: selectors.to_vec(), names, errors }
+    }
+
+    /// Returns a selection of one instance.
+    pub fn select_one(&self, name: &InstanceName) -> Selection {
+        Selection { names: BTreeSet::from([name.clone()]), ..Selection::default() }
+    }
+
+    /// Returns a selection of orphaned entries, for [`crate::Prune`]; it has no instance.
+    pub fn select_orphans(&self, selectors: &[Selector]) -> Selection {
+        Selection { selectors: selectors.to_vec(), names: BTreeSet::new(), errors: self.errors() }
+    }
+
+    /// Surveys the selected instances: reads their entries and asks their backends. Writes nothing and needs no identity.
+    pub fn survey(&mut self, selection: &Selection) -> Surveyed<'_> {
+        let survey = self.look(&selection.names);
+        Surveyed::new(self, selection.clone(), survey)
+    }
+
+    /// Reads files back: of each instance all that are selected, or none.
+    pub fn read(&mut self, files: &FileSelection) -> BTreeMap<InstanceName, Result<RetrievedFiles, Failure>> {
+        let Self { instances, tools, .. } = self;
+        let wanted: Vec<(&Instance, Vec<Name>)> =
+            files.iter().filter_map(|(name, files)| Some((instances.get(name)?, files.clone()))).collect();
+        let read = retrieve(tools, &wanted);
+        tools.report_missing_layers();
+        read
+    }
+
+    /// Reads one file back.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_file(&mut self, name: &InstanceName, file: &Name) -> Result<Secret, Failure> {
+        let missing = || Failure::new(name.to_string(), format!("`{file}` did not come back"));
+        let files = FileSelection::from([(name.clone(), vec![file.clone()])]);
+        let mut read = self.read(&files).remove(name).ok_or_else(missing)??;
+        read.files.remove(file).ok_or_else(missing)
+    }
+
+    /// Returns the stored files of instances that could be read, as far as can be told without an identity.
+    ///
+    /// # Errors
+    /// When one could not be read.
+    pub fn would_read(&mut self, files: &FileSelection) -> Result<BTreeMap<InstanceName, Vec<FileChange>>, Failure> {
+        let names = files.keys().cloned().collect();
+        let survey = self.look(&names);
+        self.tools.report_missing_layers();
+        let mut found_files = BTreeMap::new();
+        for instance in self.among(&names) {
+            let unknown = || Failure::new(instance.name.to_string(), "nobody looked at it");
+            let found = survey.found.get(&instance.name).ok_or_else(unknown)?;
+            if let Some(failure) = unreadable(instance, found) {
+                return Err(failure);
+            }
+            found_files.insert(instance.name.clone(), changes(&self.tools, instance, found, Writing::Anew));
+        }
+        Ok(found_files)
+    }
+
+    /// Tries again, from now on, what could not be opened: backends and identities.
+    pub fn retry(&mut self) {
+        self.tools.backends.retry();
+        self.tools.identities.forget();
+    }
+
+    /// Returns the audit log.
+    pub fn audit(&self) -> Option<&AuditLog> {
+        self.tools.audit.as_ref()
+    }
+
+    /// Returns every instance by name.
+    pub fn instances(&self) -> &BTreeMap<InstanceName, Instance> {
+        &self.instances
+    }
+
+    /// Returns these and all that they depend on.
+    pub fn with_dependencies(&self, names: &BTreeSet<InstanceName>) -> BTreeSet<InstanceName> {
+        artifacts_plan::reach(&self.instances, names)
+    }
+
+    /// Returns every configuration error.
+    pub fn errors(&self) -> Vec<Failure> {
+        self.errors.iter().map(|(_, failure)| failure.clone()).collect()
+    }
+
+    /// Returns the component's own name and the storage of an instance's backend, if it can be opened.
+    pub fn backend_of(&mut self, name: &InstanceName) -> Option<(String, String)> {
+        let backend = self.instances.get(name)?.backend.as_ref()?;
+        let ready = self.tools.backends.open(backend).ok()?;
+        Some((ready.terms.component.clone(), ready.storage.clone()))
+    }
+
+    pub(crate) fn look(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
+        survey(&mut self.tools, &self.instances, names)
+    }
+
+    /// Whether a target failed to evaluate.
+    pub(crate) fn is_in_part(&self) -> bool {
+        !self.unevaluated.is_empty()
+    }
+
+    pub(crate) fn is_canceled(&self) -> bool {
+        self.tools.cancel.is_set()
+    }
+
+    pub(crate) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The instances of these names.
+    pub(crate) fn among<'a>(&'a self, names: &'a BTreeSet<InstanceName>) -> impl Iterator<Item = &'a Instance> {
+        names.iter().filter_map(|name| self.instances.get(name))
+    }
+
+    /// Whose entries are whose. With nothing declared at all, something is more likely wrong than everything orphaned.
+    pub(crate) fn owners(&self) -> Result<Owners, Failure> {
+        if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
+            return Err(Failure::new("", "no target is declared, so every slice would be without an owner")
+                .hint(Some("look at what is evaluated; to give up the storage, remove its folder")));
+        }
+        Ok(Owners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
+    }
+
+    /// Why the recipients of an instance cannot be determined: it is shared, and a target that failed to evaluate may be one. What
+    /// is stored for it now must not be taken from it.
+    pub(crate) fn unknown_recipients(&self, instance: &Instance) -> Option<Failure> {
+        let (kind, target) = self.unevaluated.first()?;
+        let InstanceName::Shared { .. } = instance.name else { return None };
+        let why = format!("who reads it cannot be told: {} {target} did not evaluate", kind.as_str());
+        Some(Failure::new(instance.name.to_string(), why).hint(Some("mend that target's configuration first")))
+    }
+
+    /// Entries that no declaration owns. Where it cannot be told what is declared or stored, there are none.
+    pub(crate) fn orphans(&self) -> Orphans {
+        let orphans = self.owners().and_then(|owners| orphans(&self.tools, &owners, &self.instances));
+        orphans.unwrap_or_default()
+    }
+
+    /// The same, with those in storages that no backend has: any of them may have the value of a renamed instance.
+    pub(crate) fn former(&self) -> Vec<Orphan> {
+        let orphans = self.orphans();
+        orphans.found.into_iter().chain(orphans.strange).collect()
+    }
+
+    /// The rows of these instances as they were found.
+    pub(crate) fn rows(&self, names: &BTreeSet<InstanceName>, survey: &Survey) -> Report {
+        let row = |instance: &Instance| {
+            let found = survey.found.get(&instance.name)?;
+            Some(Row {
+                name: instance.name.to_string(),
+                backend: instance.backend.as_ref().map(ToString::to_string),
+                state: found.state.clone(),
+                staged: None,
+                done: None,
+                files: Vec::new(),
+                notes: Vec::new(),
+                hints: Vec::new(),
+            })
+        };
+        Report { instances: self.among(names).filter_map(row).collect(), ..Report::default() }
+    }
+}

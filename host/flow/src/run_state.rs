@@ -1,0 +1,131 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::Secret;
+use artifacts_store::Generation;
+
+use crate::agree::read_access::Allowed;
+use crate::failure;
+use crate::look::steps::Step;
+use crate::look::survey::Survey;
+use crate::read::retrieve;
+use crate::tools::Tools;
+
+/// What a run knows of what it did before.
+#[derive(Default)]
+pub struct RunState {
+    /// What was read and generated so far, for what depends on it.
+    pub inputs: Inputs,
+    /// Whether the admin agreed that everything is generated again.
+    pub replaces: bool,
+    /// The instances whose turn is over.
+    pub settled: BTreeSet<InstanceName>,
+    /// What failed: it is not tried twice in a run, even where something that could be evaluated only later depends on it.
+    pub failed: BTreeSet<InstanceName>,
+}
+
+impl RunState {
+    /// Why an instance is not tried again.
+    pub fn fault(&self, instance: &Instance) -> Option<Failure> {
+        let again = || Failure::new(instance.name.to_string(), "it was not made before in this run");
+        self.failed.contains(&instance.name).then(again)
+    }
+}
+
+type Files = BTreeMap<Name, Secret>;
+
+/// What generators find in `$in`: files of what was stored before, and of what this run makes.
+#[derive(Default)]
+pub struct Inputs {
+    files: BTreeMap<InstanceName, Result<Files, Failure>>,
+    /// Which making of each they are: what lies there later in the run may be another's.
+    generations: BTreeMap<InstanceName, Generation>,
+    allowed: Allowed,
+}
+
+impl Inputs {
+    /// From now on generators may read this.
+    pub fn allow(&mut self, allowed: Allowed) {
+        self.allowed = allowed;
+    }
+
+    /// Reads back whatever these steps depend on, do not make themselves, and this run did not make before. It is done before
+    /// anybody is asked for anything.
+    pub fn read(
+        &mut self,
+        tools: &mut Tools,
+        instances: &BTreeMap<InstanceName, Instance>,
+        survey: &Survey,
+        steps: &[Step],
+    ) {
+        let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
+        let making = made.iter().filter_map(|name| instances.get(name));
+        let needed: BTreeSet<&InstanceName> = making
+            .filter(|instance| self.refusal(instance).is_none())
+            .flat_map(|instance| instance.dependencies.values())
+            .filter(|name| !made.contains(name) && !self.files.contains_key(name))
+            .collect();
+        let needed = needed.into_iter().filter_map(|name| instances.get(name));
+        let wanted: Vec<_> = needed.map(|one| (one, one.files.keys().cloned().collect())).collect();
+        let read = retrieve(tools, &wanted);
+        let generation = |name: &InstanceName| Some(survey.found.get(name)?.receipt.as_ref()?.generation);
+        self.generations.extend(read.keys().filter_map(|name| Some((name.clone(), generation(name)?))));
+        self.files.extend(read.into_iter().map(|(name, read)| (name, read.map(|read| read.files))));
+    }
+
+    /// Why an instance cannot be made: its generator may not read a dependency.
+    pub fn refusal(&self, instance: &Instance) -> Option<Failure> {
+        let allowed = |name: &InstanceName| self.allowed.edges.contains(&(instance.name.clone(), name.clone()));
+        let name = instance.dependencies.values().find(|name| !allowed(name))?;
+        let why = format!("it wants to read {name}, and nobody has agreed to that on this machine");
+        let help = "look at its generator, and at who reads what it makes; if that is meant, say `--accept-reading`";
+        Some(failure::of(instance, why).hint(Some(help)))
+    }
+
+    /// Why an instance cannot be made: a dependency was not read.
+    pub fn fault(&self, instance: &Instance) -> Option<Failure> {
+        instance.dependencies.values().find_map(|name| {
+            let why = self.files.get(name)?.as_ref().err()?;
+            Some(failure::of_unread(instance, name, why))
+        })
+    }
+
+    /// Whether an instance's files are in here.
+    pub(crate) fn has(&self, name: &InstanceName) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// What this run made for the first time, of nothing that was there before.
+    pub(crate) fn fresh(&self) -> &BTreeSet<InstanceName> {
+        &self.allowed.fresh
+    }
+
+    /// Keeps what was made for what depends on it.
+    pub(crate) fn keep(&mut self, name: InstanceName, files: Files, generation: Generation) {
+        self.generations.insert(name.clone(), generation);
+        self.files.insert(name, Ok(files));
+    }
+
+    /// Which makings of its dependencies an instance is made from: those in here, whatever lies there by now.
+    pub(crate) fn generations(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
+        let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
+        instance.dependencies.values().filter_map(generation).collect()
+    }
+
+    /// What an instance's generator finds in `$in`.
+    pub(crate) fn of(&self, instance: &Instance) -> Result<BTreeMap<Name, Files>, Failure> {
+        if let Some(refusal) = self.refusal(instance) {
+            return Err(refusal);
+        }
+        let mut inputs = BTreeMap::new();
+        for (name, dependency) in &instance.dependencies {
+            let files = self.files.get(dependency).ok_or_else(|| {
+                failure::of(instance, format!("it depends on {dependency}, which was neither made nor read"))
+            })?;
+            inputs.insert(name.clone(), files.clone()?);
+        }
+        Ok(inputs)
+    }
+}

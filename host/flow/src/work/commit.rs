@@ -1,0 +1,261 @@
+//! New content of one instance on its way into the storage.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::Name;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, FailureKind, Secret};
+use artifacts_session::Readers;
+use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState};
+
+use super::receipt;
+
+use crate::agree::{Ticket, recipients};
+use crate::failure;
+use crate::look::survey::Found;
+use crate::tools::Tools;
+use crate::tools::headers::{self, EntryHeaders};
+use crate::tools::storages::StorageWriters;
+use crate::tools::{GenerationFailure, SerializeCall};
+
+/// A failure, with what the generator said, which may hold a secret.
+pub(crate) struct Stopped {
+    pub failure: Failure,
+    pub output: Option<Box<Secret>>,
+    /// The backend cannot write some files of an instance without the others.
+    pub needs_all: bool,
+}
+
+impl From<GenerationFailure> for Stopped {
+    fn from(GenerationFailure { failure, output }: GenerationFailure) -> Self {
+        Self { failure, output, needs_all: false }
+    }
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self { failure, output: None, needs_all: false }
+    }
+}
+
+/// One instance that is written, as it was found.
+#[derive(Clone, Copy)]
+pub(crate) struct Storing<'a> {
+    pub instance: &'a Instance,
+    pub found: &'a Found,
+}
+
+/// What a backend made of an instance's secrets.
+pub(crate) struct Stored {
+    pub files: EntryFiles,
+    /// The headers in them that were encrypted just now.
+    pub headers: EntryHeaders,
+    pub backend: BackendId,
+}
+
+/// What a backend wrote and nobody has looked at yet.
+pub(crate) struct UncheckedEntry {
+    stored: Stored,
+    /// How it was asked; none when there was nothing to store.
+    asked: Option<Asked>,
+}
+
+struct Asked {
+    /// The instance as its backend was told of it: with the files that are stored now or were before.
+    told: artifacts_seam::InstanceView,
+    /// The recipients of these files.
+    readers: Readers,
+    saw_plaintext: bool,
+    /// Whether some of the files are as they were before.
+    partial: bool,
+}
+
+/// Has backends look at what they wrote: a new slice takes the old one's place only when its own backend, asked anew, calls it
+/// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written. For which files the
+/// headers are is noted of what is well, and so will be stored.
+pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEntry)>) -> Vec<Result<Stored, Failure>> {
+    let mut by_backend: BTreeMap<Option<&Name>, Vec<usize>> = BTreeMap::new();
+    for (at, (storing, one)) in written.iter().enumerate() {
+        if one.asked.is_some() {
+            by_backend.entry(storing.instance.backend.as_ref()).or_default().push(at);
+        }
+    }
+    let mut faults = BTreeMap::new();
+    for at in by_backend.into_values() {
+        let some: Vec<_> = at.iter().filter_map(|at| written.get(*at)).collect();
+        faults.extend(at.into_iter().zip(looked_at(tools, &some)));
+    }
+    faults.retain(|_, fault| fault.is_some());
+    let well = written.iter().enumerate().filter(|(at, _)| !faults.contains_key(at));
+    let noted = tools.headers.commit(well.map(|(_, (storing, one))| (storing.instance, &one.stored.headers)));
+    let ended =
+        |(at, (storing, one)): (usize, (Storing<'_>, UncheckedEntry))| match (faults.remove(&at).flatten(), &noted) {
+            (Some(fault), _) => Err(fault),
+            (None, Err(error)) if one.asked.is_some() => Err(failure::about(storing.instance, error)),
+            (None, _) => Ok(one.stored),
+        };
+    written.into_iter().enumerate().map(ended).collect()
+}
+
+/// What is wrong with each of these, all of one backend.
+fn looked_at(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Vec<Option<Failure>> {
+    match answers(tools, written) {
+        Ok(answers) => {
+            let fault = |((storing, one), answer): (&&(Storing<'_>, UncheckedEntry), _)| storing.fault(answer, one);
+            written
+                .iter()
+                .zip(answers.into_iter().map(Some).chain(std::iter::repeat_with(|| None)))
+                .map(fault)
+                .collect()
+        }
+        Err(failure) => {
+            let of = |(storing, _): &&(Storing<'_>, UncheckedEntry)| Failure {
+                subject: storing.instance.name.to_string(),
+                ..failure.clone()
+            };
+            written.iter().map(|one| Some(of(one))).collect()
+        }
+    }
+}
+
+type Answer = Result<Checked, CallError>;
+
+fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Result<Vec<Answer>, Failure> {
+    let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
+    let name = storing.backend()?;
+    let Some(mut session) = tools.session(name)? else {
+        return Err(failure::of(storing.instance, "its backend stores nothing here"));
+    };
+    let told = |(storing, one): &&(Storing<'_>, UncheckedEntry)| {
+        let told = one.asked.as_ref().map_or_else(|| storing.instance.told.clone(), |asked| asked.told.clone());
+        (told, one.stored.files.clone())
+    };
+    let request = written.iter().map(told).collect();
+    // The names of what a backend stored may hold a secret that it was given for that.
+    let after_plaintext = written.iter().any(|(_, one)| one.asked.as_ref().is_some_and(|asked| asked.saw_plaintext));
+    let instances = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
+    Ok(session.check(request, instances, after_plaintext)?.answers)
+}
+
+impl Storing<'_> {
+    /// Has the backend write secret files, and look at them.
+    pub fn serialize(
+        &self,
+        tools: &mut Tools,
+        ticket: &Ticket,
+        slice: Option<Entry>,
+        secrets: &[(String, Secret)],
+    ) -> Result<Stored, Stopped> {
+        let written = self.write(tools, ticket, slice, secrets)?;
+        let missing = || Err(failure::of(self.instance, "nobody looked at what was written"));
+        Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
+    }
+
+    /// Has the backend write secret files into a copy of the slice. A backend is not asked to store nothing.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    pub fn write(
+        &self,
+        tools: &mut Tools,
+        ticket: &Ticket,
+        slice: Option<Entry>,
+        secrets: &[(String, Secret)],
+    ) -> Result<UncheckedEntry, Stopped> {
+        let Self { instance, found } = self;
+        ticket.check(instance, &recipients::readers(found))?;
+        let name = self.backend()?;
+        let backend = receipt::backend_id(instance, name, &tools.backends.open(name)?.terms)?;
+        if secrets.is_empty() {
+            return Ok(UncheckedEntry {
+                stored: Stored { files: EntryFiles::new(), headers: EntryHeaders::new(), backend },
+                asked: None,
+            });
+        }
+        let files = own_files(slice, name);
+        let (told, readers) = self.told(secrets);
+        let Some(mut session) = tools.session(name)? else {
+            return Err(failure::of(instance, "its backend stores nothing here").into());
+        };
+        let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &readers };
+        let ended = session.serialize(instance.name.to_string(), call)?;
+        let serialized = ended.map_err(|stopped| Stopped {
+            needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
+            ..failure::not_serialized(instance, &stopped).into()
+        })?;
+        let partial = secrets.len() < told.files.len();
+        Ok(UncheckedEntry {
+            stored: Stored {
+                headers: headers::encrypted(instance, &serialized.sealed, &serialized.files),
+                files: serialized.files,
+                backend,
+            },
+            asked: Some(Asked { told, readers, saw_plaintext: serialized.saw_plaintext, partial }),
+        })
+    }
+
+    /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
+    /// business, and keeps no other from being stored.
+    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Readers) {
+        let given = secrets.iter().map(|(name, _)| name.as_str());
+        let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
+        let mut told = self.instance.told.clone();
+        told.files.retain(|file| stored.contains(file.name.as_str()));
+        let mut readers = self.found.readers.clone();
+        readers.retain(|(file, _)| stored.contains(file.as_str()));
+        (told, readers)
+    }
+
+    /// Why what was written is not stored.
+    fn fault(&self, answer: Option<Answer>, written: &UncheckedEntry) -> Option<Failure> {
+        let Self { instance, .. } = self;
+        let readers = written.asked.as_ref().map(|asked| &asked.readers);
+        let present = |checked: &Checked| checked.state == CheckState::Present && Some(&checked.readers) == readers;
+        match answer {
+            Some(Ok(checked)) if !written.stored.files.is_empty() && present(&checked) => None,
+            // Where some of its files were there before, they may be what is wrong with it.
+            Some(Ok(Checked { state: CheckState::Stale(_), .. }))
+                if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
+            {
+                let name = failure::word(&instance.name);
+                let help = format!(
+                    "nothing was changed; `artifacts status {name}` shows what else differs from the declaration"
+                );
+                Some(failure::of(instance, "with this file alone it is not whole").hint(Some(help)))
+            }
+            _ => Some(
+                failure::of(instance, "its backend stored something that it does not call present itself")
+                    .hint(Some("nothing was changed; report this to the backend's author")),
+            ),
+        }
+    }
+
+    /// Stores the entry.
+    pub fn commit(
+        &self,
+        tools: &Tools,
+        writers: &mut StorageWriters,
+        ticket: Ticket,
+        (files, public): (EntryFiles, EntryFiles),
+        receipt: Receipt,
+    ) -> Result<(), Failure> {
+        let new = NewEntry { files, public, receipt, replaces: None };
+        let path = ticket.commit(self.instance, new)?;
+        writers.wrote(tools, path);
+        Ok(())
+    }
+
+    fn backend(&self) -> Result<&Name, Failure> {
+        self.instance.backend.as_ref().ok_or_else(|| failure::of(self.instance, "it has no backend"))
+    }
+}
+
+/// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
+fn own_files(slice: Option<Entry>, backend: &Name) -> EntryFiles {
+    match slice {
+        Some(slice) => match &slice.receipt {
+            ReceiptState::Valid(receipt) if receipt.backend.name != *backend => EntryFiles::new(),
+            _ => slice.files,
+        },
+        None => EntryFiles::new(),
+    }
+}

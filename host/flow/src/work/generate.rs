@@ -1,0 +1,306 @@
+//! New values: which instances are generated, and what is asked first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::{Instance, State};
+use artifacts_report::{Done, Failure, Report};
+use artifacts_text::{agreeing, counted};
+
+use super::generation;
+use crate::agree::read_access::Readings;
+use crate::agree::recipients::Plaintext;
+use crate::agree::{Tickets, ask};
+use crate::chain::{Agreed, Base, Plan, Planned, Written};
+use crate::failure;
+use crate::look::certain::unmakeable;
+use crate::look::changes::Writing;
+use crate::look::index::{compare_index, deleted, index_fault};
+use crate::look::notes::{add_hints, note_dependents, note_strays};
+use crate::look::steps::{Step, Wanted, steps, waiting};
+use crate::look::survey::Survey;
+use crate::look::{blocked, preview};
+use crate::run::{Run, Selection};
+use crate::tools::{Answer, FormerValue, PromptValues, Question, RequestedPrompt, RunEvent};
+
+/// Of all but the first that lacks an answer.
+const SAME_FILE: &str = "its answers belong into the same file";
+
+/// Generates what is absent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Generate {
+    /// Whether outdated values are generated again: those that expired, or whose validation or dependencies changed.
+    pub stale: bool,
+    /// Whether everything is generated again, whatever its state.
+    pub regenerate: bool,
+    /// Whether new values are generated although an orphaned entry may have the old ones. For a preview, which asks no one.
+    pub yes: bool,
+}
+
+/// What a plan to generate knows.
+#[derive(Default)]
+pub struct GeneratePlan {
+    /// What cannot be generated before another evaluation, and for which instance each waits.
+    waiting: BTreeMap<InstanceName, InstanceName>,
+    /// What was to be generated, before anything dropped out.
+    sought: BTreeSet<InstanceName>,
+    prompts: PromptValues,
+}
+
+impl Generate {
+    fn wanted(self) -> Wanted {
+        Wanted { stale: self.stale, regenerate: self.regenerate }
+    }
+}
+
+impl Planned for Generate {
+    type Details = GeneratePlan;
+
+    fn reaches(&self) -> bool {
+        true
+    }
+
+    fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<GeneratePlan> {
+        let waiting = waiting(&run.instances, &run.ordered, survey);
+        let ready = selection.names.iter().filter(|name| !waiting.contains_key(*name)).cloned().collect();
+        let steps = steps(&run.instances, &run.ordered, &ready, survey, self.wanted());
+        survey.hold(&waiting, self.wanted());
+        let sought = steps.iter().map(|step| step.name.clone()).collect();
+        Plan { steps, failures: Vec::new(), details: GeneratePlan { waiting, sought, prompts: PromptValues::new() } }
+    }
+
+    fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, plan: &Plan<GeneratePlan>) -> Report {
+        let names = selection.names.union(&plan.details.sought).cloned().collect();
+        let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
+        let mut report = Report { errors, ..run.rows(&names, survey) };
+        blocked::note(&plan.details.waiting, &mut report);
+        if self.stale {
+            add_hints(run, survey, &mut report);
+        }
+        report
+    }
+
+    fn describe(&self, base: &mut Base<'_>, _: &mut GeneratePlan) -> Result<(), Failure> {
+        keep_makeable(base);
+        let names = base.progress.names();
+        let indexed = compare_index(&base.run.tools, base.run.among(&names)).by_name;
+        let fault = |instance: &Instance| index_fault(instance, indexed.get(&instance.name)?);
+        base.progress.keep_chained(&base.run.instances, fault);
+        if !self.yes {
+            let former = former_values(base);
+            keep_new(base, &former);
+        }
+        keep_answered(base, true);
+        base.report.readers = ask::preview_recipients(base, Plaintext::New)?;
+        base.report.readings = readings(base)?.unknown(&base.run.tools.trust)?;
+        let steps: BTreeMap<InstanceName, bool> =
+            base.progress.steps().into_iter().map(|step| (step.name, step.again)).collect();
+        let done = |name: &InstanceName| match steps.get(name) {
+            Some(true) => Done::WouldMakeAgain,
+            _ => Done::WouldMake,
+        };
+        preview::describe(base, Writing::All, done);
+        note_prompts(base);
+        base.run.tools.operator.notify(&RunEvent::Preview(&base.report));
+        Ok(())
+    }
+
+    fn ask(&mut self, base: &mut Base<'_>, details: &mut GeneratePlan) -> Result<Tickets, Failure> {
+        // What is agreed to from here on does not count as known before.
+        let known = base.run.tools.recipients()?;
+        keep_makeable(base);
+        let former = former_values(base);
+        if !former.is_empty() && !base.run.tools.operator.confirm(&Question::NewValues(&former))?.is_yes() {
+            keep_new(base, &former);
+        }
+        let Base { run, writers, progress, .. } = &mut *base;
+        progress.keep_chained(&run.instances, |instance| writers.fault(instance, &run.tools));
+        self.confirm_replacement(base)?;
+        let (changes, tickets) = ask::recipients(base, Plaintext::New, &[], true)?;
+        base.report.readers = changes;
+        let steps = base.progress.steps();
+        let Run { tools, instances, state, .. } = &mut *base.run;
+        let asked = Readings::new(tools, &known, instances, &base.survey, &steps, &state.inputs);
+        let (allowed, readings) = ask::read_access(tools, asked)?;
+        base.report.readings = readings;
+        state.inputs.allow(allowed);
+        base.progress.keep_chained(instances, |instance| state.inputs.refusal(instance));
+        state.inputs.read(tools, instances, &base.survey, &base.progress.steps());
+        base.progress.keep_chained(instances, |instance| state.inputs.fault(instance));
+        keep_answered(base, false);
+        if !base.progress.is_empty() {
+            base.run.tools.generators.ready()?;
+            let requests = requests(base);
+            details.prompts = base.run.tools.operator.enter(&requests)?;
+        }
+        Ok(tickets)
+    }
+}
+
+impl Generate {
+    /// Asks once before everything is generated again; whoever names an instance has said so.
+    fn confirm_replacement(self, base: &mut Base<'_>) -> Result<(), Failure> {
+        let stored = base.progress.steps().iter().filter(|step| step.again).count();
+        let asks = self.regenerate && base.selection.selectors.is_empty() && !base.run.state.replaces;
+        if !asks || stored == 0 {
+            return Ok(());
+        }
+        match base.run.tools.operator.confirm(&Question::Replace(stored))? {
+            Answer::Yes { .. } => base.run.state.replaces = true,
+            Answer::No => {
+                base.run.tools.operator.notify(&RunEvent::Note("nothing was replaced"));
+                base.progress.decline();
+            }
+            Answer::NoOne => {
+                let what = counted(stored, "stored instance");
+                let why = format!("there is nobody to ask whether {what} may be made again");
+                let help = "`--dry-run` shows which; name those that are meant, or say `--yes`";
+                base.progress.drop_all(Failure::new("", why).hint(Some(help)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'r> Agreed<'r, Generate> {
+    /// Runs the generators, up to `jobs` at once, and stores what they write.
+    pub fn generate(self, jobs: NonZeroUsize) -> Written<'r> {
+        let Self { mut base, details, tickets, .. } = self;
+        let GeneratePlan { waiting, sought, prompts } = details;
+        let steps = base.progress.steps();
+        let changes = generation::run(&mut base, tickets, &prompts, jobs);
+        base.take_failures();
+        let generated = base.progress.done().clone();
+        base.survey.made(&generated, &base.run.instances);
+        note_strays(&mut base.report, &base.survey, &generated);
+        for (name, files) in changes {
+            let name = name.to_string();
+            base.report
+                .instances
+                .iter_mut()
+                .filter(|row| row.name == name)
+                .for_each(|row| row.files.clone_from(&files));
+        }
+        let (again, first): (Vec<Step>, Vec<Step>) =
+            steps.into_iter().filter(|step| generated.contains(&step.name)).partition(|step| step.again);
+        let names = |steps: Vec<Step>| steps.into_iter().map(|step| step.name).collect();
+        base.mark(&names(again), Done::MadeAgain);
+        base.mark(&names(first), Done::Made);
+        base.report.update(&base.survey.states());
+        // What is selected has a row of its own, and what was generated was generated from it.
+        let told = base.selection.names.union(&generated).cloned().collect();
+        note_dependents(base.run, &mut base.report, &generated, &told);
+        let is_error = |name: &InstanceName| {
+            base.survey.found.get(name).is_some_and(|found| matches!(found.state, State::Error(_)))
+        };
+        let settled = base.selection.names.iter().filter(|name| !is_error(name) && !waiting.contains_key(*name));
+        base.run.state.settled.extend(settled.cloned());
+        base.run.state.failed.extend(sought.difference(&generated).cloned());
+        Written::new(base)
+    }
+}
+
+/// Leaves what is not certain to fail.
+fn keep_makeable(base: &mut Base<'_>) {
+    let all = base.progress.names();
+    let Base { run, survey, progress, .. } = base;
+    progress.keep_chained(&run.instances, |instance| {
+        let is_stored = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
+        let unknown = run.unknown_recipients(instance).filter(|_| is_stored);
+        let unmakeable = || unmakeable(instance, &run.instances, survey, &all, &run.state.inputs);
+        run.state.fault(instance).or(unknown).or_else(unmakeable)
+    });
+}
+
+/// Returns the steps for which a value may exist: where an entry that is no longer declared has the same files, an instance was
+/// renamed perhaps, and nobody generates a new value for it unasked. The same goes for an entry that was deleted and that git has.
+fn former_values(base: &Base<'_>) -> Vec<FormerValue> {
+    let steps = base.progress.steps();
+    let new: BTreeSet<InstanceName> = steps.into_iter().filter(|step| !step.again).map(|step| step.name).collect();
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let run = &*base.run;
+    let orphans = run.former();
+    let deleted = deleted(&run.tools, run.among(&new));
+    let former = |instance: &Instance| {
+        let name = instance.name.clone();
+        if let Some(command) = deleted.get(&name) {
+            let why = "it was deleted, and git still has it".to_owned();
+            return Some(FormerValue { name, why, keep: format!("`{command}`") });
+        }
+        let old = orphans.iter().find(|orphan| orphan.is_twin(instance))?;
+        let why = format!("`{}/{}` has the same files, and is no longer declared", old.storage, old.name);
+        Some(FormerValue { name, why, keep: "declare it under its old name again".to_owned() })
+    };
+    run.among(&new).filter_map(former).collect()
+}
+
+/// Leaves what has no other value.
+fn keep_new(base: &mut Base<'_>, former: &[FormerValue]) {
+    base.progress.keep_chained(&base.run.instances, |instance| {
+        let FormerValue { name, why, keep } = former.iter().find(|one| one.name == instance.name)?;
+        let why = format!("{why}: a new value would differ from the stored one");
+        let name = failure::word(name);
+        let help = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
+        Some(failure::of(instance, why).hint(Some(help)))
+    });
+}
+
+/// What generators would read, as far as the admin has not accepted it.
+fn readings(base: &Base<'_>) -> Result<Readings, Failure> {
+    let Run { tools, instances, state, .. } = &*base.run;
+    let known = tools.recipients()?;
+    Ok(Readings::new(tools, &known, instances, &base.survey, &base.progress.steps(), &state.inputs))
+}
+
+/// The prompts of all steps.
+fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
+    let steps = base.progress.steps();
+    let instances = steps.iter().filter_map(|step| base.run.instances.get(&step.name));
+    let of = |instance: &Instance| {
+        let request = |(name, prompt): (&artifacts_declared::Name, &artifacts_declared::Prompt)| RequestedPrompt {
+            instance: instance.name.clone(),
+            prompt: name.clone(),
+            description: prompt.description.clone(),
+            kind: prompt.kind,
+        };
+        instance.prompts.iter().map(request).collect::<Vec<_>>()
+    };
+    instances.flat_map(of).collect()
+}
+
+/// Notes what a person would be asked.
+fn note_prompts(base: &mut Base<'_>) {
+    let names = base.progress.names();
+    for instance in names.iter().filter_map(|name| base.run.instances.get(name)) {
+        let open = base.run.tools.operator.open_prompts(instance);
+        let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
+        let name = instance.name.to_string();
+        let row = base.report.instances.iter_mut().find(|row| row.name == name);
+        if let Some(row) = row.filter(|_| !open.is_empty()) {
+            row.notes.push(format!("asks for {}", open.join(", ")));
+        }
+    }
+}
+
+/// Leaves what needs no answer, or has one, where no one can be asked.
+fn keep_answered(base: &mut Base<'_>, is_preview: bool) {
+    let requests = requests(base);
+    let Base { run, progress, .. } = base;
+    let Some(help) = run.tools.operator.without_terminal(&requests, is_preview) else { return };
+    // There is one file to fill in, for all of them.
+    let mut file = Some(help).filter(|help| !help.is_empty());
+    progress.keep_chained(&run.instances, |instance| {
+        let open = run.tools.operator.open_prompts(instance);
+        if open.is_empty() {
+            return None;
+        }
+        let (prompts, have) = (agreeing(open.len(), "prompt", "prompts"), agreeing(open.len(), "has", "have"));
+        let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
+        let why = format!("its {prompts} {} {have} no answer, and there is nobody to ask", open.join(", "));
+        let help = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
+        Some(failure::of(instance, why).hint(Some(help)))
+    });
+}

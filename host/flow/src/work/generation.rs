@@ -1,0 +1,231 @@
+//! Runs generators, and stores what they wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_generate::Job;
+use artifacts_plan::Instance;
+use artifacts_report::{Failure, FileChange};
+use artifacts_seam::{EntryFiles, Secret};
+use artifacts_store::{ReceiptState, Storage};
+
+use super::commit::{Stopped, Storing};
+use super::receipt::Making;
+use crate::agree::Tickets;
+use crate::chain::Base;
+use crate::failure;
+use crate::look::changes::public_changes;
+use crate::look::steps::Step;
+use crate::look::survey::{Found, Survey};
+use crate::progress::Progress;
+use crate::run::Run;
+use crate::run_state::Inputs;
+use crate::tools::storages::{PAUSE, StorageWriters};
+use crate::tools::{PromptValues, RunEvent, Tools};
+
+/// Runs the generators of the steps, up to `jobs` at once, each after what it depends on; what they wrote is serialized and stored
+/// one by one. A failure stops what depends on it and nothing else. Returns what changed in public files.
+pub(crate) fn run(
+    base: &mut Base<'_>,
+    tickets: Tickets,
+    prompts: &PromptValues,
+    jobs: NonZeroUsize,
+) -> BTreeMap<InstanceName, Vec<FileChange>> {
+    let Base { run, survey, writers, progress, .. } = base;
+    let Run { instances, tools, state, .. } = &mut **run;
+    let (wanted, total, inputs) = (progress.names(), progress.len(), &mut state.inputs);
+    let (failed, changes) = (BTreeSet::new(), BTreeMap::new());
+    let mut generation = Generation {
+        instances,
+        tools,
+        inputs,
+        survey,
+        writers,
+        progress,
+        tickets,
+        prompts,
+        wanted,
+        total,
+        failed,
+        changes,
+    };
+    generation.run(jobs);
+    generation.changes
+}
+
+struct Generation<'a> {
+    instances: &'a BTreeMap<InstanceName, Instance>,
+    tools: &'a mut Tools,
+    inputs: &'a mut Inputs,
+    survey: &'a Survey,
+    writers: &'a mut StorageWriters,
+    progress: &'a mut Progress,
+    tickets: Tickets,
+    prompts: &'a PromptValues,
+    wanted: BTreeSet<InstanceName>,
+    total: usize,
+    failed: BTreeSet<InstanceName>,
+    changes: BTreeMap<InstanceName, Vec<FileChange>>,
+}
+
+impl Generation<'_> {
+    fn run(&mut self, jobs: NonZeroUsize) {
+        let (done, results) = mpsc::channel();
+        let generators = Arc::clone(&self.tools.generators);
+        let cancel = self.tools.cancel.clone();
+        std::thread::scope(|scope| {
+            let mut running = 0;
+            loop {
+                while running < jobs.get() {
+                    let Some(step) = self.next() else { break };
+                    match self.job(&step.name) {
+                        Ok((instance, job)) => {
+                            self.tools.operator.notify(&RunEvent::Generating(&step.name));
+                            running += 1;
+                            let (done, generators, cancel) = (done.clone(), &generators, &cancel);
+                            scope.spawn(move || {
+                                let files = generators.run(&instance, job, cancel).map_err(Stopped::from);
+                                // The receiver lives as long as this scope.
+                                let _ = done.send((step, files));
+                            });
+                        }
+                        Err(failure) => self.fail(&step.name, failure.into()),
+                    }
+                }
+                if running == 0 {
+                    break;
+                }
+                let (step, files) = match results.recv_timeout(PAUSE) {
+                    Ok(result) => result,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {
+                        self.writers.stage_open(self.tools);
+                        continue;
+                    }
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                };
+                running -= 1;
+                match files.and_then(|files| self.store(&step.name, files)) {
+                    Ok(public) => self.finish(&step, public),
+                    Err(stopped) => self.fail(&step.name, stopped),
+                }
+            }
+        });
+    }
+
+    /// The next step of which everything that it depends on is decided.
+    fn next(&mut self) -> Option<Step> {
+        let (instances, wanted, failed) = (self.instances, &self.wanted, &self.failed);
+        let done = self.progress.done().clone();
+        self.progress.next(|step| {
+            let dependencies = instances.get(&step.name).into_iter().flat_map(|one| one.dependencies.values());
+            dependencies.filter(|d| wanted.contains(*d)).all(|d| done.contains(d) || failed.contains(d))
+        })
+    }
+
+    /// What its generator is to do.
+    fn job(&self, name: &InstanceName) -> Result<(Instance, Job), Failure> {
+        let (instance, _) = self.known(name)?;
+        if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
+            return Err(failure::behind(instance, failed));
+        }
+        let generator = instance.generator.as_ref().ok_or_else(|| failure::no_generator(instance))?;
+        let mut job = Job::new(name.clone(), generator.path.clone());
+        job.expected = instance.files.keys().cloned().collect();
+        job.inputs = self.inputs.of(instance)?;
+        job.network = instance.network;
+        job.timeout = instance.timeout.map(Duration::from_secs);
+        for prompt in instance.prompts.keys() {
+            let value = self.prompts.get(&(name.clone(), prompt.clone()));
+            let missing = || failure::of(instance, format!("its prompt `{prompt}` has no answer"));
+            job.prompts.insert(prompt.clone(), value.ok_or_else(missing)?.clone());
+        }
+        Ok((instance.clone(), job))
+    }
+
+    fn known(&self, name: &InstanceName) -> Result<(&Instance, &Found), Failure> {
+        let pair = self.instances.get(name).zip(self.survey.found.get(name));
+        pair.ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))
+    }
+
+    fn finish(&mut self, step: &Step, public: Vec<FileChange>) {
+        let Step { name, again, .. } = step;
+        self.progress.finish(name.clone());
+        let (count, total) = (self.progress.done().len(), self.total);
+        self.tools.operator.notify(&RunEvent::Generated { name, count, total });
+        // What is generated for the first time changes nothing.
+        for change in public.iter().filter(|_| *again) {
+            self.tools.operator.notify(&RunEvent::PublicChange { name, change });
+        }
+        if !public.is_empty() {
+            self.changes.insert(name.clone(), public);
+        }
+    }
+
+    fn fail(&mut self, name: &InstanceName, stopped: Stopped) {
+        if let Some(output) = &stopped.output {
+            self.tools.operator.notify(&RunEvent::GeneratorOutput { name, output });
+        }
+        self.failed.insert(name.clone());
+        self.progress.drop_out(stopped.failure);
+    }
+
+    /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
+    /// public files.
+    fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, Stopped> {
+        let ticket = self.tickets.take(name);
+        let instances = self.instances;
+        let pair = instances.get(name).zip(self.survey.found.get(name));
+        let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))?;
+        let ticket = ticket.ok_or_else(|| failure::not_accepted(instance))?;
+        self.unchanged(instance)?;
+        let storing = Storing { instance, found };
+        let entry = ticket.entry(instance)?;
+        let (secrets, public) = split(instance, &files);
+        let before = entry.as_ref().map(|entry| entry.public.clone()).unwrap_or_default();
+        let changes = public_changes(&before, &public);
+        let stored = storing.serialize(self.tools, &ticket, entry, &secrets)?;
+        let making = Making {
+            instance,
+            found,
+            backend: stored.backend,
+            dependencies: &self.inputs.generations(instance),
+            headers: &stored.headers,
+            now: self.tools.now,
+        };
+        let receipt = making.receipt()?;
+        let generation = receipt.generation;
+        storing.commit(self.tools, self.writers, ticket, (stored.files, public), receipt)?;
+        self.inputs.keep(name.clone(), files, generation);
+        Ok(changes)
+    }
+
+    /// Every dependency lies there as it went into the instance: nobody replaced it since.
+    fn unchanged(&self, instance: &Instance) -> Result<(), Failure> {
+        for (name, generation) in self.inputs.generations(instance) {
+            let backend = self.instances.get(&name).and_then(|d| d.backend.as_ref());
+            let storage = backend.and_then(|backend| self.tools.backends.storage(backend).ok());
+            let storage = storage.and_then(|storage| Storage::open(&self.tools.root, &storage).ok());
+            let slice = storage.and_then(|storage| storage.read(&name).ok().flatten());
+            let same = slice.is_some_and(|slice| {
+                matches!(&slice.receipt, ReceiptState::Valid(receipt) if receipt.generation == generation)
+                    && slice.is_intact()
+            });
+            if !same {
+                let why = format!("{name}, which it depends on, changed while it was made");
+                return Err(failure::of(instance, why).hint(Some("nothing was changed; run again")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The secret files for the backend, and the public ones for the host.
+fn split(instance: &Instance, files: &BTreeMap<Name, Secret>) -> (Vec<(String, Secret)>, EntryFiles) {
+    let of = |name: &&Name| files.get(*name).map(|value| (name.to_string(), value.clone()));
+    let secrets = instance.secret_files().filter_map(|name| of(&name)).collect();
+    let public = instance.public_files().filter_map(|name| of(&name)).map(|(n, v)| (n, v.expose().to_vec())).collect();
+    (secrets, public)
+}

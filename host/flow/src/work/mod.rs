@@ -1,0 +1,10 @@
+//! What each change writes.
+
+pub(crate) mod adopt;
+pub(crate) mod commit;
+pub(crate) mod generate;
+pub(crate) mod generation;
+pub(crate) mod prune;
+pub(crate) mod receipt;
+pub(crate) mod rekey;
+pub(crate) mod set;

@@ -1,0 +1,137 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use artifacts_store::{BackendId, Generation, Receipt, Sha256, TargetId, Time};
+
+use crate::failure;
+use crate::look::survey::Found;
+use crate::tools::Terms;
+use crate::tools::headers::{self, EntryHeaders};
+
+/// One making of an instance, as its receipt tells it.
+pub struct Making<'a> {
+    pub instance: &'a Instance,
+    pub found: &'a Found,
+    pub backend: BackendId,
+    /// Generations of what was made in this run.
+    pub dependencies: &'a BTreeMap<InstanceName, Generation>,
+    /// The headers in it that the host encrypted.
+    pub headers: &'a EntryHeaders,
+    pub now: SystemTime,
+}
+
+impl Making<'_> {
+    /// The receipt of a new generation. The commit fills in what lies in the files.
+    pub fn receipt(self) -> Result<Receipt, Failure> {
+        let instance = self.instance;
+        let made = Time::from(self.now);
+        let generation = generation(instance)?;
+        Ok(Receipt {
+            schema: artifacts_store::Schema,
+            instance: instance.name.clone(),
+            backend: self.backend,
+            generated: made,
+            expires: expiry(instance, made),
+            generation,
+            dependencies: dependencies(instance, self.dependencies),
+            validation: validation(instance)?,
+            targets: targets(instance),
+            recipients: readers(instance, self.found)?,
+            files: BTreeMap::new(),
+            public: BTreeMap::new(),
+            headers: headers::by_file(instance, self.headers)?,
+            headers_without_file: BTreeSet::new(),
+        })
+    }
+}
+
+/// The receipt of a slice whose files were written anew and whose secrets are the same: only who stored it and who reads it
+/// change. `stored` are the secret files that are in it, and `headers` those of all of them.
+pub fn rewritten(
+    old: &Receipt,
+    instance: &Instance,
+    found: &Found,
+    backend: BackendId,
+    stored: &BTreeSet<Name>,
+    headers: &EntryHeaders,
+) -> Result<Receipt, Failure> {
+    let mut readers = readers(instance, found)?;
+    // A declared file that was never stored is not listed.
+    readers.retain(|file, _| stored.contains(file));
+    let headers = headers::by_file(instance, headers)?;
+    Ok(Receipt {
+        backend,
+        targets: targets(instance),
+        recipients: readers,
+        headers,
+        headers_without_file: BTreeSet::new(),
+        ..old.clone()
+    })
+}
+
+/// The receipt of a slice that is as old, as valid and made from the same as if it were made now.
+pub fn renewed(
+    old: &Receipt,
+    instance: &Instance,
+    generations: &BTreeMap<InstanceName, Generation>,
+    now: SystemTime,
+) -> Result<Receipt, Failure> {
+    let made = Time::from(now);
+    Ok(Receipt {
+        generated: made,
+        expires: expiry(instance, made),
+        dependencies: dependencies(instance, generations),
+        validation: validation(instance)?,
+        ..old.clone()
+    })
+}
+
+/// When a making at this time expires.
+fn expiry(instance: &Instance, made: Time) -> Option<Time> {
+    instance.max_age.map(|seconds| made + Duration::from_secs(seconds))
+}
+
+/// Which making of each dependency goes in.
+fn dependencies(
+    instance: &Instance,
+    generations: &BTreeMap<InstanceName, Generation>,
+) -> BTreeMap<InstanceName, Generation> {
+    let known = |dependency: &InstanceName| Some((dependency.clone(), *generations.get(dependency)?));
+    instance.dependencies.values().filter_map(known).collect()
+}
+
+fn validation(instance: &Instance) -> Result<Option<Sha256>, Failure> {
+    artifacts_plan::validation_hash(&instance.validation).map(|hex| sha256(instance, &hex)).transpose()
+}
+
+/// A random generation.
+pub fn generation(instance: &Instance) -> Result<Generation, Failure> {
+    Generation::random().map_err(|e| failure::of(instance, format!("the system has no random numbers: {e}")))
+}
+
+fn targets(instance: &Instance) -> BTreeSet<TargetId> {
+    instance.targets.iter().map(|t| TargetId { kind: t.kind, name: t.name.clone() }).collect()
+}
+
+/// Which component stores it.
+pub fn backend_id(instance: &Instance, name: &Name, terms: &Terms) -> Result<BackendId, Failure> {
+    Ok(BackendId { name: name.clone(), version: terms.version.clone(), sha256: sha256(instance, &terms.sha256)? })
+}
+
+fn sha256(instance: &Instance, hex: &str) -> Result<Sha256, Failure> {
+    hex.parse().map_err(|_| failure::of(instance, format!("`{hex}` is no SHA-256")))
+}
+
+fn readers(instance: &Instance, found: &Found) -> Result<BTreeMap<Name, BTreeSet<String>>, Failure> {
+    found
+        .readers
+        .iter()
+        .map(|(file, readers)| {
+            let name = Name::new(file.clone()).map_err(|e| failure::of(instance, e.to_string()))?;
+            Ok((name, readers.iter().cloned().collect()))
+        })
+        .collect()
+}

@@ -1,0 +1,340 @@
+//! Encrypting anew to whom is declared now: the secrets stay as they are.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
+use artifacts_report::{Done, Failure, ReaderChange, Report};
+use artifacts_seam::EntryFiles;
+
+use super::commit::{Storing, UncheckedEntry, checked};
+use super::receipt;
+use crate::agree::recipients::Plaintext;
+use crate::agree::{Ticket, Tickets, ask};
+use crate::chain::{Agreed, Base, Plan, Planned, Written};
+use crate::failure;
+use crate::look::changes::Writing;
+use crate::look::notes::note_strays;
+use crate::look::steps::Step;
+use crate::look::survey::{Found, Survey};
+use crate::look::{hints, preview};
+use crate::read::{RetrievedFiles, retrieve};
+use crate::run::{Run, Selection};
+use crate::tools::{RunEvent, Tools};
+
+/// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
+const AT_ONCE: usize = 1000;
+
+/// So many are written before their backend looks at them, in one call, and before a person who wants out is heard.
+const WRITTEN_AT_ONCE: usize = 16;
+
+/// Whether an instance is to be encrypted anew: its recipients changed, it has files that are no longer declared, or it is stored
+/// and all are wanted. Of one that is not stored as its receipt says nobody knows the recipients; it is wanted, and will fail, so
+/// that nobody takes it for done.
+pub fn wants_rekey(state: &State, all: bool) -> bool {
+    let wants = |reason: &Reason| match reason.kind {
+        ReasonKind::Recipients | ReasonKind::Receipt => true,
+        ReasonKind::Files => matches!(reason.cause, Cause::Undeclared(_)),
+        ReasonKind::Backend
+        | ReasonKind::Dependency
+        | ReasonKind::Expired
+        | ReasonKind::Format
+        | ReasonKind::Validation => false,
+    };
+    match state {
+        State::Stale(reasons) => all || reasons.iter().any(wants),
+        State::Present => all,
+        State::Absent | State::OnTarget | State::Blocked | State::Error(_) => false,
+    }
+}
+
+/// Why an instance cannot be encrypted anew, as far as can be told without opening it.
+pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
+    if let Some(place) = &found.elsewhere {
+        return Some(failure::elsewhere(instance, place));
+    }
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
+    if let Some((stored, declared)) =
+        stored.zip(instance.backend.as_ref()).filter(|(stored, declared)| stored != declared)
+    {
+        return Some(failure::of_another(instance, stored, declared));
+    }
+    if let Some(fault) = failure::stale(instance, found.state.reasons()) {
+        return Some(fault);
+    }
+    // All that is stored would go: that is no way to keep a value.
+    let nothing = instance.secret_files().next().is_some() && found.stored_files(instance).next().is_none();
+    nothing.then(|| {
+        let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys().map(ToString::to_string));
+        let names: Vec<String> = names.collect();
+        let help = format!("declare what is stored again ({})", names.join(", "));
+        failure::of(instance, "none of its declared files was ever stored").hint((!names.is_empty()).then_some(help))
+    })
+}
+
+/// Why an instance's secrets cannot be read back at all: its backend has no way to.
+pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> {
+    instance.secret_files().next()?;
+    let backend = instance.backend.as_ref()?;
+    // One that cannot be opened says so where it is asked.
+    let opened = tools.backends.open(backend).ok()?;
+    if opened.terms.retrieves {
+        return None;
+    }
+    let name = failure::word(&instance.name);
+    let help = format!(
+        "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
+         `artifacts set {name} FILE` takes yours"
+    );
+    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).hint(Some(help)))
+}
+
+/// Who read each file by the receipt, and who will; and whom the backend cannot write for.
+pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<ReaderChange> {
+    let mut changes = Vec::new();
+    for instance in instances {
+        let Some(found) = survey.found.get(&instance.name) else { continue };
+        changes.extend(survey.other_recipients(instance));
+        let Some(receipt) = &found.receipt else { continue };
+        for (file, after) in &found.readers {
+            let after: BTreeSet<String> = after.iter().cloned().collect();
+            let before =
+                receipt.recipients.iter().find(|(name, _)| name.as_str() == file).map(|(_, readers)| readers.clone());
+            let Some(before) = before.filter(|before| *before != after) else { continue };
+            changes.push(ReaderChange { instance: instance.name.to_string(), file: file.clone(), before, after });
+        }
+    }
+    changes
+}
+
+/// Encrypts the same values again, to the recipients that are declared now.
+#[derive(Debug, Clone, Copy)]
+pub struct Rekey {
+    /// Whether everything stored is encrypted again, not only what has other recipients now.
+    pub all: bool,
+}
+
+impl Planned for Rekey {
+    type Details = Vec<ReaderChange>;
+
+    fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<Vec<ReaderChange>> {
+        let wants = |name: &&InstanceName| survey.found.get(*name).is_some_and(|it| wants_rekey(&it.state, self.all));
+        let names: Vec<InstanceName> = selection.names.iter().filter(wants).cloned().collect();
+        let (mut steps, mut failures) = (Vec::new(), Vec::new());
+        for name in names {
+            match fault(run, survey, &name) {
+                Some(fault) => failures.push(fault),
+                None => steps.push(Step::again(name)),
+            }
+        }
+        let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
+        let details = stored_readers(instances, survey);
+        Plan { steps, failures, details }
+    }
+
+    fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<Vec<ReaderChange>>) -> Report {
+        let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
+        Report { errors, ..run.rows(&selection.names, survey) }
+    }
+
+    fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<ReaderChange>) -> Result<(), Failure> {
+        base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: true });
+        drop(ask::preview_recipients(base, Plaintext::Stored)?);
+        base.report.readers.clone_from(changes);
+        preview::describe(base, Writing::Anew, |_| Done::WouldRekey);
+        Ok(())
+    }
+
+    fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<ReaderChange>) -> Result<Tickets, Failure> {
+        // Whoever may be asked to accept them sees them.
+        base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: false });
+        base.report.readers.clone_from(changes);
+        Ok(ask::recipients(base, Plaintext::Stored, changes, false)?.1)
+    }
+}
+
+/// Why an instance cannot be encrypted again, as far as can be told without decrypting it.
+fn fault(run: &mut Run, survey: &Survey, name: &InstanceName) -> Option<Failure> {
+    let Run { instances, tools, .. } = run;
+    let (instance, found) = instances.get(name).zip(survey.found.get(name))?;
+    let fault = unopenable(instance, found).or_else(|| unretrievable(tools, instance));
+    let fault = fault.map(|fault| hints::helped(tools, instance, fault));
+    fault.or_else(|| run.unknown_recipients(run.instances.get(name)?))
+}
+
+impl<'r> Agreed<'r, Rekey> {
+    /// Decrypts each instance and writes it again, one by one: an end at any moment leaves each as it was or as it shall be, and
+    /// the next run does the others. A failure stops no other.
+    pub fn rekey(self) -> Written<'r> {
+        let Self { mut base, mut tickets, .. } = self;
+        let (mut opened, mut written) = (0, 0);
+        loop {
+            let mut batch = base.progress.next_batch(AT_ONCE);
+            if batch.is_empty() {
+                break;
+            }
+            let mut read = read(&mut base, &batch);
+            loop {
+                let few = base.progress.next_of(&mut batch, WRITTEN_AT_ONCE);
+                if few.is_empty() {
+                    break;
+                }
+                let mut unchecked = Vec::new();
+                for step in few {
+                    let files = read.remove(&step.name).unwrap_or_else(|| Err(not_read(&step.name)));
+                    let ended = files.and_then(|files| {
+                        opened += 1;
+                        write(&mut base, &mut tickets, &step.name, files)
+                    });
+                    match ended {
+                        Ok(one) => unchecked.push(one),
+                        Err(failure) => base.progress.drop_out(failure),
+                    }
+                }
+                written += store(&mut base, unchecked);
+            }
+        }
+        show_rekeyed(&mut base);
+        base.report.counts = Some((opened, written));
+        Written::new(base)
+    }
+}
+
+/// Reports what the instances are now.
+fn show_rekeyed(base: &mut Base<'_>) {
+    let done = base.progress.done().clone();
+    base.take_failures();
+    note_strays(&mut base.report, &base.survey, &done);
+    note_gone(base, &done);
+    base.survey.rekeyed(&done);
+    // What else made them stale may have gone with the old entries.
+    let stale = |name: &&InstanceName| base.survey.found.get(*name).is_some_and(|it| !it.state.reasons().is_empty());
+    let stale: BTreeSet<InstanceName> = done.iter().filter(stale).cloned().collect();
+    let again = base.look_again(&stale);
+    base.survey.found.extend(again.found);
+    base.report.errors.extend(again.errors);
+    base.report.update(&base.survey.states());
+    base.mark(&done, Done::Rekeyed);
+}
+
+/// Tells which files went with the old entries: whoever can push can take back a declaration, and nobody was asked.
+fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
+    for name in done {
+        let found = base.survey.found.get(name).and_then(|found| found.receipt.as_ref());
+        let Some((instance, receipt)) = base.run.instances.get(name).zip(found) else { continue };
+        let is_secret = |file: &Name| instance.secret_files().any(|declared| declared == file);
+        let is_public = |file: &str| instance.public_files().any(|declared| declared.as_str() == file);
+        let secret = receipt.recipients.keys().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
+        let public = receipt.public.keys().filter(|file| !is_public(file)).map(|file| (file.as_str(), "public file"));
+        let note = |(file, kind): (&str, &str)| {
+            format!("{file}: gone, since it is no declared {kind} any more; the old entry is in the trash")
+        };
+        let notes: Vec<String> = secret.chain(public).map(note).collect();
+        if let Some(row) = base.report.instances.iter_mut().find(|row| row.name == name.to_string()) {
+            row.notes.extend(notes);
+        }
+    }
+}
+
+type ReadFiles = BTreeMap<InstanceName, Result<RetrievedFiles, Failure>>;
+
+/// Reads what is stored of these. What was never stored is left for whoever has its value.
+fn read(base: &mut Base<'_>, batch: &VecDeque<Step>) -> ReadFiles {
+    let Base { run, survey, .. } = base;
+    let Run { tools, instances, .. } = &mut **run;
+    let stored = |step: &Step| {
+        let (instance, found) = instances.get(&step.name).zip(survey.found.get(&step.name))?;
+        Some((instance, found.stored_files(instance).cloned().collect()))
+    };
+    let wanted: Vec<_> = batch.iter().filter_map(stored).collect();
+    retrieve(tools, &wanted)
+}
+
+fn not_read(name: &InstanceName) -> Failure {
+    Failure::new(name.to_string(), "it was not read")
+}
+
+/// Holds an entry that its backend has written and not checked yet.
+struct Rewritten {
+    name: InstanceName,
+    ticket: Ticket,
+    public: EntryFiles,
+    unchecked: UncheckedEntry,
+}
+
+/// Has the backend encrypt an instance again. Its public files stay as they are.
+fn write(
+    base: &mut Base<'_>,
+    tickets: &mut Tickets,
+    name: &InstanceName,
+    read: RetrievedFiles,
+) -> Result<Rewritten, Failure> {
+    let Base { run, survey, .. } = base;
+    let Run { tools, instances, .. } = &mut **run;
+    let pair = instances.get(name).zip(survey.found.get(name));
+    let (instance, found) = pair.ok_or_else(|| not_read(name))?;
+    let ticket = tickets.take(name).ok_or_else(|| failure::not_accepted(instance))?;
+    let entry = ticket.entry(instance)?.filter(|entry| entry.fingerprint() == read.fingerprint);
+    let entry = entry.ok_or_else(|| changed(instance))?;
+    let public = declared_public(instance, entry.public.clone());
+    let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
+    let storing = Storing { instance, found };
+    let unchecked = storing.write(tools, &ticket, Some(entry), &secrets).map_err(|stopped| stopped.failure)?;
+    Ok(Rewritten { name: name.clone(), ticket, public, unchecked })
+}
+
+/// Public files stay as they are; those that are no longer declared go with the old entry.
+fn declared_public(instance: &Instance, public: EntryFiles) -> EntryFiles {
+    let is_declared = |name: &String| instance.public_files().any(|file| file.as_str() == name);
+    public.into_iter().filter(|(name, _)| is_declared(name)).collect()
+}
+
+/// Has backends check what they wrote, and replaces the entries one by one. Returns how many.
+fn store(base: &mut Base<'_>, rewritten: Vec<Rewritten>) -> u64 {
+    let Base { run, survey, writers, progress, .. } = base;
+    let Run { tools, instances, .. } = &mut **run;
+    let (mut kept, mut unchecked) = (Vec::new(), Vec::new());
+    for Rewritten { name, ticket, public, unchecked: one } in rewritten {
+        let Some((instance, found)) = instances.get(&name).zip(survey.found.get(&name)) else { continue };
+        let storing = Storing { instance, found };
+        kept.push((storing, ticket, public));
+        unchecked.push((storing, one));
+    }
+    let mut count = 0;
+    for ((storing, ticket, public), stored) in kept.into_iter().zip(checked(tools, unchecked)) {
+        let Storing { instance, found } = storing;
+        let ended = stored.and_then(|stored| {
+            let old = found.receipt.as_ref().ok_or_else(|| changed(instance))?;
+            let files = found.stored_files(instance).cloned().collect();
+            let receipt = receipt::rewritten(old, instance, found, stored.backend, &files, &stored.headers)?;
+            storing.commit(tools, writers, ticket, (stored.files, public), receipt)
+        });
+        match ended {
+            Ok(()) => {
+                count += 1;
+                tools.operator.notify(&RunEvent::Reencrypted(&instance.name));
+                progress.finish(instance.name.clone());
+            }
+            Err(failure) => progress.drop_out(failure),
+        }
+    }
+    count
+}
+
+fn changed(instance: &Instance) -> Failure {
+    failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again"))
+}
+
+impl Survey {
+    /// What these are after they were encrypted anew: whatever else made them stale still does.
+    pub fn rekeyed(&mut self, done: &BTreeSet<InstanceName>) {
+        for (_, found) in self.found.iter_mut().filter(|(name, _)| done.contains(*name)) {
+            if let State::Stale(reasons) = &mut found.state {
+                reasons.retain(|reason| reason.kind != ReasonKind::Recipients);
+                if reasons.is_empty() {
+                    found.state = State::Present;
+                }
+            }
+        }
+    }
+}

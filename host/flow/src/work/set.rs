@@ -1,0 +1,301 @@
+//! One file of an instance, given by a person.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_plan::{Instance, ReasonKind, State};
+use artifacts_report::{Done, Failure, FileChange, Report};
+use artifacts_seam::Secret;
+use artifacts_store::{Entry, Generation, Receipt};
+
+use super::commit::{Stored, Storing};
+use super::receipt::{self, Making};
+use crate::agree::recipients::Plaintext;
+use crate::agree::{Ticket, Tickets, ask};
+use crate::chain::{Agreed, Base, Plan, Planned, Written};
+use crate::failure;
+use crate::look::changes::{Writing, public_changes};
+use crate::look::notes::{note_dependents, note_strays};
+use crate::look::steps::Step;
+use crate::look::survey::{Found, Survey};
+use crate::look::{hints, preview};
+use crate::read::{retrieve_file, retrieve_one};
+use crate::run::{Run, Selection};
+use crate::tools::headers;
+use crate::tools::{RunEvent, Tools};
+
+/// Which making of each dependency.
+type Generations = BTreeMap<InstanceName, Generation>;
+
+/// Why an instance's file cannot be set, however it is given.
+pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
+    let fail = |message: &str, help: String| Some(failure::of(instance, message).hint(Some(help)));
+    let name = failure::word(&instance.name);
+    match &found.state {
+        State::Absent if instance.files.len() > 1 => fail(
+            "it is not made yet, and one of its files alone is not all of it",
+            format!("`artifacts generate {name}` makes all of them; set this one afterwards"),
+        ),
+        State::Blocked => {
+            fail("it cannot be evaluated yet", "make what it reads first: `artifacts generate`".to_owned())
+        }
+        State::OnTarget => Some(failure::on_target(instance)),
+        State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
+        State::Stale(reasons) => match &found.elsewhere {
+            // One that is all of its artifact takes the place of the old entry.
+            Some(place) if instance.files.len() > 1 => Some(failure::elsewhere(instance, place)),
+            Some(_) | None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
+        },
+        State::Absent | State::Present => None,
+    }
+}
+
+/// Another backend's files cannot be kept beside one that is set.
+fn of_another(instance: &Instance, found: &Found) -> Option<Failure> {
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name)?;
+    let declared = instance.backend.as_ref().filter(|declared| *declared != stored)?;
+    (instance.secret_files().count() > 1).then(|| failure::of_another(instance, stored, declared))
+}
+
+/// What becomes of an instance's other files when one is set.
+pub struct Others {
+    /// They are encrypted anew, since the readers changed.
+    pub anew: Vec<String>,
+    /// They go: they were secrets, and are not declared as such any more.
+    pub gone: Vec<String>,
+}
+
+/// What becomes of the others when this file is set. With a public one, the secret ones stay as they lie.
+pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
+    let secret = instance.secret_files().any(|name| name == file);
+    let anew = found.stored_files(instance).filter(|name| secret && readers_changed(found) && *name != file);
+    let stored = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys());
+    let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
+    Others { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
+}
+
+/// Stores one file that a person gives; the others keep their values.
+#[derive(Debug, Clone)]
+pub struct Set {
+    /// The instance.
+    pub instance: InstanceName,
+    /// The file.
+    pub file: Name,
+    /// Whether its old value is decrypted, to be edited.
+    pub opens: bool,
+}
+
+impl Set {
+    fn plaintext(&self) -> Plaintext<'_> {
+        Plaintext::Given { file: &self.file, opens: self.opens }
+    }
+}
+
+impl Planned for Set {
+    type Details = ();
+
+    fn plan(&self, run: &mut Run, _: &Selection, survey: &mut Survey) -> Plan<()> {
+        let refused = |failure| Plan { failures: vec![failure], ..Plan::default() };
+        let Run { instances, tools, .. } = &mut *run;
+        let pair = instances.get(&self.instance).zip(survey.found.get(&self.instance));
+        let Some((instance, found)) = pair else {
+            return refused(Failure::new(self.instance.to_string(), "it is not there"));
+        };
+        if let Some(fault) = unsettable(instance, found) {
+            let fault = survey.errors.first().cloned().unwrap_or(fault);
+            return refused(hints::helped(tools, instance, fault));
+        }
+        // With a public file nothing is encrypted.
+        let is_secret = instance.secret_files().any(|secret| *secret == self.file);
+        let instance = run.instances.get(&self.instance);
+        match instance.and_then(|instance| run.unknown_recipients(instance)).filter(|_| is_secret) {
+            Some(fault) => refused(fault),
+            None => Plan { steps: vec![Step::again(self.instance.clone())], ..Plan::default() },
+        }
+    }
+
+    fn begin(&self, _: &mut Run, _: &Selection, _: &Survey, _: &Plan<()>) -> Report {
+        Report::default()
+    }
+
+    fn describe(&self, base: &mut Base<'_>, (): &mut ()) -> Result<(), Failure> {
+        if base.progress.is_empty() {
+            return Ok(());
+        }
+        base.report = base.run.rows(&base.progress.names(), &base.survey);
+        base.report.readers = ask::preview_recipients(base, self.plaintext())?;
+        preview::describe(base, Writing::One { file: &self.file }, |_| Done::WouldSet);
+        base.run.tools.operator.notify(&RunEvent::Preview(&base.report));
+        Ok(())
+    }
+
+    fn ask(&mut self, base: &mut Base<'_>, (): &mut ()) -> Result<Tickets, Failure> {
+        Ok(ask::recipients(base, self.plaintext(), &[], false)?.1)
+    }
+}
+
+impl<'r> Agreed<'r, Set> {
+    /// Returns the value that is stored; none where the instance is not stored yet.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn stored(&mut self) -> Result<Option<Secret>, Failure> {
+        let Base { run, survey, .. } = &mut self.base;
+        let Run { instances, tools, .. } = &mut **run;
+        let Set { instance, file, .. } = &self.change;
+        let instance =
+            instances.get(instance).ok_or_else(|| Failure::new(instance.to_string(), "it is not declared"))?;
+        if survey.found.get(&instance.name).is_some_and(|found| found.state == State::Absent) {
+            return Ok(None);
+        }
+        retrieve_file(tools, instance, file).map(Some)
+    }
+
+    /// Gives the ticket back: the instance stays as it was found.
+    pub fn leave(mut self) -> Report {
+        self.base.report = self.base.run.rows(&self.base.selection.names, &self.base.survey);
+        self.give_up()
+    }
+
+    /// Stores the value.
+    pub fn set(self, value: Secret) -> Written<'r> {
+        let Self { mut base, change, mut tickets, .. } = self;
+        if let Some(step) = base.progress.next(|_| true) {
+            match store(&mut base, &mut tickets, &change, value) {
+                Ok(changes) => {
+                    base.progress.finish(step.name);
+                    show_set(&mut base, &change, &changes);
+                }
+                Err(failure) => base.progress.drop_out(failure),
+            }
+        }
+        Written::new(base)
+    }
+}
+
+/// Reports what the instance is now.
+fn show_set(base: &mut Base<'_>, change: &Set, changes: &[FileChange]) {
+    let Set { instance: name, file, .. } = change;
+    let pair = base.run.instances.get(name).zip(base.survey.found.get(name));
+    let gone = pair.map(|(instance, found)| others(instance, found, file).gone).unwrap_or_default();
+    for change in changes {
+        base.run.tools.operator.notify(&RunEvent::PublicChange { name, change });
+    }
+    let names = BTreeSet::from([name.clone()]);
+    let survey = base.look_again(&names);
+    base.report = base.run.rows(&names, &survey);
+    base.report.errors.extend(survey.errors);
+    note_strays(&mut base.report, &base.survey, &names);
+    for row in &mut base.report.instances {
+        row.done = Some(Done::Set);
+        row.files = changes.to_vec();
+        row.notes.extend(gone.iter().map(|name| format!("{name}: gone, since it is no declared secret any more")));
+    }
+    note_dependents(base.run, &mut base.report, &names, &BTreeSet::new());
+}
+
+/// Stores a value as one file; the others stay as they are. They are read only when their recipients change, too, or when the
+/// backend cannot write one file alone. Returns what changed in public files.
+fn store(base: &mut Base<'_>, tickets: &mut Tickets, change: &Set, value: Secret) -> Result<Vec<FileChange>, Failure> {
+    let Base { run, survey, writers, .. } = base;
+    let Run { tools, instances, .. } = &mut **run;
+    let Set { instance: name, file, .. } = change;
+    let pair = instances.get(name).zip(survey.found.get(name));
+    let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "nobody looked at it"))?;
+    let ticket = tickets.take(name).ok_or_else(|| failure::not_accepted(instance))?;
+    let made_from = survey.made_from(instance);
+    let storing = Storing { instance, found };
+    let entry = ticket.entry(instance)?;
+    let before = entry.as_ref().map(|entry| entry.public.clone()).unwrap_or_default();
+    if instance.files.get(file).is_some_and(|file| file.secret) {
+        let stored = secret(tools, storing, &ticket, entry.clone(), file, value)?;
+        let receipt = match found.receipt.as_ref().filter(|_| entry.is_some()) {
+            Some(old) => again(tools, storing, old, file, &stored, &made_from)?,
+            None => first(tools, storing, &stored, &made_from)?,
+        };
+        storing.commit(tools, writers, ticket, (stored.files, before), receipt)?;
+        return Ok(Vec::new());
+    }
+    let mut public = before.clone();
+    public.insert(file.to_string(), value.expose().to_vec());
+    let (files, receipt) = if let (Some(entry), Some(old)) = (entry, &found.receipt) {
+        // The secret files stay as they are, for whom they were encrypted to.
+        (entry.files, newer(tools, instance, old, &made_from)?)
+    } else {
+        let stored = storing.serialize(tools, &ticket, None, &[]).map_err(|stopped| stopped.failure)?;
+        let receipt = first(tools, storing, &stored, &made_from)?;
+        (stored.files, receipt)
+    };
+    let changes = public_changes(&before, &public);
+    storing.commit(tools, writers, ticket, (files, public), receipt)?;
+    Ok(changes)
+}
+
+fn secret(
+    tools: &mut Tools,
+    storing: Storing<'_>,
+    ticket: &Ticket,
+    slice: Option<Entry>,
+    file: &Name,
+    value: Secret,
+) -> Result<Stored, Failure> {
+    let Storing { instance, found, .. } = storing;
+    // Only what is stored can be read, and is there to be kept.
+    let others: Vec<Name> = found.stored_files(instance).filter(|name| *name != file).cloned().collect();
+    let mut secrets = vec![(file.to_string(), value)];
+    let mut why = "its readers changed, so all of its files are encrypted anew";
+    if others.is_empty() || !readers_changed(found) {
+        match storing.serialize(tools, ticket, slice.clone(), &secrets) {
+            Err(stopped) if stopped.needs_all && !others.is_empty() => {
+                why = "its backend writes all of its files as one";
+            }
+            ended => return ended.map_err(|stopped| stopped.failure),
+        }
+    }
+    let read = retrieve_one(tools, instance, others).map_err(|failure| Failure {
+        message: format!("{why}, and the others cannot be read: {}", failure.message),
+        ..failure
+    })?;
+    if Some(read.fingerprint) != found.fingerprint {
+        return Err(failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again")));
+    }
+    secrets.extend(read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)));
+    storing.serialize(tools, ticket, slice, &secrets).map_err(|stopped| stopped.failure)
+}
+
+fn readers_changed(found: &Found) -> bool {
+    matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == ReasonKind::Recipients))
+}
+
+fn first(tools: &Tools, storing: Storing<'_>, stored: &Stored, dependencies: &Generations) -> Result<Receipt, Failure> {
+    let Storing { instance, found, .. } = storing;
+    let backend = stored.backend.clone();
+    Making { instance, found, backend, dependencies, headers: &stored.headers, now: tools.now }.receipt()
+}
+
+/// The receipt of a new generation, for the readers of now. What was sealed before counts for the files that stay.
+fn again(
+    tools: &Tools,
+    storing: Storing<'_>,
+    old: &Receipt,
+    file: &Name,
+    stored: &Stored,
+    made_from: &Generations,
+) -> Result<Receipt, Failure> {
+    let Storing { instance, found, .. } = storing;
+    let mut headers = headers::listed(instance, old, &stored.files);
+    for (name, new) in &stored.headers {
+        headers.entry(name.clone()).or_default().extend(new.clone());
+    }
+    let files = found.stored_files(instance).chain([file]).cloned().collect();
+    let receipt = receipt::rewritten(old, instance, found, stored.backend.clone(), &files, &headers)?;
+    newer(tools, instance, &receipt, made_from)
+}
+
+/// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
+/// for what is declared now.
+fn newer(tools: &Tools, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
+    let receipt =
+        if instance.files.len() == 1 { receipt::renewed(old, instance, made_from, tools.now)? } else { old.clone() };
+    Ok(Receipt { generation: receipt::generation(instance)?, ..receipt })
+}

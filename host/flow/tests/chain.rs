@@ -1,0 +1,747 @@
+//! The chain over fakes: which state leads to what, what is asked, and what is left when something fails.
+#![allow(clippy::unwrap_used)]
+
+mod fakes;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use artifacts_declared::{InstanceName, Name};
+use artifacts_flow::{Adopt, Answer, Generate, Prune, Rekey, Report, Run, Set, Tally, generate};
+use artifacts_plan::{Selector, State};
+use artifacts_seam::Secret;
+use fakes::{Desk, Fleet, Misbehavior};
+
+const A: &str = "per-machine/web1/a";
+const B: &str = "per-machine/web1/b";
+const C: &str = "per-machine/web1/c";
+
+fn jobs(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap()
+}
+
+fn run(desk: &Desk, fleet: &Fleet) -> Run {
+    Run::open(desk.declared(fleet), desk.tools(vec![desk.declared(fleet)]))
+}
+
+fn name(text: &str) -> InstanceName {
+    text.parse().unwrap()
+}
+
+fn selectors(words: &[&str]) -> Vec<Selector> {
+    words.iter().map(|word| Selector::new(*word)).collect()
+}
+
+fn generated_with(desk: &Desk, fleet: &Fleet, words: &[&str], change: Generate) -> Report {
+    let report = generate(&mut run(desk, fleet), &selectors(words), &change, jobs(1));
+    assert!(desk.is_unlocked());
+    report
+}
+
+fn generated(desk: &Desk, fleet: &Fleet) -> Report {
+    generated_with(desk, fleet, &[], Generate::default())
+}
+
+fn rekeyed(desk: &Desk, fleet: &Fleet, all: bool) -> (Report, Tally) {
+    let mut run = run(desk, fleet);
+    let selection = run.select(&[]);
+    let written = run.survey(&selection).lock(Rekey { all }).agree().rekey();
+    let tally = written.tally();
+    let report = written.finish();
+    assert!(desk.is_unlocked());
+    (report, tally)
+}
+
+fn adopted(desk: &Desk, fleet: &Fleet, words: &[&str]) -> Report {
+    let mut run = run(desk, fleet);
+    let selection = run.select(&selectors(words));
+    let report = run.survey(&selection).lock(Adopt).agree().adopt().finish();
+    assert!(desk.is_unlocked());
+    report
+}
+
+fn pruned(desk: &Desk, fleet: &Fleet) -> Report {
+    let mut run = run(desk, fleet);
+    let selection = run.select_orphans(&[]);
+    let report = run.survey(&selection).lock(Prune).agree().remove().finish();
+    assert!(desk.is_unlocked());
+    report
+}
+
+fn set(desk: &Desk, fleet: &Fleet, instance: &str, file: &str, value: &str) -> Report {
+    let mut run = run(desk, fleet);
+    let selection = run.select_one(&name(instance));
+    let change = Set { instance: name(instance), file: Name::new(file).unwrap(), opens: false };
+    let agreed = run.survey(&selection).lock(change).agree();
+    let report =
+        if agreed.is_open() { agreed.set(Secret::new(value.as_bytes().to_vec())).finish() } else { agreed.give_up() };
+    assert!(desk.is_unlocked());
+    report
+}
+
+fn status(desk: &Desk, fleet: &Fleet) -> Report {
+    let mut run = run(desk, fleet);
+    let selection = run.select(&[]);
+    run.survey(&selection).finish()
+}
+
+fn state(report: &Report, instance: &str) -> State {
+    report.instances.iter().find(|row| row.name == instance).unwrap().state.clone()
+}
+
+/// The kinds of the reasons for which an instance is stale.
+fn reasons(report: &Report, instance: &str) -> Vec<String> {
+    state(report, instance).reasons().iter().map(|reason| reason.kind.as_str().to_owned()).collect()
+}
+
+fn read(desk: &Desk, fleet: &Fleet, instance: &str, file: &str) -> String {
+    let value = run(desk, fleet).read_file(&name(instance), &Name::new(file).unwrap()).unwrap();
+    String::from_utf8(value.expose().to_vec()).unwrap()
+}
+
+fn messages(report: &Report) -> Vec<&str> {
+    report.errors.iter().map(|failure| failure.message.as_str()).collect()
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn one() -> Fleet {
+    Fleet::new().machine("web1").secret("a")
+}
+
+fn three() -> Fleet {
+    Fleet::new().machine("web1").secret("a").secret("b").secret("c")
+}
+
+#[test]
+fn what_is_absent_is_generated_and_is_present_then() {
+    let desk = Desk::new();
+    let report = generated(&desk, &one());
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
+}
+
+#[test]
+fn what_is_present_is_generated_no_second_time() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    generated(&desk, &one());
+    assert_eq!(desk.generators.state.lock().unwrap().ran, [A]);
+}
+
+#[test]
+fn everything_is_generated_again_after_one_question() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    desk.take_said();
+    let report = generated_with(&desk, &three(), &[], Generate { regenerate: true, ..Generate::default() });
+    assert!(report.errors.is_empty());
+    assert!(desk.take_said().contains(&"replace 3?".to_owned()));
+    assert_eq!(read(&desk, &three(), A, "f"), "per-machine/web1/a/f#4");
+}
+
+#[test]
+fn a_no_replaces_nothing() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.answer([Answer::No]);
+    let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
+    assert!(report.errors.is_empty() && desk.take_said().contains(&"nothing was replaced".to_owned()));
+    assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
+}
+
+#[test]
+fn without_anyone_to_ask_nothing_is_replaced_and_that_is_a_failure() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.answer([Answer::NoOne]);
+    let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
+    assert!(messages(&report)[0].contains("nobody to ask"), "{:?}", report.errors);
+}
+
+#[test]
+fn who_names_an_instance_is_not_asked_whether_it_is_replaced() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.take_said();
+    generated_with(&desk, &one(), &[A], Generate { regenerate: true, ..Generate::default() });
+    assert!(desk.take_said().iter().all(|said| !said.starts_with("replace")));
+    assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#2");
+}
+
+#[test]
+fn one_failure_among_many_stops_no_other() {
+    let desk = Desk::new();
+    desk.generators.state.lock().unwrap().fail.insert(B.to_owned());
+    let report = generated(&desk, &three());
+    assert_eq!(messages(&report), ["the generator failed"]);
+    assert_eq!([A, B, C].map(|one| state(&report, one)), [State::Present, State::Absent, State::Present]);
+    assert!(desk.take_said().contains(&format!("output of {B}")));
+}
+
+#[test]
+fn what_depends_on_a_failure_is_not_generated() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").secret("a").secret("b").depends_on("a").secret("c");
+    desk.generators.state.lock().unwrap().fail.insert(A.to_owned());
+    let report = generated(&desk, &fleet);
+    assert_eq!(desk.generators.state.lock().unwrap().ran, [A, C]);
+    assert_eq!(report.errors.len(), 2);
+    assert_eq!(state(&report, B), State::Absent);
+}
+
+#[test]
+fn a_generator_finds_the_files_of_its_dependencies() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").secret("a").secret("b").depends_on("a");
+    let report = generated(&desk, &fleet);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let state = desk.generators.state.lock().unwrap();
+    assert_eq!(state.inputs[&format!("{B}/a/f")], format!("{A}/f#1"));
+}
+
+#[test]
+fn several_generators_at_once_keep_the_order_of_dependencies() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").secret("a").secret("b").depends_on("a").secret("c").depends_on("b");
+    let report = generate(&mut run(&desk, &fleet), &[], &Generate::default(), jobs(4));
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(desk.generators.state.lock().unwrap().ran, [A, B, C]);
+}
+
+#[test]
+fn a_stored_secret_is_given_to_a_generator_after_a_yes_alone() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    let fleet = Fleet::new().machine("web1").secret("a").secret("b").depends_on("a");
+    // Recipients are known by now, so the one question is about read access.
+    desk.answer([Answer::No]);
+    desk.take_said();
+    let report = generated(&desk, &fleet);
+    assert_eq!(desk.take_said(), ["read access 1?"]);
+    assert!(messages(&report)[0].contains("nobody has agreed"), "{:?}", report.errors);
+    let report = generated(&desk, &fleet);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+}
+
+#[test]
+fn prompts_are_entered_once_for_all_and_given_to_generators() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").secret("a").prompt("p").secret("b").prompt("q");
+    let report = generated(&desk, &fleet);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert!(desk.take_said().contains(&"enter 2".to_owned()));
+    assert_eq!(desk.generators.state.lock().unwrap().prompts[&format!("{A}/p")], "typed p");
+}
+
+#[test]
+fn without_a_sandbox_no_prompt_is_asked_and_everything_drops_out_at_once() {
+    let desk = Desk::new();
+    desk.generators.state.lock().unwrap().unready = Some("no bubblewrap".to_owned());
+    let report = generated(&desk, &three());
+    assert_eq!(messages(&report), ["no bubblewrap"]);
+    assert!(desk.take_said().iter().all(|said| !said.starts_with("enter")));
+    assert_eq!(report.instances.len(), 3);
+}
+
+#[test]
+fn what_has_no_generator_fails_before_anyone_is_asked() {
+    let desk = Desk::new();
+    let report = generated(&desk, &one().without_generator());
+    assert_eq!(messages(&report), ["it has no generator"]);
+    assert!(desk.take_said().is_empty());
+}
+
+#[test]
+fn refused_recipients_are_written_to_no_file() {
+    let desk = Desk::new();
+    desk.answer([Answer::No]);
+    let report = generated(&desk, &one());
+    assert!(messages(&report)[0].contains("were not accepted"), "{:?}", report.errors);
+    assert!(report.recipients_digest.is_some());
+    assert_eq!((desk.world.borrow().count("serialize"), files(&desk.entry(A)).len()), (0, 0));
+}
+
+#[test]
+fn accepted_recipients_are_asked_about_once() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    assert_eq!(desk.take_said().iter().filter(|said| said.starts_with("recipients")).count(), 1);
+    generated(&desk, &three());
+    assert_eq!(desk.take_said().iter().filter(|said| said.starts_with("recipients")).count(), 0);
+}
+
+#[test]
+fn a_backend_that_fails_to_write_leaves_nothing() {
+    let desk = Desk::new();
+    desk.world.borrow_mut().broken.insert(A.to_owned());
+    let report = generated(&desk, &one());
+    assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
+    assert!(files(&desk.entry(A)).is_empty());
+}
+
+#[test]
+fn a_backend_that_lies_about_what_it_wrote_is_not_believed() {
+    for misbehavior in [Misbehavior::BeSilent, Misbehavior::Lie] {
+        let desk = Desk::new();
+        // Two checks find it absent, the third call writes.
+        desk.world.borrow_mut().misbehave.insert(3, misbehavior);
+        let report = generated(&desk, &one());
+        assert!(messages(&report)[0].contains("does not call present"), "{misbehavior:?}: {:?}", report.errors);
+        assert!(files(&desk.entry(A)).is_empty(), "{misbehavior:?}");
+    }
+}
+
+#[test]
+fn a_backend_that_names_other_recipients_afterwards_is_not_believed() {
+    let desk = Desk::new();
+    desk.world.borrow_mut().misbehave.insert(4, Misbehavior::Lie);
+    let report = generated(&desk, &one());
+    assert!(messages(&report)[0].contains("does not call present"), "{:?}", report.errors);
+    assert!(files(&desk.entry(A)).is_empty());
+}
+
+#[test]
+fn a_cancel_names_what_was_not_reached_and_keeps_what_was() {
+    for after in 1..=2 {
+        let desk = Desk::new();
+        desk.generators.state.lock().unwrap().cancel_after = Some(after);
+        let report = generated(&desk, &three());
+        assert!(messages(&report)[0].contains("the run was ended before it reached"), "{:?}", report.errors);
+        let present = report.instances.iter().filter(|row| row.state == State::Present).count();
+        assert_eq!(present, after, "a commit that has begun ends");
+    }
+}
+
+#[test]
+fn a_cancel_before_anything_writes_nothing() {
+    let desk = Desk::new();
+    desk.cancel.set();
+    let report = generated(&desk, &three());
+    assert!(messages(&report)[0].contains("3 instances"), "{:?}", report.errors);
+    assert!(desk.generators.state.lock().unwrap().ran.is_empty());
+}
+
+#[test]
+fn changed_recipients_are_stale_and_rekeyed_without_a_new_value() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.world.borrow_mut().recipients(&["admin", "host", "new"]);
+    assert_eq!(reasons(&status(&desk, &one()), A), ["recipients"]);
+    let (report, tally) = rekeyed(&desk, &one(), false);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(tally, Tally { steps: 1, done: 1, dropped: 0, unreached: 0 });
+    assert_eq!(report.counts, Some((1, 1)));
+    assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
+    let text = std::fs::read_to_string(desk.entry(A).join("f.fake")).unwrap();
+    assert!(text.starts_with("admin,host,new\n"), "{text}");
+}
+
+#[test]
+fn generate_never_replaces_what_has_other_recipients() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.world.borrow_mut().recipients(&["admin"]);
+    let report = generated(&desk, &one());
+    assert!(report.errors.is_empty());
+    assert_eq!(reasons(&report, A), ["recipients"]);
+    assert_eq!(desk.generators.state.lock().unwrap().ran.len(), 1);
+}
+
+#[test]
+fn what_is_present_is_rekeyed_with_all_alone() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    assert_eq!(rekeyed(&desk, &three(), false).1.steps, 0);
+    let (report, tally) = rekeyed(&desk, &three(), true);
+    assert_eq!((tally.steps, tally.done, report.counts), (3, 3, Some((3, 3))));
+    assert_eq!(files(&desk.trash()).len(), 3, "the old entries");
+}
+
+#[test]
+fn what_is_absent_is_rekeyed_by_nothing_and_no_lock_is_taken() {
+    let desk = Desk::new();
+    assert_eq!(rekeyed(&desk, &three(), true).1, Tally { steps: 0, done: 0, dropped: 0, unreached: 0 });
+    assert!(files(&desk.root()).is_empty() || desk.root().join("secrets").exists());
+}
+
+#[test]
+fn one_that_cannot_be_decrypted_stops_no_other_from_being_rekeyed() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    desk.world.borrow_mut().recipients(&["admin"]);
+    desk.world.borrow_mut().broken.insert(B.to_owned());
+    let (report, tally) = rekeyed(&desk, &three(), false);
+    assert_eq!((tally.done, tally.dropped, report.errors.len()), (2, 1, 1));
+    assert_eq!(reasons(&report, B), ["recipients"]);
+    assert_eq!(state(&report, C), State::Present);
+}
+
+#[test]
+fn new_recipients_that_are_refused_get_nothing() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.world.borrow_mut().recipients(&["admin", "host", "mallory"]);
+    desk.answer([Answer::No]);
+    let (report, tally) = rekeyed(&desk, &one(), false);
+    assert_eq!((tally.done, tally.dropped), (0, 1));
+    assert!(messages(&report)[0].contains("were not accepted"));
+    assert_eq!(desk.world.borrow().count("retrieve"), 0, "nothing is decrypted either");
+}
+
+#[test]
+fn a_cancel_ends_rekeying_between_two_batches() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    desk.world.borrow_mut().recipients(&["admin"]);
+    let cancel = desk.cancel.clone();
+    let calls = std::cell::Cell::new(0);
+    desk.world.borrow_mut().hook = Some(Box::new(move || {
+        calls.set(calls.get() + 1);
+        if calls.get() == 3 {
+            cancel.set();
+        }
+    }));
+    let (report, tally) = rekeyed(&desk, &three(), false);
+    assert_eq!((tally.steps, tally.done, tally.dropped, tally.unreached), (3, 0, 0, 3));
+    assert!(messages(&report)[0].contains("the run was ended before it reached 3 instances"));
+}
+
+#[test]
+fn a_backend_that_cannot_read_back_is_not_rekeyed() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.world.borrow_mut().recipients(&["admin"]);
+    desk.world.borrow_mut().retrieves = false;
+    let (report, tally) = rekeyed(&desk, &one(), false);
+    assert_eq!(tally.steps, 0);
+    assert!(messages(&report)[0].contains("cannot read secrets back"), "{:?}", report.errors);
+}
+
+#[test]
+fn a_file_that_is_no_longer_declared_goes_with_a_rekey_and_is_named() {
+    let desk = Desk::new();
+    generated(&desk, &one().file("g"));
+    let (report, _) = rekeyed(&desk, &one(), false);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert!(
+        report.instances[0].notes.iter().any(|note| note.starts_with("g: gone")),
+        "{:?}",
+        report.instances[0].notes
+    );
+    assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
+}
+
+#[test]
+fn a_preview_locks_asks_and_writes_nothing() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.world.borrow_mut().recipients(&["admin", "new"]);
+    desk.take_said();
+    let mut run = run(&desk, &one());
+    let selection = run.select(&[]);
+    let report = run.survey(&selection).preview(&Rekey { all: false });
+    assert_eq!(report.instances[0].done, Some(artifacts_report::Done::WouldRekey));
+    assert!(report.recipients_digest.is_some() && desk.take_said().is_empty());
+    assert_eq!((desk.world.borrow().count("retrieve"), desk.world.borrow().count("serialize")), (0, 1));
+}
+
+#[test]
+fn what_was_modified_outside_is_stale_until_it_is_adopted() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    std::fs::write(desk.entry(A).join("f.fake"), "admin,host\nby hand").unwrap();
+    assert_eq!(reasons(&status(&desk, &one()), A), ["receipt"]);
+    let report = adopted(&desk, &one(), &[]);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(read(&desk, &one(), A, "f"), "by hand");
+    assert!(desk.take_said().contains(&format!("adopt {A}")));
+}
+
+#[test]
+fn what_is_present_is_not_adopted() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.take_said();
+    let report = adopted(&desk, &one(), &[]);
+    assert!(report.errors.is_empty() && desk.take_said().is_empty());
+    assert_eq!(files(&desk.trash()).len(), 0);
+}
+
+#[test]
+fn a_changed_validation_is_accepted_by_name_alone() {
+    let desk = Desk::new();
+    generated(&desk, &one().validation("1"));
+    let fleet = one().validation("2");
+    assert_eq!(reasons(&status(&desk, &fleet), A), ["validation"]);
+    assert_eq!(reasons(&adopted(&desk, &fleet, &[]), A), ["validation"]);
+    assert_eq!(state(&adopted(&desk, &fleet, &[A]), A), State::Present);
+    assert_eq!(read(&desk, &fleet, A, "f"), "per-machine/web1/a/f#1");
+}
+
+#[test]
+fn outdated_values_are_generated_again_with_stale() {
+    let desk = Desk::new();
+    generated(&desk, &one().validation("1"));
+    let fleet = one().validation("2");
+    assert_eq!(reasons(&generated(&desk, &fleet), A), ["validation"]);
+    let report = generated_with(&desk, &fleet, &[], Generate { stale: true, ..Generate::default() });
+    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(read(&desk, &fleet, A, "f"), "per-machine/web1/a/f#2");
+}
+
+#[test]
+fn what_was_modified_outside_is_replaced_by_no_stale() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    std::fs::write(desk.entry(A).join("f.fake"), "admin,host\nby hand").unwrap();
+    let report = generated_with(&desk, &one(), &[], Generate { stale: true, ..Generate::default() });
+    assert_eq!(reasons(&report, A), ["receipt"]);
+    assert_eq!(desk.generators.state.lock().unwrap().ran.len(), 1);
+}
+
+#[test]
+fn a_new_value_of_a_dependency_makes_its_dependent_stale() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").secret("a").secret("b").depends_on("a");
+    generated(&desk, &fleet);
+    let report = set(&desk, &fleet, A, "f", "mine");
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert!(report.instances[0].notes[0].contains(B), "{:?}", report.instances[0].notes);
+    assert_eq!(reasons(&status(&desk, &fleet), B), ["dependency"]);
+}
+
+#[test]
+fn a_file_that_is_set_keeps_the_others() {
+    let desk = Desk::new();
+    let fleet = one().file("g");
+    generated(&desk, &fleet);
+    let report = set(&desk, &fleet, A, "f", "mine");
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!((read(&desk, &fleet, A, "f"), read(&desk, &fleet, A, "g")), ("mine".into(), format!("{A}/g#1")));
+    assert_eq!(desk.world.borrow().count("retrieve"), 2, "only what was read here");
+}
+
+#[test]
+fn a_backend_that_writes_all_or_none_gets_the_others_read_first() {
+    let desk = Desk::new();
+    let fleet = one().file("g");
+    generated(&desk, &fleet);
+    desk.world.borrow_mut().needs_all = true;
+    let report = set(&desk, &fleet, A, "f", "mine");
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(desk.world.borrow().count("retrieve"), 1);
+    assert_eq!((read(&desk, &fleet, A, "f"), read(&desk, &fleet, A, "g")), ("mine".into(), format!("{A}/g#1")));
+}
+
+#[test]
+fn one_file_of_several_is_not_set_while_it_is_absent() {
+    let desk = Desk::new();
+    let report = set(&desk, &one().file("g"), A, "f", "mine");
+    assert!(messages(&report)[0].contains("is not all of it"), "{:?}", report.errors);
+    assert!(report.instances.is_empty() && files(&desk.entry(A)).is_empty());
+}
+
+#[test]
+fn the_only_file_is_set_while_it_is_absent() {
+    let desk = Desk::new();
+    let report = set(&desk, &one(), A, "f", "mine");
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(read(&desk, &one(), A, "f"), "mine");
+}
+
+#[test]
+fn a_public_file_is_set_without_a_call_that_writes() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").secret("a").public("p");
+    generated(&desk, &fleet);
+    let before = desk.world.borrow().count("serialize");
+    let report = set(&desk, &fleet, A, "p", "mine");
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(desk.world.borrow().count("serialize"), before);
+    assert_eq!(std::fs::read_to_string(desk.entry(A).join("public/p")).unwrap(), "mine");
+}
+
+#[test]
+fn who_gives_up_leaves_everything_as_it_is() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    let mut run = run(&desk, &one());
+    let selection = run.select_one(&name(A));
+    let change = Set { instance: name(A), file: Name::new("f").unwrap(), opens: true };
+    let mut agreed = run.survey(&selection).lock(change).agree();
+    assert_eq!(agreed.stored().unwrap().unwrap().expose(), format!("{A}/f#1").as_bytes());
+    let report = agreed.leave();
+    assert!(report.errors.is_empty() && report.instances.len() == 1);
+    assert!(desk.is_unlocked());
+}
+
+#[test]
+fn an_orphaned_entry_is_trashed_after_a_yes() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    let report = pruned(&desk, &one());
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(report.removed.len(), 2);
+    assert!(desk.entry(A).exists() && !desk.entry(B).exists() && files(&desk.trash()).len() == 2);
+}
+
+#[test]
+fn a_no_trashes_nothing() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    desk.answer([Answer::No]);
+    let report = pruned(&desk, &one());
+    assert!(report.errors.is_empty() && report.removed.is_empty() && desk.entry(B).exists());
+}
+
+#[test]
+fn without_anyone_to_ask_nothing_is_trashed_and_that_is_a_failure() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    desk.answer([Answer::NoOne]);
+    let report = pruned(&desk, &one());
+    assert_eq!((report.errors.len(), report.removed.len()), (1, 0));
+    assert!(desk.entry(B).exists());
+}
+
+#[test]
+fn a_renamed_instance_is_not_generated_unasked_while_its_old_entry_exists() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    let renamed = Fleet::new().machine("web1").secret("z");
+    desk.answer([Answer::No]);
+    let report = generated(&desk, &renamed);
+    assert!(messages(&report)[0].contains("a new value would differ"), "{:?}", report.errors);
+    assert!(desk.take_said().contains(&"new values 1?".to_owned()));
+}
+
+#[test]
+fn public_files_lead_to_another_evaluation_and_what_was_blocked_is_generated() {
+    let desk = Desk::new();
+    let first = Fleet::new().machine("web1").secret("a").public("p").artifact("b").blocked();
+    let second = Fleet::new().machine("web1").secret("a").public("p").secret("b");
+    let tools = desk.tools(vec![desk.declared(&second)]);
+    let mut run = Run::open(desk.declared(&first), tools);
+    let report = generate(&mut run, &[], &Generate::default(), jobs(1));
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert!(desk.take_said().contains(&"evaluating again".to_owned()));
+    assert_eq!(desk.generators.state.lock().unwrap().ran, [A, B]);
+    assert_eq!(report.instances.len(), 2);
+}
+
+#[test]
+fn what_failed_in_one_round_is_not_tried_in_the_next() {
+    let desk = Desk::new();
+    let first = Fleet::new().machine("web1").secret("a").public("p").secret("c").artifact("b").blocked();
+    let second = Fleet::new().machine("web1").secret("a").public("p").secret("c").secret("b").depends_on("c");
+    desk.generators.state.lock().unwrap().fail.insert(C.to_owned());
+    let tools = desk.tools(vec![desk.declared(&second)]);
+    let report = generate(&mut Run::open(desk.declared(&first), tools), &[], &Generate::default(), jobs(1));
+    assert_eq!(desk.generators.state.lock().unwrap().ran.iter().filter(|one| *one == C).count(), 1);
+    assert!(report.errors.len() >= 2, "{:?}", report.errors);
+}
+
+#[test]
+fn a_cancel_between_two_rounds_evaluates_nothing() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").secret("a").public("p").artifact("b").blocked();
+    desk.generators.state.lock().unwrap().cancel_after = Some(1);
+    let report = generated(&desk, &fleet);
+    assert!(
+        messages(&report).iter().any(|message| message.contains("before it evaluated again")),
+        "{:?}",
+        report.errors
+    );
+    assert_eq!(state(&report, A), State::Present);
+}
+
+#[test]
+fn an_entry_that_appears_between_survey_and_lock_is_not_replaced() {
+    let desk = Desk::new();
+    let (one, other) = (one(), Desk::new());
+    generated(&other, &one);
+    let (from, to) = (other.entry(A), desk.entry(A));
+    let calls = std::cell::Cell::new(0);
+    desk.world.borrow_mut().hook = Some(Box::new(move || {
+        calls.set(calls.get() + 1);
+        // After the first survey, before the one under the lock reads the entries.
+        if calls.get() == 1 {
+            std::fs::create_dir_all(&to).unwrap();
+            for file in ["f.fake", "receipt.json"] {
+                std::fs::copy(from.join(file), to.join(file)).unwrap();
+            }
+        }
+    }));
+    let report = generated(&desk, &one);
+    assert_eq!(state(&report, A), State::Present, "{:?}", report.errors);
+    assert!(desk.generators.state.lock().unwrap().ran.is_empty());
+}
+
+#[test]
+fn an_entry_that_changes_after_the_lock_is_not_replaced() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.world.borrow_mut().recipients(&["admin"]);
+    let path = desk.entry(A).join("f.fake");
+    let calls = std::cell::Cell::new(0);
+    desk.world.borrow_mut().hook = Some(Box::new(move || {
+        calls.set(calls.get() + 1);
+        // Two surveys, the decryption, then this.
+        if calls.get() == 3 {
+            std::fs::write(&path, "admin\nby another").unwrap();
+        }
+    }));
+    let (report, tally) = rekeyed(&desk, &one(), false);
+    assert_eq!((tally.done, tally.dropped), (0, 1), "{:?}", report.errors);
+    assert_eq!(std::fs::read_to_string(desk.entry(A).join("f.fake")).unwrap(), "admin\nby another");
+}
+
+#[test]
+fn a_storage_that_another_run_has_locked_is_written_by_no_one_else() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    let root = artifacts_store::Root::open(&desk.root()).unwrap();
+    let storage = artifacts_store::Storage::open(&root, "secrets").unwrap();
+    let lock = storage.lock(artifacts_store::Options::at(desk.now)).unwrap();
+    desk.take_said();
+    let mut run = run(&desk, &three());
+    let report = generate(&mut run, &[], &Generate::default(), jobs(1));
+    assert_eq!(report.errors.len(), 2, "{:?}", report.errors);
+    assert!(desk.take_said().is_empty(), "nobody is asked about what cannot be stored");
+    drop((lock, run));
+    assert!(desk.is_unlocked());
+}
+
+#[test]
+fn an_unknown_backend_fails_its_instances_and_no_others() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").secret("a").secret("b").backend("other");
+    let report = generated(&desk, &fleet);
+    assert_eq!(state(&report, A), State::Present);
+    assert!(matches!(state(&report, B), State::Error(_)));
+    assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_generated() {
+    let desk = Desk::new();
+    let mut tools = desk.tools(vec![desk.declared(&one())]);
+    let log = artifacts_flow::AuditLog::new(
+        "/dev/full",
+        artifacts_audit::RunRecord::default(),
+        artifacts_audit::SyncMode::No,
+    );
+    tools.audit = Some(log);
+    let report = generate(&mut Run::open(desk.declared(&one()), tools), &[], &Generate::default(), jobs(1));
+    assert!(messages(&report)[0].contains("/dev/full"), "{:?}", report.errors);
+    assert!(desk.world.borrow().calls.is_empty());
+}

@@ -1,0 +1,7 @@
+/// Different file-system calls of one call of an exported function that may be refused; one more ends it.
+pub const MOST_REFUSALS: usize = 16_384;
+
+/// Says why a component is ended that was refused more than that.
+pub fn too_many_refusals() -> String {
+    "it was refused more different file-system calls than can be recorded".to_owned()
+}

@@ -1,0 +1,60 @@
+//! For `cargo xtask bench`: secrets of 100 bytes, each stored by a call of its own, without commit. Prints microseconds,
+//! one round a line.
+//!
+//! `serialize COMPONENT ROUNDS COUNT RECIPIENT…`
+#![allow(clippy::print_stdout)]
+
+use std::error::Error;
+use std::fs::File;
+use std::time::Instant;
+
+use artifacts_contract::Component;
+use artifacts_seam::Limits;
+use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
+use artifacts_session::{Readers, WorkerSession};
+use artifacts_worker::in_process;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut next = || arguments.next().ok_or("see the first lines of this file");
+    let component = Component::read(std::fs::read(next()?)?)?;
+    let (rounds, count): (usize, usize) = (next()?.parse()?, next()?.parse()?);
+    let recipients: Vec<String> = arguments.collect();
+
+    let folder = tempfile::tempdir_in("/dev/shm")?;
+    let end = in_process(component.bytes(), Limits::default(), File::open(folder.path())?.into())?;
+    let grants = component.manifest().requests.clone();
+    let mut backend = WorkerSession::over(&component, grants, Limits::default(), end);
+    let config = serde_json::json!({ "publicHostKey": recipients.first(), "publicUserKeys": recipients.get(1..) });
+    let instances: Vec<InstanceView> = (0..count).map(|number| instance(number, &config.to_string())).collect();
+    let readers = readers(&mut backend, &instances)?;
+    let items = [("secret".to_owned(), Secret::new(vec![b'x'; 100]))];
+    for _ in 0..rounds {
+        let start = Instant::now();
+        for (instance, readers) in instances.iter().zip(&readers) {
+            let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, readers);
+            let stored = stored.map_err(|failed| format!("{:?}", failed.error))?;
+            assert_eq!(stored.files.len(), 1, "one secret is one stored file");
+        }
+        println!("{}", start.elapsed().as_micros());
+    }
+    Ok(())
+}
+
+fn readers(backend: &mut WorkerSession, instances: &[InstanceView]) -> Result<Vec<Readers>, String> {
+    let batch = instances.iter().map(|instance| (instance.clone(), EntryFiles::new())).collect();
+    let answers = backend.check(batch).answers.into_iter();
+    answers.map(|answer| answer.map(|checked| checked.readers).map_err(|error| format!("{error:?}"))).collect()
+}
+
+fn instance(number: usize, config: &str) -> InstanceView {
+    let (kind, name) = ("nixos".to_owned(), "web1".to_owned());
+    InstanceView {
+        name: format!("per-machine/web1/a{number}"),
+        artifact: format!("a{number}"),
+        shared: false,
+        targets: vec![TargetView { kind, name, config: config.to_owned(), attrs: Vec::new() }],
+        files: vec![artifacts_seam::SecretFile { name: "secret".to_owned(), deploy: true, attrs: Vec::new() }],
+        attrs: Vec::new(),
+    }
+}

@@ -1,0 +1,108 @@
+//! For `cargo xtask bench`: what the worker process adds. Prints microseconds, one round a line.
+//!
+//! `walls start COMPONENT ROUNDS`: a worker, ready to be called, and its end; the code is at hand.
+//! `walls check here|worker COMPONENT ROUNDS COUNT RECIPIENT…`: a batch of checks.
+//! `walls serialize COMPONENT ROUNDS COUNT RECIPIENT…`: one call with so many secrets of 100 bytes.
+#![allow(clippy::print_stdout)]
+
+use std::error::Error;
+use std::fs::File;
+use std::time::Instant;
+
+use artifacts_contract::{Component, Grants};
+use artifacts_seam::Limits;
+use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
+use artifacts_session::{WorkerSession, WorkerStart, precompile};
+use artifacts_worker::{in_process, worker_main};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> Result<()> {
+    worker_main();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["start", component, rounds] => start(&compiled(component)?, rounds.parse()?),
+        ["check", place, component, rounds, count, recipients @ ..] => {
+            check(place, component, rounds.parse()?, count.parse()?, recipients)
+        }
+        ["serialize", component, rounds, count, recipients @ ..] => {
+            serialize(&compiled(component)?, rounds.parse()?, count.parse()?, recipients)
+        }
+        _ => Err("see the first lines of this file".into()),
+    }
+}
+
+/// A component as it lies in the program: with its code.
+fn compiled(path: &str) -> Result<Component> {
+    let component = Component::read(std::fs::read(path)?)?;
+    let code = precompile(&component, &WorkerStart::default())?;
+    Ok(component.with_compiled(code.leak()))
+}
+
+fn open(component: &Component) -> Result<WorkerSession> {
+    Ok(WorkerSession::open(component, Grants::default(), Limits::default(), &WorkerStart::default())?)
+}
+
+fn start(component: &Component, rounds: usize) -> Result<()> {
+    for _ in 0..rounds {
+        let start = Instant::now();
+        drop(open(component)?);
+        println!("{}", start.elapsed().as_micros());
+    }
+    Ok(())
+}
+
+fn check(place: &str, component: &str, rounds: usize, count: usize, recipients: &[&str]) -> Result<()> {
+    let folder = tempfile::tempdir_in("/dev/shm")?;
+    let mut backend = match place {
+        "worker" => open(&compiled(component)?)?,
+        _ => {
+            let component = Component::read(std::fs::read(component)?)?;
+            let end = in_process(component.bytes(), Limits::default(), File::open(folder.path())?.into())?;
+            WorkerSession::over(&component, Grants::default(), Limits::default(), end)
+        }
+    };
+    let stored = EntryFiles::from([("secret.age".to_owned(), vec![b'x'; 700])]);
+    for _ in 0..rounds {
+        let batch = (0..count).map(|number| (instance(number, &["secret".to_owned()], recipients), stored.clone()));
+        let batch: Vec<_> = batch.collect();
+        let start = Instant::now();
+        let checks = backend.check(batch);
+        println!("{}", start.elapsed().as_micros());
+        if let Some(error) = checks.answers.iter().find_map(|answer| answer.as_ref().err()) {
+            return Err(format!("{error:?}").into());
+        }
+    }
+    Ok(())
+}
+
+fn serialize(component: &Component, rounds: usize, count: usize, recipients: &[&str]) -> Result<()> {
+    let mut backend = open(component)?;
+    let names: Vec<String> = (0..count).map(|number| format!("secret{number}")).collect();
+    let items: Vec<_> = names.iter().map(|name| (name.clone(), Secret::new(vec![b'x'; 100]))).collect();
+    let instance = instance(0, &names, recipients);
+    let answer = backend.check(vec![(instance.clone(), EntryFiles::new())]).answers.remove(0);
+    let readers = answer.map_err(|error| format!("{error:?}"))?.readers;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &readers);
+        println!("{}", start.elapsed().as_micros());
+        assert_eq!(stored.map_err(|failed| format!("{:?}", failed.error))?.files.len(), count);
+    }
+    Ok(())
+}
+
+fn instance(number: usize, names: &[String], recipients: &[&str]) -> InstanceView {
+    let config = serde_json::json!({ "publicHostKey": recipients.first(), "publicUserKeys": recipients.get(1..) });
+    let (kind, name) = ("nixos".to_owned(), "web1".to_owned());
+    let file = |name: &String| artifacts_seam::SecretFile { name: name.clone(), deploy: true, attrs: Vec::new() };
+    InstanceView {
+        name: format!("per-machine/web1/a{number}"),
+        artifact: format!("a{number}"),
+        shared: false,
+        targets: vec![TargetView { kind, name, config: config.to_string(), attrs: Vec::new() }],
+        files: names.iter().map(file).collect(),
+        attrs: Vec::new(),
+    }
+}

@@ -1,0 +1,431 @@
+//! Calls across the seam: a request goes to a runner, its questions are answered, and its reply is judged.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use artifacts_seam::{
+    Ask, CallError, Checked, ComponentEvent, Disconnected, EntryFiles, GuestMessage, HostEnd, HostReply, InstanceView,
+    Limits, Outcome, Reply, Request, SandboxLayer, Usage,
+};
+
+use crate::code_cache::CodeCache;
+use crate::evidence::{Evidence, ProtocolViolation};
+use crate::machine::Shortage;
+use crate::pace::{self, Pace};
+use crate::parent::{PipeEnd, Start, compile};
+use crate::{Error, WorkerStart};
+use artifacts_contract::Component;
+use artifacts_seam::protocol::Task;
+use artifacts_seam::too_many_refusals;
+
+/// Who answers a component's questions.
+pub(crate) trait Host {
+    fn answer(&mut self, ask: Ask) -> HostReply;
+}
+
+/// A component, kept ready to be called, wherever it runs.
+pub(crate) struct Connection {
+    component: Component,
+    limits: Limits,
+    /// How it is started again; none when it cannot be.
+    worker: Option<WorkerStart>,
+    end: Option<Box<dyn HostEnd>>,
+    /// Compiled code, for workers.
+    code: Option<Arc<[u8]>>,
+    missing: Vec<SandboxLayer>,
+    pace: Pace,
+}
+
+/// One conversation with a runner, as far as it came.
+#[derive(Default)]
+struct Conversation {
+    answers: Vec<Result<Checked, CallError>>,
+    evidence: Evidence,
+    usage: Usage,
+}
+
+impl Connection {
+    /// Starts the component in a worker.
+    pub(crate) fn open(component: Component, limits: Limits, worker: WorkerStart) -> Result<Self, Error> {
+        let mut connection = Self::new(component, limits);
+        connection.end = Some(Box::new(connection.start(&worker)?));
+        connection.worker = Some(worker);
+        Ok(connection)
+    }
+
+    /// Calls the component at this end.
+    pub(crate) fn over(component: Component, limits: Limits, end: Box<dyn HostEnd>) -> Self {
+        Self { end: Some(end), ..Self::new(component, limits) }
+    }
+
+    fn new(component: Component, limits: Limits) -> Self {
+        let pace = Pace::new(Duration::from_secs(limits.time));
+        Self { component, limits, worker: None, end: None, code: None, missing: Vec::new(), pace }
+    }
+
+    /// Layers of the sandbox that its worker does not have.
+    pub(crate) fn missing(&self) -> &[SandboxLayer] {
+        &self.missing
+    }
+
+    /// With the code at hand, with kept code of this engine, and where that does not load, with code that is compiled now.
+    fn start(&mut self, worker: &WorkerStart) -> Result<PipeEnd, Error> {
+        let files = self.component.uses_files();
+        let spawn = |code: Option<&[u8]>| PipeEnd::spawn(worker, self.limits, Task::Run, files, code);
+        let at_hand = self.code.take().or_else(|| self.component.compiled().map(Arc::from));
+        let (mut end, hello) = spawn(at_hand.as_deref())?;
+        let cache = worker.cache.as_deref().and_then(CodeCache::open);
+        let key = format!("{}-{}", self.component.sha256(), hello.engine);
+        let kept = match at_hand {
+            Some(code) => Some(code),
+            None => match cache.as_ref().and_then(|cache| cache.get(&key)) {
+                Some(code) => end.send_code(&code).map(|()| Some(Arc::from(code)))?,
+                None => None,
+            },
+        };
+        if let Some(code) = kept {
+            match end.ready() {
+                Ok(()) => {
+                    (self.code, self.missing) = (Some(code), hello.missing);
+                    return Ok(end);
+                }
+                Err(Start::Failed(error)) => return Err(error),
+                Err(Start::Outdated) => end = spawn(None)?.0,
+            }
+        }
+        let code: Arc<[u8]> = compile(worker, self.component.bytes(), false)?.into();
+        end.send_code(&code)?;
+        match end.ready() {
+            Ok(()) => {
+                if let Some(cache) = cache {
+                    cache.put(&key, &code);
+                }
+                (self.code, self.missing) = (Some(code), hello.missing);
+                Ok(end)
+            }
+            Err(Start::Failed(error)) => Err(error),
+            Err(Start::Outdated) => Err(Error::Worker("it does not load what it compiled".to_owned())),
+        }
+    }
+
+    /// One call, with its questions answered by `host`.
+    pub(crate) fn call(&mut self, request: Request, host: &mut dyn Host) -> Reply {
+        match request {
+            Request::Check(batch) => self.check(batch, host),
+            request => {
+                let mut conversation = Conversation::default();
+                let outcome = self.converse(&request, host, &mut conversation);
+                Reply { outcome, events: conversation.evidence.events, usage: conversation.usage }
+            }
+        }
+    }
+
+    /// An answer that does not come costs only its own instance: the runner is ended, and a fresh one does the rest.
+    fn check(&mut self, mut batch: Vec<(InstanceView, EntryFiles)>, host: &mut dyn Host) -> Reply {
+        let mut whole = Conversation::default();
+        while !batch.is_empty() {
+            if whole.evidence.is_full() {
+                let overrun = || Err(CallError::Overrun(too_many_refusals()));
+                whole.answers.extend(batch.iter().map(|_| overrun()));
+                break;
+            }
+            let request = Request::Check(batch);
+            let mut conversation = Conversation::default();
+            conversation.evidence.after(&whole.evidence);
+            let outcome = self.converse(&request, host, &mut conversation);
+            let Request::Check(asked) = request else { unreachable!("it was just made") };
+            let missing = conversation.answers.len() < asked.len();
+            let answered = conversation.answers.len() + usize::from(missing);
+            whole.add(conversation);
+            if missing {
+                let why =
+                    outcome.err().unwrap_or_else(|| CallError::Broken("it answered for fewer than asked".to_owned()));
+                whole.answers.push(Err(why));
+            }
+            batch = asked.into_iter().skip(answered).collect();
+        }
+        Reply { outcome: Ok(Outcome::Checked(whole.answers)), events: whole.evidence.events, usage: whole.usage }
+    }
+
+    fn converse(
+        &mut self,
+        request: &Request,
+        host: &mut dyn Host,
+        conversation: &mut Conversation,
+    ) -> Result<Outcome, CallError> {
+        if self.pace.is_given_up() {
+            return Err(CallError::Overrun(self.pace.words()));
+        }
+        let mut end = match self.end.take() {
+            Some(end) => end,
+            None => self.restart()?,
+        };
+        match conversation.listen(end.as_mut(), request, host, &mut self.pace) {
+            Ok(outcome) => {
+                self.end = Some(end);
+                outcome.map_err(known)
+            }
+            Err(fault) => {
+                let killed =
+                    matches!(fault, ProtocolViolation::Disconnected(Disconnected::Gone(_))) && end.was_killed();
+                end.end();
+                Err(match fault {
+                    ProtocolViolation::Disconnected(Disconnected::Late) => {
+                        self.pace.overran();
+                        CallError::Overrun(format!("it took longer than {} s", self.limits.time))
+                    }
+                    ProtocolViolation::GivenUp => CallError::Overrun(self.pace.words()),
+                    ProtocolViolation::HostTime => {
+                        CallError::Overrun(format!("artifacts worked for it longer than {} s", self.limits.time))
+                    }
+                    ProtocolViolation::Refused => CallError::Overrun(too_many_refusals()),
+                    ProtocolViolation::Disconnected(Disconnected::Gone(how)) => match Shortage::of_ended(killed) {
+                        Some(shortage) => shortage.into(),
+                        None => CallError::Broken(format!("its process came to an end: {how}")),
+                    },
+                })
+            }
+        }
+    }
+
+    fn restart(&mut self) -> Result<Box<dyn HostEnd>, CallError> {
+        let worker = self.worker.clone().ok_or_else(|| {
+            CallError::Overrun("an earlier call still runs, and in this process nothing can end it".to_owned())
+        })?;
+        match self.start(&worker) {
+            Ok(end) => Ok(Box::new(end)),
+            Err(Error::Machine(shortage)) => Err(shortage.into()),
+            Err(error) => Err(CallError::Broken(error.to_string())),
+        }
+    }
+}
+
+/// A worker says that memory is short; what limits it is for this process to say.
+fn known(error: CallError) -> CallError {
+    match error {
+        CallError::Machine { .. } => Shortage::of_failed().into(),
+        error => error,
+    }
+}
+
+/// The instances that a call is about.
+fn names(request: &Request) -> HashSet<&str> {
+    match request {
+        Request::Check(batch) => batch.iter().map(|(instance, _)| instance.name.as_str()).collect(),
+        Request::Serialize { instance, .. } | Request::Retrieve { instance, .. } => {
+            HashSet::from([instance.name.as_str()])
+        }
+    }
+}
+
+impl Conversation {
+    fn add(&mut self, other: Self) {
+        self.answers.extend(other.answers);
+        self.evidence.add(other.evidence);
+        self.usage.memory = self.usage.memory.max(other.usage.memory);
+        self.usage.micros += other.usage.micros;
+        self.usage.calls += other.usage.calls;
+    }
+
+    /// Speaks with the runner until the call's end. The runner is not believed more than it takes to go on.
+    fn listen(
+        &mut self,
+        link: &mut dyn HostEnd,
+        request: &Request,
+        host: &mut dyn Host,
+        pace: &mut Pace,
+    ) -> Result<Result<Outcome, CallError>, ProtocolViolation> {
+        let instances = if let Request::Check(batch) = request { batch.len() } else { 1 };
+        let asked_about = names(request);
+        let nonsense = |what: &str| ProtocolViolation::from(Disconnected::Gone(format!("it reported {what}")));
+        link.call(request)?;
+        let mut begun = Instant::now();
+        let mut deadline = begun + pace.patience();
+        // What the host may still work for this answer.
+        let mut work = pace.limit();
+        loop {
+            match link.receive(deadline.saturating_duration_since(Instant::now()))? {
+                GuestMessage::Event(ComponentEvent::Instance(name)) if !asked_about.contains(name.as_str()) => {
+                    return Err(nonsense("an instance that it was not asked about"));
+                }
+                GuestMessage::Event(event) => self.evidence.told(event)?,
+                GuestMessage::Checked(_)
+                    if !matches!(request, Request::Check(_)) || self.answers.len() >= instances =>
+                {
+                    return Err(nonsense("an answer that nobody asked for"));
+                }
+                GuestMessage::Checked(answer) => {
+                    if matches!(answer, Err(CallError::Overrun(_))) && begun.elapsed() >= pace.limit() {
+                        pace.overran();
+                    }
+                    self.answers.push(answer.map_err(known));
+                    if pace.is_given_up() {
+                        return Err(ProtocolViolation::GivenUp);
+                    }
+                    begun = Instant::now();
+                    deadline = begun + pace.patience();
+                    work = pace.limit();
+                }
+                GuestMessage::Ask(ask) => {
+                    let asked = Instant::now();
+                    let worked = pace::worked();
+                    let (call, secret) = (ask.call(), ask.secret());
+                    let answer = host.answer(ask);
+                    work =
+                        work.checked_sub(pace::worked().saturating_sub(worked)).ok_or(ProtocolViolation::HostTime)?;
+                    // The host's own time has a limit of its own; how long the runner takes to hear the answer counts here.
+                    deadline += asked.elapsed();
+                    self.evidence.asked(call, secret, &answer, instances)?;
+                    link.answer(&answer)?;
+                }
+                GuestMessage::Done(outcome, usage) => {
+                    self.usage = usage;
+                    return match (&outcome, request) {
+                        (Ok(Outcome::Serialized(_) | Outcome::Retrieved(_)), _) if self.evidence.was_denied() => {
+                            Err(nonsense("success after it was refused"))
+                        }
+                        (Err(_), _)
+                        | (Ok(Outcome::Checked(_)), Request::Check(_))
+                        | (Ok(Outcome::Serialized(_)), Request::Serialize { .. })
+                        | (Ok(Outcome::Retrieved(_)), Request::Retrieve { .. }) => Ok(outcome),
+                        _ => Err(nonsense("the outcome of another call")),
+                    };
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use artifacts_seam::{CheckState, PlaintextRef, Secret};
+
+    use super::*;
+
+    /// A runner that reports just this.
+    struct Told(std::vec::IntoIter<GuestMessage>);
+
+    impl HostEnd for Told {
+        fn call(&mut self, _: &Request) -> Result<(), Disconnected> {
+            Ok(())
+        }
+
+        fn answer(&mut self, _: &HostReply) -> Result<(), Disconnected> {
+            Ok(())
+        }
+
+        fn receive(&mut self, _: Duration) -> Result<GuestMessage, Disconnected> {
+            self.0.next().ok_or(Disconnected::Late)
+        }
+
+        fn end(&mut self) {}
+    }
+
+    struct Denies;
+
+    impl Host for Denies {
+        fn answer(&mut self, _: Ask) -> HostReply {
+            HostReply::Denied("no".to_owned())
+        }
+    }
+
+    fn instance(name: &str) -> InstanceView {
+        InstanceView {
+            name: name.to_owned(),
+            artifact: "ca".to_owned(),
+            shared: true,
+            targets: Vec::new(),
+            files: Vec::new(),
+            attrs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_runner_reports_about_instances_of_its_call_only() {
+        let asked = ["shared/ca", "shared/cb"];
+        let batch = Request::Check(asked.iter().map(|name| (instance(name), EntryFiles::new())).collect());
+        let one = Request::Serialize { instance: instance("shared/ca"), slice: EntryFiles::new(), items: Vec::new() };
+        let named = |request: &Request, name: &str| {
+            let event = GuestMessage::Event(ComponentEvent::Instance(name.to_owned()));
+            let end = GuestMessage::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
+            let mut link = Told(vec![event, end].into_iter());
+            let heard =
+                Conversation::default().listen(&mut link, request, &mut Denies, &mut Pace::new(Duration::from_secs(1)));
+            match heard {
+                Ok(_) => None,
+                Err(ProtocolViolation::Disconnected(Disconnected::Gone(how))) => Some(how),
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        assert!(asked.iter().all(|name| named(&batch, name).is_none()));
+        assert_eq!(named(&one, "shared/ca"), None);
+        for (request, name) in [(&batch, "shared/other"), (&one, "shared/cb"), (&one, "")] {
+            let how = named(request, name).unwrap();
+            assert!(how.contains("an instance that it was not asked about"), "{how}");
+        }
+    }
+
+    /// A host to whom each answer is work.
+    struct Busy;
+
+    impl Host for Busy {
+        fn answer(&mut self, _: Ask) -> HostReply {
+            let begun = pace::worked();
+            while pace::worked().saturating_sub(begun) < Duration::from_millis(30) {}
+            HostReply::Sealed(Vec::new())
+        }
+    }
+
+    fn ask() -> GuestMessage {
+        GuestMessage::Ask(Ask::Seal {
+            value: PlaintextRef::Made(Secret::new(Vec::new())),
+            recipients: Vec::new(),
+            armor: true,
+        })
+    }
+
+    fn listen(
+        reports: Vec<GuestMessage>,
+        request: &Request,
+        pace: &mut Pace,
+    ) -> (Conversation, Option<ProtocolViolation>) {
+        let mut conversation = Conversation::default();
+        let fault = conversation.listen(&mut Told(reports.into_iter()), request, &mut Busy, pace).err();
+        (conversation, fault)
+    }
+
+    #[test]
+    fn the_host_works_for_one_call_no_longer_than_its_limit() {
+        let mut pace = Pace::new(Duration::from_millis(100));
+        let request =
+            Request::Serialize { instance: instance("shared/a"), slice: EntryFiles::new(), items: Vec::new() };
+        let done = || GuestMessage::Done(Ok(Outcome::Serialized(EntryFiles::new())), Usage::default());
+        assert!(listen(vec![ask(), done()], &request, &mut pace).1.is_none());
+        let (_, fault) = listen((0..10).map(|_| ask()).chain([done()]).collect(), &request, &mut pace);
+        assert!(matches!(fault, Some(ProtocolViolation::HostTime)));
+        // Each instance of a batch has the limit for itself.
+        let present = || GuestMessage::Checked(Ok(Checked { readers: Vec::new(), state: CheckState::Present }));
+        let batch = Request::Check(vec![(instance("shared/a"), EntryFiles::new()); 4]);
+        let reports = (0..4).flat_map(|_| [ask(), ask(), present()]).collect();
+        let (conversation, fault) = listen(reports, &batch, &mut pace);
+        assert_eq!(conversation.answers.len(), 4);
+        assert!(matches!(fault, Some(ProtocolViolation::Disconnected(Disconnected::Late))));
+    }
+
+    #[test]
+    fn a_backend_whose_checks_overrun_is_given_up() {
+        // A limit that is over at once: each overrun took as long.
+        let mut pace = Pace::new(Duration::ZERO);
+        let overrun = || GuestMessage::Checked(Err(CallError::Overrun("late".to_owned())));
+        let batch = Request::Check(vec![(instance("shared/a"), EntryFiles::new()); 9]);
+        let (conversation, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
+        assert_eq!(conversation.answers.len(), pace::OVERRUNS);
+        assert!(matches!(fault, Some(ProtocolViolation::GivenUp)));
+        // What overran another limit cost no time.
+        let mut pace = Pace::new(Duration::from_hours(1));
+        let (conversation, _) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
+        assert_eq!(conversation.answers.len(), 9);
+    }
+}

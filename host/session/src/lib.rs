@@ -1,0 +1,32 @@
+//! The outside of the locked process: it starts workers, calls a component in one, answers its questions, and judges what it
+//! reports.
+//!
+//! What a component may reach is one directory with one entry, and what [`artifacts_contract::effective`] leaves of its grants.
+
+mod code_cache;
+mod connection;
+mod decrypt;
+mod error;
+mod evidence;
+mod host_calls;
+mod machine;
+mod pace;
+mod parent;
+mod plain;
+mod probe;
+mod recipients;
+mod retrieve;
+mod session;
+mod spawn;
+mod worker_session;
+mod worker_start;
+
+pub use decrypt::{DecryptAttempt, Openable};
+pub use error::Error;
+pub use machine::Shortage;
+pub use probe::probe;
+pub use recipients::Readers;
+pub use retrieve::Retrieved;
+pub use session::{RetrieveCall, SerializeCall, Session};
+pub use worker_session::{CallFailed, Checks, Serialized, WorkerSession, fits};
+pub use worker_start::{WorkerStart, precompile};

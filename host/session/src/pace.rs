@@ -1,0 +1,61 @@
+//! How long a backend is waited for, and how often.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// What a runner gets beyond its limit of time before it is ended from outside.
+const GRACE: Duration = Duration::from_secs(2);
+/// So many overruns end the patience with a backend.
+pub(crate) const OVERRUNS: usize = 3;
+/// What a call gets at least after an overrun. Most take less than a thousandth of it.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// The patience with one backend.
+pub(crate) struct Pace {
+    limit: Duration,
+    overruns: usize,
+}
+
+impl Pace {
+    /// With this limit for one call of an exported function.
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, overruns: 0 }
+    }
+
+    /// The limit, which is that for the host's work for one call, too.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// How long the next answer is waited for: two calls, and less for who overran before.
+    pub(crate) fn patience(&self) -> Duration {
+        let whole = self.limit * 2 + GRACE;
+        if self.overruns == 0 { whole } else { (self.limit / 4).max(LEAST).min(whole) }
+    }
+
+    /// Remembers an overrun.
+    pub(crate) fn overran(&mut self) {
+        self.overruns += 1;
+    }
+
+    /// Whether it is not asked any more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.overruns >= OVERRUNS
+    }
+
+    /// Why it is not asked any more.
+    pub(crate) fn words(&self) -> String {
+        format!(
+            "{} earlier calls took longer than {} s, so it is not asked again in this run",
+            self.overruns,
+            self.limit.as_secs()
+        )
+    }
+}
+
+/// The processor's time that this thread took. Waiting, for a person or another program, is none.
+pub(crate) fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}

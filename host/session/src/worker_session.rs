@@ -1,0 +1,308 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_age::Sealer;
+use artifacts_seam::{
+    BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, ItemHandle,
+    LONGEST_MESSAGE, Outcome, Request, Secret, SecretId, Usage, check_entry, escaped,
+};
+
+use crate::connection::Connection;
+use crate::host_calls::{HostCalls, Phase};
+use crate::plain::stored_in_plain;
+use crate::recipients::verified;
+use crate::{DecryptAttempt, Error, Readers, WorkerStart};
+use artifacts_contract::{Component, Grants, Persists, Scope};
+use artifacts_seam::{HostEnd, Limits, SandboxLayer};
+
+/// One request carries at most so many instances, and about so many bytes of slices.
+const CHUNK: usize = 256;
+const CHUNK_BYTES: usize = 4 << 20;
+/// Reasons that a component may give for one stale instance.
+const REASONS: usize = 100;
+
+/// A component, ready to be called, with what it may do.
+pub struct WorkerSession {
+    pub(crate) component: Component,
+    pub(crate) grants: Grants,
+    limits: Limits,
+    pub(crate) connection: Connection,
+    pub(crate) sealer: Sealer,
+}
+
+/// The answers for a batch.
+#[derive(Debug)]
+pub struct Checks {
+    /// One for each instance, in the order of the batch.
+    pub answers: Vec<Result<Checked, CallError>>,
+    /// What happened.
+    pub events: Vec<ComponentEvent>,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// A slice that was written.
+#[derive(Debug)]
+pub struct Serialized {
+    /// The backend's files, whole.
+    pub files: EntryFiles,
+    /// SHA-256, in hex, of each age header that the host encrypted on the way and that is in the files, with the declared file whose
+    /// secret is under it, unless the component made that itself.
+    pub sealed: BTreeMap<String, Option<String>>,
+    /// What happened.
+    pub events: Vec<ComponentEvent>,
+    /// What it took.
+    pub usage: Usage,
+    /// Whether the component was given a plaintext: its words may hold it.
+    pub saw_plaintext: bool,
+}
+
+/// A call that gave nothing.
+#[derive(Debug)]
+pub struct CallFailed {
+    /// Why.
+    pub error: CallError,
+    /// Whether the host found the fault itself, after the call: nothing in the error is of the component's making.
+    pub by_host: bool,
+    /// What happened until then.
+    pub events: Vec<ComponentEvent>,
+    /// What it took.
+    pub usage: Usage,
+    /// Whether the component was given a plaintext: its words, the error's among them, may hold it.
+    pub saw_plaintext: bool,
+    /// What it had opened, or asked to.
+    pub openings: Vec<DecryptAttempt>,
+}
+
+impl From<CallError> for CallFailed {
+    /// A call that was not even made.
+    fn from(error: CallError) -> Self {
+        Self {
+            error,
+            by_host: true,
+            events: Vec::new(),
+            usage: Usage::default(),
+            saw_plaintext: false,
+            openings: Vec::new(),
+        }
+    }
+}
+
+impl WorkerSession {
+    /// Compiles and links the component, in a worker. `grants` are the effective ones.
+    ///
+    /// # Errors
+    /// When it does not fit the contract, or no worker can be had.
+    pub fn open(component: &Component, grants: Grants, limits: Limits, worker: &WorkerStart) -> Result<Self, Error> {
+        let connection = Connection::open(component.clone(), limits, worker.clone())?;
+        Ok(Self::new(component, grants, limits, connection))
+    }
+
+    /// Calls the component at the other end, which is not started again when it ends. For tests and measurements.
+    pub fn over(component: &Component, grants: Grants, limits: Limits, end: Box<dyn HostEnd>) -> Self {
+        let connection = Connection::over(component.clone(), limits, end);
+        Self::new(component, grants, limits, connection)
+    }
+
+    fn new(component: &Component, grants: Grants, limits: Limits, connection: Connection) -> Self {
+        Self { component: component.clone(), grants, limits, connection, sealer: Sealer::default() }
+    }
+
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.component
+    }
+
+    /// What it may do.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// How much it may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Layers of the sandbox that its worker could not be given; each says what is weaker. None in this process.
+    pub fn missing(&self) -> &[SandboxLayer] {
+        self.connection.missing()
+    }
+
+    /// Readers and state of each instance, with its slice as it lies (empty when there is none). No answer is lost by another's
+    /// failure.
+    pub fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
+        let mut checks =
+            Checks { answers: Vec::with_capacity(batch.len()), events: Vec::new(), usage: Usage::default() };
+        let mut rest = batch.into_iter().peekable();
+        while rest.peek().is_some() {
+            self.check_chunk(chunk(&mut rest), &mut checks);
+        }
+        checks
+    }
+
+    fn check_chunk(&mut self, chunk: Vec<(InstanceView, EntryFiles)>, checks: &mut Checks) {
+        let mut fit = Vec::with_capacity(chunk.len());
+        let mut asked = Vec::with_capacity(chunk.len());
+        for (instance, slice) in chunk {
+            let unfit = self.kept_elsewhere().or_else(|| self.unfit(&instance, &slice));
+            if unfit.is_none() {
+                fit.push((instance.clone(), slice));
+            }
+            asked.push((instance, unfit));
+        }
+        let no_readers = Readers::new();
+        let mut host_calls = HostCalls::new(Phase::Check, &self.grants, &mut self.sealer, &[], &no_readers);
+        let reply = self.connection.call(Request::Check(fit), &mut host_calls);
+        let mut answers = match reply.outcome {
+            Ok(Outcome::Checked(answers)) => answers.into_iter(),
+            _ => Vec::new().into_iter(),
+        };
+        for (instance, unfit) in asked {
+            let missing = || Err(CallError::Broken("it gave no answer".to_owned()));
+            checks.answers.push(match unfit {
+                Some(error) => Err(error),
+                None => answers
+                    .next()
+                    .unwrap_or_else(missing)
+                    .and_then(|checked| verified(&instance, checked, &self.grants, &mut self.sealer))
+                    .map(|checked| Checked { state: shown(checked.state), ..checked }),
+            });
+        }
+        checks.events.extend(reply.events);
+        add(&mut checks.usage, reply.usage);
+    }
+
+    /// Has the items written into a copy of the slice. `readers` is what `check` answered for this instance.
+    ///
+    /// # Errors
+    /// When the component fails, breaks the contract, or gives back what cannot be a slice.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    pub fn serialize(
+        &mut self,
+        instance: InstanceView,
+        slice: EntryFiles,
+        items: &[(String, Secret)],
+        readers: &Readers,
+    ) -> Result<Serialized, CallFailed> {
+        if let Some(error) = self.unfit(&instance, &slice) {
+            return Err(error.into());
+        }
+        let handles = (0..).map(SecretId).zip(items).map(|(secret, (name, value))| ItemHandle {
+            name: name.clone(),
+            secret,
+            size: value.size(),
+        });
+        let told = instance.clone();
+        let request = Request::Serialize { instance, slice, items: handles.collect() };
+        let mut host_calls = HostCalls::new(Phase::Serialize, &self.grants, &mut self.sealer, items, readers);
+        let reply = self.connection.call(request, &mut host_calls);
+        let neglected = host_calls.neglected().map(str::to_owned);
+        let (mut sealed, saw_plaintext) = host_calls.finish();
+        let (events, usage) = (reply.events, reply.usage);
+        // On the target, what is made is put into its place in RAM as it is.
+        let is_stored = self.component.manifest().persists == Persists::Storage;
+        let plain = |files| is_stored.then(|| plain(items, &told, readers, files)).flatten();
+        let fault = match &reply.outcome {
+            Ok(Outcome::Serialized(files)) => neglect(neglected).or_else(|| plain(files)),
+            _ => None,
+        };
+        let by_host = fault.is_some();
+        let files = match reply.outcome {
+            Ok(Outcome::Serialized(_)) if by_host => Err(CallError::Broken(fault.unwrap_or_default())),
+            // Whoever runs it has looked already; its word is not taken for it.
+            Ok(Outcome::Serialized(files)) => {
+                check_entry(&files, &self.limits).map(|()| files).map_err(CallError::Broken)
+            }
+            Ok(_) => Err(CallError::Broken("it gave the outcome of another call".to_owned())),
+            Err(error) => Err(error),
+        };
+        match files {
+            Ok(files) => {
+                let stored: BTreeSet<String> = files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
+                sealed.retain(|header, _| stored.contains(header));
+                Ok(Serialized { files, sealed, events, usage, saw_plaintext })
+            }
+            Err(error) => Err(CallFailed { error, by_host, events, usage, saw_plaintext, openings: Vec::new() }),
+        }
+    }
+
+    /// A backend that keeps nothing in the storage is not asked what lies there. It is asked to write on the target.
+    pub(crate) fn kept_elsewhere(&self) -> Option<CallError> {
+        let manifest = self.component.manifest();
+        (manifest.persists == Persists::Target).then(|| {
+            let message = format!("the backend `{}` keeps nothing in the storage", manifest.name);
+            CallError::Failed(BackendFailure { kind: FailureKind::Unsupported, message, hint: None })
+        })
+    }
+
+    /// Why the component is not even asked.
+    pub(crate) fn unfit(&self, instance: &InstanceView, slice: &EntryFiles) -> Option<CallError> {
+        let manifest = self.component.manifest();
+        let scope = scope(instance);
+        let fail = |kind, message: String| Some(CallError::Failed(BackendFailure { kind, message, hint: None }));
+        if !manifest.scopes.contains(&scope) {
+            let words = match scope {
+                Scope::Machine => "artifacts of a machine",
+                Scope::User => "artifacts of a user",
+                Scope::Shared => "shared artifacts",
+            };
+            return fail(FailureKind::Unsupported, format!("the backend `{}` does not store {words}", manifest.name));
+        }
+        check_entry(slice, &self.limits).err().and_then(|why| fail(FailureKind::Corrupt, why))
+    }
+}
+
+/// Checks that a component fits the contract, by types and not only by names: it is compiled and linked in a worker, and nothing of
+/// it is called.
+///
+/// # Errors
+/// When it does not fit, or no worker can be had.
+pub fn fits(component: &Component, worker: &WorkerStart) -> Result<(), Error> {
+    Connection::open(component.clone(), Limits::default(), worker.clone()).map(drop)
+}
+
+/// A file that the component says it stored, and cannot have.
+fn neglect(file: Option<String>) -> Option<String> {
+    let file = file?;
+    Some(format!("it says that it stored `{file}`, but had it neither encrypted to all its readers nor read it"))
+}
+
+/// A secret that it stored as it is. The stored file is not named: its name may hold a secret as well.
+fn plain(items: &[(String, Secret)], instance: &InstanceView, readers: &Readers, files: &EntryFiles) -> Option<String> {
+    let file = stored_in_plain(items, instance, readers, files)?;
+    Some(format!("what it stored contains the secret `{file}` in plain text"))
+}
+
+/// The kind of an instance.
+fn scope(instance: &InstanceView) -> Scope {
+    if instance.shared {
+        Scope::Shared
+    } else if instance.targets.iter().any(|target| target.kind == "home-manager") {
+        Scope::User
+    } else {
+        Scope::Machine
+    }
+}
+
+fn chunk(rest: &mut impl Iterator<Item = (InstanceView, EntryFiles)>) -> Vec<(InstanceView, EntryFiles)> {
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
+        let Some((instance, slice)) = rest.next() else { break };
+        bytes += slice.values().map(Vec::len).sum::<usize>();
+        chunk.push((instance, slice));
+    }
+    chunk
+}
+
+/// A component's reasons, made fit to be shown.
+fn shown(state: CheckState) -> CheckState {
+    let CheckState::Stale(reasons) = state else { return state };
+    let reason = |(kind, sentence): (String, String)| (escaped(&kind, 64), escaped(&sentence, LONGEST_MESSAGE));
+    CheckState::Stale(reasons.into_iter().take(REASONS).map(reason).collect())
+}
+
+fn add(usage: &mut Usage, more: Usage) {
+    usage.memory = usage.memory.max(more.memory);
+    usage.micros += more.micros;
+    usage.calls += more.calls;
+}

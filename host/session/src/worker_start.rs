@@ -1,0 +1,114 @@
+//! Runners in processes of their own: started, spoken with and ended by the host, and locked down from the inside.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::Error;
+use crate::parent::compile;
+use artifacts_contract::Component;
+use artifacts_seam::{Halfway, SandboxLayer};
+
+/// How workers are made.
+#[derive(Debug, Clone)]
+pub struct WorkerStart {
+    pub(crate) program: PathBuf,
+    pub(crate) fallback: Option<PathBuf>,
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) required: bool,
+    pub(crate) without: BTreeSet<SandboxLayer>,
+    pub(crate) compiling: Compiling,
+    /// Where processes stopped half-way, so that the next one does not: the same for all clones.
+    learned: Arc<Mutex<BTreeSet<Halfway>>>,
+}
+
+/// What compiling one component may take. The largest known guests take half a GiB and a quarter of a minute.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compiling {
+    /// Private memory, in bytes.
+    pub(crate) memory: u64,
+    pub(crate) time: Duration,
+}
+
+impl Default for WorkerStart {
+    /// The program itself again, which has to call [`worker_main`] first.
+    fn default() -> Self {
+        Self {
+            program: "/proc/self/exe".into(),
+            fallback: None,
+            cache: None,
+            required: false,
+            without: BTreeSet::new(),
+            compiling: Compiling { memory: 4 << 30, time: Duration::from_mins(3) },
+            learned: Arc::default(),
+        }
+    }
+}
+
+/// Compiles a component for any processor of this architecture, in a worker that never runs it: what
+/// [`Component::with_compiled`] takes.
+///
+/// # Errors
+/// When it cannot be compiled.
+pub fn precompile(component: &Component, worker: &WorkerStart) -> Result<Vec<u8>, Error> {
+    let mut code = component.sha256().as_bytes().to_vec();
+    code.extend(compile(worker, component.bytes(), true)?);
+    Ok(code)
+}
+
+impl WorkerStart {
+    /// Another program that calls [`worker_main`].
+    #[must_use]
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
+    /// An empty 0700 folder on a RAM-backed file system, of one backend alone, for where a worker cannot have a tmpfs of its own.
+    #[must_use]
+    pub fn fallback(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.fallback = Some(folder.into());
+        self
+    }
+
+    /// A folder for compiled code. It is made when it is not there, and used only when it is 0700 and this user's.
+    #[must_use]
+    pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache = Some(folder.into());
+        self
+    }
+
+    /// Whether a missing protection is an error.
+    #[must_use]
+    pub fn required(mut self, required: bool) -> Self {
+        self.required = required;
+        self
+    }
+
+    pub(crate) fn learned(&self) -> BTreeSet<Halfway> {
+        self.learned.lock().map(|learned| learned.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn learn(&self, halfway: Halfway) {
+        if let Ok(mut learned) = self.learned.lock() {
+            learned.insert(halfway);
+        }
+    }
+
+    /// What compiling may take, in bytes and time, instead of 4 GiB and three minutes: for tests that run into it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn compiling(mut self, memory: u64, time: Duration) -> Self {
+        self.compiling = Compiling { memory, time };
+        self
+    }
+
+    /// Leaves a protection out: for tests that show that it is noticed.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without(mut self, protection: SandboxLayer) -> Self {
+        self.without.insert(protection);
+        self
+    }
+}

@@ -1,0 +1,537 @@
+//! Components that work, fail, lie and attack: what a call gives, and that one call's trouble stays its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, clippy::result_large_err)]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use artifacts_contract::{Component, Grants};
+use artifacts_seam::Limits;
+use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
+use artifacts_session::{CallFailed, Serialized};
+use common::{
+    Opened, behaving, check_one, everything, files, guest, instance, key, limits, open, open_within, plugin, present,
+    readers, secrets, unsealed,
+};
+
+fn hostile() -> Opened {
+    open(&Component::read(guest("hostile")).unwrap(), &Grants::default())
+}
+
+fn with_plaintext() -> Opened {
+    open(&Component::read(guest("hostile-plaintext")).unwrap(), &everything())
+}
+
+fn serialize(opened: &mut Opened, mode: &str, text: &str) -> Result<Serialized, CallFailed> {
+    let key = key();
+    let mut config = behaving(&[&key.public], &[("serialize", mode)]);
+    config["text"] = text.into();
+    let instance = instance("a", &["one", "two"], &config);
+    let readers = readers(&instance, &[&key.public]);
+    opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1"), ("two", "2")]), &readers)
+}
+
+fn check(opened: &mut Opened, modes: &[(&str, &str)], text: &str) -> Result<artifacts_seam::Checked, CallError> {
+    let mut config = behaving(&[&key().public], modes);
+    config["text"] = text.into();
+    check_one(&mut opened.backend, &instance("a", &["one"], &config), EntryFiles::new())
+}
+
+fn escaped(error: &CallError) -> bool {
+    matches!(error, CallError::Failed(failure) if failure.kind.as_str() == "escaped")
+}
+
+#[test]
+fn agenix_stores_for_its_readers_without_the_grant_plaintext() {
+    let mut opened = open(&Component::read(plugin("agenix")).unwrap(), &Grants::default());
+    let (host, admin) = (key(), key());
+    let config = serde_json::json!({"publicHostKey": host.public, "publicUserKeys": [admin.public]});
+    let instance = instance("attic", &["env", "token"], &config);
+    let absent = check_one(&mut opened.backend, &instance, EntryFiles::new()).unwrap();
+    assert_eq!(absent.state, CheckState::Absent);
+    let mut expected = vec![host.public.clone(), admin.public.clone()];
+    expected.sort();
+    assert_eq!(absent.readers, [("env".to_owned(), expected.clone()), ("token".to_owned(), expected)]);
+
+    let items = secrets(&[("env", "A=1\n"), ("token", "")]);
+    let stored = opened.backend.serialize(instance.clone(), EntryFiles::new(), &items, &absent.readers).unwrap();
+    assert_eq!(stored.files.keys().collect::<Vec<_>>(), ["env.age", "token.age"]);
+    for (name, plain) in [("env.age", &b"A=1\n"[..]), ("token.age", b"")] {
+        assert_eq!(unsealed(&stored.files[name], &host), plain);
+        assert_eq!(unsealed(&stored.files[name], &admin), plain);
+        let header = artifacts_age::header_sha256(&stored.files[name]).unwrap();
+        assert_eq!(stored.sealed[&header].as_deref(), name.strip_suffix(".age"));
+    }
+    assert_eq!(stored.sealed.len(), 2);
+    assert!(!stored.saw_plaintext);
+    assert!(present(&check_one(&mut opened.backend, &instance, stored.files.clone())));
+
+    // One item is written again; the other stays as it lies, and what is no longer declared goes.
+    let mut slice = stored.files.clone();
+    slice.insert("old.age".to_owned(), b"x".to_vec());
+    let again = opened.backend.serialize(instance, slice, &secrets(&[("env", "B")]), &absent.readers).unwrap();
+    assert_eq!(again.files["token.age"], stored.files["token.age"]);
+    assert_eq!(unsealed(&again.files["env.age"], &host), b"B");
+    assert!(!again.files.contains_key("old.age"));
+}
+
+#[test]
+fn one_instance_of_a_batch_costs_no_other() {
+    let mut opened = hostile();
+    let key = key();
+    let modes = ["", "trap", "spin", "panic", "exit", "memory", "recurse", "out-of-bounds", "fail", "", "present"];
+    let batch: Vec<_> = modes
+        .iter()
+        .map(|mode| {
+            let instance = instance(&format!("i{mode}"), &["one"], &behaving(&[&key.public], &[("check", mode)]));
+            (instance, files(&[("one.age", "x")]))
+        })
+        .collect();
+    let checks = opened.backend.check(batch);
+    assert_eq!(checks.answers.len(), modes.len());
+    let took = format!("longer than {} s", limits().time);
+    for (mode, answer) in modes.iter().zip(&checks.answers) {
+        match *mode {
+            "" | "present" => assert!(present(answer), "{mode}: {answer:?}"),
+            "spin" => assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains(&took)), "{answer:?}"),
+            "memory" => assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains("memory")), "{answer:?}"),
+            "fail" => assert!(matches!(answer, Err(CallError::Failed(_))), "{answer:?}"),
+            _ => assert!(matches!(answer, Err(CallError::Broken(_))), "{mode}: {answer:?}"),
+        }
+    }
+    let exit = &checks.answers[4];
+    assert!(matches!(exit, Err(CallError::Broken(why)) if why.contains("it exited with status")), "{exit:?}");
+}
+
+#[test]
+fn each_slice_is_seen_by_its_own_instance_only() {
+    let mut opened = hostile();
+    let config = behaving(&[&key().public], &[]);
+    let of = |name: &str, slice: &[(&str, &str)]| (instance(name, &["one"], &config), files(slice));
+    let checks = opened.backend.check(vec![
+        of("a", &[("one.age", "x")]),
+        of("b", &[]),
+        of("c", &[("other.age", "x")]),
+        of("d", &[("one.age", "x")]),
+    ]);
+    let states: Vec<CheckState> = checks.answers.into_iter().map(|answer| answer.unwrap().state).collect();
+    assert_eq!(states, [CheckState::Present, CheckState::Absent, CheckState::Absent, CheckState::Present]);
+}
+
+#[test]
+fn many_batches_keep_their_order() {
+    let mut opened = hostile();
+    let config = behaving(&[&key().public], &[]);
+    let batch: Vec<_> = (0..700)
+        .map(|number| {
+            let name = format!("f{number}");
+            let slice = if number % 3 == 0 { EntryFiles::new() } else { files(&[(&format!("{name}.age"), "x")]) };
+            (instance("a", &[&name], &config), slice)
+        })
+        .collect();
+    let checks = opened.backend.check(batch);
+    assert_eq!(checks.usage.calls, 1400);
+    for (number, answer) in checks.answers.iter().enumerate() {
+        let answer = answer.as_ref().unwrap();
+        assert_eq!(answer.readers[0].0, format!("f{number}"));
+        assert_eq!(answer.state == CheckState::Absent, number % 3 == 0);
+    }
+}
+
+#[test]
+fn nothing_outside_of_the_slice_is_reached() {
+    let mut opened = hostile();
+    for mode in [
+        "read-outside",
+        "list-outside",
+        "stat-outside",
+        "write-outside",
+        "make-folder-outside",
+        "rename-in",
+        "link-in",
+        "remove-outside",
+        "environment",
+        "stdin",
+        "write-slice",
+    ] {
+        for operation in ["readers", "check"] {
+            let answer = check(&mut opened, &[(operation, mode)], "");
+            assert!(answer.is_ok(), "{operation} {mode}: {answer:?}");
+        }
+    }
+    for mode in
+        ["read-outside", "write-outside", "rename-outside", "rename-in", "link-in", "remove-outside", "through-symlink"]
+    {
+        let error = serialize(&mut opened, mode, "").err().map(|failed| failed.error);
+        assert!(error.is_none(), "{mode}: {error:?}");
+    }
+}
+
+#[test]
+fn a_slice_is_read_only_while_it_is_checked() {
+    let mut opened = hostile();
+    let config = behaving(&[&key().public], &[("check", "write-slice")]);
+    let answer = check_one(&mut opened.backend, &instance("a", &["one"], &config), files(&[("one.age", "x")]));
+    assert!(present(&answer), "{answer:?}");
+}
+
+#[test]
+fn the_host_seals_for_declared_readers_and_only_while_storing() {
+    let mut opened = hostile();
+    for operation in ["readers", "check"] {
+        let answer = check(&mut opened, &[(operation, "seal")], "");
+        assert!(matches!(&answer, Err(CallError::Refused(why)) if why.contains("serialize")), "{answer:?}");
+    }
+    for mode in ["seal-stranger", "seal-one-more"] {
+        let error = serialize(&mut opened, mode, "").unwrap_err().error;
+        assert!(matches!(&error, CallError::Refused(why) if why.contains("readers")), "{mode}: {error:?}");
+    }
+    let error = serialize(&mut opened, "seal-nobody", "").unwrap_err().error;
+    assert!(matches!(&error, CallError::Failed(failure) if failure.kind.as_str() == "config"), "{error:?}");
+    // What it made itself is sealed to any reader, but is no file that it was given.
+    let stopped = serialize(&mut opened, "seal-own", "").unwrap_err();
+    let sealed =
+        |event: &ComponentEvent| matches!(event, ComponentEvent::Host { call, error: None, .. } if call == "age.seal");
+    assert!(stopped.events.iter().any(sealed), "{stopped:?}");
+}
+
+#[test]
+fn what_is_sealed_and_not_stored_is_not_told() {
+    let mut opened = hostile();
+    let stored = serialize(&mut opened, "seal-more", "").unwrap();
+    let lying: BTreeSet<String> = stored.files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
+    assert_eq!(stored.sealed.keys().cloned().collect::<BTreeSet<_>>(), lying);
+    let seals = |event: &ComponentEvent| matches!(event, ComponentEvent::Host { call, .. } if call == "age.seal");
+    assert!(stored.events.iter().any(seals));
+}
+
+#[test]
+fn a_file_is_not_sealed_to_the_readers_of_another() {
+    let mut opened = hostile();
+    let (machine, admin) = (key(), key());
+    // The guest seals everything to the machine, but `two` is for the admin alone.
+    let instance = instance("a", &["one", "two"], &behaving(&[&machine.public], &[]));
+    let readers = vec![
+        ("one".to_owned(), vec![machine.public.clone(), admin.public.clone()]),
+        ("two".to_owned(), vec![admin.public.clone()]),
+    ];
+    let result =
+        opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1"), ("two", "2")]), &readers);
+    let error = result.unwrap_err().error;
+    assert!(matches!(&error, CallError::Refused(why) if why.contains("`two`")), "{error:?}");
+}
+
+#[test]
+fn plaintext_needs_its_grant() {
+    let error = serialize(&mut hostile(), "bytes", "").unwrap_err();
+    assert!(matches!(&error.error, CallError::Refused(why) if why.contains("plaintext")), "{:?}", error.error);
+    assert!(!error.saw_plaintext);
+    // Requested and not granted, granted and not requested.
+    let mut ungranted = open(&Component::read(guest("hostile-plaintext")).unwrap(), &Grants::default());
+    assert!(matches!(serialize(&mut ungranted, "bytes", "").unwrap_err().error, CallError::Refused(_)));
+    let mut unrequested = open(&Component::read(guest("hostile")).unwrap(), &everything());
+    assert!(matches!(serialize(&mut unrequested, "bytes", "").unwrap_err().error, CallError::Refused(_)));
+    let stored = serialize(&mut with_plaintext(), "store-plain", "").unwrap();
+    assert!(stored.saw_plaintext);
+    assert!(
+        stored.events.iter().any(|event| matches!(event, ComponentEvent::Host { call, .. } if call == "secrets.bytes"))
+    );
+}
+
+#[test]
+fn what_is_kept_on_the_target_may_be_in_plain_text() {
+    let mut opened = open(&Component::read(plugin("dummy")).unwrap(), &everything());
+    let instance = instance("a", &["one"], &serde_json::json!({}));
+    let nobody = readers(&instance, &[]);
+    let long = "correct-horse-battery";
+    let stored = opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", long)]), &nobody).unwrap();
+    assert_eq!(stored.files["one"], long.as_bytes());
+}
+
+#[test]
+fn a_secret_in_plain_text_is_not_stored() {
+    let long = "correct-horse-battery";
+    let key = key();
+    let store = |config: &serde_json::Value, value: &str, before: EntryFiles| {
+        let mut opened = with_plaintext();
+        let instance = instance("a", &["one"], config);
+        let readers = readers(&instance, &[&key.public]);
+        opened.backend.serialize(instance, before, &secrets(&[("one", value)]), &readers)
+    };
+    let plain = behaving(&[&key.public], &[("serialize", "store-plain")]);
+    let refused = store(&plain, long, EntryFiles::new()).unwrap_err();
+    assert!(refused.by_host, "{refused:?}");
+    let words = "what it stored contains the secret `one` in plain text";
+    assert!(matches!(&refused.error, CallError::Broken(why) if why == words), "{refused:?}");
+    // A file that stays from before counts as well.
+    let sealed = behaving(&[&key.public], &[]);
+    assert!(store(&sealed, long, EntryFiles::new()).is_ok());
+    let named = behaving(&[&key.public], &[("serialize", "name-secret")]);
+    assert!(store(&named, long, EntryFiles::new()).unwrap_err().by_host);
+    // Too short to be told from what is there anyway.
+    assert!(store(&plain, "hunter2", EntryFiles::new()).is_ok());
+    // It was given the same text in the clear.
+    let mut told = plain.clone();
+    told["text"] = long.into();
+    assert!(store(&told, long, EntryFiles::new()).is_ok());
+    assert!(store(&plain, &key.public, EntryFiles::new()).is_ok());
+}
+
+#[test]
+fn what_comes_back_is_flat_clean_and_within_limits() {
+    let mut opened = hostile();
+    let cases = [
+        ("leave-symlink", "../../../etc/passwd", "symbolic link"),
+        ("leave-symlink", "one.age", "symbolic link"),
+        ("leave-hardlink", "", "2 links"),
+        ("leave-folder", "", "folder"),
+        ("leave-nested", "", "folder"),
+        ("leave-named", "receipt.json", "belongs to the host"),
+        ("leave-named", "public", "belongs to the host"),
+        ("leave-named", "Receipt.JSON", "belongs to the host"),
+        ("leave-named", ".gitattributes", "git"),
+        ("leave-named", "new\nline", "control character"),
+        ("leave-named", "d\u{200b}b", "invisible character"),
+        ("leave-big", "", "larger than its limit"),
+    ];
+    for (mode, text, why) in cases {
+        let error = serialize(&mut opened, mode, text).unwrap_err().error;
+        assert!(matches!(&error, CallError::Broken(words) if words.contains(why)), "{mode} {text:?}: {error:?}");
+        // The room is clean for the next one.
+        let next = serialize(&mut opened, "", "").unwrap();
+        assert_eq!(next.files.len(), 2, "{mode} {text:?}");
+    }
+}
+
+#[test]
+fn a_call_that_fails_gives_no_slice() {
+    let mut opened = hostile();
+    for mode in ["first-then-fail", "first-then-trap", "fail", "trap", "exit", "exit-well", "spin", "memory", "recurse"]
+    {
+        let error = serialize(&mut opened, mode, "").unwrap_err().error;
+        assert!(!escaped(&error), "{mode}: {error:?}");
+    }
+    // Neither does one that cannot have stored what it was given.
+    for mode in ["nothing", "first-only", "empty-files", "garbage", "wipe", "seal-own"] {
+        let error = serialize(&mut opened, mode, "").unwrap_err().error;
+        assert!(matches!(&error, CallError::Broken(why) if why.contains("nor read it")), "{mode}: {error:?}");
+    }
+}
+
+#[test]
+fn handles_and_bytes_are_bounded() {
+    let mut opened = hostile();
+    for mode in ["many-secrets", "many-handles", "big-secret"] {
+        let error = serialize(&mut opened, mode, "").err().map(|failed| failed.error);
+        assert!(matches!(&error, Some(error) if !escaped(error)), "{mode}: {error:?}");
+    }
+}
+
+#[test]
+fn readers_are_not_believed() {
+    let mut opened = hostile();
+    for (mode, why) in [
+        ("no-file", "expected each declared file once"),
+        ("other-file", "never-declared"),
+        ("file-twice", "expected each declared file once"),
+        ("control", "no recipient"),
+        ("huge", "100000 recipients"),
+    ] {
+        let answer = check(&mut opened, &[("readers", mode)], "");
+        assert!(matches!(&answer, Err(CallError::Broken(words)) if words.contains(why)), "{mode}: {answer:?}");
+    }
+    for (mode, why) in [("nobody", "no recipients"), ("garbage", "invalid recipient `no key at all`")] {
+        let answer = check(&mut opened, &[("readers", mode)], "");
+        assert!(
+            matches!(&answer, Err(CallError::Failed(failure)) if failure.kind.as_str() == "config" && failure.message.contains(why)),
+            "{mode}: {answer:?}"
+        );
+    }
+    let secret = age::secrecy::ExposeSecret::expose_secret(&key().identity.to_string()).to_owned();
+    for mut opened in [opened, with_plaintext()] {
+        let answer = check(&mut opened, &[("readers", "named")], &secret);
+        assert!(
+            matches!(&answer, Err(CallError::Failed(failure)) if failure.message.contains("private key")),
+            "{answer:?}"
+        );
+        assert!(!format!("{answer:?}").contains(&secret));
+        for mode in ["twice", "unsorted"] {
+            let readers = check(&mut opened, &[("readers", mode)], "").unwrap().readers;
+            assert_eq!(readers[0].1.len(), 1, "{mode}");
+        }
+    }
+}
+
+#[test]
+fn a_stale_state_keeps_its_reasons_within_bounds() {
+    let mut opened = hostile();
+    let stale = check(&mut opened, &[("check", "stale")], "").unwrap().state;
+    assert!(matches!(&stale, CheckState::Stale(reasons) if reasons[0].0 == "files"), "{stale:?}");
+    for mode in ["stale-huge", "stale-many"] {
+        match check(&mut opened, &[("check", mode)], "").map(|checked| checked.state) {
+            Ok(CheckState::Stale(reasons)) => {
+                assert!(reasons.len() <= 100 && reasons.iter().all(|(kind, text)| kind.len() + text.len() < 10_000));
+            }
+            answer => {
+                assert!(matches!(answer, Err(CallError::Broken(_) | CallError::Overrun(_))), "{mode}: {answer:?}");
+            }
+        }
+    }
+    let CheckState::Stale(reasons) = check(&mut opened, &[("check", "stale-control")], "").unwrap().state else {
+        panic!()
+    };
+    assert!(
+        !reasons.iter().any(|(kind, text)| kind.contains('\u{1b}') || text.contains(['\n', '\r', '\u{7}', '\u{202e}']))
+    );
+}
+
+#[test]
+fn words_are_capped_and_escaped() {
+    let mut opened = hostile();
+    let events = |opened: &mut Opened, mode: &str| {
+        let key = key();
+        let instance = instance("a", &["one"], &behaving(&[&key.public], &[("check", mode)]));
+        opened.backend.check(vec![(instance, EntryFiles::new())]).events
+    };
+    let words = |events: &[ComponentEvent]| -> Vec<String> {
+        let text = |event: &ComponentEvent| match event {
+            ComponentEvent::Log { message, .. } => Some(message.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(text).collect()
+    };
+    let flood = events(&mut opened, "log-flood");
+    let lines = words(&flood);
+    assert!(lines.iter().map(String::len).sum::<usize>() <= 64 << 10);
+    assert!(lines.len() > 1000);
+    let cut = flood.iter().find_map(|event| if let ComponentEvent::Cut(cut) = event { Some(*cut) } else { None });
+    assert!(cut.unwrap() >= 100_000 - lines.len() as u64);
+    assert!(words(&events(&mut opened, "log-huge"))[0].len() <= (4 << 10) + 4);
+    let control = words(&events(&mut opened, "log-control")).remove(0);
+    assert!(!control.chars().any(char::is_control) && !control.contains('\u{202e}'), "{control}");
+    assert!(control.contains("\\u{1b}[2J"), "{control}");
+    let failed = check(&mut opened, &[("check", "fail-control")], "").unwrap_err();
+    assert!(matches!(&failed, CallError::Failed(failure) if !failure.message.contains('\u{1b}')), "{failed:?}");
+    let huge = check(&mut opened, &[("check", "fail-huge")], "").unwrap_err();
+    assert!(format!("{huge:?}").len() < 10_000);
+}
+
+#[test]
+fn refusals_are_told_in_full_and_ended_where_they_cannot_be() {
+    // So much takes its time on a busy machine.
+    let patient = Limits { time: 30 * limits().time, ..limits() };
+    let mut opened = open_within(patient, &Component::read(guest("hostile")).unwrap(), &Grants::default());
+    let mut probe = |times: &str| {
+        let mut config = behaving(&[&key().public], &[("check", "probe")]);
+        config["text"] = times.into();
+        let of = |name| (instance(name, &["one"], &config), EntryFiles::new());
+        opened.backend.check(vec![of("a"), of("b")])
+    };
+    // Each twice, and far more than is told of what goes well.
+    let checks = probe("10000");
+    assert!(checks.answers.iter().all(Result::is_ok), "{:?}", checks.answers);
+    let mut seen = std::collections::BTreeMap::new();
+    for event in &checks.events {
+        if let ComponentEvent::File { path, error: Some(_), count, .. } = event {
+            *seen.entry(path.as_str()).or_insert(0) += count;
+        }
+    }
+    assert!((0..10_000).all(|number| seen.get(format!("../{number}").as_str()) == Some(&4)), "{}", seen.len());
+    let checks = probe("100000");
+    for answer in &checks.answers {
+        assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains("refused")), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_a_folder_holds_is_recorded_when_it_is_read() {
+    let mut opened = hostile();
+    let config = behaving(&[&key().public], &[("check", "list")]);
+    let slice = files(&[("one.age", "x"), ("two.age", "y")]);
+    let checks = opened.backend.check(vec![(instance("a", &["one"], &config), slice)]);
+    for name in ["one.age", "two.age"] {
+        let entry = |event: &ComponentEvent| {
+            matches!(event, ComponentEvent::File { call, path, error: None, .. }
+                if call.name() == "read-directory-entry" && path == name)
+        };
+        assert!(checks.events.iter().any(entry), "{name}: {:?}", checks.events);
+    }
+}
+
+#[test]
+fn output_is_told_of_failures_only() {
+    let mut opened = hostile();
+    let outputs = |mode: &str, opened: &mut Opened| -> Vec<String> {
+        let mut config = behaving(&[&key().public], &[("check", mode)]);
+        config["text"] = "the reason of it".into();
+        let checks = opened.backend.check(vec![(instance("a", &["one"], &config), EntryFiles::new())]);
+        let text = |event: ComponentEvent| match event {
+            ComponentEvent::Output(text) => Some(text),
+            _ => None,
+        };
+        checks.events.into_iter().filter_map(text).collect()
+    };
+    assert!(outputs("print-control", &mut opened).is_empty());
+    let panic = outputs("panic", &mut opened);
+    assert!(panic.iter().any(|text| text.contains("the reason of it")), "{panic:?}");
+}
+
+#[test]
+fn every_file_system_call_is_recorded_refusals_too() {
+    let mut opened = hostile();
+    let key = key();
+    let config = behaving(&[&key.public], &[("check", "read-outside")]);
+    let checks = opened.backend.check(vec![(instance("a", &["one"], &config), files(&[("one.age", "x")]))]);
+    let calls: Vec<(&str, &str, bool)> = checks
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            ComponentEvent::File { call, path, error, .. } => Some((call.name(), path.as_str(), error.is_none())),
+            _ => None,
+        })
+        .collect();
+    assert!(calls.contains(&("stat-at", "one.age", true)), "{calls:?}");
+    assert!(
+        calls.iter().any(|(operation, path, fine)| *operation == "open-at" && path.contains("etc/passwd") && !fine)
+    );
+    assert!(checks.events.contains(&ComponentEvent::Instance("per-machine/web1/a".to_owned())));
+
+    let stored = serialize(&mut opened, "", "").unwrap();
+    let size = stored.files["one.age"].len() as u64;
+    assert!(
+        stored.events.iter().any(|event| matches!(
+            event,
+            ComponentEvent::File { call, path, error: None, bytes, .. } if call.name() == "write" && path == "one.age" && *bytes == size
+        )),
+        "{:?}",
+        stored.events
+    );
+    let seals = stored
+        .events
+        .iter()
+        .filter(|event| matches!(event, ComponentEvent::Host { call, error: None, .. } if call == "age.seal"));
+    assert_eq!(seals.count(), 2);
+}
+
+#[test]
+fn a_hanging_call_holds_nobody() {
+    let mut opened = hostile();
+    let begun = Instant::now();
+    let answer = check(&mut opened, &[("check", "sleep")], "");
+    assert!(matches!(answer, Err(CallError::Overrun(_))), "{answer:?}");
+    assert!(begun.elapsed() < Duration::from_secs(10 * limits().time));
+}
+
+#[test]
+fn scopes_and_persistence_are_the_hosts_to_judge() {
+    let bytes = guest("hostile");
+    let mut manifest = Component::read(bytes.clone()).unwrap().manifest().clone();
+    manifest.scopes = [artifacts_contract::Scope::Shared].into();
+    let component = Component::read(artifacts_contract::annotate(&bytes, &manifest).unwrap()).unwrap();
+    let answer = check(&mut open(&component, &Grants::default()), &[("check", "present")], "");
+    assert!(matches!(&answer, Err(CallError::Failed(failure)) if failure.kind.as_str() == "unsupported"), "{answer:?}");
+    let dummy = Component::read(plugin("dummy")).unwrap();
+    let answer = check(&mut open(&dummy, &Grants::default()), &[], "");
+    assert!(matches!(&answer, Err(CallError::Failed(failure)) if failure.kind.as_str() == "unsupported"), "{answer:?}");
+}

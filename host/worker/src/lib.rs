@@ -1,0 +1,22 @@
+//! The inside of the locked process: it locks itself down, and only then reads a component's code and runs it.
+//!
+//! Nothing here can name an identity, an entry's place, what was accepted, or a terminal: all that a component reaches of the
+//! host are the messages of `artifacts-seam`.
+
+mod bindings;
+mod call_log;
+mod engine;
+mod filesystem;
+mod in_process;
+mod lockdown;
+mod preopen;
+mod probe;
+mod proven;
+mod runner;
+mod state;
+mod trials;
+mod worker;
+
+pub use in_process::{InProcessError, in_process};
+
+pub use worker::worker_main;

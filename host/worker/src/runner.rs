@@ -1,0 +1,325 @@
+//! Runs one component: the innermost part, which a worker process holds and nothing else of the host does.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use artifacts_seam::{
+    CallError, Checked, EntryFiles, GuestEnd, GuestMessage, InstanceView, ItemHandle, Limits, Outcome, Request,
+    SecretId, Usage,
+};
+use wasmtime::component::{HasSelf, InstancePre, Linker, ResourceTableError};
+use wasmtime::{Engine, Store, Trap};
+use wasmtime_wasi::cli::WasiCliView as _;
+use wasmtime_wasi::clocks::WasiClocksView as _;
+use wasmtime_wasi::random::WasiRandomView as _;
+use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
+use wasmtime_wasi::{FsPerms, I32Exit};
+
+use crate::bindings::{age, log, retrieval, secrets, storage, types};
+use crate::call_log::CallLog;
+use crate::filesystem;
+use crate::preopen::Preopen;
+use crate::state::{Clock, GuestState, MemoryMeter, Stop};
+use artifacts_seam::escaped;
+
+/// Bytes that one call into the host may carry, beyond all files of a slice: names, and what stands around each.
+const HOSTCALL: usize = 16 << 20;
+
+/// A linked component, ready to be instantiated, and its room.
+pub(crate) struct Runner {
+    engine: Engine,
+    component: InstancePre<GuestState>,
+    storage: storage::GuestIndices,
+    retrieval: Option<retrieval::GuestIndices>,
+    /// None for a component that imports no file system.
+    room: Option<Preopen>,
+    limits: Limits,
+    line: Arc<dyn GuestEnd>,
+    call_log: Arc<CallLog>,
+}
+
+/// Why a component's types do not fit the contract.
+#[derive(Debug)]
+pub(crate) struct ContractMismatch(pub(crate) String);
+
+/// A component instance and the store that it lives in.
+struct Guest {
+    store: Store<GuestState>,
+    instance: wasmtime::component::Instance,
+}
+
+/// What a call takes, counted over all component instances.
+#[derive(Default)]
+struct Count {
+    memory: u64,
+    calls: u64,
+}
+
+impl Runner {
+    /// Links a compiled component.
+    ///
+    /// # Errors
+    /// When its types do not fit the contract.
+    pub(crate) fn new(
+        component: &wasmtime::component::Component,
+        room: Option<Preopen>,
+        limits: Limits,
+        line: Arc<dyn GuestEnd>,
+    ) -> Result<Self, ContractMismatch> {
+        let engine = component.engine().clone();
+        let contract = |error: wasmtime::Error| ContractMismatch(escaped(&format!("{error:#}"), 1000));
+        let component = linker(&engine).and_then(|linker| linker.instantiate_pre(component)).map_err(contract)?;
+        let storage = storage::GuestIndices::new(&component).map_err(contract)?;
+        let retrieval = retrieval::GuestIndices::new(&component).ok();
+        let call_log = Arc::new(CallLog::new(Arc::clone(&line)));
+        Ok(Self { engine, component, storage, retrieval, room, limits, line, call_log })
+    }
+
+    /// Does what is wanted. A batch's answers go to the line one by one; its outcome is empty.
+    pub(crate) fn run(&self, request: Request) -> (Result<Outcome, CallError>, Usage) {
+        let begun = Instant::now();
+        let mut count = Count::default();
+        // Within the runtime's context each of WASI's calls takes a shorter way through it.
+        let outcome = with_ambient_tokio_runtime(|| match request {
+            Request::Check(batch) => {
+                self.check(batch, &mut count);
+                Ok(Outcome::Checked(Vec::new()))
+            }
+            Request::Serialize { instance, slice, items } => {
+                self.serialize(instance, &slice, items, &mut count).map(Outcome::Serialized)
+            }
+            Request::Retrieve { instance, slice, names } => {
+                self.retrieve(instance, &slice, &names, &mut count).map(Outcome::Retrieved)
+            }
+        });
+        self.call_log.end();
+        let cleared = self.room.as_ref().map_or(Ok(()), Preopen::clear);
+        let outcome = cleared.map_err(|error| room_failed(&error)).and(outcome);
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        (outcome, Usage { memory: count.memory, micros, calls: count.calls })
+    }
+
+    /// One component instance answers for all, and after a trap a fresh one for the rest.
+    fn check(&self, batch: Vec<(InstanceView, EntryFiles)>, count: &mut Count) {
+        let mut alive = None;
+        for (instance, slice) in batch {
+            let answer = self.check_one(&mut alive, instance, &slice, count);
+            self.line.report(GuestMessage::Checked(answer));
+        }
+    }
+
+    fn check_one(
+        &self,
+        alive: &mut Option<Guest>,
+        instance: InstanceView,
+        slice: &EntryFiles,
+        count: &mut Count,
+    ) -> Result<Checked, CallError> {
+        self.begin(&instance, slice)?;
+        let instance = types::Instance::from(instance);
+        let mut guest = match alive.take() {
+            Some(guest) => guest,
+            None => self.instantiate(FsPerms::ReadOnly)?,
+        };
+        let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
+        let readers = guest.call(count, &self.call_log, |store| exports.call_readers(store, &instance))?;
+        // A trap ends the component instance, a failure does not.
+        let state = match readers {
+            Ok(_) => guest.call(count, &self.call_log, |store| exports.call_check(store, &instance))?,
+            Err(_) => Ok(storage::State::Absent),
+        };
+        *alive = Some(guest);
+        let failed =
+            |failure: types::Failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped());
+        Ok(Checked { readers: readers.map_err(failed)?, state: state.map_err(failed)?.into() })
+    }
+
+    fn serialize(
+        &self,
+        instance: InstanceView,
+        slice: &EntryFiles,
+        items: Vec<ItemHandle>,
+        count: &mut Count,
+    ) -> Result<EntryFiles, CallError> {
+        self.begin(&instance, slice)?;
+        let mut guest = self.instantiate(FsPerms::ReadWrite)?;
+        let instance = types::Instance::from(instance);
+        let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
+        let items = guest.items(items).map_err(|error| broken(&error))?;
+        guest
+            .call(count, &self.call_log, |store| exports.call_serialize(store, &instance, &items))?
+            .map_err(|failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped()))?;
+        // Only the host is left in the room when it looks around.
+        drop(guest);
+        self.room
+            .as_ref()
+            .map_or_else(|| Ok(EntryFiles::new()), |room| room.collect(&self.limits))
+            .map_err(CallError::Broken)
+    }
+
+    fn retrieve(
+        &self,
+        instance: InstanceView,
+        slice: &EntryFiles,
+        names: &[String],
+        count: &mut Count,
+    ) -> Result<Vec<(String, artifacts_seam::PlaintextRef)>, CallError> {
+        let retrieval = self.retrieval.as_ref().ok_or_else(|| {
+            CallError::Failed(artifacts_seam::BackendFailure {
+                kind: artifacts_seam::FailureKind::Unsupported,
+                message: "it cannot read secrets back: it does not export artifacts:backend/retrieval".to_owned(),
+                hint: None,
+            })
+        })?;
+        self.begin(&instance, slice)?;
+        let mut guest = self.instantiate(FsPerms::ReadOnly)?;
+        let instance = types::Instance::from(instance);
+        guest.store.data_mut().expect_items(names.len());
+        let exports = retrieval.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
+        let items = guest
+            .call(count, &self.call_log, |store| exports.call_retrieve(store, &instance, names))?
+            .map_err(|failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped()))?;
+        let taken = |storage::Item { name, value }| Ok((name, guest.store.data_mut().take_back(value)?));
+        items.into_iter().map(taken).collect::<wasmtime::Result<_>>().map_err(|error| broken(&error))
+    }
+
+    fn begin(&self, instance: &InstanceView, slice: &EntryFiles) -> Result<(), CallError> {
+        self.call_log.begin(&instance.name);
+        self.room.as_ref().map_or(Ok(()), |room| room.fill(slice)).map_err(|error| room_failed(&error))
+    }
+
+    fn instantiate(&self, perms: FsPerms) -> Result<Guest, CallError> {
+        let room = self.room.as_ref().map(|room| room.preopen(perms)).transpose();
+        let room = room.map_err(|error| room_failed(&error))?;
+        let clock = Clock::new(Duration::from_secs(self.limits.time));
+        let meter = MemoryMeter::new(self.limits.memory);
+        let state = GuestState::new(room, meter, clock, Arc::clone(&self.call_log), Arc::clone(&self.line));
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.meter);
+        // A stored file is handed over whole, to be opened: whatever may be stored can be read back.
+        store.set_hostcall_fuel(HOSTCALL.saturating_add(usize::try_from(self.limits.output).unwrap_or(usize::MAX)));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|store| {
+            let clock = store.data().clock;
+            if clock.over() {
+                return Err(Stop::Overrun(format!("it took longer than {} s", clock.limit.as_secs())).into());
+            }
+            Ok(wasmtime::UpdateDeadline::Continue(1))
+        });
+        match self.component.instantiate(&mut store) {
+            Ok(instance) => Ok(Guest { store, instance }),
+            Err(error) => Err(ended(&error, store.data())),
+        }
+    }
+}
+
+impl Guest {
+    /// One call of an exported function, timed and judged.
+    fn call<T>(
+        &mut self,
+        count: &mut Count,
+        call_log: &CallLog,
+        call: impl FnOnce(&mut Store<GuestState>) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        self.store.data_mut().clock.begin();
+        let result = call(&mut self.store);
+        count.calls += 1;
+        count.memory = count.memory.max(self.store.data().meter.used);
+        result.map_err(|error| {
+            call_log.output(&String::from_utf8_lossy(&self.store.data().output.contents()));
+            ended(&error, self.store.data())
+        })
+    }
+
+    fn items(&mut self, items: Vec<ItemHandle>) -> wasmtime::Result<Vec<storage::Item>> {
+        let state = self.store.data_mut();
+        state.expect_items(items.len());
+        let handle = |ItemHandle { name, secret: SecretId(id), size }| {
+            Ok(storage::Item { name, value: state.hand_over(SecretId(id), size)? })
+        };
+        items.into_iter().map(handle).collect()
+    }
+}
+
+/// Why a component instance ended before it answered.
+fn ended(error: &wasmtime::Error, state: &GuestState) -> CallError {
+    match error.downcast_ref::<Stop>() {
+        Some(Stop::Refused(why)) => return CallError::Refused(why.clone()),
+        Some(Stop::Overrun(what)) => return CallError::Overrun(what.clone()),
+        None => {}
+    }
+    if state.meter.refused {
+        return CallError::Overrun(format!("it needs more than {} bytes of memory", state.meter.limit));
+    }
+    if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
+        return CallError::Overrun("it holds too many handles".to_owned());
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref() {
+        return CallError::Broken(format!("it exited with status {status} and gave no answer"));
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return CallError::Broken(format!("it crashed: {trap}"));
+    }
+    broken(error)
+}
+
+fn broken(error: &wasmtime::Error) -> CallError {
+    let why = error.root_cause().to_string();
+    // Which limit that is, the host says: this process cannot look.
+    if why.starts_with(&no_memory()) {
+        return CallError::Machine { limit: why, help: String::new() };
+    }
+    CallError::Broken(escaped(&why, 1000))
+}
+
+/// "Cannot allocate memory", without the number.
+fn no_memory() -> String {
+    let text = std::io::Error::from_raw_os_error(rustix::io::Errno::NOMEM.raw_os_error()).to_string();
+    text.split(" (").next().unwrap_or(&text).to_owned()
+}
+
+fn room_failed(error: &std::io::Error) -> CallError {
+    CallError::Broken(format!("its folder cannot be used: {error}"))
+}
+
+/// Only what backends may import is linked, interface by interface.
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
+    use wasmtime_wasi::cli::WasiCli;
+    use wasmtime_wasi::clocks::WasiClocks;
+    use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
+    use wasmtime_wasi::p2::bindings::{cli, clocks, random};
+    use wasmtime_wasi::random::WasiRandom;
+
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    filesystem::link(l)?;
+    wasmtime_wasi::p2::bindings::io::error::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
+    poll::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
+    streams::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
+    clocks::wall_clock::add_to_linker::<GuestState, WasiClocks>(l, GuestState::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<GuestState, WasiClocks>(l, GuestState::clocks)?;
+    random::random::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
+    random::insecure::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
+    random::insecure_seed::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
+    cli::environment::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::exit::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::stdin::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::stdout::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::stderr::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_input::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_output::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_stdin::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_stdout::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    cli::terminal_stderr::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
+    types::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
+    secrets::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
+    age::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
+    log::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
+    Ok(linker)
+}
+
+struct HasTable;
+
+impl wasmtime::component::HasData for HasTable {
+    type Data<'a> = &'a mut wasmtime::component::ResourceTable;
+}

@@ -1,0 +1,232 @@
+//! What belongs to one component instance, and nothing else: all that its calls can reach.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use artifacts_seam::{Ask, GuestEnd, HostReply, PlaintextRef, Secret, SecretId};
+use wasmtime::ResourceLimiter;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::filesystem::Dir;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::bindings::{age, log, secrets, types};
+use crate::call_log::CallLog;
+
+/// Handles that a component may hold, besides the items that it is given.
+const HANDLES: usize = 256;
+/// Random bytes in one call.
+const RANDOM: u64 = 64 << 10;
+/// Standard output and error together, in bytes.
+const OUTPUT: usize = 16 << 10;
+
+/// A plaintext behind a handle.
+pub struct Plaintext {
+    value: PlaintextRef,
+    size: u64,
+}
+
+pub(crate) struct GuestState {
+    pub(crate) wasi: WasiCtx,
+    pub(crate) table: ResourceTable,
+    pub(crate) meter: MemoryMeter,
+    pub(crate) clock: Clock,
+    pub(crate) room: Option<Dir>,
+    pub(crate) paths: HashMap<u32, String>,
+    pub(crate) call_log: Arc<CallLog>,
+    pub(crate) output: MemoryOutputPipe,
+    line: Arc<dyn GuestEnd>,
+}
+
+/// Why the host ends a component instance on purpose.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Overrun(String),
+}
+
+impl GuestState {
+    pub(crate) fn new(
+        room: Option<Dir>,
+        meter: MemoryMeter,
+        clock: Clock,
+        call_log: Arc<CallLog>,
+        line: Arc<dyn GuestEnd>,
+    ) -> Self {
+        let output = MemoryOutputPipe::new(OUTPUT);
+        let wasi = WasiCtx::builder()
+            .stdout(output.clone())
+            .stderr(output.clone())
+            .allow_blocking_current_thread(true)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .max_random_size(RANDOM)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(HANDLES);
+        Self { wasi, table, meter, clock, room, paths: HashMap::new(), call_log, output, line }
+    }
+
+    /// Makes room for handles of items.
+    pub(crate) fn expect_items(&mut self, items: usize) {
+        self.table.set_max_capacity(HANDLES + items);
+    }
+
+    pub(crate) fn hand_over(&mut self, secret: SecretId, size: u64) -> wasmtime::Result<Resource<Plaintext>> {
+        Ok(self.table.push(Plaintext { value: PlaintextRef::Kept(secret), size })?)
+    }
+
+    /// Takes a plaintext that the component gives back.
+    pub(crate) fn take_back(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<PlaintextRef> {
+        Ok(self.table.delete(handle)?.value)
+    }
+
+    fn ask(&mut self, ask: Ask) -> wasmtime::Result<HostReply> {
+        let asked = Instant::now();
+        let answer = self.line.ask(ask);
+        self.clock.waited += asked.elapsed();
+        match answer {
+            HostReply::Denied(why) => Err(Stop::Refused(why).into()),
+            answer => Ok(answer),
+        }
+    }
+}
+
+impl WasiView for GuestState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+fn nonsense(call: &str) -> wasmtime::Error {
+    wasmtime::format_err!("the host answered {call} with something else")
+}
+
+impl types::Host for GuestState {}
+
+impl secrets::Host for GuestState {}
+
+impl secrets::HostSecret for GuestState {
+    fn new(&mut self, bytes: Vec<u8>) -> wasmtime::Result<Resource<Plaintext>> {
+        let secret = Secret::new(bytes);
+        let size = secret.size();
+        Ok(self.table.push(Plaintext { value: PlaintextRef::Made(secret), size })?)
+    }
+
+    fn size(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<u64> {
+        Ok(self.table.get(&handle)?.size)
+    }
+
+    fn bytes(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<Vec<u8>> {
+        match self.table.get(&handle)?.value.clone() {
+            PlaintextRef::Made(secret) => Ok(secret.expose().to_vec()),
+            PlaintextRef::Kept(id) => match self.ask(Ask::SecretBytes(id))? {
+                HostReply::Bytes(secret) => Ok(secret.expose().to_vec()),
+                _ => Err(nonsense("secrets.bytes")),
+            },
+        }
+    }
+
+    fn drop(&mut self, handle: Resource<Plaintext>) -> wasmtime::Result<()> {
+        self.table.delete(handle)?;
+        Ok(())
+    }
+}
+
+impl age::Host for GuestState {
+    fn seal(
+        &mut self,
+        handle: Resource<Plaintext>,
+        recipients: Vec<String>,
+        armor: bool,
+    ) -> wasmtime::Result<Result<Vec<u8>, types::Failure>> {
+        let value = self.table.get(&handle)?.value.clone();
+        match self.ask(Ask::Seal { value, recipients, armor })? {
+            HostReply::Sealed(file) => Ok(Ok(file)),
+            HostReply::Failed(failure) => Ok(Err(failure.into())),
+            _ => Err(nonsense("age.seal")),
+        }
+    }
+
+    fn open(&mut self, file: Vec<u8>) -> wasmtime::Result<Result<Resource<Plaintext>, types::Failure>> {
+        match self.ask(Ask::Open { file })? {
+            HostReply::Opened { secret, size } => Ok(Ok(self.hand_over(secret, size)?)),
+            HostReply::Failed(failure) => Ok(Err(failure.into())),
+            _ => Err(nonsense("age.open")),
+        }
+    }
+}
+
+impl log::Host for GuestState {
+    fn log(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        self.call_log.log(level.into(), &message);
+        Ok(())
+    }
+}
+
+/// Memory of one component instance.
+pub(crate) struct MemoryMeter {
+    pub(crate) limit: u64,
+    pub(crate) used: u64,
+    pub(crate) refused: bool,
+}
+
+impl MemoryMeter {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { limit, used: 0, refused: false }
+    }
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(&mut self, now: usize, wanted: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.used + wanted.saturating_sub(now) as u64;
+        let fits = total <= self.limit && most.is_none_or(|most| wanted <= most);
+        if fits {
+            self.used = total;
+        } else {
+            self.refused = true;
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _now: usize, wanted: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(wanted <= 100_000)
+    }
+
+    fn instances(&self) -> usize {
+        100
+    }
+
+    fn tables(&self) -> usize {
+        100
+    }
+
+    fn memories(&self) -> usize {
+        100
+    }
+}
+
+/// Time of one call. What the host does for it does not count.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    begun: Instant,
+    waited: Duration,
+    pub(crate) limit: Duration,
+}
+
+impl Clock {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { begun: Instant::now(), waited: Duration::ZERO, limit }
+    }
+
+    pub(crate) fn begin(&mut self) {
+        *self = Self::new(self.limit);
+    }
+
+    pub(crate) fn over(&self) -> bool {
+        self.begun.elapsed().saturating_sub(self.waited) > self.limit
+    }
+}
