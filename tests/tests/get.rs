@@ -106,7 +106,7 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
         let other = get(&["-i", stranger])?.ends(1).says("no identity can decrypt it").never_says("the secret");
         other.says(&format!("tried: {stranger}")).says("recipients by its receipt: age1");
         get(&["-i", "not/there"])?.ends(1).says("not/there: the private key cannot be read");
-        get(&["-i", "/dev/null"])?.ends(1).says("/dev/null not an identity");
+        get(&["-i", "/dev/null"])?.ends(1).says("/dev/null: not an identity");
     }
     // A public file needs no key: none is even looked for.
     fleet.run(["-i", "not/there", "get", "a", "seen"])?.ends(0).says("to see");
@@ -152,9 +152,9 @@ fn a_key_that_nobody_needed_is_not_mentioned() -> Result<()> {
     let other = fs::read_to_string(fleet.key_file("stranger"))?;
     fs::write(&keys, format!("{plugin}\n{other}\nwhat is this\n"))?;
     let ran = get()?.ends(1).says("no identity can decrypt it").says(&format!("tried: {}", keys.display()));
-    let ran = ran.says(&format!("{} is an ssh key unsupported SSH key type", ecdsa.display()));
+    let ran = ran.says(&format!("{}: unsupported SSH key type", ecdsa.display()));
     let ran = ran.says(": needs age plugin `yubikey`, which is not enabled").says("`--age-plugin yubikey`");
-    ran.says("is no age identity").never_says("what is this").never_says(": : ");
+    ran.says(": not an age identity").never_says("what is this").never_says(": : ");
     Ok(())
 }
 

@@ -170,7 +170,7 @@ impl IdentityFile {
         } else if line.starts_with("ssh-") || line.starts_with("age1") {
             self.unusable.push(IdentityError::Public { name: name.to_owned() });
         } else {
-            let why = format!("line {number} is no age identity");
+            let why = format!("line {number}: not an age identity");
             self.unusable.push(IdentityError::None { name: name.to_owned(), why });
         }
     }

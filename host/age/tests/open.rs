@@ -308,8 +308,8 @@ fn what_cannot_be_used_affects_only_itself() {
     let ecdsa = fs::read_to_string(&ecdsa).unwrap();
     for (bad, word) in [
         (plugin_identity(), ": needs age plugin `tester`"),
-        ("hunter2".to_owned(), "is no age identity"),
-        ("AGE-SECRET-KEY-1QQQQ".to_owned(), "is no age identity"),
+        ("hunter2".to_owned(), ": not an age identity"),
+        ("AGE-SECRET-KEY-1QQQQ".to_owned(), ": not an age identity"),
         (other.clone(), "is a public key"),
         (ecdsa, "unsupported SSH key type"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----".to_owned(), "not an identity"),
