@@ -265,9 +265,9 @@ mod tests {
 
     #[test]
     fn a_digest_accepts_what_it_stands_for_and_refuses_everything_else() {
-        let exactly = |text: &str| Recipients::Exactly(text.to_owned());
+        let exactly = |text: &str| AcceptedDigest::Exactly(text.to_owned());
         assert_eq!(accepted_beforehand(&[], "a"), None, "somebody is asked");
-        assert_eq!(accepted_beforehand(&[Recipients::All], "a"), Some(true));
+        assert_eq!(accepted_beforehand(&[AcceptedDigest::All], "a"), Some(true));
         assert_eq!(accepted_beforehand(&[exactly("a")], "a"), Some(true));
         assert_eq!(accepted_beforehand(&[exactly("b")], "a"), Some(false));
         assert_eq!(

@@ -57,7 +57,7 @@ impl Options {
                 failed(format!("there is no value for `{file}`"))
                     .hint(Some("give it on standard input: `… | artifacts set INSTANCE FILE`"))
             })?;
-            let question = RequestedPrompt {
+            let question = PromptRequest {
                 instance: instance.clone(),
                 prompt: file.clone(),
                 description: None,
