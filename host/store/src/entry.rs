@@ -70,11 +70,11 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoReceipt => f.write_str("it has no receipt.json"),
-            Self::Malformed(why) => write!(f, "receipt.json is refused: {why}"),
-            Self::OtherInstance(name) => write!(f, "receipt.json is that of {name}"),
-            Self::Changed(file) => write!(f, "`{}` was changed after it was stored", file.escape_debug()),
+            Self::Malformed(why) => write!(f, "invalid receipt.json: {why}"),
+            Self::OtherInstance(name) => write!(f, "receipt.json belongs to {name}"),
+            Self::Changed(file) => write!(f, "`{}` was modified outside artifacts", file.escape_debug()),
             Self::Missing(file) => write!(f, "`{}` is missing", file.escape_debug()),
-            Self::Extra(file) => write!(f, "`{}` was added after it was stored", file.escape_debug()),
+            Self::Extra(file) => write!(f, "`{}` was added outside artifacts", file.escape_debug()),
         }
     }
 }
