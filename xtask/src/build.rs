@@ -42,8 +42,8 @@ pub fn run(profile: Profile) -> Result<()> {
 /// features, and wasmtime would be compiled again. That the tests' choice comes to the same is a test.
 const PACKAGES: &[&str] = &["artifacts", "artifacts-precompile", "artifacts-on-target", "artifacts-tasks"];
 
-/// Builds the host with its backends inside, compiled. It compiles them itself, so that the code is of the very engine that will
-/// run it: a program that made other code than it has inside is built once more.
+/// Builds the host with its backends inside, compiled: first the program that compiles them, of the same crates as the rest, so that the
+/// code is of the very engine that will run it; then what has their code inside.
 ///
 /// # Errors
 /// When it does not build, or cannot compile a backend.
@@ -89,11 +89,7 @@ fn host(profile: Profile, programs: &[&str]) -> Result<()> {
     if profile == Profile::Release {
         cargo.arg("--release");
     }
-    PACKAGES.iter().for_each(|package| {
-        cargo.args(["--package", package]);
-    });
-    programs.iter().for_each(|program| {
-        cargo.args(["--bin", program]);
-    });
+    cargo.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    cargo.args(programs.iter().flat_map(|program| ["--bin", program]));
     run::done(cargo.current_dir(project::root()))
 }

@@ -61,9 +61,7 @@ pub fn build_bundled(toolchain: &Toolchain) -> Result<()> {
     let names = bundled()?;
     let mut cargo = in_workspace("build");
     cargo.arg("--release");
-    names.iter().for_each(|name| {
-        cargo.args(["--package", name]);
-    });
+    cargo.args(names.iter().flat_map(|name| ["--package", name]));
     run::done(compiled_by(toolchain, &mut cargo)?)?;
     collect(&names, &project::plugins_built())
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
 use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
@@ -129,7 +128,7 @@ impl Context {
         flags: Flags,
         answers: Option<AnswersFile>,
     ) -> Result<Tools, Failure> {
-        let now = SystemTime::now();
+        let now = Environment::now();
         let found = self.place(declared)?;
         let backends = Box::new(self.backends(declared, &found));
         let Opened { root, checkout, log, trust } = found;

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// Memory that the evaluation of a large target takes, in bytes.
 const OF_ONE_EVALUATION: u64 = 1 << 30;
@@ -92,6 +93,11 @@ impl Environment {
     /// `$LOG_LEVEL` as generators see it.
     pub fn log_level(verbose: bool) -> String {
         if verbose { "debug" } else { "info" }.to_owned()
+    }
+
+    /// The moment of the run.
+    pub fn now() -> SystemTime {
+        SystemTime::now()
     }
 
     /// This machine's Nix system.

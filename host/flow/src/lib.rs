@@ -19,6 +19,7 @@ pub use artifacts_report::Report;
 
 pub use chain::{Agreed, Change, Locked, Surveyed, Written};
 pub use failure::{declared, not_serialized};
+pub use look::adoptable::Adoption;
 pub use look::survey::{Found, Survey};
 pub use progress::Tally;
 pub use read::RetrievedFiles;
@@ -30,7 +31,7 @@ pub use tools::{
     Registry, RequestedPrompt, Retrieval, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session,
     Terms, Tools,
 };
-pub use work::adopt::{Adopt, Adoption};
+pub use work::adopt::Adopt;
 pub use work::generate::Generate;
 pub use work::prune::Prune;
 pub use work::rekey::Rekey;

@@ -13,11 +13,11 @@ use crate::chain::Surveyed;
 use crate::failure;
 use crate::look::certain::unreadable;
 use crate::look::changes::{Writing, changes};
+use crate::look::orphans::{Orphan, Orphans, orphans};
 use crate::look::survey::{Survey, survey};
 use crate::read::{RetrievedFiles, retrieve};
 use crate::run_state::RunState;
 use crate::tools::{Declared, Tools};
-use crate::work::prune::{Orphan, Orphans, orphans};
 
 /// Holds the declarations, the tools, and what this run has read, generated and failed so far.
 pub struct Run {

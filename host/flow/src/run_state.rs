@@ -6,7 +6,7 @@ use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_store::Generation;
 
-use crate::agree::read_access::Allowed;
+use crate::agree::allowed::Allowed;
 use crate::failure;
 use crate::look::steps::Step;
 use crate::look::survey::Survey;

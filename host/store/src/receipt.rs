@@ -9,8 +9,9 @@ use crate::{Generation, Sha256, Time, names, unique};
 /// Version of receipts that this program writes and reads.
 const SCHEMA: u64 = 1;
 
-/// Largest receipt that is read, in bytes.
-pub const MAX_RECEIPT: u64 = 8 << 20;
+/// Largest receipt that is read, in bytes: one that lists [`artifacts_seam::Limits::MOST`] files with the longest names, which take
+/// some 650 bytes each, fits twice.
+pub const MAX_RECEIPT: u64 = 128 << 20;
 
 /// Longest recipient or version that is read, in bytes.
 const LONGEST: usize = 16 << 10;

@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use artifacts_flow::Generate;
+use artifacts_flow::{Generate, generate, preview};
 use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
@@ -41,18 +41,14 @@ pub struct Options {
 impl Options {
     pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
-        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let chosen: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         // An answers file may answer for everything that is declared.
-        let evaluated: &[Selector] = if answers.is_some() { &[] } else { &selectors };
+        let evaluated: &[Selector] = if answers.is_some() { &[] } else { &chosen };
         let context = Context::new(global, output)?;
-        let mut run = context.open_with(evaluated, self.yes, answers)?;
+        let run = &mut context.open_with(evaluated, self.yes, answers)?;
         let change = Generate { stale: self.stale, regenerate: self.regenerate, yes: self.yes };
-        let report = if self.dry_run {
-            artifacts_flow::preview(&mut run, &selectors, &change)
-        } else {
-            let jobs = NonZeroUsize::new(self.jobs).unwrap_or(NonZeroUsize::MIN);
-            artifacts_flow::generate(&mut run, &selectors, &change, jobs)
-        };
+        let jobs = NonZeroUsize::new(self.jobs).unwrap_or(NonZeroUsize::MIN);
+        let report = if self.dry_run { preview(run, &chosen, &change) } else { generate(run, &chosen, &change, jobs) };
         let status = output.report(&report);
         if self.stale && !output.json() {
             // What is stale for another reason keeps its value, by another command.

@@ -6,7 +6,8 @@ use artifacts_audit::{ConsentRecord, ConsentSubject};
 use artifacts_declared::InstanceName;
 use artifacts_report::{Failure, ReaderChange, Reading};
 
-use super::read_access::{Allowed, Readings};
+use super::allowed::Allowed;
+use super::read_access::Readings;
 use super::recipients::{Asked, Consent, Plaintext};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;

@@ -14,13 +14,11 @@ use artifacts_report::{Failure, Reading};
 use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
 use sha2::{Digest as _, Sha256};
 
+use super::allowed::{Allowed, Edge};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::run_state::Inputs;
 use crate::tools::{Evaluate, Tools};
-
-/// Who reads what, from whom: the dependent first.
-pub(crate) type Edge = (InstanceName, InstanceName);
 
 /// What generators would read, before anybody was asked.
 pub struct Readings {
@@ -29,14 +27,6 @@ pub struct Readings {
     free: BTreeSet<Edge>,
     fresh: BTreeSet<InstanceName>,
     checkout: Checkout,
-}
-
-/// What generators may read.
-#[derive(Debug, Default)]
-pub struct Allowed {
-    pub(crate) edges: BTreeSet<Edge>,
-    /// What this run makes for the first time, of nothing that was there before.
-    pub(crate) fresh: BTreeSet<InstanceName>,
 }
 
 impl Readings {

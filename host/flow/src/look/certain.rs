@@ -6,10 +6,9 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, State};
 use artifacts_report::Failure;
 
+use super::rekeyable::unopenable;
 use super::survey::{Found, Survey};
 use crate::failure;
-use crate::run_state::Inputs;
-use crate::work::rekey::unopenable;
 
 /// Why an instance cannot be read back, as far as can be told without opening it.
 pub fn unreadable(instance: &Instance, found: &Found) -> Option<Failure> {
@@ -20,18 +19,19 @@ pub fn unreadable(instance: &Instance, found: &Found) -> Option<Failure> {
     }
 }
 
-/// Why an instance cannot be made: it has no generator, or depends on what these steps do not make and nobody can read.
+/// Why an instance cannot be made: it has no generator, or depends on what these steps do not make, is not at hand and nobody can
+/// read.
 pub fn unmakeable(
     instance: &Instance,
     instances: &BTreeMap<InstanceName, Instance>,
     survey: &Survey,
     steps: &BTreeSet<InstanceName>,
-    inputs: &Inputs,
+    is_at_hand: impl Fn(&InstanceName) -> bool,
 ) -> Option<Failure> {
     if instance.generator.is_none() {
         return Some(failure::no_generator(instance));
     }
-    let at_hand = |name: &InstanceName| inputs.has(name) || steps.contains(name);
+    let at_hand = |name: &InstanceName| is_at_hand(name) || steps.contains(name);
     instance.dependencies.values().filter(|name| !at_hand(name)).find_map(|name| {
         let why = unreadable(instances.get(name)?, survey.found.get(name)?)?;
         Some(failure::of_unread(instance, name, &why))

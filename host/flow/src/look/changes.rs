@@ -8,9 +8,9 @@ use artifacts_report::{FileChange, Side};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
+use super::settable::{Others, others};
 use super::survey::Found;
 use crate::tools::Tools;
-use crate::work::set::{Others, others};
 
 /// What would be written.
 #[derive(Debug, Clone, Copy)]

@@ -8,16 +8,16 @@ use artifacts_report::{Effect, Hint, hint_line};
 use artifacts_store::{Entry, Storage};
 use artifacts_text::shell_word;
 
+use super::adoptable::is_adoptable;
 use super::certain::unmakeable;
 use super::changes::bears;
+use super::orphans::Orphan;
+use super::rekeyable::{unopenable, unretrievable, wants_rekey};
+use super::settable::unsettable;
 use super::steps::{Wanted, steps};
 use super::survey::{Found, Survey, survey};
-use crate::run_state::Inputs;
 use crate::tools::Tools;
 use crate::tools::header_owners::Owners;
-use crate::work::prune::Orphan;
-use crate::work::rekey::{unopenable, unretrievable};
-use crate::work::{adopt, rekey, set};
 
 /// How an age file that is not armored begins.
 const BINARY: &[u8] = b"age-encryption.org/v1";
@@ -97,7 +97,7 @@ impl About<'_> {
         let steps = steps(instances, ordered, &chosen, self.survey, wanted);
         let names: BTreeSet<InstanceName> = steps.into_iter().map(|step| step.name).collect();
         let made = |name| instances.get(name);
-        let unmakeable = |one| unmakeable(one, instances, self.survey, &names, &Inputs::default());
+        let unmakeable = |one| unmakeable(one, instances, self.survey, &names, |_| false);
         names.contains(&self.instance.name) && names.iter().filter_map(made).all(|one| unmakeable(one).is_none())
     }
 
@@ -152,7 +152,7 @@ impl About<'_> {
             let side = |side| Hint::command(Effect::Keeps, ["git", "checkout", side, "--", &place]);
             return vec![side("--ours"), side("--theirs")];
         }
-        if adopt::is_adoptable(tools, self.survey, self.instance, owners) {
+        if is_adoptable(tools, self.survey, self.instance, owners) {
             let mut hints = vec![self.artifacts(Effect::Keeps, &["adopt", &self.name])];
             hints.extend(in_git.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &place])));
             return hints;
@@ -228,14 +228,14 @@ impl About<'_> {
         } else if !undeclared.is_empty() && self.rekeyable() {
             hints.push(self.artifacts(Effect::Keeps, &["rekey", &self.name]));
         }
-        if set::unsettable(self.instance, self.found).is_none() {
+        if unsettable(self.instance, self.found).is_none() {
             hints.extend(unstored.iter().map(|file| self.artifacts(Effect::Keeps, &["set", &self.name, file])));
         }
         hints
     }
 
     fn rekeyable(&self) -> bool {
-        rekey::wants_rekey(&self.found.state, false) && unopenable(self.instance, self.found).is_none()
+        wants_rekey(&self.found.state, false) && unopenable(self.instance, self.found).is_none()
     }
 
     fn recipients(&self, tools: &mut Tools, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
@@ -260,7 +260,7 @@ impl About<'_> {
         if !kinds.iter().any(|kind| kind.is_outdated()) {
             return hints;
         }
-        if adopt::is_adoptable(tools, self.survey, self.instance, owners) {
+        if is_adoptable(tools, self.survey, self.instance, owners) {
             hints.push(self.artifacts(Effect::Keeps, &["adopt", &self.name]));
         }
         if self.makeable(Wanted { stale: true, ..Wanted::default() }) {

@@ -1,5 +1,6 @@
 //! What is declared and stored: found without a lock and without an identity.
 
+pub(crate) mod adoptable;
 pub(crate) mod blocked;
 pub(crate) mod certain;
 pub(crate) mod changes;
@@ -10,7 +11,10 @@ pub(crate) mod facts;
 pub(crate) mod hints;
 pub(crate) mod index;
 pub(crate) mod notes;
+pub(crate) mod orphans;
 pub(crate) mod preview;
+pub(crate) mod rekeyable;
+pub(crate) mod settable;
 pub(crate) mod staged;
 pub(crate) mod status;
 pub(crate) mod steps;

@@ -9,11 +9,11 @@ use artifacts_report::{Orphaned, Report};
 use artifacts_text::counted;
 
 use super::notes::add_hints;
+use super::orphans::Orphan;
 use super::steps::{Wanted, waiting};
 use super::survey::{Found, Survey};
 use super::{blocked, staged};
 use crate::run::{Run, Selection};
-use crate::work::prune::Orphan;
 
 /// Length of a day, in seconds.
 const DAY: u64 = 24 * 60 * 60;

@@ -9,7 +9,7 @@ use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
 use super::recorded::BackendMessages;
-use crate::work::adopt::Adoption;
+use crate::look::adoptable::Adoption;
 
 /// Asks the admin, or answers for them by what they passed on the command line.
 pub trait Operator {

@@ -208,7 +208,7 @@ fn keep_makeable(base: &mut Base<'_>) {
     progress.keep_chained(&run.instances, |instance| {
         let is_stored = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
         let unknown = run.unknown_recipients(instance).filter(|_| is_stored);
-        let unmakeable = || unmakeable(instance, &run.instances, survey, &all, &run.state.inputs);
+        let unmakeable = || unmakeable(instance, &run.instances, survey, &all, |name| run.state.inputs.has(name));
         run.state.fault(instance).or(unknown).or_else(unmakeable)
     });
 }

@@ -1,0 +1,125 @@
+//! Entries that no declaration owns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::InstanceName;
+use artifacts_plan::{Instance, Owner, Owners};
+use artifacts_report::{Failure, FileChange};
+use artifacts_store::{Entry, ReceiptState, Storage};
+
+use super::changes::{self, bears};
+use super::elsewhere::{Storages, has_receipt};
+use crate::tools::Tools;
+
+/// A slice that nobody owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// Where it lies.
+    pub storage: String,
+    /// Its name.
+    pub name: InstanceName,
+    /// Who stored it, if its receipt tells.
+    pub backend: Option<String>,
+    /// How many files it has besides the receipt, and their bytes; none when it cannot be read.
+    pub size: Option<(usize, u64)>,
+    /// Its files, and who reads them as far as the receipt tells.
+    pub contents: Vec<FileChange>,
+}
+
+/// What lies in the storages besides what is declared.
+#[derive(Debug, Default)]
+pub struct Orphans {
+    /// What nobody owns, by storage and name.
+    pub found: Vec<Orphan>,
+    /// What nobody owns in a storage that no backend has: a copy perhaps, which is left alone.
+    pub strange: Vec<Orphan>,
+    /// What a target may own that did not evaluate.
+    pub kept: Vec<InstanceName>,
+    /// What is no slice at all, and why; it is left alone.
+    pub odd: Vec<String>,
+}
+
+/// Looks for entries without an owner in every known storage. An entry of a declared instance is one, too, where that has another
+/// one in its own backend's storage.
+///
+/// # Errors
+/// When a declared storage cannot be read.
+pub fn orphans(
+    tools: &Tools,
+    owners: &Owners,
+    instances: &BTreeMap<InstanceName, Instance>,
+) -> Result<Orphans, Failure> {
+    let mut orphans = Orphans::default();
+    let storages = Storages::find(tools).map_err(|(path, e)| Failure::about(format!("storage {path}"), e))?;
+    for (storage, declared) in storages.all() {
+        let failed = |e: artifacts_store::Error| Failure::about(format!("storage {}", storage.path()), e);
+        let listing = match storage.list() {
+            Ok(listing) => listing,
+            Err(error) if declared => return Err(failed(error)),
+            Err(_) => continue,
+        };
+        if declared {
+            orphans.odd.extend(listing.stray_files.into_iter().map(|odd| format!("{}: {}", odd.path, odd.why)));
+        }
+        // What only looks like a storage has entries only where receipts say so.
+        for name in listing.entries.into_iter().filter(|name| declared || has_receipt(storage, name)) {
+            match owners.of(&name) {
+                Some(Owner::Declared) if !declared || !is_second(tools, storage, instances.get(&name)) => {}
+                Some(Owner::Unknown(_)) => orphans.kept.push(name),
+                Some(Owner::Declared) | None if declared => orphans.found.push(orphan(storage, name)),
+                Some(Owner::Declared) | None => orphans.strange.push(orphan(storage, name)),
+            }
+        }
+    }
+    Ok(orphans)
+}
+
+/// Whether an instance has an entry in its own backend's storage, and that is another one than this.
+fn is_second(tools: &Tools, storage: &Storage, instance: Option<&Instance>) -> bool {
+    let Some(instance) = instance.filter(|instance| !instance.blocked) else { return false };
+    let own = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
+    let Some(own) = own.filter(|own| own != storage.path()) else { return false };
+    let own = Storage::open(&tools.root, &own).and_then(|own| own.read(&instance.name));
+    own.is_ok_and(|slice| slice.is_some())
+}
+
+impl Orphan {
+    /// Whether it may be this instance's entry from before it was renamed: of the same artifact or the same target, with the
+    /// same files.
+    pub fn is_twin(&self, instance: &Instance) -> bool {
+        let target = |name: &InstanceName| match name {
+            InstanceName::Shared { .. } => None,
+            InstanceName::Machine { target, .. } | InstanceName::User { target, .. } => Some(target.clone()),
+        };
+        let same_scope = std::mem::discriminant(&self.name) == std::mem::discriminant(&instance.name);
+        let (old, new) = (&self.name, &instance.name);
+        // An artifact that became shared, or is no longer, keeps its name.
+        let is_related = old.artifact() == new.artifact() || (same_scope && target(old) == target(new));
+        is_related && self.has_files_of(instance)
+    }
+
+    fn has_files_of(&self, instance: &Instance) -> bool {
+        let stored: BTreeSet<&str> = self.contents.iter().map(|change| change.file.as_str()).collect();
+        let declared: BTreeSet<&str> = instance.files.keys().map(artifacts_declared::Name::as_str).collect();
+        // Without a receipt the files have the names that the backend gave them.
+        let borne = |file: &&str| stored.iter().any(|stored| bears(stored, file));
+        !declared.is_empty()
+            && (stored == declared
+                || (self.backend.is_none() && stored.len() == declared.len() && declared.iter().all(borne)))
+    }
+}
+
+fn orphan(storage: &Storage, name: InstanceName) -> Orphan {
+    let slice = storage.read(&name).ok().flatten();
+    let backend = slice.as_ref().and_then(|slice| match &slice.receipt {
+        ReceiptState::Valid(receipt) => Some(receipt.backend.name.to_string()),
+        ReceiptState::Missing | ReceiptState::Malformed(_) => None,
+    });
+    let contents = slice.as_ref().map(changes::removed).unwrap_or_default();
+    Orphan { storage: storage.path().to_owned(), name, backend, size: slice.as_ref().map(size), contents }
+}
+
+fn size(slice: &Entry) -> (usize, u64) {
+    let files = slice.files.values().chain(slice.public.values());
+    (files.clone().count(), files.map(|bytes| bytes.len() as u64).sum())
+}

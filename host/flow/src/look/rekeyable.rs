@@ -1,0 +1,69 @@
+//! What could be encrypted again, as far as can be told without decrypting it.
+
+use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
+use artifacts_report::Failure;
+
+use super::survey::Found;
+use crate::failure;
+use crate::tools::Tools;
+
+/// Whether an instance is to be encrypted anew: its recipients changed, it has files that are no longer declared, or it is stored
+/// and all are wanted. Of one that is not stored as its receipt says nobody knows the recipients; it is wanted, and will fail, so
+/// that nobody takes it for done.
+pub fn wants_rekey(state: &State, all: bool) -> bool {
+    let wants = |reason: &Reason| match reason.kind {
+        ReasonKind::Recipients | ReasonKind::Receipt => true,
+        ReasonKind::Files => matches!(reason.cause, Cause::Undeclared(_)),
+        ReasonKind::Backend
+        | ReasonKind::Dependency
+        | ReasonKind::Expired
+        | ReasonKind::Format
+        | ReasonKind::Validation => false,
+    };
+    match state {
+        State::Stale(reasons) => all || reasons.iter().any(wants),
+        State::Present => all,
+        State::Absent | State::OnTarget | State::Blocked | State::Error(_) => false,
+    }
+}
+
+/// Why an instance cannot be encrypted anew, as far as can be told without opening it.
+pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
+    if let Some(place) = &found.elsewhere {
+        return Some(failure::elsewhere(instance, place));
+    }
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
+    if let Some((stored, declared)) =
+        stored.zip(instance.backend.as_ref()).filter(|(stored, declared)| stored != declared)
+    {
+        return Some(failure::of_another(instance, stored, declared));
+    }
+    if let Some(fault) = failure::stale(instance, found.state.reasons()) {
+        return Some(fault);
+    }
+    // All that is stored would go: that is no way to keep a value.
+    let nothing = instance.secret_files().next().is_some() && found.stored_files(instance).next().is_none();
+    nothing.then(|| {
+        let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys().map(ToString::to_string));
+        let names: Vec<String> = names.collect();
+        let help = format!("declare what is stored again ({})", names.join(", "));
+        failure::of(instance, "none of its declared files was ever stored").hint((!names.is_empty()).then_some(help))
+    })
+}
+
+/// Why an instance's secrets cannot be read back at all: its backend has no way to.
+pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> {
+    instance.secret_files().next()?;
+    let backend = instance.backend.as_ref()?;
+    // One that cannot be opened says so where it is asked.
+    let opened = tools.backends.open(backend).ok()?;
+    if opened.terms.retrieves {
+        return None;
+    }
+    let name = failure::word(&instance.name);
+    let help = format!(
+        "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
+         `artifacts set {name} FILE` takes yours"
+    );
+    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).hint(Some(help)))
+}
