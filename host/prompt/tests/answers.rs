@@ -154,7 +154,8 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
     let error = ask_all(&questions, Some(&answers), None).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("3 prompts without an answer") && text.contains("per-machine/web1/attic: pin, "),
+        text.starts_with("no answer for 3 prompts, and no terminal is available")
+            && text.contains("per-machine/web1/attic: pin, "),
         "{text}"
     );
     assert!(!text.contains("given"));
@@ -166,7 +167,7 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
     // As it stands it answers all that was asked but what is hidden.
     let unfilled = AnswersFile::parse(snippet, AnswersFormat::Toml).unwrap();
     let error = ask_all(&questions[..3], Some(&unfilled), None).unwrap_err().to_string();
-    assert!(error.starts_with("one prompt without an answer") && error.contains(": pin"), "{error}");
+    assert!(error.starts_with("no answer for one prompt") && error.contains(": pin"), "{error}");
     let filled =
         AnswersFile::parse(&snippet.replace("\"pin\" = \"\"", "\"pin\" = \"1\""), AnswersFormat::Toml).unwrap();
     assert_eq!(ask_all(&questions[..3], Some(&filled), None).unwrap().len(), 3);
