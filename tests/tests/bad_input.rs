@@ -59,9 +59,10 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
         "a receipt of two branches",
         |s| {
             let whole = fs::read_to_string(s.join("receipt.json"))?;
-            let (top, rest) = whole.split_once("\n  \"made\"").unwrap();
-            let merged =
-                format!("{top}\n<<<<<<< HEAD\n  \"made\": 1,\n=======\n  \"made\": 2,\n>>>>>>> other\n  \"x\"{rest}");
+            let (top, rest) = whole.split_once("\n  \"generated\"").unwrap();
+            let merged = format!(
+                "{top}\n<<<<<<< HEAD\n  \"generated\": 1,\n=======\n  \"generated\": 2,\n>>>>>>> other\n  \"x\"{rest}"
+            );
             Ok(fs::write(s.join("receipt.json"), merged)?)
         },
         "receipt.json is refused: it has an unresolved merge conflict",
