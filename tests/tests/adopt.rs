@@ -45,10 +45,10 @@ fn what_was_edited_with_sops_is_stale_until_it_is_adopted() -> Result<()> {
     let fleet = made()?;
     edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
     assert_eq!(state(&fleet, "s")?, "stale (receipt)");
-    get(&fleet, "s", "secret")?.ends(1).says("`secret.sops` was changed after it was stored").says("artifacts adopt");
+    get(&fleet, "s", "secret")?.ends(1).says("`secret.sops` was modified outside artifacts").says("artifacts adopt");
     get(&fleet, "s", "second")?.ends(1).never_says("made");
     let before = fleet.stored()?;
-    let words = "per-machine/web1/s: `secret.sops` was changed after it was stored the 2 age files in it are known";
+    let words = "per-machine/web1/s: `secret.sops` was modified outside artifacts the 2 age files in it are known";
     fleet.run(["adopt", "--dry-run"])?.ends(3).says("would be adopted per-machine/web1/s").says(words);
     assert_eq!(fleet.stored()?, before, "a dry run writes nothing");
     fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/s").says("2 present").says(words);
@@ -281,7 +281,7 @@ fn what_is_named_is_accepted_as_it_is_and_nothing_else() -> Result<()> {
     // What was changed is accepted before the rest is looked at.
     edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
     fleet.of("web1")["artifacts"]["s"]["validation"] = json!("other");
-    fleet.run(["adopt", "s"])?.ends(3).says("was changed after it was stored");
+    fleet.run(["adopt", "s"])?.ends(3).says("was modified outside artifacts");
     assert_eq!(state(&fleet, "s")?, "stale (validation)");
     fleet.run(["adopt", "s"])?.ends(0);
     assert_eq!(state(&fleet, "s")?, "present");

@@ -45,37 +45,32 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
     (
         "a corrupt file",
         |s| Ok(fs::write(s.join("one.age"), "-----BEGIN AGE ENCRYPTED FILE-----\nx")?),
-        "was changed after it was stored",
+        "was modified outside artifacts",
     ),
-    ("an empty file", |s| Ok(fs::write(s.join("one.age"), "")?), "was changed after it was stored"),
+    ("an empty file", |s| Ok(fs::write(s.join("one.age"), "")?), "was modified outside artifacts"),
     ("a file that is gone", |s| Ok(fs::remove_file(s.join("one.age"))?), "`one.age` is missing"),
     ("no receipt", |s| Ok(fs::remove_file(s.join("receipt.json"))?), "it has no receipt.json"),
-    (
-        "no receipt at all",
-        |s| Ok(fs::write(s.join("receipt.json"), "made\n")?),
-        "receipt.json is refused: expected value",
-    ),
+    ("no receipt at all", |s| Ok(fs::write(s.join("receipt.json"), "made\n")?), "invalid receipt.json: expected value"),
     (
         "a receipt of two branches",
         |s| {
             let whole = fs::read_to_string(s.join("receipt.json"))?;
             let (top, rest) = whole.split_once("\n  \"generated\"").unwrap();
-            let merged = format!(
-                "{top}\n<<<<<<< HEAD\n  \"generated\": 1,\n=======\n  \"generated\": 2,\n>>>>>>> other\n  \"x\"{rest}"
-            );
+            let merged =
+                format!("{top}\n<<<<<<< HEAD\n  \"generated\": 1,\n=======\n  \"generated\": 2,\n>>>>>>> other\n  \"x\"{rest}");
             Ok(fs::write(s.join("receipt.json"), merged)?)
         },
-        "receipt.json is refused: it has an unresolved merge conflict",
+        "invalid receipt.json: unresolved merge conflict",
     ),
     (
         "another's receipt",
         |s| Ok(fs::copy(s.join("../good/receipt.json"), s.join("receipt.json")).map(drop)?),
-        "receipt.json is that of per-machine/web1/good",
+        "receipt.json belongs to per-machine/web1/good",
     ),
     (
         "a receipt that lies about a file",
         |s| receipt(s, |r| r["files"]["one.age"]["size"] = json!(1)),
-        "was changed after it was stored",
+        "was modified outside artifacts",
     ),
     (
         "a receipt that knows of nothing sealed",
@@ -86,7 +81,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
     (
         "a merge of two slices",
         |s| Ok(fs::copy(s.join("../good/one.age"), s.join("one.age")).map(drop)?),
-        "was changed after it was stored",
+        "was modified outside artifacts",
     ),
     (
         "a merge of two slices with their files' hashes",
@@ -154,12 +149,12 @@ fn a_key_that_is_none_or_the_wrong_one_opens_nothing_and_loses_nothing() -> Resu
     assert!(status.success());
     let locked_key = fs::read_to_string(locked.with_extension("pub"))?;
     let cases = [
-        (fleet.key_file("wrong").display().to_string(), "no identity opens it"),
+        (fleet.key_file("wrong").display().to_string(), "no identity can decrypt it"),
         ("/nowhere".to_owned(), "cannot be read"),
-        (file("empty", "")?, "holds no identity"),
-        (file("words", "hello\n")?, "holds no identity"),
+        (file("empty", "")?, "not an identity"),
+        (file("words", "hello\n")?, "not an identity"),
         (file("public", &locked_key)?, "is a public key"),
-        (file("binary", "\u{0}\u{1}")?, "holds no identity"),
+        (file("binary", "\u{0}\u{1}")?, "not an identity"),
     ];
     for (key, words) in cases {
         fleet.run(["-i", &key, "--accept-recipients", "rekey"])?.ends(1).says(words);
@@ -175,7 +170,7 @@ fn a_key_that_is_none_or_the_wrong_one_opens_nothing_and_loses_nothing() -> Resu
     let before = fleet.stored()?;
     let mut desk = Desk::start(&fleet.command(["-i", locked.to_str().unwrap(), "rekey", "--all"])?)?;
     for _ in 0..3 {
-        desk.sees("Passphrase of")?.types("another one\n")?;
+        desk.sees("Passphrase for")?.types("another one\n")?;
     }
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(1), "{shown}");
@@ -212,7 +207,7 @@ fn a_full_disk_loses_nothing() -> Result<()> {
             "mount -t tmpfs -o size=128k tmpfs secrets; cp -a saved/. secrets; rm -rf secrets/.artifacts; \
              dd if=/dev/zero of=secrets/fill bs=1k 2>/dev/null || true; truncate -s -{room} secrets/fill"
         );
-        elsewhere(&full)?.ends(1).says("no space is left").says("0 written").never_says("LOST");
+        elsewhere(&full)?.ends(1).says("no space left").says("0 written").never_says("LOST");
     }
     Ok(())
 }
@@ -231,7 +226,7 @@ fn a_read_only_storage_loses_nothing_and_says_so() -> Result<()> {
 fn a_storage_that_cannot_exchange_folders_is_refused_before_anything_is_opened() -> Result<()> {
     let overlay = "mkdir ram; mount -t tmpfs tmpfs ram; mkdir ram/lower ram/upper ram/work; cp -a saved/. ram/lower; \
                    mount -t overlay overlay -o lowerdir=ram/lower,upperdir=ram/upper,workdir=ram/work secrets";
-    let ran = elsewhere(overlay)?.ends(1).says("cannot replace a folder in one step");
+    let ran = elsewhere(overlay)?.ends(1).says("cannot replace a directory atomically");
     ran.says("0 opened, 0 written").never_says("LOST");
     Ok(())
 }

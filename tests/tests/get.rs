@@ -101,13 +101,12 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
     for artifact in ["a", "s"] {
         let get = |more: &[&str]| fleet.run([more, &["get", artifact, "secret"]].concat());
         let usual = fleet.home().join(".ssh/id_ed25519").display().to_string();
-        let nothing =
-            get(&[])?.ends(1).says("there is no private key to open it with").says("-i").never_says("the secret");
+        let nothing = get(&[])?.ends(1).says("no identity found").says("-i").never_says("the secret");
         nothing.says("searched: ").says(&usual).says("sops/age/keys.txt").says("recipients by its receipt: age1");
-        let other = get(&["-i", stranger])?.ends(1).says("no identity opens it").never_says("the secret");
+        let other = get(&["-i", stranger])?.ends(1).says("no identity can decrypt it").never_says("the secret");
         other.says(&format!("tried: {stranger}")).says("recipients by its receipt: age1");
         get(&["-i", "not/there"])?.ends(1).says("not/there: the private key cannot be read");
-        get(&["-i", "/dev/null"])?.ends(1).says("/dev/null holds no identity");
+        get(&["-i", "/dev/null"])?.ends(1).says("/dev/null: not an identity");
     }
     // A public file needs no key: none is even looked for.
     fleet.run(["-i", "not/there", "get", "a", "seen"])?.ends(0).says("to see");
@@ -147,15 +146,15 @@ fn a_key_that_nobody_needed_is_not_mentioned() -> Result<()> {
     let (bad, right) = (ecdsa.display().to_string(), fleet.key_file("web1").display().to_string());
     let ran = fleet.run(["-i", &bad, "-i", &right, "get", "a", "secret"])?.ends(0);
     assert_eq!(ran.stderr, "", "{ran}");
-    fleet.run(["-i", &bad, "get", "a", "secret"])?.ends(1).says("of a kind that age cannot use").never_says(": : ");
+    fleet.run(["-i", &bad, "get", "a", "secret"])?.ends(1).says("unsupported SSH key type").never_says(": : ");
     // Where nothing opens it, each of them is.
     fleet.new_key("stranger")?;
     let other = fs::read_to_string(fleet.key_file("stranger"))?;
     fs::write(&keys, format!("{plugin}\n{other}\nwhat is this\n"))?;
-    let ran = get()?.ends(1).says("no identity opens it").says(&format!("tried: {}", keys.display()));
-    let ran = ran.says(&format!("{} is an ssh key of a kind that age cannot use", ecdsa.display()));
-    let ran = ran.says("needs the age plugin `yubikey`, which is not allowed").says("`--age-plugin yubikey`");
-    ran.says("is no age identity").never_says("what is this").never_says(": : ");
+    let ran = get()?.ends(1).says("no identity can decrypt it").says(&format!("tried: {}", keys.display()));
+    let ran = ran.says(&format!("{}: unsupported SSH key type", ecdsa.display()));
+    let ran = ran.says(": needs age plugin `yubikey`, which is not enabled").says("`--age-plugin yubikey`");
+    ran.says(": not an age identity").never_says("what is this").never_says(": : ");
     Ok(())
 }
 
@@ -251,17 +250,20 @@ fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result
     fleet.run(["generate", "--accept-recipients", "a", "s"])?.ends(0);
     // Both dependencies are read back, with one question.
     let (shown, _) = at_terminal(&fleet, &["-i", key, "generate", "--accept-reading"], &["correct horse"])?;
-    assert_eq!(shown.matches("Passphrase of").count(), 1, "{shown}");
+    assert_eq!(shown.matches("Passphrase for").count(), 1, "{shown}");
     assert!(!shown.contains("correct horse"), "{shown}");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/both/sum.age")?, [SECRET, SECRET].concat());
     let (shown, out) = at_terminal(&fleet, &["-i", key, "get", "s", "secret"], &["wrong", "correct horse"])?;
     assert_eq!(out, SECRET, "{shown}");
-    assert!(shown.contains("Wrong passphrase, try again. Passphrase of"), "{shown}");
+    assert!(shown.contains("Wrong passphrase. Passphrase for"), "{shown}");
     // Nobody is there, or is to be asked.
     let words = format!("{key}: no passphrase was given");
     fleet.run(["-i", key, "get", "s", "secret"])?.ends(1).says(&words);
     let (shown, out) = at_terminal(&fleet, &["--no-input", "-i", key, "get", "s", "secret"], &[])?;
-    assert!(shown.contains("no passphrase was given") && !shown.contains("Passphrase of") && out.is_empty(), "{shown}");
+    assert!(
+        shown.contains("no passphrase was given") && !shown.contains("Passphrase for") && out.is_empty(),
+        "{shown}"
+    );
     Ok(())
 }
 
@@ -409,7 +411,7 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     let mine = fs::read(&own)?;
     fleet.configure("web1", "hostile", config("", ""));
     fs::write(&own, &theirs)?;
-    fleet.run(get)?.ends(1).says("`secret.age` was changed after it was stored").never_says("artifacts adopt");
+    fleet.run(get)?.ends(1).says("`secret.age` was modified outside artifacts").never_says("artifacts adopt");
     fleet.run(["adopt", "a2"])?.ends(1).says("it holds what was sealed for per-machine/web1/a");
     // From an earlier making.
     fs::write(&own, &mine)?;

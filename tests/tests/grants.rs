@@ -162,7 +162,6 @@ fn a_backend_inside_the_program_is_explained_too() -> Result<()> {
         .says("component builtin:sops-nix version")
         .says("registered no: known by its own name")
         .says("plaintext yes requested, granted as part of this program")
-        .says("recipient-plugins none not requested")
         .says("limit memory 256 MiB the default");
     let explained = fleet.run(["--json", "backend", "explain", "agenix"])?.ends(0).json();
     assert_eq!(explained["sources"]["plaintext"], "bundled");

@@ -272,14 +272,14 @@ fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
         Ok(command)
     };
     let ran: Ran = in_session(&command()?).output()?.into();
-    let ran = ran.ends(1).says("changed by someone else").says("what was typed is lost, and nothing was changed");
+    let ran = ran.ends(1).says("another process changed").says("what was typed is lost, and nothing was changed");
     ran.never_says("(agenix): per-machine/web1/pair");
     let mut desk = Desk::start(&command()?)?;
-    desk.sees("changed by someone else")?.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
+    desk.sees("another process changed")?.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
     assert_eq!(desk.ends()?.0, Some(1));
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
     let mut desk = Desk::start(&command()?)?;
-    desk.sees("changed by someone else")?.sees("Edit again? [y/N]")?.types("y\n")?;
+    desk.sees("another process changed")?.sees("Edit again? [y/N]")?.types("y\n")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(0), "{shown}");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one and more and more");
@@ -291,8 +291,8 @@ const CLUMSY: [(&str, &str); 8] = [
     ("printf ' and more' >> \"$1\"; ln \"$1\" \"$1~\"", "found 2 links"),
     ("cp \"$1\" ~/x; printf ' and more' >> ~/x; ln -sf ~/x \"$1\"", "found a symbolic link"),
     ("printf ' and more' >> \"$1\"; mv \"$1\" \"$1.bak\"; ln -s \"$1.bak\" \"$1\"", "found a symbolic link"),
-    ("rm \"$1\"", "found nothing"),
-    ("rm \"$1\"; mkdir \"$1\"; touch \"$1/x\"", "found a folder"),
+    ("rm \"$1\"", "found none"),
+    ("rm \"$1\"; mkdir \"$1\"; touch \"$1/x\"", "found a directory"),
     ("rm \"$1\"; mkfifo \"$1\"", "found a named pipe"),
     ("head -c 17000000 /dev/zero | tr '\\0' x > \"$1\"", "expected at most"),
     ("printf ' and more' >> \"$1\"; exit 3", "the editor ended with exit status: 3"),

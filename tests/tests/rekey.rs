@@ -136,7 +136,7 @@ fn what_cannot_be_encrypted_anew_is_not_promised_and_what_was_is_told_as_it_is()
     fleet.of("web1")["artifacts"]["a001"]["backend"] = json!("sops-nix");
     let config = fleet.of("web1")["config"]["agenix"].clone();
     fleet.configure("web1", "sops-nix", config);
-    let ran = rekey(&fleet, &["--all", "--dry-run"])?.ends(1).says("`one.age` was changed after it was stored");
+    let ran = rekey(&fleet, &["--all", "--dry-run"])?.ends(1).says("`one.age` was modified outside artifacts");
     ran.says("it was stored by the backend `agenix`, and `sops-nix` is declared").says("2 would be rekeyed");
     rekey(&fleet, &["--all"])?.ends(1).says("2 opened, 2 written");
     fs::write(&slice, &text)?;
@@ -210,7 +210,7 @@ fn what_cannot_be_opened_is_named_and_stops_no_other() -> Result<()> {
     }
     // Of a slice that was tampered with nothing is opened, and a key that opens some instances does those.
     fs::write(&slice, text.replacen('A', "B", 1))?;
-    let ran = rekey(&fleet, &["--accept-recipients"])?.ends(1).says("`one.age` was changed after it was stored");
+    let ran = rekey(&fleet, &["--accept-recipients"])?.ends(1).says("`one.age` was modified outside artifacts");
     ran.says("4 opened, 4 written");
     fs::write(&slice, &text)?;
     let wrong = fleet.new_key("wrong")?;
@@ -218,7 +218,7 @@ fn what_cannot_be_opened_is_named_and_stops_no_other() -> Result<()> {
     let before = fleet.stored()?;
     let key = fleet.key_file("web2");
     let ran = fleet.run(["-i", key.to_str().unwrap(), "rekey", "--accept-recipients"])?.ends(1);
-    ran.says("no identity opens it").says("1 opened, 1 written");
+    ran.says("no identity can decrypt it").says("1 opened, 1 written");
     let after = fleet.stored()?;
     assert!(before.iter().all(|(name, bytes)| after[name] == *bytes || name.starts_with("shared/")));
     fleet.run(["-i", "/nowhere", "rekey"])?.ends(1).says("/nowhere").says("cannot be read");

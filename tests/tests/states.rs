@@ -102,7 +102,7 @@ fn a_stray_file_beside_a_changed_one_hides_nothing() -> Result<()> {
     let file = entry(&fleet).join("f.age");
     fs::write(&file, fs::read_to_string(&file)? + "\n")?;
     assert_eq!(state(&fleet, A)?, "stale (files, receipt)");
-    fleet.run(with_key(&fleet, &["get", "a", "f"]))?.ends(1).says("`f.age` was changed after it was stored");
+    fleet.run(with_key(&fleet, &["get", "a", "f"]))?.ends(1).says("`f.age` was modified outside artifacts");
     fleet.run(["generate", "--stale"])?.ends(3);
     Ok(())
 }

@@ -4,7 +4,7 @@ use artifacts_text::Explain;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The text is not a recipient.
-    #[error("`{recipient}` is no recipient: {why}; expected age1…, ssh-ed25519 … or ssh-rsa …")]
+    #[error("invalid recipient `{recipient}`: {why}; expected age1…, ssh-ed25519 … or ssh-rsa …")]
     Recipient {
         /// The text, shortened and escaped.
         recipient: String,
@@ -12,7 +12,7 @@ pub enum Error {
         why: String,
     },
     /// The recipient belongs to an age plugin.
-    #[error("`{recipient}` is a recipient of the age plugin `{plugin}`, and recipients of plugins cannot be used yet")]
+    #[error("recipient `{recipient}` needs age plugin `{plugin}`; plugin recipients are not supported yet")]
     Plugin {
         /// The text, shortened and escaped.
         recipient: String,
@@ -20,10 +20,10 @@ pub enum Error {
         plugin: String,
     },
     /// The text is a private key.
-    #[error("a private key stands where a recipient is expected (it is not shown here)")]
+    #[error("expected a recipient, found a private key (not shown)")]
     PrivateKey,
     /// There is no recipient: encrypting to none would lose the secret.
-    #[error("no recipient is given; expected at least one")]
+    #[error("no recipients; expected at least one")]
     NoRecipient,
     /// The age crate failed, with this message.
     #[error("age could not encrypt: {0}")]
@@ -45,7 +45,7 @@ impl Explain for Error {
             ),
             Self::Plugin { .. } => Some("use an x25519 (age1…), ssh-ed25519 or ssh-rsa public key"),
             Self::PrivateKey => {
-                Some("put the public key there, and make a new key pair: the private one is in the configuration")
+                Some("use the public key, and replace the key pair: the private key is now in the Nix store")
             }
             Self::NoRecipient => {
                 Some("set a public key of the machine, of the user or of an admin in the backend's configuration")

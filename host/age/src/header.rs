@@ -34,10 +34,10 @@ fn header(file: &[u8]) -> Result<Header, Error> {
         line.clear();
         lines.read_until(b'\n', &mut line).map_err(|_| Error::NotAge("its armor is damaged"))?;
         if !line.ends_with(b"\n") {
-            return Err(Error::NotAge("it ends, or is too long, before the header does"));
+            return Err(Error::NotAge("the header is truncated or too long"));
         }
         if number == 0 && line != FIRST_LINE {
-            return Err(Error::NotAge("its first line is another"));
+            return Err(Error::NotAge("unexpected first line"));
         }
         hash.update(&line);
         if line.starts_with(b"--- ") {

@@ -43,7 +43,7 @@ pub(crate) struct Unwrapped {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// The file holds neither an SSH private key nor age identities.
-    #[error("{name} holds no identity: {why}")]
+    #[error("{name}: not an identity: {why}")]
     None {
         /// Path of the file.
         name: String,
@@ -57,7 +57,7 @@ pub enum IdentityError {
         name: String,
     },
     /// age cannot use this kind of SSH key.
-    #[error("{name} is an ssh key of a kind that age cannot use; expected ssh-ed25519 or ssh-rsa")]
+    #[error("{name}: unsupported SSH key type; expected ssh-ed25519 or ssh-rsa")]
     Kind {
         /// Path of the file.
         name: String,
@@ -71,7 +71,7 @@ pub enum IdentityError {
         why: String,
     },
     /// The identity belongs to a plugin that is not allowed.
-    #[error("{name} needs the age plugin `{plugin}`, which is not allowed")]
+    #[error("{name}: needs age plugin `{plugin}`, which is not enabled")]
     Plugin {
         /// Path of the file.
         name: String,
@@ -90,7 +90,7 @@ impl Explain for IdentityError {
             Self::None { .. } => "name a file like ~/.ssh/id_ed25519, or one that age-keygen made".to_owned(),
             Self::Public { .. } => "name the file without .pub".to_owned(),
             Self::Kind { .. } => "use an ssh-ed25519, ssh-rsa or age key".to_owned(),
-            Self::Plugin { plugin, .. } => format!("if you trust the program, pass `--age-plugin {plugin}`"),
+            Self::Plugin { plugin, .. } => format!("if you trust this plugin, pass `--age-plugin {plugin}`"),
             Self::Unreadable { .. } => "check the file's permissions, or pass another one with -i".to_owned(),
         })
     }
@@ -170,7 +170,7 @@ impl IdentityFile {
         } else if line.starts_with("ssh-") || line.starts_with("age1") {
             self.unusable.push(IdentityError::Public { name: name.to_owned() });
         } else {
-            let why = format!("line {number} is no age identity");
+            let why = format!("line {number}: not an age identity");
             self.unusable.push(IdentityError::None { name: name.to_owned(), why });
         }
     }
@@ -276,7 +276,7 @@ fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
 fn old_rsa(text: &str) -> Result<UnlockedIdentity, &'static str> {
     match age::ssh::Identity::from_buffer(text.as_bytes(), None) {
         Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(UnlockedIdentity::new("ssh-rsa", key)),
-        Ok(_) => Err("it is encrypted in an old, weak form; rewrite it with `ssh-keygen -p -f FILE`"),
+        Ok(_) => Err("encrypted in a legacy format; convert it with `ssh-keygen -p -f FILE`"),
         Err(_) => Err("it is damaged"),
     }
 }

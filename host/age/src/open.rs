@@ -17,10 +17,10 @@ use crate::plugin::{self, PluginIdentity, Plugins};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// No identity matches one of its recipients.
-    #[error("no identity opens it{0}")]
+    #[error("no identity can decrypt it{0}")]
     NoIdentity(Attempts),
     /// There is no identity to try.
-    #[error("there is no private key to open it with{0}")]
+    #[error("no identity found{0}")]
     NoIdentities(Attempts),
     /// It is not an age file, or is damaged.
     #[error("the age file is damaged: {0}")]
@@ -78,10 +78,10 @@ impl Explain for OpenError {
 
 impl Attempts {
     fn hint(&self) -> String {
-        const NAME: &str = "name the private key of one of its readers with -i";
+        const NAME: &str = "pass an identity of one of its recipients with -i";
         let plugin = self.unusable.iter().find(|error| matches!(error, IdentityError::Plugin { .. }));
         if !self.closed.is_empty() {
-            "give the passphrase, or another identity with -i".to_owned()
+            "enter the passphrase, or pass another identity with -i".to_owned()
         } else if let Some(error) = plugin {
             error.hint().map_or_else(|| NAME.to_owned(), |hint| format!("{hint}; or {NAME}"))
         } else {

@@ -100,14 +100,14 @@ impl PassphraseIdentity {
     }
 
     fn unlock(&self) -> UnlockState {
-        let question = format!("Passphrase of {}", self.name);
+        let question = format!("Passphrase for {}", self.name);
         let mut what = question.clone();
         for tried in 0..TRIES {
             let Some(passphrase) = self.prompter.passphrase(&what) else { return UnlockState::Refused(refused(tried)) };
             match self.what.open(&self.name, &passphrase) {
                 Unlocked::Keys(keys) => return UnlockState::Open(keys),
                 Unlocked::Unusable(why) => return UnlockState::Refused(why),
-                Unlocked::WrongPassphrase => what = format!("Wrong passphrase, try again. {question}"),
+                Unlocked::WrongPassphrase => what = format!("Wrong passphrase. {question}"),
             }
         }
         UnlockState::Refused(refused(TRIES))

@@ -76,9 +76,9 @@ pub(crate) fn unwrap(
     prompter: &dyn Prompter,
 ) -> Result<PluginOutcome, String> {
     if !plugins.allowed.contains(name) {
-        return Err("it is not allowed".to_owned());
+        return Err("not enabled".to_owned());
     }
-    let program = plugins.program(name).ok_or("its program is not there")?;
+    let program = plugins.program(name).ok_or("program not found in PATH")?;
     let mut session = PluginProcess::start(program, plugins).map_err(|error| error.to_string())?;
     let answer = session.run(identities, files, prompter).map_err(|error| error.to_string());
     session.end();
@@ -213,8 +213,9 @@ impl PluginProcess {
 
     fn receive(&mut self) -> std::io::Result<Message> {
         let head = self.line()?;
-        let words =
-            head.strip_prefix("-> ").ok_or_else(|| std::io::Error::other("it does not speak age's plugin protocol"))?;
+        let words = head
+            .strip_prefix("-> ")
+            .ok_or_else(|| std::io::Error::other("it does not implement the age plugin protocol"))?;
         let words = words.split(' ').map(str::to_owned).collect();
         let mut encoded = Zeroizing::new(String::new());
         loop {
@@ -224,7 +225,7 @@ impl PluginProcess {
                 break;
             }
             if encoded.len() > LONGEST_BODY {
-                return Err(std::io::Error::other("it says too much at once"));
+                return Err(std::io::Error::other("message too long"));
             }
         }
         let body = BASE64.decode(encoded.as_bytes()).map_err(|_| std::io::Error::other("it sent a damaged message"))?;
@@ -235,7 +236,7 @@ impl PluginProcess {
         let mut line = Zeroizing::new(String::new());
         (&mut self.output).take(LONGEST_LINE).read_line(&mut line)?;
         if line.pop() != Some('\n') {
-            return Err(std::io::Error::other("it ended before it was done"));
+            return Err(std::io::Error::other("it exited too early"));
         }
         Ok(line)
     }

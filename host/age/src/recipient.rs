@@ -24,7 +24,7 @@ impl Recipient {
         } else if text.starts_with("ssh-") {
             parse_ssh(text).map(Self::Ssh)
         } else {
-            Err(none(text, "it begins with none of age1, ssh-ed25519 and ssh-rsa"))
+            Err(none(text, "unknown key type"))
         }
     }
 

@@ -149,11 +149,8 @@ fn a_wrong_passphrase_may_be_corrected_and_a_missing_one_is_told() {
     }
     assert_eq!(admin.asked(), 3, "three tries a run, not a file");
     let questions = admin.questions.lock().unwrap().clone();
-    assert_eq!(questions[0], "Passphrase of identity 0");
-    assert!(
-        questions[1..].iter().all(|one| one == "Wrong passphrase, try again. Passphrase of identity 0"),
-        "{questions:?}"
-    );
+    assert_eq!(questions[0], "Passphrase for identity 0");
+    assert!(questions[1..].iter().all(|one| one == "Wrong passphrase. Passphrase for identity 0"), "{questions:?}");
     let error = opener(Arc::new(NoPrompter), &[&private]).open(&sealed(&public)).unwrap_err();
     assert_eq!(error.kind(), "no-identity");
     assert!(error.to_string().contains("identity 0: no passphrase was given"), "{error}");
@@ -199,12 +196,12 @@ fn what_is_no_identity_says_why_and_shows_nothing_of_it() {
         ("hunter2hunter2", "line 1"),
         ("AGE-SECRET-KEY-1QQQQ", "line 1"),
         (&public, "public key"),
-        (&ecdsa, "of a kind that age cannot use"),
-        (cut, "holds no identity"),
+        (&ecdsa, "unsupported SSH key type"),
+        (cut, "not an identity"),
     ] {
         let error = opener.add("key.txt", &secret(text)).unwrap_err();
         let message = error.to_string();
-        assert!(message.starts_with("key.txt ") && message.contains(word), "{message}");
+        assert!(message.starts_with("key.txt") && message.contains(word), "{message}");
         assert!(!message.contains("hunter2") && !message.contains("QQQQ") && error.hint().is_some());
     }
     assert!(opener.add("key.txt", &Secret::new(vec![0xff])).is_err());
@@ -310,15 +307,12 @@ fn what_cannot_be_used_affects_only_itself() {
     );
     let ecdsa = fs::read_to_string(&ecdsa).unwrap();
     for (bad, word) in [
-        (plugin_identity(), "needs the age plugin `tester`"),
-        ("hunter2".to_owned(), "is no age identity"),
-        ("AGE-SECRET-KEY-1QQQQ".to_owned(), "is no age identity"),
+        (plugin_identity(), ": needs age plugin `tester`"),
+        ("hunter2".to_owned(), ": not an age identity"),
+        ("AGE-SECRET-KEY-1QQQQ".to_owned(), ": not an age identity"),
         (other.clone(), "is a public key"),
-        (ecdsa, "of a kind that age cannot use"),
-        (
-            "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----".to_owned(),
-            "holds no identity",
-        ),
+        (ecdsa, "unsupported SSH key type"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----".to_owned(), "not an identity"),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".to_owned(), "`CERTIFICATE`"),
     ] {
         for text in [format!("{private}\n{bad}\n{ssh_private}"), format!("{bad}\n{ssh_private}{private}\n")] {
@@ -348,13 +342,13 @@ fn what_was_tried_and_where_it_was_looked_is_told() {
     let (private, _) = age_pair();
     let (_, public) = age_pair();
     let error = opener(Arc::new(NoPrompter), &[&private]).open(&sealed(&public)).unwrap_err();
-    assert_eq!(error.to_string(), "no identity opens it; tried: identity 0");
+    assert_eq!(error.to_string(), "no identity can decrypt it; tried: identity 0");
     let mut nothing = Opener::new(Arc::new(NoPrompter), Plugins::default());
     nothing.searched("/home/a/.ssh/id_rsa".to_owned());
     let error = nothing.open(&sealed(&public)).unwrap_err();
-    assert_eq!(error.to_string(), "there is no private key to open it with; searched: /home/a/.ssh/id_rsa");
+    assert_eq!(error.to_string(), "no identity found; searched: /home/a/.ssh/id_rsa");
     nothing.leave_out(IdentityError::Kind { name: "/home/a/.ssh/id_rsa".to_owned() });
-    assert!(nothing.open(&sealed(&public)).unwrap_err().to_string().contains("of a kind that age cannot use"));
+    assert!(nothing.open(&sealed(&public)).unwrap_err().to_string().contains("unsupported SSH key type"));
 }
 
 #[test]
@@ -457,7 +451,7 @@ fn a_plugin_that_is_not_allowed_or_not_there_is_not_run() {
     let mut missing = Opener::new(Arc::new(NoPrompter), Plugins { folders: Vec::new(), ..plugins(folder.path()) });
     missing.add("card", &secret(&plugin_identity())).unwrap();
     let (_, plugins) = no_identity(missing.open(&for_tester("x")));
-    assert_eq!(plugins, ["age-plugin-tester: its program is not there"]);
+    assert_eq!(plugins, ["age-plugin-tester: program not found in PATH"]);
     assert!(!folder.path().join("runs").exists());
 }
 
@@ -465,20 +459,20 @@ fn a_plugin_that_is_not_allowed_or_not_there_is_not_run() {
 fn a_plugin_that_fails_or_lies_opens_nothing() {
     let wrong_key = "printf -- '-> file-key 0\\n%s\\n' \"$(printf 0123456789abcdef | base64 | tr -d =)\"; read -r; read -r; keys=()";
     for (then, kind, word) in [
-        ("exit 1", "no-identity", "ended before it was done"),
-        ("echo hello", "no-identity", "does not speak"),
+        ("exit 1", "no-identity", "it exited too early"),
+        ("echo hello", "no-identity", "does not implement"),
         (
             "printf -- '-> error internal\\n%s\\n' \"$(printf 'no card' | base64 | tr -d =)\"; read -r; read -r; keys=()",
             "no-identity",
             "no card",
         ),
-        ("keys=()", "no-identity", "no identity opens it"),
+        ("keys=()", "no-identity", "no identity can decrypt it"),
         (
             "printf -- '-> file-key 7\\nAAAAAAAAAAAAAAAAAAAAAA\\n'; read -r; read -r; keys=()",
             "no-identity",
-            "no identity opens it",
+            "no identity can decrypt it",
         ),
-        ("printf -- '-> file-key 0\\nAAAA\\n'; read -r; read -r; keys=()", "no-identity", "no identity opens it"),
+        ("printf -- '-> file-key 0\\nAAAA\\n'; read -r; read -r; keys=()", "no-identity", "no identity can decrypt it"),
         (wrong_key, "corrupt", "damaged"),
     ] {
         let folder = tempfile::tempdir().unwrap();

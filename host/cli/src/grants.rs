@@ -38,7 +38,10 @@ pub fn asking(trust: Trust, log: AuditLog, all: bool, no_input: bool) -> Accept 
     })
 }
 
+/// What is stored of a consent. The empty list is what earlier versions wrote: what was accepted then is accepted still.
 fn acceptance(component: &Component, grants: &Grants) -> serde_json::Value {
+    let Grants { plaintext, identities } = grants;
+    let grants = json!({"plaintext": plaintext, "identities": identities, "recipient-plugins": []});
     json!({"component": component.sha256(), "grants": grants})
 }
 
@@ -65,25 +68,8 @@ fn question(name: &Name, component: &Component, grants: &Grants) -> String {
     };
     line("component", &format!("{} {}", manifest.name, manifest.version));
     line("sha256", component.sha256());
-    for (grant, meaning) in meanings(grants) {
-        line("may", &format!("{meaning} ({grant})"));
+    for grant in grants.each().into_iter().filter(|grant| grant.given) {
+        line("may", &format!("{} ({})", grant.meaning, grant.name));
     }
     text
-}
-
-/// Each grant that there is, and what it means.
-fn meanings(grants: &Grants) -> Vec<(&'static str, String)> {
-    let mut meanings = Vec::new();
-    if grants.plaintext {
-        meanings.push(("plaintext", "see every secret that it stores, and hide it in what it writes".to_owned()));
-    }
-    if grants.identities {
-        meanings.push(("identities", "have secrets that it stored opened with your keys".to_owned()));
-    }
-    if !grants.recipient_plugins.is_empty() {
-        let plugins: Vec<String> =
-            grants.recipient_plugins.iter().map(|plugin| format!("age-plugin-{plugin}")).collect();
-        meanings.push(("recipient-plugins", format!("have {} run on this machine", plugins.join(", "))));
-    }
-    meanings
 }

@@ -1,30 +1,54 @@
 //! What a backend may do. Everything that is not granted is refused.
 
-use std::collections::BTreeSet;
-
 use artifacts_text::Explain;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a backend asks for in its manifest, or what the registry grants. The default is nothing.
+/// Holds what a backend requests in its manifest, or what its registration grants. The default is nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
+#[serde(rename_all = "kebab-case", try_from = "Written")]
 pub struct Grants {
     /// Seeing the bytes of secrets.
     pub plaintext: bool,
     /// Having the host open, with the admin's identities, what it sealed for the same instance.
     pub identities: bool,
-    /// The age plugins that may encrypt.
-    pub recipient_plugins: BTreeSet<String>,
+}
+
+/// Describes one grant to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// Its name, as in a registration.
+    pub name: &'static str,
+    /// Whether it is given.
+    pub given: bool,
+    /// What it permits, to complete "the backend may …".
+    pub meaning: &'static str,
 }
 
 impl Grants {
-    /// Whether nothing is granted.
+    /// Returns every grant that exists, with what it means.
+    pub fn each(&self) -> [Grant; 2] {
+        let Self { plaintext, identities } = *self;
+        [
+            Grant {
+                name: "plaintext",
+                given: plaintext,
+                meaning: "see every secret that it stores, and hide it in what it writes",
+            },
+            Grant {
+                name: "identities",
+                given: identities,
+                meaning: "have secrets that it stored opened with your keys",
+            },
+        ]
+    }
+
+    /// Returns whether nothing is granted.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Reads the registry's JSON.
+    /// Reads the registration's JSON.
     ///
     /// # Errors
     /// When a grant is unknown, and so cannot be enforced, or is not of its type.
@@ -34,7 +58,8 @@ impl Grants {
             match key.as_str() {
                 "plaintext" => grants.plaintext = boolean(key, value)?,
                 "identities" => grants.identities = boolean(key, value)?,
-                "recipient-plugins" => grants.recipient_plugins = plugins(key, value)?,
+                // Nothing enforces it: only where it is empty, as in registrations of before, it is none.
+                PLUGINS if value.as_array().is_some_and(Vec::is_empty) => {}
                 _ => return Err(GrantError::Unknown(key.escape_debug().to_string())),
             }
         }
@@ -42,20 +67,43 @@ impl Grants {
     }
 }
 
-/// What the backend gets: what it asked for *and* was granted.
+/// The grant of an earlier version that no code acts upon.
+const PLUGINS: &str = "recipient-plugins";
+
+/// Grants as a manifest has them.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Written {
+    plaintext: bool,
+    identities: bool,
+    recipient_plugins: Vec<Value>,
+}
+
+impl TryFrom<Written> for Grants {
+    type Error = GrantError;
+
+    fn try_from(Written { plaintext, identities, recipient_plugins }: Written) -> Result<Self, GrantError> {
+        if recipient_plugins.is_empty() {
+            Ok(Self { plaintext, identities })
+        } else {
+            Err(GrantError::Unknown(PLUGINS.to_owned()))
+        }
+    }
+}
+
+/// Returns what the backend gets: what it requested *and* was granted.
 pub fn effective(requested: &Grants, granted: &Grants) -> Grants {
     Grants {
         plaintext: requested.plaintext && granted.plaintext,
         identities: requested.identities && granted.identities,
-        recipient_plugins: requested.recipient_plugins.intersection(&granted.recipient_plugins).cloned().collect(),
     }
 }
 
-/// Why a registry entry's grants or limits cannot be enforced.
+/// Says why a registration's grants or limits cannot be enforced.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
     /// Not a grant that exists.
-    #[error("unknown grant `{0}`; expected plaintext, identities or recipient-plugins")]
+    #[error("unknown grant `{0}`; expected plaintext or identities")]
     Unknown(String),
     /// Not a limit that exists.
     #[error("unknown limit `{0}`; expected memory, time, output or files")]
@@ -94,66 +142,46 @@ fn boolean(key: &str, value: &Value) -> Result<bool, GrantError> {
     value.as_bool().ok_or_else(|| GrantError::value(key, value, "true or false"))
 }
 
-pub(crate) const PLUGIN_NAME: &str = "names of age plugins: lower-case letters, digits, `+`, `-`, `.` and `_`";
-
-fn plugins(key: &str, value: &Value) -> Result<BTreeSet<String>, GrantError> {
-    let wrong = || GrantError::value(key, value, PLUGIN_NAME);
-    let list = value.as_array().ok_or_else(wrong)?;
-    list.iter()
-        .map(|name| name.as_str().filter(|name| plugin_name(name)).map(str::to_owned).ok_or_else(wrong))
-        .collect()
-}
-
-/// A name that cannot leave the folder in which `age-plugin-<name>` is looked for.
-pub(crate) fn plugin_name(name: &str) -> bool {
-    let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-._".contains(&byte);
-    (1..=64).contains(&name.len()) && name.bytes().all(clean)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
     use super::*;
 
-    fn grants(plaintext: bool, identities: bool, plugins: &[&str]) -> Grants {
-        Grants { plaintext, identities, recipient_plugins: plugins.iter().map(ToString::to_string).collect() }
-    }
-
     #[test]
-    fn only_what_is_both_asked_for_and_granted_is_effective() {
-        for asked in [false, true] {
-            for given in [false, true] {
-                assert_eq!(effective(&grants(asked, false, &[]), &grants(given, false, &[])).plaintext, asked && given);
-                assert_eq!(
-                    effective(&grants(false, asked, &[]), &grants(false, given, &[])).identities,
-                    asked && given
-                );
+    fn only_what_is_both_requested_and_granted_is_effective() {
+        let all = [false, true]
+            .into_iter()
+            .flat_map(|plaintext| [false, true].into_iter().map(move |identities| Grants { plaintext, identities }));
+        for (requested, granted) in
+            all.clone().flat_map(|requested| all.clone().map(move |granted| (requested.clone(), granted)))
+        {
+            let effective = effective(&requested, &granted);
+            for ((one, requested), granted) in effective.each().iter().zip(requested.each()).zip(granted.each()) {
+                assert_eq!(one.given, requested.given && granted.given, "{}", one.name);
             }
         }
-        let plugins =
-            effective(&grants(false, false, &["a", "b"]), &grants(false, false, &["b", "c"])).recipient_plugins;
-        assert_eq!(plugins.into_iter().collect::<Vec<_>>(), ["b"]);
-        assert!(effective(&Grants::default(), &grants(true, true, &["a"])).is_empty());
-        assert!(effective(&grants(true, true, &["a"]), &Grants::default()).is_empty());
     }
 
     #[test]
     fn a_grant_that_cannot_be_enforced_is_refused() {
         let read = |json: Value| Grants::from_json(json.as_object().unwrap());
-        assert_eq!(read(serde_json::json!({})), Ok(Grants::default()));
-        assert_eq!(
-            read(serde_json::json!({"plaintext": true, "recipient-plugins": ["yubikey"]})),
-            Ok(grants(true, false, &["yubikey"]))
-        );
+        assert_eq!(read(json!({})), Ok(Grants::default()));
+        let plaintext = Grants { plaintext: true, identities: false };
+        assert_eq!(read(json!({"plaintext": true, "recipient-plugins": []})), Ok(plaintext.clone()));
         for bad in [
-            serde_json::json!({"network": true}),
-            serde_json::json!({"plaintext": "yes"}),
-            serde_json::json!({"identities": 1}),
-            serde_json::json!({"recipient-plugins": true}),
-            serde_json::json!({"recipient-plugins": ["../evil"]}),
-            serde_json::json!({"recipient-plugins": [""]}),
+            json!({"network": true}),
+            json!({"plaintext": "yes"}),
+            json!({"identities": 1}),
+            json!({"recipient-plugins": true}),
+            json!({"recipient-plugins": ["yubikey"]}),
         ] {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
+        let requested = |json: Value| serde_json::from_value::<Grants>(json);
+        assert_eq!(requested(json!({"plaintext": true, "recipient-plugins": []})).unwrap(), plaintext);
+        let error = requested(json!({"recipient-plugins": ["yubikey"]})).unwrap_err();
+        assert!(error.to_string().contains("unknown grant `recipient-plugins`"), "{error}");
     }
 }

@@ -15,7 +15,7 @@ mod refusal;
 pub use annotate::annotate;
 pub use component::{Component, LARGEST, SECTION};
 pub use file::read_file;
-pub use grants::{GrantError, Grants, effective};
+pub use grants::{Grant, GrantError, Grants, effective};
 pub use imports::{Meaning, allowed_imports, meaning};
 pub use inspect::{Inspection, inspect};
 pub use limits::limits_from_json;

@@ -166,7 +166,10 @@ fn a_manifest_is_read_strictly() {
             "unknown field `requests.network`",
         ),
         (&MANIFEST.replace("{\"schema\"", "{\"requests\":{\"plaintext\":1},\"schema\""), "requests.plaintext"),
-        (&MANIFEST.replace("{\"schema\"", "{\"requests\":{\"recipient-plugins\":[\"a/b\"]},\"schema\""), "a/b"),
+        (
+            &MANIFEST.replace("{\"schema\"", "{\"requests\":{\"recipient-plugins\":[\"yubikey\"]},\"schema\""),
+            "unknown grant `recipient-plugins`",
+        ),
         (&MANIFEST.replace("{\"schema\"", "{\"config\":[],\"schema\""), "config"),
         (&format!("{MANIFEST} {{}}"), "trailing"),
     ];

@@ -18,7 +18,7 @@ pub enum Error {
         why: io::Error,
     },
     /// The program is not bubblewrap, or lacks an option that the sandbox needs.
-    #[error("`{}` is no bubblewrap of version 0.6 or later: expected the options {}, found none of that name", .path.display(), .missing.join(" "))]
+    #[error("`{}` is not bubblewrap 0.6 or later: missing options {}", .path.display(), .missing.join(" "))]
     OldBubblewrap {
         /// Path of the program.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum GeneratorFailure {
         why: String,
     },
     /// The generator is built for another system.
-    #[error("the generator is built for {system}, and this machine ({}) could not run it: {why}", host())]
+    #[error("the generator is built for {system} and does not run on {}: {why}", host())]
     System {
         /// System of the generator, as Nix names it.
         system: String,
@@ -57,7 +57,7 @@ pub enum GeneratorFailure {
         output: Secret,
     },
     /// The sandbox could not be set up, so nothing ran.
-    #[error("the sandbox for the generator could not be set up: {message}")]
+    #[error("cannot set up the generator's sandbox: {message}")]
     Sandbox {
         /// Message of bubblewrap or the operating system.
         message: String,
@@ -83,7 +83,7 @@ pub enum GeneratorFailure {
         output: Secret,
     },
     /// The time limit was exceeded.
-    #[error("the generator was stopped: expected an end within {} s", .limit.as_secs_f64())]
+    #[error("the generator timed out after {} s", .limit.as_secs_f64())]
     Timeout {
         /// Declared time limit.
         limit: Duration,
@@ -91,10 +91,10 @@ pub enum GeneratorFailure {
         output: Secret,
     },
     /// The run was canceled.
-    #[error("the generator was stopped because the run was cancelled")]
+    #[error("the generator was stopped: the run was canceled")]
     Cancelled,
     /// `$out` exceeds a limit.
-    #[error("the generator was stopped: {found} in $out, expected at most {limit}")]
+    #[error("the generator was stopped: {found} in $out exceed the limit of {limit}")]
     TooMuch {
         /// Bytes, files or levels found.
         found: String,
@@ -105,7 +105,7 @@ pub enum GeneratorFailure {
     #[error("the generator was killed, but its processes did not end")]
     Stuck,
     /// A declared file does not exist.
-    #[error("expected the file `{file}` in $out, found {}", list(.found))]
+    #[error("the generator did not write $out/{file}; found {}", list(.found))]
     Missing {
         /// Name of the declared file.
         file: Name,
@@ -113,7 +113,7 @@ pub enum GeneratorFailure {
         found: Vec<String>,
     },
     /// `$out` has a file that is not declared.
-    #[error("expected in $out only {}, found also {kind} `{}`", list(.expected), .name.escape_debug())]
+    #[error("the generator wrote, besides {}, {kind} `{}`, which is not declared", list(.expected), .name.escape_debug())]
     Extra {
         /// Name of that file.
         name: String,
@@ -201,11 +201,11 @@ impl GeneratorFailure {
                 ));
             }
             Self::Failed { .. } => SHOW_OUTPUT,
-            Self::Timeout { .. } => "set the artifact's `timeout` higher, or see what it waits for",
+            Self::Timeout { .. } => "raise `timeout`, or find out what the generator waits for",
             Self::Missing { .. } | Self::Extra { .. } => {
-                "the generator writes each declared file as $out/<file>, and scratch files to /tmp"
+                "write each declared file to $out/<file>; use /tmp for scratch files"
             }
-            Self::File { .. } => "the generator writes each declared file itself; links and folders are not taken",
+            Self::File { .. } => "write a regular file; links and directories are not accepted",
             Self::TooMuch { .. } => "write scratch files to /tmp",
             Self::Ram(error) => return error.hint(),
             Self::Sandbox { .. } | Self::Killed { .. } | Self::Cancelled | Self::Stuck | Self::Io(_) => return None,
@@ -218,7 +218,7 @@ fn host() -> String {
     format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
-const SHOW_OUTPUT: &str = "look at what it printed; it may hold secrets, so only `--show-output` shows it";
+const SHOW_OUTPUT: &str = "`--show-output` shows what it printed, which may contain secrets";
 
 /// Largest exit status that may stand for a signal: no signal's number is greater than 64.
 const LAST_OF_SIGNALS: i32 = 128 + 64;

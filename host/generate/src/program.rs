@@ -67,7 +67,7 @@ impl Program {
                 }
             }
         }
-        Err(bad("is a script whose interpreters are all scripts".to_owned()))
+        Err(bad("has no binary in its chain of interpreters".to_owned()))
     }
 }
 
@@ -81,22 +81,22 @@ fn visible(path: &Path, closure: &[PathBuf]) -> bool {
 /// The reason why there is none, as a text that follows the path.
 pub fn executable(program: &Path) -> Result<PathBuf, String> {
     if !program.is_absolute() {
-        return Err("is refused: expected an absolute path".to_owned());
+        return Err("is invalid: expected an absolute path".to_owned());
     }
     let stat = fs::metadata(program).map_err(|error| format!("cannot be found: {error}"))?;
     let file = if stat.is_dir() { only_one(&program.join("bin"))? } else { program.to_owned() };
     let stat = fs::metadata(&file).map_err(|error| format!("cannot be found: {error}"))?;
     if !stat.is_file() {
-        return Err("is refused: expected an executable file".to_owned());
+        return Err("is invalid: expected an executable file".to_owned());
     }
     access(&file, Access::EXEC_OK).map_err(|_| {
-        format!("is refused: expected an executable file, found {} without that permission", file.display())
+        format!("is invalid: expected an executable file, found {} without that permission", file.display())
     })?;
     Ok(file)
 }
 
 fn only_one(bin: &Path) -> Result<PathBuf, String> {
-    let entries = fs::read_dir(bin).map_err(|error| format!("is a folder without bin: {error}"))?;
+    let entries = fs::read_dir(bin).map_err(|error| format!("is a directory without `bin`: {error}"))?;
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<_, _>>()
@@ -107,7 +107,7 @@ fn only_one(bin: &Path) -> Result<PathBuf, String> {
         files => {
             let names: Vec<_> =
                 files.iter().filter_map(|file| file.file_name()).map(|name| name.to_string_lossy()).collect();
-            Err(format!("is a folder: expected exactly one file in bin, found {} ({})", names.len(), names.join(", ")))
+            Err(format!("is a directory: expected one file in `bin`, found {} ({})", names.len(), names.join(", ")))
         }
     }
 }

@@ -70,7 +70,7 @@ impl Running {
         while !line.ends_with(b"\n") {
             if !readable(&self.status, deadline)? {
                 return Err(GeneratorFailure::Sandbox {
-                    message: format!("bubblewrap said nothing for {} s", PATIENCE.as_secs()),
+                    message: format!("bubblewrap did not respond within {} s", PATIENCE.as_secs()),
                 });
             }
             if self.status.read(&mut byte)? == 0 {
@@ -79,9 +79,7 @@ impl Running {
             line.extend(byte);
         }
         let Some(pid) = field(&line, "child-pid").and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else {
-            return Err(GeneratorFailure::Sandbox {
-                message: "bubblewrap did not tell the number of its process".to_owned(),
-            });
+            return Err(GeneratorFailure::Sandbox { message: "bubblewrap did not report its process ID".to_owned() });
         };
         // The process waits for `start`, so its number is still its own; it has ended only if the set-up failed.
         match pidfd_open(pid, PidfdFlags::empty()) {
@@ -162,7 +160,7 @@ impl Running {
     /// Returns bubblewrap's output.
     fn complaint(&self) -> String {
         let text = String::from_utf8_lossy(self.output.last().expose()).trim().escape_debug().to_string();
-        if text.is_empty() { "bubblewrap ended without a word".to_owned() } else { text }
+        if text.is_empty() { "bubblewrap exited without an error message".to_owned() } else { text }
     }
 }
 

@@ -73,7 +73,7 @@ fn a_slow_generator_is_ended_with_all_it_started() {
     let start = Instant::now();
     let fault = place.fault_in(&job);
     assert!(matches!(&fault, GeneratorFailure::Timeout { output, .. } if output.expose() == b"begun\n"), "{fault:?}");
-    assert_eq!(fault.to_string(), "the generator was stopped: expected an end within 0.5 s");
+    assert_eq!(fault.to_string(), "the generator timed out after 0.5 s");
     assert!((0.5..5.0).contains(&start.elapsed().as_secs_f64()));
     assert_eq!(processes(&marker), 0);
 }
@@ -115,7 +115,7 @@ fn a_cancelled_run_ends_at_once() {
     assert_eq!(left_in(place.shm.path()), Vec::<String>::new());
     // One that is cancelled before it begins runs nothing.
     let error = place.sandbox.run(&place.job("echo x > $out/it", &["it"]), &AtomicBool::new(true)).unwrap_err();
-    assert!(error.to_string().contains("cancelled"));
+    assert!(error.to_string().contains("canceled"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn a_missing_file_is_named_with_what_is_there_instead() {
     let place = RamDir::new();
     let job = place.job("echo x > $out/secrt", &["secret"]);
     let text = place.run(&job).unwrap_err().to_string();
-    assert_eq!(text, "per-machine/web1/attic: expected the file `secret` in $out, found `secrt`");
+    assert_eq!(text, "per-machine/web1/attic: the generator did not write $out/secret; found `secrt`");
     assert!(place.fault("true", &["secret"]).to_string().ends_with("found nothing"));
 }
 
@@ -41,7 +41,10 @@ fn anything_undeclared_is_refused() {
             matches!(&fault, GeneratorFailure::Extra { name, kind: found, .. } if name == "extra" && *found == kind),
             "{fault}"
         );
-        assert_eq!(fault.to_string(), format!("expected in $out only `it`, found also {kind} `extra`"));
+        assert_eq!(
+            fault.to_string(),
+            format!("the generator wrote, besides `it`, {kind} `extra`, which is not declared")
+        );
     }
     let fault = place.fault("echo x > $out/it; echo y > $out/$'\\xff'", &["it"]);
     assert!(matches!(fault, GeneratorFailure::Extra { .. }), "{fault}");

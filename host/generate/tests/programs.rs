@@ -91,9 +91,9 @@ fn a_folder_with_one_program_is_that_program() {
     let package = place.disk.path().join("package");
     assert_eq!(place.says_in(&job(&package)), "fine\n");
     place.script("package/bin/other", "#!/bin/sh\n");
-    assert!(refused(&place, &package).contains("exactly one file in bin, found 2 (gen, other)"));
+    assert!(refused(&place, &package).contains("expected one file in `bin`, found 2 (gen, other)"));
     fs::remove_dir_all(package.join("bin")).unwrap();
-    assert!(refused(&place, &package).contains("folder without bin"));
+    assert!(refused(&place, &package).contains("directory without `bin`"));
 }
 
 #[test]

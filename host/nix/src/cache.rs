@@ -29,7 +29,7 @@ const EVALUATOR: &str = "{ pure = !(builtins ? currentTime); version = builtins.
 
 impl Nix {
     pub(crate) fn evaluator(&self) -> Result<Evaluator, Error> {
-        let what = "asking Nix what it is";
+        let what = "querying the Nix version";
         let mut arguments = vec!["eval".into(), "--json".into()];
         arguments.extend(self.options.arguments.iter().cloned());
         arguments.extend(["--expr".into(), EVALUATOR.into()]);

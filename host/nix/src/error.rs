@@ -7,7 +7,7 @@ use artifacts_text::{Explain, shell_word};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no Nix.
-    #[error("Nix is needed, and there is no `{program}`{}", searched(.path.as_deref()))]
+    #[error("`{program}` not found{}", searched(.path.as_deref()))]
     Missing {
         /// Program that was searched for.
         program: String,
@@ -41,7 +41,7 @@ pub enum Error {
         copy: Option<PathBuf>,
     },
     /// Nix succeeded with an answer that is incomplete or of another shape.
-    #[error("{what}: Nix ended well, but its answer ({bytes} bytes) is not the JSON that was expected: {source}")]
+    #[error("{what}: unexpected output from Nix ({bytes} bytes): {source}")]
     Output {
         /// What it was asked to do.
         what: String,
@@ -78,7 +78,7 @@ pub enum Error {
         reference: String,
     },
     /// No configuration imports the modules.
-    #[error("no configuration of the flake `{reference}` declares artifacts: none of {} imports the module", .targets.join(", "))]
+    #[error("no configuration of flake `{reference}` imports the artifacts module: {}", .targets.join(", "))]
     NoArtifacts {
         /// Flake reference as passed.
         reference: String,
@@ -112,9 +112,7 @@ pub enum Error {
         second_value: Option<String>,
     },
     /// The flake is not in a local directory.
-    #[error(
-        "the flake `{reference}` is read-only: it is no local folder of this machine, or is taken at a fixed revision"
-    )]
+    #[error("flake `{reference}` is read-only: it is not a local directory, or it is pinned to a revision")]
     ReadOnly {
         /// Flake reference as passed.
         reference: String,
@@ -227,7 +225,7 @@ impl Explain for Error {
                 "install Nix (https://nixos.org/download; on Debian and Ubuntu: apt install nix-bin), or pass --spec FILE, which needs none for evaluation"
             }
             Self::Failed { message, .. } if message.contains("' is not a valid URL") => {
-                "this version of Nix takes no blank in the path of a git checkout: move it, or use a newer Nix"
+                "this Nix version does not support spaces in the path of a checkout; move it, or use a newer Nix"
             }
             Self::Failed { message, copy, .. } if missing_file(message, copy.as_deref()).is_some() => {
                 let file = missing_file(message, copy.as_deref()).unwrap_or_default();
@@ -260,16 +258,18 @@ impl Explain for Error {
             Self::Failed { .. } | Self::Spec { .. } => {
                 "correct the configuration; `--nix-arg --show-trace` tells where it comes from"
             }
-            Self::Output { .. } => "run it again; if it persists, this Nix does not give what it is asked for",
+            Self::Output { .. } => {
+                "run the command again; if the error persists, report it with the output of `nix --version`"
+            }
             Self::NoTargets { .. } => "pass --flake with the flake that exports your machines or users",
             Self::NoArtifacts { .. } => {
                 "import artifacts.nixosModules.default (machines) or artifacts.homeModules.default (users) in them"
             }
             Self::Twice { .. } => "rename one of them, or export it once only",
             Self::Disagree { option, .. } if option == "artifacts.root" => {
-                "set it in one module that all targets import; if it is, the checkout was changed meanwhile: run it again"
+                "set it in a module that all targets import; if it is, the checkout changed during this run: run the command again"
             }
-            Self::Disagree { .. } => "set it in one module that all targets import",
+            Self::Disagree { .. } => "set it in a module that all targets import",
             Self::ReadOnly { .. } => "work in a checkout of it, or name one with --root DIR",
             Self::Elsewhere { .. } => "name the checkout of that input with --root DIR",
             Self::Relative { .. } => "correct the spec: generators and components in the store have absolute paths",
@@ -298,13 +298,13 @@ mod tests {
             "unable to download 'https://x/': HTTP error 500",
             "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
             "opening file '/nix/store/x': Permission denied",
-            "Nix was killed (signal: 15 (SIGTERM)): it failed without a word",
+            "Nix was killed (signal: 15 (SIGTERM)): failed without an error message",
         ] {
             assert_eq!(hint(message), "", "{message}");
         }
         for (message, word) in [
             ("program 'git' failed with exit code 1\n| fatal: transport 'file' not allowed", "protocol.file.allow"),
-            ("Nix was killed (signal: 9 (SIGKILL)): it failed without a word", "--eval-jobs 1"),
+            ("Nix was killed (signal: 9 (SIGKILL)): failed without an error message", "--eval-jobs 1"),
             ("unable to fork: Cannot allocate memory", "--eval-jobs 1"),
             ("writing to file: No space left on device", "free some space"),
             ("program 'git' failed with exit code 128\n| fatal: Could not resolve host: x", "--override-input"),

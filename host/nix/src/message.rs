@@ -21,7 +21,7 @@ pub fn trim(stderr: &str) -> String {
         others.pop();
     }
     if first.is_empty() && others.is_empty() {
-        return "it failed without a word".to_owned();
+        return "failed without an error message".to_owned();
     }
     let more = others.len() > LINES;
     others.truncate(LINES);
@@ -218,6 +218,6 @@ mod tests {
             trim("copying path 'x'\nterminate called\n  what():  Out of memory\n"),
             "what():  Out of memory\n| terminate called"
         );
-        assert_eq!(trim(""), "it failed without a word");
+        assert_eq!(trim(""), "failed without an error message");
     }
 }

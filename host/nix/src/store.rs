@@ -21,7 +21,7 @@ impl Nix {
     /// If the store has no such path, or the path is not absolute.
     pub fn closure(&self, path: &Path) -> Result<Vec<PathBuf>, Error> {
         let path = absolute(path)?;
-        let what = format!("listing what {} needs", path.display());
+        let what = format!("listing the closure of {}", path.display());
         let answer = self.nix_store(&what, &[OsStr::new("--query"), OsStr::new("--requisites"), path.as_os_str()])?;
         let lines = answer.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         Ok(lines.map(|line| PathBuf::from(OsString::from_vec(line.to_vec()))).collect())

@@ -45,7 +45,7 @@ const ALL: &str = r#"({ pkgs, config, ... }: {
   artifacts.config.vault = { server = "https://vault.example.org"; depth = { of = [ 1 2.5 null false ]; }; };
   artifacts.backends.vault = {
     component = pkgs.writeText "vault.wasm" "x"; storage = "vault"; sha256 = "0000000000000000000000000000000000000000000000000000000000000000";
-    grants = { plaintext = true; recipient-plugins = [ "yubikey" ]; }; limits = { memory = 1024; time = 60; };
+    grants = { plaintext = true; identities = true; }; limits = { memory = 1024; time = 60; };
   };
   artifacts.store."all of it" = {
     description = "each option, a name with a blank"; shared = true; backend = "vault"; dependencies = [ "root" ];

@@ -78,12 +78,12 @@ impl AnswersFile {
         let (mut unknown, mut candidates) = (Vec::new(), BTreeSet::new());
         for (instance, prompts) in &self.0 {
             let Some(asked) = all.get(instance) else {
-                unknown.push(format!("the unknown instance {}", quoted(instance)));
+                unknown.push(format!("instance {}", quoted(instance)));
                 candidates.extend(all.keys().map(|instance| quoted(instance)));
                 continue;
             };
             for prompt in prompts.keys().filter(|prompt| !asked.contains(prompt.as_str())) {
-                unknown.push(format!("the unknown prompt {}.{}", quoted(instance), quoted(prompt)));
+                unknown.push(format!("prompt {}.{}", quoted(instance), quoted(prompt)));
                 candidates.extend(asked.iter().map(|prompt| format!("{}.{}", quoted(instance), quoted(prompt))));
             }
         }

@@ -19,7 +19,7 @@ pub enum Error {
         column: usize,
     },
     /// A value has the wrong type.
-    #[error("the answers have at {place}: expected {expected}, found {found}")]
+    #[error("answers file: at {place}: expected {expected}, found {found}")]
     Type {
         /// Position in the answers file, as "table.key".
         place: String,
@@ -29,13 +29,13 @@ pub enum Error {
         found: &'static str,
     },
     /// A key is given twice.
-    #[error("the answers have {place} twice")]
+    #[error("answers file: duplicate key {place}")]
     Twice {
         /// Position in the answers file, as "table.key".
         place: String,
     },
     /// The answers file has answers to unknown prompts.
-    #[error("the answers have {}; known are {}", .unknown.join(", "), short(.known))]
+    #[error("answers file: unknown {}; expected one of: {}", .unknown.join(", "), short(.known))]
     Unknown {
         /// Positions of these answers, as "table.key".
         unknown: Vec<String>,
@@ -51,10 +51,10 @@ pub enum Error {
         snippet: String,
     },
     /// The file that was given as the terminal is not one.
-    #[error("expected a terminal to ask at, found something else")]
+    #[error("not a terminal")]
     NoTerminal,
     /// The repetition of a hidden value differed.
-    #[error("{instance}: `{prompt}` was typed differently each time, {tries} times over")]
+    #[error("{instance}: `{prompt}`: the entries did not match in {tries} attempts")]
     Mismatch {
         /// Instance that needs the value.
         instance: InstanceName,
@@ -64,7 +64,7 @@ pub enum Error {
         tries: u32,
     },
     /// A hidden value was empty.
-    #[error("{instance}: `{prompt}` was left empty, {tries} times over")]
+    #[error("{instance}: `{prompt}`: no value entered in {tries} attempts")]
     Empty {
         /// Instance that needs the value.
         instance: InstanceName,
@@ -74,7 +74,7 @@ pub enum Error {
         tries: u32,
     },
     /// The input ended before an answer.
-    #[error("{instance}: expected an answer to `{prompt}`, found the end of the input")]
+    #[error("{instance}: `{prompt}`: input ended before a value was entered")]
     Ended {
         /// Instance that needs the value.
         instance: InstanceName,
@@ -82,7 +82,7 @@ pub enum Error {
         prompt: Name,
     },
     /// The line may have been cut by the terminal.
-    #[error("{instance}: a line of `{prompt}` is too long: a terminal takes at most {limit} bytes of a line")]
+    #[error("{instance}: `{prompt}`: line too long: the limit is {limit} bytes")]
     TooLong {
         /// Instance that needs the value.
         instance: InstanceName,
@@ -119,7 +119,7 @@ impl Explain for Error {
             ))
             }
             Self::TooLong { .. } => Some("pass this value with --answers FILE".to_owned()),
-            Self::Twice { .. } | Self::Unknown { .. } => Some("correct the answers file".to_owned()),
+            Self::Twice { .. } | Self::Unknown { .. } => Some("fix the answers file".to_owned()),
             Self::NoTerminal | Self::Mismatch { .. } | Self::Empty { .. } | Self::Ended { .. } | Self::Io(_) => None,
         }
     }

@@ -53,7 +53,7 @@ impl Terminal {
                     return Err(Error::Mismatch { instance, prompt, tries });
                 }
                 tries += 1;
-                self.say("They differ; please type both once more.\n")?;
+                self.say("The entries do not match. Try again.\n")?;
                 value = self.read_filled(question)?;
             }
         }
@@ -90,7 +90,7 @@ impl Terminal {
             if !is_missing(question.kind, &value) {
                 return Ok(value);
             }
-            self.say("That is empty; please type a value.\n")?;
+            self.say("A value is required.\n")?;
         }
         Err(Error::Empty { instance: question.instance.clone(), prompt: question.prompt.clone(), tries: TRIES })
     }
@@ -182,10 +182,10 @@ fn introduction(question: &PromptRequest) -> String {
     let mut text =
         format!("\n{} needs `{}`", terminal(&question.instance.to_string()), terminal(question.prompt.as_str()));
     text.push_str(match question.kind {
-        PromptKind::Hidden => "\n  hidden, asked twice\n",
+        PromptKind::Hidden => "\n  hidden; enter it twice\n",
         PromptKind::Line => "\n",
-        PromptKind::Multiline => "\n  several lines; end with Ctrl-D on a line of its own\n",
-        PromptKind::MultilineHidden => "\n  hidden, several lines; end with Ctrl-D on a line of its own\n",
+        PromptKind::Multiline => "\n  multiple lines; finish with Ctrl-D\n",
+        PromptKind::MultilineHidden => "\n  hidden, multiple lines; finish with Ctrl-D\n",
     });
     for line in question.description.as_deref().unwrap_or_default().lines() {
         text.push_str("  ");

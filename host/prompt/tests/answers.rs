@@ -72,7 +72,7 @@ fn a_value_of_another_type_is_refused_with_its_place() {
         ("{\"a\": \"s3cret\"}", "a table"),
     ] {
         let error = refused(&format!("{{\"{INSTANCE}\": {{\"pin\": {value}}}}}"), AnswersFormat::Json);
-        let place = format!("the answers have at \"{INSTANCE}\".\"pin\": expected a text in quotes, found {found}");
+        let place = format!("answers file: at \"{INSTANCE}\".\"pin\": expected a text in quotes, found {found}");
         assert_eq!(error.to_string(), place);
         assert!(!format!("{error:?}").contains("1337"));
     }
@@ -104,8 +104,8 @@ fn broken_text_is_refused_with_line_and_column() {
 #[test]
 fn one_place_has_one_value() {
     let twice = r#"{"a": {"pin": "s3cret", "pin": "s3cret"}}"#;
-    assert_eq!(refused_plainly(twice), "the answers have \"a\".\"pin\" twice");
-    assert_eq!(refused_plainly(r#"{"a": {}, "a": {}}"#), "the answers have \"a\" twice");
+    assert_eq!(refused_plainly(twice), "answers file: duplicate key \"a\".\"pin\"");
+    assert_eq!(refused_plainly(r#"{"a": {}, "a": {}}"#), "answers file: duplicate key \"a\"");
 }
 
 fn refused_plainly(text: &str) -> String {
@@ -123,12 +123,12 @@ fn answers_to_what_nobody_asks_are_refused_with_what_is_known() {
     assert_eq!(
         check(&format!("[\"{INSTANCE}\"]\npni = \"x\"")).unwrap_err(),
         format!(
-            "the answers have the unknown prompt \"{INSTANCE}\".\"pni\"; known are \"{INSTANCE}\".\"pin\", \"{INSTANCE}\".\"user\""
+            "answers file: unknown prompt \"{INSTANCE}\".\"pni\"; expected one of: \"{INSTANCE}\".\"pin\", \"{INSTANCE}\".\"user\""
         )
     );
     assert_eq!(
         check("[\"shared/cb\"]\npin = \"x\"").unwrap_err(),
-        format!("the answers have the unknown instance \"shared/cb\"; known are \"{INSTANCE}\", \"shared/ca\"")
+        format!("answers file: unknown instance \"shared/cb\"; expected one of: \"{INSTANCE}\", \"shared/ca\"")
     );
     assert!(check("[\"shared/cb\"]\n[\"\\u001b[2J\"]").unwrap_err().contains("\\U0000001B"));
 }

@@ -157,7 +157,7 @@ fn what_is_hidden_is_not_left_empty() {
     let value = desk.asked(PromptKind::Hidden, |desk| {
         desk.sees("pin: ");
         desk.types("\n");
-        desk.sees("That is empty");
+        desk.sees("A value is required");
         desk.sees("pin: ");
         desk.types("s3cret\n");
         desk.sees("pin (again): ");

@@ -7,16 +7,16 @@ use artifacts_text::Explain;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No candidate is suitable.
-    #[error("no RAM-backed folder for plaintext: expected a writable tmpfs or ramfs, found {}", listed(.tried))]
+    #[error("no RAM-backed directory for plaintext: expected a writable tmpfs or ramfs, found {}", listed(.tried))]
     NoPlace {
         /// Each candidate, and what it is.
         tried: Vec<(PathBuf, String)>,
     },
     /// The program is ending.
-    #[error("no private folder: the program is ending")]
+    #[error("canceled")]
     Ending,
     /// A directory could not be created, or was replaced.
-    #[error("cannot make a private folder in {}: {why}", .place.display())]
+    #[error("cannot create a private directory in {}: {why}", .place.display())]
     Directory {
         /// RAM-backed directory that was to contain it.
         place: PathBuf,
@@ -24,7 +24,7 @@ pub enum Error {
         why: io::Error,
     },
     /// A file in a private directory cannot be used.
-    #[error("`{}` in a private folder: {fault}", .name.escape_debug())]
+    #[error("`{}` in a private directory: {fault}", .name.escape_debug())]
     File {
         /// Name of the file.
         name: String,
@@ -32,7 +32,7 @@ pub enum Error {
         fault: IrregularFile,
     },
     /// Core dumps could not be switched off.
-    #[error("cannot switch core dumps off: {0}")]
+    #[error("cannot disable core dumps: {0}")]
     CoreDumps(io::Error),
 }
 
@@ -43,10 +43,9 @@ impl Explain for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoPlace { .. } => Some(
-                "plaintext never touches a disk: mount a tmpfs (`mount -t tmpfs -o mode=0700 tmpfs DIR`) and set XDG_RUNTIME_DIR to it"
-                    .to_owned(),
-            ),
+            Self::NoPlace { .. } => {
+                Some("mount a tmpfs (`mount -t tmpfs -o mode=0700 tmpfs DIR`) and set XDG_RUNTIME_DIR to it".to_owned())
+            }
             Self::Directory { why, .. } | Self::File { fault: IrregularFile::Io(why), .. } => exhausted(why),
             Self::Ending | Self::File { .. } | Self::CoreDumps(_) => None,
         }
@@ -57,7 +56,7 @@ impl Explain for Error {
 fn exhausted(why: &io::Error) -> Option<String> {
     let text = match why.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the RAM-backed file system for plaintext is full: see `df -h` and `df -i`, and make room, or set XDG_RUNTIME_DIR to another tmpfs"
+            "the RAM-backed file system for plaintext is full: see `df -h` and `df -i`, free some space, or set XDG_RUNTIME_DIR to another tmpfs"
         }
         _ if why.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
             "raise the limit for open files (`ulimit -n 1024`)"
@@ -78,10 +77,10 @@ fn listed(tried: &[(PathBuf, String)]) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum IrregularFile {
     /// It does not exist.
-    #[error("expected a regular file, found nothing")]
+    #[error("expected a regular file, found none")]
     Missing,
     /// It is a directory.
-    #[error("expected a regular file, found a folder")]
+    #[error("expected a regular file, found a directory")]
     Directory,
     /// It is a symbolic link, which is never followed.
     #[error("expected a regular file, found a symbolic link")]

@@ -66,13 +66,10 @@ fn open(candidate: &Path) -> Result<RamDir, String> {
     }
     let stat = fstat(&dir).map_err(|errno| plain(errno.into()))?;
     if stat.st_uid != 0 && stat.st_uid != geteuid().as_raw() {
-        return Err(format!("{} of user {}, who could replace what lies in it", kind.name, stat.st_uid));
+        return Err(format!("{}, which user {} owns and could modify", kind.name, stat.st_uid));
     }
     if stat.st_mode & 0o022 != 0 && stat.st_mode & 0o1000 == 0 {
-        return Err(format!(
-            "{} in which others could replace files: writable by them without the sticky bit",
-            kind.name
-        ));
+        return Err(format!("{}, which other users can write to (no sticky bit)", kind.name));
     }
     match accessat(&dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
         Ok(()) => Ok(RamDir { dir, path }),

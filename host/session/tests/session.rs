@@ -341,7 +341,7 @@ fn readers_are_not_believed() {
         let answer = check(&mut opened, &[("readers", mode)], "");
         assert!(matches!(&answer, Err(CallError::Broken(words)) if words.contains(why)), "{mode}: {answer:?}");
     }
-    for (mode, why) in [("nobody", "no recipient is given"), ("garbage", "`no key at all` is no recipient")] {
+    for (mode, why) in [("nobody", "no recipients"), ("garbage", "invalid recipient `no key at all`")] {
         let answer = check(&mut opened, &[("readers", mode)], "");
         assert!(
             matches!(&answer, Err(CallError::Failed(failure)) if failure.kind.as_str() == "config" && failure.message.contains(why)),

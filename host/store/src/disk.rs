@@ -184,10 +184,8 @@ pub(crate) fn set_mode(fd: BorrowedFd<'_>, mode: u32, path: &str) -> Result<(), 
 /// Explains the error of a file system that cannot move a directory as a commit needs it.
 fn unsupported(path: String, step: &'static str, error: io::Error) -> Error {
     let why = match Errno::from_io_error(&error) {
-        Some(Errno::XDEV) => "a part of it lies on another file system, or in a lower layer of an overlay",
-        Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-            "it knows no rename that exchanges two folders or spares what is there"
-        }
+        Some(Errno::XDEV) => "part of it is on another file system or in a lower overlay layer",
+        Some(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => "it does not support RENAME_EXCHANGE and RENAME_NOREPLACE",
         _ => return Error::io(path, step, error),
     };
     Error::Unsupported { path, why: format!("{why} ({step}: {error})") }

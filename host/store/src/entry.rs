@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use artifacts_declared::InstanceName;
-use artifacts_seam::EntryFiles;
+use artifacts_seam::{EntryFiles, Limits};
 use sha2::Digest;
 
 use crate::names::{self, PUBLIC, RECEIPT};
@@ -10,12 +10,12 @@ use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
 use crate::store_dir::{FileKind, StoreDir};
 use crate::{Error, Hex};
 
-/// Largest file of an entry, in bytes.
-pub const MAX_FILE: u64 = 64 << 20;
-/// Largest number of files in an entry, with the public ones.
-pub const MAX_FILES: u64 = 1024;
-/// Largest entry, in bytes.
-pub const MAX_TOTAL: u64 = 256 << 20;
+/// Largest number of files that a backend stores in an entry, and of public files beside them.
+pub const MAX_FILES: u64 = Limits::MOST.files;
+/// Largest size of a backend's files in an entry together, and of its public files, in bytes.
+pub const MAX_TOTAL: u64 = Limits::MOST.output;
+/// Largest file that is read although the receipt does not list it, in bytes.
+pub const MAX_STRAY_FILE: u64 = 64 << 20;
 
 /// Holds what is stored for one instance: regular files only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,11 +70,11 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoReceipt => f.write_str("it has no receipt.json"),
-            Self::Malformed(why) => write!(f, "receipt.json is refused: {why}"),
-            Self::OtherInstance(name) => write!(f, "receipt.json is that of {name}"),
-            Self::Changed(file) => write!(f, "`{}` was changed after it was stored", file.escape_debug()),
+            Self::Malformed(why) => write!(f, "invalid receipt.json: {why}"),
+            Self::OtherInstance(name) => write!(f, "receipt.json belongs to {name}"),
+            Self::Changed(file) => write!(f, "`{}` was modified outside artifacts", file.escape_debug()),
             Self::Missing(file) => write!(f, "`{}` is missing", file.escape_debug()),
-            Self::Extra(file) => write!(f, "`{}` was added after it was stored", file.escape_debug()),
+            Self::Extra(file) => write!(f, "`{}` was added outside artifacts", file.escape_debug()),
         }
     }
 }
@@ -92,7 +92,7 @@ impl fmt::Display for Fingerprint {
 impl Entry {
     /// Reads the directory of an instance; `None` if it is empty. `limit` bounds the backend's files, in bytes.
     pub(crate) fn read(name: &InstanceName, folder: &StoreDir, limit: u64) -> Result<Option<Self>, Error> {
-        let mut reader = Reader { files: 0, bytes: 0 };
+        let mut stray = Reader::default();
         let mut entry = Self {
             name: name.clone(),
             files: EntryFiles::new(),
@@ -122,14 +122,14 @@ impl Entry {
             return Err(Error::WrongKind { path: folder.at(PUBLIC), expected: FileKind::File, found: *found });
         }
         let (files, extras) = entry.listed(entries, |receipt| &receipt.files);
-        entry.files = reader.files(folder, files, limit)?;
+        entry.files = Reader::default().files(folder, files, limit)?;
         if public.is_some() {
             let public = folder.open(PUBLIC)?.ok_or_else(|| vanished(folder, PUBLIC))?;
             let (files, others) = entry.listed(public.entries()?, |receipt| &receipt.public);
-            entry.public = reader.files(&public, files, MAX_TOTAL)?;
-            entry.take_extras(&mut reader, &public, others, "public/", MAX_TOTAL);
+            entry.public = Reader::default().files(&public, files, MAX_TOTAL)?;
+            entry.take_extras(&mut stray, &public, others, "public/", MAX_STRAY_FILE);
         }
-        entry.take_extras(&mut reader, folder, extras, "", limit);
+        entry.take_extras(&mut stray, folder, extras, "", limit.min(MAX_STRAY_FILE));
         Ok(Some(entry))
     }
 
@@ -221,7 +221,8 @@ fn vanished(folder: &StoreDir, name: &str) -> Error {
 /// Names and kinds of the files in a directory.
 type Entries = Vec<(String, FileKind)>;
 
-/// Counts what is read of one entry.
+/// Counts what is read of one directory.
+#[derive(Default)]
 struct Reader {
     files: u64,
     bytes: u64,
@@ -238,7 +239,7 @@ impl Reader {
             if let Some(why) = names::fault(&name) {
                 return Err(Error::Name { path: folder.path().to_owned(), name, why });
             }
-            let bytes = folder.read(&name, MAX_FILE.min(limit))?.ok_or_else(|| vanished(folder, &name))?;
+            let bytes = folder.read(&name, limit)?.ok_or_else(|| vanished(folder, &name))?;
             self.count(folder.path(), bytes.len() as u64)?;
             if self.bytes - before > limit {
                 return Err(Error::TooLarge { path: folder.path().to_owned(), what: "the limit in bytes is", limit });
@@ -263,25 +264,69 @@ impl Reader {
 
 /// Refuses what [`Entry::read`] would refuse, or what should not be in a repository at all.
 pub(crate) fn check_to_write(path: &str, files: &EntryFiles, public: &EntryFiles) -> Result<(), Error> {
-    let mut reader = Reader { files: 0, bytes: 0 };
     for (files, path, reserved) in
         [(files, path.to_owned(), &[PUBLIC, RECEIPT][..]), (public, format!("{path}/{PUBLIC}"), &[][..])]
     {
+        let mut reader = Reader::default();
         for (name, bytes) in files {
             let taken = reserved.contains(&name.as_str()).then_some("the host keeps this name for itself");
             if let Some(why) = names::fault_to_write(name).or(taken) {
                 return Err(Error::Name { path, name: name.clone(), why });
             }
-            let size = bytes.len() as u64;
-            if size > MAX_FILE {
-                return Err(Error::TooLarge {
-                    path: format!("{path}/{name}"),
-                    what: "the limit in bytes is",
-                    limit: MAX_FILE,
-                });
-            }
-            reader.count(&path, size)?;
+            reader.count(&path, bytes.len() as u64)?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use artifacts_seam::check_entry;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn many(count: u64) -> EntryFiles {
+        (0..count).map(|number| (number.to_string(), Vec::new())).collect()
+    }
+
+    fn of_size(bytes: u64) -> EntryFiles {
+        EntryFiles::from([("x".to_owned(), vec![0; usize::try_from(bytes).unwrap()])])
+    }
+
+    fn is_written(files: &EntryFiles) -> bool {
+        check_to_write("secrets/x", files, &EntryFiles::new()).is_ok()
+    }
+
+    #[test]
+    fn what_a_session_accepts_at_the_bounds_can_be_stored_and_no_more() {
+        for (files, fits) in [
+            (many(Limits::MOST.files), true),
+            (many(Limits::MOST.files + 1), false),
+            (of_size(Limits::MOST.output), true),
+            (of_size(Limits::MOST.output + 1), false),
+        ] {
+            assert_eq!((is_written(&files), check_entry(&files, &Limits::MOST).is_ok()), (fits, fits));
+        }
+        // Public files have a budget of their own: they take nothing from the backend's.
+        let public = many(Limits::MOST.files);
+        assert!(check_to_write("secrets/x", &many(Limits::MOST.files), &public).is_ok());
+        assert!(check_to_write("secrets/x", &EntryFiles::new(), &many(Limits::MOST.files + 1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_session_accepts_can_be_stored(
+            names in proptest::collection::vec(
+                prop_oneof![".{0,12}", "[a-zA-Z.]{1,6}", "\\PC{0,255}", "\\.git(ignore|modules)?", "[^\\x00/]{100,255}"],
+                0..6,
+            )
+        ) {
+            let files: EntryFiles = names.into_iter().map(|name| (name, vec![b'x'; 10])).collect();
+            if check_entry(&files, &Limits::MOST).is_ok() {
+                prop_assert!(is_written(&files), "{files:?}");
+            }
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::FileKind;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The path of a storage could leave the root, or has another meaning.
-    #[error("the storage `{}` is refused: {why}", .storage.escape_debug())]
+    #[error("invalid storage `{}`: {why}", .storage.escape_debug())]
     StorageName {
         /// Path as registered.
         storage: String,
@@ -20,7 +20,7 @@ pub enum Error {
         why: String,
     },
     /// The name of a file cannot be part of an entry.
-    #[error("`{}` in `{}` is refused: {why}", .name.escape_debug(), .path.escape_debug())]
+    #[error("invalid name `{}` in `{}`: {why}", .name.escape_debug(), .path.escape_debug())]
     Name {
         /// Directory of the file.
         path: String,
@@ -30,7 +30,7 @@ pub enum Error {
         why: &'static str,
     },
     /// There is a symbolic link in place of a file or directory.
-    #[error("`{}` is a symbolic link: links are not followed", .path.escape_debug())]
+    #[error("`{}` is a symbolic link; artifacts does not follow links here", .path.escape_debug())]
     Link {
         /// Path of the link.
         path: String,
@@ -54,7 +54,7 @@ pub enum Error {
         links: u64,
     },
     /// The new receipt would be rejected when it is read.
-    #[error("its receipt is not written because it would be refused when it is read: {why}")]
+    #[error("internal error: cannot write a valid receipt: {why}")]
     Receipt {
         /// Instance of the receipt.
         instance: InstanceName,
@@ -90,19 +90,19 @@ pub enum Error {
         limit: u64,
     },
     /// An entry exists where none existed when the work was planned.
-    #[error("a slice lies there by now; it is not overwritten")]
+    #[error("another process created this entry during the run; it was not overwritten")]
     Appeared {
         /// Instance of the entry.
         instance: InstanceName,
     },
     /// The entry differs from the one that the work was planned for.
-    #[error("the slice was changed by someone else in the meantime; it is not overwritten")]
+    #[error("another process changed this entry during the run; it was not overwritten")]
     Changed {
         /// Instance of the entry.
         instance: InstanceName,
     },
     /// The entry that was to be replaced does not exist any more.
-    #[error("the slice that was to be replaced is gone")]
+    #[error("the entry was removed during the run")]
     Vanished {
         /// Instance of the entry.
         instance: InstanceName,
@@ -116,7 +116,7 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// The file system cannot replace a directory in one step.
-    #[error("`{}` lies on a file system that cannot replace a folder in one step: {why}", .path.escape_debug())]
+    #[error("`{}`: this file system cannot replace a directory atomically: {why}", .path.escape_debug())]
     Unsupported {
         /// Path of a directory on it.
         path: String,
@@ -124,13 +124,13 @@ pub enum Error {
         why: String,
     },
     /// The file system is mounted read-only.
-    #[error("`{}` cannot be written: its file system is read-only", .path.escape_debug())]
+    #[error("cannot write `{}`: its file system is read-only", .path.escape_debug())]
     ReadOnly {
         /// Path on it.
         path: String,
     },
     /// No space or quota is left.
-    #[error("`{}` cannot be written: no space is left", .path.escape_debug())]
+    #[error("cannot write `{}`: no space left", .path.escape_debug())]
     Full {
         /// Path that was written.
         path: String,
@@ -138,7 +138,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The user lacks the permission.
-    #[error("`{}`: this user may not {action}: {source}", .path.escape_debug())]
+    #[error("`{}`: permission denied: cannot {action}: {source}", .path.escape_debug())]
     Denied {
         /// Path of the file.
         path: String,
@@ -183,26 +183,24 @@ impl Explain for Error {
             Self::StorageName { .. } => "set the backend's `storage` to a plain relative path such as `secrets`",
             Self::Name { .. } => "rename it",
             Self::Link { .. } | Self::WrongKind { .. } | Self::HardLinks { .. } => {
-                "look who put it there (git log), and remove it or put the real thing in its place"
+                "find out where it came from (git log), then remove or replace it"
             }
-            Self::Receipt { .. } => {
-                "report it: the backend's version or a recipient is longer or stranger than it may be"
-            }
+            Self::Receipt { .. } => "report this bug; a backend version or a recipient exceeds its limit",
             Self::RepositoryOwner { .. } => "run as its owner, or give the checkout to this user (chown -R)",
             Self::RepositoryInvalid { .. } => {
                 "check who put it there, and remove it; a moved working tree needs `git worktree repair`"
             }
-            Self::TooLarge { .. } => "remove what does not belong there",
+            Self::TooLarge { .. } => "remove files that do not belong to the entry",
             Self::Appeared { .. } | Self::Changed { .. } | Self::Vanished { .. } => {
-                "nothing was written; look at it (git status) and run the command again"
+                "nothing was written; review the change (git status) and run the command again"
             }
-            Self::Locked { .. } => "wait until it has ended; a run that was killed holds nothing",
+            Self::Locked { .. } => "wait for the other run to finish; a killed run leaves no lock behind",
             Self::Unsupported { .. } => {
                 "keep the checkout on a local file system such as ext4, btrfs, xfs or tmpfs, not in a container's image layer"
             }
-            Self::ReadOnly { .. } => "name a checkout that can be written with --root",
-            Self::Full { .. } => "make room; what was stored before is untouched",
-            Self::Denied { .. } => "run as the owner of the checkout, or mend its permissions",
+            Self::ReadOnly { .. } => "pass --root with a writable checkout",
+            Self::Full { .. } => "free some space; stored secrets are unchanged",
+            Self::Denied { .. } => "run as the owner of the checkout, or fix its permissions",
             Self::Io { source, .. } if source.raw_os_error() == Some(Errno::NOSYS.raw_os_error()) => {
                 "this needs Linux 5.6 or newer, and a container that allows openat2"
             }

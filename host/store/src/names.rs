@@ -18,7 +18,7 @@ pub(crate) fn fault(name: &str) -> Option<&'static str> {
     } else if name.len() > 255 {
         Some("it is longer than 255 bytes")
     } else if matches!(name, "." | "..") {
-        Some("it means a folder")
+        Some("`.` and `..` are not allowed")
     } else if name.contains('/') {
         Some("it has a slash")
     } else if artifacts_text::has_control(name) {
@@ -30,7 +30,7 @@ pub(crate) fn fault(name: &str) -> Option<&'static str> {
 
 /// Returns why a file of this name is not written: in addition to [`fault`], names that git acts upon.
 pub(crate) fn fault_to_write(name: &str) -> Option<&'static str> {
-    fault(name).or_else(|| is_gits(name).then_some("git would act upon it"))
+    fault(name).or_else(|| is_gits(name).then_some("reserved by git"))
 }
 
 fn is_gits(name: &str) -> bool {
@@ -43,7 +43,7 @@ pub(crate) fn storage(storage: &str) -> Result<(), Error> {
     for part in storage.split('/') {
         Name::new(part).map_err(|error| refuse(error.to_string()))?;
         if is_gits(part) || part.eq_ignore_ascii_case(WORK_DIR) {
-            return Err(refuse(format!("`{part}` has a meaning of its own")));
+            return Err(refuse(format!("`{part}` is reserved")));
         }
     }
     Ok(())
@@ -53,6 +53,6 @@ pub(crate) fn storage(storage: &str) -> Result<(), Error> {
 pub(crate) fn entry_path(name: &InstanceName) -> Result<String, Error> {
     match name.components().into_iter().find(|part| is_gits(part)) {
         None => Ok(name.to_string()),
-        Some(part) => Err(Error::Name { path: name.to_string(), name: part.to_owned(), why: "git would act upon it" }),
+        Some(part) => Err(Error::Name { path: name.to_string(), name: part.to_owned(), why: "reserved by git" }),
     }
 }

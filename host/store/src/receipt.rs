@@ -9,8 +9,9 @@ use crate::{Generation, Sha256, Time, names, unique};
 /// Version of receipts that this program writes and reads.
 const SCHEMA: u64 = 1;
 
-/// Largest receipt that is read, in bytes.
-pub const MAX_RECEIPT: u64 = 8 << 20;
+/// Largest receipt that is read, in bytes: one that lists [`artifacts_seam::Limits::MOST`] files with the longest names, which take
+/// some 650 bytes each, fits twice.
+pub const MAX_RECEIPT: u64 = 128 << 20;
 
 /// Longest recipient or version that is read, in bytes.
 const LONGEST: usize = 16 << 10;
@@ -109,7 +110,7 @@ pub enum ReceiptError {
     #[error("it has schema {0}; this program reads schema {SCHEMA}")]
     Schema(String),
     /// It has git's marks of an unresolved merge conflict.
-    #[error("it has an unresolved merge conflict")]
+    #[error("unresolved merge conflict")]
     Conflict,
     /// It is not JSON, or does not have the shape of a receipt.
     #[error("{0}")]
@@ -155,7 +156,7 @@ impl Receipt {
     pub(crate) fn check(&self) -> Result<(), String> {
         for name in self.files.keys().chain(self.public.keys()) {
             if let Some(why) = names::fault(name) {
-                return Err(format!("the file name `{name}` is refused: {why}"));
+                return Err(format!("invalid file name `{name}`: {why}"));
             }
         }
         let texts = self.recipients.values().flatten().chain([&self.backend.version]);

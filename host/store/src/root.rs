@@ -179,7 +179,7 @@ impl Storage {
                     ("per-machine" | "per-user", FileKind::Directory) => 2,
                     ("shared", FileKind::Directory) => 1,
                     _ => {
-                        listing.odd(&storage, &name, "it is none of per-machine, per-user and shared");
+                        listing.odd(&storage, &name, "not below per-machine, per-user or shared");
                         continue;
                     }
                 };

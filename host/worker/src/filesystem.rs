@@ -423,8 +423,12 @@ impl OutputStream for RecordingStream<DynOutputStream> {
     }
 }
 
-/// Links the recording file system.
-pub(crate) fn link(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
-    types::add_to_linker::<GuestState, HasRecordingFs>(linker, recording)?;
+/// Links the file system's operations, which are recorded.
+pub(crate) fn link_types(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
+    types::add_to_linker::<GuestState, HasRecordingFs>(linker, recording)
+}
+
+/// Links the one directory.
+pub(crate) fn link_preopens(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
     preopens::add_to_linker::<GuestState, HasRecordingFs>(linker, recording)
 }

@@ -9,9 +9,11 @@ use artifacts_seam::{
 };
 use wasmtime::component::{HasSelf, InstancePre, Linker, ResourceTableError};
 use wasmtime::{Engine, Store, Trap};
-use wasmtime_wasi::cli::WasiCliView as _;
-use wasmtime_wasi::clocks::WasiClocksView as _;
-use wasmtime_wasi::random::WasiRandomView as _;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
+use wasmtime_wasi::p2::bindings::{cli, clocks, io, random};
+use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 use wasmtime_wasi::{FsPerms, I32Exit};
 
@@ -282,39 +284,44 @@ fn room_failed(error: &std::io::Error) -> CallError {
     CallError::Broken(format!("its folder cannot be used: {error}"))
 }
 
-/// Only what backends may import is linked, interface by interface.
-fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
-    use wasmtime_wasi::cli::WasiCli;
-    use wasmtime_wasi::clocks::WasiClocks;
-    use wasmtime_wasi::p2::bindings::sync::io::{poll, streams};
-    use wasmtime_wasi::p2::bindings::{cli, clocks, random};
-    use wasmtime_wasi::random::WasiRandom;
+/// Links one interface.
+type Link = fn(&mut Linker<GuestState>) -> wasmtime::Result<()>;
 
+/// The interfaces that a component may import: those that the contract allows, which a test compares.
+const LINKED: &[(&str, Link)] = &[
+    ("wasi:cli/environment", |l| cli::environment::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/exit", |l| cli::exit::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/stderr", |l| cli::stderr::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/stdin", |l| cli::stdin::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/stdout", |l| cli::stdout::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/terminal-input", |l| cli::terminal_input::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/terminal-output", |l| cli::terminal_output::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/terminal-stderr", |l| cli::terminal_stderr::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/terminal-stdin", |l| cli::terminal_stdin::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:cli/terminal-stdout", |l| cli::terminal_stdout::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)),
+    ("wasi:clocks/monotonic-clock", |l| {
+        clocks::monotonic_clock::add_to_linker::<GuestState, WasiClocks>(l, GuestState::clocks)
+    }),
+    ("wasi:clocks/wall-clock", |l| clocks::wall_clock::add_to_linker::<GuestState, WasiClocks>(l, GuestState::clocks)),
+    ("wasi:filesystem/preopens", filesystem::link_preopens),
+    ("wasi:filesystem/types", filesystem::link_types),
+    ("wasi:io/error", |l| io::error::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)),
+    ("wasi:io/poll", |l| poll::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)),
+    ("wasi:io/streams", |l| streams::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)),
+    ("wasi:random/insecure", |l| random::insecure::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)),
+    ("wasi:random/insecure-seed", |l| {
+        random::insecure_seed::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)
+    }),
+    ("wasi:random/random", |l| random::random::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)),
+    ("artifacts:backend/age", |l| age::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
+    ("artifacts:backend/log", |l| log::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
+    ("artifacts:backend/secrets", |l| secrets::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
+    ("artifacts:backend/types", |l| types::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
+];
+
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<GuestState>> {
     let mut linker = Linker::new(engine);
-    let l = &mut linker;
-    filesystem::link(l)?;
-    wasmtime_wasi::p2::bindings::io::error::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
-    poll::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
-    streams::add_to_linker::<GuestState, HasTable>(l, |state| &mut state.table)?;
-    clocks::wall_clock::add_to_linker::<GuestState, WasiClocks>(l, GuestState::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<GuestState, WasiClocks>(l, GuestState::clocks)?;
-    random::random::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
-    random::insecure::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
-    random::insecure_seed::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)?;
-    cli::environment::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::exit::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::stdin::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::stdout::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::stderr::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::terminal_input::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::terminal_output::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::terminal_stdin::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::terminal_stdout::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    cli::terminal_stderr::add_to_linker::<GuestState, WasiCli>(l, GuestState::cli)?;
-    types::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
-    secrets::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
-    age::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
-    log::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)?;
+    LINKED.iter().try_for_each(|(_, link)| link(&mut linker))?;
     Ok(linker)
 }
 
@@ -322,4 +329,41 @@ struct HasTable;
 
 impl wasmtime::component::HasData for HasTable {
     type Data<'a> = &'a mut wasmtime::component::ResourceTable;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The names, of these, that a linker has, in any version that the contract allows.
+    fn defined(link: Link, names: &[&'static str]) -> Vec<&'static str> {
+        let engine = Engine::default();
+        let empty = wasmtime::Module::new(&engine, b"\0asm\x01\0\0\0").unwrap();
+        let mut linker = Linker::new(&engine);
+        link(&mut linker).unwrap();
+        let versions = |name: &str| {
+            let prefix = if name.starts_with("artifacts:") { "0.1" } else { "0.2" };
+            (0..100).map(move |patch| format!("{prefix}.{patch}")).collect::<Vec<_>>()
+        };
+        // What is there already cannot be defined again.
+        let mut is_there = |name: &str| {
+            versions(name).iter().any(|version| linker.root().module(&format!("{name}@{version}"), &empty).is_err())
+        };
+        names.iter().copied().filter(|name| is_there(name)).collect()
+    }
+
+    #[test]
+    fn what_the_contract_allows_is_what_is_linked() {
+        let linked: Vec<&str> = LINKED.iter().map(|(name, _)| *name).collect();
+        let allowed: BTreeSet<&str> = artifacts_contract::allowed_imports().collect();
+        assert_eq!(linked.iter().copied().collect::<BTreeSet<_>>(), allowed);
+        assert_eq!(linked.len(), allowed.len());
+        // Each line of the table links the interface that it names, and none of the others.
+        for (name, link) in LINKED {
+            assert_eq!(defined(*link, &linked), [*name]);
+        }
+    }
 }

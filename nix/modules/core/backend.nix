@@ -40,8 +40,8 @@ in
       default = { };
       description = ''
         What it may do, of what its component asks for; nothing else, and by default nothing. `plaintext`: see secrets.
-        `identities`: have the host open, with the admin's keys, what it stored for the same file of the same instance. `recipient-plugins`: the
-        age plugins that may encrypt. Each admin is asked once whether that shall be so on their machine.
+        `identities`: have the host open, with the admin's keys, what it stored for the same file of the same instance.
+        Each admin is asked once whether that shall be so on their machine.
       '';
       example = {
         plaintext = true;

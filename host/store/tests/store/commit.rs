@@ -199,7 +199,7 @@ fn what_the_receipt_does_not_list_stands_in_no_ones_way() {
     symlink("nowhere", at(".#env.age")).unwrap();
     fs::create_dir(at(".stversions")).unwrap();
     fs::write(at(".stversions/env.age"), "old").unwrap();
-    fs::File::create(at("core")).unwrap().set_len(artifacts_store::MAX_FILE + 1).unwrap();
+    fs::File::create(at("core")).unwrap().set_len(artifacts_store::MAX_STRAY_FILE + 1).unwrap();
     let entry = checkout.read(WEB).unwrap();
     assert!(entry.is_intact());
     assert_eq!((&entry.files, &entry.public), (&before.files, &before.public));

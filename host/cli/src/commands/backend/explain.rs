@@ -147,12 +147,6 @@ fn measured(limit: &str, value: u64) -> String {
 
 /// Every grant that there is, in words.
 fn listed(grants: &Grants) -> BTreeMap<&'static str, String> {
-    let plugins: Vec<&str> = grants.recipient_plugins.iter().map(String::as_str).collect();
-    let plugins = if plugins.is_empty() { "none".to_owned() } else { plugins.join(",") };
-    let yes = |grant: bool| if grant { "yes" } else { "no" }.to_owned();
-    BTreeMap::from([
-        ("plaintext", yes(grants.plaintext)),
-        ("identities", yes(grants.identities)),
-        ("recipient-plugins", plugins),
-    ])
+    let word = |given: bool| if given { "yes" } else { "no" }.to_owned();
+    grants.each().into_iter().map(|grant| (grant.name, word(grant.given))).collect()
 }

@@ -88,11 +88,7 @@ fn about(field: &mut impl FnMut(&str, &str), manifest: &Manifest) {
     field("name", &manifest.name);
     field("version", &manifest.version);
     field("about", &manifest.description);
-    let requests = &manifest.requests;
-    let mut asks: Vec<String> = Vec::new();
-    asks.extend(requests.plaintext.then(|| "plaintext".to_owned()));
-    asks.extend(requests.identities.then(|| "identities".to_owned()));
-    asks.extend(requests.recipient_plugins.iter().map(|plugin| format!("recipient-plugins {plugin}")));
+    let asks: Vec<&str> = manifest.requests.each().iter().filter(|grant| grant.given).map(|grant| grant.name).collect();
     field("requests", &if asks.is_empty() { "nothing".to_owned() } else { asks.join(", ") });
 }
 
