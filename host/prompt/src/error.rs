@@ -43,7 +43,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// No terminal is available.
-    #[error("{} without an answer, and nobody to ask: {}", count(.questions.len()), .questions.join(", "))]
+    #[error("no answer for {}, and no terminal is available: {}", count(.questions.len()), .questions.join(", "))]
     Unanswered {
         /// Prompts without an answer, each as `instance: prompt`.
         questions: Vec<String>,

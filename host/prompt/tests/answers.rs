@@ -147,26 +147,27 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
     let questions = [
         question(INSTANCE, "pin", Some("The PIN\nof the key\u{1b}[2J"), PromptKind::Hidden),
         question(INSTANCE, "note", None, PromptKind::Multiline),
-        question("shared/ca", "odd \"\\ name", None, PromptKind::Line),
+        question("shared/ca", "odd \" name", None, PromptKind::Line),
         question("shared/ca", "given", None, PromptKind::Line),
     ];
     let answers = AnswersFile::parse("[\"shared/ca\"]\ngiven = \"x\"", AnswersFormat::Toml).unwrap();
     let error = ask_all(&questions, Some(&answers), None).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("3 prompts without an answer") && text.contains("per-machine/web1/attic: pin, "),
+        text.starts_with("no answer for 3 prompts, and no terminal is available")
+            && text.contains("per-machine/web1/attic: pin, "),
         "{text}"
     );
     assert!(!text.contains("given"));
     let Error::Unanswered { snippet, .. } = &error else { panic!("{error}") };
     let help = error.hint().unwrap();
     assert!(help.contains(snippet.as_str()) && help.contains("without `--no-input`"), "{help}");
-    let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n\"pin\" = \"\"\n\"note\" = \"\"\"\n\"\"\"\n[\"shared/ca\"]\n\"odd \\\"\\\\ name\" = \"\"\n";
+    let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n\"pin\" = \"\"\n\"note\" = \"\"\"\n\"\"\"\n[\"shared/ca\"]\n\"odd \\\" name\" = \"\"\n";
     assert_eq!(snippet, expected);
     // As it stands it answers all that was asked but what is hidden.
     let unfilled = AnswersFile::parse(snippet, AnswersFormat::Toml).unwrap();
     let error = ask_all(&questions[..3], Some(&unfilled), None).unwrap_err().to_string();
-    assert!(error.starts_with("one prompt without an answer") && error.contains(": pin"), "{error}");
+    assert!(error.starts_with("no answer for one prompt") && error.contains(": pin"), "{error}");
     let filled =
         AnswersFile::parse(&snippet.replace("\"pin\" = \"\"", "\"pin\" = \"1\""), AnswersFormat::Toml).unwrap();
     assert_eq!(ask_all(&questions[..3], Some(&filled), None).unwrap().len(), 3);

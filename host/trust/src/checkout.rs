@@ -197,7 +197,7 @@ fn read(file: &Path) -> Result<Option<String>, Error> {
 
 /// Gives the repository a number, or finds the one that another run gave it at the same time.
 fn create(folder: &Path, file: &Path) -> Result<String, Error> {
-    let failed = |source| Error::File { path: file.to_owned(), what: "written", source };
+    let failed = |source| Error::File { path: file.to_owned(), what: "write", source };
     let mut random = [0; RANDOM];
     let mut filled = 0;
     while let Some(rest) = random.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -26,11 +26,11 @@ pub use ownership::check_ownership;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read or written.
-    #[error("{path} cannot be {what}: {source}")]
+    #[error("cannot {what} {path}: {source}")]
     File {
         /// Path of the file or directory.
         path: PathBuf,
-        /// Action, as a participle.
+        /// Action, as a verb.
         what: &'static str,
         /// Error of the operating system.
         source: std::io::Error,
