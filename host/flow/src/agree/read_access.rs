@@ -103,7 +103,7 @@ impl Readings {
 
     /// In this repository, or by an earlier version of this program at this path.
     fn is_accepted(&self, trust: &Trust, id: Option<&CheckoutId>, reading: &Reading) -> Result<bool, Failure> {
-        let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.json()});
+        let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.stored()});
         let here = id.map_or(Ok(false), |id| trust.accepted(&in_repository(id, reading)));
         let accepted = here.and_then(|here| if here { Ok(true) } else { trust.accepted(&by_path) });
         accepted.map_err(|e| untold(&e))
@@ -111,7 +111,7 @@ impl Readings {
 }
 
 fn in_repository(id: &CheckoutId, reading: &Reading) -> serde_json::Value {
-    serde_json::json!({"repository": id, "reading": reading.json()})
+    serde_json::json!({"repository": id, "reading": reading.stored()})
 }
 
 fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> Reading {

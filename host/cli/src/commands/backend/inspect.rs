@@ -70,7 +70,7 @@ fn as_json(found: &Inspection, unknown: Option<&str>) -> serde_json::Value {
         "runs": unknown.is_none().then_some(found.refusal.is_none()),
         "unknown": unknown,
         "refusal": found.refusal.as_ref().map(|refusal| json!({
-            "message": refusal.to_string(), "help": refusal.hint(),
+            "message": refusal.to_string(), "kind": refusal.kind(), "hint": refusal.hint(),
         })),
     })
 }
