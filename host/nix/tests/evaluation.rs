@@ -429,8 +429,8 @@ fn a_name_that_could_leave_its_folder_refuses_the_target() {
 fn odd_attributes_are_found() {
     let bench = Bench::new();
     let text = machine("placeholder", "{ artifacts.store.a.files.f = { }; }");
-    bench.flake(&text.replace("nixosConfigurations.\"placeholder\"", r#"nixosConfigurations."we\"b \${x}.y\\""#));
-    assert_eq!(bench.evaluate().spec.targets[0].name.as_str(), r#"we"b ${x}.y\"#);
+    bench.flake(&text.replace("nixosConfigurations.\"placeholder\"", r#"nixosConfigurations."we\"b \${x}.y""#));
+    assert_eq!(bench.evaluate().spec.targets[0].name.as_str(), r#"we"b ${x}.y"#);
 }
 
 #[test]
