@@ -3,14 +3,6 @@ use std::sync::Arc;
 
 use crate::{Inspection, Manifest, Refusal, imports, inspect};
 
-/// The largest component that is looked at, in bytes.
-pub const LARGEST: usize = 64 << 20;
-/// The custom section that holds the manifest.
-pub const SECTION: &str = "artifacts-backend";
-/// The interface that makes a component a backend, without its version.
-pub(crate) const STORAGE: &str = "artifacts:backend/storage";
-pub(crate) const RETRIEVAL: &str = "artifacts:backend/retrieval";
-
 /// A component that this host would run: its bytes, read once, and what they say.
 #[derive(Clone)]
 pub struct Component {
@@ -64,7 +56,7 @@ impl Component {
 
     /// Whether it can read secrets back.
     pub fn retrieves(&self) -> bool {
-        self.exports.iter().any(|name| imports::split(name).0 == RETRIEVAL)
+        self.exports.iter().any(|name| imports::split(name).0 == imports::RETRIEVAL)
     }
 
     /// Returns whether it imports a file system.

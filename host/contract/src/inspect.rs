@@ -1,7 +1,7 @@
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::component::STORAGE;
+use crate::imports::STORAGE;
 use crate::{LARGEST, Manifest, Refusal, SECTION, imports, meaning};
 
 /// How many imports and exports are read, and how long a name may be: a backend has some twenty of forty bytes.

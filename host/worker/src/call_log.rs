@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::state::Stop;
+use crate::stop::Stop;
 use artifacts_seam::{
     ComponentEvent, FileCall, FileError, GuestEnd, GuestMessage, LONGEST_MESSAGE, Level, MOST_REFUSALS, escaped,
     too_many_refusals,
