@@ -5,7 +5,7 @@ use artifacts_digest::Sha256;
 
 use crate::{Inspection, Manifest, Refusal, imports, inspect};
 
-/// A component that this host would run: its bytes, read once, and what they say.
+/// Holds a component that this host would run: its bytes, read once, and what they say.
 #[derive(Clone)]
 pub struct Component {
     bytes: Arc<[u8]>,
@@ -31,32 +31,32 @@ impl Component {
         Ok(Self { bytes: bytes.into(), sha256, manifest, imports, exports, compiled: None })
     }
 
-    /// What it says of itself.
+    /// Returns what it says of itself.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// SHA-256 of its bytes, in hex.
+    /// Returns the SHA-256 of its bytes.
     pub fn sha256(&self) -> Sha256 {
         self.sha256
     }
 
-    /// Its size in bytes.
+    /// Returns its size, in bytes.
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Names of the interfaces that it imports.
+    /// Returns the names of the interfaces that it imports.
     pub fn imports(&self) -> &[String] {
         &self.imports
     }
 
-    /// Names of what it exports.
+    /// Returns the names of what it exports.
     pub fn exports(&self) -> &[String] {
         &self.exports
     }
 
-    /// Whether it can read secrets back.
+    /// Returns whether it can read secrets back.
     pub fn retrieves(&self) -> bool {
         self.exports.iter().any(|name| imports::split(name).0 == imports::RETRIEVAL)
     }

@@ -41,7 +41,7 @@ pub fn allowed_imports() -> impl Iterator<Item = &'static str> {
     WASI.iter().chain(OWN).copied()
 }
 
-/// What an import means.
+/// Describes what an import means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meaning {
     /// In words that complete "it would reach …".
@@ -50,7 +50,7 @@ pub struct Meaning {
     pub allowed: bool,
 }
 
-/// What importing `name` (with or without a version) means.
+/// Returns what importing `name` (with or without a version) means.
 pub fn meaning(name: &str) -> Meaning {
     let (interface, version) = split(name);
     let known = WASI.contains(&interface) && compatible(version, "0.2.")

@@ -10,7 +10,7 @@ const LONGEST_NAME: usize = 1000;
 /// How deep components and modules may be nested: tools make three levels.
 const DEEPEST: u32 = 100;
 
-/// Everything that can be told of some bytes without running or compiling them.
+/// Holds everything that can be told of some bytes without running or compiling them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     /// SHA-256 of the bytes.

@@ -12,7 +12,7 @@ const SCHEMA: u64 = 1;
 /// The largest manifest, in bytes.
 const LARGEST: usize = 64 << 10;
 
-/// What a backend says of itself.
+/// Holds what a backend says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Manifest {
@@ -48,7 +48,7 @@ pub struct Manifest {
     pub authors: Vec<String>,
 }
 
-/// A kind of instance.
+/// Names a kind of instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
@@ -60,7 +60,7 @@ pub enum Scope {
     Shared,
 }
 
-/// Where secrets live.
+/// Says where secrets live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Persists {
@@ -70,7 +70,7 @@ pub enum Persists {
     Target,
 }
 
-/// What is wrong with a manifest.
+/// Says what is wrong with a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// Too large.
@@ -132,7 +132,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The JSON that goes into the section.
+    /// Returns the JSON that goes into the section.
     pub fn to_json(&self) -> String {
         serde_json::json!(self).to_string()
     }

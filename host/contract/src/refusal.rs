@@ -4,7 +4,7 @@ use crate::imports::OTHER_CONTRACT;
 use crate::imports::STORAGE;
 use crate::{LARGEST, ManifestError, SECTION};
 
-/// Why this host does not run some bytes. Nothing of them was run.
+/// Says why this host does not run some bytes. Nothing of them was run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Too large to be looked at.

@@ -2,11 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BackendFailure, Secret};
 
-/// A secret in the host's keeping, by number; it means nothing outside its call.
+/// Names a secret that the host keeps, by number. It means nothing outside its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SecretId(pub u32);
 
-/// A plaintext: in the host's keeping, or made by the component itself.
+/// Refers to a plaintext that the host keeps, or holds one that the component made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PlaintextRef {
     /// The host has it.
@@ -15,7 +15,7 @@ pub enum PlaintextRef {
     Made(Secret),
 }
 
-/// What a component may ask of the host while it runs. Closed and small on purpose.
+/// Holds what a component may ask of the host while it runs. Closed and small on purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// The plaintext behind a handle; needs the grant `plaintext`.
@@ -38,7 +38,7 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// The imported function that asks this: `secrets.bytes`, `age.seal`, `age.open`.
+    /// Returns the imported function that asks this: `secrets.bytes`, `age.seal`, `age.open`.
     pub fn call(&self) -> &'static str {
         match self {
             Self::SecretBytes(_) => "secrets.bytes",
@@ -47,7 +47,7 @@ impl Ask {
         }
     }
 
-    /// The secret in the host's keeping that it is about, if it is about one.
+    /// Returns the secret kept by the host that it is about, if it is about one.
     pub fn secret(&self) -> Option<SecretId> {
         match self {
             Self::SecretBytes(id) | Self::Seal { value: PlaintextRef::Kept(id), .. } => Some(*id),
@@ -56,7 +56,7 @@ impl Ask {
     }
 }
 
-/// The host's answer to an [`Ask`].
+/// Answers an [`Ask`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostReply {
     /// To [`Ask::SecretBytes`].
@@ -77,7 +77,7 @@ pub enum HostReply {
 }
 
 impl HostReply {
-    /// Why there is nothing: in a word when it failed, in a sentence when it was refused.
+    /// Returns why there is no result: a word if it failed, a sentence if it was denied.
     pub fn error(&self) -> Option<&str> {
         match self {
             Self::Failed(failure) => Some(failure.kind.as_str()),
@@ -87,7 +87,7 @@ impl HostReply {
     }
 }
 
-/// How grave a message is.
+/// Says how grave a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Level {
     /// Something failed.

@@ -1,9 +1,9 @@
 use serde::{Deserialize, Serialize};
 
-/// Open key-value pairs for what comes later.
+/// Holds open key-value pairs for what comes later.
 pub type Attrs = Vec<(String, String)>;
 
-/// A machine or user that reads an instance, as the component sees it.
+/// Describes a machine or user that reads an instance, as the component sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetView {
     /// `nixos`, `home-manager` or `darwin`.
@@ -16,7 +16,7 @@ pub struct TargetView {
     pub attrs: Attrs,
 }
 
-/// A declared secret file. Public files never reach a backend.
+/// Describes a declared secret file. Public files never reach a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretFile {
     /// A clean file name.
@@ -27,7 +27,7 @@ pub struct SecretFile {
     pub attrs: Attrs,
 }
 
-/// One stored copy of an artifact, as the component sees it.
+/// Describes an instance, as the component sees it: without paths, modes and generator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceView {
     /// `per-machine/web1/attic`: a label, not a path.

@@ -33,7 +33,7 @@ pub use request::{EntryFiles, ItemHandle, Request};
 pub use sandbox::{Halfway, SandboxLayer, SandboxSetup};
 pub use shown::{LONGEST_MESSAGE, escaped};
 
-/// Plaintext. Wiped when it is dropped, and never shown by `Debug`.
+/// Holds plaintext. It is wiped when it is dropped, and never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(zeroize::Zeroizing<Vec<u8>>);
 
@@ -43,12 +43,12 @@ impl Secret {
         Self(zeroize::Zeroizing::new(bytes))
     }
 
-    /// The plaintext.
+    /// Returns the plaintext.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Its length in bytes.
+    /// Returns its length, in bytes.
     pub fn size(&self) -> u64 {
         self.0.len() as u64
     }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// How much a backend may use: the one bound from its registration to what is stored.
+/// Holds how much a backend may use: the one bound from its registration to what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Linear memory of one component instance, all memories together, in bytes.

@@ -18,7 +18,7 @@ pub struct Setup {
     pub task: Task,
 }
 
-/// What a worker is for.
+/// Says what a worker is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {
     /// Compiling a component, which the next frame is, and never running it.

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EntryFiles, FailureKind, FileCall, FileError, Level, SecretId};
 
-/// What came of a [`crate::Request`].
+/// Holds what came of a [`crate::Request`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// The result, or why there is none.
@@ -13,7 +13,7 @@ pub struct Reply {
     pub usage: Usage,
 }
 
-/// A result, by kind of request.
+/// Holds a result, by kind of request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// One entry for each instance asked about, in that order.
@@ -24,7 +24,7 @@ pub enum Outcome {
     Retrieved(Vec<(String, crate::PlaintextRef)>),
 }
 
-/// What a component says of one instance.
+/// Holds what a component says of one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     /// For each file the public recipients it is to be encrypted to, sorted.
@@ -33,7 +33,7 @@ pub struct Checked {
     pub state: CheckState,
 }
 
-/// A component's word on a slice.
+/// Says what a component found in an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CheckState {
     /// Complete and readable as far as can be told without a key.
@@ -44,7 +44,7 @@ pub enum CheckState {
     Stale(Vec<(String, String)>),
 }
 
-/// A failure that the component itself reported.
+/// Describes a failure that the component itself reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendFailure {
     /// What kind of failure it is.
@@ -55,7 +55,7 @@ pub struct BackendFailure {
     pub hint: Option<String>,
 }
 
-/// Why a call gave no result.
+/// Says why a call gave no result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallError {
     /// The component said no, in its own words.
@@ -75,7 +75,7 @@ pub enum CallError {
     },
 }
 
-/// Something a component did.
+/// Describes something that a component did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ComponentEvent {
     /// What follows was done for this instance.
@@ -117,7 +117,7 @@ pub enum ComponentEvent {
     Output(String),
 }
 
-/// What a call took.
+/// Holds what a call took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Peak linear memory in bytes.

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InstanceView, SecretId};
 
-/// A slice's stored files: flat, clean names and their bytes.
+/// Maps the clean names of an entry's stored files to their bytes.
 pub type EntryFiles = BTreeMap<String, Vec<u8>>;
 
-/// What the host wants of a component.
+/// Says what the host wants of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Readers and state of many instances, each with its slice as it lies (empty when there is none). Pure, so one
@@ -33,7 +33,7 @@ pub enum Request {
     },
 }
 
-/// One plaintext to store: a handle, never the bytes.
+/// Refers to one plaintext to store: a handle, never the bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemHandle {
     /// The file's name.

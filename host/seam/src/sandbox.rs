@@ -57,7 +57,7 @@ impl SandboxLayer {
     const NAMESPACES: [Self; 4] =
         [Self::IpcNamespace, Self::UtsNamespace, Self::NetworkNamespace, Self::ProcessNamespace];
 
-    /// What is weaker without it, as a sentence.
+    /// Returns what is weaker without it, as a sentence.
     pub fn weaker(self) -> &'static str {
         match self {
             Self::Tmpfs => {
@@ -88,7 +88,7 @@ impl SandboxLayer {
         }
     }
 
-    /// What is weaker without all of these, one sentence each; one for all namespaces where none can be had.
+    /// Returns what is weaker without all of these, one sentence each; one for all namespaces where none can be had.
     pub fn all_weaker(missing: &BTreeSet<Self>) -> Vec<&'static str> {
         let no_namespaces = Self::NAMESPACES.iter().all(|namespace| missing.contains(namespace));
         let single = missing.iter().filter(|wall| !(no_namespaces && Self::NAMESPACES.contains(wall)));

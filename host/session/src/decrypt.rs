@@ -8,7 +8,7 @@ use artifacts_text::Explain;
 
 use artifacts_contract::Grants;
 
-/// An age file that a component had opened, or asked to.
+/// Describes an age file that a component had decrypted, or asked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecryptAttempt {
     /// SHA-256 of its header, in hex. None where there is no header, or where a component that was given a plaintext chose it.
@@ -21,7 +21,7 @@ pub struct DecryptAttempt {
     pub error: Option<&'static str>,
 }
 
-/// Headers that may be decrypted, each with the declared files that it is for.
+/// Maps the headers that may be decrypted to the declared files that each is for.
 pub type Openable = BTreeMap<String, BTreeSet<String>>;
 
 /// Opens the headers that it is given, which whoever calls found to be this instance's, and nothing else.

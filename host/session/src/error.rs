@@ -3,7 +3,7 @@ use artifacts_contract::Refusal;
 use artifacts_seam::SandboxLayer;
 use artifacts_text::Explain;
 
-/// Why a backend cannot be used at all.
+/// Says why a backend cannot be used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// This host does not run it.

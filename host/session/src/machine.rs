@@ -7,7 +7,7 @@ use artifacts_seam::CallError;
 use artifacts_text::Explain;
 use rustix::process::{Resource, getrlimit};
 
-/// Memory is short on this machine, and what makes it so.
+/// Says what makes memory short on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Shortage {
     /// `ulimit -v`, in bytes.

@@ -9,7 +9,7 @@ use crate::age_failure::age_failure;
 use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
-/// For each file the public recipients that it is encrypted to.
+/// Maps each file to the recipients that it is encrypted to, sorted, without duplicates.
 pub type Readers = Vec<(String, Vec<String>)>;
 
 /// Recipients of one file, and bytes of one recipient.

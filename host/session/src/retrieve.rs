@@ -10,7 +10,7 @@ use crate::host_calls::{HostCalls, Phase};
 use crate::{CallFailed, DecryptAttempt, Readers, WorkerSession};
 use artifacts_seam::escaped;
 
-/// Secrets that were read back.
+/// Holds secrets that were read back.
 #[derive(Debug)]
 pub struct Retrieved {
     /// By name: exactly what was asked for.

@@ -20,7 +20,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// Reasons that a component may give for one stale instance.
 const REASONS: usize = 100;
 
-/// A component, ready to be called, with what it may do.
+/// Holds a component, ready to be called, with what it may do.
 pub struct WorkerSession {
     pub(crate) component: Component,
     pub(crate) grants: Grants,
@@ -29,7 +29,7 @@ pub struct WorkerSession {
     pub(crate) sealer: Sealer,
 }
 
-/// The answers for a batch.
+/// Holds the answers for a batch.
 #[derive(Debug)]
 pub struct Checks {
     /// One for each instance, in the order of the batch.
@@ -40,7 +40,7 @@ pub struct Checks {
     pub usage: Usage,
 }
 
-/// A slice that was written.
+/// Holds an entry that was written.
 #[derive(Debug)]
 pub struct Serialized {
     /// The backend's files, whole.
@@ -56,7 +56,7 @@ pub struct Serialized {
     pub saw_plaintext: bool,
 }
 
-/// A call that gave nothing.
+/// Holds a call that gave nothing.
 #[derive(Debug)]
 pub struct CallFailed {
     /// Why.
@@ -107,17 +107,17 @@ impl WorkerSession {
         Self { component: component.clone(), grants, limits, connection, sealer: Sealer::default() }
     }
 
-    /// The component.
+    /// Returns the component.
     pub fn component(&self) -> &Component {
         &self.component
     }
 
-    /// What it may do.
+    /// Returns what it may do.
     pub fn grants(&self) -> &Grants {
         &self.grants
     }
 
-    /// How much it may use.
+    /// Returns how much it may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }

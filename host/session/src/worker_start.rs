@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use artifacts_seam::{Halfway, SandboxLayer};
 
-/// How workers are made.
+/// Says how workers are started.
 #[derive(Debug, Clone)]
 pub struct WorkerStart {
     pub(crate) program: PathBuf,
@@ -44,7 +44,7 @@ impl Default for WorkerStart {
 }
 
 impl WorkerStart {
-    /// Another program that calls `artifacts_worker::worker_main`.
+    /// Starts another program, which calls `artifacts_worker::worker_main`.
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
@@ -65,7 +65,7 @@ impl WorkerStart {
         self
     }
 
-    /// Whether a missing protection is an error.
+    /// Makes a missing sandbox layer an error.
     #[must_use]
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
