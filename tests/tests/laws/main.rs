@@ -13,6 +13,7 @@ mod metadata;
 mod names;
 mod sizes;
 mod sources;
+mod tickets;
 mod twice;
 mod unused;
 

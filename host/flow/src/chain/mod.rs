@@ -41,6 +41,18 @@
 //! }
 //! ```
 //!
+//! One chain after another is none of these:
+//! ```
+//! use artifacts_flow::{Adopt, Agreed, Rekey, Run, Selection, Written};
+//! fn pass<'r>(agreed: Agreed<'r, Adopt>) -> Written<'r> {
+//!     agreed.adopt()
+//! }
+//! fn twice(run: &mut Run, selection: &Selection) {
+//!     pass(run.survey(selection).lock(Adopt).agree()).finish();
+//!     run.survey(selection).lock(Rekey { all: false }).agree().rekey().finish();
+//! }
+//! ```
+//!
 //! There is one chain at a time:
 //! ```compile_fail,E0499
 //! use artifacts_flow::{Run, Selection};

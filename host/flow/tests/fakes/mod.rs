@@ -138,32 +138,34 @@ impl Desk {
     }
 }
 
-pub struct FakeBackends {
-    name: Name,
-    ready: ReadyBackend,
-}
+/// The backend that stores nothing on this machine.
+pub const ON_TARGET: &str = "on-target";
+
+pub struct FakeBackends(BTreeMap<Name, ReadyBackend>);
 
 impl FakeBackends {
     pub fn new(world: &Rc<RefCell<World>>) -> Self {
+        let (terms, storage) = (world.borrow().terms(), "secrets".to_owned());
         let session = session::FakeSession::new(world);
-        let ready = ReadyBackend::new(world.borrow().terms(), "secrets".to_owned(), Some(Box::new(session)));
-        Self { name: Name::new(BACKEND).unwrap(), ready }
+        let here = ReadyBackend::new(terms.clone(), storage.clone(), Some(Box::new(session)));
+        let on_target = ReadyBackend::new(terms, storage, None);
+        let name = |name| Name::new(name).unwrap();
+        Self(BTreeMap::from([(name(BACKEND), here), (name(ON_TARGET), on_target)]))
     }
 }
 
 impl Backends for FakeBackends {
     fn open(&mut self, name: &Name) -> Result<&mut ReadyBackend, Failure> {
-        let unknown = || Failure::new(name.to_string(), "unknown backend");
-        (*name == self.name).then_some(&mut self.ready).ok_or_else(unknown)
+        self.0.get_mut(name).ok_or_else(|| Failure::new(name.to_string(), "unknown backend"))
     }
 
     fn storage(&self, name: &Name) -> Result<String, Failure> {
-        let unknown = || Failure::new(name.to_string(), "unknown backend");
-        (*name == self.name).then(|| self.ready.storage.clone()).ok_or_else(unknown)
+        let ready = self.0.get(name).ok_or_else(|| Failure::new(name.to_string(), "unknown backend"))?;
+        Ok(ready.storage.clone())
     }
 
     fn names(&self) -> Vec<Name> {
-        vec![self.name.clone()]
+        self.0.keys().cloned().collect()
     }
 
     fn register(&mut self, _: &BTreeMap<Name, artifacts_declared::Backend>) {}
@@ -274,7 +276,7 @@ impl Operator for FakeOperator {
     }
 
     fn open_prompts(&self, instance: &Instance) -> Vec<Name> {
-        instance.prompts.keys().cloned().collect()
+        instance.artifact.prompts.keys().cloned().collect()
     }
 
     fn without_terminal(&self, _: &[RequestedPrompt], _: bool) -> Option<String> {
