@@ -24,6 +24,7 @@ fn worker() -> WorkerStart {
     WorkerStart::default().program(env!("CARGO_BIN_EXE_artifacts-precompile"))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "made at each call")]
 fn open(component: &Component, worker: WorkerStart) -> WorkerSession {
     let grants = artifacts_contract::effective(&component.manifest().requests, &everything());
     WorkerSession::open(component, grants, limits(), &worker).unwrap()
@@ -256,7 +257,7 @@ fn lack_of_memory_is_told_as_the_machines_limit() {
     let opened = WorkerSession::open(&component, Grants::default(), limits(), &worker());
     let (why, help) = match opened.map(|mut backend| check(&mut backend, "")) {
         Ok(Err(CallError::Machine { limit, help })) => (limit, help),
-        Err(error @ Error::Machine(_)) => (error.to_string(), error.hint().unwrap().to_owned()),
+        Err(error @ Error::Machine(_)) => (error.to_string(), error.hint().unwrap()),
         Ok(other) => panic!("{other:?}"),
         Err(other) => panic!("{other}"),
     };

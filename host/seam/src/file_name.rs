@@ -45,7 +45,7 @@ pub fn check_entry(files: &EntryFiles, limits: &Limits) -> Result<(), String> {
     }
     for name in files.keys() {
         check_file_name(name)
-            .map_err(|why| format!("the file `{}` cannot be in a slice: {why}", escaped(name, 300)))?;
+            .map_err(|why| format!("the file `{}` cannot be in an entry: {why}", escaped(name, 300)))?;
     }
     Ok(())
 }

@@ -55,13 +55,12 @@ fn start(component: &Component, rounds: usize) -> Result<()> {
 
 fn check(place: &str, component: &str, rounds: usize, count: usize, recipients: &[&str]) -> Result<()> {
     let folder = tempfile::tempdir_in("/dev/shm")?;
-    let mut backend = match place {
-        "worker" => open(&compiled(component)?)?,
-        _ => {
-            let component = Component::read(std::fs::read(component)?)?;
-            let end = in_process(component.bytes(), Limits::default(), File::open(folder.path())?.into())?;
-            WorkerSession::over(&component, Grants::default(), Limits::default(), end)
-        }
+    let mut backend = if place == "worker" {
+        open(&compiled(component)?)?
+    } else {
+        let component = Component::read(std::fs::read(component)?)?;
+        let end = in_process(component.bytes(), Limits::default(), File::open(folder.path())?.into())?;
+        WorkerSession::over(&component, Grants::default(), Limits::default(), end)
     };
     let stored = EntryFiles::from([("secret.age".to_owned(), vec![b'x'; 700])]);
     for _ in 0..rounds {

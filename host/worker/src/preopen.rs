@@ -59,9 +59,9 @@ impl Preopen {
             if files.len() as u64 >= limits.files {
                 return Err(format!("there are more files than the limit of {}", limits.files));
             }
-            check_file_name(clean).map_err(|why| format!("the file `{}` cannot be in a slice: {why}", shown()))?;
+            check_file_name(clean).map_err(|why| format!("the file `{}` cannot be in an entry: {why}", shown()))?;
             let bytes =
-                self.take(clean, left).map_err(|why| format!("the file `{}` cannot be in a slice: {why}", shown()))?;
+                self.take(clean, left).map_err(|why| format!("the file `{}` cannot be in an entry: {why}", shown()))?;
             left -= bytes.len() as u64;
             files.insert(clean.to_owned(), bytes);
         }
@@ -87,7 +87,7 @@ impl Preopen {
         let mut bytes = Vec::new();
         File::from(file).take(left + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         if bytes.len() as u64 > left {
-            return Err("the slice is larger than its limit".to_owned());
+            return Err("the entry is larger than its limit".to_owned());
         }
         Ok(bytes)
     }
