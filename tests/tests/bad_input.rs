@@ -56,8 +56,9 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
         |s| {
             let whole = fs::read_to_string(s.join("receipt.json"))?;
             let (top, rest) = whole.split_once("\n  \"generated\"").unwrap();
-            let merged =
-                format!("{top}\n<<<<<<< HEAD\n  \"generated\": 1,\n=======\n  \"generated\": 2,\n>>>>>>> other\n  \"x\"{rest}");
+            let merged = format!(
+                "{top}\n<<<<<<< HEAD\n  \"generated\": 1,\n=======\n  \"generated\": 2,\n>>>>>>> other\n  \"x\"{rest}"
+            );
             Ok(fs::write(s.join("receipt.json"), merged)?)
         },
         "invalid receipt.json: unresolved merge conflict",
