@@ -72,6 +72,7 @@ struct Generation<'a> {
 }
 
 impl Generation<'_> {
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     fn run(&mut self, jobs: NonZeroUsize) {
         let (done, results) = mpsc::channel();
         let generators = Arc::clone(&self.tools.generators);
@@ -174,6 +175,7 @@ impl Generation<'_> {
 
     /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
     /// public files.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, Stopped> {
         let ticket = self.tickets.take(name);
         let instances = self.instances;
