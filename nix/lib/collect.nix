@@ -258,7 +258,7 @@ let
               let
                 untold = {
                   artifacts = [ ];
-                  message = "${label} has faults that cannot be told, since finding them fails: evaluate its config.artifacts.problems to see why";
+                  message = "cannot check the configuration of ${label}: evaluate its config.artifacts.problems to see why";
                   warning = false;
                 };
                 list = tryEval (artifacts.problems or [ ]);

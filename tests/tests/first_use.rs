@@ -315,7 +315,7 @@ fn what_is_committed_below_the_state_directory_is_no_consent() -> Result<()> {
     run(&state)?.ends(0);
     let refused = |state: &Path, path: &str| -> Result<()> {
         fs::remove_dir_all(fleet.path().join("secrets"))?;
-        // What git still has would be kept.
+        // Otherwise git would still have the value, and no new one would be generated.
         git(fleet.path(), &["rm", "-rq", "--cached", "--ignore-unmatch", "secrets"])?;
         let words = format!("{} is tracked by git", fleet.path().canonicalize()?.join(path).display());
         let ran = run(state)?.ends(1).says("XDG_STATE_HOME");

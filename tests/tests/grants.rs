@@ -263,6 +263,14 @@ fn annotate_writes_a_manifest_that_inspect_reads() -> Result<()> {
     .map(str::to_owned);
     fleet.run(arguments)?.ends(0);
     fleet.run(["backend", "inspect", to.to_str().unwrap()])?.ends(0).says("renamed").says("version 7");
+    // One that has the contract's name, and nothing of what belongs to it.
+    let export = [&[1, 0, 31], &b"artifacts:backend/storage@0.1.0"[..], &[5, 0, 0]].concat();
+    let other = [&b"\0asm\x0d\0\x01\0"[..], &[5, 3, 1, 1, 0, 11, u8::try_from(export.len())?], &export].concat();
+    let path = fleet.path().join("other.wasm");
+    fs::write(&path, other)?;
+    let other = path.to_str().unwrap();
+    fleet.run(["backend", "annotate", other, "--manifest", manifest.to_str().unwrap()])?.ends(0);
+    fleet.run(["backend", "inspect", other])?.ends(1).says("runs no").says("does not fit the contract");
     fs::write(&manifest, "{\"schema\": 1, \"name\": \"../x\"}")?;
     let arguments =
         ["backend", "annotate", to.to_str().unwrap(), "--manifest", manifest.to_str().unwrap()].map(str::to_owned);

@@ -1,21 +1,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Inspection, Manifest, Refusal, imports, inspect};
+use artifacts_digest::Sha256;
 
-/// The largest component that is looked at, in bytes.
-pub const LARGEST: usize = 64 << 20;
-/// The custom section that holds the manifest.
-pub const SECTION: &str = "artifacts-backend";
-/// The interface that makes a component a backend, without its version.
-pub(crate) const STORAGE: &str = "artifacts:backend/storage";
-pub(crate) const RETRIEVAL: &str = "artifacts:backend/retrieval";
+use crate::{Inspection, Manifest, Refusal, imports, inspect};
 
 /// A component that this host would run: its bytes, read once, and what they say.
 #[derive(Clone)]
 pub struct Component {
     bytes: Arc<[u8]>,
-    sha256: String,
+    sha256: Sha256,
     manifest: Arc<Manifest>,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -43,8 +37,8 @@ impl Component {
     }
 
     /// SHA-256 of its bytes, in hex.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
     }
 
     /// Its size in bytes.
@@ -64,7 +58,7 @@ impl Component {
 
     /// Whether it can read secrets back.
     pub fn retrieves(&self) -> bool {
-        self.exports.iter().any(|name| imports::split(name).0 == RETRIEVAL)
+        self.exports.iter().any(|name| imports::split(name).0 == imports::RETRIEVAL)
     }
 
     /// Returns whether it imports a file system.
@@ -77,7 +71,7 @@ impl Component {
     /// The code will run: it must come from this program's own build and from nowhere else.
     #[must_use]
     pub fn with_compiled(mut self, code: &'static [u8]) -> Self {
-        self.compiled = code.strip_prefix(self.sha256.as_bytes());
+        self.compiled = code.strip_prefix(self.sha256.0.as_slice());
         self
     }
 

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 
-use crate::LARGEST;
+/// Size of the largest component that is looked at, in bytes.
+pub const LARGEST: usize = 64 << 20;
 
 /// The bytes of a file that may be a component: a regular one of at most [`LARGEST`] bytes. A pipe holds no one up, and what
 /// has no end is not read.

@@ -24,6 +24,11 @@ const WASI: &[&str] = &[
     "wasi:random/random",
 ];
 
+/// The interface that makes a component a backend, without its version.
+pub(crate) const STORAGE: &str = "artifacts:backend/storage";
+/// The interface by which a component reads secrets back, without its version.
+pub(crate) const RETRIEVAL: &str = "artifacts:backend/retrieval";
+
 /// The host's own interfaces.
 const OWN: &[&str] =
     &["artifacts:backend/age", "artifacts:backend/log", "artifacts:backend/secrets", "artifacts:backend/types"];

@@ -13,11 +13,11 @@ mod manifest;
 mod refusal;
 
 pub use annotate::annotate;
-pub use component::{Component, LARGEST, SECTION};
-pub use file::read_file;
+pub use component::Component;
+pub use file::{LARGEST, read_file};
 pub use grants::{Grant, GrantError, Grants, effective};
 pub use imports::{Meaning, allowed_imports, meaning};
 pub use inspect::{Inspection, inspect};
 pub use limits::limits_from_json;
-pub use manifest::{Manifest, ManifestError, Persists, Scope};
+pub use manifest::{Manifest, ManifestError, Persists, SECTION, Scope};
 pub use refusal::Refusal;

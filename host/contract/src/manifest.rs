@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::Grants;
 
+/// Name of the custom section that holds the manifest.
+pub const SECTION: &str = "artifacts-backend";
 /// The version of the manifest that this host reads.
 const SCHEMA: u64 = 1;
 /// The largest manifest, in bytes.

@@ -1,7 +1,7 @@
 use artifacts_text::Explain;
 
-use crate::component::STORAGE;
 use crate::imports::OTHER_CONTRACT;
+use crate::imports::STORAGE;
 use crate::{LARGEST, ManifestError, SECTION};
 
 /// Why this host does not run some bytes. Nothing of them was run.

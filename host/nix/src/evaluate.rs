@@ -318,7 +318,7 @@ fn untold(part: &TargetSpec, error: &Error) -> Vec<EvaluationError> {
         kind: target.kind,
         target: target.name.clone(),
         artifacts: Vec::new(),
-        message: format!("{} has faults that cannot be told, since finding them fails: {error}", part.from),
+        message: format!("cannot check the configuration of {}: {error}", part.from),
         warning: false,
     }]
 }

@@ -525,7 +525,7 @@ fn faults_that_cannot_be_found_do_not_pass_for_none_and_hide_no_others() {
     };
     let untold = |target: &str| {
         format!(
-            "nixosConfigurations.{target} has faults that cannot be told, since finding them fails: evaluate its config.artifacts.problems to see why"
+            "cannot check the configuration of nixosConfigurations.{target}: evaluate its config.artifacts.problems to see why"
         )
     };
     let bare = "artifacts.store.bare.generator: it has no generator; set the program that makes its files in $out";

@@ -77,7 +77,7 @@ impl<'a> HeaderGate<'a> {
                 (denied("it asked the host to decrypt without the grant `identities`"), None, Some("denied"))
             }
             (Err(why), _) => {
-                (HostReply::Failed(crate::host_calls::failure(FailureKind::Corrupt, &why)), None, Some("corrupt"))
+                (HostReply::Failed(crate::age_failure::age_failure(FailureKind::Corrupt, &why)), None, Some("corrupt"))
             }
             (Ok(_), None) => {
                 (denied("it asked the host to decrypt what was not sealed for this instance"), None, Some("denied"))

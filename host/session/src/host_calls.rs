@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
-use artifacts_seam::{Ask, BackendFailure, FailureKind, HostReply, PlaintextRef, Secret, SecretId};
-use artifacts_text::Explain;
+use artifacts_seam::{Ask, FailureKind, HostReply, PlaintextRef, Secret, SecretId};
 
+use crate::age_failure::age_failure;
 use crate::connection::Host;
 use crate::decrypt::HeaderGate;
 use crate::{DecryptAttempt, Readers};
@@ -167,7 +167,7 @@ impl<'a> HostCalls<'a> {
                 self.serve(value, file, &recipients);
                 HostReply::Sealed(sealed.file)
             }
-            Err(error) => HostReply::Failed(failure(FailureKind::Config, &error)),
+            Err(error) => HostReply::Failed(age_failure(FailureKind::Config, &error)),
         }
     }
 
@@ -211,10 +211,6 @@ fn too_many() -> HostReply {
 
 fn unknown() -> HostReply {
     HostReply::Denied("it asked for a secret that this call does not have".to_owned())
-}
-
-pub(crate) fn failure(kind: FailureKind, error: &artifacts_age::Error) -> BackendFailure {
-    BackendFailure { kind, message: error.to_string(), hint: error.hint() }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! What a component may reach is one directory with one entry, and what [`artifacts_contract::effective`] leaves of its grants.
 
+mod age_failure;
 mod code_cache;
 mod connection;
 mod decrypt;
@@ -13,6 +14,7 @@ mod machine;
 mod pace;
 mod parent;
 mod plain;
+mod precompile;
 mod probe;
 mod recipients;
 mod retrieve;
@@ -24,9 +26,10 @@ mod worker_start;
 pub use decrypt::{DecryptAttempt, Openable};
 pub use error::Error;
 pub use machine::Shortage;
+pub use precompile::precompile;
 pub use probe::probe;
 pub use recipients::Readers;
 pub use retrieve::Retrieved;
 pub use session::{RetrieveCall, SerializeCall, Session};
 pub use worker_session::{CallFailed, Checks, Serialized, WorkerSession, fits};
-pub use worker_start::{WorkerStart, precompile};
+pub use worker_start::WorkerStart;

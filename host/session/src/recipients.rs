@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use artifacts_age::Sealer;
 use artifacts_seam::{CallError, Checked, FailureKind, InstanceView};
 
-use crate::host_calls;
+use crate::age_failure::age_failure;
 use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
@@ -64,7 +64,7 @@ fn plausible(file: &str, recipients: &[String]) -> Result<(), CallError> {
 /// private key is refused in any case: readers are committed.
 fn sealable(file: &str, recipients: &[String], grants: &Grants, sealer: &mut Sealer) -> Result<(), CallError> {
     let fail = |error: &artifacts_age::Error| {
-        let mut failure = host_calls::failure(FailureKind::Config, error);
+        let mut failure = age_failure(FailureKind::Config, error);
         failure.message = format!("readers of `{file}`: {}", failure.message);
         Err(CallError::Failed(failure))
     };

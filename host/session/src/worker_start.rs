@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::Error;
-use crate::parent::compile;
-use artifacts_contract::Component;
 use artifacts_seam::{Halfway, SandboxLayer};
 
 /// How workers are made.
@@ -32,7 +29,7 @@ pub(crate) struct Compiling {
 }
 
 impl Default for WorkerStart {
-    /// The program itself again, which has to call [`worker_main`] first.
+    /// The program itself again, which has to call `artifacts_worker::worker_main` first.
     fn default() -> Self {
         Self {
             program: "/proc/self/exe".into(),
@@ -46,19 +43,8 @@ impl Default for WorkerStart {
     }
 }
 
-/// Compiles a component for any processor of this architecture, in a worker that never runs it: what
-/// [`Component::with_compiled`] takes.
-///
-/// # Errors
-/// When it cannot be compiled.
-pub fn precompile(component: &Component, worker: &WorkerStart) -> Result<Vec<u8>, Error> {
-    let mut code = component.sha256().as_bytes().to_vec();
-    code.extend(compile(worker, component.bytes(), true)?);
-    Ok(code)
-}
-
 impl WorkerStart {
-    /// Another program that calls [`worker_main`].
+    /// Another program that calls `artifacts_worker::worker_main`.
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();

@@ -26,7 +26,7 @@ const STICKY: u32 = 0o1000;
 /// # Errors
 /// If another user could have replaced something, or this cannot be determined.
 pub fn check_ownership(path: &Path) -> Result<(), Error> {
-    let failed = |path: &Path, source| Error::File { path: path.to_owned(), what: "looked at", source };
+    let failed = |path: &Path, source| Error::File { path: path.to_owned(), what: "check", source };
     let path = std::path::absolute(path).map_err(|error| failed(path, error))?;
     let mut here = PathBuf::from("/");
     check(&here, &fs::symlink_metadata(&here).map_err(|error| failed(&here, error))?)?;

@@ -39,7 +39,7 @@ impl StateDir {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         self.make()?;
         let path = self.at(name);
-        let failed = |source| Error::File { path: path.clone(), what: "written", source };
+        let failed = |source| Error::File { path: path.clone(), what: "write", source };
         let mut file = tempfile::NamedTempFile::new_in(&self.0).map_err(failed)?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
@@ -50,7 +50,7 @@ impl StateDir {
     pub fn lock(&self, name: &str) -> Result<fs::File, Error> {
         self.make()?;
         let path = self.at(name);
-        let failed = |source| Error::File { path: path.clone(), what: "locked", source };
+        let failed = |source| Error::File { path: path.clone(), what: "lock", source };
         let file =
             fs::File::options().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
         file.lock().map_err(failed)?;
@@ -61,7 +61,7 @@ impl StateDir {
         // Before as well: nothing is made where another user leads to.
         check_ownership(&self.0)?;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
-        made.map_err(|source| Error::File { path: self.0.clone(), what: "made", source })?;
+        made.map_err(|source| Error::File { path: self.0.clone(), what: "create", source })?;
         check_ownership(&self.0)?;
         self.check()
     }
@@ -69,7 +69,7 @@ impl StateDir {
     /// Checks that no other user may add a file to the directory, not even if it is sticky.
     fn check(&self) -> Result<(), Error> {
         let folder: &Path = &self.0;
-        let failed = |source| Error::File { path: folder.to_owned(), what: "looked at", source };
+        let failed = |source| Error::File { path: folder.to_owned(), what: "check", source };
         check_exclusive(folder, &fs::metadata(folder).map_err(failed)?)
     }
 }

@@ -6,7 +6,7 @@ use artifacts_seam as seam;
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "backend-with-retrieval",
-    with: { "artifacts:backend/secrets.secret": crate::state::Plaintext },
+    with: { "artifacts:backend/secrets.secret": crate::plaintext::Plaintext },
     imports: { default: trappable },
 });
 

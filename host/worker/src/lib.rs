@@ -9,11 +9,13 @@ mod engine;
 mod filesystem;
 mod in_process;
 mod lockdown;
+mod plaintext;
 mod preopen;
 mod probe;
 mod proven;
 mod runner;
 mod state;
+mod stop;
 mod trials;
 mod worker;
 

@@ -31,7 +31,11 @@ pub(crate) fn leave(namespaces: UnshareFlags) -> io::Result<()> {
 ///
 /// # Errors
 /// When another version or configuration of the engine made it.
-pub(crate) fn load(engine: &Engine, code: &[u8], _: &crate::worker::SandboxedProcess) -> wasmtime::Result<Component> {
+pub(crate) fn load(
+    engine: &Engine,
+    code: &[u8],
+    _: &crate::lockdown::sandboxed::SandboxedProcess,
+) -> wasmtime::Result<Component> {
     // SAFETY: the code comes from this program's own compiler worker, by way of a pipe, of this program's own bytes, or of a
     // file in a folder that only this user can write and whose digest was verified. Should it be something else all the same, it
     // runs where it may do anything: `Locked` exists only in a process that gave up everything but its own tmpfs.

@@ -21,7 +21,8 @@ use crate::bindings::{age, log, retrieval, secrets, storage, types};
 use crate::call_log::CallLog;
 use crate::filesystem;
 use crate::preopen::Preopen;
-use crate::state::{Clock, GuestState, MemoryMeter, Stop};
+use crate::state::{Clock, GuestState, MemoryMeter};
+use crate::stop::Stop;
 use artifacts_seam::escaped;
 
 /// Bytes that one call into the host may carry, beyond all files of a slice: names, and what stands around each.

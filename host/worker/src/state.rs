@@ -13,6 +13,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::{age, log, secrets, types};
 use crate::call_log::CallLog;
+use crate::plaintext::Plaintext;
+use crate::stop::Stop;
 
 /// Handles that a component may hold, besides the items that it is given.
 const HANDLES: usize = 256;
@@ -20,12 +22,6 @@ const HANDLES: usize = 256;
 const RANDOM: u64 = 64 << 10;
 /// Standard output and error together, in bytes.
 const OUTPUT: usize = 16 << 10;
-
-/// A plaintext behind a handle.
-pub struct Plaintext {
-    value: PlaintextRef,
-    size: u64,
-}
 
 pub(crate) struct GuestState {
     pub(crate) wasi: WasiCtx,
@@ -37,15 +33,6 @@ pub(crate) struct GuestState {
     pub(crate) call_log: Arc<CallLog>,
     pub(crate) output: MemoryOutputPipe,
     line: Arc<dyn GuestEnd>,
-}
-
-/// Why the host ends a component instance on purpose.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Stop {
-    #[error("{0}")]
-    Refused(String),
-    #[error("{0}")]
-    Overrun(String),
 }
 
 impl GuestState {

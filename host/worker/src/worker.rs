@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use wasmtime::Engine;
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
+use crate::lockdown::sandboxed::SandboxedProcess;
 use crate::lockdown::{self, PartialSandbox, Unlocked};
 use crate::preopen::Preopen;
 use crate::probe;
@@ -20,11 +21,6 @@ use crate::{engine, proven};
 
 /// Reports wait for each other up to this many bytes, or a tick of the clock.
 const BATCH: usize = 32 << 10;
-
-/// A process that is locked down. Only here is one made.
-pub(crate) struct SandboxedProcess {
-    half: PartialSandbox,
-}
 
 /// Makes this process a worker, and never returns, when it was started as one. A program that opens backends calls this before
 /// anything else in `main`.
@@ -64,15 +60,15 @@ impl Worker {
         self.output.write_all(&frame::encode(told)?)
     }
 
-    fn lock(&mut self, mut half: PartialSandbox) -> io::Result<SandboxedProcess> {
-        lockdown::with_threads(&mut half);
+    fn lock(&mut self, half: &mut PartialSandbox) -> io::Result<SandboxedProcess> {
+        let locked = lockdown::with_threads(half);
         self.tell(&FromWorker::Hello(Hello { engine: engine::VERSION.to_owned(), missing: half.missing.clone() }))?;
-        Ok(SandboxedProcess { half })
+        Ok(locked)
     }
 
-    fn compile(&mut self, half: PartialSandbox, baseline: bool) -> io::Result<()> {
+    fn compile(&mut self, mut half: PartialSandbox, baseline: bool) -> io::Result<()> {
         let engine = engine::compiler(baseline).map_err(io::Error::other)?;
-        let _locked = self.lock(half)?;
+        let _locked = self.lock(&mut half)?;
         let Some(component) = frame::read_code(&mut self.input, LARGEST)? else { return Ok(()) };
         match engine.precompile_component(&component) {
             Ok(code) => {
@@ -84,15 +80,15 @@ impl Worker {
         }
     }
 
-    fn probe(&mut self, half: PartialSandbox, paths: bool) -> io::Result<()> {
+    fn probe(&mut self, mut half: PartialSandbox, paths: bool) -> io::Result<()> {
         with_ambient_tokio_runtime(|| ());
         let mut done = probe::before();
-        self.lock(half)?;
+        self.lock(&mut half)?;
         done.extend(probe::inside(paths));
         self.tell(&FromWorker::Probed(done))
     }
 
-    fn serve(&mut self, half: PartialSandbox, setup: &Setup) -> io::Result<()> {
+    fn serve(&mut self, mut half: PartialSandbox, setup: &Setup) -> io::Result<()> {
         // All threads that there will be before the filter: tokio's, and the clock's.
         with_ambient_tokio_runtime(|| ());
         let engine = engine::engine().map_err(io::Error::other)?;
@@ -103,8 +99,8 @@ impl Worker {
         });
         let ticking = Arc::clone(&line);
         engine::tick(&engine, move || ticking.tick());
-        let mut locked = self.lock(half)?;
-        let room = locked.half.room.take().map(Preopen::new);
+        let locked = self.lock(&mut half)?;
+        let room = half.room.take().map(Preopen::new);
         let Some(code) = frame::read_code(&mut self.input, LARGEST_CODE)? else { return Ok(()) };
         let Some(runner) = self.runner(&engine, &code, room, setup, &line, &locked)? else { return Ok(()) };
         drop(code);

@@ -52,7 +52,7 @@ fn full(place: &Path) {
     let big = "x".repeat(600 << 10);
     let error = put(&writer, WEB, &[("a.age", &big), ("b.age", &big)], &[]).unwrap_err();
     assert!(matches!(error, Error::Full { .. }), "{error}");
-    assert!(error.hint().is_some_and(|help| help.contains("untouched")));
+    assert!(error.hint().is_some_and(|help| help.contains("unchanged")));
     let entry = storage.read(&name(WEB)).unwrap().unwrap();
     assert_eq!((entry.files.clone(), entry.differences()), (files(&[("env.age", "old")]), vec![]));
     assert_eq!(children(&place.join("secrets/.artifacts/staging")), Vec::<PathBuf>::new());

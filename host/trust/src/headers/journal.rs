@@ -59,7 +59,7 @@ impl Journal {
     pub fn append(&self, _: &Held, lines: &[u8]) -> Result<Stamp, Error> {
         let path = self.path();
         check_ownership(&path)?;
-        let failed = |source| Error::File { path: path.clone(), what: "written", source };
+        let failed = |source| Error::File { path: path.clone(), what: "write", source };
         let options = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).clone();
         let mut file = options.open(&path).map_err(failed)?;
         let end = repair(&mut file).map_err(failed)?;
@@ -93,7 +93,7 @@ impl Journal {
     fn sync(&self) -> Result<(), Error> {
         let path = self.directory.at("");
         let synced = File::open(&path).and_then(|directory| directory.sync_all());
-        synced.map_err(|source| Error::File { path, what: "synced", source })
+        synced.map_err(|source| Error::File { path, what: "sync", source })
     }
 }
 

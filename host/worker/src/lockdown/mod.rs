@@ -8,6 +8,7 @@ mod capabilities;
 mod landlock;
 mod namespaces;
 mod root;
+pub(crate) mod sandboxed;
 mod seccomp;
 
 use std::io;
@@ -24,6 +25,7 @@ pub(crate) use calls::{Call, Takes, allowed};
 pub(crate) use capabilities::are_none as no_capabilities;
 use landlock::Strength;
 pub(crate) use namespaces::NAME;
+use sandboxed::SandboxedProcess;
 
 /// Files that it may have open at once, those of its component among them.
 const DESCRIPTORS: u64 = 1024;
@@ -89,13 +91,14 @@ pub(crate) fn before_threads(setup: &SandboxSetup, limits: &Limits) -> Result<Pa
 }
 
 /// The second half, when all threads are there.
-pub(crate) fn with_threads(half: &mut PartialSandbox) {
+pub(crate) fn with_threads(half: &mut PartialSandbox) -> SandboxedProcess {
     let paths = half.paths;
     half.put_up(SandboxLayer::Seccomp, || seccomp::filter(paths));
     let behind = !paths && !half.missing.contains(&SandboxLayer::Seccomp);
     for wall in half.missing.iter_mut().filter(|wall| behind && **wall == SandboxLayer::OwnRoot) {
         *wall = SandboxLayer::OwnRootBehindFilter;
     }
+    SandboxedProcess::new()
 }
 
 impl PartialSandbox {

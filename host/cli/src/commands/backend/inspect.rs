@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use artifacts_contract::{Inspection, Manifest, inspect, meaning, read_file};
+use artifacts_contract::{Component, Inspection, Manifest, inspect, meaning, read_file};
 use artifacts_report::Failure;
+use artifacts_session::{Error, WorkerStart, fits};
 use artifacts_text::Explain;
 use clap::Args;
 use serde_json::json;
@@ -17,15 +18,17 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, output: &Output) -> Result<Status, Failure> {
-        let found = inspect(&read(&self.file)?);
+        let bytes = read(&self.file)?;
+        let mut found = inspect(&bytes);
+        let unknown = if found.refusal.is_none() { try_out(bytes, &mut found) } else { None };
         if output.json() {
             let refused =
                 found.refusal.as_ref().map(|refusal| Failure::about(self.file.display().to_string(), refusal));
-            output.object(as_json(&found), refused.as_slice());
+            output.object(as_json(&found, unknown.as_deref()), refused.as_slice());
         } else {
-            output.line(as_text(&found, *output).trim_end());
+            output.line(as_text(&found, unknown.as_deref(), *output).trim_end());
         }
-        Ok(if found.refusal.is_none() { Status::DONE } else { Status::FAILED })
+        Ok(if found.refusal.is_none() && unknown.is_none() { Status::DONE } else { Status::FAILED })
     }
 }
 
@@ -42,7 +45,20 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
-fn as_json(found: &Inspection) -> serde_json::Value {
+/// Has the component compiled and linked in a worker, without calling it: its types have to fit the contract as well as its names.
+/// A refusal becomes a part of what was found; returns why it could not be tried out.
+fn try_out(bytes: Vec<u8>, found: &mut Inspection) -> Option<String> {
+    match Component::read(bytes).map_err(Error::from).and_then(|component| fits(&component, &WorkerStart::default())) {
+        Ok(()) => None,
+        Err(Error::Refused(refusal)) => {
+            found.refusal = Some(refusal);
+            None
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn as_json(found: &Inspection, unknown: Option<&str>) -> serde_json::Value {
     json!({
         "sha256": found.sha256,
         "size": found.size,
@@ -51,20 +67,21 @@ fn as_json(found: &Inspection) -> serde_json::Value {
             "name": name, "means": meaning(name).words, "allowed": meaning(name).allowed,
         })).collect::<Vec<_>>(),
         "exports": found.exports,
-        "runs": found.refusal.is_none(),
+        "runs": unknown.is_none().then_some(found.refusal.is_none()),
+        "unknown": unknown,
         "refusal": found.refusal.as_ref().map(|refusal| json!({
-            "message": refusal.to_string(), "help": refusal.hint(),
+            "message": refusal.to_string(), "kind": refusal.kind(), "hint": refusal.hint(),
         })),
     })
 }
 
-fn as_text(found: &Inspection, output: Output) -> String {
+fn as_text(found: &Inspection, unknown: Option<&str>, output: Output) -> String {
     let mut text = String::new();
     let mut field = |name: &str, value: &str| text.push_str(&output.field(name, 9, value));
     if let Some(manifest) = &found.manifest {
         about(&mut field, manifest);
     }
-    field("sha256", &found.sha256);
+    field("sha256", &found.sha256.to_string());
     field("size", &format!("{} bytes", found.size));
     for (means, names) in grouped(found) {
         field("imports", &format!("{means}: {}", names.join(", ")));
@@ -72,9 +89,10 @@ fn as_text(found: &Inspection, output: Output) -> String {
     for name in &found.exports {
         field("exports", name);
     }
-    match &found.refusal {
-        None => field("runs", "yes"),
-        Some(refusal) => {
+    match (&found.refusal, unknown) {
+        (None, None) => field("runs", "yes"),
+        (None, Some(why)) => field("runs", &format!("cannot be determined: {why}")),
+        (Some(refusal), _) => {
             field("runs", &format!("no: {refusal}"));
             if let Some(hint) = refusal.hint() {
                 field("help", &hint);
