@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_generate::Job;
