@@ -206,8 +206,8 @@ fn ask_plugins(tools: &mut Tools, waiting: &[(Reading<'_>, Failure)]) -> bool {
         return false;
     }
     let Ok(Some((mut session, identities))) = tools.session_and_identities(first.backend) else { return false };
-    let names = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
-    session.ask_plugins(names, identities).unwrap_or(false)
+    let names: Vec<String> = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
+    session.ask_plugins(&names, identities).unwrap_or(false)
 }
 
 /// So many recipients are named.

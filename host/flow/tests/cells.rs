@@ -31,7 +31,10 @@ enum Outcome {
 
 use Outcome::{Accepted, Kept, NewValue, Nothing, Refused};
 
-const CHANGES: [(&str, fn(&Desk, &Fleet) -> Report); 8] = [
+/// Makes a change, under its name.
+type Change = (&'static str, fn(&Desk, &Fleet) -> Report);
+
+const CHANGES: [Change; 8] = [
     ("generate", |desk, fleet| generated(desk, fleet, Generate::default())),
     ("generate --stale", |desk, fleet| generated(desk, fleet, Generate { stale: true, ..Generate::default() })),
     ("generate --regenerate", |desk, fleet| {
@@ -97,11 +100,14 @@ fn outcome(desk: &Desk, fleet: &Fleet, change: fn(&Desk, &Fleet) -> Report) -> O
         assert_eq!(before, after, "what fails is as it was: {:?}", report.errors);
         return Refused;
     }
-    match before.0 == after.0 {
-        false => NewValue,
-        true if is_written => Kept,
-        true if before.2 != after.2 => Accepted,
-        true => Nothing,
+    if before.0 != after.0 {
+        NewValue
+    } else if is_written {
+        Kept
+    } else if before.2 != after.2 {
+        Accepted
+    } else {
+        Nothing
     }
 }
 

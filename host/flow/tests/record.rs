@@ -13,7 +13,7 @@ fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
     let backend = Name::new(BACKEND).unwrap();
     let mut backends = FakeBackends::new(&desk.world);
     let mut session = Recorded::open(&mut backends, Some(log), &mut *tools.operator, &backend).unwrap().unwrap();
-    session.check(Vec::new(), vec!["shared/ca".to_owned()], false).map(drop)
+    session.check(Vec::new(), &["shared/ca".to_owned()], false).map(drop)
 }
 
 fn log(path: &std::path::Path) -> AuditLog {

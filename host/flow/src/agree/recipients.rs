@@ -76,7 +76,7 @@ impl Plaintext<'_> {
     }
 }
 
-/// AcceptedRecipients that were asked about, before the answer.
+/// Recipients that were asked about, before the answer.
 pub struct Asked {
     sought: BTreeMap<InstanceName, Sought>,
     /// Where they are not what was agreed to.

@@ -129,3 +129,107 @@ fn known_headers(entry: &Entry) -> BTreeSet<Sha256> {
 fn failed(instance: &Instance, error: &artifacts_store::Error) -> Failure {
     failure::about(instance, error)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+    use std::time::SystemTime;
+
+    use artifacts_declared::Name;
+    use artifacts_seam::EntryFiles;
+    use artifacts_store::{BackendId, Generation, Options, Root, Schema, Storage, Time};
+
+    use super::*;
+
+    fn instance() -> Instance {
+        let spec = r#"{"schema": 1, "targets": [{"kind": "nixos", "name": "web1", "artifacts":
+            {"a": {"backend": "fake", "files": {"f": {}}, "generator": {"path": "/g"}}}}]}"#;
+        let resolved = artifacts_plan::instances(&artifacts_declared::parse(spec).unwrap(), None);
+        resolved.instances.into_values().next().unwrap()
+    }
+
+    fn to(recipients: &[&str]) -> Recipients {
+        Recipients::from([("f".to_owned(), recipients.iter().map(ToString::to_string).collect())])
+    }
+
+    /// An entry whose receipt names these recipients and headers.
+    fn new(recipients: &[&str], headers: &[Sha256]) -> NewEntry {
+        let file = || Name::new("f").unwrap();
+        let receipt = Receipt {
+            schema: Schema,
+            instance: instance().name,
+            backend: BackendId {
+                name: Name::new("fake").unwrap(),
+                version: "1.0.0".to_owned(),
+                sha256: "0".repeat(64).parse().unwrap(),
+            },
+            generated: Time::from(SystemTime::UNIX_EPOCH),
+            expires: None,
+            generation: Generation::random().unwrap(),
+            dependencies: BTreeMap::new(),
+            validation: None,
+            targets: BTreeSet::new(),
+            recipients: BTreeMap::from([(file(), recipients.iter().map(ToString::to_string).collect())]),
+            files: BTreeMap::new(),
+            public: BTreeMap::new(),
+            headers: BTreeMap::from([(file(), headers.iter().copied().collect())]),
+            headers_without_file: BTreeSet::new(),
+        };
+        let files = EntryFiles::from([("f.age".to_owned(), b"encrypted".to_vec())]);
+        NewEntry { files, public: EntryFiles::new(), receipt, replaces: None }
+    }
+
+    /// Uses a ticket in a storage of its own.
+    fn with_ticket<T>(allows: Allows, act: impl FnOnce(Ticket) -> T) -> T {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&Root::open(dir.path()).unwrap(), "secrets").unwrap();
+        let writer = Rc::new(storage.lock(Options::at(SystemTime::UNIX_EPOCH)).unwrap());
+        act(Ticket::new(instance().name, allows, None, writer, None))
+    }
+
+    #[test]
+    fn a_backend_is_given_nothing_for_other_recipients_than_the_accepted_ones() {
+        with_ticket(Allows::To(to(&["admin"])), |ticket| {
+            assert!(ticket.check(&instance(), &to(&["admin"])).is_ok());
+            for others in [to(&["admin", "mallory"]), to(&["mallory"]), to(&[]), Recipients::new()] {
+                assert!(ticket.check(&instance(), &others).is_err(), "{others:?}");
+            }
+        });
+        with_ticket(Allows::Nothing, |ticket| assert!(ticket.check(&instance(), &to(&["admin"])).is_err()));
+        with_ticket(Allows::Removal, |ticket| assert!(ticket.check(&instance(), &Recipients::new()).is_err()));
+    }
+
+    #[test]
+    fn a_receipt_names_the_accepted_recipients_or_nothing_is_stored() {
+        let commit = |recipients: &[&str]| {
+            with_ticket(Allows::To(to(&["admin"])), |ticket| ticket.commit(&instance(), new(recipients, &[])))
+        };
+        assert!(commit(&["admin"]).is_ok());
+        for others in [&["admin", "mallory"][..], &["mallory"], &[]] {
+            assert!(commit(others).is_err(), "{others:?}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_may_be_encrypted_no_new_header_is_stored() {
+        let header = "1".repeat(64).parse().unwrap();
+        let commit = |headers: &[Sha256]| {
+            with_ticket(Allows::Nothing, |ticket| ticket.commit(&instance(), new(&["anybody"], headers)))
+        };
+        assert!(commit(&[]).is_ok());
+        assert!(commit(&[header]).is_err());
+    }
+
+    #[test]
+    fn a_ticket_is_for_one_instance_and_one_use() {
+        let mut other = new(&["admin"], &[]);
+        other.receipt.instance = "per-machine/web1/b".parse().unwrap();
+        let allows = || Allows::To(to(&["admin"]));
+        assert!(with_ticket(allows(), |ticket| ticket.commit(&instance(), other)).is_err());
+        assert!(with_ticket(allows(), Ticket::remove).is_err(), "no removal was agreed to");
+        assert!(with_ticket(Allows::Removal, Ticket::remove).unwrap().is_none(), "nothing is stored");
+        let entry = new(&["admin"], &[]);
+        assert!(with_ticket(Allows::Removal, |ticket| ticket.commit(&instance(), entry)).is_err());
+    }
+}

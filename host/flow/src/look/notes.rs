@@ -53,7 +53,9 @@ pub(crate) fn note_dependents(
 ) {
     let Run { instances, ordered, tools, .. } = run;
     let mut dependents = dependents(tools, instances, new);
-    dependents.values_mut().for_each(|from| from.retain(|one| !besides.contains(*one)));
+    for from in dependents.values_mut() {
+        from.retain(|one| !besides.contains(*one));
+    }
     let names: BTreeSet<InstanceName> = dependents.values().flatten().map(|name| (*name).clone()).collect();
     if names.is_empty() {
         return;

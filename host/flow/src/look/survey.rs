@@ -150,9 +150,9 @@ fn ask(
         let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
         let told = |look: &mut Look<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
-        let names = asked.iter().map(|look| look.instance.name.to_string()).collect();
+        let names: Vec<String> = asked.iter().map(|look| look.instance.name.to_string()).collect();
         let checks = tools.session(backend).and_then(|session| match session {
-            Some(mut session) => session.check(request, names, false),
+            Some(mut session) => session.check(request, &names, false),
             None => Err(Failure::new(backend.to_string(), "its backend is not open")),
         });
         let checks = match checks {

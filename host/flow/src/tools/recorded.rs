@@ -67,7 +67,7 @@ impl<'a> Recorded<'a> {
     pub fn check(
         &mut self,
         batch: Vec<(InstanceView, EntryFiles)>,
-        names: Vec<String>,
+        names: &[String],
         after_plaintext: bool,
     ) -> Result<Checks, Failure> {
         self.recorded(Operation::Check, names, after_plaintext, |session| session.check(batch))
@@ -77,12 +77,13 @@ impl<'a> Recorded<'a> {
     ///
     /// # Errors
     /// When the call cannot be recorded.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn serialize(
         &mut self,
         name: String,
         call: SerializeCall<'_>,
     ) -> Result<Result<Serialized, CallFailed>, Failure> {
-        self.recorded(Operation::Serialize, vec![name], false, |session| session.serialize(call))
+        self.recorded(Operation::Serialize, &[name], false, |session| session.serialize(call))
     }
 
     /// Reads secret files of an instance back. No identity is read before that is on record.
@@ -91,7 +92,7 @@ impl<'a> Recorded<'a> {
     /// When the call cannot be recorded, or the identities cannot be read.
     pub fn retrieve(&mut self, name: String, call: Retrieval<'_>) -> Result<Result<Retrieved, CallFailed>, Failure> {
         let Retrieval { instance, files, names, openable, identities } = call;
-        self.recorded(Operation::Retrieve, vec![name], false, |session| {
+        self.recorded(Operation::Retrieve, &[name], false, |session| {
             let identities = identities.ring()?;
             Ok(session.retrieve(RetrieveCall { instance, files, names, openable, identities }))
         })?
@@ -101,7 +102,7 @@ impl<'a> Recorded<'a> {
     ///
     /// # Errors
     /// When that cannot be recorded.
-    pub fn ask_plugins(&mut self, names: Vec<String>, identities: &mut Identities) -> Result<bool, Failure> {
+    pub fn ask_plugins(&mut self, names: &[String], identities: &mut Identities) -> Result<bool, Failure> {
         self.recorded(Operation::AskPlugins, names, false, |_| {
             identities.ring().is_ok_and(artifacts_age::Keyring::ask_plugins)
         })
@@ -110,7 +111,7 @@ impl<'a> Recorded<'a> {
     fn recorded<T: Recordable>(
         &mut self,
         operation: Operation,
-        instances: Vec<String>,
+        instances: &[String],
         after_plaintext: bool,
         act: impl FnOnce(&mut dyn Session) -> T,
     ) -> Result<T, Failure> {
@@ -121,7 +122,7 @@ impl<'a> Recorded<'a> {
             bundled: Some(self.terms.bundled),
             sha256: self.terms.sha256.to_string(),
             operation,
-            instances: instances.clone(),
+            instances: instances.to_vec(),
             grants: serde_json::json!(self.terms.grants),
         };
         let number = self.log.map(|log| log.begun(asked.clone())).transpose().map_err(unwritten)?;
@@ -134,7 +135,7 @@ impl<'a> Recorded<'a> {
             (Some(log), Some(number)) => log.ended(number, call),
             _ => Ok(()),
         };
-        let (backend, instances) = (self.backend, instances.as_slice());
+        let backend = self.backend;
         let messages = BackendMessages { backend, operation, instances, events, denials, failure, saw_plaintext };
         self.operator.notify(&RunEvent::Backend(&messages));
         written.map_err(unwritten)?;

@@ -134,12 +134,13 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
     let request = written.iter().map(told).collect();
     // The names of what a backend stored may hold a secret that it was given for that.
     let after_plaintext = written.iter().any(|(_, one)| one.asked.as_ref().is_some_and(|asked| asked.saw_plaintext));
-    let instances = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
-    Ok(session.check(request, instances, after_plaintext)?.answers)
+    let instances: Vec<String> = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
+    Ok(session.check(request, &instances, after_plaintext)?.answers)
 }
 
 impl Storing<'_> {
     /// Has the backend write secret files, and look at them.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn serialize(
         &self,
         tools: &mut Tools,

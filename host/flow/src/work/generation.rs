@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_generate::Job;
@@ -72,6 +71,7 @@ struct Generation<'a> {
 }
 
 impl Generation<'_> {
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     fn run(&mut self, jobs: NonZeroUsize) {
         let (done, results) = mpsc::channel();
         let generators = Arc::clone(&self.tools.generators);
@@ -171,6 +171,7 @@ impl Generation<'_> {
 
     /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
     /// public files.
+    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, Stopped> {
         let ticket = self.tickets.take(name);
         let instances = self.instances;

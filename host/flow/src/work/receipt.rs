@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use artifacts_declared::{InstanceName, Name, TargetId};
 use artifacts_plan::Instance;
