@@ -82,6 +82,8 @@ impl Transcript {
             desk.sees(question)?.types(&format!("{answer}\n"))?;
         }
         let (status, screen) = desk.ends()?;
+        // Nobody sees how a terminal is told to mark what is pasted.
+        let screen = screen.replace("\u{1b}[?2004h", "").replace("\u{1b}[?2004l", "");
         let _ = writeln!(self.text, "$ {shown}");
         let lines = screen.lines().filter(|line| !is_progress(line)).map(|line| self.steady(line)).collect();
         for line in sorted(lines) {
