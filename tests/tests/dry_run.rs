@@ -68,7 +68,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     ran.says(&format!("+ {host}")).says(&format!("+ {admin}")).says("key: secret, 2 readers").never_says("stored");
     let ran = fleet.run(["--json", "generate", "--dry-run"])?.ends(3);
     let readers = sorted(vec![host, admin]);
-    let key = json!({"secret": true, "size": null, "readers": readers});
+    let key = json!({"secret": true, "size": null, "recipients": readers});
     assert_eq!(
         files(&ran, PAIR),
         [
@@ -83,7 +83,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     ran.says(&format!("key: secret, 2 readers, {stored} bytes stored")).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("hidden");
     let all = files(&ran, PAIR);
-    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "readers": readers}));
+    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "recipients": readers}));
     assert_eq!(all[1]["before"], json!({"secret": false, "size": 9, "text": "same\nold\n"}));
     // What is declared no more goes.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("key");
@@ -120,8 +120,8 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     let ran = fleet.run(["--json", "set", "--dry-run", "pair", "key"])?.ends(0);
     let key = &files(&ran, PAIR)[0];
     assert_eq!((&key["before"]["size"], &key["after"]["size"]), (&json!(stored), &json!(null)));
-    assert_eq!(key["before"]["readers"], key["after"]["readers"]);
-    assert_eq!(key["after"]["readers"].as_array().unwrap().len(), 2);
+    assert_eq!(key["before"]["recipients"], key["after"]["recipients"]);
+    assert_eq!(key["after"]["recipients"].as_array().unwrap().len(), 2);
     fleet.run(["set", "--dry-run", "pair", "pub"])?.ends(0).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "set", "--dry-run", "pair", "pub"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
@@ -204,7 +204,7 @@ fn rekey_tells_readers_before_and_after() -> Result<()> {
     ran.says(&format!("key: secret, 2 -> 3 readers, {stored} bytes stored")).never_says("pub: public");
     let ran = fleet.run(["--json", "rekey", "--dry-run"])?.ends(3);
     let [key] = &files(&ran, PAIR)[..] else { panic!("{ran}") };
-    let readers = |side: &str| key[side]["readers"].as_array().unwrap().clone();
+    let readers = |side: &str| key[side]["recipients"].as_array().unwrap().clone();
     assert_eq!((readers("before").len(), readers("after").len()), (2, 3));
     assert!(readers("after").contains(&json!(second)) && !readers("before").contains(&json!(second)));
     Ok(())
@@ -224,15 +224,15 @@ fn adopt_and_prune_tell_files_readers_and_sizes() -> Result<()> {
     fs::remove_file(slice.join("receipt.json"))?;
     fleet.run(["adopt", "--dry-run"])?.says("key: secret, its readers are not known");
     let ran = fleet.run(["--json", "adopt", "--dry-run"])?.ends(3);
-    assert_eq!(files(&ran, PAIR)[0]["after"]["readers"], json!(null));
+    assert_eq!(files(&ran, PAIR)[0]["after"]["recipients"], json!(null));
     fleet.run(["adopt"])?.ends(0);
     fleet.of("web1")["artifacts"] = json!({});
     let ran = fleet.run(["prune", "--dry-run"])?.ends(0).says("would be removed secrets/per-machine/web1/pair");
     ran.says(&format!("key: secret, 2 readers, {stored} bytes")).says("pub: public, 16 bytes");
     let ran = fleet.run(["--json", "prune", "--dry-run"])?.ends(0).json();
-    let contents = ran["removed"][0]["contents"].as_array().unwrap().clone();
+    let contents = ran["trashed"][0]["contents"].as_array().unwrap().clone();
     assert_eq!((&contents[0]["before"]["size"], &contents[0]["after"]), (&json!(stored), &json!(null)));
-    assert_eq!(contents[0]["before"]["readers"].as_array().unwrap().len(), 2);
+    assert_eq!(contents[0]["before"]["recipients"].as_array().unwrap().len(), 2);
     Ok(())
 }
 

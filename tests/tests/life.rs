@@ -286,7 +286,7 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
     refused.never_says("every slice has an owner");
     assert_eq!(fleet.stored()?, before);
     let ran = fleet.run(["--json", "prune", "--yes"])?.ends(0);
-    assert_eq!(ran.json()["removed"][0]["name"], "per-machine/old/a");
+    assert_eq!(ran.json()["trashed"][0]["name"], "per-machine/old/a");
     let after = fleet.stored()?;
     assert!(after.keys().all(|name| before.contains_key(name)));
     assert_eq!(after.len(), before.len() - 2, "the file and the receipt of one slice");

@@ -134,7 +134,7 @@ fn a_public_file_is_set_for_nobody_and_shown_as_a_diff() -> Result<()> {
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     given(&fleet, &["set", "pair", "pub"], b"other\n")?.ends(3).says("- shown").says("+ other");
     let dry = given(&fleet, &["--json", "set", "--dry-run", "pair", "pub"], b"")?.ends(3).json();
-    assert_eq!(dry["readers"], json!(null), "what is not written has no new reader");
+    assert_eq!(dry["recipients"], json!(null), "what is not written has no new reader");
     // Whom the secret files are encrypted to is still told as it is.
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/pair"), "stale (recipients)");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");

@@ -110,7 +110,7 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     assert_eq!(fleet.stored()?, before);
     // `web2`'s own, and the shared one: two of five.
     let ran = rekey(&fleet, &["--accept-recipients", "--json"])?.ends(0);
-    assert_eq!((ran.json()["opened"].clone(), ran.json()["written"].clone()), (json!(2), json!(2)));
+    assert_eq!((ran.json()["decrypted"].clone(), ran.json()["written"].clone()), (json!(2), json!(2)));
     let opened = [("per-machine/web2/a", 2), ("shared/shared", 2)].map(|(name, files)| (name.to_owned(), files));
     assert_eq!(opened_by_instance(&fleet)?, BTreeMap::from(opened));
     let after = fleet.stored()?;
@@ -249,7 +249,7 @@ fn one_that_is_ended_half_way_is_finished_by_the_next() -> Result<()> {
     assert!(left > 0 && left < 101, "{left} are left");
     // What was agreed to is remembered.
     let ran = rekey(&fleet, &["--json"])?.ends(0);
-    assert_eq!((ran.json()["opened"].clone(), ran.json()["written"].clone()), (json!(left), json!(left)));
+    assert_eq!((ran.json()["decrypted"].clone(), ran.json()["written"].clone()), (json!(left), json!(left)));
     assert_eq!(stale(&fleet)?, 0);
     assert_eq!(fleet.decrypt("second", "secrets/per-machine/web1/a098/one.age")?, plain);
     Ok(())

@@ -87,7 +87,7 @@ fn a_stray_file_costs_no_value() -> Result<()> {
             assert_eq!((state(&fleet, A)?.as_str(), get(&fleet, "a")?), ("present", value), "{name}");
             leave(&entry(&fleet).join(name))?;
             let mut desk = Desk::start(&fleet.command(with_key(&fleet, &["set", "a", "f"]))?)?;
-            desk.sees("f")?.types("mine\n")?.types("mine\n")?;
+            desk.sees("f: ")?.types("mine\n")?.sees("again: ")?.types("mine\n")?;
             assert_eq!(desk.ends()?.0, Some(0), "{name}");
             assert_eq!((state(&fleet, A)?.as_str(), get(&fleet, "a")?.as_str()), ("present", "mine"), "{name}");
         }
@@ -143,7 +143,7 @@ fn files_that_are_declared_later_are_set_one_by_one() -> Result<()> {
         fleet.of("web1")["artifacts"]["a"]["files"] = json!({"f": {}, "g": {}, "h": {}});
         for (file, left) in [("g", "stale (files)"), ("h", "present")] {
             let mut desk = Desk::start(&fleet.command(with_key(&fleet, &["set", "a", file]))?)?;
-            desk.sees(file)?.types("mine\n")?.types("mine\n")?;
+            desk.sees(&format!("{file}: "))?.types("mine\n")?.sees("again: ")?.types("mine\n")?;
             let (status, shown) = desk.ends()?;
             assert!(matches!(status, Some(0 | 3)), "{backend} {config} {file}: {shown}");
             assert_eq!(state(&fleet, A)?, left, "{backend} {config} {file}: {shown}");

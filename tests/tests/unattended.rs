@@ -125,7 +125,7 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
     // What is to be filled in is told once, for all.
     assert_eq!(ran.stdout.matches("word\\\" = ").count(), 2, "{ran}");
     let both = |error: &&Value| {
-        ["also", "asks"].iter().all(|name| error["help"].to_string().contains(&format!("web1/{name}\\\"]")))
+        ["also", "asks"].iter().all(|name| error["hint"].to_string().contains(&format!("web1/{name}\\\"]")))
     };
     assert_eq!(errors.iter().filter(both).count(), 1, "{ran}");
     // Whom it would be encrypted to is shown before.

@@ -43,14 +43,15 @@ pub fn run(profile: Profile) -> Result<()> {
 const PACKAGES: &[&str] = &["artifacts", "artifacts-precompile", "artifacts-on-target", "artifacts-tasks"];
 
 /// Builds the host with its backends inside, compiled: first the program that compiles them, of the same crates as the rest, so that the
-/// code is of the very engine that will run it; then what has their code inside.
+/// code is of the very engine that will run it; then the one that has their code inside. All others come with the first: what a
+/// build script and a program both use is compiled for both at once, or twice.
 ///
 /// # Errors
 /// When it does not build, or cannot compile a backend.
 pub fn complete(profile: Profile) -> Result<()> {
-    host(profile, &["artifacts-precompile"])?;
+    host(profile, &["artifacts-precompile", "artifacts-target", "artifacts-demo"])?;
     precompile(profile)?;
-    host(profile, &["artifacts", "artifacts-target", "artifacts-demo"])
+    host(profile, &["artifacts"])
 }
 
 /// Compiles each bundled component into `target/plugins`; code that did not change stays as it is.

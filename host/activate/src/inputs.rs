@@ -43,7 +43,7 @@ fn from_farm(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Res
         let mut bytes = bytes.map_err(|e| failure(instance, format!("it depends on {}: {e}", dependency.name)))?;
         Ok((file.clone(), Secret::new(std::mem::take(&mut *bytes))))
     };
-    dependency.files.keys().map(read).collect()
+    dependency.artifact.files.keys().map(read).collect()
 }
 
 /// Of another backend's artifact only what it put on this target can be had.
@@ -60,5 +60,5 @@ fn from_paths(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Re
         })?;
         Ok((name.clone(), Secret::new(std::mem::take(&mut *bytes))))
     };
-    dependency.files.iter().map(read).collect()
+    dependency.artifact.files.iter().map(read).collect()
 }

@@ -1,16 +1,16 @@
 //! Values that nobody was asked for.
 
-use std::fmt::Write as _;
-
 use artifacts_declared::{Name, Prompt};
+use artifacts_digest::keyed;
 use artifacts_plan::Instance;
 use artifacts_seam::Secret;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// How many bytes a generator finds in `/dev/urandom` when it is to make the same values everywhere.
 pub const STREAM: usize = 1 << 20;
+
+/// The key of what is the same everywhere, filled up with zeros.
+const MADE_UP: [u8; 32] = *b"artifacts made-up values 1\0\0\0\0\0\0";
 
 /// Where made-up values come from.
 pub struct Source {
@@ -24,9 +24,9 @@ impl Source {
     /// compute such values: they protect nothing.
     pub fn of(instance: &Instance) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; 32]);
-        let deterministic = instance.told.targets.iter().any(|target| deterministic(&target.config));
+        let deterministic = instance.for_backend.targets.iter().any(|target| deterministic(&target.config));
         if deterministic {
-            *key = keyed(b"artifacts made-up values 1", instance.name.to_string().as_bytes());
+            *key = keyed(&MADE_UP, instance.name.to_string().as_bytes()).0;
         } else {
             getrandom::fill(key.as_mut_slice())?;
         }
@@ -36,12 +36,8 @@ impl Source {
     /// The answer to a prompt.
     pub fn answer(&self, name: &Name, prompt: &Prompt) -> Secret {
         let value = prompt.test_value.clone().unwrap_or_else(|| {
-            let mut text = "made-up-".to_owned();
-            for byte in &keyed(&*self.key, format!("prompt {name}").as_bytes())[..16] {
-                // Writing to a string never fails.
-                let _ = write!(text, "{byte:02x}");
-            }
-            text
+            let hash = keyed(&self.key, format!("prompt {name}").as_bytes()).to_string();
+            format!("made-up-{}", &hash[..32])
         });
         Secret::new(value.into_bytes())
     }
@@ -49,7 +45,7 @@ impl Source {
     /// What a generator reads from the random devices, so many bytes of it; `None` leaves it the kernel's.
     pub fn stream(&self, size: usize) -> Option<Secret> {
         self.deterministic.then(|| {
-            let blocks = (0_u64..).map(|block| keyed(&*self.key, &[&b"stream "[..], &block.to_le_bytes()].concat()));
+            let blocks = (0_u64..).map(|block| keyed(&self.key, &[&b"stream "[..], &block.to_le_bytes()].concat()).0);
             Secret::new(blocks.flatten().take(size).collect())
         })
     }
@@ -58,12 +54,6 @@ impl Source {
 fn deterministic(config: &str) -> bool {
     let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
     config["deterministic"] == serde_json::Value::Bool(true)
-}
-
-fn keyed(key: &[u8], message: &[u8]) -> [u8; 32] {
-    // HMAC takes keys of any length.
-    let mac = Hmac::<Sha256>::new_from_slice(key).map(|mac| mac.chain_update(message).finalize().into_bytes().into());
-    mac.unwrap_or_default()
 }
 
 #[cfg(test)]

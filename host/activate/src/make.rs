@@ -106,18 +106,20 @@ fn made_here(room: &Room<'_>, instance: &Instance) -> Result<bool, Failure> {
 }
 
 fn backend(instance: &Instance) -> Result<&Name, Failure> {
-    instance.backend.as_ref().ok_or_else(|| {
+    instance.artifact.backend.as_ref().ok_or_else(|| {
         failure(instance, "it could not be evaluated: it reads a public value that is not there")
             .hint(Some("give it another way to that value on machines where nothing is stored"))
     })
 }
 
 pub(crate) fn failure(instance: &Instance, message: impl Into<String>) -> Failure {
-    Failure::new(instance.name.to_string(), message).backend(instance.backend.as_ref().map(ToString::to_string))
+    Failure::new(instance.name.to_string(), message)
+        .backend(instance.artifact.backend.as_ref().map(ToString::to_string))
 }
 
 fn about(instance: &Instance, error: impl std::error::Error + Explain) -> Failure {
-    Failure::about(instance.name.to_string(), error).backend(instance.backend.as_ref().map(ToString::to_string))
+    Failure::about(instance.name.to_string(), error)
+        .backend(instance.artifact.backend.as_ref().map(ToString::to_string))
 }
 
 fn one(
@@ -127,7 +129,7 @@ fn one(
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<Done, Failure> {
     let access = accesses(instance, room.user)?;
-    let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
+    let declared: BTreeSet<String> = instance.artifact.files.keys().map(ToString::to_string).collect();
     let failed = |e: artifacts_on_target::place::Error| about(instance, e);
     let artifact = instance.name.artifact();
     // Of an earlier run, too: what could not follow then follows now.
@@ -150,7 +152,7 @@ fn one(
             made.iter().filter_map(|(name, value)| Some((name.clone(), (value.expose(), access.get(name).copied()?))));
         room.farm.put(&lock, artifact, &files.collect()).map_err(failed)?;
     }
-    for (name, file) in &instance.files {
+    for (name, file) in &instance.artifact.files {
         if let Some(access) = access.get(name) {
             room.farm.settle(&lock, artifact, name, *access).map_err(failed)?;
         }
@@ -205,7 +207,7 @@ fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, Acce
         };
         Ok((name.clone(), Access { mode, user: owner, group }))
     };
-    instance.files.iter().map(&mut of).collect()
+    instance.artifact.files.iter().map(&mut of).collect()
 }
 
 /// Runs the generator, and has the backend write the secret files into a slice.
@@ -275,19 +277,16 @@ fn job(
     source: &Source,
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<Job, Failure> {
-    let generator = instance.generator.as_ref().ok_or_else(|| {
+    let mut job = Job::new(instance.name.clone(), &instance.artifact).ok_or_else(|| {
         failure(instance, "it has no generator")
             .hint(Some(format!("set `artifacts.store.{}.generator`", instance.name.artifact())))
     })?;
-    let mut job = Job::new(instance.name.clone(), generator.path.clone());
     job.closure = vec![room.store.clone()];
     job.path.clone_from(&room.generator_path);
-    job.expected = instance.files.keys().cloned().collect();
-    job.prompts = instance.prompts.iter().map(|(name, prompt)| (name.clone(), source.answer(name, prompt))).collect();
+    job.prompts =
+        instance.artifact.prompts.iter().map(|(name, prompt)| (name.clone(), source.answer(name, prompt))).collect();
     job.inputs = inputs(room, instances, instance, made_here)?;
     job.log_level.clone_from(&room.log_level);
-    job.network = instance.network;
-    job.timeout = instance.timeout.map(Duration::from_secs);
     job.random = source.stream(STREAM);
     Ok(job)
 }
@@ -309,8 +308,12 @@ fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secre
     let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name)?;
     let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
-    let call =
-        SerializeCall { instance: instance.told.clone(), files: EntryFiles::new(), secrets, recipients: &nobody };
+    let call = SerializeCall {
+        instance: instance.for_backend.clone(),
+        files: EntryFiles::new(),
+        secrets,
+        recipients: &nobody,
+    };
     let ended = session.serialize(instance.name.to_string(), call)?;
     let serialized = ended.map_err(|stopped| artifacts_flow::not_serialized(instance, &stopped))?;
     Ok(serialized.files)

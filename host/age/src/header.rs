@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 
 use age::armor::ArmoredReader;
-use sha2::{Digest, Sha256};
+use artifacts_digest::Hasher;
 
 use crate::Error;
 
@@ -28,7 +28,7 @@ struct Header {
 fn header(file: &[u8]) -> Result<Header, Error> {
     let mut recipients = 0;
     let mut lines = BufReader::new(ArmoredReader::new(file).take(LONGEST));
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new();
     let mut line = Vec::new();
     for number in 0.. {
         line.clear();
@@ -45,7 +45,7 @@ fn header(file: &[u8]) -> Result<Header, Error> {
         }
         recipients += usize::from(is_for_somebody(&line));
     }
-    Ok(Header { sha256: format!("{:x}", hash.finalize()), recipients })
+    Ok(Header { sha256: hash.finish().to_string(), recipients })
 }
 
 /// Returns whether a line begins a stanza that is not grease.

@@ -3,10 +3,10 @@ use std::str::FromStr;
 use age::x25519;
 use age_core::format::{FILE_KEY_BYTES, Stanza};
 use age_core::secrecy::ExposeSecret as _;
+use artifacts_digest::sha512;
 use artifacts_seam::Secret;
 use artifacts_text::Explain;
 use bech32::Hrp;
-use sha2::{Digest, Sha512};
 use ssh_key::{Algorithm, LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
@@ -266,7 +266,7 @@ pub(crate) fn unlocked(key: &PrivateKey) -> Result<Vec<UnlockedIdentity>, String
 
 /// Derives the age identity of an Ed25519 seed: the scalar of the signing key (RFC 8032, section 5.1.5).
 fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
-    let scalar = Zeroizing::new(<[u8; 64]>::from(Sha512::digest(seed)));
+    let scalar = sha512(seed);
     let hrp = Hrp::parse("age-secret-key-").map_err(|error| error.to_string())?;
     let text = bech32::encode_upper::<bech32::Bech32>(hrp, &scalar[..32]).map_err(|error| error.to_string())?;
     x25519::Identity::from_str(&Zeroizing::new(text)).map_err(str::to_owned)

@@ -1,18 +1,16 @@
 use std::collections::BTreeMap;
 
-use sha2::{Digest, Sha256};
+use artifacts_digest::Sha256;
 
 use crate::{DecryptedFile, OpenError, Opener};
-
-type Hash = [u8; 32];
 
 /// Opens files as they are asked for, one by one. What only a plugin might open is left over, and asked for in one session for
 /// all: a plugin that wants a touch wants one.
 pub struct Keyring {
     opener: Opener,
-    left: BTreeMap<Hash, Vec<u8>>,
+    left: BTreeMap<Sha256, Vec<u8>>,
     /// Results of the plugins, by SHA-256 of the file.
-    answered: BTreeMap<Hash, Result<DecryptedFile, OpenError>>,
+    answered: BTreeMap<Sha256, Result<DecryptedFile, OpenError>>,
 }
 
 impl Keyring {
@@ -27,7 +25,7 @@ impl Keyring {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(&mut self, file: &[u8]) -> Result<DecryptedFile, OpenError> {
-        let hash: Hash = Sha256::digest(file).into();
+        let hash = Sha256::digest(file);
         if let Some(answer) = self.answered.get(&hash) {
             return answer.clone();
         }

@@ -5,10 +5,10 @@ use age::armor::ArmoredReader;
 use age::{DecryptError, scrypt};
 use age_core::format::Stanza;
 use age_core::secrecy::SecretString;
+use artifacts_digest::Sha256;
 use artifacts_seam::Secret;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
-use sha2::{Digest, Sha256};
 use ssh_key::{Algorithm, PrivateKey};
 use zeroize::Zeroizing;
 
@@ -49,7 +49,7 @@ enum Unlocked {
 impl PassphraseIdentity {
     pub fn ssh(name: &str, key: PrivateKey, prompter: Arc<dyn Prompter>) -> Result<Self, String> {
         let wire = key.public_key().to_bytes().map_err(|error| error.to_string())?;
-        let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(wire)[..4]);
+        let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(wire).0[..4]);
         Ok(Self::new(name, LockedKind::Ssh { key: Box::new(key), tag }, prompter))
     }
 

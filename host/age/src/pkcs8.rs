@@ -1,10 +1,10 @@
 //! Reads PKCS#8 (RFC 5958), in which OpenSSL and `ssh-keygen -m PKCS8` write private keys. age and ssh-keygen read it
 //! as well.
 
+use artifacts_digest::sha512;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use curve25519_dalek::edwards::EdwardsPoint;
-use sha2::{Digest, Sha512};
 use ssh_key::PrivateKey;
 use ssh_key::private::Ed25519Keypair;
 use zeroize::Zeroizing;
@@ -50,7 +50,7 @@ pub(crate) fn read(pem: &str) -> Option<Converted> {
 
 /// Derives the key of a seed, with its public key (RFC 8032, section 5.1.5).
 fn ed25519(seed: &[u8; 32]) -> Option<PrivateKey> {
-    let hash = Zeroizing::new(<[u8; 64]>::from(Sha512::digest(seed)));
+    let hash = sha512(seed);
     let scalar = Zeroizing::new(<[u8; 32]>::try_from(&hash[..32]).ok()?);
     let public = EdwardsPoint::mul_base_clamped(*scalar).compress().to_bytes();
     let mut pair = Zeroizing::new([0; Ed25519Keypair::BYTE_SIZE]);

@@ -1,7 +1,7 @@
 //! One line of the log, and how it is linked to the line before it.
 
+use artifacts_digest::Sha256;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::{CallEnd, RecordKind};
 
@@ -86,5 +86,5 @@ impl LineLink {
 
 /// SHA-256 in hex.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
+    Sha256::digest(bytes).to_string()
 }

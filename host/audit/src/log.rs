@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use artifacts_digest::Hasher;
 use artifacts_text::Explain;
-use sha2::{Digest as _, Sha256};
 
 use crate::head::{Head, HeadFile, HeadState, LockedHead};
 use crate::line::{Line, LineLink, NONE_BEFORE, SCHEMA, Skipped, sha256};
@@ -337,9 +337,9 @@ fn skipped(log: &File, from: u64, to: u64) -> io::Result<Option<Skipped>> {
     }
     let mut log = log;
     log.seek(SeekFrom::Start(from))?;
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new();
     let bytes = io::copy(&mut log.take(to - from), &mut hash)?;
-    Ok(Some(Skipped { bytes, sha256: format!("{:x}", hash.finalize()) }))
+    Ok(Some(Skipped { bytes, sha256: hash.finish().to_string() }))
 }
 
 /// A moment as lines have it. A clock that is set to a time that cannot be written stands at the nearest that can.

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
+use artifacts_digest::Hasher;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::Head;
 use crate::head::{HeadFile, HeadState, head_path};
@@ -291,7 +291,7 @@ fn follow(link: &LineLink, end: &End, at: u64, chain: &mut Chain) {
 struct Between {
     lines: Vec<(u64, GapKind)>,
     bytes: u64,
-    hash: Sha256,
+    hash: Hasher,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -322,8 +322,8 @@ impl Between {
 
     /// What a linked line says of what stands before it.
     fn accounted(&mut self, link: &LineLink, end: &End, at: u64, chain: &mut Chain) {
-        let found = (self.bytes > 0)
-            .then(|| Skipped { bytes: self.bytes, sha256: format!("{:x}", self.hash.clone().finalize()) });
+        let found =
+            (self.bytes > 0).then(|| Skipped { bytes: self.bytes, sha256: self.hash.clone().finish().to_string() });
         let accounted = found == link.skipped;
         let start = end.last.is_none() && link.number == 1;
         for (number, kind) in self.lines.drain(..) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use artifacts_prompt::{AnswersFile, AnswersFormat};
+use artifacts_prompt::AnswersFile;
 use artifacts_report::Failure;
 
 use crate::bounded;
@@ -10,14 +10,14 @@ use crate::bounded;
 /// The largest file of answers, in bytes.
 const LARGEST: usize = 8 << 20;
 
-/// Reads an answers file, as TOML or JSON by its name.
+/// Reads an answers file, or standard input for `-`, as TOML or JSON.
 pub fn read_answers(path: &Path) -> Result<AnswersFile, Failure> {
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     let failed = |e: std::io::Error| {
-        Failure::new(path.display().to_string(), format!("the answers cannot be read: {e}"))
-            .hint(Some("name a file in TOML or JSON: instance, prompt, value"))
+        Failure::new(name.clone(), format!("the answers cannot be read: {e}"))
+            .hint(Some("name a file in TOML or JSON: instance, prompt, value; `-` is standard input"))
     };
     let content = bounded::read(path, LARGEST).map_err(failed)?;
     let text = std::str::from_utf8(content.expose()).map_err(|_| failed(std::io::Error::other("they are no UTF-8")))?;
-    let format = if path.extension().is_some_and(|e| e == "json") { AnswersFormat::Json } else { AnswersFormat::Toml };
-    AnswersFile::parse(text, format).map_err(|e| Failure::about(path.display().to_string(), e))
+    AnswersFile::parse(text).map_err(|e| Failure::about(name.clone(), e))
 }

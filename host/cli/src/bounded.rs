@@ -9,9 +9,9 @@ use artifacts_seam::Secret;
 /// The largest value that a person gives, in bytes: as large as a generator's file may be.
 pub const VALUE: usize = 16 << 20;
 
-/// All of a file that has at most so many bytes.
+/// Reads all of a file, or of standard input for `-`, that has at most so many bytes.
 pub fn read(path: &Path, largest: usize) -> std::io::Result<Secret> {
-    take(File::open(path)?, largest)
+    if path == Path::new("-") { take(std::io::stdin().lock(), largest) } else { take(File::open(path)?, largest) }
 }
 
 /// All that comes, of at most so many bytes.

@@ -5,6 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+/// Returns whether the caller's terminal knows no escape sequences.
+pub fn is_dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}
+
 /// Memory that the evaluation of a large target takes, in bytes.
 const OF_ONE_EVALUATION: u64 = 1 << 30;
 

@@ -42,7 +42,7 @@ impl File {
                     .names()
                     .iter()
                     .filter_map(|name| run.instances().get(name))
-                    .flat_map(|one| one.files.keys().map(Name::as_str))
+                    .flat_map(|one| one.artifact.files.keys().map(Name::as_str))
                     .collect();
                 let has = if files.is_empty() {
                     String::new()
@@ -64,11 +64,13 @@ impl File {
                 Err(vec![fault.hint(Some("name one of them"))])
             }
             (Some(one), None) => {
-                one.files.get_key_value(file).map(|(name, _)| (one.name.clone(), name.clone())).ok_or_else(|| {
-                    let known: Vec<&str> = one.files.keys().map(Name::as_str).collect();
-                    let fault = Failure::new(one.name.to_string(), format!("it has no file `{file}`"));
-                    vec![fault.hint(Some(format!("it has {}", known.join(", "))))]
-                })
+                one.artifact.files.get_key_value(file).map(|(name, _)| (one.name.clone(), name.clone())).ok_or_else(
+                    || {
+                        let known: Vec<&str> = one.artifact.files.keys().map(Name::as_str).collect();
+                        let fault = Failure::new(one.name.to_string(), format!("it has no file `{file}`"));
+                        vec![fault.hint(Some(format!("it has {}", known.join(", "))))]
+                    },
+                )
             }
             (None, _) => Err(chosen.errors().to_vec()),
         }

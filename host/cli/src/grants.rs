@@ -28,7 +28,7 @@ pub fn asking(trust: Trust, log: AuditLog, all: bool, no_input: bool) -> Accept 
         let agreed = all || !no_input && ask(name, component, grants);
         if agreed {
             let by = if all { "--accept-grants" } else { record::TERMINAL };
-            let (backend, sha256) = (name.to_string(), component.sha256().to_owned());
+            let (backend, sha256) = (name.to_string(), component.sha256().to_string());
             let subject = ConsentSubject::Grants { backend, sha256, grants: json!(grants) };
             let consent = ConsentRecord { by: by.to_owned(), subject };
             log.consent(vec![consent]).map_err(|e| record::failure(&e))?;
@@ -67,7 +67,7 @@ fn question(name: &Name, component: &Component, grants: &Grants) -> String {
         let _ = writeln!(text, "  {name:<10} {}", terminal(&value.replace('\n', " ")));
     };
     line("component", &format!("{} {}", manifest.name, manifest.version));
-    line("sha256", component.sha256());
+    line("sha256", &component.sha256().to_string());
     for grant in grants.each().into_iter().filter(|grant| grant.given) {
         line("may", &format!("{} ({})", grant.meaning, grant.name));
     }

@@ -130,7 +130,7 @@ impl Operator for TerminalOperator {
 
     fn open_prompts(&self, instance: &Instance) -> Vec<Name> {
         let given = |name: &Name, prompt: &Prompt| self.answers.as_ref()?.get(&instance.name, name, prompt.kind);
-        let open = instance.prompts.iter().filter(|(name, prompt)| given(name, prompt).is_none());
+        let open = instance.artifact.prompts.iter().filter(|(name, prompt)| given(name, prompt).is_none());
         open.map(|(name, _)| name.clone()).collect()
     }
 

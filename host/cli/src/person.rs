@@ -4,12 +4,15 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use artifacts_age::{NoPrompter, Prompter};
-use artifacts_prompt::Terminal;
+use artifacts_prompt::{Terminal, TerminalOptions};
 use artifacts_seam::Secret;
+
+use crate::{environment, signals};
 
 /// The terminal that a person sits at, whatever the standard streams are.
 pub fn terminal() -> Option<Terminal> {
-    Terminal::new(tty()?).ok()
+    let options = TerminalOptions { dumb: environment::is_dumb_terminal(), interrupted: signals::interrupt };
+    Terminal::new(tty()?, options).ok()
 }
 
 /// The same, for another program.
@@ -31,7 +34,7 @@ impl AtTerminal {
     /// A terminal that fails is one at which nobody answers.
     fn ask(&self, what: &str, hidden: bool) -> Option<Secret> {
         let mut terminal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        terminal.ask_line(what, hidden).ok().flatten()
+        terminal.ask_text(what, hidden).ok().flatten()
     }
 
     fn ask_text(&self, what: &str) -> Option<String> {

@@ -11,7 +11,7 @@ use artifacts_report::Failure;
 use libc::{c_int, siginfo_t};
 use rustix::io::retry_on_intr;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgid, getpid, getppid, getsid, kill_process, waitid};
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 /// How long a run may take to end by itself.
@@ -21,13 +21,12 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Signals that end no process, cannot be handled, or are ignored by every Rust program (SIGPIPE).
-const HARMLESS: [c_int; 10] = [
+const HARMLESS: [c_int; 9] = [
     libc::SIGKILL,
     libc::SIGSTOP,
     libc::SIGPIPE,
     libc::SIGCHLD,
     libc::SIGCONT,
-    libc::SIGTSTP,
     libc::SIGTTIN,
     libc::SIGTTOU,
     libc::SIGURG,
@@ -71,6 +70,10 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
         let mut signal = [0];
         while io::Read::read_exact(&mut signals, &mut signal).is_ok() {
             let signal = c_int::from(signal[0]);
+            if signal == libc::SIGTSTP {
+                artifacts_prompt::suspend(stop);
+                continue;
+            }
             if let Some(editor) = *editor() {
                 if matches!(signal, SIGINT | SIGQUIT) {
                     continue;
@@ -83,15 +86,53 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
             if !asking {
                 std::thread::sleep(PATIENCE);
             }
-            artifacts_ram::remove_all();
-            std::process::exit(128 + signal);
+            leave(signal);
         }
     };
     std::thread::Builder::new().spawn(watcher).map_err(unwatched)?;
     Ok(Arc::clone(WATCHED.get_or_init(|| cancel)))
 }
 
-/// Every signal that would end the program, each a byte, as they come.
+/// Ends the program when a person wants out of a question: nothing else is under way.
+pub fn interrupt() {
+    leave(SIGINT);
+}
+
+fn leave(signal: c_int) -> ! {
+    artifacts_ram::remove_all();
+    std::process::exit(128 + signal);
+}
+
+/// Stops the program until it is continued. Where no shell could do that, it goes on at once, as the kernel has it.
+fn stop() {
+    if has_shell() {
+        let _ = kill_process(getpid(), Signal::STOP);
+    }
+}
+
+/// Whether a shell of this session sees to the program: a parent, or one of theirs, in another group of processes.
+fn has_shell() -> bool {
+    let (group, session) = (getpgid(None).ok(), getsid(None).ok());
+    let mut parent = getppid();
+    while let Some(process) = parent {
+        if getsid(Some(process)).ok() != session {
+            return false;
+        }
+        if getpgid(Some(process)).ok() != group {
+            return true;
+        }
+        parent = parent_of(process);
+    }
+    false
+}
+
+fn parent_of(process: Pid) -> Option<Pid> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    Pid::from_raw(parent.trim().parse().ok()?)
+}
+
+/// Every signal that would end or stop the program, each a byte, as they come.
 fn caught() -> io::Result<io::PipeReader> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
     rustix::fs::fcntl_setfl(&write, rustix::fs::OFlags::NONBLOCK)?;

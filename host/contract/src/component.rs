@@ -1,13 +1,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use artifacts_digest::Sha256;
+
 use crate::{Inspection, Manifest, Refusal, imports, inspect};
 
 /// A component that this host would run: its bytes, read once, and what they say.
 #[derive(Clone)]
 pub struct Component {
     bytes: Arc<[u8]>,
-    sha256: String,
+    sha256: Sha256,
     manifest: Arc<Manifest>,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -35,8 +37,8 @@ impl Component {
     }
 
     /// SHA-256 of its bytes, in hex.
-    pub fn sha256(&self) -> &str {
-        &self.sha256
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
     }
 
     /// Its size in bytes.
@@ -69,7 +71,7 @@ impl Component {
     /// The code will run: it must come from this program's own build and from nowhere else.
     #[must_use]
     pub fn with_compiled(mut self, code: &'static [u8]) -> Self {
-        self.compiled = code.strip_prefix(self.sha256.as_bytes());
+        self.compiled = code.strip_prefix(self.sha256.0.as_slice());
         self
     }
 

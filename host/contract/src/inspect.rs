@@ -1,4 +1,4 @@
-use sha2::{Digest, Sha256};
+use artifacts_digest::Sha256;
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::imports::STORAGE;
@@ -13,8 +13,8 @@ const DEEPEST: u32 = 100;
 /// Everything that can be told of some bytes without running or compiling them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// SHA-256, in hex.
-    pub sha256: String,
+    /// SHA-256 of the bytes.
+    pub sha256: Sha256,
     /// Size in bytes.
     pub size: usize,
     /// The imported interfaces, in the component's order.
@@ -30,7 +30,7 @@ pub struct Inspection {
 /// Reads what can be read, never fails: what is wrong is in `refusal`.
 pub fn inspect(bytes: &[u8]) -> Inspection {
     let mut found = Inspection {
-        sha256: format!("{:x}", Sha256::digest(bytes)),
+        sha256: Sha256::digest(bytes),
         size: bytes.len(),
         imports: Vec::new(),
         exports: Vec::new(),

@@ -50,7 +50,7 @@ fn a_backend_is_taken_and_described() {
     let component = Component::read(bytes.clone()).unwrap();
     assert_eq!(component.manifest().name, "agenix");
     assert_eq!(component.size(), bytes.len());
-    assert_eq!(component.sha256().len(), 64);
+    assert_eq!(component.sha256().to_string().len(), 64);
     assert!(!component.manifest().requests.plaintext);
     assert!(component.imports().iter().any(|name| name.starts_with("wasi:filesystem/types@0.2")));
     assert!(component.imports().iter().all(|name| meaning(name).allowed));

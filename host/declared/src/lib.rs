@@ -4,6 +4,7 @@
 //! its folder refuses the whole spec and names its place.
 
 mod absolute;
+mod artifact;
 mod instance;
 mod name;
 mod parse;
@@ -11,11 +12,12 @@ mod schema;
 mod twice;
 mod types;
 
+pub use artifact::Disagreement;
 pub use instance::InstanceName;
 pub use name::{Name, NameError};
 pub use parse::{Error, parse, parse_backends, parse_target};
 pub use schema::schema;
 pub use types::{
-    Artifact, Backend, Component, DEFAULT_STORAGE, File, Generator, Prompt, PromptKind, SCHEMA, Spec, Target,
-    TargetKind,
+    Artifact, Backend, Component, DEFAULT_STORAGE, File, Generator, Prompt, PromptKind, SCHEMA, Seconds, Spec, Target,
+    TargetId, TargetKind,
 };

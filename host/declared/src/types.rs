@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
@@ -91,7 +93,7 @@ struct Derived {
 impl<'de> Visitor<'de> for AsComponent {
     type Value = Component;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`builtin:<name>`, a path, or an object with `path` and `drv`")
     }
 
@@ -124,6 +126,13 @@ pub struct Target {
     pub artifacts: BTreeMap<Name, Artifact>,
 }
 
+impl Target {
+    /// Returns its kind and name.
+    pub fn id(&self) -> TargetId {
+        TargetId { kind: self.kind, name: self.name.clone() }
+    }
+}
+
 /// What a target is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -147,8 +156,42 @@ impl TargetKind {
     }
 }
 
+/// Identifies a target by its kind and its attribute in the flake.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetId {
+    /// Machine or user.
+    pub kind: TargetKind,
+    /// The flake's attribute.
+    pub name: Name,
+}
+
+impl fmt::Display for TargetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name, self.kind.as_str())
+    }
+}
+
+/// Holds a length of time in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Seconds(pub u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<Seconds> for Duration {
+    fn from(Seconds(seconds): Seconds) -> Self {
+        Self::from_secs(seconds)
+    }
+}
+
 /// A declared artifact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
     /// For people.
@@ -177,10 +220,10 @@ pub struct Artifact {
     pub validation: serde_json::Value,
     /// Seconds until it expires.
     #[serde(default)]
-    pub max_age: Option<u64>,
+    pub max_age: Option<Seconds>,
     /// Seconds that its generator may take.
     #[serde(default)]
-    pub timeout: Option<u64>,
+    pub timeout: Option<Seconds>,
     /// Whether its generator may use the network.
     #[serde(default)]
     pub network: bool,

@@ -9,12 +9,14 @@ use artifacts_text::{Explain, counted, listed, shell_word};
 
 /// A failure of one instance, with its backend.
 pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
-    Failure::new(instance.name.to_string(), message).backend(instance.backend.as_ref().map(ToString::to_string))
+    Failure::new(instance.name.to_string(), message)
+        .backend(instance.artifact.backend.as_ref().map(ToString::to_string))
 }
 
 /// A failure of one instance, with its backend, from an error that explains itself.
 pub fn about(instance: &Instance, error: impl Error + Explain) -> Failure {
-    Failure::about(instance.name.to_string(), error).backend(instance.backend.as_ref().map(ToString::to_string))
+    Failure::about(instance.name.to_string(), error)
+        .backend(instance.artifact.backend.as_ref().map(ToString::to_string))
 }
 
 /// An instance's name as a word of a command that is there to be copied.
@@ -79,7 +81,7 @@ pub fn of_another(instance: &Instance, stored: &Name, declared: &Name) -> Failur
 /// An entry in another storage than that of the declared backend.
 pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
     let Elsewhere { storage, backend, expected, .. } = place;
-    let declared = instance.backend.as_ref().map(Name::as_str).unwrap_or_default();
+    let declared = instance.artifact.backend.as_ref().map(Name::as_str).unwrap_or_default();
     let by = backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
     let message = format!("it is stored in `{storage}`{by}, and `{declared}` stores it in `{expected}`");
     let help = if let Some(stored) = backend.as_deref().filter(|stored| *stored != declared) {

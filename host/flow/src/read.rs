@@ -121,10 +121,10 @@ impl<'a> Reading<'a> {
     /// Looks at the slice, and takes the public files.
     fn begin(tools: &mut Tools, owners: &mut Owners, instance: &'a Instance, wanted: &[Name]) -> Result<Self, Failure> {
         let fail = |message: String| failure::of(instance, message);
-        let backend = instance.backend.as_ref().filter(|_| !instance.blocked);
+        let backend = instance.artifact.backend.as_ref().filter(|_| !instance.artifact.blocked);
         let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
-        if let Some(stranger) = wanted.iter().find(|name| !instance.files.contains_key(*name)) {
-            let known: Vec<&str> = instance.files.keys().map(Name::as_str).collect();
+        if let Some(stranger) = wanted.iter().find(|name| !instance.artifact.files.contains_key(*name)) {
+            let known: Vec<&str> = instance.artifact.files.keys().map(Name::as_str).collect();
             return Err(fail(format!("it has no file `{stranger}`; it has {}", known.join(", "))));
         }
         let opened = tools.backends.open(backend)?;
@@ -137,7 +137,7 @@ impl<'a> Reading<'a> {
         let Some(slice) = slice.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
         let entry = entry(instance, backend, &slice).map_err(|failure| hints::helped(tools, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
-            wanted.iter().partition(|name| instance.files.get(*name).is_some_and(|file| !file.secret));
+            wanted.iter().partition(|name| instance.artifact.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
         for name in public {
             let bytes = slice.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
@@ -163,7 +163,8 @@ impl<'a> Reading<'a> {
         };
         let bundled = session.terms().bundled;
         let (names, openable) = (secrets.as_slice(), &own.openable);
-        let call = Retrieval { instance: instance.told.clone(), files: &slice.files, names, openable, identities };
+        let call =
+            Retrieval { instance: instance.for_backend.clone(), files: &slice.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
             let no_identity =

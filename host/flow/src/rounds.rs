@@ -61,10 +61,11 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
 
 /// An answer to nothing is a mistake; but the prompts of what is blocked are not known yet.
 fn check_answers(run: &Run) -> Result<(), Failure> {
-    if run.is_in_part() || run.instances.values().any(|instance| instance.blocked) {
+    if run.is_in_part() || run.instances.values().any(|instance| instance.artifact.blocked) {
         return Ok(());
     }
-    let prompts = run.instances.values().flat_map(|one| one.prompts.keys().map(move |prompt| (&one.name, prompt)));
+    let prompts =
+        run.instances.values().flat_map(|one| one.artifact.prompts.keys().map(move |prompt| (&one.name, prompt)));
     run.tools.operator.check_answers(&mut prompts.into_iter())
 }
 

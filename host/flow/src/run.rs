@@ -207,7 +207,7 @@ impl Run {
 
     /// Returns the component's own name and the storage of an instance's backend, if it can be opened.
     pub fn backend_of(&mut self, name: &InstanceName) -> Option<(String, String)> {
-        let backend = self.instances.get(name)?.backend.as_ref()?;
+        let backend = self.instances.get(name)?.artifact.backend.as_ref()?;
         let ready = self.tools.backends.open(backend).ok()?;
         Some((ready.terms.component.clone(), ready.storage.clone()))
     }
@@ -270,7 +270,7 @@ impl Run {
             let found = survey.found.get(&instance.name)?;
             Some(Row {
                 name: instance.name.to_string(),
-                backend: instance.backend.as_ref().map(ToString::to_string),
+                backend: instance.artifact.backend.as_ref().map(ToString::to_string),
                 state: found.state.clone(),
                 staged: None,
                 done: None,

@@ -68,7 +68,7 @@ impl Inputs {
             .filter(|name| !made.contains(name) && !self.files.contains_key(name))
             .collect();
         let needed = needed.into_iter().filter_map(|name| instances.get(name));
-        let wanted: Vec<_> = needed.map(|one| (one, one.files.keys().cloned().collect())).collect();
+        let wanted: Vec<_> = needed.map(|one| (one, one.artifact.files.keys().cloned().collect())).collect();
         let read = retrieve(tools, &wanted);
         let generation = |name: &InstanceName| Some(survey.found.get(name)?.receipt.as_ref()?.generation);
         self.generations.extend(read.keys().filter_map(|name| Some((name.clone(), generation(name)?))));

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use artifacts_declared::{InstanceName, Name};
+use artifacts_declared::{Artifact, InstanceName, Name};
 use artifacts_seam::Secret;
 
 /// Describes one run of a generator.
@@ -36,22 +36,23 @@ pub struct Job {
 }
 
 impl Job {
-    /// Has neither closure, prompts, inputs nor expected files, and no network and time limit.
-    pub fn new(instance: InstanceName, program: PathBuf) -> Self {
-        Self {
+    /// Creates the job of an artifact: its program, files, network and time limit. The caller adds prompts, inputs and
+    /// closure. None if the artifact has no generator.
+    pub fn new(instance: InstanceName, artifact: &Artifact) -> Option<Self> {
+        Some(Self {
             instance,
-            program,
+            program: artifact.generator.as_ref()?.path.clone(),
             closure: Vec::new(),
             path: Vec::new(),
-            expected: BTreeSet::new(),
+            expected: artifact.files.keys().cloned().collect(),
             prompts: BTreeMap::new(),
             inputs: BTreeMap::new(),
             log_level: "info".to_owned(),
             random: None,
-            network: false,
-            timeout: None,
+            network: artifact.network,
+            timeout: artifact.timeout.map(Duration::from),
             limits: OutputLimits::default(),
-        }
+        })
     }
 }
 

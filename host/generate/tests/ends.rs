@@ -140,7 +140,7 @@ fn kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps() {
     const TEST: &str = "kill_9_of_the_host_leaves_no_process_and_the_next_run_sweeps";
     if let Some(ram) = child_place() {
         let program = std::env::var_os("PROGRAM").unwrap();
-        let job = Job::new("shared/x".parse().unwrap(), program.into());
+        let job = common::job_of("shared/x", program);
         let _ = sandbox(&ram).run(&job, &AtomicBool::new(false));
         unreachable!("it is killed before");
     }

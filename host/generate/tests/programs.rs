@@ -13,7 +13,7 @@ use artifacts_text::Explain;
 use common::{RamDir, name};
 
 fn job(program: &Path) -> Job {
-    let mut job = Job::new("shared/x".parse().unwrap(), program.to_owned());
+    let mut job = common::job_of("shared/x", program.to_owned());
     job.expected = [name("it")].into();
     job
 }

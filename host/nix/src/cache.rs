@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use std::{fs, io, thread};
 
+use artifacts_digest::{Hasher, Sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::flake::FlakeMetadata;
 use crate::{Error, Nix};
@@ -46,7 +46,7 @@ impl Nix {
     fn settings(&self) -> Option<String> {
         let ask = |words: &[&str]| self.nix("asking Nix for its settings", words);
         let answer = ask(&["show-config"]).or_else(|_| ask(&["config", "show"])).ok()?;
-        Some(format!("{:x}", Sha256::digest(&answer.stdout)))
+        Some(Sha256::digest(&answer.stdout).to_string())
     }
 }
 
@@ -148,24 +148,22 @@ fn is_own(folder: &Path) -> bool {
 impl EvaluationKey {
     fn digest(&self, question: &[OsString]) -> String {
         let Self { program, version, settings, configuration } = self;
-        let mut key = Sha256::new();
+        let mut key = Hasher::new();
         part(&mut key, program.as_os_str());
         part(&mut key, version.as_ref());
         part(&mut key, settings.as_ref());
         list(&mut key, configuration.iter().flat_map(|(name, value)| [name, value]));
         list(&mut key, question.iter());
-        format!("{:x}", key.finalize())
+        key.finish().to_string()
     }
 }
 
 /// Hashes a text with its length first, so that no two lists of parts are alike.
-fn part(key: &mut Sha256, text: &OsStr) {
-    let bytes = text.as_encoded_bytes();
-    key.update((bytes.len() as u64).to_le_bytes());
-    key.update(bytes);
+fn part(key: &mut Hasher, text: &OsStr) {
+    key.update_part(text.as_encoded_bytes());
 }
 
-fn list<'a>(key: &mut Sha256, texts: impl Iterator<Item = &'a OsString>) {
+fn list<'a>(key: &mut Hasher, texts: impl Iterator<Item = &'a OsString>) {
     let texts: Vec<&OsString> = texts.collect();
     key.update((texts.len() as u64).to_le_bytes());
     for text in texts {

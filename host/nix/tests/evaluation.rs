@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use artifacts_declared::{Component, TargetKind};
+use artifacts_declared::{Component, Seconds, TargetKind};
 use artifacts_nix::Error;
 use artifacts_tests::nix::git;
 use artifacts_text::Explain;
@@ -319,7 +319,7 @@ fn shared_artifacts_and_all_fields() {
     assert_eq!(artifact.description.as_deref(), Some("d"));
     assert_eq!(artifact.dependencies, [name("other")]);
     assert_eq!(artifact.validation, serde_json::json!({ "a": [1, null, "x"] }));
-    assert_eq!((artifact.max_age, artifact.timeout), (Some(90 * 24 * 60 * 60), Some(30)));
+    assert_eq!((artifact.max_age, artifact.timeout), (Some(Seconds(90 * 24 * 60 * 60)), Some(Seconds(30))));
     assert!(!artifact.files[&name("cert")].secret && !artifact.files[&name("key")].deploy);
     assert_eq!(artifact.files[&name("cert")].path, None, "a public file that is not there yet blocks nothing");
     assert_eq!(artifact.prompts[&name("p")].test_value.as_deref(), Some("t"));

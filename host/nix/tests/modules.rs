@@ -3,6 +3,7 @@
 
 mod common;
 
+use artifacts_declared::Seconds;
 use common::{Bench, machine, name};
 use serde_json::json;
 
@@ -212,7 +213,7 @@ fn durations_in_every_unit() {
     bench.flake(&machine("web1", &format!("{{ {config} }}")));
     let spec = bench.evaluate().spec;
     for (unit, seconds) in units {
-        assert_eq!(spec.targets[0].artifacts[&name(unit)].max_age, Some(2 * seconds), "{unit}");
+        assert_eq!(spec.targets[0].artifacts[&name(unit)].max_age, Some(Seconds(2 * seconds)), "{unit}");
     }
     for wrong in ["2m", "0d", "d", "1.5h", "2 d", "-1s", ""] {
         bench.flake(&machine(

@@ -17,7 +17,7 @@ mod state;
 
 pub use draw::{dot, mermaid};
 pub use elsewhere::Elsewhere;
-pub use instance::{Instance, Reader};
+pub use instance::Instance;
 pub use order::order;
 pub use owners::{Owner, Owners, TargetName};
 pub use problem::Problem;

@@ -1,10 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use artifacts_declared::{Artifact, File, InstanceName, Name, Prompt, Spec, Target};
+use artifacts_declared::{Artifact, Disagreement, Generator, InstanceName, Name, Spec, Target};
 use artifacts_seam as seam;
-use artifacts_text::shortened;
 
-use crate::{Instance, Problem, Reader};
+use crate::{Instance, Problem};
 
 /// The instances of a spec, and what is wrong with some of them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -87,24 +86,15 @@ fn resolve(name: &InstanceName, declarations: &[Declaration<'_>], system: Option
     }
     Ok(Instance {
         name: name.clone(),
-        backend: artifact.backend.clone(),
-        description: artifact.description.clone(),
-        blocked,
-        targets: declarations.iter().map(|d| Reader { name: d.target.name.clone(), kind: d.target.kind }).collect(),
-        files: artifact.files.clone(),
-        prompts: artifact.prompts.clone(),
+        artifact: Artifact { blocked, generator: generator(&open, system), ..artifact.clone() },
+        targets: declarations.iter().map(|d| d.target.id()).collect(),
         dependencies: dependencies(name, first)?,
-        validation: artifact.validation.clone(),
-        max_age: artifact.max_age,
-        timeout: artifact.timeout,
-        network: artifact.network,
-        generator: generator(&open, system),
-        told: told(name, first, declarations),
+        for_backend: for_backend(name, first, declarations),
     })
 }
 
 /// Prefers a generator that this machine can run.
-fn generator(declarations: &[Declaration<'_>], system: Option<&str>) -> Option<artifacts_declared::Generator> {
+fn generator(declarations: &[Declaration<'_>], system: Option<&str>) -> Option<Generator> {
     let all = || declarations.iter().filter_map(|d| d.artifact.generator.as_ref());
     all().find(|g| system.is_some() && g.system.as_deref() == system).or_else(|| all().next()).cloned()
 }
@@ -133,7 +123,7 @@ fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name
     Ok(found)
 }
 
-fn told(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::InstanceView {
+fn for_backend(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::InstanceView {
     let backend = first.artifact.backend.as_ref().map_or("", Name::as_str);
     let config = |target: &Target| target.config.get(backend).map_or_else(|| "{}".to_owned(), ToString::to_string);
     seam::InstanceView {
@@ -171,7 +161,7 @@ fn agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Result<(), Pr
                 hint: "give one of the two targets another `artifacts.target`, or make the artifact shared".to_owned(),
             });
         }
-        if let Some(Difference { field, ours, theirs }) = difference(first.artifact, other.artifact) {
+        if let Err(Disagreement { field, ours, theirs }) = first.artifact.agrees(other.artifact) {
             return Err(Problem {
                 instance: name.clone(),
                 message: format!(
@@ -215,114 +205,4 @@ fn generators_agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Re
 
 fn described(d: Declaration<'_>) -> String {
     format!("{} ({})", d.target.name, d.target.kind.as_str())
-}
-
-/// So many bytes of a value that differs are shown.
-const SHOWN: usize = 500;
-
-/// A field in which two declarations differ, with both values in words.
-struct Difference {
-    field: String,
-    ours: String,
-    theirs: String,
-}
-
-/// The first field in which two declarations of one shared artifact differ. Every field is named, so that a new one does not
-/// compile until somebody decides whether it has to agree.
-fn difference(a: &Artifact, b: &Artifact) -> Option<Difference> {
-    let Artifact {
-        description,
-        // Both are shared, and neither is blocked: only such declarations are compared.
-        shared: _,
-        blocked: _,
-        backend,
-        files,
-        prompts,
-        dependencies,
-        validation,
-        max_age,
-        timeout,
-        network,
-        // Compared among the targets of one system: see `generators_agree`.
-        generator: _,
-    } = a;
-    differs("backend", backend.as_ref(), b.backend.as_ref(), optional)
-        .or_else(|| files_differ(files, &b.files))
-        .or_else(|| prompts_differ(prompts, &b.prompts))
-        .or_else(|| differs("dependencies", &set(dependencies), &set(&b.dependencies), words))
-        .or_else(|| differs("validation", validation, &b.validation, ToString::to_string))
-        .or_else(|| differs("maxAge", max_age.as_ref(), b.max_age.as_ref(), optional))
-        .or_else(|| differs("timeout", timeout.as_ref(), b.timeout.as_ref(), optional))
-        .or_else(|| differs("network", network, &b.network, ToString::to_string))
-        .or_else(|| differs("description", description.as_ref(), b.description.as_ref(), quoted))
-}
-
-/// Where a file is on its target, and whose, is each target's own.
-fn files_differ(ours: &BTreeMap<Name, File>, theirs: &BTreeMap<Name, File>) -> Option<Difference> {
-    let (x, y) = (Files::of(ours), Files::of(theirs));
-    differs("files", &x.all, &y.all, words)
-        .or_else(|| differs("files.secret", &x.secret, &y.secret, words))
-        .or_else(|| differs("files.deploy", &x.deployed, &y.deployed, words))
-}
-
-/// What has to agree of files, by their names.
-#[derive(Default)]
-struct Files<'a> {
-    all: BTreeSet<&'a Name>,
-    secret: BTreeSet<&'a Name>,
-    deployed: BTreeSet<&'a Name>,
-}
-
-impl<'a> Files<'a> {
-    fn of(files: &'a BTreeMap<Name, File>) -> Self {
-        let mut sorted = Self::default();
-        for (name, file) in files {
-            let File { secret, deploy, path: _, mode: _, owner: _, group: _ } = file;
-            sorted.all.insert(name);
-            sorted.secret.extend(secret.then_some(name));
-            sorted.deployed.extend(deploy.then_some(name));
-        }
-        sorted
-    }
-}
-
-fn prompts_differ(ours: &BTreeMap<Name, Prompt>, theirs: &BTreeMap<Name, Prompt>) -> Option<Difference> {
-    let names = |prompts: &'_ BTreeMap<Name, Prompt>| prompts.keys().cloned().collect::<BTreeSet<_>>();
-    differs("prompts", &names(ours), &names(theirs), words)
-        .or_else(|| ours.iter().zip(theirs.values()).find_map(|((name, x), y)| prompt_differs(name, x, y)))
-}
-
-fn prompt_differs(name: &Name, ours: &Prompt, theirs: &Prompt) -> Option<Difference> {
-    let Prompt { description, kind, test_value } = ours;
-    let field = |field: &str| format!("prompts.{name}.{field}");
-    differs(&field("type"), kind, &theirs.kind, word)
-        .or_else(|| differs(&field("description"), description.as_ref(), theirs.description.as_ref(), quoted))
-        .or_else(|| differs(&field("testValue"), test_value.as_ref(), theirs.test_value.as_ref(), quoted))
-}
-
-/// Compares the values, and puts them into words only when they differ: different values may have the same words.
-fn differs<T: PartialEq + Copy>(field: &str, ours: T, theirs: T, words: impl Fn(T) -> String) -> Option<Difference> {
-    let shown = |value: T| shortened(&words(value), SHOWN).into_owned();
-    (ours != theirs).then(|| Difference { field: field.to_owned(), ours: shown(ours), theirs: shown(theirs) })
-}
-
-fn word<T: serde::Serialize>(value: &T) -> String {
-    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn optional<T: ToString>(value: Option<&T>) -> String {
-    value.map_or_else(|| "none".to_owned(), ToString::to_string)
-}
-
-fn quoted(text: Option<&String>) -> String {
-    text.map_or_else(|| "none".to_owned(), |text| format!("{text:?}"))
-}
-
-fn set(names: &[Name]) -> BTreeSet<&Name> {
-    names.iter().collect()
-}
-
-fn words<T: ToString>(items: &BTreeSet<T>) -> String {
-    let list: Vec<String> = items.iter().map(ToString::to_string).collect();
-    if list.is_empty() { "none".to_owned() } else { list.join(", ") }
 }

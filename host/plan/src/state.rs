@@ -1,8 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
+use artifacts_digest::Sha256;
 use artifacts_seam as seam;
-use sha2::{Digest as _, Sha256};
 
 use crate::{Cause, Instance, Reason, ReasonKind};
 
@@ -63,7 +62,7 @@ pub struct Facts {
     /// Files that lie there and belong to no one, by their paths in the entry's directory.
     pub strays: Vec<String>,
     /// Hash of the validation value that it was made for.
-    pub validation: Option<String>,
+    pub validation: Option<Sha256>,
     /// Names of public files that lie there.
     pub public: Vec<String>,
     /// When all of it was made, in seconds since 1970.
@@ -87,7 +86,7 @@ pub enum Said {
 
 /// Decides the state. Whatever cannot be told is an error, never absent: only absence leads to generation by itself.
 pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) -> State {
-    if instance.blocked {
+    if instance.artifact.blocked {
         return State::Blocked;
     }
     match (said, found) {
@@ -141,7 +140,7 @@ fn stored(
     reasons.extend(said.map(|(kind, why)| Reason::new(known(kind), why.clone())));
     reasons.extend(files);
     reasons.extend(facts.strays.iter().map(|path| Reason::stray(path)));
-    if let (Some(was), Some(is)) = (&facts.backend, &instance.backend)
+    if let (Some(was), Some(is)) = (&facts.backend, &instance.artifact.backend)
         && was != is.as_str()
     {
         reasons.push(Reason::new(ReasonKind::Backend, format!("it is stored by {was}, and declared for {is}")));
@@ -150,7 +149,7 @@ fn stored(
     }
     reasons.extend(changed_public(instance, &facts.public));
     if facts.receipt.is_empty() {
-        if facts.validation != validation_hash(&instance.validation) {
+        if facts.validation != validation_hash(&instance.artifact.validation) {
             reasons.push(Reason::new(ReasonKind::Validation, "its `validation` changed since it was made"));
         }
         if let Some(at) = expiry(instance, facts).filter(|at| *at <= now) {
@@ -169,7 +168,7 @@ fn stored(
 
 /// What counts is the age that is declared now, whatever was declared when it was made.
 fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
-    Some(facts.made?.saturating_add(instance.max_age?))
+    Some(facts.made?.saturating_add(instance.artifact.max_age?.0))
 }
 
 /// Who joined and who left, by file; files that all changed alike are told once.
@@ -233,16 +232,12 @@ fn changed_public(instance: &Instance, found: &[String]) -> Vec<Reason> {
         .collect()
 }
 
-/// SHA-256 in hex of a validation value; none for null. Object keys are sorted first, so that order never counts.
-pub fn validation_hash(value: &serde_json::Value) -> Option<String> {
+/// Computes the SHA-256 of a validation value; none of null. Object keys are sorted first, so that order never counts.
+pub fn validation_hash(value: &serde_json::Value) -> Option<Sha256> {
     if value.is_null() {
         return None;
     }
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(canonical(value).to_string()) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    Some(hex)
+    Some(Sha256::digest(canonical(value).to_string()))
 }
 
 fn canonical(value: &serde_json::Value) -> serde_json::Value {

@@ -46,9 +46,9 @@ fn a_shared_artifact_is_one_instance_of_all_its_targets() {
     assert!(resolved.problems.is_empty());
     let instance = resolved.instances.values().next().unwrap();
     assert_eq!(instance.name.to_string(), "shared/t");
-    let told: Vec<&str> = instance.told.targets.iter().map(|t| t.name.as_str()).collect();
+    let told: Vec<&str> = instance.for_backend.targets.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(told, ["a", "b"]);
-    assert_eq!(instance.told.targets[1].config, r#"{"publicHostKey":"b"}"#);
+    assert_eq!(instance.for_backend.targets[1].config, r#"{"publicHostKey":"b"}"#);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn paths_owners_and_generators_of_other_systems_may_differ() {
     let resolved =
         resolve(&[("a", at("/nix/store/arm", "aarch64-linux")), ("b", at("/nix/store/intel", "x86_64-linux"))]);
     assert!(resolved.problems.is_empty(), "{:?}", resolved.problems);
-    let generator = resolved.instances.values().next().unwrap().generator.clone().unwrap();
+    let generator = resolved.instances.values().next().unwrap().artifact.generator.clone().unwrap();
     assert_eq!(generator.path.to_str(), Some("/nix/store/intel"), "the one that this machine can run");
 }
 
@@ -298,7 +298,8 @@ fn the_host_knows_from_its_receipt_which_files_were_stored() {
 #[test]
 fn it_expires_by_the_age_that_is_declared_now() {
     let is = |made: u64, max_age: Option<u64>| {
-        let (instance, facts) = (artifacts_plan::Instance { max_age, ..one() }, Facts { made: Some(made), ..found() });
+        let (mut instance, facts) = (one(), Facts { made: Some(made), ..found() });
+        instance.artifact.max_age = max_age.map(artifacts_declared::Seconds);
         kinds(&state(&instance, &checked(seam::CheckState::Present), Some(&facts), 1000))
     };
     assert_eq!(is(900, Some(100)), ["expired"]);
@@ -317,7 +318,7 @@ fn a_backends_own_reasons_are_kept_and_unknown_kinds_count_as_format() {
 fn blocked_and_on_target_ask_nobody() {
     let mut instance = one();
     assert_eq!(state(&instance, &Said::OnTarget, None, 0), State::OnTarget);
-    instance.blocked = true;
+    instance.artifact.blocked = true;
     assert_eq!(state(&instance, &Said::Failed("not asked".into()), None, 0), State::Blocked);
 }
 

@@ -32,11 +32,12 @@ impl fmt::Display for AnswersFormat {
 pub struct AnswersFile(BTreeMap<String, BTreeMap<String, Secret>>);
 
 impl AnswersFile {
-    /// Reads instance → prompt → value.
+    /// Reads instance → prompt → value, in TOML or JSON. Only JSON begins with a brace.
     ///
     /// # Errors
     /// When it is anything else. Whether the names mean something is asked of [`AnswersFile::check_used`].
-    pub fn parse(text: &str, format: AnswersFormat) -> Result<Self, Error> {
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let format = if text.trim_start().starts_with('{') { AnswersFormat::Json } else { AnswersFormat::Toml };
         let mut answers = BTreeMap::new();
         for (instance, prompts) in table(read(text, format)?, "the top", "a table for each instance")? {
             let place = quoted(&instance);

@@ -6,20 +6,8 @@ use artifacts_text::terminal;
 
 use crate::answers::{AnswersFile, quoted};
 use crate::error::Error;
+use crate::request::PromptRequest;
 use crate::terminal::Terminal;
-
-/// Describes a prompt of an instance that needs a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PromptRequest {
-    /// Instance that needs the value.
-    pub instance: InstanceName,
-    /// Name of the prompt.
-    pub prompt: Name,
-    /// Text that is shown.
-    pub description: Option<String>,
-    /// How the value is typed.
-    pub kind: PromptKind,
-}
 
 /// Checks whether every prompt has an answer, for when no terminal is available.
 ///
@@ -59,9 +47,11 @@ pub fn ask_all(
         return Ok(values);
     }
     let terminal = terminal.ok_or_else(|| unanswered(&open))?;
-    for question in open {
+    for (number, question) in (1..).zip(&open) {
+        terminal.counts(Some((number, open.len())));
         values.insert(key(question), terminal.ask(question)?);
     }
+    terminal.counts(None);
     Ok(values)
 }
 

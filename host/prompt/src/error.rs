@@ -81,16 +81,9 @@ pub enum Error {
         /// Name of the prompt.
         prompt: Name,
     },
-    /// The line may have been cut by the terminal.
-    #[error("{instance}: `{prompt}`: line too long: the limit is {limit} bytes")]
-    TooLong {
-        /// Instance that needs the value.
-        instance: InstanceName,
-        /// Name of the prompt.
-        prompt: Name,
-        /// Longest line, in bytes.
-        limit: usize,
-    },
+    /// The person pressed Ctrl-C.
+    #[error("stopped at the prompt")]
+    Interrupted,
     /// Error of the operating system.
     #[error("the terminal: {0}")]
     Io(#[from] io::Error),
@@ -118,9 +111,13 @@ impl Explain for Error {
                 "run it at a terminal and without `--no-input`, which asks nothing; or fill this in, save it and pass it with --answers FILE:\n\n{snippet}"
             ))
             }
-            Self::TooLong { .. } => Some("pass this value with --answers FILE".to_owned()),
             Self::Twice { .. } | Self::Unknown { .. } => Some("fix the answers file".to_owned()),
-            Self::NoTerminal | Self::Mismatch { .. } | Self::Empty { .. } | Self::Ended { .. } | Self::Io(_) => None,
+            Self::NoTerminal
+            | Self::Mismatch { .. }
+            | Self::Empty { .. }
+            | Self::Ended { .. }
+            | Self::Interrupted
+            | Self::Io(_) => None,
         }
     }
 }

@@ -4,16 +4,34 @@
 //! [`PromptKind::Line`] take one line without its final newline; the multiline kinds take everything up to Ctrl-D,
 //! each line with its newline. A value from an answers file is taken unchanged.
 //!
+//! While somebody is asked, the program owns the terminal: [`Decoder`] turns its bytes into an [`Event`] each, [`LineEditor`]
+//! makes the value of them, [`PromptRow`] shows it. These three know no terminal.
+//!
 //! [`PromptKind::Hidden`]: artifacts_declared::PromptKind::Hidden
 //! [`PromptKind::Line`]: artifacts_declared::PromptKind::Line
 
 mod answers;
 mod ask;
+mod decoder;
 mod error;
+mod event;
+mod keyboard;
+mod line;
+mod mode;
 mod node;
+mod request;
+mod row;
+mod screen;
 mod terminal;
+mod wiped;
 
 pub use answers::{AnswersFile, AnswersFormat};
-pub use ask::{PromptRequest, all_answered, ask_all};
+pub use ask::{all_answered, ask_all};
+pub use decoder::Decoder;
 pub use error::Error;
-pub use terminal::{Terminal, restore};
+pub use event::Event;
+pub use line::{LineEditor, LineEffect, LineKind};
+pub use mode::{restore, suspend};
+pub use request::PromptRequest;
+pub use row::PromptRow;
+pub use terminal::{Terminal, TerminalOptions};

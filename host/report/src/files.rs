@@ -70,7 +70,7 @@ impl Side {
     fn json(&self) -> Value {
         match self {
             Self::Secret { size, readers } => {
-                json!({"secret": true, "size": size, "readers": readers})
+                json!({"secret": true, "size": size, "recipients": readers})
             }
             Self::Public { size, content } => {
                 json!({"secret": false, "size": size, "text": content.as_deref().and_then(readable)})

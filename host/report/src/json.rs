@@ -12,22 +12,22 @@ impl Report {
             "errors": self.errors.iter().map(Failure::json).collect::<Vec<_>>(),
         });
         if !self.readers.is_empty() {
-            value["readers"] = self.readers.iter().map(ReaderChange::json).collect();
+            value["recipients"] = self.readers.iter().map(ReaderChange::json).collect();
         }
         if let Some(digest) = &self.recipients_digest {
             value["recipientsDigest"] = json!(digest);
         }
         if !self.readings.is_empty() {
-            value["readings"] = self.readings.iter().map(Reading::json).collect();
+            value["readRequests"] = self.readings.iter().map(Reading::json).collect();
         }
         if !self.removed.is_empty() {
-            value["removed"] = self.removed.iter().map(Removed::json).collect();
+            value["trashed"] = self.removed.iter().map(Removed::json).collect();
         }
         if !self.orphaned.is_empty() {
             value["orphaned"] = self.orphaned.iter().map(Orphaned::json).collect();
         }
         if let Some((opened, written)) = self.counts {
-            value["opened"] = json!(opened);
+            value["decrypted"] = json!(opened);
             value["written"] = json!(written);
         }
         value
@@ -70,7 +70,8 @@ impl Failure {
             "subject": self.subject,
             "backend": self.backend,
             "message": self.message,
-            "help": self.hint,
+            "kind": self.kind,
+            "hint": self.hint,
         })
     }
 }

@@ -52,8 +52,18 @@ pub fn readings(readings: &[Reading]) -> String {
 }
 
 impl Reading {
-    /// As `--json` has it, and as it is remembered.
+    /// Returns it as `--json` has it.
     pub fn json(&self) -> Value {
+        self.with_recipients_as("recipients")
+    }
+
+    /// Returns it as an accepted one is stored: the key of the recipients is never renamed, since what was accepted would be
+    /// asked about again.
+    pub fn stored(&self) -> Value {
+        self.with_recipients_as("readers")
+    }
+
+    fn with_recipients_as(&self, recipients: &str) -> Value {
         json!({
             "dependent": self.dependent,
             "dependency": self.dependency,
@@ -61,7 +71,7 @@ impl Reading {
             "sha256": self.sha256,
             "network": self.network,
             "public": self.public,
-            "readers": self.readers,
+            recipients: self.readers,
         })
     }
 }
@@ -81,6 +91,8 @@ mod tests {
             public: vec!["x".to_owned()],
             readers: BTreeMap::from([("y".to_owned(), BTreeSet::from(["age1a".to_owned(), "age1b".to_owned()]))]),
         };
+        assert_eq!(reading.json()["recipients"]["y"][0], "age1a");
+        assert_eq!(reading.stored()["readers"], reading.json()["recipients"], "what was accepted is found again");
         assert_eq!(
             readings(&[reading]),
             "per-machine/evil/x wants to read per-machine/web1/attic:\n    its generator is /x\\nits generator is /nix/store/x-\\u{1b}[2J\\u{200b}\n    \

@@ -9,8 +9,8 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use artifacts_digest::Hasher;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, renameat, unlinkat};
-use sha2::{Digest, Sha256};
 
 use artifacts_seam::frame::LARGEST_CODE;
 
@@ -79,5 +79,9 @@ fn own(stat: &Stat, kind: FileType) -> bool {
 }
 
 fn digest(key: &str, code: &[u8]) -> [u8; DIGEST] {
-    Sha256::new_with_prefix(key).chain_update([0]).chain_update(code).finalize().into()
+    let mut hasher = Hasher::new();
+    hasher.update(key);
+    hasher.update([0]);
+    hasher.update(code);
+    hasher.finish().0
 }

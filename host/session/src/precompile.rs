@@ -9,7 +9,7 @@ use crate::{Error, WorkerStart};
 /// # Errors
 /// When it cannot be compiled.
 pub fn precompile(component: &Component, worker: &WorkerStart) -> Result<Vec<u8>, Error> {
-    let mut code = component.sha256().as_bytes().to_vec();
+    let mut code = component.sha256().0.to_vec();
     code.extend(compile(worker, component.bytes(), true)?);
     Ok(code)
 }

@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// About what one secret for three readers comes to.
 fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
     let backend =
-        BackendId { name: "agenix".parse()?, version: "0.1.0".to_owned(), sha256: Sha256::of(b"a component") };
+        BackendId { name: "agenix".parse()?, version: "0.1.0".to_owned(), sha256: Sha256::digest(b"a component") };
     let receipt = Receipt {
         schema: Schema,
         instance,

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use artifacts_declared::InstanceName;
+use artifacts_digest::Hasher;
 use artifacts_seam::{EntryFiles, Limits};
-use sha2::Digest;
 
 use crate::names::{self, PUBLIC, RECEIPT};
 use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
@@ -183,11 +183,8 @@ impl Entry {
     /// Computes the fingerprint of this content: SHA-256 over the receipt, the files and the names of what was not
     /// read.
     pub fn fingerprint(&self) -> Fingerprint {
-        let mut hash = sha2::Sha256::new();
-        let mut add = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
+        let mut hasher = Hasher::new();
+        let mut add = |bytes: &[u8]| hasher.update_part(bytes);
         add(&[u8::from(self.note.is_some())]);
         add(self.note.as_deref().unwrap_or_default());
         for files in [&self.files, &self.public, &self.extras] {
@@ -198,7 +195,7 @@ impl Entry {
             }
         }
         self.unread.iter().for_each(|name| add(name.as_bytes()));
-        Fingerprint(Hex(hash.finalize().into()))
+        Fingerprint(hasher.finish())
     }
 }
 

@@ -5,7 +5,6 @@
 //! as a whole: it is written beside the storage's entries, synced, and put in place by one rename.
 
 mod attributes;
-mod digest;
 mod disk;
 mod entry;
 mod error;
@@ -22,12 +21,12 @@ mod unique;
 mod work_dir;
 mod writer;
 
-pub use digest::{Generation, Hex, Sha256};
+pub use artifacts_digest::{Generation, Hex, Sha256};
 pub use disk::{Durability, FaultHook, Hooks, Rename};
 pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_STRAY_FILE, MAX_TOTAL, ReceiptState};
 pub use error::Error;
 pub use git::{Git, IndexReport, Staged, Warning};
-pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile, TargetId};
+pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile};
 pub use repository::Repository;
 pub use root::{Listing, Root, Storage, StrayFile};
 pub use store_dir::FileKind;

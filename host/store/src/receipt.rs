@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name, TargetKind};
+use artifacts_declared::{InstanceName, Name, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -78,16 +78,6 @@ pub struct BackendId {
     pub version: String,
     /// SHA-256 of the component's bytes.
     pub sha256: Sha256,
-}
-
-/// Identifies a target by kind and name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TargetId {
-    /// Whether it is a machine or a user.
-    pub kind: TargetKind,
-    /// Attribute in the flake.
-    pub name: Name,
 }
 
 /// Describes the bytes of a stored file.
@@ -172,7 +162,7 @@ impl Receipt {
 impl StoredFile {
     /// Computes size and SHA-256 of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self { size: bytes.len() as u64, sha256: Sha256::of(bytes) }
+        Self { size: bytes.len() as u64, sha256: Sha256::digest(bytes) }
     }
 }
 

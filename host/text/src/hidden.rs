@@ -20,9 +20,14 @@ pub fn has_hidden(text: &str) -> bool {
     text.chars().any(is_hidden)
 }
 
+/// Returns whether a character is a control character, such as a line break.
+pub fn is_control(character: char) -> bool {
+    character.is_control()
+}
+
 /// Returns whether a text has a control character, such as a line break.
 pub fn has_control(text: &str) -> bool {
-    text.chars().any(char::is_control)
+    text.chars().any(is_control)
 }
 
 #[cfg(test)]

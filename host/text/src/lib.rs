@@ -10,7 +10,7 @@ mod terminal;
 mod words;
 
 pub use explain::Explain;
-pub use hidden::{has_control, has_hidden, is_hidden};
+pub use hidden::{has_control, has_hidden, is_control, is_hidden};
 pub use shell::shell_word;
 pub use terminal::{shortened, terminal, terminal_lines};
 pub use words::{agreeing, counted, listed, separated};

@@ -1,6 +1,6 @@
 /// Quotes a text as one word of a shell's command: the names are a repository's, and the command is there to be copied.
 pub fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "./-_@+:,=%".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./-_@+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
     } else {

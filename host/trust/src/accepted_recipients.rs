@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use artifacts_digest::Sha256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::state_dir::StateDir;
 use crate::{Checkout, CheckoutId, Error};
@@ -307,7 +307,7 @@ fn file_name(id: &CheckoutId) -> String {
 }
 
 fn file_name_by_path(path: &Path) -> String {
-    format!("{:x}.json", Sha256::digest(path.as_os_str().as_bytes()))
+    format!("{}.json", Sha256::digest(path.as_os_str().as_bytes()))
 }
 
 fn read<T: DeserializeOwned>(

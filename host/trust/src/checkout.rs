@@ -10,10 +10,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use artifacts_digest::Hasher;
 use rustix::fs::OFlags;
 use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::Error;
 use crate::ownership::check_exclusive;
@@ -39,12 +39,12 @@ impl CheckoutId {
     }
 
     fn new(kind: &str, parts: [&[u8]; 2]) -> Self {
-        let mut hash = Sha256::new();
+        let mut hash = Hasher::new();
         for part in [kind.as_bytes(), parts[0], parts[1]] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Self(format!("{:x}", hash.finalize()))
+        Self(hash.finish().to_string())
     }
 }
 

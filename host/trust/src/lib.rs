@@ -11,9 +11,9 @@ mod state_dir;
 
 use std::path::PathBuf;
 
+use artifacts_digest::Sha256;
 use artifacts_text::{Explain, shell_word};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use state_dir::StateDir;
 
@@ -141,7 +141,7 @@ fn named(what: &impl Serialize) -> (String, Vec<u8>) {
     // Only a map with keys that are no text could fail; what cannot be written is never found again.
     let mut text = serde_json::to_vec_pretty(what).unwrap_or_default();
     text.push(b'\n');
-    (format!("{:x}.json", Sha256::digest(&text)), text)
+    (format!("{}.json", Sha256::digest(&text)), text)
 }
 
 #[cfg(test)]

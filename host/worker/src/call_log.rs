@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sha2::{Digest as _, Sha256};
+use artifacts_digest::Sha256;
 
 use crate::stop::Stop;
 use artifacts_seam::{
@@ -170,8 +170,8 @@ impl Tally {
 /// A path that is too long to be any is told by its beginning, its length and its digest.
 fn shown(path: String) -> String {
     if path.len() > PATH {
-        let digest = Sha256::digest(path.as_bytes());
-        format!("{} ({} bytes, SHA-256 {digest:x})", escaped(&path, 256), path.len())
+        let digest = Sha256::digest(&path);
+        format!("{} ({} bytes, SHA-256 {digest})", escaped(&path, 256), path.len())
     } else if artifacts_text::has_control(&path) {
         escaped(&path, usize::MAX)
     } else {

@@ -99,7 +99,11 @@ impl Options {
                 Done::Present => output.detail(&format!("{name} is there")),
             }
             rows.push(Row {
-                backend: resolved.instances.get(&name).and_then(|one| one.backend.as_ref()).map(ToString::to_string),
+                backend: resolved
+                    .instances
+                    .get(&name)
+                    .and_then(|one| one.artifact.backend.as_ref())
+                    .map(ToString::to_string),
                 name: name.to_string(),
                 state: State::Present,
                 staged: None,

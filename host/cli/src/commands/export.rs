@@ -105,7 +105,7 @@ impl Options {
         }
         let mut pieces = Vec::new();
         for instance in own {
-            for (name, file) in &instance.files {
+            for (name, file) in &instance.artifact.files {
                 let Some(path) = installed(instance, name, file) else { continue };
                 let mode = file.mode.as_deref().unwrap_or("0400");
                 let mode = u32::from_str_radix(mode, 8).map_err(|_| {

@@ -30,7 +30,7 @@ pub struct Options {
     /// Show what would be made, and ask and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Answers to prompts: TOML or JSON, instance, prompt, value
+    /// Answers to prompts: TOML or JSON, instance, prompt, value; `-` is standard input
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
     /// How many generators may run at once

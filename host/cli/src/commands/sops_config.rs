@@ -69,7 +69,7 @@ fn storage(run: &mut Run, name: &InstanceName) -> Option<String> {
 fn of(instance: &Instance, storage: &str, found: &Found) -> Vec<Rule> {
     let folder = escaped(&format!("{storage}/{}", instance.name));
     let deployed: BTreeSet<&str> =
-        instance.told.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
+        instance.for_backend.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
     let shared = found.readers.iter().find(|(file, _)| deployed.contains(file.as_str())).or(found.readers.first());
     let Some((_, shared)) = shared else { return Vec::new() };
     let own = found.readers.iter().filter(|(_, readers)| readers != shared);

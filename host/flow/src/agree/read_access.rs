@@ -9,10 +9,10 @@ use std::fs::File;
 use std::path::Component;
 
 use artifacts_declared::{Generator, InstanceName};
+use artifacts_digest::Hasher;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, Reading};
 use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
-use sha2::{Digest as _, Sha256};
 
 use super::allowed::{Allowed, Edge};
 use crate::look::steps::Step;
@@ -59,7 +59,7 @@ impl Readings {
             }
             // What a person types was there before.
             let first = !step.again && known.instance(&step.name.to_string()).is_none();
-            if first && untouched && instance.prompts.is_empty() {
+            if first && untouched && instance.artifact.prompts.is_empty() {
                 readings.fresh.insert(step.name.clone());
             }
         }
@@ -103,7 +103,7 @@ impl Readings {
 
     /// In this repository, or by an earlier version of this program at this path.
     fn is_accepted(&self, trust: &Trust, id: Option<&CheckoutId>, reading: &Reading) -> Result<bool, Failure> {
-        let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.json()});
+        let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.stored()});
         let here = id.map_or(Ok(false), |id| trust.accepted(&in_repository(id, reading)));
         let accepted = here.and_then(|here| if here { Ok(true) } else { trust.accepted(&by_path) });
         accepted.map_err(|e| untold(&e))
@@ -111,7 +111,7 @@ impl Readings {
 }
 
 fn in_repository(id: &CheckoutId, reading: &Reading) -> serde_json::Value {
-    serde_json::json!({"repository": id, "reading": reading.json()})
+    serde_json::json!({"repository": id, "reading": reading.stored()})
 }
 
 fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> Reading {
@@ -119,9 +119,9 @@ fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, eval
     Reading {
         dependent: instance.name.to_string(),
         dependency: dependency.to_string(),
-        generator: instance.generator.as_ref().map(|one| one.path.display().to_string()),
-        sha256: instance.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
-        network: instance.network,
+        generator: instance.artifact.generator.as_ref().map(|one| one.path.display().to_string()),
+        sha256: instance.artifact.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
+        network: instance.artifact.network,
         public: instance.public_files().map(ToString::to_string).collect(),
         readers: readers.map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect(),
     }
@@ -135,9 +135,9 @@ fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
     if !up && evaluator.is_in_store(path) && file.canonicalize().is_ok_and(|real| evaluator.is_in_store(&real)) {
         return None;
     }
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new();
     std::io::copy(&mut File::open(file).ok()?, &mut hash).ok()?;
-    Some(format!("{:x}", hash.finalize()))
+    Some(hash.finish().to_string())
 }
 
 fn untold(error: &artifacts_trust::Error) -> Failure {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name};
+use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReaderChange};
 use artifacts_store::Receipt;
 use artifacts_trust::{AcceptedRecipients, Recipients};
-use sha2::{Digest as _, Sha256};
 
 use super::ticket::Allows;
 use crate::failure;
@@ -137,7 +137,7 @@ impl Asked {
         }
         let mut sets: Vec<_> = self.changes.iter().map(|it| (&it.instance, &it.file, &it.after)).collect();
         sets.sort();
-        Some(format!("{:x}", Sha256::digest(serde_json::json!(sets).to_string())))
+        Some(Sha256::digest(serde_json::json!(sets).to_string()).to_string())
     }
 
     /// Stores what is accepted: everything, or all but the changes.

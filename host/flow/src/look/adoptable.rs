@@ -42,7 +42,7 @@ pub struct Adoption {
 /// What lies there of an instance.
 fn slice(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
     let failed = |error: artifacts_store::Error| failure::about(instance, error);
-    let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let storage = tools.backends.storage(backend)?;
     Storage::open(&tools.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
 }
@@ -71,9 +71,9 @@ pub(crate) fn adoption(
     owners: &mut Owners,
 ) -> Result<Adoption, Failure> {
     check_reasons(instance, found)?;
-    let backend = instance.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
     let opened = tools.backends.open(backend)?;
-    let stored_by = receipt::backend_id(instance, backend, &opened.terms)?;
+    let stored_by = receipt::backend_id(backend, &opened.terms);
     // A backend that never sees plaintext has whatever is for somebody sealed by the host.
     let seals = !opened.terms.requests_plaintext && found.readers.iter().any(|(_, to)| !to.is_empty());
     let mut slice = slice(tools, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;

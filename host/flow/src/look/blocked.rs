@@ -27,7 +27,7 @@ pub(crate) fn note(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut 
 pub(crate) fn explain(run: &Run, report: &mut Report) {
     let blocked = |name: &String| {
         let name: InstanceName = name.parse().ok()?;
-        run.instances.get(&name).filter(|instance| instance.blocked).map(|_| name)
+        run.instances.get(&name).filter(|instance| instance.artifact.blocked).map(|_| name)
     };
     let rows = report.instances.iter().filter(|row| row.state == State::Blocked);
     let names: Vec<InstanceName> = rows.filter_map(|row| blocked(&row.name)).collect();

@@ -28,7 +28,7 @@ pub fn unmakeable(
     steps: &BTreeSet<InstanceName>,
     is_at_hand: impl Fn(&InstanceName) -> bool,
 ) -> Option<Failure> {
-    if instance.generator.is_none() {
+    if instance.artifact.generator.is_none() {
         return Some(failure::no_generator(instance));
     }
     let at_hand = |name: &InstanceName| is_at_hand(name) || steps.contains(name);

@@ -32,7 +32,7 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writi
     let before = before.unwrap_or_default();
     // Of what is encrypted anew, nothing public is told, so no slice is read again for it.
     let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(tools, instance)) };
-    let declared: BTreeSet<String> = instance.files.keys().map(ToString::to_string).collect();
+    let declared: BTreeSet<String> = instance.artifact.files.keys().map(ToString::to_string).collect();
     let is_secret = |name: &String| instance.secret_files().any(|secret| secret.as_str() == name);
     let names: Vec<String> = match writing {
         Writing::All => {
@@ -54,7 +54,7 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writi
 
 /// A file as it would be; none of one that is not declared.
 fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
-    Some(if instance.files.get(file)?.secret {
+    Some(if instance.artifact.files.get(file)?.secret {
         let readers = found.readers.iter().find(|(name, _)| name == file).map(|(_, readers)| readers);
         Side::Secret { size: None, readers: readers.map(|readers| readers.iter().cloned().collect()) }
     } else {
@@ -64,7 +64,7 @@ fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
 
 /// The public files that lie there.
 fn public(tools: &Tools, instance: &Instance) -> EntryFiles {
-    let storage = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
+    let storage = instance.artifact.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
     storage
         .and_then(|storage| storage.read(&instance.name).ok().flatten())

@@ -26,7 +26,8 @@ pub fn dependents<'a>(
 
 /// What cannot be read is not counted.
 fn is_stored(tools: &Tools, instance: &Instance) -> bool {
-    let Some(storage) = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok()) else {
+    let Some(storage) = instance.artifact.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok())
+    else {
         return false;
     };
     Storage::open(&tools.root, &storage)

@@ -28,7 +28,7 @@ pub fn facts(
         backend: Some(receipt.backend.name.to_string()),
         readers: readers(receipt),
         stored: stored(receipt),
-        validation: receipt.validation.map(|hash| hash.to_string()),
+        validation: receipt.validation,
         made: Some(seconds(receipt.generated.system())),
         outdated: outdated(instance, receipt, generations),
         ..differs

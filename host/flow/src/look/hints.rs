@@ -121,7 +121,7 @@ impl About<'_> {
 
     /// Where its directory is, below the root.
     fn place(&self, tools: &Tools) -> Option<String> {
-        let storage = tools.backends.storage(self.instance.backend.as_ref()?).ok()?;
+        let storage = tools.backends.storage(self.instance.artifact.backend.as_ref()?).ok()?;
         Some(format!("{storage}/{}", self.name))
     }
 
@@ -271,7 +271,7 @@ impl About<'_> {
 }
 
 fn stored(tools: &Tools, instance: &Instance) -> Option<Entry> {
-    let storage = tools.backends.storage(instance.backend.as_ref()?).ok()?;
+    let storage = tools.backends.storage(instance.artifact.backend.as_ref()?).ok()?;
     Storage::open(&tools.root, &storage).ok()?.read(&instance.name).ok()?
 }
 

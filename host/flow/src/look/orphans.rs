@@ -76,8 +76,8 @@ pub fn orphans(
 
 /// Whether an instance has an entry in its own backend's storage, and that is another one than this.
 fn is_second(tools: &Tools, storage: &Storage, instance: Option<&Instance>) -> bool {
-    let Some(instance) = instance.filter(|instance| !instance.blocked) else { return false };
-    let own = instance.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
+    let Some(instance) = instance.filter(|instance| !instance.artifact.blocked) else { return false };
+    let own = instance.artifact.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let Some(own) = own.filter(|own| own != storage.path()) else { return false };
     let own = Storage::open(&tools.root, &own).and_then(|own| own.read(&instance.name));
     own.is_ok_and(|slice| slice.is_some())
@@ -100,7 +100,7 @@ impl Orphan {
 
     fn has_files_of(&self, instance: &Instance) -> bool {
         let stored: BTreeSet<&str> = self.contents.iter().map(|change| change.file.as_str()).collect();
-        let declared: BTreeSet<&str> = instance.files.keys().map(artifacts_declared::Name::as_str).collect();
+        let declared: BTreeSet<&str> = instance.artifact.files.keys().map(artifacts_declared::Name::as_str).collect();
         // Without a receipt the files have the names that the backend gave them.
         let borne = |file: &&str| stored.iter().any(|stored| bears(stored, file));
         !declared.is_empty()

@@ -34,7 +34,7 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
     }
     let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
     if let Some((stored, declared)) =
-        stored.zip(instance.backend.as_ref()).filter(|(stored, declared)| stored != declared)
+        stored.zip(instance.artifact.backend.as_ref()).filter(|(stored, declared)| stored != declared)
     {
         return Some(failure::of_another(instance, stored, declared));
     }
@@ -54,7 +54,7 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
 /// Why an instance's secrets cannot be read back at all: its backend has no way to.
 pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> {
     instance.secret_files().next()?;
-    let backend = instance.backend.as_ref()?;
+    let backend = instance.artifact.backend.as_ref()?;
     // One that cannot be opened says so where it is asked.
     let opened = tools.backends.open(backend).ok()?;
     if opened.terms.retrieves {

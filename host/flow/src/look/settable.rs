@@ -12,7 +12,7 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
     let fail = |message: &str, help: String| Some(failure::of(instance, message).hint(Some(help)));
     let name = failure::word(&instance.name);
     match &found.state {
-        State::Absent if instance.files.len() > 1 => fail(
+        State::Absent if instance.artifact.files.len() > 1 => fail(
             "it is not made yet, and one of its files alone is not all of it",
             format!("`artifacts generate {name}` makes all of them; set this one afterwards"),
         ),
@@ -23,7 +23,7 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
         State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
         State::Stale(reasons) => match &found.elsewhere {
             // One that is all of its artifact takes the place of the old entry.
-            Some(place) if instance.files.len() > 1 => Some(failure::elsewhere(instance, place)),
+            Some(place) if instance.artifact.files.len() > 1 => Some(failure::elsewhere(instance, place)),
             Some(_) | None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
         },
         State::Absent | State::Present => None,
@@ -33,7 +33,7 @@ pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
 /// Another backend's files cannot be kept beside one that is set.
 fn of_another(instance: &Instance, found: &Found) -> Option<Failure> {
     let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name)?;
-    let declared = instance.backend.as_ref().filter(|declared| *declared != stored)?;
+    let declared = instance.artifact.backend.as_ref().filter(|declared| *declared != stored)?;
     (instance.secret_files().count() > 1).then(|| failure::of_another(instance, stored, declared))
 }
 

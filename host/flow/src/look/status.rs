@@ -61,7 +61,7 @@ fn add_orphans(run: &Run, selection: &Selection, report: &mut Report) {
 /// How long there is left of what expires soon: within two weeks, and in the last tenth of its age.
 fn ages(run: &Run, survey: &Survey) -> BTreeMap<String, String> {
     let left = |(name, found): (&InstanceName, &Found)| {
-        let age = Duration::from_secs(run.instances.get(name)?.max_age?);
+        let age = Duration::from(run.instances.get(name)?.artifact.max_age?);
         let since = run.tools.now.duration_since(found.receipt.as_ref()?.generated.system()).ok()?;
         let left = age.checked_sub(since)?;
         let words = match left.as_secs() / DAY {

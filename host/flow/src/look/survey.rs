@@ -63,10 +63,9 @@ impl Found {
 
     /// The declared secret files that its own backend has stored. Where its receipt does not tell, those are all of them.
     pub fn stored_files<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = &'a Name> {
-        let own = self
-            .receipt
-            .as_ref()
-            .filter(|receipt| Some(&receipt.backend.name) == instance.backend.as_ref() && self.elsewhere.is_none());
+        let own = self.receipt.as_ref().filter(|receipt| {
+            Some(&receipt.backend.name) == instance.artifact.backend.as_ref() && self.elsewhere.is_none()
+        });
         let lists = move |file: &Name| match own {
             Some(receipt) if receipt.recipients.is_empty() => !receipt.files.is_empty(),
             Some(receipt) => receipt.recipients.contains_key(file),
@@ -83,8 +82,8 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     let mut by_backend: BTreeMap<&Name, Vec<&Instance>> = BTreeMap::new();
     let generations = generations(tools, all, chosen);
     for instance in chosen.iter().filter_map(|name| all.get(name)) {
-        match &instance.backend {
-            Some(backend) if !instance.blocked => by_backend.entry(backend).or_default().push(instance),
+        match &instance.artifact.backend {
+            Some(backend) if !instance.artifact.blocked => by_backend.entry(backend).or_default().push(instance),
             _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), tools.seconds()),
         }
     }
@@ -149,7 +148,7 @@ fn ask(
     while rest.peek().is_some() {
         let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut tools.headers);
         let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
-        let told = |look: &mut Look<'_>| (look.instance.told.clone(), std::mem::take(&mut look.files));
+        let told = |look: &mut Look<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
         let names = asked.iter().map(|look| look.instance.name.to_string()).collect();
         let checks = tools.session(backend).and_then(|session| match session {
@@ -226,13 +225,13 @@ impl<'a> Look<'a> {
     }
 
     fn has_secrets(&self) -> bool {
-        !self.instance.told.files.is_empty()
+        !self.instance.for_backend.files.is_empty()
     }
 
     /// Whether another backend stored the slice.
     fn of_another(&self) -> bool {
         let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
-        let declared = self.instance.backend.as_ref().map(Name::as_str);
+        let declared = self.instance.artifact.backend.as_ref().map(Name::as_str);
         stored.is_some() && stored != declared
     }
 
@@ -278,7 +277,7 @@ fn generations(
     let dependents = chosen.iter().filter_map(|name| all.get(name));
     let wanted: BTreeSet<&InstanceName> = dependents.flat_map(|instance| instance.dependencies.values()).collect();
     let generation = |name: &InstanceName| {
-        let storage = tools.backends.storage(all.get(name)?.backend.as_ref()?).ok()?;
+        let storage = tools.backends.storage(all.get(name)?.artifact.backend.as_ref()?).ok()?;
         let slice = Storage::open(&tools.root, &storage).ok()?.read(name).ok()??;
         Some(valid_receipt(&slice)?.generation)
     };

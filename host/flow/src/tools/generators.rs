@@ -90,7 +90,7 @@ impl Generators for SandboxedGenerators {
         job.log_level.clone_from(&self.log_level);
         job.path.clone_from(&self.path);
         job.closure = self.closure.get_or_init(|| program::closure(&self.path, &self.nix)).clone()?;
-        if let Some(generator) = &instance.generator {
+        if let Some(generator) = &instance.artifact.generator {
             job.closure.extend(program::prepare(instance, generator, &self.nix)?);
             job.closure.sort();
             job.closure.dedup();

@@ -116,7 +116,7 @@ impl Tools {
 
     /// Returns the storage of an instance; none where its backend is unknown.
     pub(crate) fn storage_of(&self, instance: &Instance) -> Option<String> {
-        self.backends.storage(instance.backend.as_ref()?).ok()
+        self.backends.storage(instance.artifact.backend.as_ref()?).ok()
     }
 
     /// Returns the recipients that were accepted in this repository.

@@ -119,7 +119,7 @@ impl<'a> Recorded<'a> {
             backend: self.backend.to_string(),
             version: Some(self.terms.version.clone()),
             bundled: Some(self.terms.bundled),
-            sha256: self.terms.sha256.clone(),
+            sha256: self.terms.sha256.to_string(),
             operation,
             instances: instances.clone(),
             grants: serde_json::json!(self.terms.grants),

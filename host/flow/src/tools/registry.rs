@@ -275,7 +275,7 @@ fn check_sha256(
 ) -> Result<(), Failure> {
     let found = component.sha256();
     match &entry.sha256 {
-        Some(expected) if expected.eq_ignore_ascii_case(found) => Ok(()),
+        Some(expected) if expected.eq_ignore_ascii_case(&found.to_string()) => Ok(()),
         Some(expected) => Err(Failure::new(
             name.to_string(),
             format!("its component has SHA-256 {found}, and {expected} is registered"),

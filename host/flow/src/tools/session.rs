@@ -1,6 +1,7 @@
 //! What is known of a backend before the first call.
 
 use artifacts_contract::{Component, Grants, Persists};
+use artifacts_digest::Sha256;
 use artifacts_seam::Limits;
 
 /// Holds what is known of a backend without a call.
@@ -11,7 +12,7 @@ pub struct Terms {
     /// The component's version.
     pub version: String,
     /// SHA-256 of the component's bytes, in hex.
-    pub sha256: String,
+    pub sha256: Sha256,
     /// Whether the component is inside the program.
     pub bundled: bool,
     /// Whether the component can read secrets back.
@@ -31,7 +32,7 @@ impl Terms {
         Self {
             component: manifest.name.clone(),
             version: manifest.version.clone(),
-            sha256: component.sha256().to_owned(),
+            sha256: component.sha256(),
             bundled,
             retrieves: component.retrieves(),
             requests_plaintext: manifest.requests.plaintext,

@@ -78,7 +78,7 @@ pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEnt
     let mut by_backend: BTreeMap<Option<&Name>, Vec<usize>> = BTreeMap::new();
     for (at, (storing, one)) in written.iter().enumerate() {
         if one.asked.is_some() {
-            by_backend.entry(storing.instance.backend.as_ref()).or_default().push(at);
+            by_backend.entry(storing.instance.artifact.backend.as_ref()).or_default().push(at);
         }
     }
     let mut faults = BTreeMap::new();
@@ -128,7 +128,7 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
         return Err(failure::of(storing.instance, "its backend stores nothing here"));
     };
     let told = |(storing, one): &&(Storing<'_>, UncheckedEntry)| {
-        let told = one.asked.as_ref().map_or_else(|| storing.instance.told.clone(), |asked| asked.told.clone());
+        let told = one.asked.as_ref().map_or_else(|| storing.instance.for_backend.clone(), |asked| asked.told.clone());
         (told, one.stored.files.clone())
     };
     let request = written.iter().map(told).collect();
@@ -164,7 +164,7 @@ impl Storing<'_> {
         let Self { instance, found } = self;
         ticket.check(instance, &recipients::readers(found))?;
         let name = self.backend()?;
-        let backend = receipt::backend_id(instance, name, &tools.backends.open(name)?.terms)?;
+        let backend = receipt::backend_id(name, &tools.backends.open(name)?.terms);
         if secrets.is_empty() {
             return Ok(UncheckedEntry {
                 stored: Stored { files: EntryFiles::new(), headers: EntryHeaders::new(), backend },
@@ -198,7 +198,7 @@ impl Storing<'_> {
     fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Readers) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
-        let mut told = self.instance.told.clone();
+        let mut told = self.instance.for_backend.clone();
         told.files.retain(|file| stored.contains(file.name.as_str()));
         let mut readers = self.found.readers.clone();
         readers.retain(|(file, _)| stored.contains(file.as_str()));
@@ -245,7 +245,7 @@ impl Storing<'_> {
     }
 
     fn backend(&self) -> Result<&Name, Failure> {
-        self.instance.backend.as_ref().ok_or_else(|| failure::of(self.instance, "it has no backend"))
+        self.instance.artifact.backend.as_ref().ok_or_else(|| failure::of(self.instance, "it has no backend"))
     }
 }
 

@@ -266,7 +266,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
             description: prompt.description.clone(),
             kind: prompt.kind,
         };
-        instance.prompts.iter().map(request).collect::<Vec<_>>()
+        instance.artifact.prompts.iter().map(request).collect::<Vec<_>>()
     };
     instances.flat_map(of).collect()
 }

@@ -131,13 +131,10 @@ impl Generation<'_> {
         if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
             return Err(failure::behind(instance, failed));
         }
-        let generator = instance.generator.as_ref().ok_or_else(|| failure::no_generator(instance))?;
-        let mut job = Job::new(name.clone(), generator.path.clone());
-        job.expected = instance.files.keys().cloned().collect();
+        let job = Job::new(name.clone(), &instance.artifact);
+        let mut job = job.ok_or_else(|| failure::no_generator(instance))?;
         job.inputs = self.inputs.of(instance)?;
-        job.network = instance.network;
-        job.timeout = instance.timeout.map(Duration::from_secs);
-        for prompt in instance.prompts.keys() {
+        for prompt in instance.artifact.prompts.keys() {
             let value = self.prompts.get(&(name.clone(), prompt.clone()));
             let missing = || failure::of(instance, format!("its prompt `{prompt}` has no answer"));
             job.prompts.insert(prompt.clone(), value.ok_or_else(missing)?.clone());
@@ -205,7 +202,7 @@ impl Generation<'_> {
     /// Every dependency lies there as it went into the instance: nobody replaced it since.
     fn unchanged(&self, instance: &Instance) -> Result<(), Failure> {
         for (name, generation) in self.inputs.generations(instance) {
-            let backend = self.instances.get(&name).and_then(|d| d.backend.as_ref());
+            let backend = self.instances.get(&name).and_then(|d| d.artifact.backend.as_ref());
             let storage = backend.and_then(|backend| self.tools.backends.storage(backend).ok());
             let storage = storage.and_then(|storage| Storage::open(&self.tools.root, &storage).ok());
             let slice = storage.and_then(|storage| storage.read(&name).ok().flatten());

@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use artifacts_declared::{InstanceName, Name};
+use artifacts_declared::{InstanceName, Name, TargetId};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{BackendId, Generation, Receipt, Sha256, TargetId, Time};
+use artifacts_store::{BackendId, Generation, Receipt, Time};
 
 use crate::failure;
 use crate::look::survey::Found;
@@ -37,7 +37,7 @@ impl Making<'_> {
             expires: expiry(instance, made),
             generation,
             dependencies: dependencies(instance, self.dependencies),
-            validation: validation(instance)?,
+            validation: artifacts_plan::validation_hash(&instance.artifact.validation),
             targets: targets(instance),
             recipients: readers(instance, self.found)?,
             files: BTreeMap::new(),
@@ -84,14 +84,14 @@ pub fn renewed(
         generated: made,
         expires: expiry(instance, made),
         dependencies: dependencies(instance, generations),
-        validation: validation(instance)?,
+        validation: artifacts_plan::validation_hash(&instance.artifact.validation),
         ..old.clone()
     })
 }
 
 /// When a making at this time expires.
 fn expiry(instance: &Instance, made: Time) -> Option<Time> {
-    instance.max_age.map(|seconds| made + Duration::from_secs(seconds))
+    instance.artifact.max_age.map(|age| made + age.into())
 }
 
 /// Which making of each dependency goes in.
@@ -103,26 +103,18 @@ fn dependencies(
     instance.dependencies.values().filter_map(known).collect()
 }
 
-fn validation(instance: &Instance) -> Result<Option<Sha256>, Failure> {
-    artifacts_plan::validation_hash(&instance.validation).map(|hex| sha256(instance, &hex)).transpose()
-}
-
 /// A random generation.
 pub fn generation(instance: &Instance) -> Result<Generation, Failure> {
     Generation::random().map_err(|e| failure::of(instance, format!("the system has no random numbers: {e}")))
 }
 
 fn targets(instance: &Instance) -> BTreeSet<TargetId> {
-    instance.targets.iter().map(|t| TargetId { kind: t.kind, name: t.name.clone() }).collect()
+    instance.targets.iter().cloned().collect()
 }
 
 /// Which component stores it.
-pub fn backend_id(instance: &Instance, name: &Name, terms: &Terms) -> Result<BackendId, Failure> {
-    Ok(BackendId { name: name.clone(), version: terms.version.clone(), sha256: sha256(instance, &terms.sha256)? })
-}
-
-fn sha256(instance: &Instance, hex: &str) -> Result<Sha256, Failure> {
-    hex.parse().map_err(|_| failure::of(instance, format!("`{hex}` is no SHA-256")))
+pub fn backend_id(name: &Name, terms: &Terms) -> BackendId {
+    BackendId { name: name.clone(), version: terms.version.clone(), sha256: terms.sha256 }
 }
 
 fn readers(instance: &Instance, found: &Found) -> Result<BTreeMap<Name, BTreeSet<String>>, Failure> {

@@ -161,7 +161,7 @@ fn store(base: &mut Base<'_>, tickets: &mut Tickets, change: &Set, value: Secret
     let storing = Storing { instance, found };
     let entry = ticket.entry(instance)?;
     let before = entry.as_ref().map(|entry| entry.public.clone()).unwrap_or_default();
-    if instance.files.get(file).is_some_and(|file| file.secret) {
+    if instance.artifact.files.get(file).is_some_and(|file| file.secret) {
         let stored = secret(tools, storing, &ticket, entry.clone(), file, value)?;
         let receipt = match found.receipt.as_ref().filter(|_| entry.is_some()) {
             Some(old) => again(tools, storing, old, file, &stored, &made_from)?,
@@ -245,7 +245,10 @@ fn again(
 /// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
 /// for what is declared now.
 fn newer(tools: &Tools, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
-    let receipt =
-        if instance.files.len() == 1 { receipt::renewed(old, instance, made_from, tools.now)? } else { old.clone() };
+    let receipt = if instance.artifact.files.len() == 1 {
+        receipt::renewed(old, instance, made_from, tools.now)?
+    } else {
+        old.clone()
+    };
     Ok(Receipt { generation: receipt::generation(instance)?, ..receipt })
 }

@@ -276,7 +276,7 @@ impl Operator for FakeOperator {
     }
 
     fn open_prompts(&self, instance: &Instance) -> Vec<Name> {
-        instance.prompts.keys().cloned().collect()
+        instance.artifact.prompts.keys().cloned().collect()
     }
 
     fn without_terminal(&self, _: &[RequestedPrompt], _: bool) -> Option<String> {

@@ -64,7 +64,7 @@ impl World {
         Terms {
             component: "fake".to_owned(),
             version: "1.0.0".to_owned(),
-            sha256: "0".repeat(64),
+            sha256: artifacts_digest::Sha256::digest("component"),
             bundled: true,
             retrieves: self.retrieves,
             requests_plaintext: true,

@@ -8,13 +8,19 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use artifacts_declared::Name;
+use artifacts_declared::{Artifact, Generator, Name};
 use artifacts_generate::{Error, GeneratorFailure, Job, Sandbox};
 use artifacts_ram::Ram;
 use artifacts_seam::Secret;
 
 /// Tells a test that runs again in a child process that it is the child, and where to work.
 pub const CHILD: &str = "ARTIFACTS_GENERATE_TEST_CHILD";
+
+/// A job of a program, without files, network and time limit.
+pub fn job_of(instance: &str, program: impl Into<PathBuf>) -> Job {
+    let generator = Generator { path: program.into(), drv: None, system: None };
+    Job::new(instance.parse().unwrap(), &Artifact { generator: Some(generator), ..Artifact::default() }).unwrap()
+}
 
 pub fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -50,7 +56,7 @@ impl RamDir {
     /// A job for a bash script that is to make `expected`.
     pub fn job(&self, body: &str, expected: &[&str]) -> Job {
         let program = self.script("generator", &format!("#!/bin/bash\n{body}\n"));
-        let mut job = Job::new("per-machine/web1/attic".parse().unwrap(), program);
+        let mut job = job_of("per-machine/web1/attic", program);
         job.expected = expected.iter().map(|text| name(text)).collect();
         job
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::digest::Digest;
+use artifacts_digest::Sha256;
+
 use super::memory::{Change, Memory};
 use super::systemd::{Activity, Unit, Verb};
 use crate::manifest::{Artifact, Manifest};
@@ -14,11 +15,11 @@ const SOON: u64 = 500_000;
 pub(crate) struct Seen<'a> {
     pub(crate) manifest: &'a Manifest,
     /// Of the manifest; nothing when there was none yet.
-    pub(crate) version: Option<Digest>,
+    pub(crate) version: Option<Sha256>,
     /// The first fault of each artifact that is not complete.
     pub(crate) faults: BTreeMap<&'a str, String>,
     /// Of the files of complete artifacts that somebody wants to hear of, by `artifact/file`.
-    pub(crate) digests: BTreeMap<String, Digest>,
+    pub(crate) digests: BTreeMap<String, Sha256>,
     pub(crate) units: BTreeMap<String, Unit>,
     /// The machine is being switched to another configuration.
     pub(crate) switching: bool,
@@ -396,7 +397,7 @@ mod tests {
         fleeting: Fleeting,
         units: BTreeMap<String, Unit>,
         faults: BTreeMap<&'static str, String>,
-        digests: BTreeMap<String, Digest>,
+        digests: BTreeMap<String, Sha256>,
         switching: bool,
         version: String,
         now: u64,
@@ -404,7 +405,7 @@ mod tests {
         refused: BTreeSet<&'static str>,
     }
 
-    fn digest(text: &str) -> Digest {
+    fn digest(text: &str) -> Sha256 {
         let key: Key = serde_json::from_str(&format!("{:?}", [7; 32])).unwrap();
         key.of_all(text.as_bytes()).unwrap()
     }

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use hmac::{Hmac, Mac};
+use artifacts_digest::{KeyedHasher, Sha256};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::place::walk;
@@ -18,27 +17,6 @@ const LARGEST: u64 = 64 << 20;
 /// A key that is made once a boot and never leaves RAM.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Key(Zeroizing<[u8; 32]>);
-
-/// HMAC-SHA256 of a content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub(crate) struct Digest([u8; 32]);
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        base16ct::lower::encode_string(&digest.0)
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = base16ct::Error;
-
-    fn try_from(text: String) -> Result<Self, base16ct::Error> {
-        let mut digest = [0; 32];
-        base16ct::lower::decode(text, &mut digest)?;
-        Ok(Self(digest))
-    }
-}
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,7 +33,7 @@ impl Key {
 
     /// The digest of a regular file. Its owner may put a device, a pipe, a link or an endless file in its place: none holds the
     /// watcher, or leads it elsewhere.
-    pub(crate) fn of(&self, path: &Path) -> io::Result<Digest> {
+    pub(crate) fn of(&self, path: &Path) -> io::Result<Sha256> {
         let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
         let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(unfit)?;
         let folder = walk(parent, false).map_err(io::Error::other)?;
@@ -64,13 +42,13 @@ impl Key {
     }
 
     /// The digest of all that can be read.
-    pub(crate) fn of_all(&self, mut rest: impl Read) -> io::Result<Digest> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice()).map_err(io::Error::other)?;
+    pub(crate) fn of_all(&self, mut rest: impl Read) -> io::Result<Sha256> {
+        let mut hasher = KeyedHasher::new(&self.0);
         let mut buffer = Zeroizing::new([0; 8192]);
         loop {
             match rest.read(buffer.as_mut_slice())? {
-                0 => return Ok(Digest(mac.finalize().into_bytes().into())),
-                count => mac.update(&buffer[..count]),
+                0 => return Ok(hasher.finish()),
+                count => hasher.update(&buffer[..count]),
             }
         }
     }

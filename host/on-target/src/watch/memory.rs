@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use artifacts_digest::Sha256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::digest::{Digest, Key};
+use super::digest::Key;
 use crate::ram::in_ram;
 
 /// See the module.
@@ -20,7 +20,7 @@ pub(crate) struct Memory {
     pub(crate) key: Key,
     /// Of contents, by path.
     #[serde(default, deserialize_with = "or_nothing")]
-    pub(crate) digests: BTreeMap<String, Digest>,
+    pub(crate) digests: BTreeMap<String, Sha256>,
     /// Artifacts whose unit the watcher stopped.
     #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) lost: BTreeSet<String>,
@@ -38,7 +38,7 @@ pub(crate) struct Memory {
     pub(crate) switching: bool,
     /// Of the manifest that was seen last. Another one is another configuration.
     #[serde(default, deserialize_with = "or_nothing")]
-    pub(crate) manifest: Option<Digest>,
+    pub(crate) manifest: Option<Sha256>,
 }
 
 /// What another version of the watcher wrote otherwise counts as nothing, and the rest stays.
@@ -60,7 +60,7 @@ pub(crate) struct Change {
 pub(crate) struct Store {
     file: PathBuf,
     /// Of what lies there.
-    saved: [u8; 32],
+    saved: Option<Sha256>,
     /// Is called before each thing that is done to the file system; an error ends it there. For tests.
     step: Box<dyn Fn() -> io::Result<()>>,
 }
@@ -72,7 +72,7 @@ impl Store {
             let why = format!("{} is not in RAM: digests of secrets must not outlive the boot", folder.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let mut store = Self { file: folder.join("watch.json"), saved: [0; 32], step: Box::new(|| Ok(())) };
+        let mut store = Self { file: folder.join("watch.json"), saved: None, step: Box::new(|| Ok(())) };
         let recalled = fs::read_to_string(&store.file).ok().and_then(|text| serde_json::from_str(&text).ok());
         let memory = match recalled {
             Some(memory) => memory,
@@ -100,8 +100,8 @@ impl Store {
     /// Writes the memory when it changed, whole or not at all.
     pub(crate) fn save(&mut self, memory: &Memory) -> io::Result<()> {
         let text = serde_json::to_string(memory)?;
-        let digest: [u8; 32] = Sha256::digest(&text).into();
-        if digest == self.saved {
+        let digest = Sha256::digest(&text);
+        if Some(digest) == self.saved {
             return Ok(());
         }
         let new = self.file.with_extension("new");
@@ -113,7 +113,7 @@ impl Store {
         file.write_all(text.as_bytes())?;
         (self.step)()?;
         fs::rename(&new, &self.file)?;
-        self.saved = digest;
+        self.saved = Some(digest);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use artifacts_declared::Name;
+use artifacts_digest::Sha256;
 use artifacts_text::Explain;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -25,7 +26,7 @@ use crate::check::{Fault, file_fault};
 use crate::manifest::{self, Manifest};
 use crate::trace::{End, trace};
 use decide::{Fleeting, Seen, consumers_in_trouble, decide, done};
-use digest::{Digest, Key};
+use digest::Key;
 use memory::{Memory, Store};
 use systemd::{Activity, Manager, Systemctl, Unit};
 use troubles::Troubles;
@@ -102,7 +103,7 @@ struct Watcher<'a, M> {
     store: Store,
     memory: Memory,
     manifest: Rc<Manifest>,
-    version: Option<Digest>,
+    version: Option<Sha256>,
     fleeting: Fleeting,
     troubles: Troubles,
 }
@@ -119,7 +120,7 @@ enum Event {
 /// One look at all files.
 struct Files<'a> {
     faults: BTreeMap<&'a str, String>,
-    digests: BTreeMap<String, Digest>,
+    digests: BTreeMap<String, Sha256>,
 }
 
 impl<'a, M: Manager> Watcher<'a, M> {

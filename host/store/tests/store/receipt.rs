@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
-use artifacts_declared::{InstanceName, Name, TargetKind};
-use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, TargetId, Time};
+use artifacts_declared::{InstanceName, Name, TargetId, TargetKind};
+use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, Time};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;
@@ -63,15 +63,15 @@ fn its_form_is_fixed() {
 }
 "#;
     let expected = expected
-        .replace("$$", &Sha256::of(b"component").to_string())
-        .replace("@@", &Sha256::of(b"cipher").to_string())
-        .replace("%%", &Sha256::of(b"header").to_string());
+        .replace("$$", &Sha256::digest(b"component").to_string())
+        .replace("@@", &Sha256::digest(b"cipher").to_string())
+        .replace("%%", &Sha256::digest(b"header").to_string());
     assert_eq!(text(), expected);
 }
 
 #[test]
 fn what_earlier_versions_wrote_is_still_read() {
-    let hash = Sha256::of(b"header");
+    let hash = Sha256::digest(b"header");
     let (text, _) = text().split_once("  \"headers\"").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     let old = Receipt::parse(format!("{text}  \"sealed\": [\"{hash}\"]\n}}\n").as_bytes()).unwrap();
     assert_eq!((old.headers.len(), old.all_headers()), (0, BTreeSet::from([hash])));
@@ -96,7 +96,7 @@ fn a_receipt_with_the_keys_of_earlier_versions_is_read_and_written_with_those_of
 
 #[test]
 fn hashes_are_sha256() {
-    assert_eq!(Sha256::of(b"abc").to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(Sha256::digest(b"abc").to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use artifacts_declared::{InstanceName, TargetKind};
+use artifacts_declared::{InstanceName, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
     BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage,
-    TargetId, Time, Writer,
+    Time, Writer,
 };
 
 pub const WEB: &str = "per-machine/web1/attic";
@@ -33,7 +33,7 @@ pub fn receipt(instance: &str) -> Receipt {
         backend: BackendId {
             name: "agenix".parse().unwrap(),
             version: "0.1.0".to_owned(),
-            sha256: Sha256::of(b"component"),
+            sha256: Sha256::digest(b"component"),
         },
         generated: Time::from(now()),
         expires: None,
@@ -44,7 +44,7 @@ pub fn receipt(instance: &str) -> Receipt {
         recipients: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
-        headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([Sha256::of(b"header")]))]),
+        headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([Sha256::digest(b"header")]))]),
         headers_without_file: BTreeSet::new(),
     }
 }

@@ -80,7 +80,7 @@ impl Explained<'_> {
         line("backend", self.name.as_str());
         let inside = if self.rights.bundled { ", inside this program" } else { "" };
         line("component", &format!("{} version {}{inside}", self.location(), self.component.manifest().version));
-        line("sha256", self.component.sha256());
+        line("sha256", &self.component.sha256().to_string());
         line("registered", if self.declared { "yes" } else { "no: known by its own name" });
         line("storage", &self.entry.storage);
         let requested = listed(&self.component.manifest().requests);

@@ -70,7 +70,7 @@ fn as_json(found: &Inspection, unknown: Option<&str>) -> serde_json::Value {
         "runs": unknown.is_none().then_some(found.refusal.is_none()),
         "unknown": unknown,
         "refusal": found.refusal.as_ref().map(|refusal| json!({
-            "message": refusal.to_string(), "help": refusal.hint(),
+            "message": refusal.to_string(), "kind": refusal.kind(), "hint": refusal.hint(),
         })),
     })
 }
@@ -81,7 +81,7 @@ fn as_text(found: &Inspection, unknown: Option<&str>, output: Output) -> String 
     if let Some(manifest) = &found.manifest {
         about(&mut field, manifest);
     }
-    field("sha256", &found.sha256);
+    field("sha256", &found.sha256.to_string());
     field("size", &format!("{} bytes", found.size));
     for (means, names) in grouped(found) {
         field("imports", &format!("{means}: {}", names.join(", ")));

@@ -1,7 +1,6 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sha2::Digest;
 
 /// Holds `N` bytes that are written as lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,13 +13,6 @@ pub type Sha256 = Hex<32>;
 /// them.
 pub type Generation = Hex<16>;
 
-impl Sha256 {
-    /// Computes the SHA-256 of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(sha2::Sha256::digest(bytes).into())
-    }
-}
-
 impl<const N: usize> Hex<N> {
     /// Draws random bytes from the kernel, `getrandom(2)`.
     ///
@@ -28,11 +20,7 @@ impl<const N: usize> Hex<N> {
     /// The kernel's error, for example where a sandbox forbids the call.
     pub fn random() -> std::io::Result<Self> {
         let mut bytes = [0; N];
-        let mut filled = 0;
-        while filled < N {
-            let rest = bytes.get_mut(filled..).unwrap_or_default();
-            filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
-        }
+        getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 }
@@ -87,5 +75,29 @@ impl<'de, const N: usize> Deserialize<'de> for Hex<N> {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_lower_case_digits_of_the_right_number_are_read() {
+        let text = "0f".repeat(16);
+        let generation: Generation = text.parse().unwrap();
+        assert_eq!((generation.to_string(), generation), (text.clone(), Hex([0x0f; 16])));
+        for wrong in ["", &text[1..], &text.to_uppercase(), &format!("{text}00"), &"0g".repeat(16)] {
+            let error = wrong.parse::<Generation>().unwrap_err();
+            assert_eq!(error.to_string(), "expected 32 lower-case hex digits");
+        }
+    }
+
+    #[test]
+    fn it_is_a_string_in_json() {
+        let json = serde_json::to_string(&Hex([1, 255])).unwrap();
+        assert_eq!(json, "\"01ff\"");
+        assert_eq!(serde_json::from_str::<Hex<2>>(&json).unwrap(), Hex([1, 255]));
     }
 }

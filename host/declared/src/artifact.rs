@@ -1,0 +1,125 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_text::shortened;
+
+use crate::{Artifact, File, Name, Prompt};
+
+/// So many bytes of a value that differs are shown.
+const SHOWN: usize = 500;
+
+/// Describes a field in which two declarations of one shared artifact differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disagreement {
+    /// Path of the field in the artifact, such as `prompts.p.type`.
+    pub field: String,
+    /// Its value in the first declaration, shortened.
+    pub ours: String,
+    /// Its value in the other one, shortened.
+    pub theirs: String,
+}
+
+impl Artifact {
+    /// Compares two declarations of one shared artifact. Every field is named, so that a new one does not compile until someone
+    /// decides whether it has to agree. Generators are left out: they may differ by system.
+    ///
+    /// # Errors
+    /// Returns the first field that differs.
+    pub fn agrees(&self, other: &Self) -> Result<(), Disagreement> {
+        let Artifact {
+            description,
+            // Both are shared, and neither is blocked: only such declarations are compared.
+            shared: _,
+            blocked: _,
+            backend,
+            files,
+            prompts,
+            dependencies,
+            validation,
+            max_age,
+            timeout,
+            network,
+            // Compared among the targets of one system: by who resolves them.
+            generator: _,
+        } = self;
+        let difference = differs("backend", backend.as_ref(), other.backend.as_ref(), optional)
+            .or_else(|| files_differ(files, &other.files))
+            .or_else(|| prompts_differ(prompts, &other.prompts))
+            .or_else(|| differs("dependencies", &set(dependencies), &set(&other.dependencies), words))
+            .or_else(|| differs("validation", validation, &other.validation, ToString::to_string))
+            .or_else(|| differs("maxAge", max_age.as_ref(), other.max_age.as_ref(), optional))
+            .or_else(|| differs("timeout", timeout.as_ref(), other.timeout.as_ref(), optional))
+            .or_else(|| differs("network", network, &other.network, ToString::to_string))
+            .or_else(|| differs("description", description.as_ref(), other.description.as_ref(), quoted));
+        difference.map_or(Ok(()), Err)
+    }
+}
+
+/// Where a file is on its target, and whose, is each target's own.
+fn files_differ(ours: &BTreeMap<Name, File>, theirs: &BTreeMap<Name, File>) -> Option<Disagreement> {
+    let (x, y) = (Files::of(ours), Files::of(theirs));
+    differs("files", &x.all, &y.all, words)
+        .or_else(|| differs("files.secret", &x.secret, &y.secret, words))
+        .or_else(|| differs("files.deploy", &x.deployed, &y.deployed, words))
+}
+
+/// What has to agree of files, by their names.
+#[derive(Default)]
+struct Files<'a> {
+    all: BTreeSet<&'a Name>,
+    secret: BTreeSet<&'a Name>,
+    deployed: BTreeSet<&'a Name>,
+}
+
+impl<'a> Files<'a> {
+    fn of(files: &'a BTreeMap<Name, File>) -> Self {
+        let mut sorted = Self::default();
+        for (name, file) in files {
+            let File { secret, deploy, path: _, mode: _, owner: _, group: _ } = file;
+            sorted.all.insert(name);
+            sorted.secret.extend(secret.then_some(name));
+            sorted.deployed.extend(deploy.then_some(name));
+        }
+        sorted
+    }
+}
+
+fn prompts_differ(ours: &BTreeMap<Name, Prompt>, theirs: &BTreeMap<Name, Prompt>) -> Option<Disagreement> {
+    let names = |prompts: &'_ BTreeMap<Name, Prompt>| prompts.keys().cloned().collect::<BTreeSet<_>>();
+    differs("prompts", &names(ours), &names(theirs), words)
+        .or_else(|| ours.iter().zip(theirs.values()).find_map(|((name, x), y)| prompt_differs(name, x, y)))
+}
+
+fn prompt_differs(name: &Name, ours: &Prompt, theirs: &Prompt) -> Option<Disagreement> {
+    let Prompt { description, kind, test_value } = ours;
+    let field = |field: &str| format!("prompts.{name}.{field}");
+    differs(&field("type"), kind, &theirs.kind, word)
+        .or_else(|| differs(&field("description"), description.as_ref(), theirs.description.as_ref(), quoted))
+        .or_else(|| differs(&field("testValue"), test_value.as_ref(), theirs.test_value.as_ref(), quoted))
+}
+
+/// Compares the values, and puts them into words only when they differ: different values may have the same words.
+fn differs<T: PartialEq + Copy>(field: &str, ours: T, theirs: T, words: impl Fn(T) -> String) -> Option<Disagreement> {
+    let shown = |value: T| shortened(&words(value), SHOWN).into_owned();
+    (ours != theirs).then(|| Disagreement { field: field.to_owned(), ours: shown(ours), theirs: shown(theirs) })
+}
+
+fn word<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn optional<T: ToString>(value: Option<&T>) -> String {
+    value.map_or_else(|| "none".to_owned(), ToString::to_string)
+}
+
+fn quoted(text: Option<&String>) -> String {
+    text.map_or_else(|| "none".to_owned(), |text| format!("{text:?}"))
+}
+
+fn set(names: &[Name]) -> BTreeSet<&Name> {
+    names.iter().collect()
+}
+
+fn words<T: ToString>(items: &BTreeSet<T>) -> String {
+    let list: Vec<String> = items.iter().map(ToString::to_string).collect();
+    if list.is_empty() { "none".to_owned() } else { list.join(", ") }
+}
