@@ -396,6 +396,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_this_version_is_read_with_the_key_of_an_earlier_one_as_well() {
+        let file: AcceptedRecipientsFile =
+            serde_json::from_str(include_str!("../tests/files/recipients.json")).unwrap();
+        assert_eq!(file.for_targets(&set(&["nixos/web1"])), Some(BTreeSet::from(["age1admin", "age1web1"])));
+        let [a, b] = ["per-machine/web1/a", "shared/b"].map(|name| &file.instances[name]);
+        assert_eq!((a.last("g"), a.is_public("p")), (Some(&set(&["age1gone"])), true));
+        assert_eq!((&b.files["f"], b.last("h")), (&set(&["age1admin"]), Some(&set(&["age1gone"]))));
+        assert_eq!(file.carried.disputed, set(&["shared/c"]));
+    }
+
+    #[test]
     fn what_was_stored_by_path_is_carried_over() {
         let (_folder, state, [main, linked]) = repository();
         let a = r#""a": {"targets": ["web1"], "files": {"f": ["k1"]}, "once": {"g": ["k0"]}, "public": ["p"]}"#;
