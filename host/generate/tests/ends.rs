@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use artifacts_generate::{Error, GeneratorFailure, Job, Sandbox};
+use artifacts_generate::{Error, GeneratorFailure, Sandbox};
 use artifacts_ram::Ram;
 use artifacts_text::Explain;
 use common::{RamDir, again, child_place, left_in, marker, processes, sandbox, secret, soon};

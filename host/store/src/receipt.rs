@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name, TargetId, TargetKind};
+use artifacts_declared::{InstanceName, Name, TargetId};
 use artifacts_seam::EntryFiles;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
