@@ -268,7 +268,7 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
         json!({"backend": "agenix", "files": {"pub": {"secret": false}}, "generator": pair});
     let mut fleet = fleet.machine("old", &json!({"a": artifact(&generator), "b": artifact(&generator)}))?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
-    fleet.run(["prune"])?.ends(0).says("every slice has an owner");
+    fleet.run(["prune"])?.ends(0).says("no entry is orphaned");
     let artifacts = fleet.of("old")["artifacts"].take();
     fleet.of("old")["artifacts"] = json!({"b": artifacts["b"]});
     let before = fleet.stored()?;
@@ -276,14 +276,14 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
         .run(["prune", "--dry-run"])?
         .ends(0)
         .says("would be removed secrets/per-machine/old/a")
-        .says("1 slice would be removed");
+        .says("1 entry would be removed");
     fleet.run(["prune"])?.ends(1).says("--yes");
     let mut desk = Desk::start(&fleet.command(["prune"])?)?;
     desk.sees("Move these to the trash?")?.types("n\n")?;
     let (_, shown) = desk.ends()?;
     assert!(shown.contains("nothing was removed") && !shown.contains("has an owner"), "{shown}");
-    let refused = fleet.run(["prune", "nothing"])?.ends(1).says("no slice without an owner is named so");
-    refused.never_says("every slice has an owner");
+    let refused = fleet.run(["prune", "nothing"])?.ends(1).says("no orphaned entry matches this selector");
+    refused.never_says("no entry is orphaned");
     assert_eq!(fleet.stored()?, before);
     let ran = fleet.run(["--json", "prune", "--yes"])?.ends(0);
     assert_eq!(ran.json()["trashed"][0]["name"], "per-machine/old/a");
@@ -292,8 +292,8 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
     assert_eq!(after.len(), before.len() - 2, "the file and the receipt of one slice");
     let trash = fs::read_dir(fleet.path().join("secrets/.artifacts/trash"))?.count();
     assert_eq!(trash, 1);
-    fleet.run(["collect-garbage"])?.ends(0).says("every slice has an owner");
-    fleet.run(["prune", "nothing"])?.ends(1).says("no slice without an owner is named so");
+    fleet.run(["collect-garbage"])?.ends(0).says("no entry is orphaned");
+    fleet.run(["prune", "nothing"])?.ends(1).says("no orphaned entry matches this selector");
     Ok(())
 }
 

@@ -170,7 +170,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["rekey"], 0, "0 opened"),
         (&["rekey", "--all"], 0, "2 opened, 2 written"),
         (&["adopt"], 0, ""),
-        (&["prune"], 0, "every slice has an owner"),
+        (&["prune"], 0, "no entry is orphaned"),
         (&["graph"], 0, "digraph"),
         (&["export", "web1", &place], 1, "no file for an installer"),
         (&["audit"], 0, ""),
@@ -214,6 +214,6 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     }
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove("made");
     run(&fleet, &["prune"])?.ends(1).says("--yes");
-    run(&fleet, &["prune", "--yes"])?.ends(0).says("1 slice trashed");
+    run(&fleet, &["prune", "--yes"])?.ends(0).says("1 entry trashed");
     Ok(())
 }

@@ -142,7 +142,7 @@ pub enum Command {
     Rekey(commands::rekey::Options),
     /// Lay out what an installer brings to a new machine
     Export(commands::export::Options),
-    /// Accept slices as they lie: write receipts for what the host did not store
+    /// Write receipts for files that were added or modified outside artifacts
     Adopt(commands::adopt::Options),
     /// Print a `.sops.yaml` that agrees with the declarations
     ///

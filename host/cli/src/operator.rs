@@ -191,7 +191,7 @@ impl Operator for TerminalOperator {
             }
             RunEvent::NothingOrphaned => {
                 if !output.json() {
-                    output.line("every slice has an owner");
+                    output.line("no entry is orphaned");
                 }
             }
             RunEvent::EvaluatingAgain => output.progress("public files were made: evaluating again"),

@@ -237,7 +237,7 @@ impl Run {
     /// Whose entries are whose. With nothing declared at all, something is more likely wrong than everything orphaned.
     pub(crate) fn owners(&self) -> Result<Owners, Failure> {
         if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
-            return Err(Failure::new("", "no target is declared, so every slice would be without an owner")
+            return Err(Failure::new("", "no target is declared, so every entry would be orphaned")
                 .hint(Some("look at what is evaluated; to give up the storage, remove its folder")));
         }
         Ok(Owners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))

@@ -103,7 +103,7 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
                 stored(instance, Some(checked), &[], facts, now)
             }
             seam::CheckState::Absent => State::Error(
-                "its backend says that nothing is stored, but a slice lies there; nothing is done to it".to_owned(),
+                "its backend reports that nothing is stored, but an entry exists; nothing is changed".to_owned(),
             ),
             seam::CheckState::Present => stored(instance, Some(checked), &[], facts, now),
             seam::CheckState::Stale(reasons) => stored(instance, Some(checked), reasons, facts, now),
@@ -114,9 +114,9 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
 fn nothing_stored(state: &seam::CheckState) -> State {
     match state {
         seam::CheckState::Absent => State::Absent,
-        seam::CheckState::Present | seam::CheckState::Stale(_) => State::Error(
-            "its backend says that something is stored, but there is no slice; nothing is done to it".to_owned(),
-        ),
+        seam::CheckState::Present | seam::CheckState::Stale(_) => {
+            State::Error("its backend reports an entry, but none is stored; nothing is changed".to_owned())
+        }
     }
 }
 

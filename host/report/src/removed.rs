@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use artifacts_text::{counted, terminal};
+use artifacts_text::{agreeing, counted, terminal};
 use serde_json::{Value, json};
 
 use crate::{Done, FileChange};
@@ -57,7 +57,12 @@ pub fn removed(slices: &[Removed]) -> String {
         let _ = writeln!(text, "for 30 days in {}", terminal(trash));
     }
     if let Some(first) = slices.first() {
-        let _ = writeln!(text, "{} {}", counted(slices.len(), "slice"), first.done.as_str());
+        let _ = writeln!(text, "{} {}", entries(slices.len()), first.done.as_str());
     }
     text
+}
+
+/// Returns a number of entries in words.
+fn entries(count: usize) -> String {
+    format!("{count} {}", agreeing(count, "entry", "entries"))
 }

@@ -176,7 +176,7 @@ impl Error {
         match self {
             Self::Format(format) => format.help(),
             Self::DataKey { .. } | Self::Tag { .. } | Self::MacSealed | Self::MacTime { .. } | Self::Mac => {
-                "Take the file from the last good commit, or make the secret anew."
+                "Restore the file from the last good commit or from a backup."
             }
             Self::NotText { .. } | Self::Key { .. } => "Store it in the binary form, or under another name.",
             Self::Nobody => "Name at least one public key.",
@@ -191,11 +191,11 @@ impl FormatError {
     pub fn help(&self) -> &'static str {
         match self {
             Self::NoReader { .. } | Self::KeyGroups { .. } => {
-                "Re-encrypt it with sops to age recipients in one key group, or make the secret anew."
+                "Re-encrypt it with sops to age recipients in one key group."
             }
             Self::Rule { .. } => "Re-encrypt it with sops with at most one suffix or regular expression.",
             Self::Scalar { .. } => "Put the value between quotes, and let sops write the MAC again.",
-            _ => "Take the file from the last good commit, or make the secret anew.",
+            _ => "Restore the file from the last good commit or from a backup.",
         }
     }
 }

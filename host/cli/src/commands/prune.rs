@@ -10,7 +10,7 @@ use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only slices of these: an instance, a prefix that ends at a slash, or an artifact
+    /// Only entries of these: an instance, a prefix that ends at a slash, or an artifact
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Show what would be trashed, and change nothing

@@ -202,7 +202,7 @@ fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: 
 /// A header of another instance.
 pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
     failure::of(instance, format!("it holds what was sealed for {other}")).hint(Some(format!(
-        "somebody copied it there: take the slice from the last good commit. If you renamed {other} yourself, name it back, and \
+        "somebody copied it there: restore the entry from the last good commit. If you renamed {other} yourself, name it back, and \
          `artifacts get` what is to be stored under the new name"
     )))
 }

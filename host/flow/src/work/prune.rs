@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
 use artifacts_report::{Done, Failure, Removed, Report};
-use artifacts_text::{agreeing, counted};
+use artifacts_text::agreeing;
 
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
@@ -40,7 +40,7 @@ impl Planned for Prune {
             Err(failure) => return Plan { failures: vec![failure], ..Plan::default() },
         };
         let idle = selectors.iter().filter(|s| !found.found.iter().any(|orphan| s.matches(&orphan.name)));
-        let idle = idle.map(|s| Failure::new(s.to_string(), "no slice without an owner is named so")).collect();
+        let idle = idle.map(|s| Failure::new(s.to_string(), "no orphaned entry matches this selector")).collect();
         if !selectors.is_empty() {
             found.found.retain(|orphan| selectors.iter().any(|s| s.matches(&orphan.name)));
         }
@@ -63,8 +63,8 @@ impl Planned for Prune {
         }
         if *kept > 0 {
             let (are, them) = (agreeing(*kept, "is", "are"), agreeing(*kept, "it", "them"));
-            let slices = counted(*kept, "slice");
-            let note = format!("{slices} {are} kept: a target that did not evaluate may own {them}");
+            let entries = agreeing(*kept, "entry", "entries");
+            let note = format!("{kept} {entries} {are} kept: a target that did not evaluate may own {them}");
             run.tools.operator.notify(&RunEvent::Note(&note));
         }
         if *nothing_orphaned {
@@ -88,8 +88,8 @@ impl Planned for Prune {
                 return Ok(Tickets::default());
             }
             Answer::NoOne => {
-                return Err(Failure::new("", "there is nobody to ask whether these slices may be removed")
-                    .hint(Some("`--dry-run` shows them; `--yes` removes them without asking")));
+                return Err(Failure::new("", "no terminal is available to ask whether these entries may be trashed")
+                    .hint(Some("`--dry-run` shows them; `--yes` trashes them without asking")));
             }
         }
         let entries: Vec<(String, InstanceName)> =

@@ -16,7 +16,7 @@ const ROUNDS: &str = "3";
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     // On the disk that the checkout is on, since a temporary folder may be in RAM.
     let folder = tempfile::tempdir_in(project::target())?;
-    [("full", "commit of a slice of one file"), ("no-sync", "the same without syncing")]
+    [("full", "commit of an entry of one file"), ("no-sync", "the same without syncing")]
         .into_iter()
         .map(|(how, what)| {
             let measured = |mut command: Command| {
