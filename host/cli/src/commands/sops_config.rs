@@ -64,20 +64,24 @@ fn storage(run: &mut Run, name: &InstanceName) -> Option<String> {
     (component == SOPS_NIX).then_some(storage)
 }
 
-/// A rule for what is deployed, structured files among it, after one for each file with readers of its own: the first that
+/// A rule for what is deployed, structured files among it, after one for each file with recipients of its own: the first that
 /// fits counts.
 fn of(instance: &Instance, storage: &str, found: &Found) -> Vec<Rule> {
     let folder = escaped(&format!("{storage}/{}", instance.name));
     let deployed: BTreeSet<&str> =
         instance.for_backend.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
-    let shared = found.readers.iter().find(|(file, _)| deployed.contains(file.as_str())).or(found.readers.first());
+    let shared = found.recipients.iter().find(|(file, _)| deployed.contains(file.as_str()));
+    let shared = shared.or(found.recipients.iter().next());
     let Some((_, shared)) = shared else { return Vec::new() };
-    let own = found.readers.iter().filter(|(_, readers)| readers != shared);
-    let own = own.map(|(file, readers)| Rule {
-        path_regex: format!("^{folder}/{}\\.sops$", escaped(file)),
-        age: readers.clone(),
+    let own = found.recipients.iter().filter(|(_, of_file)| *of_file != shared);
+    let own = own.map(|(file, of_file)| Rule {
+        path_regex: format!("^{folder}/{}\\.sops$", escaped(file.as_str())),
+        age: of_file.iter().cloned().collect(),
     });
-    let rest = Rule { path_regex: format!("^{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$"), age: shared.clone() };
+    let rest = Rule {
+        path_regex: format!("^{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$"),
+        age: shared.iter().cloned().collect(),
+    };
     own.chain([rest]).collect()
 }
 

@@ -49,7 +49,7 @@ pub struct Others {
 pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
     let secret = instance.secret_files().any(|name| name == file);
     let anew = found.stored_files(instance).filter(|name| secret && readers_changed(found) && *name != file);
-    let stored = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys());
+    let stored = found.receipt.iter().flat_map(|receipt| receipt.recipients.files());
     let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
     Others { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
 }

@@ -36,12 +36,11 @@ pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey:
         let Some(found) = survey.found.get(&instance.name) else { continue };
         changes.extend(survey.other_recipients(instance));
         let Some(receipt) = &found.receipt else { continue };
-        for (file, after) in &found.readers {
-            let after: BTreeSet<String> = after.iter().cloned().collect();
-            let before =
-                receipt.recipients.iter().find(|(name, _)| name.as_str() == file).map(|(_, readers)| readers.clone());
-            let Some(before) = before.filter(|before| *before != after) else { continue };
-            changes.push(ReaderChange { instance: instance.name.to_string(), file: file.clone(), before, after });
+        for (file, after) in &found.recipients {
+            let before = receipt.recipients.get(file.as_str()).filter(|before| *before != after);
+            let Some(before) = before.cloned() else { continue };
+            let (instance, file, after) = (instance.name.to_string(), file.to_string(), after.clone());
+            changes.push(ReaderChange { instance, file, before, after });
         }
     }
     changes
@@ -164,7 +163,7 @@ fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
         let Some((instance, receipt)) = base.run.instances.get(name).zip(found) else { continue };
         let is_secret = |file: &Name| instance.secret_files().any(|declared| declared == file);
         let is_public = |file: &str| instance.public_files().any(|declared| declared.as_str() == file);
-        let secret = receipt.recipients.keys().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
+        let secret = receipt.recipients.files().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
         let public = receipt.public.keys().filter(|file| !is_public(file)).map(|file| (file.as_str(), "public file"));
         let note = |(file, kind): (&str, &str)| {
             format!("{file}: gone, since it is no declared {kind} any more; the old entry is in the trash")
