@@ -125,7 +125,7 @@ impl Whole {
         self.report.instances.extend(report.instances);
         self.report.instances.sort_by(|one, other| one.name.cmp(&other.name));
         self.report.errors.extend(report.errors);
-        self.report.readers.extend(report.readers);
+        self.report.recipients.extend(report.recipients);
         self.report.recipients_digest = report.recipients_digest.or(self.report.recipients_digest.take());
         self.report.readings.extend(report.readings);
     }

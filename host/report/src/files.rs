@@ -4,8 +4,8 @@ use artifacts_text::counted;
 use serde_json::{Value, json};
 
 use crate::diff::readable;
-use crate::readers::blocks;
-use crate::{Done, ReaderChange, Report, Row, diff, recipient_questions};
+use crate::recipients::blocks;
+use crate::{Done, RecipientChange, Report, Row, diff, recipient_questions};
 
 /// A file that is written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,9 +160,9 @@ impl Report {
     /// For a person who is to agree to it: readers that would change, who would read what is new, what would change in public
     /// files.
     pub fn preview(&self) -> String {
-        let mut text = recipient_questions(&self.readers);
+        let mut text = recipient_questions(&self.recipients);
         let is_known = |row: &Row, file: &str| {
-            self.readers.iter().any(|change| change.instance == row.name && change.file == file)
+            self.recipients.iter().any(|change| change.instance == row.name && change.file == file)
         };
         let mut new = Vec::new();
         for row in &self.instances {
@@ -171,7 +171,7 @@ impl Report {
                 if before.is_none() && !is_known(row, file) {
                     let (instance, file, before, after) =
                         (row.name.clone(), file.clone(), BTreeSet::new(), after.clone());
-                    new.push(ReaderChange { instance, file, before, after });
+                    new.push(RecipientChange { instance, file, before, after });
                 }
             }
         }

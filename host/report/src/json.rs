@@ -1,7 +1,7 @@
 use artifacts_plan::State;
 use serde_json::{Value, json};
 
-use crate::{Failure, FileChange, Hint, Orphaned, ReaderChange, Reading, Removed, Report, Row};
+use crate::{Failure, FileChange, Hint, Orphaned, Reading, RecipientChange, Removed, Report, Row};
 
 impl Report {
     /// The one object that `--json` prints.
@@ -11,8 +11,8 @@ impl Report {
             "instances": self.instances.iter().map(row).collect::<Vec<_>>(),
             "errors": self.errors.iter().map(Failure::json).collect::<Vec<_>>(),
         });
-        if !self.readers.is_empty() {
-            value["recipients"] = self.readers.iter().map(ReaderChange::json).collect();
+        if !self.recipients.is_empty() {
+            value["recipients"] = self.recipients.iter().map(RecipientChange::json).collect();
         }
         if let Some(digest) = &self.recipients_digest {
             value["recipientsDigest"] = json!(digest);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, ReaderChange};
+use artifacts_report::{Failure, RecipientChange};
 use artifacts_store::Receipt;
 use artifacts_trust::AcceptedRecipients;
 
@@ -80,7 +80,7 @@ impl Plaintext<'_> {
 pub struct Asked {
     sought: BTreeMap<InstanceName, Sought>,
     /// Where they are not what was agreed to.
-    pub changes: Vec<ReaderChange>,
+    pub changes: Vec<RecipientChange>,
 }
 
 /// What is to be agreed to of one instance.
@@ -118,7 +118,7 @@ impl Asked {
                     let before = before.get(file.as_str()).cloned().unwrap_or_default();
                     if before != *after {
                         let (instance, file, after) = (label.clone(), file.to_string(), after.clone());
-                        asked.changes.push(ReaderChange { instance, file, before, after });
+                        asked.changes.push(RecipientChange { instance, file, before, after });
                     }
                 }
                 asked.changes.extend(survey.other_recipients(instance));
@@ -174,7 +174,7 @@ impl Asked {
 }
 
 /// Why an instance with such a change is not written.
-fn refusal(change: &ReaderChange) -> String {
+fn refusal(change: &RecipientChange) -> String {
     let file = &change.file;
     if change.before.is_empty() {
         format!("the recipients of `{file}` were not accepted on this machine yet")
@@ -246,12 +246,12 @@ fn published(
     instance: &Instance,
     receipt: Option<&Receipt>,
     plaintext: Plaintext<'_>,
-) -> Vec<ReaderChange> {
+) -> Vec<RecipientChange> {
     let label = instance.name.to_string();
     let agreed = known.instance(&label);
     let change = |file: &Name| {
         let last = agreed.and_then(|agreed| agreed.last(file.as_str()));
-        Some(ReaderChange {
+        Some(RecipientChange {
             instance: label.clone(),
             file: file.to_string(),
             before: last.or_else(|| receipt?.recipients.get(file.as_str()))?.clone(),

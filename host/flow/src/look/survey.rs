@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
-use artifacts_report::{Failure, ReaderChange};
+use artifacts_report::{Failure, RecipientChange};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
@@ -98,11 +98,11 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
 impl Survey {
     /// Whom an instance's files lose when they are encrypted again, as changes of each secret file. Its backend tells of them in
     /// sentences, since only it knows who they are.
-    pub(crate) fn other_recipients(&self, instance: &Instance) -> Vec<ReaderChange> {
+    pub(crate) fn other_recipients(&self, instance: &Instance) -> Vec<RecipientChange> {
         let Some(before) = self.other_recipients.get(&instance.name).filter(|others| !others.is_empty()) else {
             return Vec::new();
         };
-        let change = |file: &Name| ReaderChange {
+        let change = |file: &Name| RecipientChange {
             instance: instance.name.to_string(),
             file: file.to_string(),
             before: before.clone(),

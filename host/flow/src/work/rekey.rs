@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, ReasonKind, State};
-use artifacts_report::{Done, Failure, ReaderChange, Report};
+use artifacts_report::{Done, Failure, RecipientChange, Report};
 use artifacts_seam::EntryFiles;
 
 use super::commit::{Storing, UncheckedEntry, checked};
@@ -30,7 +30,7 @@ const AT_ONCE: usize = 1000;
 const WRITTEN_AT_ONCE: usize = 16;
 
 /// Who read each file by the receipt, and who will; and whom the backend cannot write for.
-pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<ReaderChange> {
+pub fn stored_recipients<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<RecipientChange> {
     let mut changes = Vec::new();
     for instance in instances {
         let Some(found) = survey.found.get(&instance.name) else { continue };
@@ -40,7 +40,7 @@ pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey:
             let before = receipt.recipients.get(file.as_str()).filter(|before| *before != after);
             let Some(before) = before.cloned() else { continue };
             let (instance, file, after) = (instance.name.to_string(), file.to_string(), after.clone());
-            changes.push(ReaderChange { instance, file, before, after });
+            changes.push(RecipientChange { instance, file, before, after });
         }
     }
     changes
@@ -54,9 +54,9 @@ pub struct Rekey {
 }
 
 impl Planned for Rekey {
-    type Details = Vec<ReaderChange>;
+    type Details = Vec<RecipientChange>;
 
-    fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<Vec<ReaderChange>> {
+    fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<Vec<RecipientChange>> {
         let wants = |name: &&InstanceName| survey.found.get(*name).is_some_and(|it| wants_rekey(&it.state, self.all));
         let names: Vec<InstanceName> = selection.names.iter().filter(wants).cloned().collect();
         let (mut steps, mut failures) = (Vec::new(), Vec::new());
@@ -67,27 +67,27 @@ impl Planned for Rekey {
             }
         }
         let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
-        let details = stored_readers(instances, survey);
+        let details = stored_recipients(instances, survey);
         Plan { steps, failures, details }
     }
 
-    fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<Vec<ReaderChange>>) -> Report {
+    fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<Vec<RecipientChange>>) -> Report {
         let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
         Report { errors, ..run.rows(&selection.names, survey) }
     }
 
-    fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<ReaderChange>) -> Result<(), Failure> {
+    fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: true });
         drop(ask::preview_recipients(base, Plaintext::Stored)?);
-        base.report.readers.clone_from(changes);
+        base.report.recipients.clone_from(changes);
         preview::describe(base, Writing::Anew, |_| Done::WouldRekey);
         Ok(())
     }
 
-    fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<ReaderChange>) -> Result<Tickets, Failure> {
+    fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
         // Whoever may be asked to accept them sees them.
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: false });
-        base.report.readers.clone_from(changes);
+        base.report.recipients.clone_from(changes);
         Ok(ask::recipients(base, Plaintext::Stored, changes, false)?.1)
     }
 }
