@@ -224,7 +224,7 @@ fn unicode(text: &[u8]) -> Option<(char, usize)> {
 
 #[cfg(test)]
 mod tests {
-
+    #![allow(clippy::unwrap_used)]
     use artifacts_seam::TargetView;
 
     use super::*;
