@@ -58,7 +58,7 @@ impl Options {
                 Taken::Failed(failure) => failure,
                 Taken::Value(value) => {
                     let report = agreed.set(value).finish();
-                    let Some(failure) = report.errors.first().cloned().filter(|_| report.instances.is_empty()) else {
+                    let Some(failure) = report.errors.first().cloned().filter(|_| report.rows.is_empty()) else {
                         return Ok(output.report(&report));
                     };
                     editor.once_more(global, output, failure)?;
