@@ -176,3 +176,37 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report with that many rows in one state.
+    fn rows(count: usize, state: &State) -> Report {
+        let row = |number| (name(number), InstanceRow::new(None, state.clone()));
+        Report { rows: (0..count).map(row).collect(), ..Report::default() }
+    }
+
+    fn name(number: usize) -> InstanceName {
+        format!("shared/a{number}").parse().unwrap()
+    }
+
+    #[test]
+    fn rows_are_found_by_name_however_many_there_are() {
+        const MANY: usize = 20_000;
+        let mut report = rows(MANY, &State::Absent);
+        assert_eq!(report.exit_status(), 3);
+        let mut later = rows(MANY / 2, &State::Blocked);
+        later.rows.insert(name(MANY), InstanceRow::new(None, State::Blocked));
+        report.merge(later);
+        let blocked = |report: &Report| report.rows.values().filter(|row| row.state == State::Blocked).count();
+        assert_eq!((report.rows.len(), blocked(&report)), (MANY + 1, MANY / 2 + 1), "a later row replaces an earlier");
+        let names: Vec<InstanceName> = (0..=MANY + 1).map(name).collect();
+        report.update(names.iter().map(|name| (name, &State::Present)));
+        assert_eq!((report.rows.len(), report.exit_status()), (MANY + 1, 0), "what has no row gets none");
+        report.mark(&names[..2], RowAction::Made);
+        let made: Vec<&InstanceName> =
+            report.rows.iter().filter(|(_, row)| row.done == Some(RowAction::Made)).map(|(name, _)| name).collect();
+        assert_eq!(made, [&name(0), &name(1)]);
+    }
+}
