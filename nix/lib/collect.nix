@@ -238,7 +238,7 @@ let
       matters = builtins.any (one: attempt true (readByName one)) own;
     in
     if named != name && matters then
-      # What it takes itself for may own slices as well.
+      # What it takes itself for may own entries as well.
       {
         inherit kind name;
         takesItselfFor = named;

@@ -325,12 +325,12 @@ mod tests {
         for (message, command) in [
             (
                 "getting status of '/nix/store/abc-source/m/new.nix': No such file or directory",
-                "`git add -- :/m/new.nix`",
+                "`git add -- ':/m/new.nix'`",
             ),
             ("path '/nix/store/abc-source/a b.nix' does not exist", "`git add -- ':/a b.nix'`"),
             (
                 "Path 'new.nix' in the repository \"/r\" is not tracked by Git.\n\nTo make it visible to Nix, run:",
-                "`git add -- :/new.nix`",
+                "`git add -- ':/new.nix'`",
             ),
         ] {
             assert!(hint(message).contains(command), "{message}: {}", hint(message));

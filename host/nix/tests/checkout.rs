@@ -151,7 +151,7 @@ fn a_module_that_git_does_not_know_is_said_to_be_that() {
     bench.write("modules/new.nix", "{ }");
     let failures = bench.evaluate().failures;
     let help = failures[0].error.hint().unwrap();
-    assert!(help.contains("`git add -- :/modules/new.nix`"), "{}: {help}", failures[0].error);
+    assert!(help.contains("`git add -- ':/modules/new.nix'`"), "{}: {help}", failures[0].error);
     git(bench.folder(), &["add", "--", "modules/new.nix"]).unwrap();
     assert_eq!(bench.evaluate().failures.len(), 0);
 }

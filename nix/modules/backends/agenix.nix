@@ -14,7 +14,7 @@ let
     module = "default";
     imported = options ? age;
   };
-  inherit (keys) cfg slices;
+  inherit (keys) cfg entries;
 
   stored = file: "${file.name}.age";
 
@@ -24,15 +24,15 @@ let
   render =
     artifact: file:
     {
-      file = slices.storePath artifact (stored file);
+      file = entries.storePath artifact (stored file);
       inherit (file) mode;
-      path = slices.spelled file.path;
+      path = entries.spelled file.path;
     }
     // keys.ownership file;
 
   # A flake's top folder, as an input is: what it is in is the store itself.
   isTop = dirOf (toString cfg.flakeStoreDir) == builtins.storeDir;
-  storage = slices.storage "agenix";
+  storage = entries.storage "agenix";
   otherStorage =
     "artifacts.config.agenix.flakeStoreDir: "
     + (
@@ -98,14 +98,14 @@ in
     }
     (lib.optionalAttrs (options.artifacts ? installers) {
       artifacts.installers.agenix.units =
-        if slices.kind == "nixos" then
+        if entries.kind == "nixos" then
           [ "agenix-install-secrets.service" ]
         else
           [ "agenix.service" ];
     })
     (lib.optionalAttrs (options ? age) {
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {
-        agenix.neededFor = [ "services" ] ++ lib.optional (slices.kind == "nixos" && !afterUsers) "users";
+        agenix.neededFor = [ "services" ] ++ lib.optional (entries.kind == "nixos" && !afterUsers) "users";
       };
       artifacts.expected = keys.expected stored;
       age.secrets = keys.secrets render;

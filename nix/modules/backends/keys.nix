@@ -10,10 +10,10 @@
 let
   inherit (lib) mkOption types;
   cfg = config.artifacts.config.${backend};
-  slices = config.artifacts._lib;
+  entries = config.artifacts._lib;
   option = "artifacts.config.${backend}";
 
-  inherit (slices) problem fault optionOf;
+  inherit (entries) problem fault optionOf;
   label = artifact: optionOf artifact [ ];
 
   mine = lib.filter (artifact: artifact.backend == backend) (lib.attrValues config.artifacts.store);
@@ -22,7 +22,7 @@ let
   certain = lib.filter (artifact: (builtins.tryEval (artifact.backend == backend)).value) (
     lib.attrValues config.artifacts.store
   );
-  ofEach = find: lib.concatMap (artifact: slices.guarded (find artifact)) certain;
+  ofEach = find: lib.concatMap (artifact: entries.guarded (find artifact)) certain;
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
   forTarget = lib.filter (artifact: (builtins.tryEval (deployed artifact != [ ])).value) certain;
 
@@ -51,7 +51,7 @@ let
       ] "it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
     ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
 
-  hasHostKey = slices.kind != "home-manager";
+  hasHostKey = entries.kind != "home-manager";
 
   output = {
     nixos = "nixosModules";
@@ -62,7 +62,7 @@ let
     lib.optional (!imported && !(config.artifacts.rendering ? ${backend}) && forTarget != [ ])
       (
         problem (map (artifact: artifact.name) forTarget)
-          "${option}: ${tool} is not imported here, so nothing brings its files onto the target: import ${tool}.${output.${slices.kind}}.${module}, for ${
+          "${option}: ${tool} is not imported here, so nothing brings its files onto the target: import ${tool}.${output.${entries.kind}}.${module}, for ${
             lib.concatMapStringsSep ", " label forTarget
           }"
       );
@@ -70,7 +70,7 @@ in
 {
   inherit
     cfg
-    slices
+    entries
     problem
     fault
     mine
@@ -105,11 +105,11 @@ in
   ownership =
     file:
     lib.optionalAttrs (file ? owner) {
-      owner = if slices.known "users" file.owner then file.owner else "root";
-      group = if slices.known "groups" file.group then file.group else slices.rootGroup;
+      owner = if entries.known "users" file.owner then file.owner else "root";
+      group = if entries.known "groups" file.group then file.group else entries.rootGroup;
     };
 
-  # What the target's tool must find in the store: `stored` tells where in the slice a file is.
+  # What the target's tool must find in the store: `stored` tells where in the entry a file is.
   expected =
     stored:
     lib.concatMap (

@@ -14,20 +14,20 @@ let
     module = "sops";
     imported = options ? sops;
   };
-  inherit (keys) cfg slices;
+  inherit (keys) cfg entries;
 
-  # In which file of the slice a declared file is: the backend's own layout.
+  # In which file of the entry a declared file is: the backend's own layout.
   stored = file: if cfg.format == "binary" then "${file.name}.sops" else "secrets.sops.${cfg.format}";
 
   # sops-nix has options for owners and units on machines only, and on darwin none for units.
-  onMachine = slices.kind != "home-manager";
-  onNixos = slices.kind == "nixos";
+  onMachine = entries.kind != "home-manager";
+  onNixos = entries.kind == "nixos";
 
   # For a user it puts the runtime folder in the place of `%r`, anywhere, and a `%` in that of `%%`. It knows no variable.
   placed =
     path:
     let
-      below = slices.belowRuntime path;
+      below = entries.belowRuntime path;
       plain = builtins.replaceStrings [ "%" ] [ "%%" ];
     in
     if onMachine then
@@ -79,7 +79,7 @@ let
   render =
     artifact: file:
     {
-      sopsFile = slices.storePath artifact (stored file);
+      sopsFile = entries.storePath artifact (stored file);
       inherit (cfg) format;
       # The default is a name with a slash, which would mean a nested map.
       key = file.name;
@@ -122,7 +122,7 @@ let
         lib.filter (
           file:
           file.neededFor == "users"
-          && (file.owner or "root" != "root" || file.group or slices.rootGroup != slices.rootGroup)
+          && (file.owner or "root" != "root" || file.group or entries.rootGroup != entries.rootGroup)
         ) (keys.deployed artifact)
       );
 

@@ -3,7 +3,7 @@
   lib,
   kind,
   cfg,
-  slices,
+  entries,
 }:
 let
   inherit (lib) mkOption types literalExpression;
@@ -14,7 +14,7 @@ let
       lib
       kind
       cfg
-      slices
+      entries
       ;
   };
   # `types.package` alone refuses `./generate.sh`, and asks the store about plain strings, which pure evaluation forbids.
@@ -136,20 +136,20 @@ in
     instance = mkOption {
       type = types.str;
       readOnly = true;
-      default = slices.instance config;
+      default = entries.instance config;
       defaultText = literalExpression ''"per-machine/<target>/<artifact>", "per-user/…" or "shared/<artifact>"'';
-      description = "The name of the stored copy, which is its path below the storage.";
+      description = "The name of the instance, which is the path of its entry below the storage.";
     };
 
-    slice = mkOption {
+    entry = mkOption {
       type = types.path;
       readOnly = true;
-      default = slices.slice config;
+      default = entries.entry config;
       defaultText = literalExpression "root + \"/<storage>/<instance>\"";
       description = ''
-        The folder of the stored copy, for modules that bring a backend's files onto the target. It is a path:
-        `"''${slice + "/env.age"}"` is a store path with that file alone. A name with a blank is none for the store:
-        `builtins.path { path = slice + "/my env.age"; name = "env.age"; }` takes any.
+        The directory of the entry, for modules that bring a backend's files onto the target. It is a path:
+        `"''${entry + "/env.age"}"` is a store path with that file alone. A name with a blank is none for the store:
+        `builtins.path { path = entry + "/my env.age"; name = "env.age"; }` takes any.
       '';
     };
   };

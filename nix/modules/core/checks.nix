@@ -259,7 +259,7 @@ in
       type = types.listOf types.raw;
       internal = true;
       default = [ ];
-      description = "Stored files that this configuration brings onto the target: `artifact` and `file`, its path in the slice.";
+      description = "Stored files that this configuration brings onto the target: `artifact` and `file`, its path in the entry.";
     };
   };
 

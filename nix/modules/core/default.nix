@@ -24,7 +24,7 @@ let
     else
       throw "artifacts: networking.hostName is not set, so this configuration does not know its own name: set artifacts.target to its attribute in ${output}";
 
-  slices = import ./slices.nix {
+  entries = import ./entries.nix {
     inherit
       lib
       kind
@@ -70,7 +70,7 @@ in
               lib
               kind
               cfg
-              slices
+              entries
               ;
           }
         )
@@ -181,7 +181,7 @@ in
       type = types.raw;
       internal = true;
       readOnly = true;
-      default = slices;
+      default = entries;
       defaultText = literalExpression "{ }";
       description = "Where stored files lie, for modules that bring a backend's files onto the target.";
     };

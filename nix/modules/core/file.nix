@@ -3,7 +3,7 @@
   lib,
   kind,
   cfg,
-  slices,
+  entries,
 }:
 let
   inherit (lib) mkOption types literalExpression;
@@ -85,7 +85,7 @@ let
 
     group = mkOption {
       type = types.str;
-      default = slices.rootGroup;
+      default = entries.rootGroup;
       defaultText = literalExpression (if kind == "darwin" then ''"wheel"'' else ''"root"'');
       description = "Its group on the target.";
       example = "atticd";
@@ -104,11 +104,11 @@ let
   # What was stored for other machines is not what this one makes.
   text =
     if onTarget then
-      if config.testValue == null then slices.made artifact config else config.testValue
+      if config.testValue == null then entries.made artifact config else config.testValue
     else if config.exists then
-      builtins.readFile (slices.file artifact public)
+      builtins.readFile (entries.file artifact public)
     else
-      slices.missing artifact name;
+      entries.missing artifact name;
 in
 {
   options = fixed // {
@@ -120,7 +120,7 @@ in
         if config.secret || onTarget then
           "${cfg.directory}/${artifact.name}/${name}"
         else
-          slices.storePath artifact public;
+          entries.storePath artifact public;
       defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
       description = ''
         Where the target finds it: what a service's configuration refers to. It is absolute; a user's may begin with
@@ -133,7 +133,7 @@ in
       type = types.bool;
       readOnly = true;
       default =
-        !config.secret && (if onTarget then config.testValue != null else slices.exists artifact public);
+        !config.secret && (if onTarget then config.testValue != null else entries.exists artifact public);
       defaultText = literalExpression "whether a public file was made";
       description = ''
         Whether a public file was made, so that `value` can be read. Of one that is made on the target: whether it has a `testValue`.

@@ -67,7 +67,7 @@ let
     declared
     // {
       files = lib.mapAttrs (_: file) declared.files;
-      slice = toString declared.slice;
+      entry = toString declared.entry;
       generator = toString declared.generator;
     };
 

@@ -28,9 +28,9 @@ rec {
   storage = backend: (cfg.backends.${backend} or { storage = "secrets"; }).storage;
 
   # A path and not a string: using one of its files copies that file alone, not the flake's whole source.
-  slice = artifact: /. + "${root}/${storage artifact.backend}/${artifact.instance}";
+  entry = artifact: /. + "${root}/${storage artifact.backend}/${artifact.instance}";
 
-  file = artifact: name: artifact.slice + "/${name}";
+  file = artifact: name: artifact.entry + "/${name}";
 
   exists = artifact: name: builtins.pathExists (file artifact name);
 
