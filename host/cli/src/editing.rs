@@ -40,7 +40,7 @@ pub fn edit(run: &mut Run, set: &Set, editor: &Editor, ram: &Ram, output: &Outpu
             Taken::Value(value) => value,
         };
         let report = agreed.set(value).finish();
-        let Some(failure) = report.errors.first().cloned().filter(|_| report.instances.is_empty()) else {
+        let Some(failure) = report.errors.first().cloned().filter(|_| report.rows.is_empty()) else {
             return Ok(report);
         };
         once_more(editor, output, failure)?;

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use artifacts_nix::Nix;
 use artifacts_on_target::place::Farm;
 use artifacts_plan::{Selector, State, select};
 use artifacts_ram::Ram;
-use artifacts_report::{Failure, Report, Row};
+use artifacts_report::{Failure, InstanceRow, Report, RowAction};
 use artifacts_session::WorkerStart;
 use clap::Args;
 
@@ -84,7 +84,7 @@ impl Options {
             runtime: environment.get("XDG_RUNTIME_DIR").map(|folder| folder.to_string_lossy().into_owned()),
             user: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         };
-        let mut rows = Vec::new();
+        let mut rows = BTreeMap::new();
         for (name, result) in activate(&mut room, &resolved.instances, &ordered, &chosen) {
             let done = match result {
                 Ok(done) => done,
@@ -98,23 +98,13 @@ impl Options {
                 Done::Renewed => output.note(&format!("made {name} anew")),
                 Done::Present => output.detail(&format!("{name} is there")),
             }
-            rows.push(Row {
-                backend: resolved
-                    .instances
-                    .get(&name)
-                    .and_then(|one| one.artifact.backend.as_ref())
-                    .map(ToString::to_string),
-                name: name.to_string(),
-                state: State::Present,
-                staged: None,
-                done: (done != Done::Present).then_some(artifacts_report::Done::Made),
-                files: Vec::new(),
-                notes: Vec::new(),
-                hints: Vec::new(),
-            });
+            let backend = resolved.instances.get(&name).and_then(|one| one.artifact.backend.as_ref());
+            let row = InstanceRow::new(backend.map(ToString::to_string), State::Present);
+            let done = (done != Done::Present).then_some(RowAction::Made);
+            rows.insert(name, InstanceRow { done, ..row });
         }
         if output.json() {
-            return Ok(output.report(&Report { instances: rows, errors: failures, ..Report::default() }));
+            return Ok(output.report(&Report { rows, errors: failures, ..Report::default() }));
         }
         output.failures(&failures);
         Ok(if failures.is_empty() { Exit::DONE } else { Exit::FAILED })
