@@ -292,11 +292,7 @@ fn job(
 }
 
 fn run(room: &Room<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name, Secret>, Failure> {
-    room.sandbox.run(job, room.cancel).map_err(|error| {
-        let message = error.to_string();
-        let bare = message.strip_prefix(&format!("{}: ", instance.name)).unwrap_or(&message);
-        failure(instance, bare).hint(error.hint())
-    })
+    room.sandbox.run(job, room.cancel).map_err(|error| failure(instance, error.to_string()).hint(error.hint()))
 }
 
 #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]

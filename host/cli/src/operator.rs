@@ -9,9 +9,9 @@ use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
 use artifacts_text::{Explain, agreeing, counted, shell_word};
 
-use crate::args::{AcceptedDigest, Global};
+use crate::audit_log::TERMINAL;
+use crate::global::{AcceptedDigest, Global};
 use crate::output::Output;
-use crate::record::TERMINAL;
 use crate::words::Messages;
 use crate::{person, terminal};
 

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Selector, State};
-use artifacts_report::{Failure, Report, Row};
+use artifacts_report::{Failure, Report};
 
 use crate::chain::Written;
 use crate::look::blocked;
@@ -110,7 +110,7 @@ impl Default for Whole {
 impl Whole {
     /// Whether another evaluation could change anything: something is blocked, or could not be determined.
     fn is_open(&self) -> bool {
-        !self.unclear.is_empty() || self.report.instances.iter().any(|row| row.state == State::Blocked)
+        !self.unclear.is_empty() || self.report.rows.values().any(|row| row.state == State::Blocked)
     }
 
     /// Takes a round in. What a later one finds takes the place of what an earlier one did.
@@ -120,14 +120,7 @@ impl Whole {
         let again: BTreeSet<String> = surveyed.iter().map(ToString::to_string).collect();
         self.unclear.retain(|failure| !again.contains(&failure.subject));
         self.unclear.extend(unclear);
-        let names: BTreeSet<String> = report.instances.iter().map(|row| row.name.clone()).collect();
-        self.report.instances.retain(|row: &Row| !names.contains(&row.name));
-        self.report.instances.extend(report.instances);
-        self.report.instances.sort_by(|one, other| one.name.cmp(&other.name));
-        self.report.errors.extend(report.errors);
-        self.report.recipients.extend(report.recipients);
-        self.report.recipients_digest = report.recipients_digest.or(self.report.recipients_digest.take());
-        self.report.readings.extend(report.readings);
+        self.report.merge(report);
     }
 
     /// Returns the report of all rounds, with the configuration errors of the last one.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_audit::AuditLog;
 use artifacts_declared::{InstanceName, Name, Spec};
 use artifacts_plan::{Instance, Owners, Selector, TargetName};
-use artifacts_report::{Failure, FileChange, Report, Row};
+use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
 use artifacts_text::shell_word;
 
@@ -268,17 +268,9 @@ impl Run {
     pub(crate) fn rows(&self, names: &BTreeSet<InstanceName>, survey: &Survey) -> Report {
         let row = |instance: &Instance| {
             let found = survey.found.get(&instance.name)?;
-            Some(Row {
-                name: instance.name.to_string(),
-                backend: instance.artifact.backend.as_ref().map(ToString::to_string),
-                state: found.state.clone(),
-                staged: None,
-                done: None,
-                files: Vec::new(),
-                notes: Vec::new(),
-                hints: Vec::new(),
-            })
+            let backend = instance.artifact.backend.as_ref().map(ToString::to_string);
+            Some((instance.name.clone(), InstanceRow::new(backend, found.state.clone())))
         };
-        Report { instances: self.among(names).filter_map(row).collect(), ..Report::default() }
+        Report { rows: self.among(names).filter_map(row).collect(), ..Report::default() }
     }
 }

@@ -85,8 +85,13 @@ fn status(desk: &Desk, fleet: &Fleet) -> Report {
     run.survey(&selection).finish()
 }
 
+/// The first row.
+fn first(report: &Report) -> &artifacts_report::InstanceRow {
+    report.rows.values().next().unwrap()
+}
+
 fn state(report: &Report, instance: &str) -> State {
-    report.instances.iter().find(|row| row.name == instance).unwrap().state.clone()
+    report.rows[&instance.parse().unwrap()].state.clone()
 }
 
 /// The kinds of the reasons for which an instance is stale.
@@ -248,7 +253,7 @@ fn without_a_sandbox_no_prompt_is_asked_and_everything_drops_out_at_once() {
     let report = generated(&desk, &three());
     assert_eq!(messages(&report), ["no bubblewrap"]);
     assert!(desk.take_said().iter().all(|said| !said.starts_with("enter")));
-    assert_eq!(report.instances.len(), 3);
+    assert_eq!(report.rows.len(), 3);
 }
 
 #[test]
@@ -315,7 +320,7 @@ fn a_cancel_names_what_was_not_reached_and_keeps_what_was() {
         desk.generators.state.lock().unwrap().cancel_after = Some(after);
         let report = generated(&desk, &three());
         assert!(messages(&report)[0].contains("the run was ended before it reached"), "{:?}", report.errors);
-        let present = report.instances.iter().filter(|row| row.state == State::Present).count();
+        let present = report.rows.values().filter(|row| row.state == State::Present).count();
         assert_eq!(present, after, "a commit that has begun ends");
     }
 }
@@ -431,11 +436,7 @@ fn a_file_that_is_no_longer_declared_goes_with_a_rekey_and_is_named() {
     generated(&desk, &one().file("g"));
     let (report, _) = rekeyed(&desk, &one(), false);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert!(
-        report.instances[0].notes.iter().any(|note| note.starts_with("g: gone")),
-        "{:?}",
-        report.instances[0].notes
-    );
+    assert!(first(&report).notes.iter().any(|note| note.starts_with("g: gone")), "{:?}", first(&report).notes);
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -448,7 +449,7 @@ fn a_preview_locks_asks_and_writes_nothing() {
     let mut run = run(&desk, &one());
     let selection = run.select(&[]);
     let report = run.survey(&selection).preview(&Rekey { all: false });
-    assert_eq!(report.instances[0].done, Some(artifacts_report::Done::WouldRekey));
+    assert_eq!(first(&report).done, Some(artifacts_report::RowAction::WouldRekey));
     assert!(report.recipients_digest.is_some() && desk.take_said().is_empty());
     assert_eq!((desk.world.borrow().count("retrieve"), desk.world.borrow().count("serialize")), (0, 1));
 }
@@ -515,7 +516,7 @@ fn a_new_value_of_a_dependency_makes_its_dependent_stale() {
     generated(&desk, &fleet);
     let report = set(&desk, &fleet, A, "f", "mine");
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert!(report.instances[0].notes[0].contains(B), "{:?}", report.instances[0].notes);
+    assert!(first(&report).notes[0].contains(B), "{:?}", first(&report).notes);
     assert_eq!(reasons(&status(&desk, &fleet), B), ["dependency"]);
 }
 
@@ -547,7 +548,7 @@ fn one_file_of_several_is_not_set_while_it_is_absent() {
     let desk = Desk::new();
     let report = set(&desk, &one().file("g"), A, "f", "mine");
     assert!(messages(&report)[0].contains("is not all of it"), "{:?}", report.errors);
-    assert!(report.instances.is_empty() && files(&desk.entry(A)).is_empty());
+    assert!(report.rows.is_empty() && files(&desk.entry(A)).is_empty());
 }
 
 #[test]
@@ -580,7 +581,7 @@ fn who_gives_up_leaves_everything_as_it_is() {
     let mut agreed = run.survey(&selection).lock(change).agree();
     assert_eq!(agreed.stored().unwrap().unwrap().expose(), format!("{A}/f#1").as_bytes());
     let report = agreed.leave();
-    assert!(report.errors.is_empty() && report.instances.len() == 1);
+    assert!(report.errors.is_empty() && report.rows.len() == 1);
     assert!(desk.is_unlocked());
 }
 
@@ -635,7 +636,7 @@ fn public_files_lead_to_another_evaluation_and_what_was_blocked_is_generated() {
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     assert!(desk.take_said().contains(&"evaluating again".to_owned()));
     assert_eq!(desk.generators.state.lock().unwrap().ran, [A, B]);
-    assert_eq!(report.instances.len(), 2);
+    assert_eq!(report.rows.len(), 2);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use artifacts_declared::{InstanceName, Name};
+use artifacts_declared::Name;
 use artifacts_seam::Secret;
 use artifacts_text::Explain;
 
@@ -26,13 +26,8 @@ pub enum Error {
         missing: Vec<&'static str>,
     },
     /// A run of a generator failed.
-    #[error("{instance}: {fault}")]
-    Run {
-        /// Instance that was to be generated.
-        instance: InstanceName,
-        /// Reason.
-        fault: Box<GeneratorFailure>,
-    },
+    #[error(transparent)]
+    Run(Box<GeneratorFailure>),
 }
 
 /// Reports why a run failed.
@@ -145,7 +140,7 @@ impl Error {
     /// Returns the output of the generator. It may contain a secret: show it only to a person who asked.
     pub fn output(&self) -> Option<&Secret> {
         match self {
-            Self::Run { fault, .. } => match fault.as_ref() {
+            Self::Run(fault) => match fault.as_ref() {
                 GeneratorFailure::Failed { output, .. }
                 | GeneratorFailure::Killed { output, .. }
                 | GeneratorFailure::Timeout { output, .. }
@@ -172,7 +167,7 @@ impl Explain for Error {
                 "install bubblewrap 0.6 or later (Debian, Ubuntu, Fedora: package `bubblewrap`; NixOS: `pkgs.bubblewrap`)"
                     .to_owned(),
             ),
-            Self::Run { fault, .. } => fault.hint(),
+            Self::Run(fault) => fault.hint(),
         }
     }
 }

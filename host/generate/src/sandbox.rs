@@ -85,7 +85,7 @@ impl Sandbox {
     /// # Errors
     /// See [`GeneratorFailure`].
     pub fn run(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, Error> {
-        self.attempt(job, cancel).map_err(|fault| Error::Run { instance: job.instance.clone(), fault: Box::new(fault) })
+        self.attempt(job, cancel).map_err(|fault| Error::Run(Box::new(fault)))
     }
 
     fn attempt(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, GeneratorFailure> {

@@ -23,7 +23,7 @@ fn a_missing_file_is_named_with_what_is_there_instead() {
     let place = RamDir::new();
     let job = place.job("echo x > $out/secrt", &["secret"]);
     let text = place.run(&job).unwrap_err().to_string();
-    assert_eq!(text, "per-machine/web1/attic: the generator did not write $out/secret; found `secrt`");
+    assert_eq!(text, "the generator did not write $out/secret; found `secrt`");
     assert!(place.fault("true", &["secret"]).to_string().ends_with("found nothing"));
 }
 

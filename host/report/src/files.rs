@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::diff::readable;
 use crate::recipients::blocks;
-use crate::{Done, RecipientChange, Report, Row, diff, recipient_questions};
+use crate::{InstanceRow, RecipientChange, Report, RowAction, diff, recipient_questions};
 
 /// A file that is written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,10 +147,10 @@ impl FileChange {
     }
 }
 
-impl Row {
+impl InstanceRow {
     /// What is said below it, a line each: files, readers, sizes. What was done is told as it is done.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        let would = self.done.is_some_and(Done::is_to_come);
+        let would = self.done.is_some_and(RowAction::is_to_come);
         let files = self.files.iter().filter(move |_| would).map(FileChange::line);
         files.chain(self.notes.iter().cloned())
     }
@@ -161,22 +161,24 @@ impl Report {
     /// files.
     pub fn preview(&self) -> String {
         let mut text = recipient_questions(&self.recipients);
-        let is_known = |row: &Row, file: &str| {
-            self.recipients.iter().any(|change| change.instance == row.name && change.file == file)
-        };
+        let known: BTreeSet<(&str, &str)> =
+            self.recipients.iter().map(|change| (change.instance.as_str(), change.file.as_str())).collect();
         let mut new = Vec::new();
-        for row in &self.instances {
+        for (name, row) in &self.rows {
+            let name = name.to_string();
             for FileChange { file, before, after } in &row.files {
                 let Some(after) = after.as_ref().and_then(Side::readers) else { continue };
-                if before.is_none() && !is_known(row, file) {
-                    let (instance, file, before, after) =
-                        (row.name.clone(), file.clone(), BTreeSet::new(), after.clone());
+                if before.is_none() && !known.contains(&(&name, file)) {
+                    let (instance, file, before, after) = (name.clone(), file.clone(), BTreeSet::new(), after.clone());
                     new.push(RecipientChange { instance, file, before, after });
                 }
             }
         }
         text.push_str(&blocks("readers of what is new:", &new));
-        text.extend(self.instances.iter().flat_map(|row| row.files.iter().map(|file| file.diff(&row.name))));
+        for (name, row) in &self.rows {
+            let name = name.to_string();
+            text.extend(row.files.iter().map(|file| file.diff(&name)));
+        }
         text
     }
 }

@@ -4,7 +4,7 @@ use artifacts_plan::State;
 use artifacts_text::shell_word;
 use serde_json::{Value, json};
 
-use crate::{Report, Row};
+use crate::Report;
 
 /// So many hints are shown of one state.
 const SHOWN: usize = 2;
@@ -136,34 +136,35 @@ pub fn hint_line(hints: &[Hint], names: &[&str]) -> Option<String> {
 impl Report {
     /// What to do about instances that are absent or stale: a line for each cause.
     pub fn hints(&self) -> Vec<String> {
-        let mut lines: Vec<(String, Vec<&Row>)> = Vec::new();
+        let mut lines: Vec<(String, &[Hint], Vec<String>)> = Vec::new();
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        for row in self.instances.iter().filter(|row| row.done.is_none() && !row.hints.is_empty()) {
+        for (name, row) in self.rows.iter().filter(|(_, row)| row.done.is_none() && !row.hints.is_empty()) {
+            let name = name.to_string();
             let label = label(&row.state);
-            let shapes: Vec<_> = row.hints.iter().map(|hint| hint.shape(&row.name)).collect();
+            let shapes: Vec<_> = row.hints.iter().map(|hint| hint.shape(&name)).collect();
             let key = format!("{label}{shapes:?}");
             let at = *seen.entry(key).or_insert(lines.len());
             match lines.get_mut(at) {
-                Some((_, rows)) => rows.push(row),
-                None => lines.push((label, vec![row])),
+                Some((.., names)) => names.push(name),
+                None => lines.push((label, &row.hints, vec![name])),
             }
         }
-        lines.into_iter().filter_map(|(label, rows)| line(&label, &rows)).collect()
+        lines.into_iter().filter_map(|(label, hints, names)| line(&label, hints, &names)).collect()
     }
 }
 
-fn line(label: &str, rows: &[&Row]) -> Option<String> {
-    let first = rows.first()?;
-    let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+/// The hints of the first of these instances, for all of them.
+fn line(label: &str, hints: &[Hint], names: &[String]) -> Option<String> {
+    let first = names.first()?;
     // A command for one file of one instance takes no second name.
-    let takes_more = first.hints.iter().all(|hint| match &hint.way {
-        Way::Command(words) => words.last() == Some(&first.name),
+    let takes_more = hints.iter().all(|hint| match &hint.way {
+        Way::Command(words) => words.last() == Some(first),
         Way::Text(_) => true,
     });
-    let names = if takes_more { names } else { vec![first.name.as_str()] };
-    let more = if takes_more { 0 } else { rows.len() - 1 };
+    let more = if takes_more { 0 } else { names.len() - 1 };
+    let names: Vec<&str> = names.iter().map(String::as_str).take(names.len() - more).collect();
     let more = if more > 0 { format!(", and the same for {more} more") } else { String::new() };
-    Some(format!("{label}: {}{more}", hint_line(&first.hints, &names)?))
+    Some(format!("{label}: {}{more}", hint_line(hints, &names)?))
 }
 
 /// `stale (files, receipt)`.
@@ -175,21 +176,15 @@ fn label(state: &State) -> String {
 
 #[cfg(test)]
 mod tests {
+    use artifacts_declared::InstanceName;
     use artifacts_plan::{Reason, ReasonKind};
 
     use super::*;
+    use crate::InstanceRow;
 
-    fn row(name: &str, kind: ReasonKind, hints: Vec<Hint>) -> Row {
-        Row {
-            name: name.to_owned(),
-            backend: None,
-            state: State::Stale(vec![Reason::new(kind, "why")]),
-            staged: None,
-            done: None,
-            files: Vec::new(),
-            notes: Vec::new(),
-            hints,
-        }
+    fn row(name: &str, kind: ReasonKind, hints: Vec<Hint>) -> (InstanceName, InstanceRow) {
+        let row = InstanceRow::new(None, State::Stale(vec![Reason::new(kind, "why")]));
+        (name.parse().unwrap(), InstanceRow { hints, ..row })
     }
 
     fn rekey(name: &str) -> Vec<Hint> {
@@ -205,16 +200,18 @@ mod tests {
 
     #[test]
     fn one_cause_is_one_line_that_names_three() {
-        let names = ["a", "b", "c", "d", "e"];
-        let instances = names.iter().map(|name| row(name, ReasonKind::Recipients, rekey(name))).collect();
-        let report = Report { instances, ..Report::default() };
-        assert_eq!(report.hints(), ["stale (recipients): `artifacts rekey a b c` and 2 more"]);
+        let names = ["shared/a", "shared/b", "shared/c", "shared/d", "shared/e"];
+        let rows = names.iter().map(|name| row(name, ReasonKind::Recipients, rekey(name))).collect();
+        let report = Report { rows, ..Report::default() };
+        assert_eq!(report.hints(), ["stale (recipients): `artifacts rekey shared/a shared/b shared/c` and 2 more"]);
     }
 
     #[test]
     fn what_replaces_a_value_stands_neither_first_nor_alone() {
-        let report = Report { instances: vec![row("a", ReasonKind::Expired, outdated("a"))], ..Report::default() };
-        let line = "stale (expired): keep: `artifacts adopt a`; new value: `artifacts generate --stale a`";
+        let report =
+            Report { rows: [row("shared/a", ReasonKind::Expired, outdated("shared/a"))].into(), ..Report::default() };
+        let line =
+            "stale (expired): keep: `artifacts adopt shared/a`; new value: `artifacts generate --stale shared/a`";
         assert_eq!(report.hints(), [line]);
         assert_eq!(hint_line(&outdated("a")[..1], &["a"]), None);
     }
@@ -222,8 +219,8 @@ mod tests {
     #[test]
     fn a_command_for_one_file_is_not_given_a_second_name() {
         let set = |name: &str| vec![Hint::command(Effect::Keeps, ["artifacts", "set", name, "f g"])];
-        let instances = ["a", "b"].map(|name| row(name, ReasonKind::Files, set(name))).to_vec();
-        let report = Report { instances, ..Report::default() };
-        assert_eq!(report.hints(), ["stale (files): `artifacts set a 'f g'`, and the same for 1 more"]);
+        let rows = ["shared/a", "shared/b"].map(|name| row(name, ReasonKind::Files, set(name))).into();
+        let report = Report { rows, ..Report::default() };
+        assert_eq!(report.hints(), ["stale (files): `artifacts set shared/a 'f g'`, and the same for 1 more"]);
     }
 }

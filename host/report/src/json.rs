@@ -1,14 +1,15 @@
+use artifacts_declared::InstanceName;
 use artifacts_plan::State;
 use serde_json::{Value, json};
 
-use crate::{Failure, FileChange, Hint, Orphaned, Reading, RecipientChange, Removed, Report, Row};
+use crate::{Failure, FileChange, Hint, InstanceRow, Orphaned, Reading, RecipientChange, Removed, Report};
 
 impl Report {
     /// The one object that `--json` prints.
     pub fn json(&self) -> Value {
         let mut value = json!({
             "schema": 1,
-            "instances": self.instances.iter().map(row).collect::<Vec<_>>(),
+            "instances": self.rows.iter().map(row).collect::<Vec<_>>(),
             "errors": self.errors.iter().map(Failure::json).collect::<Vec<_>>(),
         });
         if !self.recipients.is_empty() {
@@ -34,9 +35,9 @@ impl Report {
     }
 }
 
-fn row(row: &Row) -> Value {
+fn row((name, row): (&InstanceName, &InstanceRow)) -> Value {
     let mut value = json!({
-        "name": row.name,
+        "name": name.to_string(),
         "backend": row.backend,
         "state": row.state.as_str(),
         "reasons": row.state.reasons().iter()

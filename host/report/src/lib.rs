@@ -13,6 +13,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::State;
 
 pub use diff::diff;
@@ -28,8 +29,8 @@ pub use text::{Style, field, note, warning};
 /// What a command found or did.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Every instance that the command looked at, sorted by name.
-    pub instances: Vec<Row>,
+    /// Every instance that the command looked at.
+    pub rows: BTreeMap<InstanceName, InstanceRow>,
     /// Everything that failed.
     pub errors: Vec<Failure>,
     /// Recipients that change, or would.
@@ -46,11 +47,9 @@ pub struct Report {
     pub counts: Option<(u64, u64)>,
 }
 
-/// One instance.
+/// Holds what is said of one instance.
 #[derive(Debug, Clone)]
-pub struct Row {
-    /// Its name.
-    pub name: String,
+pub struct InstanceRow {
     /// The backend that stores it, if that is known.
     pub backend: Option<String>,
     /// What it is now.
@@ -58,7 +57,7 @@ pub struct Row {
     /// Whether git knows the entry as it is stored; none without git, and of what is not stored.
     pub staged: Option<bool>,
     /// What was done to it, if anything.
-    pub done: Option<Done>,
+    pub done: Option<RowAction>,
     /// What would be written, or which public files were.
     pub files: Vec<FileChange>,
     /// What else there is to say, a line each. No secret.
@@ -69,7 +68,7 @@ pub struct Row {
 
 /// What was done to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum RowAction {
     /// It was made.
     Made,
     /// It was made again.
@@ -96,7 +95,7 @@ pub enum Done {
     WouldAdopt,
 }
 
-impl Done {
+impl RowAction {
     /// Whether it is not done yet.
     pub fn is_to_come(self) -> bool {
         matches!(
@@ -128,27 +127,86 @@ impl Done {
     }
 }
 
+impl InstanceRow {
+    /// Creates the row of an instance that was found in this state, of which nothing else is said yet.
+    pub fn new(backend: Option<String>, state: State) -> Self {
+        Self { backend, state, staged: None, done: None, files: Vec::new(), notes: Vec::new(), hints: Vec::new() }
+    }
+}
+
 impl Report {
     /// Takes over what instances have become.
-    pub fn update(&mut self, states: &BTreeMap<String, State>) {
-        for row in &mut self.instances {
-            if let Some(state) = states.get(&row.name) {
+    pub fn update<'a>(&mut self, states: impl IntoIterator<Item = (&'a InstanceName, &'a State)>) {
+        for (name, state) in states {
+            if let Some(row) = self.rows.get_mut(name) {
                 row.state = state.clone();
             }
         }
     }
 
+    /// Marks the rows of these instances; those without one are passed over.
+    pub fn mark<'a>(&mut self, names: impl IntoIterator<Item = &'a InstanceName>, action: RowAction) {
+        for name in names {
+            if let Some(row) = self.rows.get_mut(name) {
+                row.done = Some(action);
+            }
+        }
+    }
+
+    /// Takes a later report of the same command in: its rows take the place of earlier ones.
+    pub fn merge(&mut self, later: Self) {
+        self.rows.extend(later.rows);
+        self.errors.extend(later.errors);
+        self.recipients.extend(later.recipients);
+        self.recipients_digest = later.recipients_digest.or(self.recipients_digest.take());
+        self.readings.extend(later.readings);
+    }
+
     /// 1 when something failed, else 3 when work is left, else 0.
     pub fn exit_status(&self) -> u8 {
-        let left = |row: &Row| {
+        let left = |row: &InstanceRow| {
             matches!(row.state, State::Absent | State::Stale(_) | State::Blocked) || row.staged == Some(false)
         };
         if !self.errors.is_empty() {
             1
-        } else if self.instances.iter().any(left) || !self.orphaned.is_empty() {
+        } else if self.rows.values().any(left) || !self.orphaned.is_empty() {
             3
         } else {
             0
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A report with that many rows in one state.
+    fn rows(count: usize, state: &State) -> Report {
+        let row = |number| (name(number), InstanceRow::new(None, state.clone()));
+        Report { rows: (0..count).map(row).collect(), ..Report::default() }
+    }
+
+    fn name(number: usize) -> InstanceName {
+        format!("shared/a{number}").parse().unwrap()
+    }
+
+    #[test]
+    fn rows_are_found_by_name_however_many_there_are() {
+        const MANY: usize = 20_000;
+        let mut report = rows(MANY, &State::Absent);
+        assert_eq!(report.exit_status(), 3);
+        let mut later = rows(MANY / 2, &State::Blocked);
+        later.rows.insert(name(MANY), InstanceRow::new(None, State::Blocked));
+        report.merge(later);
+        let blocked = |report: &Report| report.rows.values().filter(|row| row.state == State::Blocked).count();
+        assert_eq!((report.rows.len(), blocked(&report)), (MANY + 1, MANY / 2 + 1), "a later row replaces an earlier");
+        let names: Vec<InstanceName> = (0..=MANY + 1).map(name).collect();
+        report.update(names.iter().map(|name| (name, &State::Present)));
+        assert_eq!((report.rows.len(), report.exit_status()), (MANY + 1, 0), "what has no row gets none");
+        report.mark(&names[..2], RowAction::Made);
+        let made: Vec<&InstanceName> =
+            report.rows.iter().filter(|(_, row)| row.done == Some(RowAction::Made)).map(|(name, _)| name).collect();
+        assert_eq!(made, [&name(0), &name(1)]);
     }
 }

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use artifacts_text::{agreeing, counted, terminal};
 use serde_json::{Value, json};
 
-use crate::{Done, FileChange};
+use crate::{FileChange, RowAction};
 
 /// A slice without an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Removed {
     /// Its files.
     pub contents: Vec<FileChange>,
     /// What was done to it.
-    pub done: Done,
+    pub done: RowAction,
     /// Where it is in the trash, once it was moved there.
     pub trash: Option<String>,
 }

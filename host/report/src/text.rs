@@ -7,7 +7,7 @@ use artifacts_text::{counted, terminal, terminal_lines};
 use textwrap::WordSeparator;
 use textwrap::core::Word;
 
-use crate::{Failure, Report, Row};
+use crate::{Failure, InstanceRow, Report};
 
 /// How wide the reader's page is; colours are always written and taken out again by who prints to no terminal.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +25,13 @@ impl Report {
     /// The table of instances, and one line that counts them.
     pub fn table(&self, style: Style) -> String {
         let mut text = String::new();
-        let state_width = self.instances.iter().map(|row| word(row).len()).max().unwrap_or(0);
-        let name_width = self.instances.iter().map(|row| textwrap::core::display_width(&row.name)).max().unwrap_or(0);
-        for row in &self.instances {
-            line(&mut text, row, state_width, name_width, style);
+        let state_width = self.rows.values().map(|row| word(row).len()).max().unwrap_or(0);
+        let names: Vec<String> = self.rows.keys().map(ToString::to_string).collect();
+        let name_width = names.iter().map(|name| textwrap::core::display_width(name)).max().unwrap_or(0);
+        for (name, row) in names.iter().zip(self.rows.values()) {
+            line(&mut text, name, row, (state_width, name_width), style);
         }
-        if !self.instances.is_empty() {
+        if !self.rows.is_empty() {
             let _ = writeln!(text, "{}", self.count());
         }
         if let Some((opened, written)) = self.counts {
@@ -42,11 +43,11 @@ impl Report {
     /// `3 instances: 2 present, 1 absent`.
     fn count(&self) -> String {
         let mut by_state: BTreeMap<&str, usize> = BTreeMap::new();
-        for row in &self.instances {
+        for row in self.rows.values() {
             *by_state.entry(word(row)).or_default() += 1;
         }
         let parts: Vec<String> = by_state.iter().map(|(state, n)| format!("{n} {state}")).collect();
-        format!("{}: {}", counted(self.instances.len(), "instance"), parts.join(", "))
+        format!("{}: {}", counted(self.rows.len(), "instance"), parts.join(", "))
     }
 }
 
@@ -174,14 +175,14 @@ fn word_end(line: &str) -> usize {
     line.len()
 }
 
-fn word(row: &Row) -> &'static str {
+fn word(row: &InstanceRow) -> &'static str {
     match row.done {
         Some(done) => done.as_str(),
         None => row.state.as_str(),
     }
 }
 
-fn paint(row: &Row) -> Paint {
+fn paint(row: &InstanceRow) -> Paint {
     let color = match (&row.state, row.done) {
         (State::Error(_), _) => AnsiColor::Red,
         (_, Some(done)) if done.is_to_come() => AnsiColor::Yellow,
@@ -191,9 +192,9 @@ fn paint(row: &Row) -> Paint {
     color.on_default()
 }
 
-fn line(text: &mut String, row: &Row, state_width: usize, name_width: usize, style: Style) {
+fn line(text: &mut String, name: &str, row: &InstanceRow, (state_width, name_width): (usize, usize), style: Style) {
     let paint = paint(row);
-    let name = terminal(&row.name);
+    let name = terminal(name);
     let pad = " ".repeat(name_width.saturating_sub(textwrap::core::display_width(&name)));
     let backend = row.backend.as_deref().unwrap_or("-");
     let _ = writeln!(text, "{paint}{:state_width$}{paint:#}  {name}{pad}  {backend}", word(row));

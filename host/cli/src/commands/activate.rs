@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,17 +10,17 @@ use artifacts_nix::Nix;
 use artifacts_on_target::place::Farm;
 use artifacts_plan::{Selector, State, select};
 use artifacts_ram::Ram;
-use artifacts_report::{Failure, Report, Row};
+use artifacts_report::{Failure, InstanceRow, Report, RowAction};
 use artifacts_session::WorkerStart;
 use clap::Args;
 
-use super::Status;
-use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
 use crate::output::Output;
-use crate::{record, signals};
+use crate::{audit_log, signals};
 
 /// Where calls of backends are recorded when root makes artifacts and nobody says where.
 const LOG: &str = "/var/log/artifacts/audit.jsonl";
@@ -44,7 +44,7 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let output = &output.unwrapped();
         let cancel = signals::watch()?;
         let environment = Environment::read();
@@ -66,9 +66,9 @@ impl Options {
         ram.sweep();
         let farm = Farm::open(&self.bytes, &self.links)?;
         let place = audit_log(global, &environment)?;
-        record::check(&place, global.audit_log.is_some())?;
-        let log = record::log(&place, global, None);
-        log.begin().map_err(|e| record::failure(&e))?;
+        audit_log::check(&place, global.audit_log.is_some())?;
+        let log = audit_log::log(&place, global, None);
+        log.begin().map_err(|e| audit_log::failure(&e))?;
         let mut room = Room {
             farm: &farm,
             audit: log,
@@ -84,7 +84,7 @@ impl Options {
             runtime: environment.get("XDG_RUNTIME_DIR").map(|folder| folder.to_string_lossy().into_owned()),
             user: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         };
-        let mut rows = Vec::new();
+        let mut rows = BTreeMap::new();
         for (name, result) in activate(&mut room, &resolved.instances, &ordered, &chosen) {
             let done = match result {
                 Ok(done) => done,
@@ -98,26 +98,16 @@ impl Options {
                 Done::Renewed => output.note(&format!("made {name} anew")),
                 Done::Present => output.detail(&format!("{name} is there")),
             }
-            rows.push(Row {
-                backend: resolved
-                    .instances
-                    .get(&name)
-                    .and_then(|one| one.artifact.backend.as_ref())
-                    .map(ToString::to_string),
-                name: name.to_string(),
-                state: State::Present,
-                staged: None,
-                done: (done != Done::Present).then_some(artifacts_report::Done::Made),
-                files: Vec::new(),
-                notes: Vec::new(),
-                hints: Vec::new(),
-            });
+            let backend = resolved.instances.get(&name).and_then(|one| one.artifact.backend.as_ref());
+            let row = InstanceRow::new(backend.map(ToString::to_string), State::Present);
+            let done = (done != Done::Present).then_some(RowAction::Made);
+            rows.insert(name, InstanceRow { done, ..row });
         }
         if output.json() {
-            return Ok(output.report(&Report { instances: rows, errors: failures, ..Report::default() }));
+            return Ok(output.report(&Report { rows, errors: failures, ..Report::default() }));
         }
         output.failures(&failures);
-        Ok(if failures.is_empty() { Status::DONE } else { Status::FAILED })
+        Ok(if failures.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
 
     /// What is set for generators, as elsewhere, and what the caller's own `PATH` has of the store: on NixOS, tools are
@@ -132,7 +122,7 @@ impl Options {
 fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
     match &global.audit_log {
         None if rustix::process::geteuid().is_root() => Ok(LOG.into()),
-        _ => record::place(global, environment),
+        _ => audit_log::place(global, environment),
     }
 }
 

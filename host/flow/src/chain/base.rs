@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_report::{Done, Report};
+use artifacts_report::Report;
 
 use crate::look::staged;
 use crate::look::survey::Survey;
@@ -22,14 +22,6 @@ pub struct Base<'r> {
 }
 
 impl Base<'_> {
-    /// Marks the rows of these instances.
-    pub(crate) fn mark(&mut self, names: &BTreeSet<InstanceName>, done: Done) {
-        let names: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
-        for row in self.report.instances.iter_mut().filter(|row| names.contains(&row.name)) {
-            row.done = Some(done);
-        }
-    }
-
     /// Surveys these instances again, after they were written.
     pub(crate) fn look_again(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
         self.run.look(names)
@@ -48,7 +40,7 @@ impl Base<'_> {
             let warnings = self.writers.stage(&self.run.tools);
             self.run.tools.report_staged(&warnings);
         }
-        if !self.report.instances.is_empty() {
+        if !self.report.rows.is_empty() {
             staged::note(self.run, &mut self.report);
         }
         self.report

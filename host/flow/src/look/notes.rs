@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::State;
-use artifacts_report::{Hint, Report, Row, hint_line};
+use artifacts_report::{Hint, InstanceRow, Report, hint_line};
 
 use super::dependents::dependents;
 use super::hints::{Everything, hints};
@@ -16,13 +16,11 @@ pub(crate) fn add_hints(run: &mut Run, survey: &Survey, report: &mut Report) {
     let orphans = run.former();
     let Run { instances, ordered, tools, .. } = run;
     let declared = Everything { instances, ordered, orphans: &orphans };
-    let open = |row: &&Row| row.done.is_none() && matches!(row.state, State::Absent | State::Stale(_));
-    let names: BTreeSet<String> = report.instances.iter().filter(open).map(|row| row.name.clone()).collect();
-    let among = instances.values().filter(|instance| names.contains(&instance.name.to_string()));
-    let mut hints: BTreeMap<String, Vec<Hint>> =
-        hints(tools, declared, survey, among).into_iter().map(|(name, hints)| (name.to_string(), hints)).collect();
-    for row in &mut report.instances {
-        if let Some(hints) = hints.remove(&row.name) {
+    let is_open = |row: &InstanceRow| row.done.is_none() && matches!(row.state, State::Absent | State::Stale(_));
+    let open = report.rows.iter().filter(|(_, row)| is_open(row));
+    let among = open.filter_map(|(name, _)| instances.get(name));
+    for (name, hints) in hints(tools, declared, survey, among) {
+        if let Some(row) = report.rows.get_mut(&name) {
             row.hints = hints;
         }
     }
@@ -30,9 +28,8 @@ pub(crate) fn add_hints(run: &mut Run, survey: &Survey, report: &mut Report) {
 
 /// Notes in the rows of what was written what went to the trash with the old entry.
 pub(crate) fn note_strays(report: &mut Report, survey: &Survey, written: &BTreeSet<InstanceName>) {
-    for (name, found) in survey.found.iter().filter(|(name, _)| written.contains(*name)) {
-        let name = name.to_string();
-        let Some(row) = report.instances.iter_mut().find(|row| row.name == name) else { continue };
+    for name in written {
+        let Some((found, row)) = survey.found.get(name).zip(report.rows.get_mut(name)) else { continue };
         if !found.strays.is_empty() {
             let strays: Vec<String> = found.strays.iter().map(|stray| format!("`{stray}`")).collect();
             row.notes.push(format!("moved to the trash with the old entry: {}", strays.join(", ")));
@@ -64,8 +61,7 @@ pub(crate) fn note_dependents(
     let declared = Everything { instances, ordered, orphans: &[] };
     let hints = hints(tools, declared, &survey, names.iter().filter_map(|name| instances.get(name)));
     for (name, from) in dependents {
-        let row = report.instances.iter_mut().find(|row| row.name == name.to_string());
-        if let Some(row) = row.filter(|_| !from.is_empty()) {
+        if let Some(row) = report.rows.get_mut(name).filter(|_| !from.is_empty()) {
             row.notes.push(made_from(&from, &hints));
         }
     }

@@ -1,9 +1,7 @@
 //! What a run would write, without writing it: files, recipients, sizes, what is public; no secret.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use artifacts_declared::InstanceName;
-use artifacts_report::Done;
+use artifacts_report::RowAction;
 use artifacts_text::counted;
 
 use super::changes::{Writing, changes};
@@ -11,11 +9,9 @@ use super::survey::Found;
 use crate::chain::Base;
 
 /// Adds to the rows of the steps what would be written.
-pub(crate) fn describe(base: &mut Base<'_>, writing: Writing<'_>, done: impl Fn(&InstanceName) -> Done) {
-    let names: BTreeSet<InstanceName> = base.progress.names();
-    let names: BTreeMap<String, &InstanceName> = names.iter().map(|name| (name.to_string(), name)).collect();
-    for row in &mut base.report.instances {
-        let Some(name) = names.get(&row.name).copied() else { continue };
+pub(crate) fn describe(base: &mut Base<'_>, writing: Writing<'_>, done: impl Fn(&InstanceName) -> RowAction) {
+    for name in &base.progress.names() {
+        let Some(row) = base.report.rows.get_mut(name) else { continue };
         if let Some((instance, found)) = base.run.instances.get(name).zip(base.survey.found.get(name)) {
             row.done = Some(done(name));
             row.files = changes(&base.run.tools, instance, found, writing);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::State;
-use artifacts_report::{Effect, Hint, Report, Row};
+use artifacts_report::{Effect, Hint, Report};
 use artifacts_store::Staged;
 use artifacts_text::Explain;
 
@@ -23,13 +23,13 @@ pub(crate) fn note(run: &Run, report: &mut Report) {
 pub(crate) fn explain(run: &mut Run, report: &mut Report) {
     let indexed = look(run, report);
     add_sentences(run, report, &indexed);
-    for row in &mut report.instances {
-        match staged_of(&indexed, row) {
+    for (name, row) in &mut report.rows {
+        match indexed.by_name.get(name) {
             // Nothing is known of the value, and none is generated.
             Some(Staged::Sparse | Staged::Submodule { .. }) => row.hints.clear(),
             Some(Staged::Deleted { command }) if row.state == State::Absent => {
                 row.hints = vec![Hint::text(Effect::Keeps, format!("`{command}`"))];
-                let words = ["artifacts", "generate", "--yes", row.name.as_str()];
+                let words = ["artifacts", "generate", "--yes"].map(str::to_owned).into_iter().chain([name.to_string()]);
                 row.hints.push(Hint::command(Effect::Replaces, words));
             }
             _ => {}
@@ -40,15 +40,11 @@ pub(crate) fn explain(run: &mut Run, report: &mut Report) {
     }
 }
 
-fn staged_of<'a>(indexed: &'a Indexed, row: &Row) -> Option<&'a Staged> {
-    indexed.by_name.get(&row.name.parse::<InstanceName>().ok()?)
-}
-
 fn look(run: &Run, report: &mut Report) -> Indexed {
-    let names: BTreeSet<InstanceName> = report.instances.iter().filter_map(|row| row.name.parse().ok()).collect();
+    let names: BTreeSet<InstanceName> = report.rows.keys().cloned().collect();
     let mut indexed = compare_index(&run.tools, run.among(&names));
-    for row in &mut report.instances {
-        row.staged = staged_of(&indexed, row).filter(|staged| staged.is_stored()).map(Staged::is_yes);
+    for (name, row) in &mut report.rows {
+        row.staged = indexed.by_name.get(name).filter(|staged| staged.is_stored()).map(Staged::is_yes);
     }
     let failures = std::mem::take(&mut indexed.failures);
     let outside = run.among(&names).filter_map(|instance| {
@@ -64,9 +60,9 @@ fn look(run: &Run, report: &mut Report) -> Indexed {
 }
 
 fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
-    for row in report.instances.iter_mut().filter(|row| row.done.is_none()) {
-        let Some(staged) = staged_of(indexed, row) else { continue };
-        let instance = row.name.parse().ok().and_then(|name: InstanceName| run.instances.get(&name));
+    for (name, row) in report.rows.iter_mut().filter(|(_, row)| row.done.is_none()) {
+        let Some(staged) = indexed.by_name.get(name) else { continue };
+        let instance = run.instances.get(name);
         // What was changed since it was stored is first accepted or undone.
         let is_stageable = instance.is_some_and(|instance| is_stageable(&run.tools, instance));
         row.notes.extend(sentence(staged, is_stageable));

@@ -33,8 +33,10 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
     add_hints(run, &survey, &mut report);
     add_orphans(run, selection, &mut report);
     blocked::note(&waiting, &mut report);
-    for row in report.instances.iter_mut().filter(|row| row.state == State::Present) {
-        row.notes.extend(ages.get(&row.name).map(|left| format!("expires in {left}")));
+    for (name, left) in ages {
+        if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == State::Present) {
+            row.notes.push(format!("expires in {left}"));
+        }
     }
     blocked::explain(run, &mut report);
     staged::explain(run, &mut report);
@@ -59,7 +61,7 @@ fn add_orphans(run: &Run, selection: &Selection, report: &mut Report) {
 }
 
 /// How long there is left of what expires soon: within two weeks, and in the last tenth of its age.
-fn ages(run: &Run, survey: &Survey) -> BTreeMap<String, String> {
+fn ages(run: &Run, survey: &Survey) -> BTreeMap<InstanceName, String> {
     let left = |(name, found): (&InstanceName, &Found)| {
         let age = Duration::from(run.instances.get(name)?.artifact.max_age?);
         let since = run.tools.now.duration_since(found.receipt.as_ref()?.generated.system()).ok()?;
@@ -68,7 +70,7 @@ fn ages(run: &Run, survey: &Survey) -> BTreeMap<String, String> {
             0 => "less than a day".to_owned(),
             days => counted(days, "day"),
         };
-        (left <= (age / 10).min(SOON)).then(|| (name.to_string(), words))
+        (left <= (age / 10).min(SOON)).then(|| (name.clone(), words))
     };
     survey.found.iter().filter_map(left).collect()
 }

@@ -307,8 +307,8 @@ fn valid_receipt(slice: &Entry) -> Option<Receipt> {
 
 impl Survey {
     /// The state of each by name, as a report has it.
-    pub fn states(&self) -> BTreeMap<String, State> {
-        self.found.iter().map(|(name, found)| (name.to_string(), found.state.clone())).collect()
+    pub fn states(&self) -> impl Iterator<Item = (&InstanceName, &State)> {
+        self.found.iter().map(|(name, found)| (name, &found.state))
     }
 
     /// What these are after some were made: present, and whatever else was made from them before is stale.

@@ -96,13 +96,8 @@ impl Generators for SandboxedGenerators {
             job.closure.dedup();
         }
         sandbox.run(&job, cancel.flag()).map_err(|error| GenerationFailure {
-            failure: failure::of(instance, bare(&error.to_string(), instance)).hint(error.hint()),
+            failure: failure::of(instance, error.to_string()).hint(error.hint()),
             output: error.output().cloned().map(Box::new),
         })
     }
-}
-
-/// Returns a message without the name of its instance in front, which the report puts there.
-fn bare(message: &str, instance: &Instance) -> String {
-    message.strip_prefix(&format!("{}: ", instance.name)).unwrap_or(message).to_owned()
 }

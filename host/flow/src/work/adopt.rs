@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, ReasonKind};
-use artifacts_report::{Done, Failure, FileChange, Report};
+use artifacts_report::{Failure, FileChange, Report, RowAction};
 
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
@@ -47,7 +47,7 @@ impl Planned for Adopt {
         show(base, adoptions);
         base.take_failures();
         staged::note(base.run, &mut base.report);
-        mark(base, adoptions, Done::WouldAdopt);
+        mark(base, adoptions, RowAction::WouldAdopt);
         Ok(())
     }
 
@@ -91,10 +91,9 @@ fn show_adopted(base: &mut Base<'_>, mut files: BTreeMap<InstanceName, Vec<FileC
     let errors = base.selection.errors.iter().chain(&survey.errors).cloned().collect();
     base.report = Report { errors, ..base.run.rows(&base.selection.names, &survey) };
     let done = base.progress.done().clone();
-    base.mark(&done, Done::Adopted);
+    base.report.mark(&done, RowAction::Adopted);
     for name in &done {
-        let label = name.to_string();
-        if let Some(row) = base.report.instances.iter_mut().find(|row| row.name == label) {
+        if let Some(row) = base.report.rows.get_mut(name) {
             row.files = files.remove(name).unwrap_or_default();
         }
     }
@@ -118,12 +117,10 @@ fn show(base: &mut Base<'_>, adoptions: &BTreeMap<InstanceName, Adoption>) {
     }
 }
 
-fn mark(base: &mut Base<'_>, adoptions: &BTreeMap<InstanceName, Adoption>, done: Done) {
-    let names = adoptions.keys().cloned().collect();
-    base.mark(&names, done);
-    let files: BTreeMap<String, &Adoption> = adoptions.iter().map(|(name, one)| (name.to_string(), one)).collect();
-    for row in &mut base.report.instances {
-        if let Some(adoption) = files.get(&row.name) {
+fn mark(base: &mut Base<'_>, adoptions: &BTreeMap<InstanceName, Adoption>, done: RowAction) {
+    base.report.mark(adoptions.keys(), done);
+    for (name, adoption) in adoptions {
+        if let Some(row) = base.report.rows.get_mut(name) {
             row.files.clone_from(&adoption.files);
         }
     }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, State};
-use artifacts_report::{Done, Failure, Report};
+use artifacts_report::{Failure, Report, RowAction};
 use artifacts_text::{agreeing, counted};
 
 use super::generation;
@@ -97,8 +97,8 @@ impl Planned for Generate {
         let steps: BTreeMap<InstanceName, bool> =
             base.progress.steps().into_iter().map(|step| (step.name, step.again)).collect();
         let done = |name: &InstanceName| match steps.get(name) {
-            Some(true) => Done::WouldMakeAgain,
-            _ => Done::WouldMake,
+            Some(true) => RowAction::WouldMakeAgain,
+            _ => RowAction::WouldMake,
         };
         preview::describe(base, Writing::All, done);
         note_prompts(base);
@@ -175,19 +175,15 @@ impl<'r> Agreed<'r, Generate> {
         base.survey.made(&generated, &base.run.instances);
         note_strays(&mut base.report, &base.survey, &generated);
         for (name, files) in changes {
-            let name = name.to_string();
-            base.report
-                .instances
-                .iter_mut()
-                .filter(|row| row.name == name)
-                .for_each(|row| row.files.clone_from(&files));
+            if let Some(row) = base.report.rows.get_mut(&name) {
+                row.files = files;
+            }
         }
         let (again, first): (Vec<Step>, Vec<Step>) =
             steps.into_iter().filter(|step| generated.contains(&step.name)).partition(|step| step.again);
-        let names = |steps: Vec<Step>| steps.into_iter().map(|step| step.name).collect();
-        base.mark(&names(again), Done::MadeAgain);
-        base.mark(&names(first), Done::Made);
-        base.report.update(&base.survey.states());
+        base.report.mark(again.iter().map(|step| &step.name), RowAction::MadeAgain);
+        base.report.mark(first.iter().map(|step| &step.name), RowAction::Made);
+        base.report.update(base.survey.states());
         // What is selected has a row of its own, and what was generated was generated from it.
         let told = base.selection.names.union(&generated).cloned().collect();
         note_dependents(base.run, &mut base.report, &generated, &told);
@@ -277,9 +273,7 @@ fn note_prompts(base: &mut Base<'_>) {
     for instance in names.iter().filter_map(|name| base.run.instances.get(name)) {
         let open = base.run.tools.operator.open_prompts(instance);
         let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
-        let name = instance.name.to_string();
-        let row = base.report.instances.iter_mut().find(|row| row.name == name);
-        if let Some(row) = row.filter(|_| !open.is_empty()) {
+        if let Some(row) = base.report.rows.get_mut(&instance.name).filter(|_| !open.is_empty()) {
             row.notes.push(format!("asks for {}", open.join(", ")));
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_report::{Done, Failure, Removed, Report};
+use artifacts_report::{Failure, Removed, Report, RowAction};
 use artifacts_text::agreeing;
 
 use crate::agree::{Ticket, Tickets, ask};
@@ -113,7 +113,7 @@ impl<'r> Agreed<'r, Prune> {
                 Ok(trash) => {
                     let is_it = |orphan: &&Orphan| orphan.name == step.name && orphan.storage == step.storage;
                     if let Some((orphan, trash)) = details.orphans.iter().find(is_it).zip(trash) {
-                        base.report.removed.push(row(orphan, Done::Removed, Some(trash)));
+                        base.report.removed.push(row(orphan, RowAction::Removed, Some(trash)));
                     }
                     base.progress.finish(step.name);
                 }
@@ -125,10 +125,10 @@ impl<'r> Agreed<'r, Prune> {
 }
 
 fn rows(orphans: &[Orphan]) -> Vec<Removed> {
-    orphans.iter().map(|orphan| row(orphan, Done::WouldRemove, None)).collect()
+    orphans.iter().map(|orphan| row(orphan, RowAction::WouldRemove, None)).collect()
 }
 
-fn row(orphan: &Orphan, done: Done, trash: Option<String>) -> Removed {
+fn row(orphan: &Orphan, done: RowAction, trash: Option<String>) -> Removed {
     Removed {
         name: orphan.name.to_string(),
         storage: orphan.storage.clone(),

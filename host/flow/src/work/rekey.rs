@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, ReasonKind, State};
-use artifacts_report::{Done, Failure, RecipientChange, Report};
+use artifacts_report::{Failure, RecipientChange, Report, RowAction};
 use artifacts_seam::EntryFiles;
 
 use super::commit::{Storing, UncheckedEntry, checked};
@@ -80,7 +80,7 @@ impl Planned for Rekey {
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: true });
         drop(ask::preview_recipients(base, Plaintext::Stored)?);
         base.report.recipients.clone_from(changes);
-        preview::describe(base, Writing::Anew, |_| Done::WouldRekey);
+        preview::describe(base, Writing::Anew, |_| RowAction::WouldRekey);
         Ok(())
     }
 
@@ -152,8 +152,8 @@ fn show_rekeyed(base: &mut Base<'_>) {
     let again = base.look_again(&stale);
     base.survey.found.extend(again.found);
     base.report.errors.extend(again.errors);
-    base.report.update(&base.survey.states());
-    base.mark(&done, Done::Rekeyed);
+    base.report.update(base.survey.states());
+    base.report.mark(&done, RowAction::Rekeyed);
 }
 
 /// Tells which files went with the old entries: whoever can push can take back a declaration, and nobody was asked.
@@ -169,7 +169,7 @@ fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
             format!("{file}: gone, since it is no declared {kind} any more; the old entry is in the trash")
         };
         let notes: Vec<String> = secret.chain(public).map(note).collect();
-        if let Some(row) = base.report.instances.iter_mut().find(|row| row.name == name.to_string()) {
+        if let Some(row) = base.report.rows.get_mut(name) {
             row.notes.extend(notes);
         }
     }

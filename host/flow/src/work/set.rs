@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, State};
-use artifacts_report::{Done, Failure, FileChange, Report};
+use artifacts_report::{Failure, FileChange, Report, RowAction};
 use artifacts_seam::Secret;
 use artifacts_store::{Entry, Generation, Receipt};
 
@@ -78,7 +78,7 @@ impl Planned for Set {
         }
         base.report = base.run.rows(&base.progress.names(), &base.survey);
         base.report.recipients = ask::preview_recipients(base, self.plaintext())?;
-        preview::describe(base, Writing::One { file: &self.file }, |_| Done::WouldSet);
+        preview::describe(base, Writing::One { file: &self.file }, |_| RowAction::WouldSet);
         base.run.tools.operator.notify(&RunEvent::Preview(&base.report));
         Ok(())
     }
@@ -140,8 +140,8 @@ fn show_set(base: &mut Base<'_>, change: &Set, changes: &[FileChange]) {
     base.report = base.run.rows(&names, &survey);
     base.report.errors.extend(survey.errors);
     note_strays(&mut base.report, &base.survey, &names);
-    for row in &mut base.report.instances {
-        row.done = Some(Done::Set);
+    for row in base.report.rows.values_mut() {
+        row.done = Some(RowAction::Set);
         row.files = changes.to_vec();
         row.notes.extend(gone.iter().map(|name| format!("{name}: gone, since it is no declared secret any more")));
     }

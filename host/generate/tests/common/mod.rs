@@ -87,7 +87,7 @@ impl RamDir {
 
     pub fn fault_in(&self, job: &Job) -> GeneratorFailure {
         match self.run(job).unwrap_err() {
-            Error::Run { fault, .. } => *fault,
+            Error::Run(fault) => *fault,
             other => panic!("{other}"),
         }
     }
