@@ -303,7 +303,7 @@ fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secre
     let name = backend(instance)?;
     let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name)?;
     let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
-    let nobody = secrets.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+    let nobody = instance.secret_files().map(|file| (file.clone(), BTreeSet::new())).collect();
     let call = SerializeCall {
         instance: instance.for_backend.clone(),
         files: EntryFiles::new(),

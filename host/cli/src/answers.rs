@@ -5,7 +5,7 @@ use std::path::Path;
 use artifacts_prompt::AnswersFile;
 use artifacts_report::Failure;
 
-use crate::bounded;
+use crate::limited_input;
 
 /// The largest file of answers, in bytes.
 const LARGEST: usize = 8 << 20;
@@ -17,7 +17,7 @@ pub fn read_answers(path: &Path) -> Result<AnswersFile, Failure> {
         Failure::new(name.clone(), format!("the answers cannot be read: {e}"))
             .hint(Some("name a file in TOML or JSON: instance, prompt, value; `-` is standard input"))
     };
-    let content = bounded::read(path, LARGEST).map_err(failed)?;
+    let content = limited_input::read(path, LARGEST).map_err(failed)?;
     let text = std::str::from_utf8(content.expose()).map_err(|_| failed(std::io::Error::other("they are no UTF-8")))?;
     AnswersFile::parse(text).map_err(|e| Failure::about(name.clone(), e))
 }

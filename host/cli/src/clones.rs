@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
 use artifacts_flow::ConfirmClone;
 
-use crate::{person, record};
+use crate::{audit_log, person};
 
 /// The admin said so beforehand, or does so now, at the terminal. A yes is recorded before it counts.
 pub fn asking(here: String, accept: bool, no_input: bool, log: AuditLog) -> ConfirmClone {
@@ -13,9 +13,9 @@ pub fn asking(here: String, accept: bool, no_input: bool, log: AuditLog) -> Conf
         if !accept && (no_input || !ask(&here, there)) {
             return Ok(false);
         }
-        let by = if accept { "--accept-clone" } else { record::TERMINAL };
+        let by = if accept { "--accept-clone" } else { audit_log::TERMINAL };
         let subject = ConsentSubject::Clone { checkout: here.clone(), other: there.to_owned() };
-        log.consent(vec![ConsentRecord { by: by.to_owned(), subject }]).map_err(|error| record::failure(&error))?;
+        log.consent(vec![ConsentRecord { by: by.to_owned(), subject }]).map_err(|error| audit_log::failure(&error))?;
         Ok(true)
     })
 }

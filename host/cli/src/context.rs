@@ -17,13 +17,13 @@ use artifacts_session::WorkerStart;
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
-use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::evaluator::Evaluator;
+use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
 use crate::output::Output;
-use crate::{clones, grants, identities, record, signals, writing};
+use crate::{audit_log, clones, grants, identities, signals, writing};
 
 /// Holds what every run of a command has.
 pub struct Context {
@@ -107,15 +107,15 @@ impl Context {
     /// Writes the line of the run in the audit log.
     fn begin(&self, log: Option<&AuditLog>) -> Result<(), Failure> {
         let Some(log) = log else { return Ok(()) };
-        record::check(&log.path(), self.global.audit_log.is_some())?;
-        log.begin().map_err(|e| record::failure(&e))
+        audit_log::check(&log.path(), self.global.audit_log.is_some())?;
+        log.begin().map_err(|e| audit_log::failure(&e))
     }
 
     /// Finds the root, and the audit log of the run.
     fn place(&self, declared: &Declared) -> Result<Opened, Failure> {
         let root = Root::open(&declared.root).map_err(Failure::from)?;
         let checkout = checkout(&root)?;
-        let log = record::log(&record::place(&self.global, &self.environment)?, &self.global, Some(&checkout));
+        let log = audit_log::log(&audit_log::place(&self.global, &self.environment)?, &self.global, Some(&checkout));
         own_state(self)?;
         let trust = trust(&self.environment)?;
         Ok(Opened { root, checkout, log, trust })

@@ -10,8 +10,8 @@ use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
 use artifacts_plan::{Selector, TargetName};
 use artifacts_report::Failure;
 
-use crate::args::Global;
 use crate::environment::Environment;
+use crate::global::Global;
 use crate::output::Output;
 
 /// The most that a spec may have, in bytes: a fleet of a thousand machines has some 5 MB.

@@ -9,7 +9,7 @@ use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
-use crate::bounded;
+use crate::limited_input;
 
 /// The file that an editor is given.
 pub struct Draft {
@@ -66,7 +66,7 @@ impl Draft {
     fn read(&self) -> Result<Secret, Error> {
         // A file that its owner may not read is the owner's all the same.
         let _ = artifacts_ram::unlock(self.folder.dir(), self.file.as_str());
-        let mut bytes = self.folder.read(self.file.as_str(), bounded::VALUE as u64)?;
+        let mut bytes = self.folder.read(self.file.as_str(), limited_input::VALUE as u64)?;
         Ok(Secret::new(std::mem::take(&mut *bytes)))
     }
 
@@ -109,7 +109,7 @@ impl Draft {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = openat(self.folder.dir(), self.file.as_str(), flags, Mode::empty()).ok()?;
         let is_file = FileType::from_raw_mode(fstat(&file).ok()?.st_mode) == FileType::RegularFile;
-        is_file.then(|| bounded::take(File::from(file), bounded::VALUE).ok()).flatten()
+        is_file.then(|| limited_input::take(File::from(file), limited_input::VALUE).ok()).flatten()
     }
 }
 

@@ -9,9 +9,9 @@ use artifacts_nix::{Flake, Nix, TargetRef};
 use artifacts_plan::Selector;
 use artifacts_report::Failure;
 
-use crate::args::Global;
 use crate::declarations::{Declarations, instance};
 use crate::environment::Environment;
+use crate::global::Global;
 use crate::output::Output;
 
 /// Evaluates the flake or reads the file that the options name, for what some selectors need.

@@ -12,7 +12,7 @@ use artifacts_text::terminal;
 use artifacts_trust::Trust;
 use serde_json::json;
 
-use crate::{person, record};
+use crate::{audit_log, person};
 
 /// Whether the admin has accepted these grants for this very component.
 pub fn accepted(trust: &Trust, component: &Component, grants: &Grants) -> Result<bool, Failure> {
@@ -27,11 +27,11 @@ pub fn asking(trust: Trust, log: AuditLog, all: bool, no_input: bool) -> Accept 
         }
         let agreed = all || !no_input && ask(name, component, grants);
         if agreed {
-            let by = if all { "--accept-grants" } else { record::TERMINAL };
+            let by = if all { "--accept-grants" } else { audit_log::TERMINAL };
             let (backend, sha256) = (name.to_string(), component.sha256().to_string());
             let subject = ConsentSubject::Grants { backend, sha256, grants: json!(grants) };
             let consent = ConsentRecord { by: by.to_owned(), subject };
-            log.consent(vec![consent]).map_err(|e| record::failure(&e))?;
+            log.consent(vec![consent]).map_err(|e| audit_log::failure(&e))?;
             trust.accept(&acceptance(component, grants)).map_err(|e| distrust(&e))?;
         }
         Ok(agreed)

@@ -7,9 +7,9 @@ use artifacts_age::{IdentityError, Opener, Plugins};
 use artifacts_flow::Identities;
 use artifacts_report::Failure;
 
-use crate::args::Global;
-use crate::bounded;
 use crate::environment::Environment;
+use crate::global::Global;
+use crate::limited_input;
 use crate::person::person;
 
 /// The largest file of identities that is read, in bytes.
@@ -54,7 +54,7 @@ impl Source {
         let mut opener = Opener::new(person(self.no_input), self.plugins.clone());
         for file in &self.named {
             let name = file.display().to_string();
-            let content = bounded::read(file, LARGEST).map_err(|e| {
+            let content = limited_input::read(file, LARGEST).map_err(|e| {
                 Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
                     .hint(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
             })?;
@@ -77,7 +77,7 @@ impl Source {
 fn add(opener: &mut Opener, file: &Path) {
     let name = file.display().to_string();
     opener.searched(name.clone());
-    let added = match bounded::read(file, LARGEST) {
+    let added = match limited_input::read(file, LARGEST) {
         Ok(content) => opener.add(&name, &content),
         Err(_) if !file.exists() => Ok(()),
         Err(error) => Err(IdentityError::Unreadable { name, why: error.to_string() }),

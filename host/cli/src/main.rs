@@ -1,27 +1,34 @@
 //! The program `artifacts`: arguments in, one command run, an exit status out.
 
 mod answers;
-mod args;
+mod audit_log;
 mod audit_text;
-mod bounded;
 mod bundled;
 mod clones;
 mod commands;
 mod context;
+mod creation_rules;
 mod declarations;
 mod draft;
+mod editing;
+mod editor;
 mod environment;
 mod evaluator;
-mod file;
+mod exit;
+mod export_tree;
+mod exported_files;
+mod given_value;
+mod global;
 mod grants;
 mod identities;
+mod instance_file;
+mod invocation;
+mod limited_input;
 mod operator;
 mod output;
 mod person;
-mod record;
 mod signals;
 mod terminal;
-mod tree;
 mod words;
 mod writing;
 
@@ -41,12 +48,12 @@ fn main() -> ExitCode {
 }
 
 /// What the person wants, or the end of the program with help or with what is wrong, as wide as everything else is said.
-fn arguments() -> args::Cli {
-    let mut command = args::Cli::command().term_width(output::width());
+fn arguments() -> commands::Cli {
+    let mut command = commands::Cli::command().term_width(output::width());
     let matches = command.get_matches_mut();
-    let mut cli = args::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let mut cli = commands::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let typed: Vec<_> = std::env::args_os().collect();
-    cli.global.invocation = record::Invocation::new(&command, &matches, &typed);
+    cli.global.invocation = invocation::Invocation::new(&command, &matches, &typed);
     cli
 }
 

@@ -6,12 +6,12 @@ use artifacts_declared::{InstanceName, Name, Prompt};
 use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
-use artifacts_report::{Failure, ReaderChange, reader_changes, recipient_questions};
+use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
 use artifacts_text::{Explain, agreeing, counted, shell_word};
 
-use crate::args::{AcceptedDigest, Global};
+use crate::audit_log::TERMINAL;
+use crate::global::{AcceptedDigest, Global};
 use crate::output::Output;
-use crate::record::TERMINAL;
 use crate::words::Messages;
 use crate::{person, terminal};
 
@@ -65,7 +65,7 @@ impl TerminalOperator {
         !self.flags.no_input && person::terminal().is_some()
     }
 
-    fn recipients(&self, unshown: &[ReaderChange], digest: &str) -> Result<Answer, Failure> {
+    fn recipients(&self, unshown: &[RecipientChange], digest: &str) -> Result<Answer, Failure> {
         self.output.painted(&recipient_questions(unshown));
         match accepted_beforehand(&self.flags.accept_recipients, digest) {
             Some(true) => Ok(Answer::Yes { by: "--accept-recipients" }),
@@ -158,7 +158,7 @@ impl Operator for TerminalOperator {
             RunEvent::Backend(messages) => self.messages.show(messages),
             RunEvent::RecipientChanges { changes, preview } => {
                 if !(*preview && output.json()) {
-                    output.painted(&reader_changes(changes));
+                    output.painted(&recipient_changes(changes));
                 }
             }
             RunEvent::Adoption(adoption) => show_adoption(output, adoption),

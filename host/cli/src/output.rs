@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use artifacts_report::{Failure, Report, Style};
 use serde_json::{Value, json};
 
-use crate::commands::Status;
+use crate::exit::Exit;
 
 /// Where a command's words go: one JSON object or a table to standard output, everything else to standard error.
 #[derive(Debug, Clone, Copy)]
@@ -55,14 +55,19 @@ impl Output {
     }
 
     /// Ends a command: its report, and the exit status that follows from it.
-    pub fn report(&self, report: &Report) -> Status {
+    pub fn report(&self, report: &Report) -> Exit {
         if self.json {
             self.line(&report.json().to_string());
         } else {
             say(&report.table(self.style));
         }
         self.failures(&report.errors);
-        Status::from(report.exit_status())
+        Exit::from(report.exit_status())
+    }
+
+    /// Ends a command that has nothing to report but errors.
+    pub fn errors(&self, errors: Vec<Failure>) -> Exit {
+        self.report(&Report { errors, ..Report::default() })
     }
 
     /// Failures, to standard error.
@@ -78,18 +83,18 @@ impl Output {
     }
 
     /// Ends a command that could not begin.
-    pub fn failure(&self, failure: Failure) -> Status {
+    pub fn failure(&self, failure: Failure) -> Exit {
         self.report(&Report { errors: vec![failure], ..Report::default() })
     }
 
     /// Ends the program: what was said and did not arrive makes a failure of any status. `stores` says whether there is more to
     /// be told than was said.
-    pub fn end(&self, status: Status, stores: bool) -> Status {
+    pub fn end(&self, status: Exit, stores: bool) -> Exit {
         let Some(lost) = LOST.get() else { return status };
         let why = format!("standard output cannot be written: {lost}");
         let help = stores.then_some("what was done is done; `artifacts status` tells");
         self.failures(&[Failure::new("", why).hint(help)]);
-        Status::FAILED
+        Exit::FAILED
     }
 
     /// What a command has to say in JSON, with what every answer has.

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use artifacts_store::{Durability, Options, Root};
 
-use crate::args::Global;
 use crate::environment::Environment;
+use crate::global::Global;
 
 /// Returns the user whose checkout it is, if root runs this in somebody else's: what root stores there, they cannot replace.
 pub fn foreign_owner(root: &Root) -> Option<u32> {

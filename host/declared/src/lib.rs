@@ -8,6 +8,7 @@ mod artifact;
 mod instance;
 mod name;
 mod parse;
+mod recipients;
 mod schema;
 mod twice;
 mod types;
@@ -16,6 +17,7 @@ pub use artifact::Disagreement;
 pub use instance::InstanceName;
 pub use name::{Name, NameError};
 pub use parse::{Error, parse, parse_backends, parse_target};
+pub use recipients::Recipients;
 pub use schema::schema;
 pub use types::{
     Artifact, Backend, Component, DEFAULT_STORAGE, File, Generator, Prompt, PromptKind, SCHEMA, Seconds, Spec, Target,

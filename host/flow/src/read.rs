@@ -230,7 +230,7 @@ fn recipients(slice: &Entry, secrets: &[String]) -> String {
 /// A file that was not declared yet when the slice was stored. A backend that names no readers at all tells nothing of that.
 fn never_stored<'a>(slice: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
     let ReceiptState::Valid(receipt) = &slice.receipt else { return None };
-    let new = |name: &&&Name| !receipt.recipients.is_empty() && !receipt.recipients.contains_key(**name);
+    let new = |name: &&&Name| !receipt.recipients.is_empty() && !receipt.recipients.contains(name.as_str());
     secrets.iter().find(new).copied()
 }
 

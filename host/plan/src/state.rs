@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use artifacts_declared::Recipients;
 use artifacts_digest::Sha256;
 use artifacts_seam as seam;
 
@@ -8,7 +9,7 @@ use crate::{Cause, Instance, Reason, ReasonKind};
 /// What an instance is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Stored, whole, for the readers that are declared.
+    /// Stored, whole, for the recipients that are declared.
     Present,
     /// Not stored: the backend says so, and the host finds no slice.
     Absent,
@@ -55,8 +56,8 @@ pub struct Facts {
     pub receipt: Vec<String>,
     /// The backend that the receipt names.
     pub backend: Option<String>,
-    /// Readers by file, as the receipt has them.
-    pub readers: BTreeMap<String, Vec<String>>,
+    /// Recipients by file, as the receipt has them.
+    pub recipients: Recipients,
     /// The secret files that were stored, as the receipt has them; none where it does not tell.
     pub stored: Option<BTreeSet<String>>,
     /// Files that lie there and belong to no one, by their paths in the entry's directory.
@@ -78,8 +79,13 @@ pub enum Said {
     OnTarget,
     /// It was not asked: all files are public, or the slice is another backend's.
     Nothing,
-    /// Its answer.
-    Checked(seam::Checked),
+    /// Its answer, verified.
+    Checked {
+        /// The recipients of each declared secret file.
+        recipients: Recipients,
+        /// What it found.
+        state: seam::CheckState,
+    },
     /// It gave none, and why.
     Failed(String),
 }
@@ -94,19 +100,19 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
         (Said::Failed(why), _) => State::Error(why.clone()),
         (Said::Nothing, None) => State::Absent,
         (Said::Nothing, Some(facts)) => stored(instance, None, &[], facts, now),
-        (Said::Checked(checked), None) => nothing_stored(&checked.state),
-        (Said::Checked(checked), Some(facts)) => match &checked.state {
+        (Said::Checked { state, .. }, None) => nothing_stored(state),
+        (Said::Checked { recipients, state }, Some(facts)) => match state {
             // A slice of nothing but public files has nothing of the backend in it, and still is one.
             seam::CheckState::Absent
                 if facts.receipt.is_empty() && facts.stored.as_ref().is_some_and(BTreeSet::is_empty) =>
             {
-                stored(instance, Some(checked), &[], facts, now)
+                stored(instance, Some(recipients), &[], facts, now)
             }
             seam::CheckState::Absent => State::Error(
                 "its backend reports that nothing is stored, but an entry exists; nothing is changed".to_owned(),
             ),
-            seam::CheckState::Present => stored(instance, Some(checked), &[], facts, now),
-            seam::CheckState::Stale(reasons) => stored(instance, Some(checked), reasons, facts, now),
+            seam::CheckState::Present => stored(instance, Some(recipients), &[], facts, now),
+            seam::CheckState::Stale(reasons) => stored(instance, Some(recipients), reasons, facts, now),
         },
     }
 }
@@ -122,7 +128,7 @@ fn nothing_stored(state: &seam::CheckState) -> State {
 
 fn stored(
     instance: &Instance,
-    checked: Option<&seam::Checked>,
+    recipients: Option<&Recipients>,
     said: &[(String, String)],
     facts: &Facts,
     now: u64,
@@ -144,8 +150,8 @@ fn stored(
         && was != is.as_str()
     {
         reasons.push(Reason::new(ReasonKind::Backend, format!("it is stored by {was}, and declared for {is}")));
-    } else if let (Some(checked), true) = (checked, facts.receipt.is_empty()) {
-        reasons.extend(changed_readers(&facts.readers, &checked.readers));
+    } else if let (Some(recipients), true) = (recipients, facts.receipt.is_empty()) {
+        reasons.extend(changed_recipients(&facts.recipients, recipients));
     }
     reasons.extend(changed_public(instance, &facts.public));
     if facts.receipt.is_empty() {
@@ -172,20 +178,21 @@ fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
 }
 
 /// Who joined and who left, by file; files that all changed alike are told once.
-fn changed_readers(was: &BTreeMap<String, Vec<String>>, is: &[(String, Vec<String>)]) -> Vec<Reason> {
+fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
     let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut unknown: Vec<&str> = Vec::new();
-    for (file, readers) in is {
+    for (file, after) in is {
+        let file = file.as_str();
         let Some(before) = was.get(file) else { continue };
-        if before == readers {
+        if before == after {
             continue;
         }
         if before.is_empty() {
             unknown.push(file);
             continue;
         }
-        let joined = readers.iter().filter(|r| !before.contains(r)).count();
-        let left = before.iter().filter(|r| !readers.contains(r)).count();
+        let joined = after.difference(before).count();
+        let left = before.difference(after).count();
         told.entry(format!("{joined} joined, {left} left")).or_default().push(file);
     }
     let unknown = (!unknown.is_empty())

@@ -1,8 +1,9 @@
 //! Declarations in, instances, states and order out.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use artifacts_declared::Recipients;
 use artifacts_plan::{Facts, Resolved, Said, Selector, State, instances, order, select, state, validation_hash};
 use artifacts_seam as seam;
 use serde_json::{Value, json};
@@ -223,14 +224,18 @@ fn one() -> artifacts_plan::Instance {
         .unwrap()
 }
 
+fn to(recipients: &[&str]) -> Recipients {
+    Recipients::from_iter([("f".parse().unwrap(), recipients.iter().map(ToString::to_string).collect())])
+}
+
 fn checked(state: seam::CheckState) -> Said {
-    Said::Checked(seam::Checked { readers: vec![("f".into(), vec!["age1x".into()])], state })
+    Said::Checked { recipients: to(&["age1x"]), state }
 }
 
 fn found() -> Facts {
     Facts {
         backend: Some("agenix".into()),
-        readers: BTreeMap::from([("f".to_owned(), vec!["age1x".to_owned()])]),
+        recipients: to(&["age1x"]),
         stored: Some(BTreeSet::from(["f".to_owned()])),
         validation: validation_hash(&json!({"a": 2, "b": 1})),
         ..Facts::default()
@@ -267,8 +272,8 @@ fn each_difference_is_a_reason() {
     };
     assert_eq!(is(&|_| {}), Vec::<&str>::new());
     assert_eq!(is(&|f| f.receipt.push("no receipt".into())), ["receipt"]);
-    assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().push("age1y".into())), ["recipients"]);
-    assert_eq!(is(&|f| f.readers.get_mut("f").unwrap().clear()), ["recipients"]);
+    assert_eq!(is(&|f| f.recipients = to(&["age1x", "age1y"])), ["recipients"]);
+    assert_eq!(is(&|f| f.recipients = to(&[])), ["recipients"]);
     assert_eq!(is(&|f| f.validation = None), ["validation"]);
     assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["backend"]);
     assert_eq!(is(&|f| f.strays.push(".DS_Store".into())), ["files"]);

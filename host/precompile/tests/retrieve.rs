@@ -11,7 +11,7 @@ use artifacts_age::{Keyring, NoPrompter, Opener, Plugins, header_sha256};
 use artifacts_contract::{Component, Grants, annotate, effective};
 use artifacts_seam::{CallError, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret};
 use artifacts_session::{CallFailed, Openable, Retrieved, Serialized, WorkerSession, WorkerStart};
-use common::{Key, Opened, behaving, everything, guest, instance, key, limits, open, plugin, readers, secrets};
+use common::{Key, Opened, behaving, everything, guest, instance, key, limits, open, plugin, same, secrets};
 
 fn with_identities(bytes: &[u8]) -> Component {
     let mut manifest = Component::read(bytes.to_owned()).unwrap().manifest().clone();
@@ -53,9 +53,9 @@ impl Stored {
     fn by(backend: &mut WorkerSession, config: impl Fn(&Key) -> serde_json::Value) -> Self {
         let admin = key();
         let instance = instance("a", &["one", "two"], &config(&admin));
-        let readers = readers(&instance, &[&admin.public]);
+        let recipients = same(&instance, &[&admin.public]);
         let items = secrets(&[("one", "first"), ("two", "second\n")]);
-        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &readers).unwrap();
+        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &recipients).unwrap();
         Self { instance, sealed: openable(&stored), slice: stored.files, admin }
     }
 
@@ -212,9 +212,9 @@ fn nothing_is_opened_but_while_retrieving() {
         config["text"] = own.as_str().into();
         let instance = instance("a", &["one"], &config);
         let error = if operation == "serialize" {
-            let readers = readers(&instance, &[&mine.admin.public]);
+            let recipients = same(&instance, &[&mine.admin.public]);
             let items = secrets(&[("one", "1")]);
-            opened.backend.serialize(instance, EntryFiles::new(), &items, &readers).unwrap_err().error
+            opened.backend.serialize(instance, EntryFiles::new(), &items, &recipients).unwrap_err().error
         } else {
             common::check_one(&mut opened.backend, &instance, EntryFiles::new()).unwrap_err()
         };

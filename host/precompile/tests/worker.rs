@@ -16,7 +16,7 @@ use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
 use artifacts_session::{Error, WorkerSession, WorkerStart, fits, probe};
 use artifacts_text::Explain;
 use common::{
-    behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, readers, secrets, unsealed,
+    behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, same, secrets, unsealed,
 };
 use tempfile::TempDir;
 
@@ -34,7 +34,7 @@ fn hostile() -> WorkerSession {
     open(&Component::read(guest("hostile")).unwrap(), worker())
 }
 
-fn check(backend: &mut WorkerSession, mode: &str) -> Result<artifacts_seam::Checked, CallError> {
+fn check(backend: &mut WorkerSession, mode: &str) -> Result<artifacts_session::Verified, CallError> {
     let config = behaving(&[&key().public], &[("check", mode)]);
     check_one(backend, &instance("a", &["one"], &config), files(&[("one.age", "x")]))
 }
@@ -87,8 +87,9 @@ fn it_stores_as_the_runner_in_process_does() {
     let instance = instance("attic", &["env"], &serde_json::json!({"publicHostKey": host.public}));
     let absent = check_one(&mut backend, &instance, EntryFiles::new()).unwrap();
     assert_eq!(absent.state, CheckState::Absent);
-    let stored =
-        backend.serialize(instance.clone(), EntryFiles::new(), &secrets(&[("env", "A=1\n")]), &absent.readers).unwrap();
+    let stored = backend
+        .serialize(instance.clone(), EntryFiles::new(), &secrets(&[("env", "A=1\n")]), &absent.recipients)
+        .unwrap();
     assert_eq!(unsealed(&stored.files["env.age"], &host), b"A=1\n");
     assert!(present(&check_one(&mut backend, &instance, stored.files)));
 }
@@ -100,12 +101,7 @@ fn a_secret_that_the_component_may_see_reaches_it() {
     let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", "store-plain")]));
     let plain = "x".repeat(1 << 20);
     let refused = backend
-        .serialize(
-            instance.clone(),
-            EntryFiles::new(),
-            &secrets(&[("one", &plain)]),
-            &readers(&instance, &[&key.public]),
-        )
+        .serialize(instance.clone(), EntryFiles::new(), &secrets(&[("one", &plain)]), &same(&instance, &[&key.public]))
         .unwrap_err();
     // It had all of it: what it stored contains it.
     assert!(refused.saw_plaintext && refused.by_host);
@@ -315,8 +311,9 @@ fn nothing_outside_is_reached_and_the_quota_holds() {
     let key = key();
     for mode in ["fill", "many-files"] {
         let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", mode)]));
-        let readers = readers(&instance, &[&key.public]);
-        let failed = backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1")]), &readers).unwrap_err();
+        let recipients = same(&instance, &[&key.public]);
+        let failed =
+            backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1")]), &recipients).unwrap_err();
         assert!(
             matches!(&failed.error, CallError::Failed(failure) if failure.kind.as_str() == "internal"),
             "{mode}: {:?}",
@@ -412,9 +409,7 @@ fn after_the_walls_are_up_no_path_is_opened_but_its_own() {
     assert!(present(&check(&mut backend, "read-outside")));
     let key = key();
     let one = instance("a", &["one"], &behaving(&[&key.public], &[]));
-    backend
-        .serialize(one.clone(), EntryFiles::new(), &secrets(&[("one", "1")]), &readers(&one, &[&key.public]))
-        .unwrap();
+    backend.serialize(one.clone(), EntryFiles::new(), &secrets(&[("one", "1")]), &same(&one, &[&key.public])).unwrap();
     drop(backend);
     let trace = fs::read_to_string(&log).unwrap();
     let (before, after) = trace.split_once("landlock_restrict_self").expect("no trace of Landlock");

@@ -4,8 +4,8 @@ use artifacts_text::counted;
 use serde_json::{Value, json};
 
 use crate::diff::readable;
-use crate::readers::blocks;
-use crate::{InstanceRow, ReaderChange, Report, RowAction, diff, recipient_questions};
+use crate::recipients::blocks;
+use crate::{InstanceRow, RecipientChange, Report, RowAction, diff, recipient_questions};
 
 /// A file that is written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,9 +160,9 @@ impl Report {
     /// For a person who is to agree to it: readers that would change, who would read what is new, what would change in public
     /// files.
     pub fn preview(&self) -> String {
-        let mut text = recipient_questions(&self.readers);
+        let mut text = recipient_questions(&self.recipients);
         let known: BTreeSet<(&str, &str)> =
-            self.readers.iter().map(|change| (change.instance.as_str(), change.file.as_str())).collect();
+            self.recipients.iter().map(|change| (change.instance.as_str(), change.file.as_str())).collect();
         let mut new = Vec::new();
         for (name, row) in &self.rows {
             let name = name.to_string();
@@ -170,7 +170,7 @@ impl Report {
                 let Some(after) = after.as_ref().and_then(Side::readers) else { continue };
                 if before.is_none() && !known.contains(&(&name, file)) {
                     let (instance, file, before, after) = (name.clone(), file.clone(), BTreeSet::new(), after.clone());
-                    new.push(ReaderChange { instance, file, before, after });
+                    new.push(RecipientChange { instance, file, before, after });
                 }
             }
         }

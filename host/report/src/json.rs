@@ -2,7 +2,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::State;
 use serde_json::{Value, json};
 
-use crate::{Failure, FileChange, Hint, InstanceRow, Orphaned, ReaderChange, Reading, Removed, Report};
+use crate::{Failure, FileChange, Hint, InstanceRow, Orphaned, Reading, RecipientChange, Removed, Report};
 
 impl Report {
     /// The one object that `--json` prints.
@@ -12,8 +12,8 @@ impl Report {
             "instances": self.rows.iter().map(row).collect::<Vec<_>>(),
             "errors": self.errors.iter().map(Failure::json).collect::<Vec<_>>(),
         });
-        if !self.readers.is_empty() {
-            value["recipients"] = self.readers.iter().map(ReaderChange::json).collect();
+        if !self.recipients.is_empty() {
+            value["recipients"] = self.recipients.iter().map(RecipientChange::json).collect();
         }
         if let Some(digest) = &self.recipients_digest {
             value["recipientsDigest"] = json!(digest);

@@ -6,8 +6,8 @@ mod files;
 mod hints;
 mod json;
 mod orphaned;
-mod readers;
 mod readings;
+mod recipients;
 mod removed;
 mod text;
 
@@ -21,8 +21,8 @@ pub use failure::Failure;
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
 pub use orphaned::Orphaned;
-pub use readers::{ReaderChange, reader_changes, recipient_questions};
 pub use readings::{Reading, readings};
+pub use recipients::{RecipientChange, recipient_changes, recipient_questions};
 pub use removed::{Removed, removed};
 pub use text::{Style, field, note, warning};
 
@@ -33,8 +33,8 @@ pub struct Report {
     pub rows: BTreeMap<InstanceName, InstanceRow>,
     /// Everything that failed.
     pub errors: Vec<Failure>,
-    /// Readers that change, or would.
-    pub readers: Vec<ReaderChange>,
+    /// Recipients that change, or would.
+    pub recipients: Vec<RecipientChange>,
     /// What stands for the recipients that have to be accepted: `--accept-recipients` takes it. None when there are none.
     pub recipients_digest: Option<String>,
     /// Secrets that are read for others for the first time, or would be.
@@ -157,7 +157,7 @@ impl Report {
     pub fn merge(&mut self, later: Self) {
         self.rows.extend(later.rows);
         self.errors.extend(later.errors);
-        self.readers.extend(later.readers);
+        self.recipients.extend(later.recipients);
         self.recipients_digest = later.recipients_digest.or(self.recipients_digest.take());
         self.readings.extend(later.readings);
     }

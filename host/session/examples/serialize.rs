@@ -9,9 +9,10 @@ use std::fs::File;
 use std::time::Instant;
 
 use artifacts_contract::Component;
+use artifacts_declared::Recipients;
 use artifacts_seam::Limits;
 use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
-use artifacts_session::{Readers, WorkerSession};
+use artifacts_session::WorkerSession;
 use artifacts_worker::in_process;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,12 +28,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut backend = WorkerSession::over(&component, grants, Limits::default(), end);
     let config = serde_json::json!({ "publicHostKey": recipients.first(), "publicUserKeys": recipients.get(1..) });
     let instances: Vec<InstanceView> = (0..count).map(|number| instance(number, &config.to_string())).collect();
-    let readers = readers(&mut backend, &instances)?;
+    let recipients = recipients_of(&mut backend, &instances)?;
     let items = [("secret".to_owned(), Secret::new(vec![b'x'; 100]))];
     for _ in 0..rounds {
         let start = Instant::now();
-        for (instance, readers) in instances.iter().zip(&readers) {
-            let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, readers);
+        for (instance, recipients) in instances.iter().zip(&recipients) {
+            let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, recipients);
             let stored = stored.map_err(|failed| format!("{:?}", failed.error))?;
             assert_eq!(stored.files.len(), 1, "one secret is one stored file");
         }
@@ -41,10 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn readers(backend: &mut WorkerSession, instances: &[InstanceView]) -> Result<Vec<Readers>, String> {
+fn recipients_of(backend: &mut WorkerSession, instances: &[InstanceView]) -> Result<Vec<Recipients>, String> {
     let batch = instances.iter().map(|instance| (instance.clone(), EntryFiles::new())).collect();
     let answers = backend.check(batch).answers.into_iter();
-    answers.map(|answer| answer.map(|checked| checked.readers).map_err(|error| format!("{error:?}"))).collect()
+    answers.map(|answer| answer.map(|verified| verified.recipients).map_err(|error| format!("{error:?}"))).collect()
 }
 
 fn instance(number: usize, config: &str) -> InstanceView {

@@ -82,10 +82,10 @@ fn serialize(component: &Component, rounds: usize, count: usize, recipients: &[&
     let items: Vec<_> = names.iter().map(|name| (name.clone(), Secret::new(vec![b'x'; 100]))).collect();
     let instance = instance(0, &names, recipients);
     let answer = backend.check(vec![(instance.clone(), EntryFiles::new())]).answers.remove(0);
-    let readers = answer.map_err(|error| format!("{error:?}"))?.readers;
+    let recipients = answer.map_err(|error| format!("{error:?}"))?.recipients;
     for _ in 0..rounds {
         let start = Instant::now();
-        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &readers);
+        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &recipients);
         println!("{}", start.elapsed().as_micros());
         assert_eq!(stored.map_err(|failed| format!("{:?}", failed.error))?.files.len(), count);
     }

@@ -1,18 +1,19 @@
-//! The host's side of one call: it holds the secrets, and gives out only what the grants and the readers allow.
+//! The host's side of one call: it holds the secrets, and gives out only what the grants and the recipients allow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
+use artifacts_declared::Recipients;
 use artifacts_seam::{Ask, FailureKind, HostReply, PlaintextRef, Secret, SecretId};
 
+use crate::DecryptAttempt;
 use crate::age_failure::age_failure;
 use crate::connection::Host;
 use crate::decrypt::HeaderGate;
-use crate::{DecryptAttempt, Readers};
 use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
-/// Questions that one call may ask, besides some for each item and reader. Each recipient of a seal is one.
+/// Questions that one call may ask, besides some for each item and recipient. Each recipient of a seal is one.
 const QUESTIONS: usize = 1024;
 const QUESTIONS_AN_ITEM: usize = 16;
 
@@ -30,7 +31,7 @@ pub(crate) struct HostCalls<'a> {
     sealer: &'a mut Sealer,
     /// The file that each secret is for, and its bytes.
     secrets: BTreeMap<SecretId, (&'a str, &'a Secret)>,
-    readers: BTreeMap<&'a str, BTreeSet<&'a str>>,
+    recipients: &'a Recipients,
     questions: usize,
     /// The headers that were sealed, each with the file whose secret is under it, unless the component made that itself.
     sealed: BTreeMap<String, Option<&'a str>>,
@@ -46,14 +47,11 @@ impl<'a> HostCalls<'a> {
         grants: &'a Grants,
         sealer: &'a mut Sealer,
         items: &'a [(String, Secret)],
-        readers: &'a Readers,
+        recipients: &'a Recipients,
     ) -> Self {
         let numbered = (0..).map(SecretId).zip(items.iter().map(|(name, secret)| (name.as_str(), secret)));
-        let recipients =
-            |(name, list): &'a (String, Vec<String>)| (name.as_str(), list.iter().map(String::as_str).collect());
         let of_item = |(name, _): &(String, Secret)| {
-            let list = readers.iter().find(|(file, _)| file == name);
-            QUESTIONS_AN_ITEM * list.map_or(1, |(_, list)| list.len().max(1))
+            QUESTIONS_AN_ITEM * recipients.get(name).map_or(1, |of_file| of_file.len().max(1))
         };
         let openable = if let Phase::Retrieve(gate) = &phase { gate.size() } else { 0 };
         Self {
@@ -61,7 +59,7 @@ impl<'a> HostCalls<'a> {
             grants,
             sealer,
             secrets: numbered.collect(),
-            readers: readers.iter().map(recipients).collect(),
+            recipients,
             questions: QUESTIONS + openable * QUESTIONS_AN_ITEM + items.iter().map(of_item).sum::<usize>(),
             sealed: BTreeMap::new(),
             served: BTreeMap::new(),
@@ -76,7 +74,7 @@ impl<'a> HostCalls<'a> {
         (self.sealed.into_iter().map(|(header, file)| (header, file.map(str::to_owned))).collect(), saw_plaintext)
     }
 
-    /// A file whose secret the component cannot have stored for all its readers: it neither had it sealed to every one of them
+    /// A file whose secret the component cannot have stored for all its recipients: it neither had it sealed to every one of them
     /// nor read it.
     pub(crate) fn neglected(&self) -> Option<&'a str> {
         self.secrets
@@ -86,8 +84,8 @@ impl<'a> HostCalls<'a> {
     }
 
     fn served(&self, id: SecretId, file: &str) -> bool {
-        let readers = self.readers.get(file);
-        readers.is_some_and(|readers| self.served.get(&id).is_some_and(|served| served.is_superset(readers)))
+        let (Some(of_file), Some(served)) = (self.recipients.get(file), self.served.get(&id)) else { return false };
+        of_file.iter().all(|one| served.contains(one.as_str()))
     }
 
     fn bytes(&mut self, id: SecretId) -> HostReply {
@@ -173,16 +171,16 @@ impl<'a> HostCalls<'a> {
 
     fn serve(&mut self, value: &PlaintextRef, file: Option<&str>, recipients: &[String]) {
         let (PlaintextRef::Kept(id), Some(file)) = (value, file) else { return };
-        let Some(readers) = self.readers.get(file) else { return };
-        let now = readers.iter().copied().filter(|reader| recipients.iter().any(|recipient| recipient == reader));
+        let Some(of_file) = self.recipients.get(file) else { return };
+        let now = of_file.iter().filter(|one| recipients.contains(one)).map(String::as_str);
         self.served.entry(*id).or_default().extend(now);
     }
 
-    /// A secret of a file goes to that file's readers, one that the component made to any reader of the instance.
+    /// A secret of a file goes to that file's recipients, one that the component made to any recipient of the instance.
     fn reads(&self, file: Option<&str>, recipient: &str) -> bool {
         match file {
-            Some(file) => self.readers.get(file).is_some_and(|readers| readers.contains(recipient)),
-            None => self.readers.values().any(|readers| readers.contains(recipient)),
+            Some(file) => self.recipients.get(file).is_some_and(|of_file| of_file.contains(recipient)),
+            None => self.recipients.iter().any(|(_, of_file)| of_file.contains(recipient)),
         }
     }
 }
@@ -220,10 +218,9 @@ mod tests {
 
     #[test]
     fn each_recipient_of_a_seal_counts_and_counts_once() {
-        let readers: Vec<String> =
-            (0..100).map(|_| age::x25519::Identity::generate().to_public().to_string()).collect();
+        let all: Vec<String> = (0..100).map(|_| age::x25519::Identity::generate().to_public().to_string()).collect();
         let items = [("f".to_owned(), Secret::new(b"x".to_vec()))];
-        let declared: Readers = vec![("f".to_owned(), readers.clone())];
+        let declared = Recipients::from_iter([("f".parse().unwrap(), all.iter().cloned().collect())]);
         let (grants, mut sealer) = (Grants::default(), Sealer::default());
         let mut host_calls = HostCalls::new(Phase::Serialize, &grants, &mut sealer, &items, &declared);
         let allowed = host_calls.questions;
@@ -231,11 +228,11 @@ mod tests {
         let mut seal = |recipients: Vec<String>| {
             host_calls.answer(Ask::Seal { value: PlaintextRef::Kept(SecretId(0)), recipients, armor: false })
         };
-        let HostReply::Sealed(file) = seal(vec![readers[0].clone(); 100_000]) else { panic!("it was not sealed") };
+        let HostReply::Sealed(file) = seal(vec![all[0].clone(); 100_000]) else { panic!("it was not sealed") };
         assert!(file.len() < 400, "{} bytes", file.len());
         for _ in 0..(allowed - 1) / 100 {
-            assert!(matches!(seal(readers.clone()), HostReply::Sealed(_)));
+            assert!(matches!(seal(all.clone()), HostReply::Sealed(_)));
         }
-        assert!(matches!(seal(readers.clone()), HostReply::Denied(_)));
+        assert!(matches!(seal(all.clone()), HostReply::Denied(_)));
     }
 }

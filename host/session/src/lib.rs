@@ -28,7 +28,7 @@ pub use error::Error;
 pub use machine::Shortage;
 pub use precompile::precompile;
 pub use probe::probe;
-pub use recipients::Readers;
+pub use recipients::Verified;
 pub use retrieve::Retrieved;
 pub use session::{RetrieveCall, SerializeCall, Session};
 pub use worker_session::{CallFailed, Checks, Serialized, WorkerSession, fits};

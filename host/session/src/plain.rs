@@ -3,10 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 
+use artifacts_declared::Recipients;
 use artifacts_seam::{EntryFiles, InstanceView, Secret};
 use zeroize::Zeroizing;
-
-use crate::Readers;
 
 /// So many bytes from the middle of each secret are looked up at every place of a text. The beginnings of secrets are often
 /// alike (`-----BEGIN …`), their middles are not. What is shorter is not looked for: `2026`, `data` and every digit are in
@@ -25,23 +24,22 @@ const FILTER: u64 = 1 << 17;
 pub(crate) fn stored_in_plain<'a>(
     items: &'a [(String, Secret)],
     instance: &InstanceView,
-    readers: &Readers,
+    recipients: &Recipients,
     files: &EntryFiles,
 ) -> Option<&'a str> {
-    let mut search = Search::unknown(items, instance, readers);
+    let mut search = Search::unknown(items, instance, recipients);
     let found = search.find_in(files)?;
     search.secrets.get(found).map(|secret| secret.file)
 }
 
 /// All texts that the backend is given in the clear.
-fn given<'a>(instance: &'a InstanceView, readers: &'a Readers) -> impl Iterator<Item = &'a String> {
+fn given<'a>(instance: &'a InstanceView, recipients: &'a Recipients) -> impl Iterator<Item = &'a String> {
     let InstanceView { name, artifact, shared: _, targets, files, attrs } = instance;
     let pairs = |attrs: &'a [(String, String)]| attrs.iter().flat_map(|(key, value)| [key, value]);
     let targets =
         targets.iter().flat_map(move |target| [&target.config, &target.name].into_iter().chain(pairs(&target.attrs)));
     let files = files.iter().flat_map(move |file| std::iter::once(&file.name).chain(pairs(&file.attrs)));
-    let readers = readers.iter().flat_map(|(_, recipients)| recipients);
-    [name, artifact].into_iter().chain(pairs(attrs)).chain(targets).chain(files).chain(readers)
+    [name, artifact].into_iter().chain(pairs(attrs)).chain(targets).chain(files).chain(recipients.of_all_files())
 }
 
 /// A secret that is long enough to be looked for.
@@ -93,10 +91,10 @@ impl<'a> Search<'a> {
     }
 
     /// Looks for what the backend was not given in the clear.
-    fn unknown(items: &'a [(String, Secret)], instance: &InstanceView, readers: &Readers) -> Self {
+    fn unknown(items: &'a [(String, Secret)], instance: &InstanceView, recipients: &Recipients) -> Self {
         let mut search = Self::new(items);
         if !search.secrets.is_empty() {
-            for text in given(instance, readers) {
+            for text in given(instance, recipients) {
                 search.forget(text.as_bytes());
             }
             search.work = WORK;
@@ -254,12 +252,12 @@ mod tests {
 
     fn found(secrets: &[(String, Secret)], stored: &[u8]) -> Option<String> {
         let files = [("f.age".to_owned(), stored.to_vec())].into();
-        stored_in_plain(secrets, &instance("{}"), &Readers::new(), &files).map(str::to_owned)
+        stored_in_plain(secrets, &instance("{}"), &Recipients::new(), &files).map(str::to_owned)
     }
 
     /// What is found, and how many bytes are compared for it.
     fn compared(secrets: &[(String, Secret)], files: &EntryFiles) -> (Option<usize>, u64) {
-        let mut search = Search::unknown(secrets, &instance("{}"), &Readers::new());
+        let mut search = Search::unknown(secrets, &instance("{}"), &Recipients::new());
         let found = search.find_in(files);
         (found, WORK - search.work)
     }
@@ -310,7 +308,7 @@ mod tests {
     fn a_stored_files_name_counts() {
         let secrets = secrets(&[b"correct-horse-battery"]);
         let files = [("correct-horse-battery.age".to_owned(), Vec::new())].into();
-        assert_eq!(stored_in_plain(&secrets, &instance("{}"), &Readers::new(), &files), Some("f0"));
+        assert_eq!(stored_in_plain(&secrets, &instance("{}"), &Recipients::new(), &files), Some("f0"));
     }
 
     #[test]
@@ -322,12 +320,13 @@ mod tests {
             ("a value for what comes later", "{}"),
             ("age1 a recipient that is derived", "{}"),
         ];
-        let readers = vec![("f0".to_owned(), vec!["age1 a recipient that is derived".to_owned()])];
+        let of_all = "age1 a recipient that is derived".to_owned();
+        let recipients = Recipients::from_iter([("f0".parse().unwrap(), BTreeSet::from([of_all]))]);
         for (text, config) in given {
             let secrets = secrets(&[text.as_bytes(), b"correct-horse-battery"]);
             let look = |stored: &str| {
                 let files = [("f".to_owned(), stored.as_bytes().to_vec())].into();
-                stored_in_plain(&secrets, &instance(config), &readers, &files)
+                stored_in_plain(&secrets, &instance(config), &recipients, &files)
             };
             assert_eq!(look(text), None, "{text}");
             assert_eq!(look(&format!("{text}{text} correct-horse-battery")), Some("f1"), "{text}");

@@ -1,22 +1,29 @@
-//! Readers, as a component gives them: believed only after a look.
+//! Recipients, as a component gives them: believed only after a look.
 
 use std::collections::BTreeSet;
 
 use artifacts_age::Sealer;
-use artifacts_seam::{CallError, Checked, FailureKind, InstanceView};
+use artifacts_declared::{Name, Recipients};
+use artifacts_seam::{CallError, CheckState, Checked, FailureKind, InstanceView};
 
 use crate::age_failure::age_failure;
 use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
-/// Maps each file to the recipients that it is encrypted to, sorted, without duplicates.
-pub type Readers = Vec<(String, Vec<String>)>;
+/// Holds what a component says of one instance, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The recipients of each declared secret file.
+    pub recipients: Recipients,
+    /// What the component found in the entry.
+    pub state: CheckState,
+}
 
 /// Recipients of one file, and bytes of one recipient.
 const MOST: usize = 10_000;
 const LONGEST: usize = 16 << 10;
 
-/// The answer with its readers checked against the declared files and brought into order.
+/// Checks the recipients that an answer has against the declared files.
 ///
 /// # Errors
 /// When a file is missing, foreign or named twice, or when a recipient could not be one.
@@ -25,28 +32,29 @@ pub(crate) fn verified(
     checked: Checked,
     grants: &Grants,
     sealer: &mut Sealer,
-) -> Result<Checked, CallError> {
+) -> Result<Verified, CallError> {
     let declared: BTreeSet<&str> = instance.files.iter().map(|file| file.name.as_str()).collect();
-    let mut readers = checked.readers;
-    readers.sort();
-    if !readers.iter().map(|(name, _)| name.as_str()).eq(declared.iter().copied()) {
-        let named: Vec<String> = readers.iter().take(20).map(|(name, _)| escaped(name, 200)).collect();
+    let mut given = checked.readers;
+    given.sort();
+    if !given.iter().map(|(name, _)| name.as_str()).eq(declared.iter().copied()) {
+        let named: Vec<String> = given.iter().take(20).map(|(name, _)| escaped(name, 200)).collect();
         return Err(CallError::Broken(format!(
             "its `readers` names the files [{}]; expected each declared file once: [{}]",
             named.join(", "),
             declared.into_iter().collect::<Vec<_>>().join(", "),
         )));
     }
-    for (file, recipients) in &mut readers {
-        recipients.sort();
-        recipients.dedup();
-        plausible(file, recipients)?;
-        sealable(file, recipients, grants, sealer)?;
+    let mut recipients = Recipients::new();
+    for (file, of_file) in given {
+        let of_file: BTreeSet<String> = of_file.into_iter().collect();
+        plausible(&file, &of_file)?;
+        sealable(&file, &of_file, grants, sealer)?;
+        recipients.insert(Name::new(file).map_err(|error| CallError::Broken(error.to_string()))?, of_file);
     }
-    Ok(Checked { readers, state: checked.state })
+    Ok(Verified { recipients, state: checked.state })
 }
 
-fn plausible(file: &str, recipients: &[String]) -> Result<(), CallError> {
+fn plausible(file: &str, recipients: &BTreeSet<String>) -> Result<(), CallError> {
     let odd = |text: &&String| text.is_empty() || text.len() > LONGEST || artifacts_text::has_control(text);
     if recipients.len() > MOST {
         return Err(CallError::Broken(format!("its `readers` gives {} recipients for `{file}`", recipients.len())));
@@ -61,8 +69,8 @@ fn plausible(file: &str, recipients: &[String]) -> Result<(), CallError> {
 }
 
 /// A backend without the grant `plaintext` can only have the host encrypt, so that every recipient must be one of age's. A
-/// private key is refused in any case: readers are committed.
-fn sealable(file: &str, recipients: &[String], grants: &Grants, sealer: &mut Sealer) -> Result<(), CallError> {
+/// private key is refused in any case: recipients are committed.
+fn sealable(file: &str, recipients: &BTreeSet<String>, grants: &Grants, sealer: &mut Sealer) -> Result<(), CallError> {
     let fail = |error: &artifacts_age::Error| {
         let mut failure = age_failure(FailureKind::Config, error);
         failure.message = format!("readers of `{file}`: {}", failure.message);

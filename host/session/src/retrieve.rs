@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
 use artifacts_age::Keyring;
+use artifacts_declared::Recipients;
 use artifacts_seam::{
     CallError, ComponentEvent, EntryFiles, InstanceView, Outcome, PlaintextRef, Request, Secret, Usage,
 };
 
 use crate::decrypt::{HeaderGate, Openable};
 use crate::host_calls::{HostCalls, Phase};
-use crate::{CallFailed, DecryptAttempt, Readers, WorkerSession};
+use crate::{CallFailed, DecryptAttempt, WorkerSession};
 use artifacts_seam::escaped;
 
 /// Holds secrets that were read back.
@@ -46,8 +47,8 @@ impl WorkerSession {
         }
         let request = Request::Retrieve { instance, slice: slice.clone(), names: names.to_vec() };
         let gate = HeaderGate::new(slice, openable, names, keys);
-        let no_readers = Readers::new();
-        let mut host_calls = HostCalls::new(Phase::Retrieve(gate), &self.grants, &mut self.sealer, &[], &no_readers);
+        let nobody = Recipients::new();
+        let mut host_calls = HostCalls::new(Phase::Retrieve(gate), &self.grants, &mut self.sealer, &[], &nobody);
         let reply = self.connection.call(request, &mut host_calls);
         let secrets = match reply.outcome {
             Ok(Outcome::Retrieved(items)) => taken(&host_calls, items, names).map_err(CallError::Broken),

@@ -1,9 +1,10 @@
 //! A backend as a run sees it: three calls.
 
 use artifacts_age::Keyring;
+use artifacts_declared::Recipients;
 use artifacts_seam::{EntryFiles, InstanceView, Secret};
 
-use crate::{CallFailed, Checks, Openable, Readers, Retrieved, Serialized, WorkerSession};
+use crate::{CallFailed, Checks, Openable, Retrieved, Serialized, WorkerSession};
 
 /// Calls one backend. The real one runs a component in a sandboxed worker.
 pub trait Session {
@@ -34,7 +35,7 @@ pub struct SerializeCall<'a> {
     /// The secret files, by declared name.
     pub secrets: &'a [(String, Secret)],
     /// The recipients of each file, as the backend itself named them.
-    pub recipients: &'a Readers,
+    pub recipients: &'a Recipients,
 }
 
 /// Holds what a backend is asked to read.

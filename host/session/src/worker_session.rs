@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
+use artifacts_declared::Recipients;
 use artifacts_seam::{
-    BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, ItemHandle,
+    BackendFailure, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView, ItemHandle,
     LONGEST_MESSAGE, Outcome, Request, Secret, SecretId, Usage, check_entry, escaped,
 };
 
@@ -10,7 +11,7 @@ use crate::connection::Connection;
 use crate::host_calls::{HostCalls, Phase};
 use crate::plain::stored_in_plain;
 use crate::recipients::verified;
-use crate::{DecryptAttempt, Error, Readers, WorkerStart};
+use crate::{DecryptAttempt, Error, Verified, WorkerStart};
 use artifacts_contract::{Component, Grants, Persists, Scope};
 use artifacts_seam::{HostEnd, Limits, SandboxLayer};
 
@@ -33,7 +34,7 @@ pub struct WorkerSession {
 #[derive(Debug)]
 pub struct Checks {
     /// One for each instance, in the order of the batch.
-    pub answers: Vec<Result<Checked, CallError>>,
+    pub answers: Vec<Result<Verified, CallError>>,
     /// What happened.
     pub events: Vec<ComponentEvent>,
     /// What it took.
@@ -127,7 +128,7 @@ impl WorkerSession {
         self.connection.missing()
     }
 
-    /// Readers and state of each instance, with its slice as it lies (empty when there is none). No answer is lost by another's
+    /// Recipients and state of each instance, with its slice as it lies (empty when there is none). No answer is lost by another's
     /// failure.
     pub fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
         let mut checks =
@@ -149,8 +150,8 @@ impl WorkerSession {
             }
             asked.push((instance, unfit));
         }
-        let no_readers = Readers::new();
-        let mut host_calls = HostCalls::new(Phase::Check, &self.grants, &mut self.sealer, &[], &no_readers);
+        let nobody = Recipients::new();
+        let mut host_calls = HostCalls::new(Phase::Check, &self.grants, &mut self.sealer, &[], &nobody);
         let reply = self.connection.call(Request::Check(fit), &mut host_calls);
         let mut answers = match reply.outcome {
             Ok(Outcome::Checked(answers)) => answers.into_iter(),
@@ -164,14 +165,14 @@ impl WorkerSession {
                     .next()
                     .unwrap_or_else(missing)
                     .and_then(|checked| verified(&instance, checked, &self.grants, &mut self.sealer))
-                    .map(|checked| Checked { state: shown(checked.state), ..checked }),
+                    .map(|verified| Verified { state: shown(verified.state), ..verified }),
             });
         }
         checks.events.extend(reply.events);
         add(&mut checks.usage, reply.usage);
     }
 
-    /// Has the items written into a copy of the slice. `readers` is what `check` answered for this instance.
+    /// Has the items written into a copy of the slice. `recipients` is what `check` answered for this instance.
     ///
     /// # Errors
     /// When the component fails, breaks the contract, or gives back what cannot be a slice.
@@ -181,7 +182,7 @@ impl WorkerSession {
         instance: InstanceView,
         slice: EntryFiles,
         items: &[(String, Secret)],
-        readers: &Readers,
+        recipients: &Recipients,
     ) -> Result<Serialized, CallFailed> {
         if let Some(error) = self.unfit(&instance, &slice) {
             return Err(error.into());
@@ -193,14 +194,14 @@ impl WorkerSession {
         });
         let told = instance.clone();
         let request = Request::Serialize { instance, slice, items: handles.collect() };
-        let mut host_calls = HostCalls::new(Phase::Serialize, &self.grants, &mut self.sealer, items, readers);
+        let mut host_calls = HostCalls::new(Phase::Serialize, &self.grants, &mut self.sealer, items, recipients);
         let reply = self.connection.call(request, &mut host_calls);
         let neglected = host_calls.neglected().map(str::to_owned);
         let (mut sealed, saw_plaintext) = host_calls.finish();
         let (events, usage) = (reply.events, reply.usage);
         // On the target, what is made is put into its place in RAM as it is.
         let is_stored = self.component.manifest().persists == Persists::Storage;
-        let plain = |files| is_stored.then(|| plain(items, &told, readers, files)).flatten();
+        let plain = |files| is_stored.then(|| plain(items, &told, recipients, files)).flatten();
         let fault = match &reply.outcome {
             Ok(Outcome::Serialized(files)) => neglect(neglected).or_else(|| plain(files)),
             _ => None,
@@ -267,8 +268,13 @@ fn neglect(file: Option<String>) -> Option<String> {
 }
 
 /// A secret that it stored as it is. The stored file is not named: its name may hold a secret as well.
-fn plain(items: &[(String, Secret)], instance: &InstanceView, readers: &Readers, files: &EntryFiles) -> Option<String> {
-    let file = stored_in_plain(items, instance, readers, files)?;
+fn plain(
+    items: &[(String, Secret)],
+    instance: &InstanceView,
+    recipients: &Recipients,
+    files: &EntryFiles,
+) -> Option<String> {
+    let file = stored_in_plain(items, instance, recipients, files)?;
     Some(format!("what it stored contains the secret `{file}` in plain text"))
 }
 

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use artifacts_contract::{Component, Grants};
+use artifacts_declared::Recipients;
 use artifacts_seam::Limits;
 use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
 use artifacts_session::{CallFailed, Serialized};
 use common::{
-    Opened, behaving, check_one, everything, files, guest, instance, key, limits, open, open_within, plugin, present,
-    readers, secrets, unsealed,
+    Opened, behaving, check_one, everything, files, guest, instance, key, limits, of_file, open, open_within, plugin,
+    present, same, secrets, unsealed,
 };
 
 fn hostile() -> Opened {
@@ -28,11 +29,11 @@ fn serialize(opened: &mut Opened, mode: &str, text: &str) -> Result<Serialized, 
     let mut config = behaving(&[&key.public], &[("serialize", mode)]);
     config["text"] = text.into();
     let instance = instance("a", &["one", "two"], &config);
-    let readers = readers(&instance, &[&key.public]);
-    opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1"), ("two", "2")]), &readers)
+    let recipients = same(&instance, &[&key.public]);
+    opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1"), ("two", "2")]), &recipients)
 }
 
-fn check(opened: &mut Opened, modes: &[(&str, &str)], text: &str) -> Result<artifacts_seam::Checked, CallError> {
+fn check(opened: &mut Opened, modes: &[(&str, &str)], text: &str) -> Result<artifacts_session::Verified, CallError> {
     let mut config = behaving(&[&key().public], modes);
     config["text"] = text.into();
     check_one(&mut opened.backend, &instance("a", &["one"], &config), EntryFiles::new())
@@ -50,12 +51,10 @@ fn agenix_stores_for_its_readers_without_the_grant_plaintext() {
     let instance = instance("attic", &["env", "token"], &config);
     let absent = check_one(&mut opened.backend, &instance, EntryFiles::new()).unwrap();
     assert_eq!(absent.state, CheckState::Absent);
-    let mut expected = vec![host.public.clone(), admin.public.clone()];
-    expected.sort();
-    assert_eq!(absent.readers, [("env".to_owned(), expected.clone()), ("token".to_owned(), expected)]);
+    assert_eq!(absent.recipients, same(&instance, &[&host.public, &admin.public]));
 
     let items = secrets(&[("env", "A=1\n"), ("token", "")]);
-    let stored = opened.backend.serialize(instance.clone(), EntryFiles::new(), &items, &absent.readers).unwrap();
+    let stored = opened.backend.serialize(instance.clone(), EntryFiles::new(), &items, &absent.recipients).unwrap();
     assert_eq!(stored.files.keys().collect::<Vec<_>>(), ["env.age", "token.age"]);
     for (name, plain) in [("env.age", &b"A=1\n"[..]), ("token.age", b"")] {
         assert_eq!(unsealed(&stored.files[name], &host), plain);
@@ -70,7 +69,7 @@ fn agenix_stores_for_its_readers_without_the_grant_plaintext() {
     // One item is written again; the other stays as it lies, and what is no longer declared goes.
     let mut slice = stored.files.clone();
     slice.insert("old.age".to_owned(), b"x".to_vec());
-    let again = opened.backend.serialize(instance, slice, &secrets(&[("env", "B")]), &absent.readers).unwrap();
+    let again = opened.backend.serialize(instance, slice, &secrets(&[("env", "B")]), &absent.recipients).unwrap();
     assert_eq!(again.files["token.age"], stored.files["token.age"]);
     assert_eq!(unsealed(&again.files["env.age"], &host), b"B");
     assert!(!again.files.contains_key("old.age"));
@@ -134,7 +133,7 @@ fn many_batches_keep_their_order() {
     assert_eq!(checks.usage.calls, 1400);
     for (number, answer) in checks.answers.iter().enumerate() {
         let answer = answer.as_ref().unwrap();
-        assert_eq!(answer.readers[0].0, format!("f{number}"));
+        assert_eq!(answer.recipients.files().next().unwrap().as_str(), format!("f{number}"));
         assert_eq!(answer.state == CheckState::Absent, number % 3 == 0);
     }
 }
@@ -212,12 +211,10 @@ fn a_file_is_not_sealed_to_the_readers_of_another() {
     let (machine, admin) = (key(), key());
     // The guest seals everything to the machine, but `two` is for the admin alone.
     let instance = instance("a", &["one", "two"], &behaving(&[&machine.public], &[]));
-    let readers = vec![
-        ("one".to_owned(), vec![machine.public.clone(), admin.public.clone()]),
-        ("two".to_owned(), vec![admin.public.clone()]),
-    ];
+    let one = of_file("one", &[&machine.public, &admin.public]);
+    let recipients = Recipients::from_iter([one, of_file("two", &[&admin.public])]);
     let result =
-        opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1"), ("two", "2")]), &readers);
+        opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1"), ("two", "2")]), &recipients);
     let error = result.unwrap_err().error;
     assert!(matches!(&error, CallError::Refused(why) if why.contains("`two`")), "{error:?}");
 }
@@ -243,7 +240,7 @@ fn plaintext_needs_its_grant() {
 fn what_is_kept_on_the_target_may_be_in_plain_text() {
     let mut opened = open(&Component::read(plugin("dummy")).unwrap(), &everything());
     let instance = instance("a", &["one"], &serde_json::json!({}));
-    let nobody = readers(&instance, &[]);
+    let nobody = same(&instance, &[]);
     let long = "correct-horse-battery";
     let stored = opened.backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", long)]), &nobody).unwrap();
     assert_eq!(stored.files["one"], long.as_bytes());
@@ -256,8 +253,8 @@ fn a_secret_in_plain_text_is_not_stored() {
     let store = |config: &serde_json::Value, value: &str, before: EntryFiles| {
         let mut opened = with_plaintext();
         let instance = instance("a", &["one"], config);
-        let readers = readers(&instance, &[&key.public]);
-        opened.backend.serialize(instance, before, &secrets(&[("one", value)]), &readers)
+        let recipients = same(&instance, &[&key.public]);
+        opened.backend.serialize(instance, before, &secrets(&[("one", value)]), &recipients)
     };
     let plain = behaving(&[&key.public], &[("serialize", "store-plain")]);
     let refused = store(&plain, long, EntryFiles::new()).unwrap_err();
@@ -357,8 +354,8 @@ fn readers_are_not_believed() {
         );
         assert!(!format!("{answer:?}").contains(&secret));
         for mode in ["twice", "unsorted"] {
-            let readers = check(&mut opened, &[("readers", mode)], "").unwrap().readers;
-            assert_eq!(readers[0].1.len(), 1, "{mode}");
+            let recipients = check(&mut opened, &[("readers", mode)], "").unwrap().recipients;
+            assert_eq!(recipients.of_all_files().count(), 1, "{mode}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::time::{Instant, SystemTime};
 
-use artifacts_declared::InstanceName;
+use artifacts_declared::{InstanceName, Recipients};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{BackendId, Durability, Generation, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage};
 
@@ -46,7 +46,7 @@ fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
         dependencies: BTreeMap::new(),
         validation: None,
         targets: BTreeSet::new(),
-        recipients: BTreeMap::new(),
+        recipients: Recipients::new(),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
         headers: BTreeMap::new(),

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name, TargetId};
+use artifacts_declared::{InstanceName, Name, Recipients, TargetId};
 use artifacts_seam::EntryFiles;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -47,8 +47,8 @@ pub struct Receipt {
     pub targets: BTreeSet<TargetId>,
     /// Declared secret files, with the recipients that each is encrypted to, sorted. The set is empty for a file that
     /// was adopted: its recipients are unknown.
-    #[serde(alias = "readers", deserialize_with = "unique::map_of_sets")]
-    pub recipients: BTreeMap<Name, BTreeSet<String>>,
+    #[serde(alias = "readers", deserialize_with = "unique::recipients")]
+    pub recipients: Recipients,
     /// Stored files of the backend, by name. The commit fills them in.
     #[serde(deserialize_with = "unique::map")]
     pub files: BTreeMap<String, StoredFile>,
@@ -149,7 +149,7 @@ impl Receipt {
                 return Err(format!("invalid file name `{name}`: {why}"));
             }
         }
-        let texts = self.recipients.values().flatten().chain([&self.backend.version]);
+        let texts = self.recipients.of_all_files().chain([&self.backend.version]);
         for text in texts {
             if text.len() > LONGEST || artifacts_text::has_control(text) {
                 return Err("a recipient or version is too long or has a control character".to_owned());

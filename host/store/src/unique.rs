@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
+use artifacts_declared::Recipients;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 pub(crate) fn map<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
@@ -31,6 +32,10 @@ where
 {
     let sets: BTreeMap<K, Unique<V>> = map(deserializer)?;
     Ok(sets.into_iter().map(|(key, set)| (key, set.0)).collect())
+}
+
+pub(crate) fn recipients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Recipients, D::Error> {
+    map_of_sets(deserializer).map(|by_file: BTreeMap<_, _>| by_file.into())
 }
 
 struct Unique<K>(BTreeSet<K>);

@@ -8,15 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use artifacts_declared::Recipients;
 use artifacts_digest::Sha256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::state_dir::StateDir;
 use crate::{Checkout, CheckoutId, Error};
-
-/// Maps each secret file to its age recipients, sorted, without duplicates.
-pub type Recipients = BTreeMap<String, BTreeSet<String>>;
 
 /// Directory of these files, below the state directory.
 const DIR: &str = "recipients";
@@ -53,7 +51,7 @@ pub struct InstanceConsent {
     /// Recipients of each secret file.
     pub files: Recipients,
     /// Former recipients of files that are not encrypted any more. They only show that the file was secret.
-    #[serde(default, alias = "once", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, alias = "once", skip_serializing_if = "Recipients::is_empty")]
     former: Recipients,
     /// Files that were secret and may be stored in plain text.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -65,8 +63,8 @@ impl InstanceConsent {
     pub fn encrypt_to(&mut self, targets: BTreeSet<String>, files: Recipients) {
         let before = std::mem::replace(&mut self.files, files);
         self.former.extend(before);
-        self.former.retain(|file, _| !self.files.contains_key(file));
-        self.public.retain(|file| !self.files.contains_key(file));
+        self.former.retain(|file| !self.files.contains(file.as_str()));
+        self.public.retain(|file| !self.files.contains(file));
         self.targets = targets;
     }
 
@@ -239,7 +237,7 @@ impl AcceptedRecipientsFile {
         let carried = self.instances.iter().filter(|(name, _)| self.carried.instances.contains(*name));
         let mut carried = carried.filter(|(_, agreed)| agreed.targets == *targets).peekable();
         carried.peek()?;
-        Some(carried.flat_map(|(_, agreed)| agreed.files.values().flatten()).map(String::as_str).collect())
+        Some(carried.flat_map(|(_, agreed)| agreed.files.of_all_files()).map(String::as_str).collect())
     }
 
     /// Stores consents. A recipient that was removed from a file of a target is not accepted for the target's next
@@ -255,7 +253,7 @@ impl AcceptedRecipientsFile {
                 let before = self.instances.get(name).filter(|before| before.targets == agreed.targets);
                 let Some(recipients) = new.get_mut(&agreed.targets) else { continue };
                 for (file, after) in &agreed.files {
-                    let before = before.and_then(|before| before.files.get(file));
+                    let before = before.and_then(|before| before.files.get(file.as_str()));
                     let had = |one: &String| before.is_some_and(|before| before.contains(one));
                     if removed {
                         recipients.retain(|one| after.contains(one) || !had(one));
@@ -336,9 +334,13 @@ mod tests {
         words.iter().map(ToString::to_string).collect()
     }
 
+    fn only(file: &str, recipients: &[&str]) -> Recipients {
+        Recipients::from_iter([(file.parse().unwrap(), set(recipients))])
+    }
+
     fn agreed(targets: &[&str], recipients: &[&str]) -> InstanceConsent {
         let mut agreed = InstanceConsent::default();
-        agreed.encrypt_to(set(targets), BTreeMap::from([("f".to_owned(), set(recipients))]));
+        agreed.encrypt_to(set(targets), only("f", recipients));
         agreed
     }
 
@@ -380,7 +382,7 @@ mod tests {
         let mut recipients = open(folder.path(), "/one");
         assert_eq!(recipients.instance("shared/a"), None);
         accept(&mut recipients, &[("shared/a", agreed(&["web1"], &["k1", "k2"]))]);
-        assert_eq!(open(folder.path(), "/one").instance("shared/a").unwrap().files["f"], set(&["k1", "k2"]));
+        assert_eq!(open(folder.path(), "/one").instance("shared/a").unwrap().files.get("f"), Some(&set(&["k1", "k2"])));
         assert_eq!(open(folder.path(), "/two").instance("shared/a"), None);
     }
 
@@ -391,7 +393,7 @@ mod tests {
         assert_eq!(main.id().unwrap(), None, "opening writes nothing");
         accept(&mut recipients, &[("shared/a", agreed(&["web1"], &["k1"]))]);
         let elsewhere = AcceptedRecipients::open(&state, linked).unwrap();
-        assert_eq!(elsewhere.instance("shared/a").unwrap().files["f"], set(&["k1"]));
+        assert_eq!(elsewhere.instance("shared/a").unwrap().files.get("f"), Some(&set(&["k1"])));
         assert_eq!(fs::read_dir(state.join("recipients")).unwrap().count(), 2, "one file and a lock");
     }
 
@@ -402,7 +404,7 @@ mod tests {
         assert_eq!(file.for_targets(&set(&["nixos/web1"])), Some(BTreeSet::from(["age1admin", "age1web1"])));
         let [a, b] = ["per-machine/web1/a", "shared/b"].map(|name| &file.instances[name]);
         assert_eq!((a.last("g"), a.is_public("p")), (Some(&set(&["age1gone"])), true));
-        assert_eq!((&b.files["f"], b.last("h")), (&set(&["age1admin"]), Some(&set(&["age1gone"]))));
+        assert_eq!((b.files.get("f"), b.last("h")), (Some(&set(&["age1admin"])), Some(&set(&["age1gone"]))));
         assert_eq!(file.carried.disputed, set(&["shared/c"]));
     }
 
@@ -414,13 +416,20 @@ mod tests {
         for checkout in [&main, &linked] {
             let recipients = AcceptedRecipients::open(&state, checkout.clone()).unwrap();
             let a = recipients.instance("a").unwrap();
-            assert_eq!((&a.files["f"], a.last("g"), a.is_public("p")), (&set(&["k1"]), Some(&set(&["k0"])), true));
+            assert_eq!(
+                (a.files.get("f"), a.last("g"), a.is_public("p")),
+                (Some(&set(&["k1"])), Some(&set(&["k0"])), true)
+            );
             assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
         }
         let mut recipients = AcceptedRecipients::open(&state, linked).unwrap();
         accept(&mut recipients, &[("a", agreed(&["web1"], &["k2"])), ("b", agreed(&["web1"], &["k3"]))]);
         let recipients = AcceptedRecipients::open(&state, main).unwrap();
-        assert_eq!(recipients.instance("a").unwrap().files["f"], set(&["k2"]), "what was accepted since counts");
+        assert_eq!(
+            recipients.instance("a").unwrap().files.get("f"),
+            Some(&set(&["k2"])),
+            "what was accepted since counts"
+        );
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k2", "k3"]));
     }
 
@@ -458,7 +467,10 @@ mod tests {
         assert_eq!(recipients.instance("a"), None);
         accept(&mut recipients, &[("a", agreed(&["web1"], &["k2"]))]);
         fs::create_dir(linked.root()).unwrap();
-        assert_eq!(AcceptedRecipients::open(&state, linked).unwrap().instance("a").unwrap().files["f"], set(&["k2"]));
+        assert_eq!(
+            AcceptedRecipients::open(&state, linked).unwrap().instance("a").unwrap().files.get("f"),
+            Some(&set(&["k2"]))
+        );
     }
 
     #[test]
@@ -515,12 +527,12 @@ mod tests {
     fn what_was_secret_stays_known_until_it_may_be_public() {
         let mut it = agreed(&["web1"], &["k1"]);
         for _ in 0..2 {
-            it.encrypt_to(set(&["web1"]), BTreeMap::from([("g".to_owned(), set(&["k2"]))]));
+            it.encrypt_to(set(&["web1"]), only("g", &["k2"]));
             assert_eq!((it.last("f"), it.is_public("f")), (Some(&set(&["k1"])), false));
         }
         it.make_public("f");
         assert!(it.is_public("f"));
-        it.encrypt_to(set(&["web1"]), BTreeMap::from([("f".to_owned(), set(&["k3"]))]));
+        it.encrypt_to(set(&["web1"]), only("f", &["k3"]));
         assert_eq!((it.last("f"), it.is_public("f")), (Some(&set(&["k3"])), false), "it is secret again");
         assert_eq!((it.last("g"), it.last("h")), (Some(&set(&["k2"])), None));
         assert_eq!(serde_json::from_str::<InstanceConsent>(&serde_json::to_string(&it).unwrap()).unwrap(), it);

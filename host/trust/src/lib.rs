@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use state_dir::StateDir;
 
-pub use accepted_recipients::{AcceptedRecipients, InstanceConsent, Recipients};
+pub use accepted_recipients::{AcceptedRecipients, InstanceConsent};
 pub use checkout::{Checkout, CheckoutId};
 pub use headers::{CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 pub use ownership::check_ownership;

@@ -14,13 +14,13 @@ use artifacts_report::{Failure, InstanceRow, Report, RowAction};
 use artifacts_session::WorkerStart;
 use clap::Args;
 
-use super::Status;
-use crate::args::Global;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
 use crate::output::Output;
-use crate::{record, signals};
+use crate::{audit_log, signals};
 
 /// Where calls of backends are recorded when root makes artifacts and nobody says where.
 const LOG: &str = "/var/log/artifacts/audit.jsonl";
@@ -44,7 +44,7 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let output = &output.unwrapped();
         let cancel = signals::watch()?;
         let environment = Environment::read();
@@ -66,9 +66,9 @@ impl Options {
         ram.sweep();
         let farm = Farm::open(&self.bytes, &self.links)?;
         let place = audit_log(global, &environment)?;
-        record::check(&place, global.audit_log.is_some())?;
-        let log = record::log(&place, global, None);
-        log.begin().map_err(|e| record::failure(&e))?;
+        audit_log::check(&place, global.audit_log.is_some())?;
+        let log = audit_log::log(&place, global, None);
+        log.begin().map_err(|e| audit_log::failure(&e))?;
         let mut room = Room {
             farm: &farm,
             audit: log,
@@ -107,7 +107,7 @@ impl Options {
             return Ok(output.report(&Report { rows, errors: failures, ..Report::default() }));
         }
         output.failures(&failures);
-        Ok(if failures.is_empty() { Status::DONE } else { Status::FAILED })
+        Ok(if failures.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
 
     /// What is set for generators, as elsewhere, and what the caller's own `PATH` has of the store: on NixOS, tools are
@@ -122,7 +122,7 @@ impl Options {
 fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
     match &global.audit_log {
         None if rustix::process::geteuid().is_root() => Ok(LOG.into()),
-        _ => record::place(global, environment),
+        _ => audit_log::place(global, environment),
     }
 }
 

@@ -9,12 +9,12 @@ use artifacts_text::shell_word;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Status;
-use crate::args::Global;
+use crate::audit_log;
 use crate::audit_text;
 use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
-use crate::record;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -43,13 +43,13 @@ fn moment(text: &str) -> Result<SystemTime, String> {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
-        let path = record::place(global, &Environment::read())?;
-        if let Err(unsafe_place) = record::check(&path, global.audit_log.is_some()) {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+        let path = audit_log::place(global, &Environment::read())?;
+        if let Err(unsafe_place) = audit_log::check(&path, global.audit_log.is_some()) {
             output.warning(&unsafe_place.message, unsafe_place.hint.as_deref());
         }
         let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
-        let mut found = read(&path, &filter).map_err(|e| record::failure(&e))?;
+        let mut found = read(&path, &filter).map_err(|e| audit_log::failure(&e))?;
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         found.records.retain(|record| is_about(record, &selectors));
         let summaries = summarize(&found.records);
@@ -60,7 +60,7 @@ impl Options {
             self.print(&found, &summaries, &path, output);
         }
         let fails = self.check && (denied || found.chain.is_broken());
-        Ok(if fails { Status::FAILED } else { Status::DONE })
+        Ok(if fails { Exit::FAILED } else { Exit::DONE })
     }
 
     fn json(&self, found: &LogContents, summaries: &[Summary], path: &Path) -> Value {

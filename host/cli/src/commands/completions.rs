@@ -1,9 +1,8 @@
 use artifacts_report::Failure;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::Status;
-use crate::args::Cli;
+use crate::exit::Exit;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -14,10 +13,10 @@ pub struct Options {
 
 impl Options {
     #[expect(clippy::unnecessary_wraps, reason = "every command has this shape")]
-    pub fn run(&self, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, mut command: Command, output: &Output) -> Result<Exit, Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "artifacts", &mut script);
+        clap_complete::generate(self.shell, &mut command, "artifacts", &mut script);
         output.line(String::from_utf8_lossy(&script).trim_end());
-        Ok(Status::DONE)
+        Ok(Exit::DONE)
     }
 }

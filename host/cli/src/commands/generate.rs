@@ -6,10 +6,10 @@ use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 
-use super::Status;
 use crate::answers::read_answers;
-use crate::args::Global;
 use crate::context::Context;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
         let chosen: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         // An answers file may answer for everything that is declared.

@@ -2,31 +2,32 @@ use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::os::fd::AsFd as _;
 
-use artifacts_report::{Failure, Report};
+use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use clap::Args;
 use serde_json::json;
 
-use super::Status;
-use crate::args::Global;
 use crate::context::Context;
+use crate::exit::Exit;
+use crate::global::Global;
+use crate::instance_file::InstanceFile;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
     #[command(flatten)]
-    file: crate::file::File,
+    file: InstanceFile,
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let context = Context::new(global, output)?;
         let mut run = context.open(&[self.file.selector()])?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
-            Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
+            Err(errors) => return Ok(output.errors(errors)),
         };
         let value = run.read_file(&instance, &file)?;
         if output.json() {
@@ -42,7 +43,7 @@ impl Options {
                 Failure::new(instance.to_string(), format!("`{file}` cannot be written to standard output: {e}"))
             })?;
         }
-        Ok(Status::DONE)
+        Ok(Exit::DONE)
     }
 }
 

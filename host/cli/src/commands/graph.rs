@@ -3,9 +3,9 @@ use artifacts_report::Failure;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::Status;
-use crate::args::Global;
 use crate::context::Context;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ enum Format {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let context = Context::new(global, output)?;
         let run = context.open_declared(&selectors)?;
@@ -48,6 +48,6 @@ impl Options {
             output.line(text.trim_end());
         }
         output.failures(errors);
-        Ok(if errors.is_empty() { Status::DONE } else { Status::FAILED })
+        Ok(if errors.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
 }

@@ -18,35 +18,69 @@ pub mod set;
 pub mod sops_config;
 pub mod status;
 
-use std::process::ExitCode;
-
 use artifacts_report::Failure;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::args::{Cli, Command};
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
 
-/// An exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Status(u8);
-
-impl Status {
-    pub const DONE: Self = Self(0);
-    /// Something failed.
-    pub const FAILED: Self = Self(1);
-    /// Wrong usage.
-    pub const USAGE: Self = Self(2);
+/// Secrets and generated files for NixOS and Home Manager, stored by sandboxed backends.
+#[derive(Debug, Parser)]
+#[command(
+    name = "artifacts",
+    version,
+    after_help = "Exit status: 0 done, 1 something failed, 2 wrong usage, 3 work is left (something is absent, stale or blocked)."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
 }
 
-impl From<u8> for Status {
-    fn from(status: u8) -> Self {
-        Self(status)
-    }
-}
-
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        Self::from(status.0)
-    }
+/// Lists the commands; each has a file.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the state of every instance
+    #[command(visible_aliases = ["check", "list"])]
+    Status(status::Options),
+    /// Make what is absent
+    Generate(generate::Options),
+    /// Print one file to standard output, as it was stored
+    Get(get::Options),
+    /// Store one file from standard input
+    Set(set::Options),
+    /// Change one file in an editor, on a file system in RAM
+    Edit(edit::Options),
+    /// Encrypt anew what has other readers now
+    Rekey(rekey::Options),
+    /// Lay out what an installer brings to a new machine
+    Export(export::Options),
+    /// Write receipts for files that were added or modified outside artifacts
+    Adopt(adopt::Options),
+    /// Print a `.sops.yaml` that agrees with the declarations
+    ///
+    /// It belongs into the folder of `artifacts.root`.
+    SopsConfig(sops_config::Options),
+    /// On the target: make the artifacts that are made there
+    Activate(activate::Options),
+    /// Show what backends did
+    Audit(audit::Options),
+    /// Remove what no declaration owns
+    #[command(visible_alias = "collect-garbage")]
+    Prune(prune::Options),
+    /// Show what depends on what
+    Graph(graph::Options),
+    /// Look at backends
+    #[command(subcommand)]
+    Backend(backend::Command),
+    /// Print the JSON Schema of the spec
+    Schema(schema::Options),
+    /// Print a completion script for a shell
+    Completions(completions::Options),
+    /// Print the manual page
+    Man(man::Options),
 }
 
 /// Whether a command changes what is stored.
@@ -55,7 +89,7 @@ pub fn stores(cli: &Cli) -> bool {
     matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Prune(_) | Adopt(_))
 }
 
-pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
+pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Status(options) => options.run(&cli.global, output),
         Command::Generate(options) => options.run(&cli.global, output),
@@ -72,7 +106,7 @@ pub fn run(cli: &Cli, output: &Output) -> Result<Status, Failure> {
         Command::Audit(options) => options.run(&cli.global, output),
         Command::Backend(command) => command.run(&cli.global, output),
         Command::Schema(options) => options.run(output),
-        Command::Completions(options) => options.run(output),
-        Command::Man(options) => options.run(output),
+        Command::Completions(options) => options.run(Cli::command(), output),
+        Command::Man(options) => options.run(Cli::command(), output),
     }
 }

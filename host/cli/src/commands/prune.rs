@@ -3,9 +3,9 @@ use artifacts_plan::Selector;
 use artifacts_report::{Failure, removed};
 use clap::Args;
 
-use super::Status;
-use crate::args::Global;
 use crate::context::Context;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let context = Context::new(global, output)?;
         let mut run = context.open_with(&[], self.yes, None)?;

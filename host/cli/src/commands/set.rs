@@ -1,23 +1,18 @@
-use std::io::IsTerminal as _;
-
-use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_flow::Set;
-use artifacts_prompt::PromptRequest;
-use artifacts_report::{Failure, Report};
-use artifacts_seam::Secret;
-use artifacts_text::Explain;
+use artifacts_report::Failure;
 use clap::Args;
 
-use super::Status;
-use crate::args::Global;
 use crate::context::Context;
+use crate::exit::Exit;
+use crate::given_value;
+use crate::global::Global;
+use crate::instance_file::InstanceFile;
 use crate::output::Output;
-use crate::{bounded, person};
 
 #[derive(Debug, Args)]
 pub struct Options {
     #[command(flatten)]
-    file: crate::file::File,
+    file: InstanceFile,
     /// Take standard input even when it is empty
     #[arg(long)]
     allow_empty: bool,
@@ -27,12 +22,12 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let context = Context::new(global, output)?;
         let mut run = context.open(&[self.file.selector()])?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
-            Err(errors) => return Ok(output.report(&Report { errors, ..Report::default() })),
+            Err(errors) => return Ok(output.errors(errors)),
         };
         let selection = run.select_one(&instance);
         let surveyed = run.survey(&selection);
@@ -45,32 +40,7 @@ impl Options {
         if !agreed.is_open() {
             return Ok(output.report(&agreed.give_up()));
         }
-        let value = self.value(global, &instance, &file)?;
+        let value = given_value::read(global.no_input, self.allow_empty, &instance, &file)?;
         Ok(output.report(&agreed.set(value).finish()))
-    }
-
-    /// Standard input as it is; from a terminal, a hidden line that is asked for twice.
-    fn value(&self, global: &Global, instance: &InstanceName, file: &Name) -> Result<Secret, Failure> {
-        let failed = |why: String| Failure::new(instance.to_string(), why);
-        if std::io::stdin().is_terminal() {
-            let mut terminal = person::terminal().filter(|_| !global.no_input).ok_or_else(|| {
-                failed(format!("there is no value for `{file}`"))
-                    .hint(Some("give it on standard input: `… | artifacts set INSTANCE FILE`"))
-            })?;
-            let question = PromptRequest {
-                instance: instance.clone(),
-                prompt: file.clone(),
-                description: None,
-                kind: PromptKind::Hidden,
-            };
-            return terminal.ask(&question).map_err(|e| failed(e.to_string()).hint(e.hint()));
-        }
-        let value = bounded::take(std::io::stdin().lock(), bounded::VALUE)
-            .map_err(|e| failed(format!("standard input cannot be read: {e}")))?;
-        if value.size() == 0 && !self.allow_empty {
-            return Err(failed("standard input is empty".to_owned())
-                .hint(Some("a program before it may have failed; `--allow-empty` stores an empty value")));
-        }
-        Ok(value)
     }
 }

@@ -1,16 +1,14 @@
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-
 use artifacts_declared::InstanceName;
-use artifacts_flow::{Found, Run};
-use artifacts_plan::{Instance, Selector};
+use artifacts_flow::Run;
+use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
 
-use super::Status;
-use crate::args::Global;
 use crate::context::Context;
+use crate::creation_rules::{CreationRule, creation_rules, yaml};
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
 
 /// What the bundled backend that writes files of sops calls itself.
@@ -23,14 +21,8 @@ pub struct Options {
     selectors: Vec<String>,
 }
 
-/// Who reads the files at a path.
-struct Rule {
-    path_regex: String,
-    age: Vec<String>,
-}
-
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let context = Context::new(global, output)?;
         let mut run = context.open(&selectors)?;
@@ -42,19 +34,19 @@ impl Options {
             if let Some(((storage, found), instance)) =
                 storage.zip(survey.found.get(name)).zip(run.instances().get(name))
             {
-                rules.extend(of(instance, &storage, found));
+                rules.extend(creation_rules(instance, &storage, found));
             }
         }
         let errors: Vec<Failure> = selection.errors().iter().cloned().chain(survey.errors).collect();
         if output.json() {
-            let rule = |rule: &Rule| json!({"path_regex": rule.path_regex, "age": rule.age});
+            let rule = |rule: &CreationRule| json!({"path_regex": rule.path_regex, "age": rule.age});
             let rules: Vec<_> = rules.iter().map(rule).collect();
             output.object(json!({"creation_rules": rules}), &errors);
         } else {
             output.line(yaml(&rules).trim_end());
         }
         output.failures(&errors);
-        Ok(if errors.is_empty() { Status::DONE } else { Status::FAILED })
+        Ok(if errors.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
 }
 
@@ -62,44 +54,4 @@ impl Options {
 fn storage(run: &mut Run, name: &InstanceName) -> Option<String> {
     let (component, storage) = run.backend_of(name)?;
     (component == SOPS_NIX).then_some(storage)
-}
-
-/// A rule for what is deployed, structured files among it, after one for each file with readers of its own: the first that
-/// fits counts.
-fn of(instance: &Instance, storage: &str, found: &Found) -> Vec<Rule> {
-    let folder = escaped(&format!("{storage}/{}", instance.name));
-    let deployed: BTreeSet<&str> =
-        instance.for_backend.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
-    let shared = found.readers.iter().find(|(file, _)| deployed.contains(file.as_str())).or(found.readers.first());
-    let Some((_, shared)) = shared else { return Vec::new() };
-    let own = found.readers.iter().filter(|(_, readers)| readers != shared);
-    let own = own.map(|(file, readers)| Rule {
-        path_regex: format!("^{folder}/{}\\.sops$", escaped(file)),
-        age: readers.clone(),
-    });
-    let rest = Rule { path_regex: format!("^{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$"), age: shared.clone() };
-    own.chain([rest]).collect()
-}
-
-/// Nothing in it means anything but itself.
-fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |mut regex, char| {
-        if r"\.+*?()|[]{}^$".contains(char) {
-            regex.push('\\');
-        }
-        regex.push(char);
-        regex
-    })
-}
-
-fn yaml(rules: &[Rule]) -> String {
-    if rules.is_empty() {
-        return "creation_rules: []\n".to_owned();
-    }
-    let mut text = "creation_rules:\n".to_owned();
-    for rule in rules {
-        let regex = rule.path_regex.replace('\'', "''");
-        let _ = writeln!(text, "  - path_regex: '{regex}'\n    age: >-\n      {}", rule.age.join(",\n      "));
-    }
-    text
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_audit::{ConsentRecord, ConsentSubject};
 use artifacts_declared::InstanceName;
-use artifacts_report::{Failure, ReaderChange, Reading};
+use artifacts_report::{Failure, Reading, RecipientChange};
 
 use super::allowed::Allowed;
 use super::read_access::Readings;
@@ -90,7 +90,10 @@ pub(crate) fn removals(base: &mut Base<'_>, entries: &[(String, InstanceName)]) 
 }
 
 /// Compares the recipients of the steps with those that were accepted, for a preview.
-pub(crate) fn preview_recipients(base: &mut Base<'_>, plaintext: Plaintext<'_>) -> Result<Vec<ReaderChange>, Failure> {
+pub(crate) fn preview_recipients(
+    base: &mut Base<'_>,
+    plaintext: Plaintext<'_>,
+) -> Result<Vec<RecipientChange>, Failure> {
     let names = base.progress.names();
     let asked = Asked::new(&base.run.tools.recipients()?, base.run.among(&names), &base.survey, plaintext);
     base.report.recipients_digest = asked.digest();
@@ -102,9 +105,9 @@ pub(crate) fn preview_recipients(base: &mut Base<'_>, plaintext: Plaintext<'_>) 
 pub(crate) fn recipients(
     base: &mut Base<'_>,
     plaintext: Plaintext<'_>,
-    shown: &[ReaderChange],
+    shown: &[RecipientChange],
     is_chained: bool,
-) -> Result<(Vec<ReaderChange>, Tickets), Failure> {
+) -> Result<(Vec<RecipientChange>, Tickets), Failure> {
     // Nobody is asked about what cannot be stored.
     let Base { run, survey, writers, progress, .. } = &mut *base;
     let fault = |instance: &artifacts_plan::Instance| writers.fault(instance, &run.tools);
@@ -153,7 +156,7 @@ fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {
     tools.audit.as_ref().map_or(Ok(()), |log| log.consent(consents).map_err(failed))
 }
 
-fn accepted_recipients(change: &ReaderChange, by: &str) -> ConsentRecord {
+fn accepted_recipients(change: &RecipientChange, by: &str) -> ConsentRecord {
     let subject = ConsentSubject::Recipients {
         instance: change.instance.clone(),
         file: change.file.clone(),

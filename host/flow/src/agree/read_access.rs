@@ -115,7 +115,7 @@ fn in_repository(id: &CheckoutId, reading: &Reading) -> serde_json::Value {
 }
 
 fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> Reading {
-    let readers = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.readers);
+    let recipients = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.recipients);
     Reading {
         dependent: instance.name.to_string(),
         dependency: dependency.to_string(),
@@ -123,7 +123,7 @@ fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, eval
         sha256: instance.artifact.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
         network: instance.artifact.network,
         public: instance.public_files().map(ToString::to_string).collect(),
-        readers: readers.map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect(),
+        readers: recipients.map(|(file, of_file)| (file.to_string(), of_file.clone())).collect(),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name};
+use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, ReaderChange};
+use artifacts_report::{Failure, RecipientChange};
 use artifacts_store::Receipt;
-use artifacts_trust::{AcceptedRecipients, Recipients};
+use artifacts_trust::AcceptedRecipients;
 
 use super::ticket::Allows;
 use crate::failure;
@@ -80,7 +80,7 @@ impl Plaintext<'_> {
 pub struct Asked {
     sought: BTreeMap<InstanceName, Sought>,
     /// Where they are not what was agreed to.
-    pub changes: Vec<ReaderChange>,
+    pub changes: Vec<RecipientChange>,
 }
 
 /// What is to be agreed to of one instance.
@@ -112,13 +112,13 @@ impl Asked {
                 published: published.iter().map(|change| change.file.clone()).collect(),
             };
             if let Some(source) = plaintext.source(instance, found) {
-                let files = readers(found);
+                let files = found.recipients.clone();
                 let before = before(known, &label, &sought.targets, &files, source);
                 for (file, after) in &files {
-                    let before = before.get(file).cloned().unwrap_or_default();
+                    let before = before.get(file.as_str()).cloned().unwrap_or_default();
                     if before != *after {
-                        let (instance, file, after) = (label.clone(), file.clone(), after.clone());
-                        asked.changes.push(ReaderChange { instance, file, before, after });
+                        let (instance, file, after) = (label.clone(), file.to_string(), after.clone());
+                        asked.changes.push(RecipientChange { instance, file, before, after });
                     }
                 }
                 asked.changes.extend(survey.other_recipients(instance));
@@ -174,7 +174,7 @@ impl Asked {
 }
 
 /// Why an instance with such a change is not written.
-fn refusal(change: &ReaderChange) -> String {
+fn refusal(change: &RecipientChange) -> String {
     let file = &change.file;
     if change.before.is_empty() {
         format!("the recipients of `{file}` were not accepted on this machine yet")
@@ -209,11 +209,6 @@ fn targets(instance: &Instance) -> BTreeSet<String> {
     instance.targets.iter().map(|target| format!("{}/{}", target.kind.as_str(), target.name)).collect()
 }
 
-/// Whom its files would be encrypted to.
-pub(crate) fn readers(found: &Found) -> Recipients {
-    found.readers.iter().map(|(file, readers)| (file.clone(), readers.iter().cloned().collect())).collect()
-}
-
 /// The recipients that were accepted, by file, with which those that are sought are compared. Empty on first use.
 ///
 /// What was stored goes to the recipients that were accepted for that very file, and to no others. What is new goes to recipients that
@@ -227,20 +222,20 @@ fn before(
 ) -> Recipients {
     let remembered = known.instance(name);
     let files = remembered.map(|agreed| &agreed.files);
-    let stored = |file: &String| files.and_then(|files| files.get(file)).cloned();
+    let stored = |file: &Name| files.and_then(|files| files.get(file.as_str())).cloned();
     if source == Source::Stored {
-        return sought.keys().map(|file| (file.clone(), stored(file).unwrap_or_default())).collect();
+        return sought.files().map(|file| (file.clone(), stored(file).unwrap_or_default())).collect();
     }
     let mut theirs = known.for_targets(remembered.map_or(targets, |agreed| &agreed.targets));
     if let Some(files) = files {
-        let own: BTreeSet<&str> = files.values().flatten().map(String::as_str).collect();
+        let own: BTreeSet<&str> = files.of_all_files().map(String::as_str).collect();
         theirs.retain(|recipient| own.contains(recipient));
     }
     let accepted = |recipients: &BTreeSet<String>| {
         recipients.iter().filter(|recipient| theirs.contains(recipient.as_str())).cloned().collect()
     };
     let before =
-        |(file, now): (&String, &BTreeSet<String>)| (file.clone(), accepted(stored(file).as_ref().unwrap_or(now)));
+        |(file, now): (&Name, &BTreeSet<String>)| (file.clone(), accepted(stored(file).as_ref().unwrap_or(now)));
     sought.iter().map(before).collect()
 }
 
@@ -251,15 +246,15 @@ fn published(
     instance: &Instance,
     receipt: Option<&Receipt>,
     plaintext: Plaintext<'_>,
-) -> Vec<ReaderChange> {
+) -> Vec<RecipientChange> {
     let label = instance.name.to_string();
     let agreed = known.instance(&label);
     let change = |file: &Name| {
         let last = agreed.and_then(|agreed| agreed.last(file.as_str()));
-        Some(ReaderChange {
+        Some(RecipientChange {
             instance: label.clone(),
             file: file.to_string(),
-            before: last.or_else(|| receipt?.recipients.get(file))?.clone(),
+            before: last.or_else(|| receipt?.recipients.get(file.as_str()))?.clone(),
             after: BTreeSet::from([EVERYBODY.to_owned()]),
         })
     };
@@ -276,8 +271,8 @@ mod tests {
     use super::*;
 
     fn by_file(files: &[(&str, &[&str])]) -> Recipients {
-        let set = |readers: &[&str]| readers.iter().map(ToString::to_string).collect();
-        files.iter().map(|(file, readers)| ((*file).to_owned(), set(readers))).collect()
+        let set = |recipients: &[&str]| recipients.iter().map(ToString::to_string).collect();
+        files.iter().map(|(file, recipients)| (file.parse().unwrap(), set(recipients))).collect()
     }
 
     fn one(target: &str) -> BTreeSet<String> {
@@ -295,11 +290,10 @@ mod tests {
     }
 
     /// A survey that found it so.
-    fn found(instance: &Instance, readers: &[(&str, &[&str])]) -> Survey {
-        let readers = by_file(readers).into_iter().map(|(file, readers)| (file, readers.into_iter().collect()));
+    fn found(instance: &Instance, recipients: &[(&str, &[&str])]) -> Survey {
         let found = Found {
             state: artifacts_plan::State::Present,
-            readers: readers.collect(),
+            recipients: by_file(recipients),
             receipt: None,
             fingerprint: None,
             elsewhere: None,
@@ -311,7 +305,7 @@ mod tests {
     /// How many recipients would have to be accepted.
     fn joined(known: &AcceptedRecipients, name: &str, target: &str, sought: &Recipients, source: Source) -> usize {
         let before = before(known, name, &one(target), sought, source);
-        sought.iter().map(|(file, after)| after.difference(&before[file]).count()).sum()
+        sought.iter().map(|(file, after)| after.difference(before.get(file.as_str()).unwrap()).count()).sum()
     }
 
     fn accepted(known: &mut AcceptedRecipients, name: &str, target: &str, files: &Recipients) {
@@ -408,7 +402,7 @@ mod tests {
         Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
         assert!(asks(&known, given(&two)).is_empty() && asks(&known, Plaintext::New).is_empty());
         assert_eq!(
-            known.instance("per-machine/web1/a").unwrap().files.len(),
+            known.instance("per-machine/web1/a").unwrap().files.files().count(),
             1,
             "the readers of `one` are what they were"
         );
@@ -417,9 +411,9 @@ mod tests {
     #[test]
     fn nothing_is_written_for_readers_that_are_not_those_that_were_agreed_to() {
         let instance = &instance(r#"{"f": {}}"#);
-        let read_by = |readers: &[&str]| Found {
+        let read_by = |recipients: &[&str]| Found {
             state: artifacts_plan::State::Absent,
-            readers: vec![("f".to_owned(), readers.iter().map(ToString::to_string).collect())],
+            recipients: by_file(&[("f", recipients)]),
             receipt: None,
             fingerprint: None,
             elsewhere: None,
@@ -441,9 +435,9 @@ mod tests {
         assert!(consent.allows(instance).is_err(), "that was a no");
         let consent = asked().settle(&mut known, true).unwrap();
         let allows = consent.allows(instance).unwrap();
-        assert!(allows.covers(&readers(&read_by(&["web1"]))));
+        assert!(allows.covers(&by_file(&[("f", &["web1"])])));
         for others in [&["web1", "evil"][..], &["evil"], &[]] {
-            assert!(!allows.covers(&readers(&read_by(others))), "{others:?}");
+            assert!(!allows.covers(&by_file(&[("f", others)])), "{others:?}");
         }
         let refused = Consent::default().allows(instance).unwrap_err();
         assert_eq!(refused.message, "its recipients were not accepted");

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use artifacts_declared::InstanceName;
+use artifacts_declared::{InstanceName, Recipients};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Entry, Fingerprint, NewEntry, Receipt, ReceiptState, Sha256, Writer};
-use artifacts_trust::Recipients;
 
 use crate::failure;
 
@@ -150,7 +149,7 @@ mod tests {
     }
 
     fn to(recipients: &[&str]) -> Recipients {
-        Recipients::from([("f".to_owned(), recipients.iter().map(ToString::to_string).collect())])
+        Recipients::from_iter([(Name::new("f").unwrap(), recipients.iter().map(ToString::to_string).collect())])
     }
 
     /// An entry whose receipt names these recipients and headers.
@@ -170,7 +169,7 @@ mod tests {
             dependencies: BTreeMap::new(),
             validation: None,
             targets: BTreeSet::new(),
-            recipients: BTreeMap::from([(file(), recipients.iter().map(ToString::to_string).collect())]),
+            recipients: to(recipients),
             files: BTreeMap::new(),
             public: BTreeMap::new(),
             headers: BTreeMap::from([(file(), headers.iter().copied().collect())]),

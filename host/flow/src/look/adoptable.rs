@@ -75,7 +75,7 @@ pub(crate) fn adoption(
     let opened = tools.backends.open(backend)?;
     let stored_by = receipt::backend_id(backend, &opened.terms);
     // A backend that never sees plaintext has whatever is for somebody sealed by the host.
-    let seals = !opened.terms.requests_plaintext && found.readers.iter().any(|(_, to)| !to.is_empty());
+    let seals = !opened.terms.requests_plaintext && found.recipients.of_all_files().next().is_some();
     let mut slice = slice(tools, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
     let fingerprint = slice.fingerprint();
     extras::take_added(instance, &mut slice);
@@ -150,31 +150,28 @@ fn before<'a>(slice: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
 /// Whether a file is sealed to fewer or more than is declared.
 fn miscounted(found: &Found, slice: &Entry) -> bool {
     let count = |stored: &str, bytes: &[u8]| {
-        let borne = found.readers.iter().filter(|(file, _)| changes::bears(stored, file));
-        let readers = borne.max_by_key(|(file, _)| file.len()).map(|(_, readers)| readers.len());
-        readers.zip(Some(artifacts_age::recipients(bytes)).filter(|count| *count > 0))
+        let borne = found.recipients.iter().filter(|(file, _)| changes::bears(stored, file.as_str()));
+        let declared = borne.max_by_key(|(file, _)| file.as_str().len()).map(|(_, recipients)| recipients.len());
+        declared.zip(Some(artifacts_age::recipients(bytes)).filter(|count| *count > 0))
     };
     slice.files.iter().filter_map(|(stored, bytes)| count(stored, bytes)).any(|(declared, sealed)| declared != sealed)
 }
 
 /// A receipt that does not say who reads the files.
-fn of_anybody(mut receipt: Receipt) -> Receipt {
-    receipt.recipients.values_mut().for_each(BTreeSet::clear);
-    receipt
+fn of_anybody(receipt: Receipt) -> Receipt {
+    Receipt { recipients: receipt.recipients.unknown(), ..receipt }
 }
 
 /// What the old receipt says of the readers, of `validation`, of the dependencies and of the expiry stays: that bytes are
 /// accepted as they lie makes them neither younger nor readable for others.
 fn continued(new: Receipt, before: Option<&Receipt>) -> Receipt {
     let Some(before) = before else { return new };
-    let mut readers = new.recipients;
-    for (file, recipients) in &mut readers {
-        if let Some(were) = before.recipients.get(file) {
-            recipients.clone_from(were);
-        }
-    }
+    let known = |(file, declared): (Name, _)| {
+        let before = before.recipients.get(file.as_str()).cloned();
+        (file, before.unwrap_or(declared))
+    };
     Receipt {
-        recipients: readers,
+        recipients: new.recipients.into_iter().map(known).collect(),
         generated: before.generated,
         expires: before.expires,
         validation: before.validation,

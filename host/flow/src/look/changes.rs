@@ -55,8 +55,8 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writi
 /// A file as it would be; none of one that is not declared.
 fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
     Some(if instance.artifact.files.get(file)?.secret {
-        let readers = found.readers.iter().find(|(name, _)| name == file).map(|(_, readers)| readers);
-        Side::Secret { size: None, readers: readers.map(|readers| readers.iter().cloned().collect()) }
+        let readers = found.recipients.get(file).cloned();
+        Side::Secret { size: None, readers }
     } else {
         Side::Public { size: None, content: None }
     })
@@ -92,7 +92,7 @@ pub(crate) fn accepted(
 ) -> Vec<FileChange> {
     let before = old.map(|old| Lying::by_receipt(instance, old)).unwrap_or_default();
     let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-    let readers = |file: &Name| old.and_then(|_| new.recipients.get(file)).and_then(known);
+    let readers = |file: &Name| old.and_then(|_| new.recipients.get(file.as_str())).and_then(known);
     let secret = instance.secret_files().map(|file| (file.to_string(), readers(file)));
     let after = Lying::of(secret.collect(), sizes).with_public(public.clone());
     let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();

@@ -45,10 +45,10 @@ fn is_added(instance: &Instance, receipt: &Receipt, path: &str) -> bool {
     let endings: BTreeSet<&str> = receipt
         .files
         .keys()
-        .flat_map(|stored| receipt.recipients.keys().filter_map(|file| stored.strip_prefix(file.as_str())))
+        .flat_map(|stored| receipt.recipients.files().filter_map(|file| stored.strip_prefix(file.as_str())))
         .filter(|ending| ending.is_empty() || ending.starts_with('.'))
         .collect();
-    let unstored = instance.secret_files().filter(|file| !receipt.recipients.contains_key(*file));
+    let unstored = instance.secret_files().filter(|file| !receipt.recipients.contains(file.as_str()));
     let mut endings_of =
         unstored.filter(|file| bears(path, file.as_str())).filter_map(|file| path.strip_prefix(file.as_str()));
     endings_of.any(|ending| endings.is_empty() || endings.contains(ending))

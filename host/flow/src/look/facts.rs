@@ -26,7 +26,7 @@ pub fn facts(
     let ReceiptState::Valid(receipt) = &slice.receipt else { return differs };
     Facts {
         backend: Some(receipt.backend.name.to_string()),
-        readers: readers(receipt),
+        recipients: receipt.recipients.clone(),
         stored: stored(receipt),
         validation: receipt.validation,
         made: Some(seconds(receipt.generated.system())),
@@ -38,11 +38,7 @@ pub fn facts(
 /// The secret files that were stored. A backend that named no recipients at all left older receipts without them.
 fn stored(receipt: &Receipt) -> Option<BTreeSet<String>> {
     let unknown = receipt.recipients.is_empty() && !receipt.files.is_empty();
-    (!unknown).then(|| receipt.recipients.keys().map(ToString::to_string).collect())
-}
-
-fn readers(receipt: &Receipt) -> BTreeMap<String, Vec<String>> {
-    receipt.recipients.iter().map(|(file, readers)| (file.to_string(), readers.iter().cloned().collect())).collect()
+    (!unknown).then(|| receipt.recipients.files().map(ToString::to_string).collect())
 }
 
 /// Dependencies that are not, as they lie, what went into this slice. One that does not lie there tells of itself.

@@ -44,7 +44,7 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
     // All that is stored would go: that is no way to keep a value.
     let nothing = instance.secret_files().next().is_some() && found.stored_files(instance).next().is_none();
     nothing.then(|| {
-        let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys().map(ToString::to_string));
+        let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.files().map(ToString::to_string));
         let names: Vec<String> = names.collect();
         let help = format!("declare what is stored again ({})", names.join(", "));
         failure::of(instance, "none of its declared files was ever stored").hint((!names.is_empty()).then_some(help))

@@ -48,13 +48,13 @@ pub struct Others {
 /// What becomes of the others when this file is set. With a public one, the secret ones stay as they lie.
 pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
     let secret = instance.secret_files().any(|name| name == file);
-    let anew = found.stored_files(instance).filter(|name| secret && readers_changed(found) && *name != file);
-    let stored = found.receipt.iter().flat_map(|receipt| receipt.recipients.keys());
+    let anew = found.stored_files(instance).filter(|name| secret && recipients_changed(found) && *name != file);
+    let stored = found.receipt.iter().flat_map(|receipt| receipt.recipients.files());
     let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
     Others { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
 }
 
 /// Whether the recipients are others than those that it is encrypted to.
-pub fn readers_changed(found: &Found) -> bool {
+pub fn recipients_changed(found: &Found) -> bool {
     matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == ReasonKind::Recipients))
 }

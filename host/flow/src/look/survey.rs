@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name};
+use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
-use artifacts_report::{Failure, ReaderChange};
+use artifacts_report::{Failure, RecipientChange};
 use artifacts_seam as seam;
-use artifacts_session::Readers;
+use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
 use artifacts_text::Explain;
 
@@ -43,7 +43,7 @@ pub struct Found {
     /// Its state.
     pub state: State,
     /// Whom its backend would encrypt each file to.
-    pub readers: Readers,
+    pub recipients: Recipients,
     /// Its receipt, when a valid one lies there.
     pub receipt: Option<Receipt>,
     /// The content that was looked at; a commit replaces nothing else.
@@ -58,7 +58,7 @@ impl Found {
     /// Of what nothing is known but its state.
     pub(crate) fn unknown(state: State) -> Self {
         let (elsewhere, strays) = (None, Vec::new());
-        Self { state, readers: Vec::new(), receipt: None, fingerprint: None, elsewhere, strays }
+        Self { state, recipients: Recipients::new(), receipt: None, fingerprint: None, elsewhere, strays }
     }
 
     /// The declared secret files that its own backend has stored. Where its receipt does not tell, those are all of them.
@@ -68,7 +68,7 @@ impl Found {
         });
         let lists = move |file: &Name| match own {
             Some(receipt) if receipt.recipients.is_empty() => !receipt.files.is_empty(),
-            Some(receipt) => receipt.recipients.contains_key(file),
+            Some(receipt) => receipt.recipients.contains(file.as_str()),
             None => self.fingerprint.is_some() && self.receipt.is_none(),
         };
         instance.secret_files().filter(move |file| lists(file))
@@ -98,11 +98,11 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
 impl Survey {
     /// Whom an instance's files lose when they are encrypted again, as changes of each secret file. Its backend tells of them in
     /// sentences, since only it knows who they are.
-    pub(crate) fn other_recipients(&self, instance: &Instance) -> Vec<ReaderChange> {
+    pub(crate) fn other_recipients(&self, instance: &Instance) -> Vec<RecipientChange> {
         let Some(before) = self.other_recipients.get(&instance.name).filter(|others| !others.is_empty()) else {
             return Vec::new();
         };
-        let change = |file: &Name| ReaderChange {
+        let change = |file: &Name| RecipientChange {
             instance: instance.name.to_string(),
             file: file.to_string(),
             before: before.clone(),
@@ -243,26 +243,26 @@ impl<'a> Look<'a> {
 /// What counts of a backend's answer.
 struct Answer {
     said: Said,
-    readers: Readers,
+    recipients: Recipients,
     hint: Option<String>,
 }
 
 impl Answer {
     fn of(said: Said) -> Self {
-        Self { said, readers: Vec::new(), hint: None }
+        Self { said, recipients: Recipients::new(), hint: None }
     }
 
-    /// Of a slice that is another backend's, only the readers are asked for.
-    fn from_backend(look: &Look<'_>, answer: Result<seam::Checked, seam::CallError>) -> Self {
+    /// Of a slice that is another backend's, only the recipients are asked for.
+    fn from_backend(look: &Look<'_>, answer: Result<Verified, seam::CallError>) -> Self {
         match answer {
-            Ok(checked) => {
-                let readers = checked.readers.clone();
-                let said = if look.of_another() { Said::Nothing } else { Said::Checked(checked) };
-                Self { said, readers, hint: None }
+            Ok(Verified { recipients, state }) => {
+                let checked = || Said::Checked { recipients: recipients.clone(), state };
+                let said = if look.of_another() { Said::Nothing } else { checked() };
+                Self { said, recipients, hint: None }
             }
             Err(error) => {
                 let (why, hint) = failure::words(&error);
-                Self { said: Said::Failed(why), readers: Vec::new(), hint }
+                Self { said: Said::Failed(why), recipients: Recipients::new(), hint }
             }
         }
     }
@@ -368,10 +368,10 @@ impl Survey {
 
     fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
         if let Some(failure) = &look.contradiction {
-            return self.contradict(look, answer.readers, failure);
+            return self.contradict(look, answer.recipients, failure);
         }
         let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
-        if let Said::Checked(seam::Checked { state: seam::CheckState::Stale(reasons), .. }) = &answer.said {
+        if let Said::Checked { state: seam::CheckState::Stale(reasons), .. } = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
         }
@@ -381,13 +381,13 @@ impl Survey {
         if let State::Error(why) = &state {
             let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
             // A backend that looked and finds nothing of what lies there has no words for it.
-            let missing = matches!(answer.said, Said::Checked(_)) && look.facts.is_some();
+            let missing = matches!(answer.said, Said::Checked { .. }) && look.facts.is_some();
             let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
             self.errors.push(failure::of(look.instance, why.clone()).hint(hint));
         }
         let found = Found {
             state,
-            readers: answer.readers,
+            recipients: answer.recipients,
             receipt: look.receipt.clone().or(receipts.into_iter().next().flatten().filter(|_| is_elsewhere)),
             fingerprint: look.fingerprint,
             elsewhere: places.into_iter().next().filter(|_| is_elsewhere),
@@ -397,11 +397,11 @@ impl Survey {
     }
 
     /// An entry that is not what its receipt claims: nothing is done to it.
-    fn contradict(&mut self, look: &Look<'_>, readers: Readers, failure: &Failure) {
+    fn contradict(&mut self, look: &Look<'_>, recipients: Recipients, failure: &Failure) {
         self.errors.push(failure.clone());
         let state = State::Error(failure.message.clone());
         let (receipt, fingerprint) = (look.receipt.clone(), look.fingerprint);
-        let found = Found { readers, receipt, fingerprint, ..Found::unknown(state) };
+        let found = Found { recipients, receipt, fingerprint, ..Found::unknown(state) };
         self.found.insert(look.instance.name.clone(), found);
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, FileChange, ReaderChange, Reading, Removed, Report};
+use artifacts_report::{Failure, FileChange, Reading, RecipientChange, Removed, Report};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
@@ -65,7 +65,7 @@ pub enum Question<'a> {
     /// May these files be encrypted to these recipients?
     Recipients {
         /// What was not accepted yet and was not shown yet.
-        unshown: &'a [ReaderChange],
+        unshown: &'a [RecipientChange],
         /// Stands for exactly what would be accepted.
         digest: &'a str,
     },
@@ -120,7 +120,7 @@ pub enum RunEvent<'a> {
     /// Recipients of stored files differ from the declared ones.
     RecipientChanges {
         /// The differences.
-        changes: &'a [ReaderChange],
+        changes: &'a [RecipientChange],
         /// Whether nothing will be written.
         preview: bool,
     },

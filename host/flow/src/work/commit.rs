@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::Name;
+use artifacts_declared::{Name, Recipients};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, FailureKind, Secret};
-use artifacts_session::Readers;
+use artifacts_seam::{CallError, CheckState, EntryFiles, FailureKind, Secret};
+use artifacts_session::Verified;
 use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState};
 
 use super::receipt;
 
-use crate::agree::{Ticket, recipients};
+use crate::agree::Ticket;
 use crate::failure;
 use crate::look::survey::Found;
 use crate::tools::Tools;
@@ -65,7 +65,7 @@ struct Asked {
     /// The instance as its backend was told of it: with the files that are stored now or were before.
     told: artifacts_seam::InstanceView,
     /// The recipients of these files.
-    readers: Readers,
+    recipients: Recipients,
     saw_plaintext: bool,
     /// Whether some of the files are as they were before.
     partial: bool,
@@ -119,7 +119,7 @@ fn looked_at(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> V
     }
 }
 
-type Answer = Result<Checked, CallError>;
+type Answer = Result<Verified, CallError>;
 
 fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Result<Vec<Answer>, Failure> {
     let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
@@ -163,7 +163,7 @@ impl Storing<'_> {
         secrets: &[(String, Secret)],
     ) -> Result<UncheckedEntry, Stopped> {
         let Self { instance, found } = self;
-        ticket.check(instance, &recipients::readers(found))?;
+        ticket.check(instance, &found.recipients)?;
         let name = self.backend()?;
         let backend = receipt::backend_id(name, &tools.backends.open(name)?.terms);
         if secrets.is_empty() {
@@ -173,11 +173,11 @@ impl Storing<'_> {
             });
         }
         let files = own_files(slice, name);
-        let (told, readers) = self.told(secrets);
+        let (told, recipients) = self.told(secrets);
         let Some(mut session) = tools.session(name)? else {
             return Err(failure::of(instance, "its backend stores nothing here").into());
         };
-        let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &readers };
+        let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &recipients };
         let ended = session.serialize(instance.name.to_string(), call)?;
         let serialized = ended.map_err(|stopped| Stopped {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
@@ -190,31 +190,31 @@ impl Storing<'_> {
                 files: serialized.files,
                 backend,
             },
-            asked: Some(Asked { told, readers, saw_plaintext: serialized.saw_plaintext, partial }),
+            asked: Some(Asked { told, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
         })
     }
 
     /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
     /// business, and keeps no other from being stored.
-    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Readers) {
+    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Recipients) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
         let mut told = self.instance.for_backend.clone();
         told.files.retain(|file| stored.contains(file.name.as_str()));
-        let mut readers = self.found.readers.clone();
-        readers.retain(|(file, _)| stored.contains(file.as_str()));
-        (told, readers)
+        let mut recipients = self.found.recipients.clone();
+        recipients.retain(|file| stored.contains(file.as_str()));
+        (told, recipients)
     }
 
     /// Why what was written is not stored.
     fn fault(&self, answer: Option<Answer>, written: &UncheckedEntry) -> Option<Failure> {
         let Self { instance, .. } = self;
-        let readers = written.asked.as_ref().map(|asked| &asked.readers);
-        let present = |checked: &Checked| checked.state == CheckState::Present && Some(&checked.readers) == readers;
+        let asked = written.asked.as_ref().map(|asked| &asked.recipients);
+        let present = |answer: &Verified| answer.state == CheckState::Present && Some(&answer.recipients) == asked;
         match answer {
-            Some(Ok(checked)) if !written.stored.files.is_empty() && present(&checked) => None,
+            Some(Ok(answer)) if !written.stored.files.is_empty() && present(&answer) => None,
             // Where some of its files were there before, they may be what is wrong with it.
-            Some(Ok(Checked { state: CheckState::Stale(_), .. }))
+            Some(Ok(Verified { state: CheckState::Stale(_), .. }))
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
                 let name = failure::word(&instance.name);

@@ -92,7 +92,7 @@ impl Planned for Generate {
             keep_new(base, &former);
         }
         keep_answered(base, true);
-        base.report.readers = ask::preview_recipients(base, Plaintext::New)?;
+        base.report.recipients = ask::preview_recipients(base, Plaintext::New)?;
         base.report.readings = readings(base)?.unknown(&base.run.tools.trust)?;
         let steps: BTreeMap<InstanceName, bool> =
             base.progress.steps().into_iter().map(|step| (step.name, step.again)).collect();
@@ -118,7 +118,7 @@ impl Planned for Generate {
         progress.keep_chained(&run.instances, |instance| writers.fault(instance, &run.tools));
         self.confirm_replacement(base)?;
         let (changes, tickets) = ask::recipients(base, Plaintext::New, &[], true)?;
-        base.report.readers = changes;
+        base.report.recipients = changes;
         let steps = base.progress.steps();
         let Run { tools, instances, state, .. } = &mut *base.run;
         let asked = Readings::new(tools, &known, instances, &base.survey, &steps, &state.inputs);

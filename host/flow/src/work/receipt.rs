@@ -39,7 +39,7 @@ impl Making<'_> {
             dependencies: dependencies(instance, self.dependencies),
             validation: artifacts_plan::validation_hash(&instance.artifact.validation),
             targets: targets(instance),
-            recipients: readers(instance, self.found)?,
+            recipients: self.found.recipients.clone(),
             files: BTreeMap::new(),
             public: BTreeMap::new(),
             headers: headers::by_file(instance, self.headers)?,
@@ -58,14 +58,14 @@ pub fn rewritten(
     stored: &BTreeSet<Name>,
     headers: &EntryHeaders,
 ) -> Result<Receipt, Failure> {
-    let mut readers = readers(instance, found)?;
+    let mut recipients = found.recipients.clone();
     // A declared file that was never stored is not listed.
-    readers.retain(|file, _| stored.contains(file));
+    recipients.retain(|file| stored.contains(file));
     let headers = headers::by_file(instance, headers)?;
     Ok(Receipt {
         backend,
         targets: targets(instance),
-        recipients: readers,
+        recipients,
         headers,
         headers_without_file: BTreeSet::new(),
         ..old.clone()
@@ -115,15 +115,4 @@ fn targets(instance: &Instance) -> BTreeSet<TargetId> {
 /// Which component stores it.
 pub fn backend_id(name: &Name, terms: &Terms) -> BackendId {
     BackendId { name: name.clone(), version: terms.version.clone(), sha256: terms.sha256 }
-}
-
-fn readers(instance: &Instance, found: &Found) -> Result<BTreeMap<Name, BTreeSet<String>>, Failure> {
-    found
-        .readers
-        .iter()
-        .map(|(file, readers)| {
-            let name = Name::new(file.clone()).map_err(|e| failure::of(instance, e.to_string()))?;
-            Ok((name, readers.iter().cloned().collect()))
-        })
-        .collect()
 }

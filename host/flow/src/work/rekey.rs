@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, ReasonKind, State};
-use artifacts_report::{Failure, ReaderChange, Report, RowAction};
+use artifacts_report::{Failure, RecipientChange, Report, RowAction};
 use artifacts_seam::EntryFiles;
 
 use super::commit::{Storing, UncheckedEntry, checked};
@@ -30,18 +30,17 @@ const AT_ONCE: usize = 1000;
 const WRITTEN_AT_ONCE: usize = 16;
 
 /// Who read each file by the receipt, and who will; and whom the backend cannot write for.
-pub fn stored_readers<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<ReaderChange> {
+pub fn stored_recipients<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<RecipientChange> {
     let mut changes = Vec::new();
     for instance in instances {
         let Some(found) = survey.found.get(&instance.name) else { continue };
         changes.extend(survey.other_recipients(instance));
         let Some(receipt) = &found.receipt else { continue };
-        for (file, after) in &found.readers {
-            let after: BTreeSet<String> = after.iter().cloned().collect();
-            let before =
-                receipt.recipients.iter().find(|(name, _)| name.as_str() == file).map(|(_, readers)| readers.clone());
-            let Some(before) = before.filter(|before| *before != after) else { continue };
-            changes.push(ReaderChange { instance: instance.name.to_string(), file: file.clone(), before, after });
+        for (file, after) in &found.recipients {
+            let before = receipt.recipients.get(file.as_str()).filter(|before| *before != after);
+            let Some(before) = before.cloned() else { continue };
+            let (instance, file, after) = (instance.name.to_string(), file.to_string(), after.clone());
+            changes.push(RecipientChange { instance, file, before, after });
         }
     }
     changes
@@ -55,9 +54,9 @@ pub struct Rekey {
 }
 
 impl Planned for Rekey {
-    type Details = Vec<ReaderChange>;
+    type Details = Vec<RecipientChange>;
 
-    fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<Vec<ReaderChange>> {
+    fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<Vec<RecipientChange>> {
         let wants = |name: &&InstanceName| survey.found.get(*name).is_some_and(|it| wants_rekey(&it.state, self.all));
         let names: Vec<InstanceName> = selection.names.iter().filter(wants).cloned().collect();
         let (mut steps, mut failures) = (Vec::new(), Vec::new());
@@ -68,27 +67,27 @@ impl Planned for Rekey {
             }
         }
         let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
-        let details = stored_readers(instances, survey);
+        let details = stored_recipients(instances, survey);
         Plan { steps, failures, details }
     }
 
-    fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<Vec<ReaderChange>>) -> Report {
+    fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<Vec<RecipientChange>>) -> Report {
         let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
         Report { errors, ..run.rows(&selection.names, survey) }
     }
 
-    fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<ReaderChange>) -> Result<(), Failure> {
+    fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: true });
         drop(ask::preview_recipients(base, Plaintext::Stored)?);
-        base.report.readers.clone_from(changes);
+        base.report.recipients.clone_from(changes);
         preview::describe(base, Writing::Anew, |_| RowAction::WouldRekey);
         Ok(())
     }
 
-    fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<ReaderChange>) -> Result<Tickets, Failure> {
+    fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
         // Whoever may be asked to accept them sees them.
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: false });
-        base.report.readers.clone_from(changes);
+        base.report.recipients.clone_from(changes);
         Ok(ask::recipients(base, Plaintext::Stored, changes, false)?.1)
     }
 }
@@ -164,7 +163,7 @@ fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
         let Some((instance, receipt)) = base.run.instances.get(name).zip(found) else { continue };
         let is_secret = |file: &Name| instance.secret_files().any(|declared| declared == file);
         let is_public = |file: &str| instance.public_files().any(|declared| declared.as_str() == file);
-        let secret = receipt.recipients.keys().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
+        let secret = receipt.recipients.files().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
         let public = receipt.public.keys().filter(|file| !is_public(file)).map(|file| (file.as_str(), "public file"));
         let note = |(file, kind): (&str, &str)| {
             format!("{file}: gone, since it is no declared {kind} any more; the old entry is in the trash")

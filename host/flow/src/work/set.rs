@@ -16,7 +16,7 @@ use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
 use crate::look::changes::{Writing, public_changes};
 use crate::look::notes::{note_dependents, note_strays};
-use crate::look::settable::{others, readers_changed, unsettable};
+use crate::look::settable::{others, recipients_changed, unsettable};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::look::{hints, preview};
@@ -77,7 +77,7 @@ impl Planned for Set {
             return Ok(());
         }
         base.report = base.run.rows(&base.progress.names(), &base.survey);
-        base.report.readers = ask::preview_recipients(base, self.plaintext())?;
+        base.report.recipients = ask::preview_recipients(base, self.plaintext())?;
         preview::describe(base, Writing::One { file: &self.file }, |_| RowAction::WouldSet);
         base.run.tools.operator.notify(&RunEvent::Preview(&base.report));
         Ok(())
@@ -198,7 +198,7 @@ fn secret(
     let others: Vec<Name> = found.stored_files(instance).filter(|name| *name != file).cloned().collect();
     let mut secrets = vec![(file.to_string(), value)];
     let mut why = "its readers changed, so all of its files are encrypted anew";
-    if others.is_empty() || !readers_changed(found) {
+    if others.is_empty() || !recipients_changed(found) {
         match storing.serialize(tools, ticket, slice.clone(), &secrets) {
             Err(stopped) if stopped.needs_all && !others.is_empty() => {
                 why = "its backend writes all of its files as one";

@@ -8,10 +8,10 @@ use artifacts_contract::Grants;
 use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
 use artifacts_seam::Limits;
 use artifacts_seam::{
-    BackendFailure, CallError, CheckState, Checked, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret,
+    BackendFailure, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret, SecretFile,
     Usage,
 };
-use artifacts_session::{CallFailed, Checks, Retrieved, Serialized};
+use artifacts_session::{CallFailed, Checks, Retrieved, Serialized, Verified};
 
 /// What a call does instead of what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,17 +119,18 @@ impl Session for FakeSession {
             let recipients = match misbehavior {
                 Some(Misbehavior::Fail) => return Err(failed()),
                 Some(Misbehavior::BeSilent) => return Err(CallError::Broken("it gave no answer".to_owned())),
-                Some(Misbehavior::Lie) => vec!["mallory".to_owned()],
-                None => world.recipients.clone(),
+                Some(Misbehavior::Lie) => BTreeSet::from(["mallory".to_owned()]),
+                None => world.recipients.iter().cloned().collect(),
             };
-            let readers = instance.files.iter().map(|file| (file.name.clone(), recipients.clone())).collect();
+            let name = |file: &SecretFile| file.name.parse().unwrap();
+            let recipients = instance.files.iter().map(|file| (name(file), recipients.clone())).collect();
             let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some());
             let state = match (files.is_empty(), is_whole) {
                 (true, _) => CheckState::Absent,
                 (false, true) => CheckState::Present,
                 (false, false) => CheckState::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
             };
-            Ok(Checked { readers, state })
+            Ok(Verified { recipients, state })
         };
         let answers = batch.into_iter().map(answer).collect();
         Checks { answers, events: world.events.clone(), usage: Usage::default() }
@@ -144,7 +145,7 @@ impl Session for FakeSession {
         }
         let mut files = call.files;
         for (name, value) in call.secrets {
-            let recipients = call.recipients.iter().find(|(file, _)| file == name).map(|(_, all)| all.join(","));
+            let recipients = call.recipients.get(name).map(|all| all.iter().cloned().collect::<Vec<_>>().join(","));
             let mut text = format!("{}\n", recipients.unwrap_or_default()).into_bytes();
             text.extend_from_slice(value.expose());
             files.insert(format!("{name}.fake"), text);

@@ -1,13 +1,15 @@
 //! Guests, instances and folders for the tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, dead_code)]
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 
 use artifacts_contract::{Component, Grants, effective};
+use artifacts_declared::{Name, Recipients};
 use artifacts_seam::Limits;
-use artifacts_seam::{CallError, CheckState, Checked, EntryFiles, InstanceView, Secret, TargetView};
-use artifacts_session::{Checks, Readers, WorkerSession};
+use artifacts_seam::{CallError, CheckState, EntryFiles, InstanceView, Secret, TargetView};
+use artifacts_session::{Checks, Verified, WorkerSession};
 use artifacts_worker::in_process;
 use tempfile::TempDir;
 
@@ -107,17 +109,20 @@ pub fn check_one(
     backend: &mut WorkerSession,
     instance: &InstanceView,
     slice: EntryFiles,
-) -> Result<Checked, CallError> {
+) -> Result<Verified, CallError> {
     let Checks { mut answers, .. } = backend.check(vec![(instance.clone(), slice)]);
     assert_eq!(answers.len(), 1);
     answers.remove(0)
 }
 
-pub fn readers(instance: &InstanceView, recipients: &[&str]) -> Readers {
-    let list: Vec<String> = recipients.iter().map(ToString::to_string).collect();
-    instance.files.iter().map(|file| (file.name.clone(), list.clone())).collect()
+pub fn same(instance: &InstanceView, recipients: &[&str]) -> Recipients {
+    instance.files.iter().map(|file| of_file(&file.name, recipients)).collect()
 }
 
-pub fn present(answer: &Result<Checked, CallError>) -> bool {
-    matches!(answer, Ok(Checked { state: CheckState::Present, .. }))
+pub fn of_file(file: &str, recipients: &[&str]) -> (Name, BTreeSet<String>) {
+    (file.parse().unwrap(), recipients.iter().map(ToString::to_string).collect())
+}
+
+pub fn present(answer: &Result<Verified, CallError>) -> bool {
+    matches!(answer, Ok(Verified { state: CheckState::Present, .. }))
 }

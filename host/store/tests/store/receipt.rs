@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
-use artifacts_declared::{InstanceName, Name, TargetId, TargetKind};
+use artifacts_declared::{InstanceName, Name, Recipients, TargetId, TargetKind};
 use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, Time};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
@@ -202,7 +202,7 @@ prop_compose! {
     ) -> Receipt {
         let (name, version, sha256) = backend;
         let backend = BackendId { name, version, sha256 };
-        let recipients: BTreeMap<Name, BTreeSet<String>> = recipients;
+        let recipients = Recipients::from(recipients);
         Receipt { schema: Schema, instance, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets, recipients, files, public, headers, headers_without_file }
     }
 }

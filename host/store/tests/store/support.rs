@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use artifacts_declared::{InstanceName, TargetId, TargetKind};
+use artifacts_declared::{InstanceName, Recipients, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
     BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage,
@@ -41,7 +41,7 @@ pub fn receipt(instance: &str) -> Receipt {
         dependencies: BTreeMap::from([(name("shared/ca"), Hex([7; 16]))]),
         validation: None,
         targets: BTreeSet::from([TargetId { kind: TargetKind::Nixos, name: "web1".parse().unwrap() }]),
-        recipients: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
+        recipients: Recipients::from_iter([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
         headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([Sha256::digest(b"header")]))]),

@@ -5,7 +5,7 @@ use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::Status;
+use crate::exit::Exit;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, output: &Output) -> Result<Exit, Failure> {
         let manifest = Manifest::parse(&read(&self.manifest)?)
             .map_err(|e| Failure::new(self.manifest.display().to_string(), format!("no manifest: {e}")))?;
         let annotated =
@@ -33,7 +33,7 @@ impl Options {
             output.object(json!({"component": to, "name": manifest.name, "version": manifest.version}), &[]);
         }
         output.note(&format!("{} is annotated as {} {}", to.display(), manifest.name, manifest.version));
-        Ok(Status::DONE)
+        Ok(Exit::DONE)
     }
 }
 

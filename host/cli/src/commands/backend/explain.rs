@@ -8,9 +8,9 @@ use artifacts_text::counted;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use crate::args::Global;
-use crate::commands::Status;
 use crate::context::Context;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::grants;
 use crate::output::Output;
 
@@ -21,7 +21,7 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let context = Context::new(global, output)?;
         let (registry, trust, _) = context.registry()?;
         let entry = registry.entry(&self.name)?;
@@ -45,7 +45,7 @@ impl Options {
         } else {
             output.line(explained.text(*output).trim_end());
         }
-        Ok(Status::DONE)
+        Ok(Exit::DONE)
     }
 }
 

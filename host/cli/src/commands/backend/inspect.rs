@@ -7,7 +7,7 @@ use artifacts_text::Explain;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::Status;
+use crate::exit::Exit;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, output: &Output) -> Result<Exit, Failure> {
         let bytes = read(&self.file)?;
         let mut found = inspect(&bytes);
         let unknown = if found.refusal.is_none() { try_out(bytes, &mut found) } else { None };
@@ -28,7 +28,7 @@ impl Options {
         } else {
             output.line(as_text(&found, unknown.as_deref(), *output).trim_end());
         }
-        Ok(if found.refusal.is_none() && unknown.is_none() { Status::DONE } else { Status::FAILED })
+        Ok(if found.refusal.is_none() && unknown.is_none() { Exit::DONE } else { Exit::FAILED })
     }
 }
 

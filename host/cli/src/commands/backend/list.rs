@@ -4,9 +4,9 @@ use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
 
-use crate::args::Global;
-use crate::commands::Status;
 use crate::context::Context;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
 
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ struct Row {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let context = Context::new(global, output)?;
         let (registry, _, errors) = context.registry()?;
         let rows: Vec<Row> = registry.names().iter().filter_map(|name| row(&registry, name)).collect();
@@ -43,7 +43,7 @@ impl Options {
             }
         }
         output.failures(&failures);
-        Ok(if failures.is_empty() { Status::DONE } else { Status::FAILED })
+        Ok(if failures.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
 }
 

@@ -8,8 +8,8 @@ pub mod list;
 use artifacts_report::Failure;
 use clap::Subcommand;
 
-use super::Status;
-use crate::args::Global;
+use crate::exit::Exit;
+use crate::global::Global;
 use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
@@ -25,7 +25,7 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Status, Failure> {
+    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         match self {
             Self::Annotate(options) => options.run(output),
             Self::Explain(options) => options.run(global, output),

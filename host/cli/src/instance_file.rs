@@ -10,7 +10,7 @@ use clap::Args;
 
 /// `INSTANCE FILE`, or `INSTANCE/FILE`.
 #[derive(Debug, Args)]
-pub struct File {
+pub struct InstanceFile {
     /// An instance or an artifact that has but one, or INSTANCE/FILE
     #[arg(value_name = "INSTANCE")]
     instance: String,
@@ -19,7 +19,7 @@ pub struct File {
     file: Option<String>,
 }
 
-impl File {
+impl InstanceFile {
     /// What is to be evaluated for it.
     pub fn selector(&self) -> Selector {
         Selector::new(self.instance.as_str())

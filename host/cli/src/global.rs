@@ -1,24 +1,11 @@
+//! The options of every command.
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 
-use crate::commands;
-use crate::record::Invocation;
-
-/// Secrets and generated files for NixOS and Home Manager, stored by sandboxed backends.
-#[derive(Debug, Parser)]
-#[command(
-    name = "artifacts",
-    version,
-    after_help = "Exit status: 0 done, 1 something failed, 2 wrong usage, 3 work is left (something is absent, stale or blocked)."
-)]
-pub struct Cli {
-    #[command(flatten)]
-    pub global: Global,
-    #[command(subcommand)]
-    pub command: Command,
-}
+use crate::invocation::Invocation;
 
 /// Which recipients are accepted without asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,48 +109,4 @@ pub struct Global {
     /// What was typed, for the audit log
     #[arg(skip)]
     pub invocation: Invocation,
-}
-
-/// One variant a command, each in a file of its own.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Show the state of every instance
-    #[command(visible_aliases = ["check", "list"])]
-    Status(commands::status::Options),
-    /// Make what is absent
-    Generate(commands::generate::Options),
-    /// Print one file to standard output, as it was stored
-    Get(commands::get::Options),
-    /// Store one file from standard input
-    Set(commands::set::Options),
-    /// Change one file in an editor, on a file system in RAM
-    Edit(commands::edit::Options),
-    /// Encrypt anew what has other readers now
-    Rekey(commands::rekey::Options),
-    /// Lay out what an installer brings to a new machine
-    Export(commands::export::Options),
-    /// Write receipts for files that were added or modified outside artifacts
-    Adopt(commands::adopt::Options),
-    /// Print a `.sops.yaml` that agrees with the declarations
-    ///
-    /// It belongs into the folder of `artifacts.root`.
-    SopsConfig(commands::sops_config::Options),
-    /// On the target: make the artifacts that are made there
-    Activate(commands::activate::Options),
-    /// Show what backends did
-    Audit(commands::audit::Options),
-    /// Remove what no declaration owns
-    #[command(visible_alias = "collect-garbage")]
-    Prune(commands::prune::Options),
-    /// Show what depends on what
-    Graph(commands::graph::Options),
-    /// Look at backends
-    #[command(subcommand)]
-    Backend(commands::backend::Command),
-    /// Print the JSON Schema of the spec
-    Schema(commands::schema::Options),
-    /// Print a completion script for a shell
-    Completions(commands::completions::Options),
-    /// Print the manual page
-    Man(commands::man::Options),
 }

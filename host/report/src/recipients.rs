@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 
 /// Whom a file was encrypted to, and whom it would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReaderChange {
+pub struct RecipientChange {
     /// The instance's name.
     pub instance: String,
     /// The file.
     pub file: String,
-    /// The readers that were agreed to.
+    /// The recipients that were agreed to.
     pub before: BTreeSet<String>,
     /// Those that it would have.
     pub after: BTreeSet<String>,
@@ -21,21 +21,21 @@ pub struct ReaderChange {
 /// So many instances that change alike are named.
 const NAMED: usize = 10;
 
-/// Readers before and after.
+/// Recipients before and after.
 type Sides<'a> = (&'a BTreeSet<String>, &'a BTreeSet<String>);
 
 /// Changes of recipients, those that are alike shown once, each recipient whole: an abbreviated key is no key.
-pub fn reader_changes(changes: &[ReaderChange]) -> String {
+pub fn recipient_changes(changes: &[RecipientChange]) -> String {
     blocks("recipients change:", changes)
 }
 
 /// The same for what has to be accepted: where nothing was accepted before, it is a first use.
-pub fn recipient_questions(changes: &[ReaderChange]) -> String {
+pub fn recipient_questions(changes: &[RecipientChange]) -> String {
     let (first, others): (Vec<_>, Vec<_>) = changes.iter().cloned().partition(|change| change.before.is_empty());
-    blocks("first use of these recipients on this machine:", &first) + &reader_changes(&others)
+    blocks("first use of these recipients on this machine:", &first) + &recipient_changes(&others)
 }
 
-pub(crate) fn blocks(heading: &str, changes: &[ReaderChange]) -> String {
+pub(crate) fn blocks(heading: &str, changes: &[RecipientChange]) -> String {
     let mut alike: BTreeMap<Sides<'_>, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
     for change in changes {
         let instances = alike.entry((&change.before, &change.after)).or_default();
@@ -65,7 +65,7 @@ pub(crate) fn blocks(heading: &str, changes: &[ReaderChange]) -> String {
     text
 }
 
-impl ReaderChange {
+impl RecipientChange {
     /// As `--json` has it.
     pub fn json(&self) -> Value {
         json!({"instance": self.instance, "file": self.file, "before": self.before, "after": self.after})
@@ -89,24 +89,24 @@ mod tests {
 
     #[test]
     fn what_changes_alike_is_shown_once_with_everybody_before_and_after() {
-        let change = |instance: usize| ReaderChange {
+        let change = |instance: usize| RecipientChange {
             instance: format!("shared/{instance:02}"),
             file: "f".to_owned(),
             before: set(&["a", "b"]),
             after: set(&["b", "c\u{1b}[2J"]),
         };
-        let text = reader_changes(&(0..12).map(change).collect::<Vec<_>>());
+        let text = recipient_changes(&(0..12).map(change).collect::<Vec<_>>());
         assert_eq!(text.matches("recipients change:").count(), 1);
         assert!(text.contains("shared/09: f\n    and 2 more instances\n"), "{text}");
         assert!(text.contains("- a") && text.contains("    b\n") && text.contains("+ c\\u{1b}[2J"), "{text}");
-        let text = reader_changes(&(0..11).map(change).collect::<Vec<_>>());
+        let text = recipient_changes(&(0..11).map(change).collect::<Vec<_>>());
         assert!(text.contains("    and 1 more instance\n"), "{text}");
         assert_eq!(change(0).count(), "1 joined, 1 left");
     }
 
     #[test]
     fn a_first_use_is_no_change() {
-        let change = |before: &[&str]| ReaderChange {
+        let change = |before: &[&str]| RecipientChange {
             instance: "shared/a".to_owned(),
             file: "f".to_owned(),
             before: set(before),
@@ -116,6 +116,6 @@ mod tests {
         let text = recipient_questions(&[change(&[]), change(&["k0"])]);
         assert!(text.starts_with(first) && text.contains("recipients change:\n"), "{text}");
         assert!(!recipient_questions(&[change(&["k0"])]).contains("first use"));
-        assert!(!reader_changes(&[change(&[])]).contains("first use"));
+        assert!(!recipient_changes(&[change(&[])]).contains("first use"));
     }
 }

@@ -10,13 +10,13 @@ use rustix::fs::{Mode, fchmod};
 /// Where it grows before it appears.
 const GROWING: &str = "tree";
 
-pub struct Tree {
+pub struct ExportTree {
     growing: PrivateDir,
     root: OwnedFd,
     place: PathBuf,
 }
 
-impl Tree {
+impl ExportTree {
     /// A tree that shall appear at `place`, where nothing lies or an empty folder.
     pub fn begin(place: &Path) -> Result<Self, Failure> {
         let failed = |why: String| Failure::new(place.display().to_string(), why);

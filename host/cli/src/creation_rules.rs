@@ -1,0 +1,58 @@
+//! The rules of a `.sops.yaml`: who reads which file.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use artifacts_flow::Found;
+use artifacts_plan::Instance;
+
+/// Names the recipients of the files whose path matches.
+pub struct CreationRule {
+    pub path_regex: String,
+    pub age: Vec<String>,
+}
+
+/// Makes a rule for what is deployed, structured files among it, after one for each file with recipients of its own: the first that
+/// fits counts.
+pub fn creation_rules(instance: &Instance, storage: &str, found: &Found) -> Vec<CreationRule> {
+    let folder = escaped(&format!("{storage}/{}", instance.name));
+    let deployed: BTreeSet<&str> =
+        instance.for_backend.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
+    let shared = found.recipients.iter().find(|(file, _)| deployed.contains(file.as_str()));
+    let shared = shared.or(found.recipients.iter().next());
+    let Some((_, shared)) = shared else { return Vec::new() };
+    let own = found.recipients.iter().filter(|(_, of_file)| *of_file != shared);
+    let own = own.map(|(file, of_file)| CreationRule {
+        path_regex: format!("^{folder}/{}\\.sops$", escaped(file.as_str())),
+        age: of_file.iter().cloned().collect(),
+    });
+    let rest = CreationRule {
+        path_regex: format!("^{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$"),
+        age: shared.iter().cloned().collect(),
+    };
+    own.chain([rest]).collect()
+}
+
+/// Nothing in it means anything but itself.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut regex, char| {
+        if r"\.+*?()|[]{}^$".contains(char) {
+            regex.push('\\');
+        }
+        regex.push(char);
+        regex
+    })
+}
+
+/// Writes the rules as a `.sops.yaml`.
+pub fn yaml(rules: &[CreationRule]) -> String {
+    if rules.is_empty() {
+        return "creation_rules: []\n".to_owned();
+    }
+    let mut text = "creation_rules:\n".to_owned();
+    for rule in rules {
+        let regex = rule.path_regex.replace('\'', "''");
+        let _ = writeln!(text, "  - path_regex: '{regex}'\n    age: >-\n      {}", rule.age.join(",\n      "));
+    }
+    text
+}
