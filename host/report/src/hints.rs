@@ -176,6 +176,8 @@ fn label(state: &State) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use artifacts_declared::InstanceName;
     use artifacts_plan::{Reason, ReasonKind};
 
