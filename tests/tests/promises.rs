@@ -21,10 +21,10 @@ fn rows() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
 /// Why there is no such test.
 fn missing(name: &str) -> Option<String> {
     let Some((file, test)) = name.split_once("::") else { return Some(format!("{name} is not file::test")) };
-    let Ok(text) = fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(file)) else {
+    let Ok(source) = fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(file)) else {
         return Some(format!("{file} is not there"));
     };
-    let Some((before, _)) = text.split_once(&format!("fn {test}(")) else {
+    let Some((before, _)) = source.split_once(&format!("fn {test}(")) else {
         return Some(format!("{file} has no {test}"));
     };
     // Attributes and comments stand between the mark of a test and its name.

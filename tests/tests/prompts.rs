@@ -43,7 +43,7 @@ fn send(fleet: &Fleet, signal: &str) -> Result<()> {
 }
 
 fn key() -> String {
-    (1..=11).map(|line| format!("MIIE{line}\r")).collect()
+    (1..=11).fold(String::new(), |key, line| key + &format!("MIIE{line}\r"))
 }
 
 #[test]

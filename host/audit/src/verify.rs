@@ -330,7 +330,7 @@ impl Between {
             match kind {
                 GapKind::Unlinked if start => chain.unlinked += 1,
                 GapKind::Garbage | GapKind::Incomplete if accounted => {
-                    chain.findings.push(Finding::Damaged { line: number })
+                    chain.findings.push(Finding::Damaged { line: number });
                 }
                 _ => chain.findings.push(Finding::Foreign { line: number }),
             }

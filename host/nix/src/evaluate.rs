@@ -268,7 +268,7 @@ impl Flake<'_> {
                         kind,
                         name: name.clone(),
                         error: Error::NameMismatch { target: place(target, kind, &name), name, named },
-                    })
+                    });
                 }
                 None => found.parts.push(part(target, value)?),
             }

@@ -394,7 +394,8 @@ fn names_are_as_the_table_says() {
         .args(["--eval", "--strict", "--json", "--expr", &expression])
         .output()
         .unwrap();
-    let found: Vec<bool> = serde_json::from_slice(&output.stdout).expect(&String::from_utf8_lossy(&output.stderr));
+    let found: Vec<bool> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     assert_eq!(found.len(), table.len());
     for (case, is_name) in table.iter().zip(found) {
         assert_eq!(is_name, case.get("invalid").is_none(), "{case}");

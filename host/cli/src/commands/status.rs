@@ -24,7 +24,9 @@ impl Options {
         let surveyed = run.survey(&selection);
         let calls = surveyed.survey().calls.clone();
         let report = surveyed.finish();
-        calls.iter().for_each(|(backend, calls)| output.detail(&format!("{backend}: {}", counted(*calls, "call"))));
+        for (backend, calls) in &calls {
+            output.detail(&format!("{backend}: {}", counted(*calls, "call")));
+        }
         let status = output.report(&report);
         if !output.json() {
             output.painted(&report.orphans());

@@ -97,7 +97,7 @@ pub(crate) fn adoption(
     let new_headers = headers.difference(&known).count();
     let unread = before.is_none() || new_headers > 0;
     let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, ReasonKind::Receipt)) {
-        receipt::renewed(agreeing, instance, dependencies, tools.now)?
+        receipt::renewed(agreeing, instance, dependencies, tools.now)
     } else {
         let making = Making { instance, found, backend: stored_by, dependencies, headers: &entry, now: tools.now };
         continued(making.receipt()?, before)

@@ -78,15 +78,15 @@ pub fn renewed(
     instance: &Instance,
     generations: &BTreeMap<InstanceName, Generation>,
     now: SystemTime,
-) -> Result<Receipt, Failure> {
+) -> Receipt {
     let made = Time::from(now);
-    Ok(Receipt {
+    Receipt {
         generated: made,
         expires: expiry(instance, made),
         dependencies: dependencies(instance, generations),
         validation: artifacts_plan::validation_hash(&instance.artifact.validation),
         ..old.clone()
-    })
+    }
 }
 
 /// When a making at this time expires.

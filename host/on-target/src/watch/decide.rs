@@ -327,7 +327,7 @@ impl Work<'_> {
                 let key = format!("{name}/{file_name}");
                 let Some(new) = self.seen.digests.get(&key) else { continue };
                 // What is seen for the first time is no change: so no consumer is restarted at boot.
-                if self.memory.digests.insert(key, new.clone()).is_none_or(|old| old == *new) {
+                if self.memory.digests.insert(key, *new).is_none_or(|old| old == *new) {
                     continue;
                 }
                 self.decision.messages.push(format!("artifact `{name}`: the content of file `{file_name}` changed"));

@@ -226,7 +226,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
             self.troubles.meet(format!("systemd does not tell of {}; it is asked again", unknown.join(", ")), say);
         }
         let switching = switch::under_way(Path::new(switch::LOCK))?;
-        let version = self.version.clone();
+        let version = self.version;
         let seen = Seen { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
         let mut memory = self.memory.clone();
         let decision = decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));

@@ -189,7 +189,7 @@ fn nothing_but_regular_files_is_read() {
                     continue;
                 }
                 Err(Error::WrongKind { path, expected: FileKind::File, found }) => {
-                    assert_eq!((path, found), (expected, kind))
+                    assert_eq!((path, found), (expected, kind));
                 }
                 other => panic!("{kind} as {place}: {other:?}"),
             }
@@ -253,7 +253,7 @@ fn something_else_where_a_folder_belongs_is_named() {
         fs::write(checkout.path(place), CANARY).unwrap();
         match run(&checkout) {
             Err(Error::WrongKind { path, expected: FileKind::Directory, found: FileKind::File }) => {
-                assert_eq!(path, place)
+                assert_eq!(path, place);
             }
             other => panic!("{place}: {other:?}"),
         }

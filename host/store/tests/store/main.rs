@@ -6,7 +6,7 @@ mod commit;
 mod crash;
 mod full;
 mod git;
+mod many;
 mod model;
 mod receipt;
-mod speed;
 mod support;

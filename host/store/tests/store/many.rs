@@ -1,0 +1,23 @@
+//! 10,000 entries are stored, read, compared with their receipts and listed. How long that takes is measured by `cargo xtask bench`.
+
+use artifacts_store::{Durability, Options};
+
+use crate::support::*;
+
+const ENTRIES: u32 = 10_000;
+
+#[test]
+fn ten_thousand_entries() {
+    let checkout = Checkout { dir: tempfile::tempdir_in("/dev/shm").unwrap() };
+    let writer = checkout.storage().lock(Options { durability: Durability::NoSync, ..Options::at(now()) }).unwrap();
+    let cipher = "c".repeat(600);
+    let names: Vec<_> = (0..ENTRIES).map(|number| format!("per-machine/m{}/a{}", number % 100, number / 100)).collect();
+    for instance in &names {
+        put(&writer, instance, &[("one.age", &cipher), ("two.age", &cipher)], &[]).unwrap();
+    }
+    let storage = checkout.storage();
+    for instance in &names {
+        assert_eq!(storage.read(&name(instance)).unwrap().unwrap().differences(), []);
+    }
+    assert_eq!(storage.list().unwrap().entries.len(), names.len());
+}
