@@ -11,6 +11,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use artifacts_contract::{Component, Grants};
+use artifacts_declared as _;
 use artifacts_seam::SandboxLayer;
 use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
 use artifacts_session::{Error, WorkerSession, WorkerStart, fits, probe};
