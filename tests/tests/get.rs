@@ -220,15 +220,17 @@ fn at_terminal(fleet: &Fleet, arguments: &[&str], answers: &[&str]) -> Result<(S
     let mut child = script.spawn().context("script, of util-linux")?;
     let mut keyboard = child.stdin.take().context("a keyboard")?;
     let mut screen = child.stdout.take().context("a screen")?;
-    let (mut shown, mut answers, mut part) = (String::new(), answers.iter(), [0; 4096]);
+    let (mut shown, mut answers, mut given, mut part) = (String::new(), answers.iter(), 0, [0; 4096]);
     loop {
         let size = screen.read(&mut part)?;
         if size == 0 {
             break;
         }
         shown.push_str(&String::from_utf8_lossy(&part[..size]));
-        // The mark that asks the terminal to mark what is pasted comes last.
-        if shown.trim_end_matches("\u{1b}[?2004h").ends_with(": ") {
+        // A long question has a line of its own, and the mark that asks the terminal to mark what is pasted may come last.
+        let is_asked = shown.trim_end_matches("\u{1b}[?2004h").trim_end().ends_with(':');
+        if is_asked && shown.matches(": ").count() + shown.matches(":\r\n").count() > given {
+            given += 1;
             // A question too many is for the test to find in what was shown.
             let Some(answer) = answers.next() else { break };
             keyboard.write_all(format!("{answer}\n").as_bytes())?;

@@ -72,7 +72,7 @@ fn the_program_on_the_target_has_no_wasmtime() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert!(of("artifacts").contains("wasmtime v"));
-    assert!(!of("artifacts-target").contains("wasmtime"));
+    assert!(!of("artifacts-on-target").contains("wasmtime"));
 }
 
 #[test]
