@@ -74,7 +74,7 @@ impl Connection {
         let files = self.component.uses_files();
         let spawn = |code: Option<&[u8]>| PipeEnd::spawn(worker, self.limits, Task::Run, files, code);
         let at_hand = self.code.take().or_else(|| self.component.compiled().map(Arc::from));
-        let (mut end, hello) = spawn(at_hand.as_deref())?;
+        let (mut end, mut hello) = spawn(at_hand.as_deref())?;
         let cache = worker.cache.as_deref().and_then(CodeCache::open);
         let key = format!("{}-{}", self.component.sha256(), hello.engine);
         let kept = match at_hand {
@@ -91,7 +91,7 @@ impl Connection {
                     return Ok(end);
                 }
                 Err(Start::Failed(error)) => return Err(error),
-                Err(Start::Outdated) => end = spawn(None)?.0,
+                Err(Start::Outdated) => (end, hello) = spawn(None)?,
             }
         }
         let code: Arc<[u8]> = compile(worker, self.component.bytes(), false)?.into();

@@ -72,18 +72,16 @@ impl Ticket {
     }
 
     /// Stores an entry in place of the one that was found, and returns its path below the root. An entry of the instance in
-    /// another storage is trashed then.
+    /// another storage is trashed then; why that failed is returned beside the path, since the new entry is stored all the same.
     ///
     /// # Errors
     /// When the receipt names recipients or headers that were not accepted, or the store fails; then nothing was changed.
-    pub(crate) fn commit(self, instance: &Instance, mut new: NewEntry) -> Result<String, Failure> {
+    pub(crate) fn commit(self, instance: &Instance, mut new: NewEntry) -> Result<(String, Option<Failure>), Failure> {
         self.check_receipt(instance, &new.receipt)?;
         new.replaces = self.replaces;
         let committed = self.writer.commit(new).map_err(|error| failed(instance, &error))?;
-        if let Some(other) = self.other {
-            other.remove(&self.name).map_err(|error| failed(instance, &error))?;
-        }
-        Ok(committed.path)
+        let trashed = self.other.map_or(Ok(None), |other| other.remove(&self.name));
+        Ok((committed.path, trashed.err().map(|error| failed(instance, &error))))
     }
 
     /// Moves the entry to the trash and returns where it is; none where it was gone already.
@@ -218,6 +216,23 @@ mod tests {
         };
         assert!(commit(&[]).is_ok());
         assert!(commit(&[header]).is_err());
+    }
+
+    #[test]
+    fn what_was_stored_is_told_though_the_other_entry_cannot_be_trashed() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let lock = |storage: &str| {
+            Rc::new(Storage::open(&root, storage).unwrap().lock(Options::at(SystemTime::UNIX_EPOCH)).unwrap())
+        };
+        let (own, other) = (lock("secrets"), lock("vault"));
+        // A link in the place of the entry is left alone.
+        std::fs::create_dir_all(dir.path().join("vault/per-machine/web1")).unwrap();
+        std::os::unix::fs::symlink("/", dir.path().join("vault/per-machine/web1/a")).unwrap();
+        let ticket = Ticket::new(instance().name, Allows::To(to(&["admin"])), None, own, Some(other));
+        let (path, not_trashed) = ticket.commit(&instance(), new(&["admin"], &[])).unwrap();
+        assert_eq!(path, "secrets/per-machine/web1/a");
+        assert!(not_trashed.is_some());
     }
 
     #[test]

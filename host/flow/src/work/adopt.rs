@@ -105,9 +105,9 @@ fn store(base: &mut Base<'_>, adoption: Adoption, ticket: Ticket) -> Result<(), 
     let Adoption { name, entry, slice, .. } = adoption;
     let instance = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))?;
     tools.headers.learn(instance, &entry)?;
-    let path = ticket.commit(instance, slice)?;
+    let (path, not_trashed) = ticket.commit(instance, slice)?;
     writers.wrote(tools, path);
-    Ok(())
+    not_trashed.map_or(Ok(()), Err)
 }
 
 fn show(base: &mut Base<'_>, adoptions: &BTreeMap<InstanceName, Adoption>) {

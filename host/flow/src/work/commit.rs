@@ -240,9 +240,9 @@ impl Storing<'_> {
         receipt: Receipt,
     ) -> Result<(), Failure> {
         let new = NewEntry { files, public, receipt, replaces: None };
-        let path = ticket.commit(self.instance, new)?;
+        let (path, not_trashed) = ticket.commit(self.instance, new)?;
         writers.wrote(tools, path);
-        Ok(())
+        not_trashed.map_or(Ok(()), Err)
     }
 
     fn backend(&self) -> Result<&Name, Failure> {

@@ -114,12 +114,12 @@ impl<'r> Agreed<'r, Rekey> {
             }
             let mut read = read(&mut base, &batch);
             loop {
-                let few = base.progress.next_of(&mut batch, WRITTEN_AT_ONCE);
+                let mut few = VecDeque::from(base.progress.next_of(&mut batch, WRITTEN_AT_ONCE));
                 if few.is_empty() {
                     break;
                 }
                 let mut unchecked = Vec::new();
-                for step in few {
+                while let Some(step) = base.progress.next_of(&mut few, 1).pop() {
                     let files = read.remove(&step.name).unwrap_or_else(|| Err(not_read(&step.name)));
                     let ended = files.and_then(|files| {
                         opened += 1;
