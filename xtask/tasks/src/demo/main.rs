@@ -164,7 +164,7 @@ impl Demo {
         let output = command.arg(self.key(key)).output().context("the program cannot be run")?;
         match output.status.code() {
             Some(0) => Ok(Some(String::from_utf8(output.stdout)?)),
-            Some(1) if String::from_utf8_lossy(&output.stderr).contains("identity") => Ok(None),
+            Some(1) if String::from_utf8_lossy(&output.stderr).contains("no identity can decrypt it") => Ok(None),
             _ => bail!("`artifacts get {instance} {file}`: {}", String::from_utf8_lossy(&output.stderr)),
         }
     }
