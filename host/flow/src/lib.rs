@@ -28,8 +28,8 @@ pub use run::{FileSelection, Run, Selection};
 pub use tools::{
     Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, Evaluate, FormerValue,
     GenerationFailure, Generators, HeaderMemory, Identities, Operator, PromptValues, Question, ReadyBackend, Recorded,
-    Registry, RequestedPrompt, Retrieval, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session,
-    Terms, Tools,
+    Registry, RequestedPrompt, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session, Terms,
+    Tools,
 };
 pub use work::adopt::Adopt;
 pub use work::generate::Generate;

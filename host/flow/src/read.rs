@@ -12,7 +12,7 @@ use artifacts_text::{Explain, shell_word};
 use crate::failure;
 use crate::look::elsewhere::Storages;
 use crate::look::hints;
-use crate::tools::Retrieval;
+use crate::tools::RetrieveCall;
 use crate::tools::Tools;
 use crate::tools::header_owners::{OwnHeaders, Owners};
 use crate::tools::headers::{self, EntryHeaders};
@@ -164,7 +164,7 @@ impl<'a> Reading<'a> {
         let bundled = session.terms().bundled;
         let (names, openable) = (secrets.as_slice(), &own.openable);
         let call =
-            Retrieval { instance: instance.for_backend.clone(), files: &slice.files, names, openable, identities };
+            RetrieveCall { instance: instance.for_backend.clone(), files: &slice.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
             let no_identity =

@@ -69,7 +69,8 @@ pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> End {
     }
 }
 
-fn prepend(rest: &mut VecDeque<OsString>, path: &Path) {
+/// Puts the components of a path before what is left to walk.
+pub(crate) fn prepend(rest: &mut VecDeque<OsString>, path: &Path) {
     for component in path.components().rev() {
         match component {
             Component::Normal(name) => rest.push_front(name.to_owned()),

@@ -38,8 +38,8 @@ pub struct SerializeCall<'a> {
     pub recipients: &'a Recipients,
 }
 
-/// Holds what a backend is asked to read.
-pub struct RetrieveCall<'a> {
+/// Holds what a backend is asked to read. Whoever makes the call may hold identities that are not read yet, as `I`.
+pub struct RetrieveCall<'a, I = Keyring> {
     /// The instance as the backend sees it.
     pub instance: InstanceView,
     /// The backend's files of the entry.
@@ -49,7 +49,7 @@ pub struct RetrieveCall<'a> {
     /// The age headers that may be decrypted, each with the declared files that it is for.
     pub openable: &'a Openable,
     /// The admin's identities.
-    pub identities: &'a mut Keyring,
+    pub identities: &'a mut I,
 }
 
 impl Session for WorkerSession {

@@ -34,7 +34,7 @@ pub use generators::{GenerationFailure, Generators, SandboxedGenerators};
 pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
 pub use operator::{Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
-pub use recorded::{BackendMessages, Recorded, Retrieval};
+pub use recorded::{BackendMessages, Recorded};
 pub use registry::{Accept, BundledBackends, Registry, Rights};
 pub use session::Terms;
 

@@ -5,7 +5,7 @@ use artifacts_declared::Name;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
 use artifacts_session::{
-    CallFailed, Checks, DecryptAttempt, Openable, RetrieveCall, Retrieved, SerializeCall, Serialized, Session,
+    CallFailed, Checks, DecryptAttempt, RetrieveCall, Retrieved, SerializeCall, Serialized, Session,
 };
 
 use super::session::Terms;
@@ -90,8 +90,12 @@ impl<'a> Recorded<'a> {
     ///
     /// # Errors
     /// When the call cannot be recorded, or the identities cannot be read.
-    pub fn retrieve(&mut self, name: String, call: Retrieval<'_>) -> Result<Result<Retrieved, CallFailed>, Failure> {
-        let Retrieval { instance, files, names, openable, identities } = call;
+    pub fn retrieve(
+        &mut self,
+        name: String,
+        call: RetrieveCall<'_, Identities>,
+    ) -> Result<Result<Retrieved, CallFailed>, Failure> {
+        let RetrieveCall { instance, files, names, openable, identities } = call;
         self.recorded(Operation::Retrieve, &[name], false, |session| {
             let identities = identities.ring()?;
             Ok(session.retrieve(RetrieveCall { instance, files, names, openable, identities }))
@@ -141,20 +145,6 @@ impl<'a> Recorded<'a> {
         written.map_err(unwritten)?;
         Ok(made)
     }
-}
-
-/// Holds what a backend is asked to read, with identities that are not read yet.
-pub struct Retrieval<'a> {
-    /// The instance as the backend sees it.
-    pub instance: InstanceView,
-    /// The backend's files of the entry.
-    pub files: &'a EntryFiles,
-    /// The declared names of the secret files.
-    pub names: &'a [String],
-    /// The age headers that may be decrypted, each with the declared files that it is for.
-    pub openable: &'a Openable,
-    /// The admin's identities.
-    pub identities: &'a mut Identities,
 }
 
 /// What came of one call of a backend, as the audit log has it.

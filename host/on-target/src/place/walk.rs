@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::Error;
+use crate::trace::prepend;
 
 /// As many links as the kernel follows.
 pub(super) const MOST_LINKS: usize = 40;
@@ -76,14 +77,4 @@ pub(super) fn ours(stat: &Stat) -> bool {
 pub(super) fn closed(stat: &Stat) -> bool {
     let mode = Mode::from_raw_mode(stat.st_mode);
     ours(stat) && (!mode.intersects(Mode::WGRP | Mode::WOTH) || mode.contains(Mode::SVTX))
-}
-
-fn prepend(rest: &mut VecDeque<OsString>, path: &Path) {
-    for component in path.components().rev() {
-        match component {
-            Component::Normal(name) => rest.push_front(name.to_owned()),
-            Component::ParentDir => rest.push_front(OsString::from("..")),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
 }
