@@ -31,7 +31,7 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
     let declared = loop {
         let selection = run.select(selectors);
         if let Err(failure) = check_answers(run) {
-            if whole.is_first {
+            if !whole.has_round {
                 return Report { errors: vec![failure], ..Report::default() };
             }
             whole.report.errors.push(failure);
@@ -95,16 +95,11 @@ impl Round {
 }
 
 /// Holds what came of all rounds.
+#[derive(Default)]
 struct Whole {
     report: Report,
     unclear: Vec<Failure>,
-    is_first: bool,
-}
-
-impl Default for Whole {
-    fn default() -> Self {
-        Self { report: Report::default(), unclear: Vec::new(), is_first: true }
-    }
+    has_round: bool,
 }
 
 impl Whole {
@@ -116,7 +111,7 @@ impl Whole {
     /// Takes a round in. What a later one finds takes the place of what an earlier one did.
     fn take(&mut self, round: Round) {
         let Round { report, unclear, surveyed, .. } = round;
-        self.is_first = false;
+        self.has_round = true;
         let again: BTreeSet<String> = surveyed.iter().map(ToString::to_string).collect();
         self.unclear.retain(|failure| !again.contains(&failure.subject));
         self.unclear.extend(unclear);

@@ -79,10 +79,8 @@ impl<'r> Surveyed<'r> {
         if !change.reaches() {
             return;
         }
-        let mut rest = self.run.with_dependencies(&self.selection.names);
-        rest.retain(|name| !self.survey.found.contains_key(name));
         let reach = self.run.with_dependencies(&self.selection.names);
-        if !rest.is_empty() {
+        if reach.iter().any(|name| !self.survey.found.contains_key(name)) {
             self.survey = self.run.look(&reach);
         }
     }
