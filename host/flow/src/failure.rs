@@ -107,6 +107,7 @@ pub fn ended<'a>(left: impl Iterator<Item = &'a InstanceName>) -> Failure {
 pub fn words(error: &CallError) -> (String, Option<String>) {
     match error {
         CallError::Failed(failure) => (format!("its backend says: {}", failure.message), failure.hint.clone()),
+        CallError::NotCalled { why, help } => (why.clone(), help.clone()),
         CallError::Broken(why) => (
             format!("its backend is broken: {why}"),
             Some("nothing was changed; report this to the backend's author".to_owned()),

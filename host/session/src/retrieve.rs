@@ -42,7 +42,7 @@ impl WorkerSession {
         openable: &Openable,
         keys: &mut Keyring,
     ) -> Result<Retrieved, CallFailed> {
-        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, slice)) {
+        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, slice)).or_else(|| self.one_way()) {
             return Err(error.into());
         }
         let request = Request::Retrieve { instance, slice: slice.clone(), names: names.to_vec() };
