@@ -34,11 +34,19 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
 
 /// C for the world that a backend with retrieval implements.
 fn bindings(into: &Path) -> Result<()> {
+    run::done(run::command(tool("c-bindings")?).arg(project::root().join("wit")).arg(into))
+}
+
+/// A program of the workspace for tools that only the tests need.
+///
+/// # Errors
+/// When it does not build.
+pub fn tool(name: &str) -> Result<PathBuf> {
     let built = project::target().join("c-bindings");
     let mut cargo = run::cargo();
     cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(&built);
     run::done(cargo.current_dir(project::root().join("xtask/c-bindings")))?;
-    run::done(run::command(built.join("release/c-bindings")).arg(project::root().join("wit")).arg(into))
+    Ok(built.join("release").join(name))
 }
 
 fn compile(clang: &Clang, source: &Path, folder: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ mod bindings;
 mod call_log;
 mod engine;
 mod filesystem;
+mod fits;
 mod in_process;
 mod lockdown;
 mod plaintext;

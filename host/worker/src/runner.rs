@@ -20,6 +20,7 @@ use wasmtime_wasi::{FsPerms, I32Exit};
 use crate::bindings::{age, log, retrieval, secrets, storage, types};
 use crate::call_log::CallLog;
 use crate::filesystem;
+use crate::fits::{self, Unfit};
 use crate::preopen::Preopen;
 use crate::state::{Clock, GuestState, MemoryMeter};
 use crate::stop::Stop;
@@ -41,10 +42,6 @@ pub(crate) struct Runner {
     call_log: Arc<CallLog>,
 }
 
-/// Why a component's types do not fit the contract.
-#[derive(Debug)]
-pub(crate) struct ContractMismatch(pub(crate) String);
-
 /// A component instance and the store that it lives in.
 struct Guest {
     store: Store<GuestState>,
@@ -62,18 +59,20 @@ impl Runner {
     /// Links a compiled component.
     ///
     /// # Errors
-    /// When its types do not fit the contract.
+    /// When its types do not fit the contract, or it begins with more than its limits.
     pub(crate) fn new(
         component: &wasmtime::component::Component,
         room: Option<Preopen>,
         limits: Limits,
         line: Arc<dyn GuestEnd>,
-    ) -> Result<Self, ContractMismatch> {
+    ) -> Result<Self, Unfit> {
         let engine = component.engine().clone();
-        let contract = |error: wasmtime::Error| ContractMismatch(escaped(&format!("{error:#}"), 1000));
-        let component = linker(&engine).and_then(|linker| linker.instantiate_pre(component)).map_err(contract)?;
+        let contract = |error: wasmtime::Error| Unfit::Contract(format!("{error:#}"));
+        fits::limits(component, &limits)?;
+        let component = fits::link(component, &linker(&engine).map_err(contract)?)?;
         let storage = storage::GuestIndices::new(&component).map_err(contract)?;
-        let retrieval = retrieval::GuestIndices::new(&component).ok();
+        let retrieval = fits::retrieves(&component).then(|| retrieval::GuestIndices::new(&component));
+        let retrieval = retrieval.transpose().map_err(contract)?;
         let call_log = Arc::new(CallLog::new(Arc::clone(&line)));
         Ok(Self { engine, component, storage, retrieval, room, limits, line, call_log })
     }
@@ -167,12 +166,9 @@ impl Runner {
         names: &[String],
         count: &mut Count,
     ) -> Result<Vec<(String, artifacts_seam::PlaintextRef)>, CallError> {
-        let retrieval = self.retrieval.as_ref().ok_or_else(|| {
-            CallError::Failed(artifacts_seam::BackendFailure {
-                kind: artifacts_seam::FailureKind::Unsupported,
-                message: "it cannot read secrets back: it does not export artifacts:backend/retrieval".to_owned(),
-                hint: None,
-            })
+        let retrieval = self.retrieval.as_ref().ok_or_else(|| CallError::NotCalled {
+            why: "it does not export artifacts:backend/retrieval".to_owned(),
+            help: None,
         })?;
         self.begin(&instance, slice)?;
         let mut guest = self.instantiate(FsPerms::ReadOnly)?;
@@ -252,7 +248,7 @@ fn ended(error: &wasmtime::Error, state: &GuestState) -> CallError {
         None => {}
     }
     if state.meter.refused {
-        return CallError::Overrun(format!("it needs more than {} bytes of memory", state.meter.limit));
+        return CallError::Overrun(format!("it needs more than {} of memory", artifacts_text::size(state.meter.limit)));
     }
     if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
         return CallError::Overrun("it holds too many handles".to_owned());
@@ -346,7 +342,8 @@ mod tests {
         let mut linker = Linker::new(&engine);
         link(&mut linker).unwrap();
         let versions = |name: &str| {
-            let prefix = if name.starts_with("artifacts:") { "0.1" } else { "0.2" };
+            let (contract, _) = artifacts_seam::CONTRACT.rsplit_once('.').unwrap();
+            let prefix = if name.starts_with("artifacts:") { contract } else { "0.2" };
             (0..100).map(move |patch| format!("{prefix}.{patch}")).collect::<Vec<_>>()
         };
         // What is there already cannot be defined again.
