@@ -34,8 +34,13 @@ pub(crate) const STORAGE: &str = "artifacts:backend/storage";
 pub(crate) const RETRIEVAL: &str = "artifacts:backend/retrieval";
 
 /// The host's own interfaces.
-const OWN: &[&str] =
-    &["artifacts:backend/age", "artifacts:backend/log", "artifacts:backend/secrets", "artifacts:backend/types"];
+const OWN: &[&str] = &[
+    "artifacts:backend/age",
+    "artifacts:backend/entries",
+    "artifacts:backend/log",
+    "artifacts:backend/secrets",
+    "artifacts:backend/types",
+];
 
 /// The version of WASI whose interfaces are linked.
 const WASI_VERSION: &str = "0.2.0";
@@ -137,10 +142,11 @@ fn reached(interface: &str) -> &'static str {
     match interface.split_once('/') {
         Some(("wasi:cli", _)) => "an empty command line and environment, and output that is captured",
         Some(("wasi:clocks", _)) => "the time",
-        Some(("wasi:filesystem", _)) => "the one folder /slice",
+        Some(("wasi:filesystem", _)) => "the one directory /entry",
         Some(("wasi:io", _)) => "streams of what it has open",
         Some(("wasi:random", _)) => "random numbers",
         Some((_, "age")) => "age encryption, done by the host",
+        Some((_, "entries")) => "the entry",
         Some((_, "log")) => "messages to the person",
         Some((_, "secrets")) => "handles of secrets",
         _ => "the contract's types",

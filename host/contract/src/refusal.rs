@@ -32,7 +32,7 @@ pub enum Refusal {
         why: String,
     },
     /// It imports what backends do not get.
-    #[error("it imports `{}`, which means {why}; expected only the folder /slice, streams, clocks, random numbers and artifacts:backend/*", .import.escape_debug())]
+    #[error("it imports `{}`, which means {why}; expected only the directory /entry, streams, clocks, random numbers and artifacts:backend/*", .import.escape_debug())]
     Import {
         /// The import.
         import: String,

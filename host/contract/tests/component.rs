@@ -125,7 +125,9 @@ fn a_forbidden_import_is_named_with_what_it_means() {
 fn an_allowed_import_is_allowed() {
     let (series, _) = CONTRACT.rsplit_once('.').unwrap();
     let own = format!("artifacts:backend/age@{series}.7");
-    for import in ["wasi:filesystem/types@0.2.0", "wasi:random/random@0.2.9", own.as_str()] {
+    for import in
+        ["wasi:filesystem/types@0.2.0", "wasi:random/random@0.2.9", own.as_str(), "artifacts:backend/entries@0.2.0"]
+    {
         assert_eq!(inspect(&with_manifest(&format!(r#"(import "{import}" (instance))"#), MANIFEST)).refusal, None);
     }
 }

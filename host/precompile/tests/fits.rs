@@ -12,7 +12,7 @@ use artifacts_declared as _;
 use artifacts_seam::{CONTRACT, CallError, ComponentEvent, EntryFiles, Limits};
 use artifacts_session::{Error, WorkerSession, WorkerStart, fits};
 use artifacts_text::Explain;
-use common::{behaving, check_one, everything, guest, instance, key};
+use common::{NOW, behaving, check_one, everything, guest, instance, key};
 
 fn worker() -> WorkerStart {
     WorkerStart::default().program(env!("CARGO_BIN_EXE_artifacts-precompile"))
@@ -146,7 +146,7 @@ fn what_begins_with_more_than_its_limits_is_refused() {
 fn a_composed_component_runs_and_passes_text_from_one_memory_to_the_other() {
     let mut backend = open("composed", Limits::default());
     let config = behaving(&[&key().public], &[("check", "log-control")]);
-    let checks = backend.check(vec![(instance("a", &["one"], &config), EntryFiles::new())]);
+    let checks = backend.check(NOW, vec![(instance("a", &["one"], &config), EntryFiles::new())]);
     assert!(checks.answers[0].is_ok(), "{:?}", checks.answers[0]);
     let told = |event: &ComponentEvent| matches!(event, ComponentEvent::Log { message, .. } if message.starts_with("prefix: "));
     assert!(checks.events.iter().any(told), "{:?}", checks.events);

@@ -5,10 +5,12 @@ use artifacts_seam::protocol::FromWorker;
 use artifacts_seam::{CONTRACT, Limits, escaped};
 use artifacts_text::size;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, ComponentNamedList, InstancePre, Lift, Linker, Lower};
+use wasmtime::component::{Component, ComponentNamedList, InstancePre, Lift, Linker, Lower, Resource};
 
-use crate::bindings::storage::{Item, State};
-use crate::bindings::types::{Failure, Instance};
+use crate::bindings::retrieval::Answer;
+use crate::bindings::storage::{FileRecipients, Item, SerializeError, State};
+use crate::bindings::types::{Context, Failure, Instance};
+use crate::entry_handle::{ReadHandle, WriteHandle};
 use crate::state::{GuestState, MOST_MEMORIES};
 
 /// Says why a component does not fit.
@@ -65,14 +67,16 @@ pub(crate) fn retrieves(linked: &InstancePre<GuestState>) -> bool {
 }
 
 /// The functions that the host calls, with the types that it calls them with.
-fn exports(linked: &InstancePre<GuestState>) -> Result<(), String> {
+fn exports(pre: &InstancePre<GuestState>) -> Result<(), String> {
+    type Read = Resource<ReadHandle>;
+    type Write = Resource<WriteHandle>;
     let storage = interface("storage");
-    function::<(&Instance,), (Result<Vec<(String, Vec<String>)>, Failure>,)>(linked, &storage, "readers")?;
-    function::<(&Instance,), (Result<State, Failure>,)>(linked, &storage, "check")?;
-    function::<(&Instance, &[Item]), (Result<(), Failure>,)>(linked, &storage, "serialize")?;
-    if retrieves(linked) {
+    function::<(&Instance,), (Result<Vec<FileRecipients>, Failure>,)>(pre, &storage, "recipients")?;
+    function::<(&Context, &Instance, Read), (Result<State, Failure>,)>(pre, &storage, "check")?;
+    function::<(&Context, &Instance, &[Item], Write), (Result<(), SerializeError>,)>(pre, &storage, "serialize")?;
+    if retrieves(pre) {
         let retrieval = interface("retrieval");
-        function::<(&Instance, &[String]), (Result<Vec<Item>, Failure>,)>(linked, &retrieval, "retrieve")?;
+        function::<(&Context, &[String], Read), (Result<Vec<Answer>, Failure>,)>(pre, &retrieval, "retrieve")?;
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ mod bindings {
         inline: "
             package test:log-prefix;
             world middle {
-                import artifacts:backend/log@0.1.0;
-                export artifacts:backend/log@0.1.0;
+                import artifacts:backend/log@0.2.0;
+                export artifacts:backend/log@0.2.0;
             }
         ",
         world: "test:log-prefix/middle",
