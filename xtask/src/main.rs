@@ -9,6 +9,7 @@ mod cold;
 mod composed;
 mod demo;
 mod guests;
+mod other_guests;
 mod setup;
 mod stages;
 mod tally;
@@ -19,7 +20,7 @@ mod wasm;
 use std::process::ExitCode;
 
 use build::Profile;
-use xtask::{apt, project, run, sops};
+use xtask::{apt, project, python, run, sops};
 
 const USAGE: &str = "\
 cargo xtask TASK
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let result = match task.as_str() {
         "build" => build::run(if rest == ["--quick"] { Profile::Quick } else { Profile::Release }).map(done),
         "guests" => guests::run().map(done),
+        "other-guests" => other_guests::build().map(done),
         "c-guest" => setup::ready().and_then(|ready| c_guest::build(&ready.wasm)).map(done),
         "test" => Ok(test::run(rest == ["--no-run"])),
         "demo" => demo::run().map(done),
