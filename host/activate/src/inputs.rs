@@ -48,7 +48,7 @@ fn from_farm(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Res
 
 /// Of another backend's artifact only what it put on this target can be had.
 fn from_paths(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
-    let read = |(name, file): (&Name, &artifacts_declared::File)| {
+    let read = |(name, file): (&Name, &artifacts_declared::DeclaredFile)| {
         let lacks = |why: String| {
             failure(instance, format!("it depends on {}, whose file `{name}` {why}", dependency.name))
                 .hint(Some(OTHER_BACKEND))

@@ -4,7 +4,7 @@
 //! a prompt takes its test value, or a made-up one.
 
 mod inputs;
-mod made_up;
 mod make;
+mod test_values;
 
 pub use make::{Done, Room, activate};

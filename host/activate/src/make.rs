@@ -4,24 +4,24 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use artifacts_contract::Persists;
-use artifacts_declared::{File, InstanceName, Name};
+use artifacts_declared::{DeclaredFile, InstanceName, Name};
 use artifacts_flow::{AuditLog, Operator, Recorded, Registry, SerializeCall};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_on_target::accounts::Accounts;
 use artifacts_on_target::manifest::expand;
-use artifacts_on_target::place::{Access, Error, Farm, Lock};
+use artifacts_on_target::place::{DeployDir, FilePermissions, Lock, PlaceError};
 use artifacts_plan::{Instance, reach};
 use artifacts_report::Failure;
 use artifacts_seam::{EntryFiles, Secret};
 use artifacts_text::Explain;
 
 use crate::inputs::inputs;
-use crate::made_up::{STREAM, Source};
+use crate::test_values::{STREAM, TestValues};
 
 /// Everything outside that making on the target works with.
 pub struct Room<'a> {
     /// Where files are put.
-    pub farm: &'a Farm,
+    pub farm: &'a DeployDir,
     /// The backends, opened for the target.
     pub registry: Registry,
     /// The audit log.
@@ -130,7 +130,7 @@ fn one(
 ) -> Result<Done, Failure> {
     let access = accesses(instance, room.user)?;
     let declared: BTreeSet<String> = instance.artifact.files.keys().map(ToString::to_string).collect();
-    let failed = |e: artifacts_on_target::place::Error| about(instance, e);
+    let failed = |e: artifacts_on_target::place::PlaceError| about(instance, e);
     let artifact = instance.name.artifact();
     // Of an earlier run, too: what could not follow then follows now.
     let outdated = is_there(room, instance) && room.farm.is_outdated(artifact).map_err(failed)?;
@@ -169,7 +169,7 @@ fn outdate_dependents(
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
     lock: &Lock,
-) -> Result<(), Error> {
+) -> Result<(), PlaceError> {
     let dependents = instances.values().filter(|other| other.dependencies.values().any(|name| *name == instance.name));
     for other in dependents.filter(|other| is_there(room, other)) {
         room.farm.outdate(lock, other.name.artifact())?;
@@ -178,21 +178,21 @@ fn outdate_dependents(
 }
 
 /// Where a link to a file is to be. A public file that was made elsewhere lies in the store.
-fn linked(file: &File, room: &Room<'_>) -> Option<PathBuf> {
+fn linked(file: &DeclaredFile, room: &Room<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(expand(file.path.as_deref()?, room.runtime.as_deref()));
     (file.deploy && !path.starts_with(&room.store)).then_some(path)
 }
 
 /// Who may read each file. What is not for the target is for its owner's generators alone.
-fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, Access>, Failure> {
+fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, FilePermissions>, Failure> {
     let mut accounts = Accounts::default();
-    let mut of = |(name, file): (&Name, &File)| {
+    let mut of = |(name, file): (&Name, &DeclaredFile)| {
         let unknown = |what: &str, text: &str| {
             failure(instance, format!("file `{name}`: there is no {what} `{text}` here"))
                 .hint(Some(format!("declare it as one of `users.{what}s`, or name another")))
         };
         if !file.deploy {
-            return Ok((name.clone(), Access { mode: 0o400, user: user.0, group: user.1 }));
+            return Ok((name.clone(), FilePermissions { mode: 0o400, user: user.0, group: user.1 }));
         }
         let mode = file.mode.as_deref().unwrap_or("0400");
         let bad = || failure(instance, format!("file `{name}`: mode `{mode}` is no octal number"));
@@ -205,7 +205,7 @@ fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, Acce
             Some(group) => accounts.group(group).ok_or_else(|| unknown("group", group))?,
             None => user.1,
         };
-        Ok((name.clone(), Access { mode, user: owner, group }))
+        Ok((name.clone(), FilePermissions { mode, user: owner, group }))
     };
     instance.artifact.files.iter().map(&mut of).collect()
 }
@@ -217,7 +217,7 @@ fn make(
     instance: &Instance,
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<BTreeMap<Name, Secret>, Failure> {
-    let source = Source::of(instance).map_err(|e| failure(instance, format!("there is no randomness: {e}")))?;
+    let source = TestValues::of(instance).map_err(|e| failure(instance, format!("there is no randomness: {e}")))?;
     let mut job = job(room, instances, instance, &source, made_here)?;
     let mut files = run(room, instance, &job)?;
     if job.random.is_some() {
@@ -241,7 +241,7 @@ fn make(
 fn agree(
     room: &Room<'_>,
     instance: &Instance,
-    source: &Source,
+    source: &TestValues,
     job: &mut Job,
     files: &BTreeMap<Name, Secret>,
 ) -> Result<(), Failure> {
@@ -274,7 +274,7 @@ fn job(
     room: &Room<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
-    source: &Source,
+    source: &TestValues,
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<Job, Failure> {
     let mut job = Job::new(instance.name.clone(), &instance.artifact).ok_or_else(|| {

@@ -27,5 +27,5 @@ pub use record::{Call, CallOutcome, Decryption, FileAccess, HostCall, Observed, 
 pub use record_kind::{
     CallEnd, CallRequest, CallStart, ConsentRecord, ConsentSubject, Operation, RecordKind, RunRecord, User,
 };
-pub use summary::{Access, Denial, Located, Summary, summarize};
+pub use summary::{AccessCounts, Denial, Located, Summary, summarize};
 pub use verify::{Chain, Finding, verify};

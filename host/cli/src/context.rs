@@ -17,18 +17,18 @@ use artifacts_session::WorkerStart;
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
+use crate::console::Console;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::evaluator::Evaluator;
 use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
-use crate::output::Output;
 use crate::{audit_log, clones, grants, identities, signals, writing};
 
 /// Holds what every run of a command has.
 pub struct Context {
     global: Global,
-    output: Output,
+    console: Console,
     cancel: Arc<AtomicBool>,
     environment: Environment,
     ram: Ram,
@@ -47,13 +47,13 @@ struct Opened {
 
 impl Context {
     /// Reads the environment, and begins to watch for signals.
-    pub fn new(global: &Global, output: &Output) -> Result<Self, Failure> {
+    pub fn new(global: &Global, console: &Console) -> Result<Self, Failure> {
         let cancel = signals::watch()?;
         let environment = Environment::read();
         let ram = ram(&environment)?;
         let scratch = ram.folder().map_err(Failure::from)?;
         let nix = nix(global, &environment, &cancel);
-        Ok(Self { global: global.clone(), output: *output, cancel, environment, ram, scratch, nix })
+        Ok(Self { global: global.clone(), console: *console, cancel, environment, ram, scratch, nix })
     }
 
     /// Opens a run over what the selectors name and what that depends on.
@@ -74,7 +74,7 @@ impl Context {
     }
 
     fn open_unrecorded(&self, selectors: &[Selector], yes: bool, answers: Option<AnswersFile>) -> Result<Run, Failure> {
-        let mut evaluator = Evaluator::new(&self.global, &self.nix, selectors, self.output);
+        let mut evaluator = Evaluator::new(&self.global, &self.nix, selectors, self.console);
         let declared = evaluator.evaluate()?;
         let tools = self.tools(&declared, evaluator, Flags::new(&self.global, yes), answers)?;
         Ok(Run::open(declared, tools))
@@ -83,7 +83,7 @@ impl Context {
     /// The registered backends, what the admin accepted, and the configuration errors; without a flake nothing else is declared.
     pub fn registry(&self) -> Result<(Registry, Trust, Vec<Failure>), Failure> {
         let declarations = Declarations::of_backends(&self.global, &self.nix)?;
-        declarations.show(&self.output);
+        declarations.show(&self.console);
         let declared = declarations.declared();
         let found = self.place(&declared)?;
         self.begin(Some(&found.log))?;
@@ -141,8 +141,8 @@ impl Context {
             backends,
             evaluator: Box::new(evaluator),
             generators: Arc::new(self.generators()),
-            operator: Box::new(TerminalOperator::new(flags, self.output, answers, owner)),
-            identities: identities::Source::new(&self.global, &self.environment).identities(),
+            operator: Box::new(TerminalOperator::new(flags, self.console, answers, owner)),
+            identities: identities::IdentityOptions::new(&self.global, &self.environment).identities(),
             headers: HeaderMemory::new(headers(&self.environment)?, checkout.clone(), confirm),
             root,
             checkout,
@@ -159,7 +159,7 @@ impl Context {
     fn generators(&self) -> SandboxedGenerators {
         let (environment, ram) = (self.environment.clone(), self.ram.clone());
         let path = self.environment.generator_path();
-        let log_level = Environment::log_level(self.output.verbose);
+        let log_level = Environment::log_level(self.console.verbose);
         SandboxedGenerators::new(self.nix.clone(), path, log_level, move || sandbox(&environment, &ram))
     }
 
@@ -263,14 +263,14 @@ fn ram(environment: &Environment) -> Result<Ram, Failure> {
 fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>) -> Nix {
     let overrides = global.override_input.chunks_exact(2);
     let cache = environment.cache().filter(|_| !global.no_eval_cache);
-    let options = artifacts_nix::Options {
+    let options = artifacts_nix::NixOptions {
         arguments: global.nix_arg.iter().map(Into::into).collect(),
         override_inputs: overrides.map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
         system: Some(Environment::system()),
         jobs: global.eval_jobs.unwrap_or_else(Environment::evaluations_at_once),
         cache: cache.map(|cache| cache.join("evaluations")),
         cancel: Arc::clone(cancel),
-        ..artifacts_nix::Options::default()
+        ..artifacts_nix::NixOptions::default()
     };
     Nix::new(None, environment.variables().to_vec(), options)
 }

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{Artifact, Component, InstanceName, Name, Spec, Target};
+use artifacts_declared::{Artifact, ComponentSource, InstanceName, Name, Spec, Target};
 use artifacts_flow::Declared;
 use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
 use artifacts_plan::{Selector, TargetName};
 use artifacts_report::Failure;
 
+use crate::console::Console;
 use crate::environment::Environment;
 use crate::global::Global;
-use crate::output::Output;
 
 /// The most that a spec may have, in bytes: a fleet of a thousand machines has some 5 MB.
 const LARGEST: u64 = 1 << 30;
@@ -64,9 +64,9 @@ impl Declarations {
     }
 
     /// Shows what Nix said and warned of.
-    pub fn show(&self, output: &Output) {
-        self.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
-        self.warnings.iter().for_each(|warning| output.warned(warning));
+    pub fn show(&self, console: &Console) {
+        self.messages.iter().flat_map(|text| text.lines()).for_each(|line| console.note(line));
+        self.warnings.iter().for_each(|warning| console.warned(warning));
     }
 
     /// What a run begins with.
@@ -127,7 +127,7 @@ fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let added = artifacts_declared::parse_backends(&value.to_string()).map_err(|e| refused(e.to_string()))?;
     let folder = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
     for (backend, mut entry) in added {
-        if let Component::Plain(path) = &mut entry.component
+        if let ComponentSource::Plain(path) = &mut entry.component
             && !path.starts_with("builtin:")
         {
             *path = folder.join(&*path).display().to_string();

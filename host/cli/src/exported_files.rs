@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use artifacts_declared::{File, InstanceName, Name};
+use artifacts_declared::{DeclaredFile, InstanceName, Name};
 use artifacts_flow::{FileSelection, Run};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange};
@@ -11,8 +11,8 @@ use artifacts_seam::Secret;
 use artifacts_text::counted;
 use serde_json::{Value, json};
 
+use crate::console::Console;
 use crate::export_tree::ExportTree;
-use crate::output::Output;
 
 /// Says which files an installer brings.
 pub const INSTALLED: &str =
@@ -72,7 +72,7 @@ pub fn exported_files<'a>(target: &str, own: &'a [Instance]) -> Result<Vec<Expor
 }
 
 /// Where an installer puts a file. The usual place is one that backends fill.
-fn installed<'a>(instance: &Instance, name: &Name, file: &'a File) -> Option<&'a str> {
+fn installed<'a>(instance: &Instance, name: &Name, file: &'a DeclaredFile) -> Option<&'a str> {
     let usual = format!("/artifacts/{}/{name}", instance.name.artifact());
     file.path.as_deref().filter(|path| file.secret && !file.deploy && path.starts_with('/') && !path.ends_with(&usual))
 }
@@ -137,12 +137,12 @@ impl ExportedFile<'_> {
 }
 
 /// Shows a line each, in words or in JSON.
-pub fn show(output: &Output, files: &[ExportedFile<'_>], sizes: &[Size]) {
+pub fn show(console: &Console, files: &[ExportedFile<'_>], sizes: &[Size]) {
     let all = files.iter().zip(sizes);
-    if output.json() {
+    if console.json() {
         let files: Vec<_> = all.map(|(file, size)| file.json(size)).collect();
-        output.object(json!({"files": files}), &[]);
+        console.object(json!({"files": files}), &[]);
     } else {
-        all.for_each(|(file, size)| output.line(&artifacts_text::terminal(&file.line(size))));
+        all.for_each(|(file, size)| console.line(&artifacts_text::terminal(&file.line(size))));
     }
 }

@@ -20,7 +20,7 @@ const FOR_PLUGINS: [&str; 4] = ["PATH", "HOME", "LANG", "XDG_RUNTIME_DIR"];
 
 /// What the person said about private keys. Nothing is read before a secret is to be opened.
 #[derive(Clone)]
-pub struct Source {
+pub struct IdentityOptions {
     /// Files that were named: each must be there.
     named: Vec<PathBuf>,
     /// Where keys usually are.
@@ -29,7 +29,7 @@ pub struct Source {
     no_input: bool,
 }
 
-impl Source {
+impl IdentityOptions {
     pub fn new(global: &Global, environment: &Environment) -> Self {
         let mut named = global.identity.clone();
         if named.is_empty() {

@@ -6,6 +6,7 @@ mod audit_text;
 mod bundled;
 mod clones;
 mod commands;
+mod console;
 mod context;
 mod creation_rules;
 mod declarations;
@@ -24,12 +25,11 @@ mod identities;
 mod instance_file;
 mod invocation;
 mod limited_input;
+mod messages;
 mod operator;
-mod output;
 mod person;
 mod signals;
 mod terminal;
-mod words;
 mod writing;
 
 use std::process::ExitCode;
@@ -41,15 +41,15 @@ fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
     artifacts_worker::worker_main();
     let cli = arguments();
-    let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
-    let ended = begin(&output).and_then(|()| commands::run(&cli, &output));
-    let status = ended.unwrap_or_else(|failure| output.failure(failure));
-    output.end(status, commands::stores(&cli)).into()
+    let console = console::Console::new(cli.global.json, cli.global.verbose, cli.global.show_output);
+    let ended = begin(&console).and_then(|()| commands::run(&cli, &console));
+    let status = ended.unwrap_or_else(|failure| console.failure(failure));
+    console.end(status, commands::stores(&cli)).into()
 }
 
 /// What the person wants, or the end of the program with help or with what is wrong, as wide as everything else is said.
 fn arguments() -> commands::Cli {
-    let mut command = commands::Cli::command().term_width(output::width());
+    let mut command = commands::Cli::command().term_width(console::width());
     let matches = command.get_matches_mut();
     let mut cli = commands::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let typed: Vec<_> = std::env::args_os().collect();
@@ -58,10 +58,10 @@ fn arguments() -> commands::Cli {
 }
 
 /// What has to be before anything secret is read, whatever the command.
-fn begin(output: &output::Output) -> Result<(), artifacts_report::Failure> {
+fn begin(console: &console::Console) -> Result<(), artifacts_report::Failure> {
     signals::watch()?;
     if let Err(error) = artifacts_ram::no_core_dumps() {
-        output.warning(&error.to_string(), error.hint().as_deref());
+        console.warning(&error.to_string(), error.hint().as_deref());
     }
     Ok(())
 }

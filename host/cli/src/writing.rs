@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use artifacts_store::{Durability, Options, Root};
+use artifacts_store::{Durability, Root, WriterOptions};
 
 use crate::environment::Environment;
 use crate::global::Global;
@@ -17,8 +17,8 @@ pub fn foreign_owner(root: &Root) -> Option<u32> {
 }
 
 /// Returns how storages are written in this run.
-pub fn options(global: &Global, now: SystemTime, environment: &Environment) -> Options {
-    let mut options = Options::at(now);
+pub fn options(global: &Global, now: SystemTime, environment: &Environment) -> WriterOptions {
+    let mut options = WriterOptions::at(now);
     options.trash_record = environment.state().map(|state| state.join("trash"));
     if global.no_sync {
         options.durability = Durability::NoSync;

@@ -20,6 +20,6 @@ pub use parse::{Error, parse, parse_backends, parse_target};
 pub use recipients::Recipients;
 pub use schema::schema;
 pub use types::{
-    Artifact, Backend, Component, DEFAULT_STORAGE, File, Generator, Prompt, PromptKind, SCHEMA, Seconds, Spec, Target,
-    TargetId, TargetKind,
+    Artifact, ComponentSource, DEFAULT_STORAGE, DeclaredFile, Generator, Prompt, PromptKind, Registration, SCHEMA,
+    Seconds, Spec, Target, TargetId, TargetKind,
 };

@@ -4,7 +4,7 @@ use artifacts_text::shortened;
 use serde_json::Value;
 
 use crate::twice::{self, Twice};
-use crate::{Backend, Name, SCHEMA, Spec, Target};
+use crate::{Name, Registration, SCHEMA, Spec, Target};
 
 /// So much of a place and of a parser's words is shown, in bytes: names in them are as long as who wrote them wanted.
 const PLACE: usize = 300;
@@ -53,7 +53,7 @@ pub enum Error {
 /// See [`Error`]; nothing of a spec that has one fault is used.
 pub fn parse(text: &str) -> Result<Spec, Error> {
     unique(text)?;
-    let head: Head = serde_json::from_str(text).map_err(Error::Json)?;
+    let head: SpecVersion = serde_json::from_str(text).map_err(Error::Json)?;
     match head.schema {
         Some(found) if found.as_u64() == Some(SCHEMA) => {}
         found => return Err(Error::Schema { found: found.map_or_else(|| "none".to_owned(), |v| v.to_string()) }),
@@ -85,14 +85,14 @@ pub fn parse_target(text: &str) -> Result<Target, Error> {
 ///
 /// # Errors
 /// See [`Error`].
-pub fn parse_backends(text: &str) -> Result<BTreeMap<Name, Backend>, Error> {
+pub fn parse_backends(text: &str) -> Result<BTreeMap<Name, Registration>, Error> {
     unique(text)?;
     typed(text)
 }
 
 /// What is read before the rest, whose shape depends on it.
 #[derive(serde::Deserialize)]
-struct Head {
+struct SpecVersion {
     #[serde(default)]
     schema: Option<Value>,
 }

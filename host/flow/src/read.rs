@@ -14,7 +14,7 @@ use crate::look::elsewhere::Storages;
 use crate::look::hints;
 use crate::tools::RetrieveCall;
 use crate::tools::Tools;
-use crate::tools::header_owners::{OwnHeaders, Owners};
+use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::{self, EntryHeaders};
 
 /// Files of one instance, as they were stored.
@@ -53,7 +53,7 @@ pub fn retrieve(
 ) -> BTreeMap<InstanceName, Result<RetrievedFiles, Failure>> {
     let mut done = BTreeMap::new();
     let mut open = Vec::new();
-    let mut owners = Owners::default();
+    let mut owners = HeaderOwners::default();
     for (instance, files) in wanted {
         match Reading::begin(tools, &mut owners, instance, files) {
             Ok(reading) if reading.secrets.is_empty() => {
@@ -74,8 +74,8 @@ pub fn retrieve(
                 Ok(()) => {
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
                 }
-                Err(Closed { failure, no_identity: true }) => waiting.push((reading, failure)),
-                Err(Closed { failure, .. }) => {
+                Err(RetrieveFailure { failure, no_identity: true }) => waiting.push((reading, failure)),
+                Err(RetrieveFailure { failure, .. }) => {
                     done.insert(reading.instance.name.clone(), Err(failure));
                 }
             }
@@ -106,12 +106,12 @@ struct Reading<'a> {
 }
 
 /// Why nothing was read.
-struct Closed {
+struct RetrieveFailure {
     failure: Failure,
     no_identity: bool,
 }
 
-impl From<Failure> for Closed {
+impl From<Failure> for RetrieveFailure {
     fn from(failure: Failure) -> Self {
         Self { failure, no_identity: false }
     }
@@ -119,7 +119,12 @@ impl From<Failure> for Closed {
 
 impl<'a> Reading<'a> {
     /// Looks at the slice, and takes the public files.
-    fn begin(tools: &mut Tools, owners: &mut Owners, instance: &'a Instance, wanted: &[Name]) -> Result<Self, Failure> {
+    fn begin(
+        tools: &mut Tools,
+        owners: &mut HeaderOwners,
+        instance: &'a Instance,
+        wanted: &[Name],
+    ) -> Result<Self, Failure> {
         let fail = |message: String| failure::of(instance, message);
         let backend = instance.artifact.backend.as_ref().filter(|_| !instance.artifact.blocked);
         let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
@@ -156,7 +161,7 @@ impl<'a> Reading<'a> {
     }
 
     /// Has the backend read the secret files.
-    fn call(&mut self, tools: &mut Tools) -> Result<(), Closed> {
+    fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
         let Self { instance, backend, slice, secrets, own, read } = self;
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
             return Err(failure::of(instance, "its backend is not here").into());
@@ -180,7 +185,7 @@ impl<'a> Reading<'a> {
                     failure::of(instance, why).hint(help)
                 }
             };
-            Closed { failure, no_identity }
+            RetrieveFailure { failure, no_identity }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
         let opened: BTreeSet<String> = opened.filter_map(|opening| opening.header).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Selector, State};
+use artifacts_plan::{InstanceState, Selector};
 use artifacts_report::{Failure, Report};
 
 use crate::chain::Written;
@@ -105,7 +105,7 @@ struct Whole {
 impl Whole {
     /// Whether another evaluation could change anything: something is blocked, or could not be determined.
     fn is_open(&self) -> bool {
-        !self.unclear.is_empty() || self.report.rows.values().any(|row| row.state == State::Blocked)
+        !self.unclear.is_empty() || self.report.rows.values().any(|row| row.state == InstanceState::Blocked)
     }
 
     /// Takes a round in. What a later one finds takes the place of what an earlier one did.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::AuditLog;
 use artifacts_declared::{InstanceName, Name, Spec};
-use artifacts_plan::{Instance, Owners, Selector, TargetName};
+use artifacts_plan::{EntryOwners, Instance, Selector, TargetName};
 use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
 use artifacts_text::shell_word;
@@ -235,12 +235,12 @@ impl Run {
     }
 
     /// Whose entries are whose. With nothing declared at all, something is more likely wrong than everything orphaned.
-    pub(crate) fn owners(&self) -> Result<Owners, Failure> {
+    pub(crate) fn owners(&self) -> Result<EntryOwners, Failure> {
         if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
             return Err(Failure::new("", "no target is declared, so every entry would be orphaned")
                 .hint(Some("look at what is evaluated; to give up the storage, remove its folder")));
         }
-        Ok(Owners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
+        Ok(EntryOwners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
     }
 
     /// Why the recipients of an instance cannot be determined: it is shared, and a target that failed to evaluate may be one. What

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_flow::{Adopt, Answer, Generate, Prune, Rekey, Report, Run, Set, Tally, generate};
-use artifacts_plan::{Selector, State};
+use artifacts_plan::{InstanceState, Selector};
 use artifacts_seam::Secret;
 use fakes::{Desk, Fleet, Misbehavior};
 
@@ -90,7 +90,7 @@ fn first(report: &Report) -> &artifacts_report::InstanceRow {
     report.rows.values().next().unwrap()
 }
 
-fn state(report: &Report, instance: &str) -> State {
+fn state(report: &Report, instance: &str) -> InstanceState {
     report.rows[&instance.parse().unwrap()].state.clone()
 }
 
@@ -129,7 +129,7 @@ fn what_is_absent_is_generated_and_is_present_then() {
     let desk = Desk::new();
     let report = generated(&desk, &one());
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(state(&report, A), InstanceState::Present);
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -187,7 +187,10 @@ fn one_failure_among_many_stops_no_other() {
     desk.generators.state.lock().unwrap().fail.insert(B.to_owned());
     let report = generated(&desk, &three());
     assert_eq!(messages(&report), ["the generator failed"]);
-    assert_eq!([A, B, C].map(|one| state(&report, one)), [State::Present, State::Absent, State::Present]);
+    assert_eq!(
+        [A, B, C].map(|one| state(&report, one)),
+        [InstanceState::Present, InstanceState::Absent, InstanceState::Present]
+    );
     assert!(desk.take_said().contains(&format!("output of {B}")));
 }
 
@@ -199,7 +202,7 @@ fn what_depends_on_a_failure_is_not_generated() {
     let report = generated(&desk, &fleet);
     assert_eq!(desk.generators.state.lock().unwrap().ran, [A, C]);
     assert_eq!(report.errors.len(), 2);
-    assert_eq!(state(&report, B), State::Absent);
+    assert_eq!(state(&report, B), InstanceState::Absent);
 }
 
 #[test]
@@ -320,7 +323,7 @@ fn a_cancel_names_what_was_not_reached_and_keeps_what_was() {
         desk.generators.state.lock().unwrap().cancel_after = Some(after);
         let report = generated(&desk, &three());
         assert!(messages(&report)[0].contains("the run was ended before it reached"), "{:?}", report.errors);
-        let present = report.rows.values().filter(|row| row.state == State::Present).count();
+        let present = report.rows.values().filter(|row| row.state == InstanceState::Present).count();
         assert_eq!(present, after, "a commit that has begun ends");
     }
 }
@@ -386,7 +389,7 @@ fn one_that_cannot_be_decrypted_stops_no_other_from_being_rekeyed() {
     let (report, tally) = rekeyed(&desk, &three(), false);
     assert_eq!((tally.done, tally.dropped, report.errors.len()), (2, 1, 1));
     assert_eq!(reasons(&report, B), ["recipients"]);
-    assert_eq!(state(&report, C), State::Present);
+    assert_eq!(state(&report, C), InstanceState::Present);
 }
 
 #[test]
@@ -462,7 +465,7 @@ fn what_was_modified_outside_is_stale_until_it_is_adopted() {
     assert_eq!(reasons(&status(&desk, &one()), A), ["receipt"]);
     let report = adopted(&desk, &one(), &[]);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(state(&report, A), InstanceState::Present);
     assert_eq!(read(&desk, &one(), A, "f"), "by hand");
     assert!(desk.take_said().contains(&format!("adopt {A}")));
 }
@@ -484,7 +487,7 @@ fn a_changed_validation_is_accepted_by_name_alone() {
     let fleet = one().validation("2");
     assert_eq!(reasons(&status(&desk, &fleet), A), ["validation"]);
     assert_eq!(reasons(&adopted(&desk, &fleet, &[]), A), ["validation"]);
-    assert_eq!(state(&adopted(&desk, &fleet, &[A]), A), State::Present);
+    assert_eq!(state(&adopted(&desk, &fleet, &[A]), A), InstanceState::Present);
     assert_eq!(read(&desk, &fleet, A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -495,7 +498,7 @@ fn outdated_values_are_generated_again_with_stale() {
     let fleet = one().validation("2");
     assert_eq!(reasons(&generated(&desk, &fleet), A), ["validation"]);
     let report = generated_with(&desk, &fleet, &[], Generate { stale: true, ..Generate::default() });
-    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(state(&report, A), InstanceState::Present);
     assert_eq!(read(&desk, &fleet, A, "f"), "per-machine/web1/a/f#2");
 }
 
@@ -662,7 +665,7 @@ fn a_cancel_between_two_rounds_evaluates_nothing() {
         "{:?}",
         report.errors
     );
-    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(state(&report, A), InstanceState::Present);
 }
 
 #[test]
@@ -683,7 +686,7 @@ fn an_entry_that_appears_between_survey_and_lock_is_not_replaced() {
         }
     }));
     let report = generated(&desk, &one);
-    assert_eq!(state(&report, A), State::Present, "{:?}", report.errors);
+    assert_eq!(state(&report, A), InstanceState::Present, "{:?}", report.errors);
     assert!(desk.generators.state.lock().unwrap().ran.is_empty());
 }
 
@@ -712,7 +715,7 @@ fn a_storage_that_another_run_has_locked_is_written_by_no_one_else() {
     generated(&desk, &one());
     let root = artifacts_store::Root::open(&desk.root()).unwrap();
     let storage = artifacts_store::Storage::open(&root, "secrets").unwrap();
-    let lock = storage.lock(artifacts_store::Options::at(desk.now)).unwrap();
+    let lock = storage.lock(artifacts_store::WriterOptions::at(desk.now)).unwrap();
     desk.take_said();
     let mut run = run(&desk, &three());
     let report = generate(&mut run, &[], &Generate::default(), jobs(1));
@@ -727,8 +730,8 @@ fn an_unknown_backend_fails_its_instances_and_no_others() {
     let desk = Desk::new();
     let fleet = Fleet::new().machine("web1").secret("a").secret("b").backend("other");
     let report = generated(&desk, &fleet);
-    assert_eq!(state(&report, A), State::Present);
-    assert!(matches!(state(&report, B), State::Error(_)));
+    assert_eq!(state(&report, A), InstanceState::Present);
+    assert!(matches!(state(&report, B), InstanceState::Error(_)));
     assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
 }
 

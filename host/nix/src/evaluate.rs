@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use artifacts_declared::{Component, Name, SCHEMA, Spec, Target, TargetKind};
+use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetKind};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -283,8 +283,8 @@ impl Flake<'_> {
             spec.targets.iter().flat_map(|target| target.artifacts.values()).filter_map(|one| one.generator.as_ref());
         let generators = generators.map(|generator| generator.drv.as_ref().unwrap_or(&generator.path).as_path());
         let components = spec.backends.values().map(|backend| match &backend.component {
-            Component::Plain(text) => Path::new(text),
-            Component::Derived { drv, .. } => drv.as_path(),
+            ComponentSource::Plain(text) => Path::new(text),
+            ComponentSource::Derived { drv, .. } => drv.as_path(),
         });
         let store = self.metadata.path.parent().unwrap_or(Path::new("/"));
         generators.chain(components).filter(|path| path.starts_with(store)).all(Path::exists)

@@ -18,4 +18,4 @@ mod store;
 pub use error::Error;
 pub use evaluate::{Evaluation, EvaluationError, TargetFailure};
 pub use flake::{Flake, TargetRef};
-pub use nix::{Nix, Options};
+pub use nix::{Nix, NixOptions};

@@ -10,7 +10,7 @@ use crate::{Error, program};
 
 /// Configures how Nix is run.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct NixOptions {
     /// Additional arguments of every evaluation.
     pub arguments: Vec<OsString>,
     /// Inputs of the flake that are replaced: name and flake reference.
@@ -29,7 +29,7 @@ pub struct Options {
     pub cancel: Arc<AtomicBool>,
 }
 
-impl Default for Options {
+impl Default for NixOptions {
     fn default() -> Self {
         Self {
             arguments: Vec::new(),
@@ -59,14 +59,14 @@ fn own_system() -> Option<String> {
 pub struct Nix {
     program: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
-    pub(crate) options: Options,
+    pub(crate) options: NixOptions,
     pub(crate) store: Arc<OnceLock<PathBuf>>,
 }
 
 impl Nix {
     /// Uses `program`, or `nix` in the `PATH` of `environment`, which is its complete environment. Nothing is run yet:
     /// a missing Nix is an error where one is needed.
-    pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>, options: Options) -> Self {
+    pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>, options: NixOptions) -> Self {
         let store = options.store.clone().map(OnceLock::from).unwrap_or_default();
         Self { program, environment, options, store: Arc::new(store) }
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use artifacts_nix::{Evaluation, Nix, Options};
+use artifacts_nix::{Evaluation, Nix, NixOptions};
 use artifacts_tests::nix::{Inputs, environment, git, nix};
 use artifacts_tests::script;
 use common::{Bench, fake, machine, name};
@@ -21,7 +21,7 @@ struct Counted {
     tools: tempfile::TempDir,
     /// Another program than the one that counts.
     program: Option<PathBuf>,
-    options: Options,
+    options: NixOptions,
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -39,7 +39,7 @@ impl Counted {
         );
         fake(tools.path(), &script);
         let cache = Some(tools.path().join("cache"));
-        let options = Options { cache, system: Some("x86_64-linux".to_owned()), ..Options::default() };
+        let options = NixOptions { cache, system: Some("x86_64-linux".to_owned()), ..NixOptions::default() };
         Self { bench: Bench::new(), tools, program: None, options, environment: environment().unwrap() }
     }
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use artifacts_declared::{Component, Seconds, TargetKind};
+use artifacts_declared::{ComponentSource, Seconds, TargetKind};
 use artifacts_nix::Error;
 use artifacts_tests::nix::git;
 use artifacts_text::Explain;
@@ -324,11 +324,11 @@ fn shared_artifacts_and_all_fields() {
     assert_eq!(artifact.files[&name("cert")].path, None, "a public file that is not there yet blocks nothing");
     assert_eq!(artifact.prompts[&name("p")].test_value.as_deref(), Some("t"));
 
-    let Component::Plain(vault) = &spec.backends[&name("vault")].component else { panic!("{spec:?}") };
+    let ComponentSource::Plain(vault) = &spec.backends[&name("vault")].component else { panic!("{spec:?}") };
     assert_eq!(std::fs::read(vault).unwrap(), b"\0asm");
     assert_eq!(spec.backends[&name("vault")].storage, "vaulted");
-    assert!(matches!(spec.backends[&name("built")].component, Component::Derived { .. }));
-    assert_eq!(spec.backends[&name("agenix")].component, Component::Plain("builtin:agenix".to_owned()));
+    assert!(matches!(spec.backends[&name("built")].component, ComponentSource::Derived { .. }));
+    assert_eq!(spec.backends[&name("agenix")].component, ComponentSource::Plain("builtin:agenix".to_owned()));
     assert_eq!(target.config["vault"]["url"], "https://vault");
     let file = target.config["vault"]["file"].as_str().unwrap();
     assert!(file.starts_with(bench.source().to_str().unwrap()), "a path stays where it is: {file}");

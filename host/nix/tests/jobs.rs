@@ -7,7 +7,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use artifacts_nix::{Nix, Options};
+use artifacts_nix::{Nix, NixOptions};
 use artifacts_tests::nix::environment;
 use common::{Bench, fake, machine};
 
@@ -44,7 +44,7 @@ fn run(jobs: usize, together: usize) -> (usize, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let program = counting(folder.path(), together);
     let jobs = NonZeroUsize::new(jobs).unwrap();
-    let options = Options { jobs, directory: Some(bench.folder().to_owned()), ..Options::default() };
+    let options = NixOptions { jobs, directory: Some(bench.folder().to_owned()), ..NixOptions::default() };
     let nix = Nix::new(Some(program), environment().unwrap(), options);
     let flake = nix.flake(&bench.reference()).unwrap();
     let evaluation = flake.evaluate(flake.targets()).unwrap();

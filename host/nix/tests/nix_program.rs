@@ -9,21 +9,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use artifacts_nix::{Error, Nix, Options};
+use artifacts_nix::{Error, Nix, NixOptions};
 use artifacts_text::Explain;
 use common::{Bench, fake, machine};
 
 fn with(program: PathBuf) -> Nix {
     let environment = artifacts_tests::nix::environment().unwrap();
-    Nix::new(Some(program), environment, Options::default())
+    Nix::new(Some(program), environment, NixOptions::default())
 }
 
 #[test]
 fn no_nix() {
     let folder = tempfile::tempdir().unwrap();
     let environment = vec![("PATH".into(), folder.path().into())];
-    let in_path = Nix::new(None, environment, Options::default());
-    let named = Nix::new(Some(folder.path().join("nix")), Vec::new(), Options::default());
+    let in_path = Nix::new(None, environment, NixOptions::default());
+    let named = Nix::new(Some(folder.path().join("nix")), Vec::new(), NixOptions::default());
     for nix in [in_path, named] {
         let error = nix.flake(".").unwrap_err();
         assert!(matches!(error, Error::Missing { .. }), "{error}");
@@ -35,7 +35,7 @@ fn no_nix() {
 #[test]
 fn without_nix_the_store_is_where_it_mostly_is() {
     let folder = tempfile::tempdir().unwrap();
-    let nix = Nix::new(None, vec![("PATH".into(), folder.path().into())], Options::default());
+    let nix = Nix::new(None, vec![("PATH".into(), folder.path().into())], NixOptions::default());
     assert!(nix.is_in_store(Path::new("/nix/store")) && nix.is_in_store(Path::new("/nix/store/0-source/x")));
     assert!(!nix.is_in_store(Path::new("/home/store/x")) && !nix.is_in_store(Path::new("/nix/storehouse/x")));
 }
@@ -107,7 +107,7 @@ fn stopping_ends_the_process_soon() {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("pid");
     let cancel: Arc<AtomicBool> = Arc::default();
-    let options = Options { cancel: Arc::clone(&cancel), ..Options::default() };
+    let options = NixOptions { cancel: Arc::clone(&cancel), ..NixOptions::default() };
     let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 100", marker.display());
     let environment = artifacts_tests::nix::environment().unwrap();
     let nix = Nix::new(Some(fake(folder.path(), &script)), environment, options);
@@ -134,7 +134,7 @@ fn nix_sees_the_environment_that_it_is_given_and_no_other() {
     let nix = Nix::new(
         Some(fake(folder.path(), "/usr/bin/env >&2; exit 1")),
         vec![("GIVEN".into(), "yes".into())],
-        Options::default(),
+        NixOptions::default(),
     );
     let error = nix.flake(".").unwrap_err().to_string();
     assert!(error.contains("GIVEN=yes"), "{error}");

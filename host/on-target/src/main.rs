@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use artifacts_on_target::accounts::Accounts;
 use artifacts_on_target::check::check;
-use artifacts_on_target::manifest::{self, Manifest};
-use artifacts_on_target::place::Farm;
-use artifacts_on_target::watch::{self, Options};
+use artifacts_on_target::manifest::{self, TargetManifest};
+use artifacts_on_target::place::DeployDir;
+use artifacts_on_target::watch::{self, WatchOptions};
 use artifacts_text::Explain;
 use clap::{Parser, Subcommand};
 
@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         Command::Clean { manifest, bytes, links } => cleaned(&manifest, &bytes, &links, runtime.as_deref()),
         Command::Watch { manifest, state, user, grace } => {
             let grace = Duration::from_secs(grace);
-            watched(&Options { manifest, state, user, runtime, grace })
+            watched(&WatchOptions { manifest, state, user, runtime, grace })
         }
     };
     match done {
@@ -95,7 +95,7 @@ impl<E: Error + Explain> From<E> for Failed {
 }
 
 fn checked(name: &str, path: &Path, runtime: Option<&str>) -> Result<(), Failed> {
-    let manifest = Manifest::read(path, runtime)?;
+    let manifest = TargetManifest::read(path, runtime)?;
     let (name, artifact) = manifest.artifact(name, path)?;
     let faults = check(artifact, &mut Accounts::default());
     if faults.is_empty() {
@@ -108,11 +108,11 @@ fn checked(name: &str, path: &Path, runtime: Option<&str>) -> Result<(), Failed>
 }
 
 fn cleaned(manifest: &Path, bytes: &Path, links: &Path, runtime: Option<&str>) -> Result<(), Failed> {
-    let manifest = Manifest::read(manifest, runtime)?;
+    let manifest = TargetManifest::read(manifest, runtime)?;
     if !bytes.exists() {
         return Ok(());
     }
-    let farm = Farm::open(bytes, links)?;
+    let farm = DeployDir::open(bytes, links)?;
     let (gone, mut failed) = farm.clean(&farm.lock()?, &manifest.made_here())?;
     for name in gone {
         eprintln!("artifact `{name}` is no longer declared: removed");
@@ -124,7 +124,7 @@ fn cleaned(manifest: &Path, bytes: &Path, links: &Path, runtime: Option<&str>) -
     Err(last.into())
 }
 
-fn watched(options: &Options) -> Result<(), Failed> {
+fn watched(options: &WatchOptions) -> Result<(), Failed> {
     let ready = || {
         // Fails only where nobody asked to be told.
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);

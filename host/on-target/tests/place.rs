@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use artifacts_declared::Name;
-use artifacts_on_target::place::{self, Access, Error, Farm};
+use artifacts_on_target::place::{self, DeployDir, FilePermissions, PlaceError};
 
 /// A folder in RAM that plays `/run`.
 struct Run {
@@ -30,16 +30,19 @@ impl Run {
         self.path.join(below)
     }
 
-    fn farm(&self) -> Farm {
+    fn farm(&self) -> DeployDir {
         self.try_farm().unwrap()
     }
 
-    fn try_farm(&self) -> Result<Farm, Error> {
-        Farm::open(&self.path("artifacts.d"), &self.path("artifacts"))
+    fn try_farm(&self) -> Result<DeployDir, PlaceError> {
+        DeployDir::open(&self.path("artifacts.d"), &self.path("artifacts"))
     }
 
-    fn farm_with_steps(&self, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<Farm, Error> {
-        Farm::open_with_steps(&self.path("artifacts.d"), &self.path("artifacts"), step)
+    fn farm_with_steps(
+        &self,
+        step: impl Fn(&'static str) -> io::Result<()> + 'static,
+    ) -> Result<DeployDir, PlaceError> {
+        DeployDir::open_with_steps(&self.path("artifacts.d"), &self.path("artifacts"), step)
     }
 }
 
@@ -51,17 +54,17 @@ fn me() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
-fn access(mode: u32) -> Access {
+fn access(mode: u32) -> FilePermissions {
     let (user, group) = me();
-    Access { mode, user, group }
+    FilePermissions { mode, user, group }
 }
 
-fn files<'a>(one: &'a str, two: &'a str) -> BTreeMap<Name, (&'a [u8], Access)> {
+fn files<'a>(one: &'a str, two: &'a str) -> BTreeMap<Name, (&'a [u8], FilePermissions)> {
     [(name("one"), (one.as_bytes(), access(0o400))), (name("two"), (two.as_bytes(), access(0o440)))].into()
 }
 
 /// All that a unit does: bytes first, then a link for each file.
-fn activate(run: &Run, farm: &Farm, files: &BTreeMap<Name, (&[u8], Access)>) -> Result<(), Error> {
+fn activate(run: &Run, farm: &DeployDir, files: &BTreeMap<Name, (&[u8], FilePermissions)>) -> Result<(), PlaceError> {
     let lock = farm.lock()?;
     let artifact = name("a");
     if farm.files(&artifact)?.is_none() || farm.is_outdated(&artifact)? {
@@ -117,7 +120,7 @@ fn a_second_run_changes_nothing() {
 }
 
 /// All that one run does, from the first folder on.
-fn story(run: &Run, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<(), Error> {
+fn story(run: &Run, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<(), PlaceError> {
     activate(run, &run.farm_with_steps(step)?, &files("3", "4"))
 }
 
@@ -239,7 +242,7 @@ impl Two {
         Self { run, kept }
     }
 
-    fn clean(&self, farm: &Farm) -> (Vec<String>, Vec<String>) {
+    fn clean(&self, farm: &DeployDir) -> (Vec<String>, Vec<String>) {
         let (gone, failed) = farm.clean(&farm.lock().unwrap(), &self.kept).unwrap();
         (gone, failed.iter().map(ToString::to_string).collect())
     }
@@ -340,22 +343,22 @@ fn folders_of_others_are_refused() {
         let run = Run::new();
         fs::create_dir(run.path("elsewhere")).unwrap();
         symlink(run.path("elsewhere"), run.path(folder)).unwrap();
-        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is a link");
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{folder} is a link");
 
         let run = Run::new();
         fs::write(run.path(folder), "").unwrap();
-        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is a file");
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{folder} is a file");
 
         for mode in [0o775, 0o757, 0o1777] {
             let run = Run::new();
             fs::create_dir(run.path(folder)).unwrap();
             fs::set_permissions(run.path(folder), PermissionsExt::from_mode(mode)).unwrap();
-            assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} has mode {mode:o}");
+            assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{folder} has mode {mode:o}");
         }
         let run = Run::new();
         fs::create_dir(run.path(folder)).unwrap();
         chown(run.path(folder), Some(4711), None).expect("these tests need root");
-        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is somebody else's");
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{folder} is somebody else's");
     }
 }
 
@@ -363,11 +366,11 @@ fn folders_of_others_are_refused() {
 fn bytes_are_refused_on_disk() {
     let disk = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let ram = Run::new();
-    let farm = Farm::open(&disk.path().join("d"), &ram.path("artifacts"));
-    assert!(matches!(farm, Err(Error::OnDisk { .. })));
+    let farm = DeployDir::open(&disk.path().join("d"), &ram.path("artifacts"));
+    assert!(matches!(farm, Err(PlaceError::OnDisk { .. })));
 }
 
-fn link_to(run: &Run, path: &Path) -> Result<bool, Error> {
+fn link_to(run: &Run, path: &Path) -> Result<bool, PlaceError> {
     let farm = run.farm();
     let lock = farm.lock().unwrap();
     if farm.files(&name("a")).unwrap().is_none() {
@@ -385,7 +388,7 @@ fn a_service_cannot_lead_root_elsewhere() {
     // Its own folder is fine, a link in it is not, whoever made that link.
     assert!(link_to(&run, &run.path("attic/secrets/env")).unwrap());
     symlink(run.path("etc"), run.path("attic/led")).unwrap();
-    assert!(matches!(link_to(&run, &run.path("attic/led/env")), Err(Error::Astray { .. })));
+    assert!(matches!(link_to(&run, &run.path("attic/led/env")), Err(PlaceError::Astray { .. })));
     // In a folder that is open to all, only one's own links count.
     fs::create_dir(run.path("tmp")).unwrap();
     fs::set_permissions(run.path("tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
@@ -393,7 +396,7 @@ fn a_service_cannot_lead_root_elsewhere() {
     assert!(link_to(&run, &run.path("tmp/mine/env")).unwrap());
     symlink(run.path("etc"), run.path("tmp/theirs")).unwrap();
     std::os::unix::fs::lchown(run.path("tmp/theirs"), Some(4711), None).unwrap();
-    assert!(matches!(link_to(&run, &run.path("tmp/theirs/env2")), Err(Error::Astray { .. })));
+    assert!(matches!(link_to(&run, &run.path("tmp/theirs/env2")), Err(PlaceError::Astray { .. })));
     assert!(!run.path("etc/env2").exists());
 }
 
@@ -403,8 +406,8 @@ fn only_links_are_replaced() {
     fs::write(run.path("file"), "kept").unwrap();
     fs::create_dir(run.path("folder")).unwrap();
     symlink("/nowhere", run.path("link")).unwrap();
-    assert!(matches!(link_to(&run, &run.path("file")), Err(Error::Occupied { found: "a file", .. })));
-    assert!(matches!(link_to(&run, &run.path("folder")), Err(Error::Occupied { found: "a folder", .. })));
+    assert!(matches!(link_to(&run, &run.path("file")), Err(PlaceError::Occupied { found: "a file", .. })));
+    assert!(matches!(link_to(&run, &run.path("folder")), Err(PlaceError::Occupied { found: "a folder", .. })));
     assert!(link_to(&run, &run.path("link")).unwrap());
     assert_eq!(fs::read_to_string(run.path("file")).unwrap(), "kept");
     assert_eq!(fs::read_to_string(run.path("link")).unwrap(), "1");
@@ -431,7 +434,7 @@ fn service(run: &Run) -> PathBuf {
     folder
 }
 
-fn text(path: &Path) -> Result<String, Error> {
+fn text(path: &Path) -> Result<String, PlaceError> {
     place::read(path, 100).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
 }
 
@@ -452,13 +455,13 @@ fn what_others_placed_is_read_behind_links_of_root_alone() {
 
     fs::remove_file(attic.join("env")).unwrap();
     symlink(run.path("shadow"), attic.join("env")).unwrap();
-    assert!(matches!(text(&attic.join("env")), Err(Error::Astray { .. })), "a link that root made");
+    assert!(matches!(text(&attic.join("env")), Err(PlaceError::Astray { .. })), "a link that root made");
     std::os::unix::fs::lchown(attic.join("env"), Some(4711), None).unwrap();
-    assert!(matches!(text(&attic.join("env")), Err(Error::Astray { .. })), "a link of its own");
+    assert!(matches!(text(&attic.join("env")), Err(PlaceError::Astray { .. })), "a link of its own");
     symlink(attic.join("env"), run.path("to-attic")).unwrap();
-    assert!(matches!(text(&run.path("to-attic")), Err(Error::Astray { .. })), "by way of a link of root");
+    assert!(matches!(text(&run.path("to-attic")), Err(PlaceError::Astray { .. })), "by way of a link of root");
     symlink(".", attic.join("led")).unwrap();
-    assert!(matches!(text(&attic.join("led/file")), Err(Error::Astray { .. })), "a folder");
+    assert!(matches!(text(&attic.join("led/file")), Err(PlaceError::Astray { .. })), "a folder");
     symlink("round", run.path("round")).unwrap();
     assert!(text(&run.path("round")).is_err());
 }
@@ -473,7 +476,7 @@ fn what_is_no_plain_file_is_neither_read_nor_waited_for() {
     fs::hard_link(run.path("shadow"), attic.join("hard")).unwrap();
     fs::write(attic.join("large"), [0; 101]).unwrap();
     for name in ["pipe", "hard", "large", "."] {
-        assert!(matches!(text(&attic.join(name)), Err(Error::Unfit { .. } | Error::Path { .. })), "{name}");
+        assert!(matches!(text(&attic.join(name)), Err(PlaceError::Unfit { .. } | PlaceError::Path { .. })), "{name}");
     }
     // Two equal files of the Nix store may be one, and everybody may read them.
     fs::set_permissions(run.path("shadow"), PermissionsExt::from_mode(0o444)).unwrap();

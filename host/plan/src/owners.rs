@@ -7,7 +7,7 @@ pub type TargetName = (TargetKind, String);
 
 /// Whose slices are whose, as far as it is known. In doubt a slice has an owner.
 #[derive(Debug, Clone, Default)]
-pub struct Owners {
+pub struct EntryOwners {
     names: BTreeSet<InstanceName>,
     unknown: Vec<TargetName>,
 }
@@ -21,7 +21,7 @@ pub enum Owner {
     Unknown(TargetName),
 }
 
-impl Owners {
+impl EntryOwners {
     /// Of everything that is declared, and of whatever `unknown` targets, which did not evaluate, may declare.
     pub fn new(spec: &Spec, unknown: Vec<TargetName>) -> Self {
         let mut names = BTreeSet::new();

@@ -8,7 +8,7 @@ use crate::{Cause, Instance, Reason, ReasonKind};
 
 /// What an instance is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum InstanceState {
     /// Stored, whole, for the recipients that are declared.
     Present,
     /// Not stored: the backend says so, and the host finds no slice.
@@ -23,7 +23,7 @@ pub enum State {
     Error(String),
 }
 
-impl State {
+impl InstanceState {
     /// Its word.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -91,14 +91,14 @@ pub enum Said {
 }
 
 /// Decides the state. Whatever cannot be told is an error, never absent: only absence leads to generation by itself.
-pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) -> State {
+pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) -> InstanceState {
     if instance.artifact.blocked {
-        return State::Blocked;
+        return InstanceState::Blocked;
     }
     match (said, found) {
-        (Said::OnTarget, _) => State::OnTarget,
-        (Said::Failed(why), _) => State::Error(why.clone()),
-        (Said::Nothing, None) => State::Absent,
+        (Said::OnTarget, _) => InstanceState::OnTarget,
+        (Said::Failed(why), _) => InstanceState::Error(why.clone()),
+        (Said::Nothing, None) => InstanceState::Absent,
         (Said::Nothing, Some(facts)) => stored(instance, None, &[], facts, now),
         (Said::Checked { state, .. }, None) => nothing_stored(state),
         (Said::Checked { recipients, state }, Some(facts)) => match state {
@@ -108,7 +108,7 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
             {
                 stored(instance, Some(recipients), &[], facts, now)
             }
-            seam::CheckState::Absent => State::Error(
+            seam::CheckState::Absent => InstanceState::Error(
                 "its backend reports that nothing is stored, but an entry exists; nothing is changed".to_owned(),
             ),
             seam::CheckState::Present => stored(instance, Some(recipients), &[], facts, now),
@@ -117,11 +117,11 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
     }
 }
 
-fn nothing_stored(state: &seam::CheckState) -> State {
+fn nothing_stored(state: &seam::CheckState) -> InstanceState {
     match state {
-        seam::CheckState::Absent => State::Absent,
+        seam::CheckState::Absent => InstanceState::Absent,
         seam::CheckState::Present | seam::CheckState::Stale(_) => {
-            State::Error("its backend reports an entry, but none is stored; nothing is changed".to_owned())
+            InstanceState::Error("its backend reports an entry, but none is stored; nothing is changed".to_owned())
         }
     }
 }
@@ -132,7 +132,7 @@ fn stored(
     said: &[(String, String)],
     facts: &Facts,
     now: u64,
-) -> State {
+) -> InstanceState {
     let mut reasons: Vec<Reason> =
         facts.receipt.iter().map(|why| Reason::new(ReasonKind::Receipt, why.clone())).collect();
     let files = changed_secret(instance, facts);
@@ -164,11 +164,11 @@ fn stored(
         reasons.extend(facts.outdated.iter().map(|why| Reason::new(ReasonKind::Dependency, why.clone())));
     }
     if reasons.is_empty() {
-        State::Present
+        InstanceState::Present
     } else {
         reasons.sort();
         reasons.dedup();
-        State::Stale(reasons)
+        InstanceState::Stale(reasons)
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::Recipients;
-use artifacts_plan::{Facts, Resolved, Said, Selector, State, instances, order, select, state, validation_hash};
+use artifacts_plan::{
+    Facts, InstanceState, Resolved, Said, Selector, instances, order, select, state, validation_hash,
+};
 use artifacts_seam as seam;
 use serde_json::{Value, json};
 
@@ -242,7 +244,7 @@ fn found() -> Facts {
     }
 }
 
-fn kinds(state: &State) -> Vec<&'static str> {
+fn kinds(state: &InstanceState) -> Vec<&'static str> {
     state.reasons().iter().map(|r| r.kind.as_str()).collect()
 }
 
@@ -250,8 +252,8 @@ fn kinds(state: &State) -> Vec<&'static str> {
 fn absent_needs_both_and_everything_else_is_an_error() {
     use seam::CheckState::{Absent, Present, Stale};
     let is = |said: &Said, facts: Option<&Facts>| state(&one(), said, facts, 0);
-    assert_eq!(is(&checked(Absent), None), State::Absent);
-    assert_eq!(is(&checked(Present), Some(&found())), State::Present);
+    assert_eq!(is(&checked(Absent), None), InstanceState::Absent);
+    assert_eq!(is(&checked(Present), Some(&found())), InstanceState::Present);
     for (said, facts) in [
         (checked(Absent), Some(found())),
         (checked(Present), None),
@@ -259,7 +261,7 @@ fn absent_needs_both_and_everything_else_is_an_error() {
         (Said::Failed("boom".into()), None),
         (Said::Failed("boom".into()), Some(found())),
     ] {
-        assert!(matches!(is(&said, facts.as_ref()), State::Error(_)), "{said:?} {facts:?}");
+        assert!(matches!(is(&said, facts.as_ref()), InstanceState::Error(_)), "{said:?} {facts:?}");
     }
 }
 
@@ -322,9 +324,9 @@ fn a_backends_own_reasons_are_kept_and_unknown_kinds_count_as_format() {
 #[test]
 fn blocked_and_on_target_ask_nobody() {
     let mut instance = one();
-    assert_eq!(state(&instance, &Said::OnTarget, None, 0), State::OnTarget);
+    assert_eq!(state(&instance, &Said::OnTarget, None, 0), InstanceState::OnTarget);
     instance.artifact.blocked = true;
-    assert_eq!(state(&instance, &Said::Failed("not asked".into()), None, 0), State::Blocked);
+    assert_eq!(state(&instance, &Said::Failed("not asked".into()), None, 0), InstanceState::Blocked);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_text::shell_word;
 use serde_json::{Value, json};
 
@@ -168,7 +168,7 @@ fn line(label: &str, hints: &[Hint], names: &[String]) -> Option<String> {
 }
 
 /// `stale (files, receipt)`.
-fn label(state: &State) -> String {
+fn label(state: &InstanceState) -> String {
     let mut kinds: Vec<&str> = state.reasons().iter().map(|reason| reason.kind.as_str()).collect();
     kinds.dedup();
     if kinds.is_empty() { state.as_str().to_owned() } else { format!("{} ({})", state.as_str(), kinds.join(", ")) }
@@ -185,7 +185,7 @@ mod tests {
     use crate::InstanceRow;
 
     fn row(name: &str, kind: ReasonKind, hints: Vec<Hint>) -> (InstanceName, InstanceRow) {
-        let row = InstanceRow::new(None, State::Stale(vec![Reason::new(kind, "why")]));
+        let row = InstanceRow::new(None, InstanceState::Stale(vec![Reason::new(kind, "why")]));
         (name.parse().unwrap(), InstanceRow { hints, ..row })
     }
 

@@ -1,5 +1,5 @@
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use serde_json::{Value, json};
 
 use crate::{Failure, FileChange, Hint, InstanceRow, Orphaned, Reading, RecipientChange, Removed, Report};
@@ -45,7 +45,7 @@ fn row((name, row): (&InstanceName, &InstanceRow)) -> Value {
             .collect::<Vec<_>>(),
         "staged": row.staged,
     });
-    if let State::Error(why) = &row.state {
+    if let InstanceState::Error(why) = &row.state {
         value["error"] = json!(why);
     }
     if let Some(done) = row.done {

@@ -14,7 +14,7 @@ mod text;
 use std::collections::BTreeMap;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 
 pub use diff::diff;
 pub use failure::Failure;
@@ -53,7 +53,7 @@ pub struct InstanceRow {
     /// The backend that stores it, if that is known.
     pub backend: Option<String>,
     /// What it is now.
-    pub state: State,
+    pub state: InstanceState,
     /// Whether git knows the entry as it is stored; none without git, and of what is not stored.
     pub staged: Option<bool>,
     /// What was done to it, if anything.
@@ -129,14 +129,14 @@ impl RowAction {
 
 impl InstanceRow {
     /// Creates the row of an instance that was found in this state, of which nothing else is said yet.
-    pub fn new(backend: Option<String>, state: State) -> Self {
+    pub fn new(backend: Option<String>, state: InstanceState) -> Self {
         Self { backend, state, staged: None, done: None, files: Vec::new(), notes: Vec::new(), hints: Vec::new() }
     }
 }
 
 impl Report {
     /// Takes over what instances have become.
-    pub fn update<'a>(&mut self, states: impl IntoIterator<Item = (&'a InstanceName, &'a State)>) {
+    pub fn update<'a>(&mut self, states: impl IntoIterator<Item = (&'a InstanceName, &'a InstanceState)>) {
         for (name, state) in states {
             if let Some(row) = self.rows.get_mut(name) {
                 row.state = state.clone();
@@ -165,7 +165,8 @@ impl Report {
     /// 1 when something failed, else 3 when work is left, else 0.
     pub fn exit_status(&self) -> u8 {
         let left = |row: &InstanceRow| {
-            matches!(row.state, State::Absent | State::Stale(_) | State::Blocked) || row.staged == Some(false)
+            matches!(row.state, InstanceState::Absent | InstanceState::Stale(_) | InstanceState::Blocked)
+                || row.staged == Some(false)
         };
         if !self.errors.is_empty() {
             1
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     /// A report with that many rows in one state.
-    fn rows(count: usize, state: &State) -> Report {
+    fn rows(count: usize, state: &InstanceState) -> Report {
         let row = |number| (name(number), InstanceRow::new(None, state.clone()));
         Report { rows: (0..count).map(row).collect(), ..Report::default() }
     }
@@ -196,15 +197,15 @@ mod tests {
     #[test]
     fn rows_are_found_by_name_however_many_there_are() {
         const MANY: usize = 20_000;
-        let mut report = rows(MANY, &State::Absent);
+        let mut report = rows(MANY, &InstanceState::Absent);
         assert_eq!(report.exit_status(), 3);
-        let mut later = rows(MANY / 2, &State::Blocked);
-        later.rows.insert(name(MANY), InstanceRow::new(None, State::Blocked));
+        let mut later = rows(MANY / 2, &InstanceState::Blocked);
+        later.rows.insert(name(MANY), InstanceRow::new(None, InstanceState::Blocked));
         report.merge(later);
-        let blocked = |report: &Report| report.rows.values().filter(|row| row.state == State::Blocked).count();
+        let blocked = |report: &Report| report.rows.values().filter(|row| row.state == InstanceState::Blocked).count();
         assert_eq!((report.rows.len(), blocked(&report)), (MANY + 1, MANY / 2 + 1), "a later row replaces an earlier");
         let names: Vec<InstanceName> = (0..=MANY + 1).map(name).collect();
-        report.update(names.iter().map(|name| (name, &State::Present)));
+        report.update(names.iter().map(|name| (name, &InstanceState::Present)));
         assert_eq!((report.rows.len(), report.exit_status()), (MANY + 1, 0), "what has no row gets none");
         report.mark(&names[..2], RowAction::Made);
         let made: Vec<&InstanceName> =

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Paint};
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_text::{counted, terminal, terminal_lines};
 use textwrap::WordSeparator;
 use textwrap::core::Word;
@@ -184,9 +184,9 @@ fn word(row: &InstanceRow) -> &'static str {
 
 fn paint(row: &InstanceRow) -> Paint {
     let color = match (&row.state, row.done) {
-        (State::Error(_), _) => AnsiColor::Red,
+        (InstanceState::Error(_), _) => AnsiColor::Red,
         (_, Some(done)) if done.is_to_come() => AnsiColor::Yellow,
-        (State::Absent | State::Stale(_) | State::Blocked, _) => AnsiColor::Yellow,
+        (InstanceState::Absent | InstanceState::Stale(_) | InstanceState::Blocked, _) => AnsiColor::Yellow,
         _ => AnsiColor::Green,
     };
     color.on_default()

@@ -9,7 +9,9 @@ use std::time::{Instant, SystemTime};
 
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_seam::EntryFiles;
-use artifacts_store::{BackendId, Durability, Generation, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage};
+use artifacts_store::{
+    BackendId, Durability, Generation, NewEntry, Receipt, Root, Schema, Sha256, Storage, WriterOptions,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -20,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..rounds {
         let folder = tempfile::tempdir_in(&folder)?;
         let storage = Storage::open(&Root::open(folder.path())?, "secrets")?;
-        let mut options = Options::at(SystemTime::now());
+        let mut options = WriterOptions::at(SystemTime::now());
         options.durability = durability;
         let writer = storage.lock(options)?;
         let start = Instant::now();

@@ -33,4 +33,4 @@ pub use store_dir::FileKind;
 pub use time::Time;
 pub use trash::TrashPolicy;
 pub use trashed::{TrashRecord, Trashed};
-pub use writer::{Committed, NewEntry, Options, Writer};
+pub use writer::{Committed, NewEntry, Writer, WriterOptions};

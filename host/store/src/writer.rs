@@ -13,7 +13,7 @@ use crate::{Durability, Error, Fingerprint, Hooks, Receipt, Storage, Time, Trash
 
 /// Configures how a storage is written.
 #[derive(Clone)]
-pub struct Options {
+pub struct WriterOptions {
     /// Current time.
     pub now: SystemTime,
     /// How long entries stay in the trash.
@@ -26,7 +26,7 @@ pub struct Options {
     pub hooks: Hooks,
 }
 
-impl Options {
+impl WriterOptions {
     /// Uses the defaults, with this time.
     pub fn at(now: SystemTime) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Storage {
     ///
     /// # Errors
     /// If another run holds the lock, or the storage cannot be written.
-    pub fn lock(&self, options: Options) -> Result<Writer, Error> {
+    pub fn lock(&self, options: WriterOptions) -> Result<Writer, Error> {
         let disk = Disk { hooks: options.hooks, durability: options.durability };
         let now = Time::from(options.now);
         let work_dir = WorkDir::open(&disk, self, now, options.keep)?;

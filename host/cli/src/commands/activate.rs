@@ -7,19 +7,19 @@ use artifacts_declared::InstanceName;
 use artifacts_flow::Registry;
 use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
-use artifacts_on_target::place::Farm;
-use artifacts_plan::{Selector, State, select};
+use artifacts_on_target::place::DeployDir;
+use artifacts_plan::{InstanceState, Selector, select};
 use artifacts_ram::Ram;
 use artifacts_report::{Failure, InstanceRow, Report, RowAction};
 use artifacts_session::WorkerStart;
 use clap::Args;
 
+use crate::console::Console;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
-use crate::output::Output;
 use crate::{audit_log, signals};
 
 /// Where calls of backends are recorded when root makes artifacts and nobody says where.
@@ -44,8 +44,8 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let output = &output.unwrapped();
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
+        let console = &console.unwrapped();
         let cancel = signals::watch()?;
         let environment = Environment::read();
         // Nix is not run here, and so not asked for its store.
@@ -64,7 +64,7 @@ impl Options {
 
         let ram = Ram::find(&environment.ram_candidates())?;
         ram.sweep();
-        let farm = Farm::open(&self.bytes, &self.links)?;
+        let farm = DeployDir::open(&self.bytes, &self.links)?;
         let place = audit_log(global, &environment)?;
         audit_log::check(&place, global.audit_log.is_some())?;
         let log = audit_log::log(&place, global, None);
@@ -72,13 +72,13 @@ impl Options {
         let mut room = Room {
             farm: &farm,
             audit: log,
-            operator: Box::new(TerminalOperator::new(Flags::new(global, false), *output, None, None)),
+            operator: Box::new(TerminalOperator::new(Flags::new(global, false), *console, None, None)),
             now: SystemTime::now(),
             registry: registry(declared, nix, ram.clone(), WorkerStart::default().required(global.require_sandbox))
                 .on_target(),
             sandbox: sandbox(&environment, &ram)?,
             cancel: &cancel,
-            log_level: Environment::log_level(output.verbose),
+            log_level: Environment::log_level(console.verbose),
             generator_path: self.generator_path(&environment),
             store: self.store.clone(),
             runtime: environment.get("XDG_RUNTIME_DIR").map(|folder| folder.to_string_lossy().into_owned()),
@@ -94,19 +94,19 @@ impl Options {
                 }
             };
             match done {
-                Done::Made => output.note(&format!("made {name}")),
-                Done::Renewed => output.note(&format!("made {name} anew")),
-                Done::Present => output.detail(&format!("{name} is there")),
+                Done::Made => console.note(&format!("made {name}")),
+                Done::Renewed => console.note(&format!("made {name} anew")),
+                Done::Present => console.detail(&format!("{name} is there")),
             }
             let backend = resolved.instances.get(&name).and_then(|one| one.artifact.backend.as_ref());
-            let row = InstanceRow::new(backend.map(ToString::to_string), State::Present);
+            let row = InstanceRow::new(backend.map(ToString::to_string), InstanceState::Present);
             let done = (done != Done::Present).then_some(RowAction::Made);
             rows.insert(name, InstanceRow { done, ..row });
         }
-        if output.json() {
-            return Ok(output.report(&Report { rows, errors: failures, ..Report::default() }));
+        if console.json() {
+            return Ok(console.report(&Report { rows, errors: failures, ..Report::default() }));
         }
-        output.failures(&failures);
+        console.failures(&failures);
         Ok(if failures.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
 

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::audit_log;
 use crate::audit_text;
+use crate::console::Console;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -43,10 +43,10 @@ fn moment(text: &str) -> Result<SystemTime, String> {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let path = audit_log::place(global, &Environment::read())?;
         if let Err(unsafe_place) = audit_log::check(&path, global.audit_log.is_some()) {
-            output.warning(&unsafe_place.message, unsafe_place.hint.as_deref());
+            console.warning(&unsafe_place.message, unsafe_place.hint.as_deref());
         }
         let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
         let mut found = read(&path, &filter).map_err(|e| audit_log::failure(&e))?;
@@ -54,10 +54,10 @@ impl Options {
         found.records.retain(|record| is_about(record, &selectors));
         let summaries = summarize(&found.records);
         let denied = summaries.iter().any(|summary| summary.denials() > 0);
-        if output.json() {
-            output.object(self.json(&found, &summaries, &path), &[]);
+        if console.json() {
+            console.object(self.json(&found, &summaries, &path), &[]);
         } else {
-            self.print(&found, &summaries, &path, output);
+            self.print(&found, &summaries, &path, console);
         }
         let fails = self.check && (denied || found.chain.is_broken());
         Ok(if fails { Exit::FAILED } else { Exit::DONE })
@@ -81,21 +81,21 @@ impl Options {
         }
     }
 
-    fn print(&self, found: &LogContents, summaries: &[Summary], path: &Path, output: &Output) {
+    fn print(&self, found: &LogContents, summaries: &[Summary], path: &Path, console: &Console) {
         for line in &found.unknown {
             let text = format!("{}: line {line} is a record that this version cannot read", path.display());
-            output.warning(&text, None);
+            console.warning(&text, None);
         }
         for finding in &found.chain.findings {
-            output.warning(&format!("{}: {finding}", path.display()), None);
+            console.warning(&format!("{}: {finding}", path.display()), None);
         }
         if self.all {
             for record in &found.records {
-                output.line(&audit_text::in_full(record));
+                console.line(&audit_text::in_full(record));
             }
         } else {
             for summary in summaries {
-                output.line(&audit_text::in_short(summary, *output));
+                console.line(&audit_text::in_short(summary, *console));
             }
             let denied: Vec<&Summary> = summaries.iter().filter(|summary| summary.denials() > 0).collect();
             if let [first, more @ ..] = denied.as_slice() {
@@ -105,25 +105,25 @@ impl Options {
                     format!("{} backends were", more.len() + 1)
                 };
                 let details = format!("artifacts audit --backend {} --all", shell_word(&first.backend));
-                output.warning(&format!("{who} denied access"), Some(&details));
+                console.warning(&format!("{who} denied access"), Some(&details));
             }
         }
-        self.print_what_matches_nothing(&found.records, path, output);
+        self.print_what_matches_nothing(&found.records, path, console);
         if found.count > 0 || found.chain.head.is_some() {
-            output.note(&audit_text::log(found, path));
+            console.note(&audit_text::log(found, path));
         }
     }
 
     /// Says which selectors match nothing, and where there are no records at all.
-    fn print_what_matches_nothing(&self, records: &[Record], path: &Path, output: &Output) {
+    fn print_what_matches_nothing(&self, records: &[Record], path: &Path, console: &Console) {
         let idle = |text: &&String| !records.iter().any(|record| is_about(record, &[Selector::new(text.as_str())]));
         for selector in self.selectors.iter().filter(idle) {
-            output.note(&format!("no audit records match `{selector}`"));
+            console.note(&format!("no audit records match `{selector}`"));
         }
         if records.is_empty() && self.selectors.is_empty() {
             let filtered = self.backend.is_some() || self.since.is_some() || self.until.is_some();
             let matching = if filtered { "matching " } else { "" };
-            output.note(&format!("no {matching}audit records in {}", path.display()));
+            console.note(&format!("no {matching}audit records in {}", path.display()));
         }
     }
 }

@@ -4,12 +4,12 @@ use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::export_tree::ExportTree;
 use crate::exported_files::{self, INSTALLED, exported_files};
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -25,15 +25,15 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let context = Context::new(global, output)?;
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
+        let context = Context::new(global, console)?;
         let kinds = ["machine", "user"].map(|kind| Selector::new(format!("per-{kind}/{}/", self.target)));
         let mut run = context.open(&kinds)?;
         let own = exported_files::own(&run, &self.target);
         if own.is_empty() {
             let mut errors = run.errors();
             errors.push(self.failed("it has no artifact of its own").hint(Some(INSTALLED)));
-            return Ok(output.errors(errors));
+            return Ok(console.errors(errors));
         }
         let files = exported_files(&self.target, &own)?;
         let sizes = if self.dry_run {
@@ -45,7 +45,7 @@ impl Options {
             tree.appear().map_err(|why| self.failed(format!("{} cannot be made: {why}", self.folder.display())))?;
             sizes
         };
-        exported_files::show(output, &files, &sizes);
+        exported_files::show(console, &files, &sizes);
         Ok(Exit::DONE)
     }
 

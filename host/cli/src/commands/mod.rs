@@ -21,9 +21,9 @@ pub mod status;
 use artifacts_report::Failure;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::console::Console;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 /// Secrets and generated files for NixOS and Home Manager, stored by sandboxed backends.
 #[derive(Debug, Parser)]
@@ -89,24 +89,24 @@ pub fn stores(cli: &Cli) -> bool {
     matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Prune(_) | Adopt(_))
 }
 
-pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
+pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
     match &cli.command {
-        Command::Status(options) => options.run(&cli.global, output),
-        Command::Generate(options) => options.run(&cli.global, output),
-        Command::Get(options) => options.run(&cli.global, output),
-        Command::Set(options) => options.run(&cli.global, output),
-        Command::Edit(options) => options.run(&cli.global, output),
-        Command::Rekey(options) => options.run(&cli.global, output),
-        Command::Export(options) => options.run(&cli.global, output),
-        Command::Prune(options) => options.run(&cli.global, output),
-        Command::Graph(options) => options.run(&cli.global, output),
-        Command::Adopt(options) => options.run(&cli.global, output),
-        Command::SopsConfig(options) => options.run(&cli.global, output),
-        Command::Activate(options) => options.run(&cli.global, output),
-        Command::Audit(options) => options.run(&cli.global, output),
-        Command::Backend(command) => command.run(&cli.global, output),
-        Command::Schema(options) => options.run(output),
-        Command::Completions(options) => options.run(Cli::command(), output),
-        Command::Man(options) => options.run(Cli::command(), output),
+        Command::Status(options) => options.run(&cli.global, console),
+        Command::Generate(options) => options.run(&cli.global, console),
+        Command::Get(options) => options.run(&cli.global, console),
+        Command::Set(options) => options.run(&cli.global, console),
+        Command::Edit(options) => options.run(&cli.global, console),
+        Command::Rekey(options) => options.run(&cli.global, console),
+        Command::Export(options) => options.run(&cli.global, console),
+        Command::Prune(options) => options.run(&cli.global, console),
+        Command::Graph(options) => options.run(&cli.global, console),
+        Command::Adopt(options) => options.run(&cli.global, console),
+        Command::SopsConfig(options) => options.run(&cli.global, console),
+        Command::Activate(options) => options.run(&cli.global, console),
+        Command::Audit(options) => options.run(&cli.global, console),
+        Command::Backend(command) => command.run(&cli.global, console),
+        Command::Schema(options) => options.run(console),
+        Command::Completions(options) => options.run(Cli::command(), console),
+        Command::Man(options) => options.run(Cli::command(), console),
     }
 }

@@ -3,10 +3,10 @@ use artifacts_plan::Selector;
 use artifacts_report::{Failure, removed};
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -22,17 +22,17 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let mut run = context.open_with(&[], self.yes, None)?;
         let selection = run.select_orphans(&selectors);
         let surveyed = run.survey(&selection);
         let report =
             if self.dry_run { surveyed.preview(&Prune) } else { surveyed.lock(Prune).agree().remove().finish() };
-        if !output.json() && !report.removed.is_empty() {
-            output.line(removed(&report.removed).trim_end());
+        if !console.json() && !report.removed.is_empty() {
+            console.line(removed(&report.removed).trim_end());
         }
-        Ok(output.report(&report))
+        Ok(console.report(&report))
     }
 }

@@ -3,10 +3,10 @@ use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -22,15 +22,15 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);
         let surveyed = run.survey(&selection);
         let rekey = Rekey { all: self.all };
         let report =
             if self.dry_run { surveyed.preview(&rekey) } else { surveyed.lock(rekey).agree().rekey().finish() };
-        Ok(output.report(&report))
+        Ok(console.report(&report))
     }
 }

@@ -5,11 +5,11 @@ use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::creation_rules::{CreationRule, creation_rules, yaml};
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 /// What the bundled backend that writes files of sops calls itself.
 const SOPS_NIX: &str = "sops-nix";
@@ -22,9 +22,9 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);
         let survey = run.survey(&selection).into_survey();
@@ -38,14 +38,14 @@ impl Options {
             }
         }
         let errors: Vec<Failure> = selection.errors().iter().cloned().chain(survey.errors).collect();
-        if output.json() {
+        if console.json() {
             let rule = |rule: &CreationRule| json!({"path_regex": rule.path_regex, "age": rule.age});
             let rules: Vec<_> = rules.iter().map(rule).collect();
-            output.object(json!({"creation_rules": rules}), &errors);
+            console.object(json!({"creation_rules": rules}), &errors);
         } else {
-            output.line(yaml(&rules).trim_end());
+            console.line(yaml(&rules).trim_end());
         }
-        output.failures(&errors);
+        console.failures(&errors);
         Ok(if errors.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
 }

@@ -3,10 +3,10 @@ use artifacts_report::Failure;
 use artifacts_text::counted;
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -16,21 +16,21 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);
         let surveyed = run.survey(&selection);
         let calls = surveyed.survey().calls.clone();
         let report = surveyed.finish();
         for (backend, calls) in &calls {
-            output.detail(&format!("{backend}: {}", counted(*calls, "call")));
+            console.detail(&format!("{backend}: {}", counted(*calls, "call")));
         }
-        let status = output.report(&report);
-        if !output.json() {
-            output.painted(&report.orphans());
-            report.hints().iter().chain(report.orphan_hint().iter()).for_each(|hint| output.hint(hint));
+        let status = console.report(&report);
+        if !console.json() {
+            console.painted(&report.orphans());
+            report.hints().iter().chain(report.orphan_hint().iter()).for_each(|hint| console.hint(hint));
         }
         Ok(status)
     }

@@ -8,7 +8,7 @@ use artifacts_report::{Failure, Reading, RecipientChange};
 
 use super::allowed::Allowed;
 use super::read_access::Readings;
-use super::recipients::{Asked, Consent, Plaintext};
+use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;
 use crate::tools::{Answer, Question, Tools};
@@ -92,10 +92,10 @@ pub(crate) fn removals(base: &mut Base<'_>, entries: &[(String, InstanceName)]) 
 /// Compares the recipients of the steps with those that were accepted, for a preview.
 pub(crate) fn preview_recipients(
     base: &mut Base<'_>,
-    plaintext: Plaintext<'_>,
+    plaintext: WriteKind<'_>,
 ) -> Result<Vec<RecipientChange>, Failure> {
     let names = base.progress.names();
-    let asked = Asked::new(&base.run.tools.recipients()?, base.run.among(&names), &base.survey, plaintext);
+    let asked = RecipientQuestions::new(&base.run.tools.recipients()?, base.run.among(&names), &base.survey, plaintext);
     base.report.recipients_digest = asked.digest();
     Ok(asked.changes)
 }
@@ -104,7 +104,7 @@ pub(crate) fn preview_recipients(
 /// what was asked about, and tickets for what was agreed to.
 pub(crate) fn recipients(
     base: &mut Base<'_>,
-    plaintext: Plaintext<'_>,
+    plaintext: WriteKind<'_>,
     shown: &[RecipientChange],
     is_chained: bool,
 ) -> Result<(Vec<RecipientChange>, Tickets), Failure> {
@@ -118,7 +118,8 @@ pub(crate) fn recipients(
     }
     let mut known = run.tools.recipients()?;
     let names = progress.names();
-    let asked = Asked::new(&known, names.iter().filter_map(|name| run.instances.get(name)), survey, plaintext);
+    let asked =
+        RecipientQuestions::new(&known, names.iter().filter_map(|name| run.instances.get(name)), survey, plaintext);
     let (changes, digest) = (asked.changes.clone(), asked.digest());
     let answer = match &digest {
         Some(digest) => {

@@ -11,7 +11,7 @@ use artifacts_trust::AcceptedRecipients;
 
 use super::ticket::Allows;
 use crate::failure;
-use crate::look::survey::{Found, Survey};
+use crate::look::survey::{Survey, SurveyedInstance};
 
 /// Who reads a file that is not encrypted.
 const EVERYBODY: &str = "everybody, in plain text";
@@ -28,7 +28,7 @@ pub struct Consent {
 
 /// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plaintext<'a> {
+pub enum WriteKind<'a> {
     /// All files are generated now.
     New,
     /// What was stored is opened and encrypted again.
@@ -44,24 +44,24 @@ pub enum Plaintext<'a> {
 
 /// Where the plaintext of what is encrypted comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum PlaintextOrigin {
     /// From a generator or a person, now.
     New,
     /// Some of it was stored before.
     Stored,
 }
 
-impl Plaintext<'_> {
+impl WriteKind<'_> {
     /// None when nothing is encrypted: a public file is given, and the secret ones stay as they lie.
-    fn source(self, instance: &Instance, found: &Found) -> Option<Source> {
+    fn source(self, instance: &Instance, found: &SurveyedInstance) -> Option<PlaintextOrigin> {
         match self {
-            Self::New => Some(Source::New),
-            Self::Stored => Some(Source::Stored),
+            Self::New => Some(PlaintextOrigin::New),
+            Self::Stored => Some(PlaintextOrigin::Stored),
             Self::Given { file, .. } if instance.public_files().any(|public| public == file) => None,
             Self::Given { file, opens } => {
-                // Others that are stored may have to be opened, too.
+                // OtherFiles that are stored may have to be opened, too.
                 let opens = opens || instance.secret_files().any(|name| name != file);
-                Some(if found.fingerprint.is_some() && opens { Source::Stored } else { Source::New })
+                Some(if found.fingerprint.is_some() && opens { PlaintextOrigin::Stored } else { PlaintextOrigin::New })
             }
         }
     }
@@ -77,14 +77,14 @@ impl Plaintext<'_> {
 }
 
 /// Recipients that were asked about, before the answer.
-pub struct Asked {
-    sought: BTreeMap<InstanceName, Sought>,
+pub struct RecipientQuestions {
+    sought: BTreeMap<InstanceName, ConsentItem>,
     /// Where they are not what was agreed to.
     pub changes: Vec<RecipientChange>,
 }
 
 /// What is to be agreed to of one instance.
-struct Sought {
+struct ConsentItem {
     /// Its targets.
     targets: BTreeSet<String>,
     /// Whom its files are encrypted to; none when nothing is encrypted.
@@ -93,20 +93,20 @@ struct Sought {
     published: BTreeSet<String>,
 }
 
-impl Asked {
+impl RecipientQuestions {
     /// Compares the readers of what is to be written with what is remembered. See `before` for the rule.
     pub fn new<'a>(
         known: &AcceptedRecipients,
         instances: impl Iterator<Item = &'a Instance>,
         survey: &Survey,
-        plaintext: Plaintext<'_>,
+        plaintext: WriteKind<'_>,
     ) -> Self {
         let mut asked = Self { sought: BTreeMap::new(), changes: Vec::new() };
         for instance in instances {
             let Some(found) = survey.found.get(&instance.name) else { continue };
             let label = instance.name.to_string();
             let published = published(known, instance, found.receipt.as_ref(), plaintext);
-            let mut sought = Sought {
+            let mut sought = ConsentItem {
                 targets: targets(instance),
                 sealed: None,
                 published: published.iter().map(|change| change.file.clone()).collect(),
@@ -218,12 +218,12 @@ fn before(
     name: &str,
     targets: &BTreeSet<String>,
     sought: &Recipients,
-    source: Source,
+    source: PlaintextOrigin,
 ) -> Recipients {
     let remembered = known.instance(name);
     let files = remembered.map(|agreed| &agreed.files);
     let stored = |file: &Name| files.and_then(|files| files.get(file.as_str())).cloned();
-    if source == Source::Stored {
+    if source == PlaintextOrigin::Stored {
         return sought.files().map(|file| (file.clone(), stored(file).unwrap_or_default())).collect();
     }
     let mut theirs = known.for_targets(remembered.map_or(targets, |agreed| &agreed.targets));
@@ -245,7 +245,7 @@ fn published(
     known: &AcceptedRecipients,
     instance: &Instance,
     receipt: Option<&Receipt>,
-    plaintext: Plaintext<'_>,
+    plaintext: WriteKind<'_>,
 ) -> Vec<RecipientChange> {
     let label = instance.name.to_string();
     let agreed = known.instance(&label);
@@ -291,8 +291,8 @@ mod tests {
 
     /// A survey that found it so.
     fn found(instance: &Instance, recipients: &[(&str, &[&str])]) -> Survey {
-        let found = Found {
-            state: artifacts_plan::State::Present,
+        let found = SurveyedInstance {
+            state: artifacts_plan::InstanceState::Present,
             recipients: by_file(recipients),
             receipt: None,
             fingerprint: None,
@@ -303,7 +303,13 @@ mod tests {
     }
 
     /// How many recipients would have to be accepted.
-    fn joined(known: &AcceptedRecipients, name: &str, target: &str, sought: &Recipients, source: Source) -> usize {
+    fn joined(
+        known: &AcceptedRecipients,
+        name: &str,
+        target: &str,
+        sought: &Recipients,
+        source: PlaintextOrigin,
+    ) -> usize {
         let before = before(known, name, &one(target), sought, source);
         sought.iter().map(|(file, after)| after.difference(before.get(file.as_str()).unwrap()).count()).sum()
     }
@@ -320,16 +326,16 @@ mod tests {
         let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
         accepted(&mut known, "per-machine/web1/a", "nixos/web1", &by_file(&[("env", &["web1", "admin"])]));
         let evil = by_file(&[("x", &["evil"])]);
-        for source in [Source::New, Source::Stored] {
+        for source in [PlaintextOrigin::New, PlaintextOrigin::Stored] {
             let unknown = joined(&known, "per-machine/evil/x", "nixos/evil", &evil, source);
             assert_eq!(unknown, 1, "the first use of a target's recipients is asked about, {source:?}");
         }
         let other = by_file(&[("env", &["web1", "evil"])]);
-        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, Source::New), 1);
-        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, Source::Stored), 2);
+        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, PlaintextOrigin::New), 1);
+        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, PlaintextOrigin::Stored), 2);
         let more = by_file(&[("env", &["web1", "admin"]), ("key", &["web1", "admin"])]);
-        assert_eq!(joined(&known, "per-machine/web1/a", "nixos/web1", &more, Source::New), 0);
-        let stored = joined(&known, "per-machine/web1/a", "nixos/web1", &more, Source::Stored);
+        assert_eq!(joined(&known, "per-machine/web1/a", "nixos/web1", &more, PlaintextOrigin::New), 0);
+        let stored = joined(&known, "per-machine/web1/a", "nixos/web1", &more, PlaintextOrigin::Stored);
         assert_eq!(stored, 2, "nobody agreed about `key`");
     }
 
@@ -342,11 +348,15 @@ mod tests {
         accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &old);
         accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &new);
         for name in ["dropped", "kept", "new"].map(|name| format!("per-machine/web1/{name}")) {
-            assert_eq!(joined(&known, &name, "nixos/web1", &old, Source::New), 1, "{name}");
-            assert_eq!(joined(&known, &name, "nixos/web1", &new, Source::New), 0, "{name}");
+            assert_eq!(joined(&known, &name, "nixos/web1", &old, PlaintextOrigin::New), 1, "{name}");
+            assert_eq!(joined(&known, &name, "nixos/web1", &new, PlaintextOrigin::New), 0, "{name}");
         }
         accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
-        assert_eq!(joined(&known, "per-machine/web1/dropped", "nixos/web1", &old, Source::New), 0, "after a yes");
+        assert_eq!(
+            joined(&known, "per-machine/web1/dropped", "nixos/web1", &old, PlaintextOrigin::New),
+            0,
+            "after a yes"
+        );
     }
 
     #[test]
@@ -355,7 +365,8 @@ mod tests {
         let known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
         let digest = |files: &str, readers: &[(&str, &[&str])]| {
             let instance = instance(files);
-            Asked::new(&known, [&instance].into_iter(), &found(&instance, readers), Plaintext::New).digest()
+            RecipientQuestions::new(&known, [&instance].into_iter(), &found(&instance, readers), WriteKind::New)
+                .digest()
         };
         let one = digest(r#"{"f": {}}"#, &[("f", &["k1", "k2"])]);
         assert_eq!(one, digest(r#"{"f": {}}"#, &[("f", &["k2", "k1"])]));
@@ -376,31 +387,32 @@ mod tests {
         let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
         let both: &[(&str, &[&str])] = &[("one", &["k"]), ("two", &["k"])];
         let secret = instance(r#"{"one": {}, "two": {}}"#);
-        let asked = Asked::new(&known, [&secret].into_iter(), &found(&secret, both), Plaintext::New);
+        let asked = RecipientQuestions::new(&known, [&secret].into_iter(), &found(&secret, both), WriteKind::New);
         asked.settle(&mut known, true).unwrap();
 
         let public = instance(r#"{"one": {}, "two": {"secret": false}}"#);
         let survey = found(&public, &both[..1]);
         let [one, two] = ["one", "two"].map(|name| Name::new(name).unwrap());
-        let given = |file| Plaintext::Given { file, opens: false };
+        let given = |file| WriteKind::Given { file, opens: false };
         let asks = |known: &AcceptedRecipients, plaintext| {
-            let asked = Asked::new(known, [&public].into_iter(), &survey, plaintext);
+            let asked = RecipientQuestions::new(known, [&public].into_iter(), &survey, plaintext);
             asked.changes.iter().map(|change| change.file.clone()).collect::<Vec<_>>()
         };
         // Whatever is written of it, the question stays.
-        for plaintext in [Plaintext::Stored, given(&one), Plaintext::Stored] {
+        for plaintext in [WriteKind::Stored, given(&one), WriteKind::Stored] {
             assert!(asks(&known, plaintext).is_empty());
-            let asked = Asked::new(&known, [&public].into_iter(), &survey, plaintext);
+            let asked = RecipientQuestions::new(&known, [&public].into_iter(), &survey, plaintext);
             asked.settle(&mut known, true).unwrap();
-            assert_eq!(asks(&known, Plaintext::New), ["two"]);
+            assert_eq!(asks(&known, WriteKind::New), ["two"]);
             assert_eq!(asks(&known, given(&two)), ["two"]);
         }
-        let refused =
-            Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, false).unwrap();
+        let refused = RecipientQuestions::new(&known, [&public].into_iter(), &survey, given(&two))
+            .settle(&mut known, false)
+            .unwrap();
         assert!(refused.allows(&public).is_err());
         assert_eq!(asks(&known, given(&two)), ["two"], "that was a no");
-        Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
-        assert!(asks(&known, given(&two)).is_empty() && asks(&known, Plaintext::New).is_empty());
+        RecipientQuestions::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
+        assert!(asks(&known, given(&two)).is_empty() && asks(&known, WriteKind::New).is_empty());
         assert_eq!(
             known.instance("per-machine/web1/a").unwrap().files.files().count(),
             1,
@@ -411,8 +423,8 @@ mod tests {
     #[test]
     fn nothing_is_written_for_readers_that_are_not_those_that_were_agreed_to() {
         let instance = &instance(r#"{"f": {}}"#);
-        let read_by = |recipients: &[&str]| Found {
-            state: artifacts_plan::State::Absent,
+        let read_by = |recipients: &[&str]| SurveyedInstance {
+            state: artifacts_plan::InstanceState::Absent,
             recipients: by_file(&[("f", recipients)]),
             receipt: None,
             fingerprint: None,
@@ -424,11 +436,11 @@ mod tests {
         let survey =
             Survey { found: BTreeMap::from([(instance.name.clone(), read_by(&["web1"]))]), ..Survey::default() };
         let asked = || {
-            Asked::new(
+            RecipientQuestions::new(
                 &AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap(),
                 std::iter::once(instance),
                 &survey,
-                Plaintext::New,
+                WriteKind::New,
             )
         };
         let consent = asked().settle(&mut known, false).unwrap();

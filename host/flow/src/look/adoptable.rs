@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, Reason, ReasonKind, State};
+use artifacts_plan::{Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::{Failure, FileChange};
 use artifacts_store::{Entry, NewEntry, Receipt, ReceiptState, Storage};
 
-use super::survey::{Found, Survey};
+use super::survey::{Survey, SurveyedInstance};
 use super::{changes, extras};
 use crate::failure;
 use crate::tools::Tools;
-use crate::tools::header_owners::Owners;
+use crate::tools::header_owners::HeaderOwners;
 use crate::tools::headers::{self, EntryHeaders};
-use crate::work::receipt::{self, Making};
+use crate::work::receipt::{self, GenerationRecord};
 
 /// What is accepted with a slice.
 #[derive(Debug, Clone)]
@@ -47,17 +47,17 @@ fn slice(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failur
     Storage::open(&tools.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
 }
 
-pub(crate) fn is_stale(found: &Found, kind: ReasonKind) -> bool {
-    matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == kind))
+pub(crate) fn is_stale(found: &SurveyedInstance, kind: ReasonKind) -> bool {
+    matches!(&found.state, InstanceState::Stale(reasons) if reasons.iter().any(|reason| reason.kind == kind))
 }
 
 /// What is accepted of why it is stale. While its bytes are not, nothing else is a reason.
-fn accepted(found: &Found) -> impl Iterator<Item = &Reason> {
+fn accepted(found: &SurveyedInstance) -> impl Iterator<Item = &Reason> {
     found.state.reasons().iter().filter(|reason| reason.kind.is_acceptable())
 }
 
 /// Whether an instance could be adopted by its name.
-pub(crate) fn is_adoptable(tools: &mut Tools, survey: &Survey, instance: &Instance, owners: &mut Owners) -> bool {
+pub(crate) fn is_adoptable(tools: &mut Tools, survey: &Survey, instance: &Instance, owners: &mut HeaderOwners) -> bool {
     let found = survey.found.get(&instance.name).filter(|found| !found.state.reasons().is_empty());
     found.is_some_and(|found| adoption(tools, survey, instance, found, owners).is_ok())
 }
@@ -67,8 +67,8 @@ pub(crate) fn adoption(
     tools: &mut Tools,
     survey: &Survey,
     instance: &Instance,
-    found: &Found,
-    owners: &mut Owners,
+    found: &SurveyedInstance,
+    owners: &mut HeaderOwners,
 ) -> Result<Adoption, Failure> {
     check_reasons(instance, found)?;
     let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
@@ -99,7 +99,8 @@ pub(crate) fn adoption(
     let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, ReasonKind::Receipt)) {
         receipt::renewed(agreeing, instance, dependencies, tools.now)
     } else {
-        let making = Making { instance, found, backend: stored_by, dependencies, headers: &entry, now: tools.now };
+        let making =
+            GenerationRecord { instance, found, backend: stored_by, dependencies, headers: &entry, now: tools.now };
         continued(making.receipt()?, before)
     };
     // What was sealed anew may be anybody's. Of what another program stored, the person says that it is as declared.
@@ -120,7 +121,7 @@ pub(crate) fn adoption(
 }
 
 /// Whether each reason for which it is stale can be accepted, or none is left to be.
-fn check_reasons(instance: &Instance, found: &Found) -> Result<(), Failure> {
+fn check_reasons(instance: &Instance, found: &SurveyedInstance) -> Result<(), Failure> {
     let broken = found
         .state
         .reasons()
@@ -148,7 +149,7 @@ fn before<'a>(slice: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
 }
 
 /// Whether a file is sealed to fewer or more than is declared.
-fn miscounted(found: &Found, slice: &Entry) -> bool {
+fn miscounted(found: &SurveyedInstance, slice: &Entry) -> bool {
     let count = |stored: &str, bytes: &[u8]| {
         let borne = found.recipients.iter().filter(|(file, _)| changes::bears(stored, file.as_str()));
         let declared = borne.max_by_key(|(file, _)| file.as_str().len()).map(|(_, recipients)| recipients.len());

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::Failure;
 
 use super::rekeyable::unopenable;
-use super::survey::{Found, Survey};
+use super::survey::{Survey, SurveyedInstance};
 use crate::failure;
 
 /// Why an instance cannot be read back, as far as can be told without opening it.
-pub fn unreadable(instance: &Instance, found: &Found) -> Option<Failure> {
+pub fn unreadable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     match &found.state {
-        State::Absent => Some(failure::absent(instance)),
-        State::OnTarget => Some(failure::on_target(instance)),
+        InstanceState::Absent => Some(failure::absent(instance)),
+        InstanceState::OnTarget => Some(failure::on_target(instance)),
         _ => unopenable(instance, found),
     }
 }

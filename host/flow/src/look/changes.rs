@@ -8,8 +8,8 @@ use artifacts_report::{FileChange, Side};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
-use super::settable::{Others, others};
-use super::survey::Found;
+use super::settable::{OtherFiles, others};
+use super::survey::SurveyedInstance;
 use crate::tools::Tools;
 
 /// What would be written.
@@ -27,8 +27,8 @@ pub enum Writing<'a> {
 }
 
 /// What would be written of an instance as it was found. It opens nothing.
-pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writing<'_>) -> Vec<FileChange> {
-    let before = found.receipt.as_ref().map(|receipt| Lying::by_receipt(instance, receipt));
+pub fn changes(tools: &Tools, instance: &Instance, found: &SurveyedInstance, writing: Writing<'_>) -> Vec<FileChange> {
+    let before = found.receipt.as_ref().map(|receipt| StoredFiles::by_receipt(instance, receipt));
     let before = before.unwrap_or_default();
     // Of what is encrypted anew, nothing public is told, so no slice is read again for it.
     let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(tools, instance)) };
@@ -40,7 +40,7 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writi
         }
         Writing::Anew => declared.into_iter().filter(is_secret).collect(),
         Writing::One { file } => {
-            let Others { anew, gone } = others(instance, found, file);
+            let OtherFiles { anew, gone } = others(instance, found, file);
             std::iter::once(file.to_string()).chain(anew).chain(gone).collect()
         }
     };
@@ -53,7 +53,7 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writi
 }
 
 /// A file as it would be; none of one that is not declared.
-fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
+fn after(instance: &Instance, found: &SurveyedInstance, file: &str) -> Option<Side> {
     Some(if instance.artifact.files.get(file)?.secret {
         let readers = found.recipients.get(file).cloned();
         Side::Secret { size: None, readers }
@@ -90,13 +90,13 @@ pub(crate) fn accepted(
     files: &EntryFiles,
     public: &EntryFiles,
 ) -> Vec<FileChange> {
-    let before = old.map(|old| Lying::by_receipt(instance, old)).unwrap_or_default();
+    let before = old.map(|old| StoredFiles::by_receipt(instance, old)).unwrap_or_default();
     let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
     let readers = |file: &Name| old.and_then(|_| new.recipients.get(file.as_str())).and_then(known);
     let secret = instance.secret_files().map(|file| (file.to_string(), readers(file)));
-    let after = Lying::of(secret.collect(), sizes).with_public(public.clone());
+    let after = StoredFiles::of(secret.collect(), sizes).with_public(public.clone());
     let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
-    let side = |lying: &Lying, name: &String| lying.files.get(name).cloned();
+    let side = |lying: &StoredFiles, name: &String| lying.files.get(name).cloned();
     let changes = names.into_iter().map(|name| FileChange {
         file: name.clone(),
         before: side(&before, name),
@@ -111,10 +111,10 @@ pub(crate) fn removed(slice: &Entry) -> Vec<FileChange> {
     let lying = match &slice.receipt {
         ReceiptState::Valid(receipt) if !receipt.recipients.is_empty() => {
             let readers = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
-            Lying::of(readers.collect(), sizes())
+            StoredFiles::of(readers.collect(), sizes())
         }
         // Nobody tells what the backend's files are called in the declarations.
-        _ => Lying::of(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
+        _ => StoredFiles::of(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
     };
     let gone = |(file, side)| FileChange { file, before: Some(side), after: None };
     lying.with_public(slice.public.clone()).files.into_iter().map(gone).collect()
@@ -132,11 +132,11 @@ pub(crate) fn bears(stored: &str, file: &str) -> bool {
 
 /// What lies there, by the names that are declared.
 #[derive(Default)]
-struct Lying {
+struct StoredFiles {
     files: BTreeMap<String, Side>,
 }
 
-impl Lying {
+impl StoredFiles {
     /// As a receipt has it: of public files it has the sizes.
     fn by_receipt(instance: &Instance, receipt: &Receipt) -> Self {
         let stored = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
@@ -184,7 +184,7 @@ mod tests {
     fn a_stored_file_counts_for_the_declared_one_whose_name_it_bears() {
         let secret = ["key", "key.pub", "other"].map(|file| (file.to_owned(), None));
         let stored = [("key.age", 1), ("key.pub.age", 2), ("keys", 4), ("secrets.json", 8)];
-        let lying = Lying::of(secret.into_iter().collect(), stored.into_iter());
+        let lying = StoredFiles::of(secret.into_iter().collect(), stored.into_iter());
         let size = |file: &str| match &lying.files[file] {
             Side::Secret { size, .. } | Side::Public { size, .. } => *size,
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Cause, Instance, ReasonKind, State};
+use artifacts_plan::{Cause, Instance, InstanceState, ReasonKind};
 use artifacts_report::{Effect, Hint, hint_line};
 use artifacts_store::{Entry, Storage};
 use artifacts_text::shell_word;
@@ -14,10 +14,10 @@ use super::changes::bears;
 use super::orphans::Orphan;
 use super::rekeyable::{unopenable, unretrievable, wants_rekey};
 use super::settable::unsettable;
-use super::steps::{Wanted, steps};
-use super::survey::{Found, Survey, survey};
+use super::steps::{GenerateScope, steps};
+use super::survey::{Survey, SurveyedInstance, survey};
 use crate::tools::Tools;
-use crate::tools::header_owners::Owners;
+use crate::tools::header_owners::HeaderOwners;
 
 /// How an age file that is not armored begins.
 const BINARY: &[u8] = b"age-encryption.org/v1";
@@ -41,15 +41,17 @@ pub fn hints<'a>(
     survey: &Survey,
     instances: impl Iterator<Item = &'a Instance>,
 ) -> BTreeMap<InstanceName, Vec<Hint>> {
-    let mut owners = Owners::default();
+    let mut owners = HeaderOwners::default();
     let mut hints = BTreeMap::new();
     for instance in instances {
         let Some(found) = survey.found.get(&instance.name) else { continue };
         let about = About { declared, survey, instance, found, name: instance.name.to_string() };
         let some = match &found.state {
-            State::Absent => about.absent(),
-            State::Stale(_) => about.stale(tools, &mut owners),
-            State::Present | State::OnTarget | State::Blocked | State::Error(_) => Vec::new(),
+            InstanceState::Absent => about.absent(),
+            InstanceState::Stale(_) => about.stale(tools, &mut owners),
+            InstanceState::Present | InstanceState::OnTarget | InstanceState::Blocked | InstanceState::Error(_) => {
+                Vec::new()
+            }
         };
         hints.insert(instance.name.clone(), some);
     }
@@ -70,7 +72,7 @@ struct About<'a> {
     declared: Everything<'a>,
     survey: &'a Survey,
     instance: &'a Instance,
-    found: &'a Found,
+    found: &'a SurveyedInstance,
     name: String,
 }
 
@@ -80,7 +82,7 @@ impl About<'_> {
     }
 
     fn absent(&self) -> Vec<Hint> {
-        if !self.makeable(Wanted::default()) {
+        if !self.makeable(GenerateScope::default()) {
             return Vec::new();
         }
         let Some(old) = self.declared.orphans.iter().find(|orphan| orphan.is_twin(self.instance)) else {
@@ -91,7 +93,7 @@ impl About<'_> {
     }
 
     /// Whether `generate` would make it, as far as can be told without asking anybody.
-    fn makeable(&self, wanted: Wanted) -> bool {
+    fn makeable(&self, wanted: GenerateScope) -> bool {
         let Everything { instances, ordered, .. } = self.declared;
         let chosen = BTreeSet::from([self.instance.name.clone()]);
         let steps = steps(instances, ordered, &chosen, self.survey, wanted);
@@ -101,7 +103,7 @@ impl About<'_> {
         names.contains(&self.instance.name) && names.iter().filter_map(made).all(|one| unmakeable(one).is_none())
     }
 
-    fn stale(&self, tools: &mut Tools, owners: &mut Owners) -> Vec<Hint> {
+    fn stale(&self, tools: &mut Tools, owners: &mut HeaderOwners) -> Vec<Hint> {
         let reasons = self.found.state.reasons();
         let kinds: BTreeSet<ReasonKind> = reasons.iter().map(|reason| reason.kind).collect();
         let mut hints = Vec::from_iter(self.strays(tools));
@@ -144,7 +146,7 @@ impl About<'_> {
     }
 
     /// It is not what its receipt describes, or not in the form that its backend expects.
-    fn unclear(&self, tools: &mut Tools, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+    fn unclear(&self, tools: &mut Tools, owners: &mut HeaderOwners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         let place = self.place(tools).unwrap_or_default();
         let in_git = tools.root.path().ancestors().any(|above| above.join(".git").exists());
         let conflict = self.found.state.reasons().iter().any(|reason| reason.message.contains("merge conflict"));
@@ -178,7 +180,7 @@ impl About<'_> {
             hints.push(Hint::text(Effect::Keeps, how));
         }
         if (self.found.receipt.is_some() || is_part || kinds.contains(&ReasonKind::Format))
-            && self.makeable(Wanted { regenerate: true, ..Wanted::default() })
+            && self.makeable(GenerateScope { regenerate: true, ..GenerateScope::default() })
         {
             hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));
         }
@@ -247,7 +249,7 @@ impl About<'_> {
             None => Vec::new(),
             Some(_) => {
                 let mut hints = vec![Hint::text(Effect::Keeps, "declare the recipients as before")];
-                if self.makeable(Wanted { regenerate: true, ..Wanted::default() }) {
+                if self.makeable(GenerateScope { regenerate: true, ..GenerateScope::default() }) {
                     hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));
                 }
                 hints
@@ -255,7 +257,7 @@ impl About<'_> {
         }
     }
 
-    fn outdated(&self, tools: &mut Tools, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+    fn outdated(&self, tools: &mut Tools, owners: &mut HeaderOwners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         let mut hints = Vec::new();
         if !kinds.iter().any(|kind| kind.is_outdated()) {
             return hints;
@@ -263,7 +265,7 @@ impl About<'_> {
         if is_adoptable(tools, self.survey, self.instance, owners) {
             hints.push(self.artifacts(Effect::Keeps, &["adopt", &self.name]));
         }
-        if self.makeable(Wanted { stale: true, ..Wanted::default() }) {
+        if self.makeable(GenerateScope { stale: true, ..GenerateScope::default() }) {
             hints.push(self.artifacts(Effect::Replaces, &["generate", "--stale", &self.name]));
         }
         hints

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, Owner, Owners};
+use artifacts_plan::{EntryOwners, Instance, Owner};
 use artifacts_report::{Failure, FileChange};
 use artifacts_store::{Entry, ReceiptState, Storage};
 
@@ -46,7 +46,7 @@ pub struct Orphans {
 /// When a declared storage cannot be read.
 pub fn orphans(
     tools: &Tools,
-    owners: &Owners,
+    owners: &EntryOwners,
     instances: &BTreeMap<InstanceName, Instance>,
 ) -> Result<Orphans, Failure> {
     let mut orphans = Orphans::default();

@@ -1,16 +1,16 @@
 //! What could be encrypted again, as far as can be told without decrypting it.
 
-use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
+use artifacts_plan::{Cause, Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::Failure;
 
-use super::survey::Found;
+use super::survey::SurveyedInstance;
 use crate::failure;
 use crate::tools::Tools;
 
 /// Whether an instance is to be encrypted anew: its recipients changed, it has files that are no longer declared, or it is stored
 /// and all are wanted. Of one that is not stored as its receipt says nobody knows the recipients; it is wanted, and will fail, so
 /// that nobody takes it for done.
-pub fn wants_rekey(state: &State, all: bool) -> bool {
+pub fn wants_rekey(state: &InstanceState, all: bool) -> bool {
     let wants = |reason: &Reason| match reason.kind {
         ReasonKind::Recipients | ReasonKind::Receipt => true,
         ReasonKind::Files => matches!(reason.cause, Cause::Undeclared(_)),
@@ -21,14 +21,14 @@ pub fn wants_rekey(state: &State, all: bool) -> bool {
         | ReasonKind::Validation => false,
     };
     match state {
-        State::Stale(reasons) => all || reasons.iter().any(wants),
-        State::Present => all,
-        State::Absent | State::OnTarget | State::Blocked | State::Error(_) => false,
+        InstanceState::Stale(reasons) => all || reasons.iter().any(wants),
+        InstanceState::Present => all,
+        InstanceState::Absent | InstanceState::OnTarget | InstanceState::Blocked | InstanceState::Error(_) => false,
     }
 }
 
 /// Why an instance cannot be encrypted anew, as far as can be told without opening it.
-pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
+pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     if let Some(place) = &found.elsewhere {
         return Some(failure::elsewhere(instance, place));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_report::{Effect, Hint, Report};
 use artifacts_store::Staged;
 use artifacts_text::Explain;
@@ -27,7 +27,7 @@ pub(crate) fn explain(run: &mut Run, report: &mut Report) {
         match indexed.by_name.get(name) {
             // Nothing is known of the value, and none is generated.
             Some(Staged::Sparse | Staged::Submodule { .. }) => row.hints.clear(),
-            Some(Staged::Deleted { command }) if row.state == State::Absent => {
+            Some(Staged::Deleted { command }) if row.state == InstanceState::Absent => {
                 row.hints = vec![Hint::text(Effect::Keeps, format!("`{command}`"))];
                 let words = ["artifacts", "generate", "--yes"].map(str::to_owned).into_iter().chain([name.to_string()]);
                 row.hints.push(Hint::command(Effect::Replaces, words));

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Recipients};
-use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
+use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
@@ -26,7 +26,7 @@ const MISSING: &str = "see what changed (`git status`), and bring back what is m
 #[derive(Default)]
 pub struct Survey {
     /// By name.
-    pub found: BTreeMap<InstanceName, Found>,
+    pub found: BTreeMap<InstanceName, SurveyedInstance>,
     /// What could not be told.
     pub errors: Vec<Failure>,
     /// How often a component was called, by backend.
@@ -39,9 +39,9 @@ pub struct Survey {
 
 /// What one instance is.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct SurveyedInstance {
     /// Its state.
-    pub state: State,
+    pub state: InstanceState,
     /// Whom its backend would encrypt each file to.
     pub recipients: Recipients,
     /// Its receipt, when a valid one lies there.
@@ -54,9 +54,9 @@ pub struct Found {
     pub strays: Vec<String>,
 }
 
-impl Found {
+impl SurveyedInstance {
     /// Of what nothing is known but its state.
-    pub(crate) fn unknown(state: State) -> Self {
+    pub(crate) fn unknown(state: InstanceState) -> Self {
         let (elsewhere, strays) = (None, Vec::new());
         Self { state, recipients: Recipients::new(), receipt: None, fingerprint: None, elsewhere, strays }
     }
@@ -84,7 +84,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     for instance in chosen.iter().filter_map(|name| all.get(name)) {
         match &instance.artifact.backend {
             Some(backend) if !instance.artifact.blocked => by_backend.entry(backend).or_default().push(instance),
-            _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), tools.seconds()),
+            _ => survey.note(&InstanceProbe::without_slice(instance), CheckResult::of(Said::Nothing), tools.seconds()),
         }
     }
     let storages = Storages::readable(tools);
@@ -133,7 +133,7 @@ fn ask(
     };
     if !opened.is_here() {
         for instance in instances {
-            survey.note(&Look::without_slice(instance), Answer::of(Said::OnTarget), now);
+            survey.note(&InstanceProbe::without_slice(instance), CheckResult::of(Said::OnTarget), now);
         }
         return;
     }
@@ -147,8 +147,9 @@ fn ask(
     let mut rest = instances.iter().copied().peekable();
     while rest.peek().is_some() {
         let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut tools.headers);
-        let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
-        let told = |look: &mut Look<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
+        let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
+            looks.into_iter().partition(InstanceProbe::has_secrets);
+        let told = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(told).collect();
         let names: Vec<String> = asked.iter().map(|look| look.instance.name.to_string()).collect();
         let checks = tools.session(backend).and_then(|session| match session {
@@ -161,17 +162,17 @@ fn ask(
         };
         *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
         for (look, answer) in asked.into_iter().zip(checks.answers) {
-            let answer = Answer::from_backend(&look, answer);
+            let answer = CheckResult::from_backend(&look, answer);
             survey.note(&look, answer, now);
         }
         for look in unasked {
-            survey.note(&look, Answer::of(Said::Nothing), now);
+            survey.note(&look, CheckResult::of(Said::Nothing), now);
         }
     }
 }
 
 /// One instance and what the host found of it.
-struct Look<'a> {
+struct InstanceProbe<'a> {
     instance: &'a Instance,
     /// The files that its backend may see: its own, never another's.
     files: seam::EntryFiles,
@@ -185,7 +186,7 @@ struct Look<'a> {
     elsewhere: Vec<(Elsewhere, Option<Receipt>)>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> InstanceProbe<'a> {
     fn without_slice(instance: &'a Instance) -> Self {
         Self {
             instance,
@@ -241,19 +242,19 @@ impl<'a> Look<'a> {
 }
 
 /// What counts of a backend's answer.
-struct Answer {
+struct CheckResult {
     said: Said,
     recipients: Recipients,
     hint: Option<String>,
 }
 
-impl Answer {
+impl CheckResult {
     fn of(said: Said) -> Self {
         Self { said, recipients: Recipients::new(), hint: None }
     }
 
     /// Of a slice that is another backend's, only the recipients are asked for.
-    fn from_backend(look: &Look<'_>, answer: Result<Verified, seam::CallError>) -> Self {
+    fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, seam::CallError>) -> Self {
         match answer {
             Ok(Verified { recipients, state }) => {
                 let checked = || Said::Checked { recipients: recipients.clone(), state };
@@ -285,7 +286,7 @@ fn generations(
 }
 
 /// What to do about an instance that has two entries.
-fn two_entries(look: &Look<'_>, others: &[Elsewhere]) -> Option<String> {
+fn two_entries(look: &InstanceProbe<'_>, others: &[Elsewhere]) -> Option<String> {
     let name = failure::word(&look.instance.name);
     let others = others.iter().filter(|one| one.declared);
     let others: Vec<String> = others.map(|one| format!("`{}`", one.storage)).collect();
@@ -307,7 +308,7 @@ fn valid_receipt(slice: &Entry) -> Option<Receipt> {
 
 impl Survey {
     /// The state of each by name, as a report has it.
-    pub fn states(&self) -> impl Iterator<Item = (&InstanceName, &State)> {
+    pub fn states(&self) -> impl Iterator<Item = (&InstanceName, &InstanceState)> {
         self.found.iter().map(|(name, found)| (name, &found.state))
     }
 
@@ -316,14 +317,16 @@ impl Survey {
         for (name, found) in &mut self.found {
             let Some(instance) = all.get(name) else { continue };
             if made.contains(name) {
-                found.state = State::Present;
+                found.state = InstanceState::Present;
                 continue;
             }
             let again = instance.dependencies.values().filter(|d| made.contains(*d)).map(Reason::made_again);
             let again: BTreeSet<Reason> = again.collect();
             match &mut found.state {
-                State::Present if !again.is_empty() => found.state = State::Stale(again.into_iter().collect()),
-                State::Stale(reasons) => {
+                InstanceState::Present if !again.is_empty() => {
+                    found.state = InstanceState::Stale(again.into_iter().collect())
+                }
+                InstanceState::Stale(reasons) => {
                     reasons.extend(again);
                     reasons.sort();
                     reasons.dedup();
@@ -343,7 +346,7 @@ impl Survey {
         generations: &BTreeMap<InstanceName, Generation>,
         storages: &Storages,
         headers: &mut HeaderMemory,
-    ) -> Vec<Look<'a>> {
+    ) -> Vec<InstanceProbe<'a>> {
         let mut looks = Vec::new();
         let mut bytes = 0;
         while looks.len() < BATCH && bytes < BATCH_BYTES {
@@ -351,9 +354,9 @@ impl Survey {
             let look = match storage.read_within(&instance.name, limit) {
                 Ok(Some(slice)) => {
                     let contradiction = headers.contradiction(instance, &slice.files);
-                    Look::of(instance, slice, generations).contradicted(contradiction)
+                    InstanceProbe::of(instance, slice, generations).contradicted(contradiction)
                 }
-                Ok(None) => Look::without_slice(instance),
+                Ok(None) => InstanceProbe::without_slice(instance),
                 Err(why) => {
                     self.fail(instance, &why.to_string(), why.hint());
                     continue;
@@ -361,12 +364,12 @@ impl Survey {
             };
             bytes += look.size();
             let elsewhere = storages.besides(storage.path(), instance);
-            looks.push(Look { storage: storage.path().to_owned(), elsewhere, ..look });
+            looks.push(InstanceProbe { storage: storage.path().to_owned(), elsewhere, ..look });
         }
         looks
     }
 
-    fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
+    fn note(&mut self, look: &InstanceProbe<'_>, answer: CheckResult, now: u64) {
         if let Some(failure) = &look.contradiction {
             return self.contradict(look, answer.recipients, failure);
         }
@@ -376,16 +379,16 @@ impl Survey {
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
         }
         let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
-        let is_elsewhere = state == State::Absent && places.len() == 1;
+        let is_elsewhere = state == InstanceState::Absent && places.len() == 1;
         let state = state.with_entries(&look.storage, &places);
-        if let State::Error(why) = &state {
+        if let InstanceState::Error(why) = &state {
             let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
             // A backend that looked and finds nothing of what lies there has no words for it.
             let missing = matches!(answer.said, Said::Checked { .. }) && look.facts.is_some();
             let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
             self.errors.push(failure::of(look.instance, why.clone()).hint(hint));
         }
-        let found = Found {
+        let found = SurveyedInstance {
             state,
             recipients: answer.recipients,
             receipt: look.receipt.clone().or(receipts.into_iter().next().flatten().filter(|_| is_elsewhere)),
@@ -397,25 +400,25 @@ impl Survey {
     }
 
     /// An entry that is not what its receipt claims: nothing is done to it.
-    fn contradict(&mut self, look: &Look<'_>, recipients: Recipients, failure: &Failure) {
+    fn contradict(&mut self, look: &InstanceProbe<'_>, recipients: Recipients, failure: &Failure) {
         self.errors.push(failure.clone());
-        let state = State::Error(failure.message.clone());
+        let state = InstanceState::Error(failure.message.clone());
         let (receipt, fingerprint) = (look.receipt.clone(), look.fingerprint);
-        let found = Found { recipients, receipt, fingerprint, ..Found::unknown(state) };
+        let found = SurveyedInstance { recipients, receipt, fingerprint, ..SurveyedInstance::unknown(state) };
         self.found.insert(look.instance.name.clone(), found);
     }
 
     fn fail(&mut self, instance: &Instance, why: &str, hint: Option<String>) {
         self.errors.push(failure::of(instance, why).hint(hint));
-        let found = Found::unknown(State::Error(why.to_owned()));
+        let found = SurveyedInstance::unknown(InstanceState::Error(why.to_owned()));
         self.found.insert(instance.name.clone(), found);
     }
 
     /// Nothing more is asked, and what was not answered is not known: for one reason, which is told once.
     fn stop(&mut self, instances: &[&Instance], why: Failure) {
         for instance in instances {
-            let state = || State::Error(why.message.clone());
-            let found = || Found::unknown(state());
+            let state = || InstanceState::Error(why.message.clone());
+            let found = || SurveyedInstance::unknown(state());
             self.found.entry(instance.name.clone()).or_insert_with(found);
         }
         self.errors.push(why);

@@ -16,7 +16,7 @@ use crate::failure;
 
 /// Whose the age files are: what this machine knows and, where that does not tell, what lies in the storages.
 #[derive(Default)]
-pub struct Owners(Option<Lying>);
+pub struct HeaderOwners(Option<SealedElsewhere>);
 
 /// Headers that are an entry's own.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub struct OwnHeaders {
     pub unknown: EntryHeaders,
 }
 
-impl Owners {
+impl HeaderOwners {
     /// Refuses what was encrypted for another file, instance or repository. What this machine knows of a header holds, wherever
     /// else it lies by now; what it does not know may lie nowhere else. A clone of this repository is asked about once.
     pub fn check(
@@ -60,7 +60,7 @@ impl Owners {
         (stored, header): (&str, &str),
         files: &BTreeSet<String>,
     ) -> Result<(), Failure> {
-        let lying = self.0.get_or_insert_with(|| Lying::of(tools));
+        let lying = self.0.get_or_insert_with(|| SealedElsewhere::of(tools));
         for (name, spot) in lying.by_header.get(header).into_iter().flatten() {
             if *name != instance.name {
                 return Err(headers::of_another(instance, &name.to_string()));
@@ -102,7 +102,7 @@ fn known(
 }
 
 /// Age files in all storages.
-struct Lying {
+struct SealedElsewhere {
     by_header: BTreeMap<String, BTreeSet<(InstanceName, Spot)>>,
     /// Why there may be more.
     unread: Option<String>,
@@ -119,7 +119,7 @@ enum Spot {
     Somewhere,
 }
 
-impl Lying {
+impl SealedElsewhere {
     fn of(tools: &Tools) -> Self {
         // The usual storage too: a backend may have been given another one since.
         let declared = tools.backends.names().into_iter().filter_map(|name| tools.backends.storage(&name).ok());

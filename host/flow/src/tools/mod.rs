@@ -24,7 +24,7 @@ use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::SandboxLayer;
-use artifacts_store::{Git, Options, Root, Warning};
+use artifacts_store::{Git, Root, Warning, WriterOptions};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
 pub use artifacts_session::{RetrieveCall, SerializeCall, Session};
@@ -35,7 +35,7 @@ pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
 pub use operator::{Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 pub use recorded::{BackendMessages, Recorded};
-pub use registry::{Accept, BundledBackends, Registry, Rights};
+pub use registry::{Accept, BundledBackends, EffectiveGrants, Registry};
 pub use session::Terms;
 
 /// Holds everything outside that a run works with.
@@ -65,7 +65,7 @@ pub struct Tools {
     /// The audit log.
     pub audit: Option<AuditLog>,
     /// How storages are written.
-    pub storing: Options,
+    pub storing: WriterOptions,
     /// Set when the run is to end.
     pub cancel: Cancel,
     /// The moment of the run.

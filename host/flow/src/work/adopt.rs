@@ -10,10 +10,10 @@ use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::look::adoptable::{Adoption, adoption, is_stale};
 use crate::look::steps::Step;
-use crate::look::survey::{Found, Survey};
+use crate::look::survey::{Survey, SurveyedInstance};
 use crate::look::{hints, staged};
 use crate::run::{Run, Selection};
-use crate::tools::header_owners::Owners;
+use crate::tools::header_owners::HeaderOwners;
 use crate::tools::{RunEvent, Tools};
 
 /// Accepts stored entries as they are: a new receipt for bytes that this program did not store. An instance or artifact that the
@@ -140,9 +140,9 @@ fn adoptions<'a>(
     named: impl Fn(&InstanceName) -> bool,
 ) -> (Vec<Adoption>, Vec<Failure>) {
     let (mut adoptions, mut failures) = (Vec::new(), Vec::new());
-    let mut owners = Owners::default();
+    let mut owners = HeaderOwners::default();
     for instance in instances {
-        let wanted = |found: &&Found| {
+        let wanted = |found: &&SurveyedInstance| {
             is_stale(found, ReasonKind::Receipt) || (named(&instance.name) && !found.state.reasons().is_empty())
         };
         let Some(found) = survey.found.get(&instance.name).filter(wanted) else { continue };

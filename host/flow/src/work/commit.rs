@@ -13,27 +13,27 @@ use super::receipt;
 
 use crate::agree::Ticket;
 use crate::failure;
-use crate::look::survey::Found;
+use crate::look::survey::SurveyedInstance;
 use crate::tools::Tools;
 use crate::tools::headers::{self, EntryHeaders};
 use crate::tools::storages::StorageWriters;
 use crate::tools::{GenerationFailure, SerializeCall};
 
 /// A failure, with what the generator said, which may hold a secret.
-pub(crate) struct Stopped {
+pub(crate) struct StoreFailure {
     pub failure: Failure,
     pub output: Option<Box<Secret>>,
     /// The backend cannot write some files of an instance without the others.
     pub needs_all: bool,
 }
 
-impl From<GenerationFailure> for Stopped {
+impl From<GenerationFailure> for StoreFailure {
     fn from(GenerationFailure { failure, output }: GenerationFailure) -> Self {
         Self { failure, output, needs_all: false }
     }
 }
 
-impl From<Failure> for Stopped {
+impl From<Failure> for StoreFailure {
     fn from(failure: Failure) -> Self {
         Self { failure, output: None, needs_all: false }
     }
@@ -43,7 +43,7 @@ impl From<Failure> for Stopped {
 #[derive(Clone, Copy)]
 pub(crate) struct Storing<'a> {
     pub instance: &'a Instance,
-    pub found: &'a Found,
+    pub found: &'a SurveyedInstance,
 }
 
 /// What a backend made of an instance's secrets.
@@ -58,10 +58,10 @@ pub(crate) struct Stored {
 pub(crate) struct UncheckedEntry {
     stored: Stored,
     /// How it was asked; none when there was nothing to store.
-    asked: Option<Asked>,
+    asked: Option<SerializeRequest>,
 }
 
-struct Asked {
+struct SerializeRequest {
     /// The instance as its backend was told of it: with the files that are stored now or were before.
     told: artifacts_seam::InstanceView,
     /// The recipients of these files.
@@ -119,9 +119,9 @@ fn looked_at(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> V
     }
 }
 
-type Answer = Result<Verified, CallError>;
+type CheckResult = Result<Verified, CallError>;
 
-fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Result<Vec<Answer>, Failure> {
+fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Result<Vec<CheckResult>, Failure> {
     let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
     let name = storing.backend()?;
     let Some(mut session) = tools.session(name)? else {
@@ -147,7 +147,7 @@ impl Storing<'_> {
         ticket: &Ticket,
         slice: Option<Entry>,
         secrets: &[(String, Secret)],
-    ) -> Result<Stored, Stopped> {
+    ) -> Result<Stored, StoreFailure> {
         let written = self.write(tools, ticket, slice, secrets)?;
         let missing = || Err(failure::of(self.instance, "nobody looked at what was written"));
         Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
@@ -161,7 +161,7 @@ impl Storing<'_> {
         ticket: &Ticket,
         slice: Option<Entry>,
         secrets: &[(String, Secret)],
-    ) -> Result<UncheckedEntry, Stopped> {
+    ) -> Result<UncheckedEntry, StoreFailure> {
         let Self { instance, found } = self;
         ticket.check(instance, &found.recipients)?;
         let name = self.backend()?;
@@ -179,7 +179,7 @@ impl Storing<'_> {
         };
         let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &recipients };
         let ended = session.serialize(instance.name.to_string(), call)?;
-        let serialized = ended.map_err(|stopped| Stopped {
+        let serialized = ended.map_err(|stopped| StoreFailure {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
@@ -190,7 +190,7 @@ impl Storing<'_> {
                 files: serialized.files,
                 backend,
             },
-            asked: Some(Asked { told, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
+            asked: Some(SerializeRequest { told, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
         })
     }
 
@@ -207,7 +207,7 @@ impl Storing<'_> {
     }
 
     /// Why what was written is not stored.
-    fn fault(&self, answer: Option<Answer>, written: &UncheckedEntry) -> Option<Failure> {
+    fn fault(&self, answer: Option<CheckResult>, written: &UncheckedEntry) -> Option<Failure> {
         let Self { instance, .. } = self;
         let asked = written.asked.as_ref().map(|asked| &asked.recipients);
         let present = |answer: &Verified| answer.state == CheckState::Present && Some(&answer.recipients) == asked;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::{Failure, Report, RowAction};
 use artifacts_text::{agreeing, counted};
 
 use super::generation;
 use crate::agree::read_access::Readings;
-use crate::agree::recipients::Plaintext;
+use crate::agree::recipients::WriteKind;
 use crate::agree::{Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
@@ -18,7 +18,7 @@ use crate::look::certain::unmakeable;
 use crate::look::changes::Writing;
 use crate::look::index::{compare_index, deleted, index_fault};
 use crate::look::notes::{add_hints, note_dependents, note_strays};
-use crate::look::steps::{Step, Wanted, steps, waiting};
+use crate::look::steps::{GenerateScope, Step, steps, waiting};
 use crate::look::survey::Survey;
 use crate::look::{blocked, preview};
 use crate::run::{Run, Selection};
@@ -49,8 +49,8 @@ pub struct GeneratePlan {
 }
 
 impl Generate {
-    fn wanted(self) -> Wanted {
-        Wanted { stale: self.stale, regenerate: self.regenerate }
+    fn wanted(self) -> GenerateScope {
+        GenerateScope { stale: self.stale, regenerate: self.regenerate }
     }
 }
 
@@ -92,7 +92,7 @@ impl Planned for Generate {
             keep_new(base, &former);
         }
         keep_answered(base, true);
-        base.report.recipients = ask::preview_recipients(base, Plaintext::New)?;
+        base.report.recipients = ask::preview_recipients(base, WriteKind::New)?;
         base.report.readings = readings(base)?.unknown(&base.run.tools.trust)?;
         let steps: BTreeMap<InstanceName, bool> =
             base.progress.steps().into_iter().map(|step| (step.name, step.again)).collect();
@@ -117,7 +117,7 @@ impl Planned for Generate {
         let Base { run, writers, progress, .. } = &mut *base;
         progress.keep_chained(&run.instances, |instance| writers.fault(instance, &run.tools));
         self.confirm_replacement(base)?;
-        let (changes, tickets) = ask::recipients(base, Plaintext::New, &[], true)?;
+        let (changes, tickets) = ask::recipients(base, WriteKind::New, &[], true)?;
         base.report.recipients = changes;
         let steps = base.progress.steps();
         let Run { tools, instances, state, .. } = &mut *base.run;
@@ -188,7 +188,7 @@ impl<'r> Agreed<'r, Generate> {
         let told = base.selection.names.union(&generated).cloned().collect();
         note_dependents(base.run, &mut base.report, &generated, &told);
         let is_error = |name: &InstanceName| {
-            base.survey.found.get(name).is_some_and(|found| matches!(found.state, State::Error(_)))
+            base.survey.found.get(name).is_some_and(|found| matches!(found.state, InstanceState::Error(_)))
         };
         let settled = base.selection.names.iter().filter(|name| !is_error(name) && !waiting.contains_key(*name));
         base.run.state.settled.extend(settled.cloned());

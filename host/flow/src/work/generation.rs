@@ -11,14 +11,14 @@ use artifacts_report::{Failure, FileChange};
 use artifacts_seam::{EntryFiles, Secret};
 use artifacts_store::{ReceiptState, Storage};
 
-use super::commit::{Stopped, Storing};
-use super::receipt::Making;
+use super::commit::{StoreFailure, Storing};
+use super::receipt::GenerationRecord;
 use crate::agree::Tickets;
 use crate::chain::Base;
 use crate::failure;
 use crate::look::changes::public_changes;
 use crate::look::steps::Step;
-use crate::look::survey::{Found, Survey};
+use crate::look::survey::{Survey, SurveyedInstance};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::run_state::Inputs;
@@ -87,7 +87,7 @@ impl Generation<'_> {
                             running += 1;
                             let (done, generators, cancel) = (done.clone(), &generators, &cancel);
                             scope.spawn(move || {
-                                let files = generators.run(&instance, job, cancel).map_err(Stopped::from);
+                                let files = generators.run(&instance, job, cancel).map_err(StoreFailure::from);
                                 // The receiver lives as long as this scope.
                                 let _ = done.send((step, files));
                             });
@@ -142,7 +142,7 @@ impl Generation<'_> {
         Ok((instance.clone(), job))
     }
 
-    fn known(&self, name: &InstanceName) -> Result<(&Instance, &Found), Failure> {
+    fn known(&self, name: &InstanceName) -> Result<(&Instance, &SurveyedInstance), Failure> {
         let pair = self.instances.get(name).zip(self.survey.found.get(name));
         pair.ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))
     }
@@ -161,7 +161,7 @@ impl Generation<'_> {
         }
     }
 
-    fn fail(&mut self, name: &InstanceName, stopped: Stopped) {
+    fn fail(&mut self, name: &InstanceName, stopped: StoreFailure) {
         if let Some(output) = &stopped.output {
             self.tools.operator.notify(&RunEvent::GeneratorOutput { name, output });
         }
@@ -172,7 +172,7 @@ impl Generation<'_> {
     /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
     /// public files.
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-    fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, Stopped> {
+    fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, StoreFailure> {
         let ticket = self.tickets.take(name);
         let instances = self.instances;
         let pair = instances.get(name).zip(self.survey.found.get(name));
@@ -185,7 +185,7 @@ impl Generation<'_> {
         let before = entry.as_ref().map(|entry| entry.public.clone()).unwrap_or_default();
         let changes = public_changes(&before, &public);
         let stored = storing.serialize(self.tools, &ticket, entry, &secrets)?;
-        let making = Making {
+        let making = GenerationRecord {
             instance,
             found,
             backend: stored.backend,

@@ -7,14 +7,14 @@ use artifacts_report::Failure;
 use artifacts_store::{BackendId, Generation, Receipt, Time};
 
 use crate::failure;
-use crate::look::survey::Found;
+use crate::look::survey::SurveyedInstance;
 use crate::tools::Terms;
 use crate::tools::headers::{self, EntryHeaders};
 
 /// One making of an instance, as its receipt tells it.
-pub struct Making<'a> {
+pub struct GenerationRecord<'a> {
     pub instance: &'a Instance,
-    pub found: &'a Found,
+    pub found: &'a SurveyedInstance,
     pub backend: BackendId,
     /// Generations of what was made in this run.
     pub dependencies: &'a BTreeMap<InstanceName, Generation>,
@@ -23,7 +23,7 @@ pub struct Making<'a> {
     pub now: SystemTime,
 }
 
-impl Making<'_> {
+impl GenerationRecord<'_> {
     /// The receipt of a new generation. The commit fills in what lies in the files.
     pub fn receipt(self) -> Result<Receipt, Failure> {
         let instance = self.instance;
@@ -53,7 +53,7 @@ impl Making<'_> {
 pub fn rewritten(
     old: &Receipt,
     instance: &Instance,
-    found: &Found,
+    found: &SurveyedInstance,
     backend: BackendId,
     stored: &BTreeSet<Name>,
     headers: &EntryHeaders,

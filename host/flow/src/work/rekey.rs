@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, ReasonKind, State};
+use artifacts_plan::{Instance, InstanceState, ReasonKind};
 use artifacts_report::{Failure, RecipientChange, Report, RowAction};
 use artifacts_seam::EntryFiles;
 
 use super::commit::{Storing, UncheckedEntry, checked};
 use super::receipt;
-use crate::agree::recipients::Plaintext;
+use crate::agree::recipients::WriteKind;
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
@@ -78,7 +78,7 @@ impl Planned for Rekey {
 
     fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: true });
-        drop(ask::preview_recipients(base, Plaintext::Stored)?);
+        drop(ask::preview_recipients(base, WriteKind::Stored)?);
         base.report.recipients.clone_from(changes);
         preview::describe(base, Writing::Anew, |_| RowAction::WouldRekey);
         Ok(())
@@ -88,7 +88,7 @@ impl Planned for Rekey {
         // Whoever may be asked to accept them sees them.
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: false });
         base.report.recipients.clone_from(changes);
-        Ok(ask::recipients(base, Plaintext::Stored, changes, false)?.1)
+        Ok(ask::recipients(base, WriteKind::Stored, changes, false)?.1)
     }
 }
 
@@ -268,10 +268,10 @@ impl Survey {
     /// What these are after they were encrypted anew: whatever else made them stale still does.
     pub fn rekeyed(&mut self, done: &BTreeSet<InstanceName>) {
         for (_, found) in self.found.iter_mut().filter(|(name, _)| done.contains(*name)) {
-            if let State::Stale(reasons) = &mut found.state {
+            if let InstanceState::Stale(reasons) = &mut found.state {
                 reasons.retain(|reason| reason.kind != ReasonKind::Recipients);
                 if reasons.is_empty() {
-                    found.state = State::Present;
+                    found.state = InstanceState::Present;
                 }
             }
         }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::{Failure, FileChange, Report, RowAction};
 use artifacts_seam::Secret;
 use artifacts_store::{Entry, Generation, Receipt};
 
 use super::commit::{Stored, Storing};
-use super::receipt::{self, Making};
-use crate::agree::recipients::Plaintext;
+use super::receipt::{self, GenerationRecord};
+use crate::agree::recipients::WriteKind;
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
@@ -40,8 +40,8 @@ pub struct Set {
 }
 
 impl Set {
-    fn plaintext(&self) -> Plaintext<'_> {
-        Plaintext::Given { file: &self.file, opens: self.opens }
+    fn plaintext(&self) -> WriteKind<'_> {
+        WriteKind::Given { file: &self.file, opens: self.opens }
     }
 }
 
@@ -99,7 +99,7 @@ impl<'r> Agreed<'r, Set> {
         let Set { instance, file, .. } = &self.change;
         let instance =
             instances.get(instance).ok_or_else(|| Failure::new(instance.to_string(), "it is not declared"))?;
-        if survey.found.get(&instance.name).is_some_and(|found| found.state == State::Absent) {
+        if survey.found.get(&instance.name).is_some_and(|found| found.state == InstanceState::Absent) {
             return Ok(None);
         }
         retrieve_file(tools, instance, file).map(Some)
@@ -220,7 +220,7 @@ fn secret(
 fn first(tools: &Tools, storing: Storing<'_>, stored: &Stored, dependencies: &Generations) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
     let backend = stored.backend.clone();
-    Making { instance, found, backend, dependencies, headers: &stored.headers, now: tools.now }.receipt()
+    GenerationRecord { instance, found, backend, dependencies, headers: &stored.headers, now: tools.now }.receipt()
 }
 
 /// The receipt of a new generation, for the readers of now. What was sealed before counts for the files that stay.

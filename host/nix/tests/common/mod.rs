@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::Name;
-use artifacts_nix::{Evaluation, Flake, Nix, Options};
+use artifacts_nix::{Evaluation, Flake, Nix, NixOptions};
 use artifacts_tests::nix::{Inputs, environment, git, program};
 
 pub fn name(text: &str) -> Name {
@@ -32,7 +32,7 @@ pub struct Bench {
     folder: PathBuf,
     inputs: Inputs,
     nix: std::sync::OnceLock<Nix>,
-    pub options: Options,
+    pub options: NixOptions,
 }
 
 impl Bench {
@@ -44,10 +44,10 @@ impl Bench {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path().canonicalize().unwrap().join(name);
         fs::create_dir(&folder).unwrap();
-        let options = Options {
+        let options = NixOptions {
             jobs: NonZeroUsize::new(2).unwrap(),
             system: Some("x86_64-linux".to_owned()),
-            ..Options::default()
+            ..NixOptions::default()
         };
         Self { temporary, folder, inputs: Inputs::new().unwrap(), nix: std::sync::OnceLock::new(), options }
     }

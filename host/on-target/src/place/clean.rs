@@ -9,9 +9,9 @@ use rustix::fs::{AtFlags, Mode, RenameFlags, openat, readlinkat, renameat_with, 
 use rustix::io::Errno;
 
 use super::walk::walk;
-use super::{Error, FOLDER, Farm, LINKS, Lock, NEW, NOW, at, entries};
+use super::{DeployDir, FOLDER, LINKS, Lock, NEW, NOW, PlaceError, at, entries};
 
-impl Farm {
+impl DeployDir {
     /// Removes artifacts that are not among those declared, each with the paths of its links, and links at other paths than
     /// those. First the links go, then the note of them, then the bytes: whoever is stopped half-way finds the rest the next time.
     /// Returns the artifacts that are gone, and what could not be removed; one keeps none of the others.
@@ -22,7 +22,7 @@ impl Farm {
         &self,
         _: &Lock,
         declared: &BTreeMap<Name, BTreeSet<PathBuf>>,
-    ) -> Result<(Vec<String>, Vec<Error>), Error> {
+    ) -> Result<(Vec<String>, Vec<PlaceError>), PlaceError> {
         let mut names = BTreeSet::new();
         for folder in [NOW, NEW, LINKS] {
             let path = self.path.join(folder);
@@ -44,7 +44,7 @@ impl Farm {
         Ok((gone, failed))
     }
 
-    fn clean_links(&self, artifact: &str, keep: &BTreeSet<PathBuf>) -> Result<(), Error> {
+    fn clean_links(&self, artifact: &str, keep: &BTreeSet<PathBuf>) -> Result<(), PlaceError> {
         let noted = self.noted(artifact)?;
         if noted.is_subset(keep) {
             return Ok(());
@@ -61,11 +61,11 @@ impl Farm {
     }
 
     /// Removes a link that leads to a file of the artifact. Anything else is somebody else's by now.
-    fn unlink(&self, artifact: &str, path: &Path) -> Result<(), Error> {
+    fn unlink(&self, artifact: &str, path: &Path) -> Result<(), PlaceError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
         let folder = match walk(parent, false) {
             Ok(folder) => folder,
-            Err(Error::Path { why, .. }) if why.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(PlaceError::Path { why, .. }) if why.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(why) => return Err(why),
         };
         let own = self.path.join(NOW).join(artifact);
@@ -79,7 +79,7 @@ impl Farm {
     }
 
     /// What an interrupted run left goes in any case, and what is in place unless it is kept.
-    fn clean_bytes(&self, artifact: &str, keep: bool) -> Result<(), Error> {
+    fn clean_bytes(&self, artifact: &str, keep: bool) -> Result<(), PlaceError> {
         if !keep {
             self.forget_outdated(artifact)?;
         }

@@ -46,7 +46,7 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOF
 
 /// Why files could not be put into their places.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum PlaceError {
     /// The system refused something.
     #[error("{}: {why}", .path.display())]
     Path {
@@ -105,7 +105,7 @@ pub enum Error {
     },
 }
 
-impl Explain for Error {
+impl Explain for PlaceError {
     fn kind(&self) -> &'static str {
         "deploy"
     }
@@ -125,7 +125,7 @@ impl Explain for Error {
 
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
+pub struct FilePermissions {
     /// Its mode: the lower 12 bits.
     pub mode: u32,
     /// Its owner.
@@ -135,7 +135,7 @@ pub struct Access {
 }
 
 /// The folder in RAM with the bytes, and the farm of links.
-pub struct Farm {
+pub struct DeployDir {
     path: PathBuf,
     links: PathBuf,
     bytes: OwnedFd,
@@ -145,28 +145,28 @@ pub struct Farm {
 /// Is told of each thing before it is done to the file system.
 type Step<'a> = &'a dyn Fn(&'static str) -> io::Result<()>;
 
-impl Farm {
+impl DeployDir {
     /// Opens the folder for the bytes and that of the links, and makes what is missing. Both must belong to the caller alone.
     ///
     /// # Errors
     /// When one of them is somebody else's, or a link, or the first one is not in RAM.
-    pub fn open(bytes: &Path, links: &Path) -> Result<Self, Error> {
+    pub fn open(bytes: &Path, links: &Path) -> Result<Self, PlaceError> {
         Self::open_with_steps(bytes, links, |_| Ok(()))
     }
 
     /// Calls `step` before each thing that is done to the file system; an error ends it there. For tests of crash safety.
     ///
     /// # Errors
-    /// As [`Farm::open`].
+    /// As [`DeployDir::open`].
     pub fn open_with_steps(
         bytes: &Path,
         links: &Path,
         step: impl Fn(&'static str) -> io::Result<()> + 'static,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, PlaceError> {
         own(links, &step)?;
         let folder = own(bytes, &step)?;
         if !in_ram(&folder).map_err(|why| at(bytes, why))? {
-            return Err(Error::OnDisk { path: bytes.to_owned() });
+            return Err(PlaceError::OnDisk { path: bytes.to_owned() });
         }
         for (name, mode) in [(NOW, 0o711), (NEW, 0o711), (LINKS, 0o700), (OUTDATED, 0o700)] {
             let made = make(&folder, name, mode, &step).and_then(|made| settle_mode(&made, mode, &step));
@@ -179,7 +179,7 @@ impl Farm {
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn lock(&self) -> Result<Lock, Error> {
+    pub fn lock(&self) -> Result<Lock, PlaceError> {
         let lock = openat(&self.bytes, ".", FOLDER, Mode::empty()).map_err(|why| at(&self.path, why))?;
         loop {
             match flock(&lock, FlockOperation::LockExclusive) {
@@ -194,7 +194,7 @@ impl Farm {
     ///
     /// # Errors
     /// When what is there is no folder of regular files.
-    pub fn files(&self, artifact: &Name) -> Result<Option<BTreeSet<String>>, Error> {
+    pub fn files(&self, artifact: &Name) -> Result<Option<BTreeSet<String>>, PlaceError> {
         let Some(folder) = self.slice(artifact)? else { return Ok(None) };
         let path = self.slice_path(artifact);
         let mut names = BTreeSet::new();
@@ -209,7 +209,7 @@ impl Farm {
     ///
     /// # Errors
     /// When it is not there.
-    pub fn read(&self, artifact: &Name, file: &Name) -> Result<Zeroizing<Vec<u8>>, Error> {
+    pub fn read(&self, artifact: &Name, file: &Name) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
         let path = self.slice_path(artifact).join(file.as_str());
         let folder = self.slice(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
         let mut bytes = Zeroizing::new(Vec::new());
@@ -222,7 +222,12 @@ impl Farm {
     ///
     /// # Errors
     /// When the system refuses something; the artifact is then as it was.
-    pub fn put(&self, _: &Lock, artifact: &Name, files: &BTreeMap<Name, (&[u8], Access)>) -> Result<(), Error> {
+    pub fn put(
+        &self,
+        _: &Lock,
+        artifact: &Name,
+        files: &BTreeMap<Name, (&[u8], FilePermissions)>,
+    ) -> Result<(), PlaceError> {
         let path = self.path.join(NEW).join(artifact.as_str());
         self.try_put(artifact, files).map_err(|why| at(&path, why))?;
         self.forget_outdated(artifact.as_str())
@@ -233,7 +238,7 @@ impl Farm {
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn outdate(&self, _: &Lock, artifact: &Name) -> Result<(), Error> {
+    pub fn outdate(&self, _: &Lock, artifact: &Name) -> Result<(), PlaceError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let noted = self.outdated().and_then(|notes| openat(notes, artifact.as_str(), flags, Mode::RUSR | Mode::WUSR));
         noted.map(drop).map_err(|why| at(&self.path.join(OUTDATED).join(artifact.as_str()), why))
@@ -243,7 +248,7 @@ impl Farm {
     ///
     /// # Errors
     /// When it cannot be seen.
-    pub fn is_outdated(&self, artifact: &Name) -> Result<bool, Error> {
+    pub fn is_outdated(&self, artifact: &Name) -> Result<bool, PlaceError> {
         let noted =
             self.outdated().and_then(|notes| rustix::fs::statat(notes, artifact.as_str(), AtFlags::SYMLINK_NOFOLLOW));
         match noted {
@@ -253,7 +258,7 @@ impl Farm {
         }
     }
 
-    fn forget_outdated(&self, artifact: &str) -> Result<(), Error> {
+    fn forget_outdated(&self, artifact: &str) -> Result<(), PlaceError> {
         match self.outdated().and_then(|notes| unlinkat(notes, artifact, AtFlags::empty())) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(why) => Err(at(&self.path.join(OUTDATED).join(artifact), why)),
@@ -264,7 +269,7 @@ impl Farm {
         openat(&self.bytes, OUTDATED, FOLDER, Mode::empty())
     }
 
-    fn try_put(&self, artifact: &Name, files: &BTreeMap<Name, (&[u8], Access)>) -> io::Result<()> {
+    fn try_put(&self, artifact: &Name, files: &BTreeMap<Name, (&[u8], FilePermissions)>) -> io::Result<()> {
         let new = openat(&self.bytes, NEW, FOLDER, Mode::empty())?;
         let now = openat(&self.bytes, NOW, FOLDER, Mode::empty())?;
         self.remove(&new, artifact.as_str())?;
@@ -284,7 +289,7 @@ impl Farm {
         }
     }
 
-    fn write(&self, folder: &OwnedFd, name: &Name, bytes: &[u8], access: Access) -> io::Result<()> {
+    fn write(&self, folder: &OwnedFd, name: &Name, bytes: &[u8], access: FilePermissions) -> io::Result<()> {
         (self.step)("make a file")?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(folder, name.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
@@ -314,12 +319,12 @@ impl Farm {
     ///
     /// # Errors
     /// When it is not there, or the system refuses it.
-    pub fn settle(&self, _: &Lock, artifact: &Name, file: &Name, access: Access) -> Result<bool, Error> {
+    pub fn settle(&self, _: &Lock, artifact: &Name, file: &Name, access: FilePermissions) -> Result<bool, PlaceError> {
         let path = self.slice_path(artifact).join(file.as_str());
         let folder = self.slice(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
         let open = File::from(self.open_file(&folder, artifact, OsStr::new(file.as_str()))?);
         let stat = fstat(&open).map_err(|why| at(&path, why))?;
-        let found = Access { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid };
+        let found = FilePermissions { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid };
         if found == access {
             return Ok(false);
         }
@@ -331,7 +336,7 @@ impl Farm {
     ///
     /// # Errors
     /// When something else is there, or somebody could lead us elsewhere.
-    pub fn link(&self, _: &Lock, artifact: &Name, file: &Name, path: &Path) -> Result<bool, Error> {
+    pub fn link(&self, _: &Lock, artifact: &Name, file: &Name, path: &Path) -> Result<bool, PlaceError> {
         let to = self.slice_path(artifact).join(file.as_str());
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(at(path, Errno::INVAL));
@@ -364,23 +369,23 @@ impl Farm {
         self.path.join(NOW).join(artifact.as_str())
     }
 
-    fn slice(&self, artifact: &Name) -> Result<Option<OwnedFd>, Error> {
+    fn slice(&self, artifact: &Name) -> Result<Option<OwnedFd>, PlaceError> {
         let path = self.slice_path(artifact);
         let now = openat(&self.bytes, NOW, FOLDER, Mode::empty()).map_err(|why| at(&path, why))?;
         match openat(&now, artifact.as_str(), FOLDER, Mode::empty()) {
             Ok(folder) => Ok(Some(folder)),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::NOTDIR | Errno::LOOP) => Err(Error::Planted { path, expected: "a folder of files" }),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(PlaceError::Planted { path, expected: "a folder of files" }),
             Err(why) => Err(at(&path, why)),
         }
     }
 
     /// A regular file with one name, never waited for.
-    fn open_file(&self, folder: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, Error> {
+    fn open_file(&self, folder: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, PlaceError> {
         let path = self.slice_path(artifact).join(name);
         match regular::open(folder, name).map_err(|why| at(&path, why))? {
             Some((file, stat)) if stat.st_nlink == 1 => Ok(file),
-            _ => Err(Error::Planted { path, expected: "a regular file with one name" }),
+            _ => Err(PlaceError::Planted { path, expected: "a regular file with one name" }),
         }
     }
 }
@@ -389,15 +394,15 @@ impl Farm {
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "the descriptor holds the lock")] OwnedFd);
 
-fn at(path: &Path, why: impl Into<io::Error>) -> Error {
-    Error::Path { path: path.to_owned(), why: why.into() }
+fn at(path: &Path, why: impl Into<io::Error>) -> PlaceError {
+    PlaceError::Path { path: path.to_owned(), why: why.into() }
 }
 
 /// Opens a folder that must be the caller's own, and makes it when it is not there.
-fn own(path: &Path, step: Step<'_>) -> Result<OwnedFd, Error> {
+fn own(path: &Path, step: Step<'_>) -> Result<OwnedFd, PlaceError> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(at(path, Errno::INVAL)) };
     let above = walk(parent, true)?;
-    let foreign = |found: String| Error::Foreign { path: path.to_owned(), found };
+    let foreign = |found: String| PlaceError::Foreign { path: path.to_owned(), found };
     let folder = make(&above, name, 0o755, step).map_err(|why| match Errno::from_io_error(&why) {
         Some(Errno::NOTDIR | Errno::LOOP) => foreign("something else".to_owned()),
         _ => at(path, why),
@@ -442,7 +447,7 @@ fn settle_mode(folder: &OwnedFd, mode: u32, step: Step<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn give(file: &File, access: Access) -> io::Result<()> {
+fn give(file: &File, access: FilePermissions) -> io::Result<()> {
     fchown(file, Some(Uid::from_raw(access.user)), Some(Gid::from_raw(access.group)))?;
     // Last, since giving a file away takes some of its mode.
     Ok(fchmod(file, Mode::from_raw_mode(access.mode))?)
@@ -459,12 +464,12 @@ fn entries(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn occupied(folder: &OwnedFd, name: &OsStr, path: &Path) -> Error {
+fn occupied(folder: &OwnedFd, name: &OsStr, path: &Path) -> PlaceError {
     let kind = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|s| FileType::from_raw_mode(s.st_mode));
     let found = match kind {
         Ok(FileType::RegularFile) => "a file",
         Ok(FileType::Directory) => "a folder",
         _ => "something else",
     };
-    Error::Occupied { path: path.to_owned(), found }
+    PlaceError::Occupied { path: path.to_owned(), found }
 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::walk::{MOST_LINKS, closed, ours, walk};
-use super::{Error, at};
+use super::{PlaceError, at};
 use crate::regular;
 
 /// The bytes of a file by its absolute path. A link is followed only when root or the caller made it, in a folder where
@@ -21,8 +21,8 @@ use crate::regular;
 /// # Errors
 /// When somebody could lead us elsewhere, or it is no regular file of at most `largest` bytes, or one with a second name that
 /// not everybody may read.
-pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let unfit = |found: String| Error::Unfit { path: path.to_owned(), largest, found };
+pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
+    let unfit = |found: String| PlaceError::Unfit { path: path.to_owned(), largest, found };
     let (folder, name) = find(path)?;
     let open = regular::open(&folder, &name).map_err(|why| at(path, why))?;
     let (file, stat) = open.ok_or_else(|| unfit("something else".to_owned()))?;
@@ -42,7 +42,7 @@ pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
 }
 
 /// The folder that holds what a path leads to, and its name there, which is no link.
-fn find(path: &Path) -> Result<(OwnedFd, OsString), Error> {
+fn find(path: &Path) -> Result<(OwnedFd, OsString), PlaceError> {
     let mut next = path.to_owned();
     for _ in 0..MOST_LINKS {
         let (Some(parent), Some(name)) = (next.parent(), next.file_name()) else { return Err(at(path, Errno::INVAL)) };
@@ -52,7 +52,7 @@ fn find(path: &Path) -> Result<(OwnedFd, OsString), Error> {
             return Ok((folder, name.to_owned()));
         }
         if !ours(&stat) || !closed(&fstat(&folder).map_err(|why| at(path, why))?) {
-            return Err(Error::Astray { path: path.to_owned(), name: name.to_string_lossy().into_owned() });
+            return Err(PlaceError::Astray { path: path.to_owned(), name: name.to_string_lossy().into_owned() });
         }
         let to = readlinkat(&folder, name, Vec::new()).map_err(|why| at(path, why))?;
         next = parent.join(OsStr::from_bytes(to.to_bytes()));

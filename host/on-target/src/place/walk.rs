@@ -19,8 +19,8 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOL
 
 /// Opens a folder by its absolute path and makes what is missing. A link is followed only when root or the caller made it,
 /// in a folder where nobody else can put one: so a service cannot have root write elsewhere.
-pub(crate) fn walk(path: &Path, make: bool) -> Result<OwnedFd, Error> {
-    let at = |why: Errno| Error::Path { path: path.to_owned(), why: why.into() };
+pub(crate) fn walk(path: &Path, make: bool) -> Result<OwnedFd, PlaceError> {
+    let at = |why: Errno| PlaceError::Path { path: path.to_owned(), why: why.into() };
     if !path.is_absolute() {
         return Err(at(Errno::INVAL));
     }
@@ -51,7 +51,7 @@ pub(crate) fn walk(path: &Path, make: bool) -> Result<OwnedFd, Error> {
                 return Err(at(Errno::LOOP));
             }
             if !ours(&stat) || !closed(&fstat(&here).map_err(at)?) {
-                return Err(Error::Astray { path: path.to_owned(), name: name.to_string_lossy().into_owned() });
+                return Err(PlaceError::Astray { path: path.to_owned(), name: name.to_string_lossy().into_owned() });
             }
             let to = readlinkat(&here, &name, Vec::new()).map_err(at)?;
             let to = PathBuf::from(OsString::from_vec(to.into_bytes()));

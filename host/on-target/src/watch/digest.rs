@@ -16,15 +16,15 @@ const LARGEST: u64 = 64 << 20;
 
 /// A key that is made once a boot and never leaves RAM.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Key(Zeroizing<[u8; 32]>);
+pub(crate) struct DigestKey(Zeroizing<[u8; 32]>);
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for DigestKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key")
     }
 }
 
-impl Key {
+impl DigestKey {
     pub(crate) fn new() -> io::Result<Self> {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut_slice()).map_err(|why| io::Error::other(why.to_string()))?;
@@ -66,18 +66,18 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
             dir.path().join(name)
         };
-        let key = Key::new().unwrap();
+        let key = DigestKey::new().unwrap();
         let one = key.of(&write("a", "same")).unwrap();
         assert_eq!(one, key.of(&write("b", "same")).unwrap());
         assert_ne!(one, key.of(&write("a", "other")).unwrap());
-        assert_ne!(one, Key::new().unwrap().of(&write("b", "same")).unwrap());
+        assert_ne!(one, DigestKey::new().unwrap().of(&write("b", "same")).unwrap());
     }
 
     #[test]
     fn a_pipe_is_refused_without_waiting_and_a_link_leads_nowhere() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
-        let key = Key::new().unwrap();
+        let key = DigestKey::new().unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, base.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
             .unwrap();
         assert!(key.of(&base.join("pipe")).is_err());

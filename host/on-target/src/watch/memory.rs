@@ -15,9 +15,9 @@ use crate::ram::in_ram;
 
 /// See the module.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Memory {
+pub(crate) struct DigestStore {
     /// Makes the digests.
-    pub(crate) key: Key,
+    pub(crate) key: DigestKey,
     /// Of contents, by path.
     #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) digests: BTreeMap<String, Sha256>,
@@ -67,7 +67,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the store and recalls what is in it. A memory that cannot be read counts as none: nothing is restarted for it.
-    pub(crate) fn open(folder: &Path) -> io::Result<(Self, Memory)> {
+    pub(crate) fn open(folder: &Path) -> io::Result<(Self, DigestStore)> {
         if !in_ram(fs::File::open(folder)?)? {
             let why = format!("{} is not in RAM: digests of secrets must not outlive the boot", folder.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
@@ -76,8 +76,8 @@ impl Store {
         let recalled = fs::read_to_string(&store.file).ok().and_then(|text| serde_json::from_str(&text).ok());
         let memory = match recalled {
             Some(memory) => memory,
-            None => Memory {
-                key: Key::new()?,
+            None => DigestStore {
+                key: DigestKey::new()?,
                 digests: BTreeMap::new(),
                 lost: BTreeSet::new(),
                 waiting: BTreeMap::new(),
@@ -98,7 +98,7 @@ impl Store {
     }
 
     /// Writes the memory when it changed, whole or not at all.
-    pub(crate) fn save(&mut self, memory: &Memory) -> io::Result<()> {
+    pub(crate) fn save(&mut self, memory: &DigestStore) -> io::Result<()> {
         let text = serde_json::to_string(memory)?;
         let digest = Sha256::digest(&text);
         if Some(digest) == self.saved {

@@ -22,12 +22,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::accounts::Accounts;
-use crate::check::{Fault, file_fault};
-use crate::manifest::{self, Manifest};
-use crate::trace::{End, trace};
-use decide::{Fleeting, Seen, consumers_in_trouble, decide, done};
+use crate::check::{FileMismatch, file_fault};
+use crate::manifest::{self, TargetManifest};
+use crate::trace::{PathEnd, trace};
+use decide::{Snapshot, TransientState, consumers_in_trouble, decide, done};
 use digest::Key;
-use memory::{Memory, Store};
+use memory::{DigestStore, Store};
 use systemd::{Activity, Manager, Systemctl, Unit};
 use troubles::Troubles;
 use watches::Watches;
@@ -37,7 +37,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// What to watch, and how.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct WatchOptions {
     /// The manifest; it is followed, too.
     pub manifest: PathBuf,
     /// A folder in RAM of the watcher's own.
@@ -52,10 +52,10 @@ pub struct Options {
 
 /// Why watching ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum WatchError {
     /// Its memory cannot be kept.
     #[error("the watcher cannot keep its memory in {}: {why}", .folder.display())]
-    Memory {
+    DigestStore {
         /// The folder.
         folder: PathBuf,
         /// Why not.
@@ -66,7 +66,7 @@ pub enum Error {
     Kernel(std::io::Error),
 }
 
-impl Explain for Error {
+impl Explain for WatchError {
     fn kind(&self) -> &'static str {
         "watch"
     }
@@ -83,34 +83,34 @@ impl Explain for Error {
 /// Watches for ever. `ready` is called once everything was looked at for the first time, `say` with each message.
 ///
 /// # Errors
-/// See [`Error`]; anything else is told through `say` and tried again.
-pub fn watch(options: &Options, ready: impl FnOnce(), mut say: impl FnMut(&str)) -> Result<(), Error> {
+/// See [`WatchError`]; anything else is told through `say` and tried again.
+pub fn watch(options: &WatchOptions, ready: impl FnOnce(), mut say: impl FnMut(&str)) -> Result<(), WatchError> {
     let mut watcher = Watcher::new(options, Systemctl { user: options.user })?;
     let mut again = watcher.look(&mut say);
     ready();
     loop {
-        if watcher.wait(again).map_err(|why| Error::Kernel(why.into()))? {
+        if watcher.wait(again).map_err(|why| WatchError::Kernel(why.into()))? {
             again = watcher.look(&mut say);
         }
     }
 }
 
 struct Watcher<'a, M> {
-    options: &'a Options,
+    options: &'a WatchOptions,
     manager: M,
     watches: Watches,
     mounts: File,
     store: Store,
-    memory: Memory,
-    manifest: Rc<Manifest>,
+    memory: DigestStore,
+    manifest: Rc<TargetManifest>,
     version: Option<Sha256>,
-    fleeting: Fleeting,
-    troubles: Troubles,
+    fleeting: TransientState,
+    troubles: ErrorLog,
 }
 
 /// What may wake the watcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+enum WatchEvent {
     /// Something was mounted or unmounted, wherever.
     Mount,
     /// A file changed, or a folder on the way to it.
@@ -118,26 +118,26 @@ enum Event {
 }
 
 /// One look at all files.
-struct Files<'a> {
+struct FileSnapshot<'a> {
     faults: BTreeMap<&'a str, String>,
     digests: BTreeMap<String, Sha256>,
 }
 
 impl<'a, M: Manager> Watcher<'a, M> {
-    fn new(options: &'a Options, manager: M) -> Result<Self, Error> {
-        let memory = |why| Error::Memory { folder: options.state.clone(), why };
+    fn new(options: &'a WatchOptions, manager: M) -> Result<Self, WatchError> {
+        let memory = |why| WatchError::Memory { folder: options.state.clone(), why };
         let (store, memory) = Store::open(&options.state).map_err(memory)?;
         Ok(Self {
             options,
             manager,
-            watches: Watches::new().map_err(Error::Kernel)?,
-            mounts: File::open("/proc/self/mountinfo").map_err(Error::Kernel)?,
+            watches: Watches::new().map_err(WatchError::Kernel)?,
+            mounts: File::open("/proc/self/mountinfo").map_err(WatchError::Kernel)?,
             store,
             memory,
             manifest: Rc::default(),
             version: None,
-            fleeting: Fleeting::default(),
-            troubles: Troubles::default(),
+            fleeting: TransientState::default(),
+            troubles: ErrorLog::default(),
         })
     }
 
@@ -151,14 +151,14 @@ impl<'a, M: Manager> Watcher<'a, M> {
             woken = woken.max(self.sleep(Some(Duration::ZERO))?);
         }
         // Mounts come and go with every container, mostly elsewhere: one that matters makes an artifact complete or incomplete.
-        if woken == Some(Event::Change) {
+        if woken == Some(WatchEvent::Change) {
             self.fleeting.try_again();
         }
         Ok(woken.is_some() || again.is_some_and(|at| at <= now()))
     }
 
     /// What happened of what may matter.
-    fn sleep(&mut self, most: Option<Duration>) -> Result<Option<Event>, Errno> {
+    fn sleep(&mut self, most: Option<Duration>) -> Result<Option<WatchEvent>, Errno> {
         // A file system that is mounted over a folder is no event in it. The kernel tells of mounts as of urgent data.
         let mut fds = [PollFd::new(&self.watches, PollFlags::IN), PollFd::new(&self.mounts, PollFlags::PRI)];
         let most = most.and_then(|most| Timespec::try_from(most).ok());
@@ -168,7 +168,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         }
         let mounted = !fds[1].revents().is_empty();
         let changed = self.watches.drain().map_err(|why| Errno::from_io_error(&why).unwrap_or(Errno::IO))?;
-        Ok(if changed { Some(Event::Change) } else { mounted.then_some(Event::Mount) })
+        Ok(if changed { Some(WatchEvent::Change) } else { mounted.then_some(WatchEvent::Mount) })
     }
 
     /// Looks at everything and acts. When to look again at the latest, in microseconds of the monotonic clock.
@@ -201,12 +201,12 @@ impl<'a, M: Manager> Watcher<'a, M> {
         }
     }
 
-    fn try_read_manifest(&mut self) -> Result<(), manifest::Error> {
+    fn try_read_manifest(&mut self) -> Result<(), manifest::TargetManifestError> {
         let path = &self.options.manifest;
-        let text = Manifest::text(path)?;
+        let text = TargetManifest::text(path)?;
         let version = self.memory.key.of_all(text.as_bytes()).ok();
         if version.is_none() || version != self.version {
-            self.manifest = Rc::new(Manifest::of_text(&text, path, self.options.runtime.as_deref())?);
+            self.manifest = Rc::new(TargetManifest::of_text(&text, path, self.options.runtime.as_deref())?);
             self.version = version;
         }
         Ok(())
@@ -214,8 +214,8 @@ impl<'a, M: Manager> Watcher<'a, M> {
 
     fn act(
         &mut self,
-        manifest: &Manifest,
-        files: Files<'_>,
+        manifest: &TargetManifest,
+        files: FileSnapshot<'_>,
         say: &mut impl FnMut(&str),
     ) -> Result<Option<u64>, std::io::Error> {
         let now = now();
@@ -227,7 +227,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         }
         let switching = switch::under_way(Path::new(switch::LOCK))?;
         let version = self.version;
-        let seen = Seen { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
+        let seen = Snapshot { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
         let mut memory = self.memory.clone();
         let decision = decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
         // First: whoever is stopped before an order, or after it, then decides upon it anew and knows what came of it.
@@ -253,7 +253,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
 
     /// All units that the decision may ask for: those of the manifest, those that something is pending for, what stops with an
     /// artifact that is in trouble, and what wants those that may have to be started.
-    fn units(&self, manifest: &Manifest, files: &Files<'_>) -> std::io::Result<BTreeMap<String, Unit>> {
+    fn units(&self, manifest: &TargetManifest, files: &FileSnapshot<'_>) -> std::io::Result<BTreeMap<String, Unit>> {
         let mut names: BTreeSet<&str> =
             self.memory.changed.keys().chain(self.memory.waiting.keys()).map(String::as_str).collect();
         for artifact in manifest.artifacts.values() {
@@ -293,21 +293,21 @@ impl<'a, M: Manager> Watcher<'a, M> {
     }
 }
 
-fn look_at_files<'a>(manifest: &'a Manifest, watches: &mut Watches, key: &Key) -> Files<'a> {
+fn look_at_files<'a>(manifest: &'a TargetManifest, watches: &mut Watches, key: &DigestKey) -> FileSnapshot<'a> {
     let mut accounts = Accounts::default();
-    let mut files = Files { faults: BTreeMap::new(), digests: BTreeMap::new() };
+    let mut files = FileSnapshot { faults: BTreeMap::new(), digests: BTreeMap::new() };
     for (name, artifact) in &manifest.artifacts {
         let mut ends = Vec::new();
         for (file_name, file) in &artifact.files {
             let end = trace(Path::new(&file.path), |folder, name| watches.want(folder, name));
             // Only files that somebody wants to hear of are ever read.
-            if let End::Found(at, _) = &end
+            if let PathEnd::Found(at, _) = &end
                 && !(file.restart_units.is_empty() && file.reload_units.is_empty())
             {
                 ends.push((file_name, at.clone()));
             }
             if let Some(cause) = file_fault(file, end, &mut accounts) {
-                let fault = Fault { file: file_name.clone(), path: file.path.clone(), cause };
+                let fault = FileMismatch { file: file_name.clone(), path: file.path.clone(), cause };
                 files.faults.entry(name.as_str()).or_insert_with(|| fault.to_string());
             }
         }
@@ -429,7 +429,7 @@ mod tests {
     struct Machine {
         folder: tempfile::TempDir,
         systemd: Fake,
-        options: Options,
+        options: WatchOptions,
     }
 
     impl Machine {
@@ -441,7 +441,7 @@ mod tests {
                 folder.path().display()
             );
             std::fs::write(folder.path().join("manifest"), manifest).unwrap();
-            let options = Options {
+            let options = WatchOptions {
                 manifest: folder.path().join("manifest"),
                 state: folder.path().to_owned(),
                 user: false,

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use artifacts_seam::EntryFiles;
-use artifacts_store::{Error, FileKind, MAX_FILES, MAX_TOTAL, NewEntry, Options, Root, Storage};
+use artifacts_store::{Error, FileKind, MAX_FILES, MAX_TOTAL, NewEntry, Root, Storage, WriterOptions};
 use artifacts_text::Explain;
 
 use crate::support::*;
@@ -43,7 +43,7 @@ fn is_link<T>(result: &Result<T, Error>, path: &str) -> bool {
 
 /// Opens, locks and commits over whatever can be read: the whole of a run.
 fn run(checkout: &Checkout) -> Result<(), Error> {
-    let writer = storage(checkout.dir.path())?.lock(Options::at(now()))?;
+    let writer = storage(checkout.dir.path())?.lock(WriterOptions::at(now()))?;
     put(&writer, WEB, &[("env.age", "mine")], &[("key.pub", "p")]).map(drop)
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use artifacts_store::{Error, Hooks, Options};
+use artifacts_store::{Error, Hooks, WriterOptions};
 use artifacts_text::Explain;
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
@@ -47,7 +47,7 @@ fn child() {
 
 fn full(place: &Path) {
     let storage = storage(place).unwrap();
-    let writer = storage.lock(Options::at(now())).unwrap();
+    let writer = storage.lock(WriterOptions::at(now())).unwrap();
     put(&writer, WEB, &[("env.age", "old")], &[]).unwrap();
     let big = "x".repeat(600 << 10);
     let error = put(&writer, WEB, &[("a.age", &big), ("b.age", &big)], &[]).unwrap_err();
@@ -68,7 +68,7 @@ fn full(place: &Path) {
             break;
         }
     }
-    let error = storage.lock(Options::at(now())).err().unwrap();
+    let error = storage.lock(WriterOptions::at(now())).err().unwrap();
     assert!(matches!(error, Error::Full { .. }), "{error}");
     assert_eq!(storage.read(&name(WEB)).unwrap().unwrap().differences(), []);
 }
@@ -81,7 +81,7 @@ fn a_full_disk() {
 fn read_only(place: &Path) {
     for sub in ["with", "without"] {
         let storage = storage(&place.join(sub)).unwrap();
-        let error = storage.lock(Options::at(now())).err().unwrap();
+        let error = storage.lock(WriterOptions::at(now())).err().unwrap();
         assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
     }
     assert_eq!(
@@ -105,7 +105,7 @@ fn a_read_only_storage() {
 
 fn other_device(place: &Path) {
     let storage = storage(place).unwrap();
-    let writer = storage.lock(Options::at(now())).unwrap();
+    let writer = storage.lock(WriterOptions::at(now())).unwrap();
     let error = writer.check(&name(WEB), None).unwrap_err();
     assert!(matches!(&error, Error::Unsupported { path, .. } if path == "secrets/per-machine"), "{error}");
     let error = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap_err();
@@ -127,7 +127,7 @@ fn a_part_of_the_storage_on_another_file_system() {
 fn lower_layer(place: &Path) {
     let root = place.join("merged");
     let storage = storage(&root).unwrap();
-    let writer = storage.lock(Options::at(now())).unwrap();
+    let writer = storage.lock(WriterOptions::at(now())).unwrap();
     let lies = storage.read(&name("shared/x")).unwrap().unwrap().fingerprint();
     let error = writer.check(&name("shared/x"), Some(&lies)).unwrap_err();
     assert!(matches!(&error, Error::Unsupported { path, .. } if path == "secrets/shared/x"), "{error}");
@@ -156,7 +156,7 @@ fn an_entry_in_a_lower_layer_of_an_overlay() {
 /// Refused before anything was asked, and nothing of it stays.
 fn refused_by(rename: artifacts_store::Rename) -> Error {
     let checkout = Checkout::new();
-    let options = Options { hooks: Hooks { rename, ..Hooks::default() }, ..Options::at(now()) };
+    let options = WriterOptions { hooks: Hooks { rename, ..Hooks::default() }, ..WriterOptions::at(now()) };
     let error = checkout.storage().lock(options).err().unwrap();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
     drop(checkout.writer());

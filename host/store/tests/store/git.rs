@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use artifacts_store::{Git, Options, Root, Staged, Storage, Warning, Writer};
+use artifacts_store::{Git, Root, Staged, Storage, Warning, Writer, WriterOptions};
 use artifacts_text::Explain;
 
 use crate::support::*;
@@ -137,7 +137,7 @@ fn a_root_inside_a_checkout_and_a_linked_work_tree_work() {
     git(checkout.dir.path(), &["worktree", "add", "-q", linked.to_str().unwrap(), "-b", "linked"]);
     for root in [folder, linked] {
         let storage = Storage::open(&Root::open(&root).unwrap(), "secrets").unwrap();
-        let writer = storage.lock(Options::at(now())).unwrap();
+        let writer = storage.lock(WriterOptions::at(now())).unwrap();
         let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
         stage(&writer, &git_program(), &[path]).unwrap();
         assert_eq!(git(&root, &["ls-files", "."]).lines().filter(|line| line.ends_with("env.age")).count(), 1);

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use artifacts_declared::{InstanceName, Recipients, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
-    BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage,
-    Time, Writer,
+    BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Receipt, Root, Schema, Sha256, Storage, Time,
+    Writer, WriterOptions,
 };
 
 pub const WEB: &str = "per-machine/web1/attic";
@@ -67,7 +67,7 @@ impl Checkout {
     }
 
     pub fn writer(&self) -> Writer {
-        self.storage().lock(Options::at(now())).unwrap()
+        self.storage().lock(WriterOptions::at(now())).unwrap()
     }
 
     pub fn read(&self, instance: &str) -> Option<Entry> {
@@ -109,9 +109,9 @@ pub fn children(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The names of the steps that a run takes.
-pub fn recorded(run: impl FnOnce(Options)) -> Vec<&'static str> {
+pub fn recorded(run: impl FnOnce(WriterOptions)) -> Vec<&'static str> {
     let steps = Arc::new(Mutex::new(Vec::new()));
-    let mut options = Options::at(now());
+    let mut options = WriterOptions::at(now());
     let log = Arc::clone(&steps);
     options.hooks.step = Arc::new(move |step| {
         log.lock().unwrap().push(step);

@@ -1,12 +1,12 @@
 use std::path::{Path, PathBuf};
 
-use artifacts_contract::{Manifest, annotate, read_file};
+use artifacts_contract::{BackendManifest, annotate, read_file};
 use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
 
+use crate::console::Console;
 use crate::exit::Exit;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -21,18 +21,18 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, output: &Output) -> Result<Exit, Failure> {
-        let manifest = Manifest::parse(&read(&self.manifest)?)
+    pub fn run(&self, console: &Console) -> Result<Exit, Failure> {
+        let manifest = BackendManifest::parse(&read(&self.manifest)?)
             .map_err(|e| Failure::new(self.manifest.display().to_string(), format!("no manifest: {e}")))?;
         let annotated =
             annotate(&read(&self.file)?, &manifest).map_err(|e| Failure::about(self.file.display().to_string(), e))?;
         let to = self.output.as_ref().unwrap_or(&self.file);
         std::fs::write(to, annotated)
             .map_err(|e| Failure::new(to.display().to_string(), format!("it cannot be written: {e}")))?;
-        if output.json() {
-            output.object(json!({"component": to, "name": manifest.name, "version": manifest.version}), &[]);
+        if console.json() {
+            console.object(json!({"component": to, "name": manifest.name, "version": manifest.version}), &[]);
         }
-        output.note(&format!("{} is annotated as {} {}", to.display(), manifest.name, manifest.version));
+        console.note(&format!("{} is annotated as {} {}", to.display(), manifest.name, manifest.version));
         Ok(Exit::DONE)
     }
 }

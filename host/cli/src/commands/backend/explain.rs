@@ -1,18 +1,18 @@
 use std::collections::BTreeMap;
 
 use artifacts_contract::{Component, Grants};
-use artifacts_declared::{Component as Location, Name};
-use artifacts_flow::Rights;
+use artifacts_declared::{ComponentSource, Name};
+use artifacts_flow::EffectiveGrants;
 use artifacts_report::Failure;
 use artifacts_text::counted;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::grants;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -21,8 +21,8 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let context = Context::new(global, output)?;
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
+        let context = Context::new(global, console)?;
         let (registry, trust, _) = context.registry()?;
         let entry = registry.entry(&self.name)?;
         let component = registry.component(&self.name, &entry)?;
@@ -40,10 +40,10 @@ impl Options {
             component,
             rights,
         };
-        if output.json() {
-            output.object(explained.json(), &[]);
+        if console.json() {
+            console.object(explained.json(), &[]);
         } else {
-            output.line(explained.text(*output).trim_end());
+            console.line(explained.text(*console).trim_end());
         }
         Ok(Exit::DONE)
     }
@@ -53,16 +53,16 @@ impl Options {
 struct Explained<'a> {
     name: &'a Name,
     declared: bool,
-    entry: artifacts_declared::Backend,
+    entry: artifacts_declared::Registration,
     component: Component,
-    rights: Rights,
+    rights: EffectiveGrants,
     /// Whether the admin accepted its grants, where somebody has to.
     accepted: Option<bool>,
 }
 
 impl Explained<'_> {
     fn json(&self) -> Value {
-        let Rights { grants, limits, bundled } = &self.rights;
+        let EffectiveGrants { grants, limits, bundled } = &self.rights;
         let sources = listed(grants).into_keys().map(|grant| (grant.to_owned(), json!(self.source(grant))));
         json!({
             "name": self.name.as_str(), "version": self.component.manifest().version,
@@ -74,9 +74,9 @@ impl Explained<'_> {
         })
     }
 
-    fn text(&self, output: Output) -> String {
+    fn text(&self, console: Console) -> String {
         let mut text = String::new();
-        let mut line = |name: &str, value: &str| text.push_str(&output.field(name, 17, value));
+        let mut line = |name: &str, value: &str| text.push_str(&console.field(name, 17, value));
         line("backend", self.name.as_str());
         let inside = if self.rights.bundled { ", inside this program" } else { "" };
         line("component", &format!("{} version {}{inside}", self.location(), self.component.manifest().version));
@@ -128,8 +128,8 @@ impl Explained<'_> {
 
     fn location(&self) -> String {
         match &self.entry.component {
-            Location::Plain(text) => text.clone(),
-            Location::Derived { path, .. } => path.display().to_string(),
+            ComponentSource::Plain(text) => text.clone(),
+            ComponentSource::Derived { path, .. } => path.display().to_string(),
         }
     }
 }

@@ -1,14 +1,14 @@
 use std::path::{Path, PathBuf};
 
-use artifacts_contract::{Component, Inspection, Manifest, inspect, meaning, read_file};
+use artifacts_contract::{BackendManifest, Component, Inspection, inspect, meaning, read_file};
 use artifacts_report::Failure;
 use artifacts_session::{Error, WorkerStart, fits};
 use artifacts_text::Explain;
 use clap::Args;
 use serde_json::json;
 
+use crate::console::Console;
 use crate::exit::Exit;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -17,16 +17,16 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, console: &Console) -> Result<Exit, Failure> {
         let bytes = read(&self.file)?;
         let mut found = inspect(&bytes);
         let unknown = if found.refusal.is_none() { try_out(bytes, &mut found) } else { None };
-        if output.json() {
+        if console.json() {
             let refused =
                 found.refusal.as_ref().map(|refusal| Failure::about(self.file.display().to_string(), refusal));
-            output.object(as_json(&found, unknown.as_deref()), refused.as_slice());
+            console.object(as_json(&found, unknown.as_deref()), refused.as_slice());
         } else {
-            output.line(as_text(&found, unknown.as_deref(), *output).trim_end());
+            console.line(as_text(&found, unknown.as_deref(), *console).trim_end());
         }
         Ok(if found.refusal.is_none() && unknown.is_none() { Exit::DONE } else { Exit::FAILED })
     }
@@ -75,9 +75,9 @@ fn as_json(found: &Inspection, unknown: Option<&str>) -> serde_json::Value {
     })
 }
 
-fn as_text(found: &Inspection, unknown: Option<&str>, output: Output) -> String {
+fn as_text(found: &Inspection, unknown: Option<&str>, console: Console) -> String {
     let mut text = String::new();
-    let mut field = |name: &str, value: &str| text.push_str(&output.field(name, 9, value));
+    let mut field = |name: &str, value: &str| text.push_str(&console.field(name, 9, value));
     if let Some(manifest) = &found.manifest {
         about(&mut field, manifest);
     }
@@ -102,7 +102,7 @@ fn as_text(found: &Inspection, unknown: Option<&str>, output: Output) -> String 
     text
 }
 
-fn about(field: &mut impl FnMut(&str, &str), manifest: &Manifest) {
+fn about(field: &mut impl FnMut(&str, &str), manifest: &BackendManifest) {
     field("name", &manifest.name);
     field("version", &manifest.version);
     field("about", &manifest.description);

@@ -8,9 +8,9 @@ pub mod list;
 use artifacts_report::Failure;
 use clap::Subcommand;
 
+use crate::console::Console;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -25,12 +25,12 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         match self {
-            Self::Annotate(options) => options.run(output),
-            Self::Explain(options) => options.run(global, output),
-            Self::List(options) => options.run(global, output),
-            Self::Inspect(options) => options.run(output),
+            Self::Annotate(options) => options.run(console),
+            Self::Explain(options) => options.run(global, console),
+            Self::List(options) => options.run(global, console),
+            Self::Inspect(options) => options.run(console),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 
 /// Where a command's words go: one JSON object or a table to standard output, everything else to standard error.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub struct Console {
     json: bool,
     pub verbose: bool,
     /// How often the person asked for more.
@@ -39,7 +39,7 @@ pub fn width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH))
 }
 
-impl Output {
+impl Console {
     pub fn new(json: bool, verbosity: u8, secrets_too: bool) -> Self {
         let foreign = if verbosity > 0 { usize::MAX } else { FOREIGN };
         let style = Style { width: width(), foreign };

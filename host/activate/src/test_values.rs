@@ -13,12 +13,12 @@ pub const STREAM: usize = 1 << 20;
 const MADE_UP: [u8; 32] = *b"artifacts made-up values 1\0\0\0\0\0\0";
 
 /// Where made-up values come from.
-pub struct Source {
+pub struct TestValues {
     key: Zeroizing<[u8; 32]>,
     deterministic: bool,
 }
 
-impl Source {
+impl TestValues {
     /// Random; or, when the target's configuration of the backend has `deterministic = true`, the same on every machine and in
     /// every boot for instances of one name. A shared instance's name has no target, so all its targets agree. Anybody can
     /// compute such values: they protect nothing.
@@ -73,7 +73,7 @@ mod tests {
     }
 
     fn answer(name: &str, config: &str) -> String {
-        let source = Source::of(&instance(name, config)).unwrap();
+        let source = TestValues::of(&instance(name, config)).unwrap();
         let prompt = Prompt { description: None, kind: artifacts_declared::PromptKind::default(), test_value: None };
         String::from_utf8(source.answer(&Name::new("p").unwrap(), &prompt).expose().to_vec()).unwrap()
     }
@@ -84,7 +84,7 @@ mod tests {
         assert!(one.starts_with("made-up-") && one.len() == 40, "{one}");
         assert_ne!(one, answer("m", "{}"));
         assert_ne!(one, answer("m", r#"{"deterministic":false}"#));
-        assert!(Source::of(&instance("m", "{}")).unwrap().stream(9).is_none());
+        assert!(TestValues::of(&instance("m", "{}")).unwrap().stream(9).is_none());
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
         assert_ne!(answer("m", yes), answer("n", yes));
         assert_eq!(answer("+m", yes), answer("+n", yes));
         assert_ne!(answer("+m", yes), answer("m", yes));
-        let stream = |name| Source::of(&instance(name, yes)).unwrap().stream(STREAM).unwrap();
+        let stream = |name| TestValues::of(&instance(name, yes)).unwrap().stream(STREAM).unwrap();
         assert_eq!(stream("+m"), stream("+n"));
         assert_eq!(stream("m").size(), 1 << 20);
         assert_ne!(stream("m"), stream("n"));
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_test_value_is_taken_as_it_is() {
-        let source = Source::of(&instance("m", "{}")).unwrap();
+        let source = TestValues::of(&instance("m", "{}")).unwrap();
         let prompt = Prompt {
             description: None,
             kind: artifacts_declared::PromptKind::default(),

@@ -7,7 +7,7 @@ use artifacts_flow::{BackendMessages, Operation};
 use artifacts_seam::{CallError, ComponentEvent, Level};
 use artifacts_text::{agreeing, counted, shell_word, terminal};
 
-use crate::output::Output;
+use crate::console::Console;
 
 /// Lines of one call that are shown; the rest is counted.
 const LINES: usize = 20;
@@ -17,7 +17,7 @@ const WIDTH: usize = 500;
 /// Shows what backends write. What a backend writes after it accessed a plaintext is shown to a person at a terminal who asked for
 /// it, and otherwise only counted.
 pub struct Messages {
-    output: Output,
+    console: Console,
     /// Whether messages are shown that may hold a secret.
     secrets: bool,
     /// What was shown: checks are made several times a run, and give the same each time.
@@ -26,36 +26,36 @@ pub struct Messages {
 
 impl Messages {
     /// Shows them on this output.
-    pub fn new(output: Output) -> Self {
-        let secrets = output.secrets_too && output.watched() && !output.json();
-        Self { output, secrets, shown: BTreeSet::new() }
+    pub fn new(console: Console) -> Self {
+        let secrets = console.secrets_too && console.watched() && !console.json();
+        Self { console, secrets, shown: BTreeSet::new() }
     }
 
     /// Shows the messages of one call.
     pub fn show(&mut self, words: &BackendMessages<'_>) {
-        warn_of_denials(words, self.output, &mut self.shown);
-        let lines = lines(words, self.output.verbosity);
+        warn_of_denials(words, self.console, &mut self.shown);
+        let lines = lines(words, self.console.verbosity);
         if words.saw_plaintext && !self.secrets {
             if !lines.is_empty() {
-                self.output.note(&left_out(words.backend, lines.len()));
+                self.console.note(&left_out(words.backend, lines.len()));
             }
             return;
         }
         for line in fresh(words.backend, lines, &mut self.shown) {
-            self.output.note(&line);
+            self.console.note(&line);
         }
     }
 }
 
 /// A backend that was denied access tried what it may not do. In whatever it says afterwards, that is said first.
-fn warn_of_denials(words: &BackendMessages<'_>, output: Output, shown: &mut BTreeSet<String>) {
+fn warn_of_denials(words: &BackendMessages<'_>, console: Console, shown: &mut BTreeSet<String>) {
     if words.denials == 0 {
         return;
     }
     let text = denied(words);
     if shown.insert(text.clone()) {
         let backend = shell_word(words.backend.as_str());
-        output.warning(&text, Some(&format!("artifacts audit --backend {backend}")));
+        console.warning(&text, Some(&format!("artifacts audit --backend {backend}")));
     }
 }
 
