@@ -11,7 +11,7 @@ use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_text::Explain;
 
-use crate::make::{Room, failure};
+use crate::generate::{ActivationContext, failure};
 
 /// A larger file is no secret, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -22,7 +22,7 @@ type Files = BTreeMap<Name, Secret>;
 
 /// The files of everything that an instance depends on.
 pub fn inputs(
-    room: &Room<'_>,
+    context: &ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
     made_here: impl Fn(&Instance) -> bool,
@@ -31,15 +31,16 @@ pub fn inputs(
         let found = instances
             .get(dependency)
             .ok_or_else(|| failure(instance, format!("it depends on {dependency}, which is not well declared")))?;
-        let files = if made_here(found) { from_farm(room, instance, found) } else { from_paths(room, instance, found) };
+        let files =
+            if made_here(found) { from_farm(context, instance, found) } else { from_paths(context, instance, found) };
         Ok((name.clone(), files?))
     };
     instance.dependencies.iter().map(of).collect()
 }
 
-fn from_farm(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
+fn from_farm(context: &ActivationContext<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
     let read = |file: &Name| {
-        let bytes = room.farm.read(dependency.name.artifact(), file);
+        let bytes = context.farm.read(dependency.name.artifact(), file);
         let mut bytes = bytes.map_err(|e| failure(instance, format!("it depends on {}: {e}", dependency.name)))?;
         Ok((file.clone(), Secret::new(std::mem::take(&mut *bytes))))
     };
@@ -47,7 +48,7 @@ fn from_farm(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Res
 }
 
 /// Of another backend's artifact only what it put on this target can be had.
-fn from_paths(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
+fn from_paths(context: &ActivationContext<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
     let read = |(name, file): (&Name, &artifacts_declared::DeclaredFile)| {
         let lacks = |why: String| {
             failure(instance, format!("it depends on {}, whose file `{name}` {why}", dependency.name))
@@ -55,7 +56,7 @@ fn from_paths(room: &Room<'_>, instance: &Instance, dependency: &Instance) -> Re
         };
         let path =
             file.path.as_ref().filter(|_| file.deploy).ok_or_else(|| lacks("is not on this target".to_owned()))?;
-        let mut bytes = place::read(Path::new(&expand(path, room.runtime.as_deref())), LARGEST).map_err(|e| {
+        let mut bytes = place::read(Path::new(&expand(path, context.runtime.as_deref())), LARGEST).map_err(|e| {
             lacks(format!("cannot be read: {e}")).hint(e.hint().or_else(|| Some(OTHER_BACKEND.to_owned())))
         })?;
         Ok((name.clone(), Secret::new(std::mem::take(&mut *bytes))))

@@ -3,8 +3,8 @@
 //! The values are for machines that must not carry real secrets. They are in RAM and gone with the next boot. Nobody is asked:
 //! a prompt takes its test value, or a made-up one.
 
+mod generate;
 mod inputs;
-mod make;
 mod test_values;
 
-pub use make::{Done, Room, activate};
+pub use generate::{ActivationContext, ActivationResult, activate};

@@ -22,7 +22,7 @@ impl TestValues {
     /// Random; or, when the target's configuration of the backend has `deterministic = true`, the same on every machine and in
     /// every boot for instances of one name. A shared instance's name has no target, so all its targets agree. Anybody can
     /// compute such values: they protect nothing.
-    pub fn of(instance: &Instance) -> Result<Self, getrandom::Error> {
+    pub fn new(instance: &Instance) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; 32]);
         let deterministic = instance.for_backend.targets.iter().any(|target| deterministic(&target.config));
         if deterministic {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     fn answer(name: &str, config: &str) -> String {
-        let source = TestValues::of(&instance(name, config)).unwrap();
+        let source = TestValues::new(&instance(name, config)).unwrap();
         let prompt = Prompt { description: None, kind: artifacts_declared::PromptKind::default(), test_value: None };
         String::from_utf8(source.answer(&Name::new("p").unwrap(), &prompt).expose().to_vec()).unwrap()
     }
@@ -84,7 +84,7 @@ mod tests {
         assert!(one.starts_with("made-up-") && one.len() == 40, "{one}");
         assert_ne!(one, answer("m", "{}"));
         assert_ne!(one, answer("m", r#"{"deterministic":false}"#));
-        assert!(TestValues::of(&instance("m", "{}")).unwrap().stream(9).is_none());
+        assert!(TestValues::new(&instance("m", "{}")).unwrap().stream(9).is_none());
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
         assert_ne!(answer("m", yes), answer("n", yes));
         assert_eq!(answer("+m", yes), answer("+n", yes));
         assert_ne!(answer("+m", yes), answer("m", yes));
-        let stream = |name| TestValues::of(&instance(name, yes)).unwrap().stream(STREAM).unwrap();
+        let stream = |name| TestValues::new(&instance(name, yes)).unwrap().stream(STREAM).unwrap();
         assert_eq!(stream("+m"), stream("+n"));
         assert_eq!(stream("m").size(), 1 << 20);
         assert_ne!(stream("m"), stream("n"));
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_test_value_is_taken_as_it_is() {
-        let source = TestValues::of(&instance("m", "{}")).unwrap();
+        let source = TestValues::new(&instance("m", "{}")).unwrap();
         let prompt = Prompt {
             description: None,
             kind: artifacts_declared::PromptKind::default(),

@@ -65,7 +65,7 @@ impl HeadFile {
     }
 
     /// Opens it to look; none when it does not exist.
-    pub(crate) fn look(log: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn find(log: &Path) -> io::Result<Option<Self>> {
         match File::open(head_path(log)) {
             Ok(file) => Ok(Some(Self(file))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

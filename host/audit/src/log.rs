@@ -259,7 +259,7 @@ impl Files {
 /// How the next line is linked to what is there. A last line that is incomplete gets its line break, and keeps every byte.
 fn link(log: &File, locked: &LockedHead<'_>) -> io::Result<LineLink> {
     let state = locked.read()?;
-    let size = mend(log)?;
+    let size = repair(log)?;
     match &state {
         HeadState::Valid(head) if head.size == size || size == 0 => Ok(next(&state, size, None)),
         HeadState::Valid(head) if head.size < size => {
@@ -317,7 +317,7 @@ fn first_link(log: &File, at: u64) -> io::Result<Option<LineLink>> {
 }
 
 /// Adds the line break that an incomplete last line lacks, and returns the size.
-fn mend(log: &File) -> io::Result<u64> {
+fn repair(log: &File) -> io::Result<u64> {
     let size = log.metadata()?.len();
     let mut last = [b'\n'];
     if size > 0 {

@@ -179,7 +179,7 @@ pub fn verify(path: &Path) -> Result<Chain, Error> {
 /// Walks while no run appends; `each` gets every line.
 pub(crate) fn walk_locked(path: &Path, each: impl FnMut(&Met<'_>)) -> Result<Chain, Error> {
     let failed = |source| Error::new(path, "read", source);
-    let head = HeadFile::look(path).map_err(|e| Error::new(&head_path(path), "read", e))?;
+    let head = HeadFile::find(path).map_err(|e| Error::new(&head_path(path), "read", e))?;
     let log = match File::open(path) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

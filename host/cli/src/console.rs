@@ -59,7 +59,7 @@ impl Console {
         if self.json {
             self.line(&report.json().to_string());
         } else {
-            say(&report.table(self.style));
+            print_stdout(&report.table(self.style));
         }
         self.failures(&report.errors);
         Exit::from(report.exit_status())
@@ -109,7 +109,7 @@ impl Console {
 
     /// A line of a command's own answer.
     pub fn line(&self, text: &str) {
-        say(&format_args!("{text}\n"));
+        print_stdout(&format_args!("{text}\n"));
     }
 
     /// A line of a command's own answer about one thing, its name padded to so many columns.
@@ -118,14 +118,14 @@ impl Console {
     }
 
     /// A message to a person, on standard error.
-    pub fn note(&self, text: &str) {
+    pub fn message(&self, text: &str) {
         let _ = write!(anstream::stderr(), "{}", artifacts_report::note(text, self.style));
     }
 
     /// What to do about what was printed on standard output; nothing where its reader left.
     pub fn hint(&self, text: &str) {
         if LEFT.get().is_none() {
-            self.note(text);
+            self.message(text);
         }
     }
 
@@ -137,14 +137,14 @@ impl Console {
     /// A message that only the curious want.
     pub fn detail(&self, text: &str) {
         if self.verbose {
-            self.note(text);
+            self.message(text);
         }
     }
 
     /// How far it is: for whoever watches.
     pub fn progress(&self, text: &str) {
         if self.verbose || self.watched() {
-            self.note(text);
+            self.message(text);
         }
     }
 
@@ -168,7 +168,7 @@ impl Console {
     }
 }
 
-fn say(text: &dyn Display) {
+fn print_stdout(text: &dyn Display) {
     match write!(anstream::stdout(), "{text}") {
         // A closed pipe is the reader's choice.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(LOST.set(error)),

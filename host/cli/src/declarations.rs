@@ -65,7 +65,7 @@ impl Declarations {
 
     /// Shows what Nix said and warned of.
     pub fn show(&self, console: &Console) {
-        self.messages.iter().flat_map(|text| text.lines()).for_each(|line| console.note(line));
+        self.messages.iter().flat_map(|text| text.lines()).for_each(|line| console.message(line));
         self.warnings.iter().for_each(|warning| console.warned(warning));
     }
 
@@ -210,7 +210,7 @@ pub fn instance(target: &Target, artifact: &Name, declared: &Artifact) -> Instan
     if declared.shared {
         InstanceName::Shared { artifact: artifact.clone() }
     } else {
-        InstanceName::of(target.kind, target.name.clone(), artifact.clone())
+        InstanceName::new(target.kind, target.name.clone(), artifact.clone())
     }
 }
 

@@ -45,7 +45,7 @@ impl Draft {
     }
 
     /// Takes what the editor left, `before` being what is stored. An editor that failed and changed nothing has failed for good.
-    pub fn take(&self, edited: Result<(), Failure>, before: &Secret) -> Result<Taken, Failure> {
+    pub fn read_from(&self, edited: Result<(), Failure>, before: &Secret) -> Result<Taken, Failure> {
         let after = match self.read() {
             Ok(after) => after,
             Err(error) => return Ok(Taken::Failed(self.misplaced(&error))),
@@ -109,7 +109,7 @@ impl Draft {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = openat(self.folder.dir(), self.file.as_str(), flags, Mode::empty()).ok()?;
         let is_file = FileType::from_raw_mode(fstat(&file).ok()?.st_mode) == FileType::RegularFile;
-        is_file.then(|| limited_input::take(File::from(file), limited_input::VALUE).ok()).flatten()
+        is_file.then(|| limited_input::read_from(File::from(file), limited_input::VALUE).ok()).flatten()
     }
 }
 

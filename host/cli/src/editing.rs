@@ -29,7 +29,7 @@ pub fn edit(run: &mut Run, set: &Set, editor: &Editor, ram: &Ram, console: &Cons
         let edited = editor.edit(&draft).map_err(|why| Failure::new(subject.clone(), why));
         let value = match draft.take(edited, &before)? {
             Taken::Unchanged => {
-                console.note(unchanged(start.elapsed()));
+                console.message(unchanged(start.elapsed()));
                 return Ok(agreed.leave());
             }
             Taken::Failed(failure) => {

@@ -26,7 +26,7 @@ pub fn read(no_input: bool, allow_empty: bool, instance: &InstanceName, file: &N
         };
         return terminal.ask(&question).map_err(|e| failed(e.to_string()).hint(e.hint()));
     }
-    let value = limited_input::take(std::io::stdin().lock(), limited_input::VALUE)
+    let value = limited_input::read_from(std::io::stdin().lock(), limited_input::VALUE)
         .map_err(|e| failed(format!("standard input cannot be read: {e}")))?;
     if value.size() == 0 && !allow_empty {
         return Err(failed("standard input is empty".to_owned())

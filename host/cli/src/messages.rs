@@ -37,12 +37,12 @@ impl Messages {
         let lines = lines(words, self.console.verbosity);
         if words.saw_plaintext && !self.secrets {
             if !lines.is_empty() {
-                self.console.note(&left_out(words.backend, lines.len()));
+                self.console.message(&left_out(words.backend, lines.len()));
             }
             return;
         }
         for line in fresh(words.backend, lines, &mut self.shown) {
-            self.console.note(&line);
+            self.console.message(&line);
         }
     }
 }

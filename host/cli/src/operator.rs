@@ -77,7 +77,7 @@ impl TerminalOperator {
     fn new_values(&self, former: &[FormerValue]) -> Result<Answer, Failure> {
         if self.can_ask() {
             for FormerValue { name, why, keep } in former {
-                self.console.note(&format!("{name}: {why}; keep: {keep}"));
+                self.console.message(&format!("{name}: {why}; keep: {keep}"));
             }
         }
         self.ask("Generate new values instead?")
@@ -99,7 +99,7 @@ impl Operator for TerminalOperator {
         match question {
             Question::Recipients { unshown, digest } => self.recipients(unshown, digest),
             Question::ReadAccess(readings) => {
-                self.console.painted(&artifacts_report::readings(readings));
+                self.console.painted(&artifacts_report::read_requests(readings));
                 if self.flags.accept_reading {
                     return Ok(Answer::Yes { by: "--accept-reading" });
                 }
@@ -110,12 +110,12 @@ impl Operator for TerminalOperator {
             }
             Question::Replace(count) => {
                 let what = counted(*count, "stored instance");
-                self.console.note(&format!("{what} would be made again, with new secrets in place of the old ones"));
+                self.console.message(&format!("{what} would be made again, with new secrets in place of the old ones"));
                 self.ask("Replace them?")
             }
             Question::NewValues(former) => self.new_values(former),
             Question::Trash(rows) => {
-                self.console.painted(&artifacts_report::removed(rows));
+                self.console.painted(&artifacts_report::trashed(rows));
                 self.ask("Move these to the trash?")
             }
         }
@@ -186,7 +186,7 @@ impl Operator for TerminalOperator {
                 // Programs find it in the report.
                 if !console.json() {
                     console.painted(&report.preview());
-                    console.painted(&artifacts_report::readings(&report.readings));
+                    console.painted(&artifacts_report::read_requests(&report.read_requests));
                 }
             }
             RunEvent::NothingOrphaned => {
@@ -195,7 +195,7 @@ impl Operator for TerminalOperator {
                 }
             }
             RunEvent::EvaluatingAgain => console.progress("public files were made: evaluating again"),
-            RunEvent::Note(text) => console.note(text),
+            RunEvent::Note(text) => console.message(text),
             RunEvent::Warning(text, help) => console.warning(text, *help),
         }
     }
@@ -226,7 +226,7 @@ fn show_adoption(console: Console, adoption: &Adoption) {
         (all, 1) => format!("of {all} age files in it one is new, and is opened for it from now on"),
         (all, new) => format!("of {all} age files in it {new} are new, and are opened for it from now on"),
     };
-    console.note(&format!("{name}:"));
+    console.message(&format!("{name}:"));
     let readers = (*unread && !headers.is_empty()).then(|| {
         let word = shell_word(&name.to_string());
         let who = if *miscounted {
@@ -237,7 +237,7 @@ fn show_adoption(console: Console, adoption: &Adoption) {
         format!("{who}; `artifacts rekey --all {word}` encrypts it to the declared readers")
     });
     for line in differences.iter().chain([&keys]).chain(&readers).chain(other_recipients) {
-        console.note(&format!("  {line}"));
+        console.message(&format!("  {line}"));
     }
 }
 
@@ -247,12 +247,12 @@ fn show_output(console: Console, name: &InstanceName, printed: &[u8]) {
         return;
     }
     if console.secrets_too {
-        console.note(&format!("what was said while {name} was made:"));
+        console.message(&format!("what was said while {name} was made:"));
         let mut stderr = std::io::stderr();
         let _ = writeln!(stderr, "{}", artifacts_text::terminal_lines(&String::from_utf8_lossy(printed)));
     } else {
         let (were, them) = (agreeing(printed.len(), "was", "were"), agreeing(printed.len(), "it", "them"));
-        console.note(&format!(
+        console.message(&format!(
             "{} {were} said while {name} was made, and may hold a secret; `--show-output` shows {them}",
             counted(printed.len(), "byte"),
         ));

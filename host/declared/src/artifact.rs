@@ -56,7 +56,7 @@ impl Artifact {
 
 /// Where a file is on its target, and whose, is each target's own.
 fn files_differ(ours: &BTreeMap<Name, DeclaredFile>, theirs: &BTreeMap<Name, DeclaredFile>) -> Option<Disagreement> {
-    let (x, y) = (Files::of(ours), Files::of(theirs));
+    let (x, y) = (Files::new(ours), Files::new(theirs));
     differs("files", &x.all, &y.all, words)
         .or_else(|| differs("files.secret", &x.secret, &y.secret, words))
         .or_else(|| differs("files.deploy", &x.deployed, &y.deployed, words))
@@ -71,7 +71,7 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn of(files: &'a BTreeMap<Name, DeclaredFile>) -> Self {
+    fn new(files: &'a BTreeMap<Name, DeclaredFile>) -> Self {
         let mut sorted = Self::default();
         for (name, file) in files {
             let DeclaredFile { secret, deploy, path: _, mode: _, owner: _, group: _ } = file;

@@ -33,7 +33,7 @@ pub enum InstanceName {
 
 impl InstanceName {
     /// The instance of a target's own artifact.
-    pub fn of(kind: TargetKind, target: Name, artifact: Name) -> Self {
+    pub fn new(kind: TargetKind, target: Name, artifact: Name) -> Self {
         match kind {
             TargetKind::Nixos | TargetKind::Darwin => Self::Machine { target, artifact },
             TargetKind::HomeManager => Self::User { target, artifact },

@@ -28,7 +28,7 @@ impl Name {
     /// When it could leave its folder, hide in a terminal or be too long for a file name.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
-        match fault(&text) {
+        match reason(&text) {
             None => Ok(Self(text)),
             Some(why) => Err(NameError { text, why }),
         }
@@ -40,7 +40,7 @@ impl Name {
     }
 }
 
-fn fault(text: &str) -> Option<&'static str> {
+fn reason(text: &str) -> Option<&'static str> {
     if text.is_empty() {
         Some("it is empty")
     } else if text.len() > LONGEST {

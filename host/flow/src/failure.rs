@@ -8,7 +8,7 @@ use artifacts_session::CallFailed;
 use artifacts_text::{Explain, counted, listed, shell_word};
 
 /// A failure of one instance, with its backend.
-pub fn of(instance: &Instance, message: impl Into<String>) -> Failure {
+pub fn for_instance(instance: &Instance, message: impl Into<String>) -> Failure {
     Failure::new(instance.name.to_string(), message)
         .backend(instance.artifact.backend.as_ref().map(ToString::to_string))
 }
@@ -20,7 +20,7 @@ pub fn about(instance: &Instance, error: impl Error + Explain) -> Failure {
 }
 
 /// An instance's name as a word of a command that is there to be copied.
-pub fn word(name: &InstanceName) -> String {
+pub fn quoted_name(name: &InstanceName) -> String {
     shell_word(&name.to_string())
 }
 
@@ -30,34 +30,37 @@ pub const UNSHOWN: &str =
 
 /// What is not stored yet.
 pub fn absent(instance: &Instance) -> Failure {
-    of(instance, "it is not made yet").hint(Some(format!("`artifacts generate {}`", word(&instance.name))))
+    for_instance(instance, "it is not made yet")
+        .hint(Some(format!("`artifacts generate {}`", quoted_name(&instance.name))))
 }
 
 /// What may not be encrypted to these recipients.
 pub fn not_accepted(instance: &Instance) -> Failure {
-    of(instance, "its recipients were not accepted")
+    for_instance(instance, "its recipients were not accepted")
 }
 
 /// What is stored nowhere.
 pub fn on_target(instance: &Instance) -> Failure {
-    of(instance, "it is made on the target and stored nowhere else").hint(Some("declare a backend that stores it"))
+    for_instance(instance, "it is made on the target and stored nowhere else")
+        .hint(Some("declare a backend that stores it"))
 }
 
 /// What nothing makes.
 pub fn no_generator(instance: &Instance) -> Failure {
     let help = format!("set `artifacts.store.{}.generator`", instance.name.artifact());
-    of(instance, "it has no generator").hint(Some(help))
+    for_instance(instance, "it has no generator").hint(Some(help))
 }
 
 /// A failure of what depends on another one that cannot be read, and why that cannot.
-pub fn of_unread(instance: &Instance, dependency: &InstanceName, why: &Failure) -> Failure {
+pub fn unread_dependency(instance: &Instance, dependency: &InstanceName, why: &Failure) -> Failure {
     let message = format!("it depends on {dependency}, which cannot be read: {}", why.message);
-    of(instance, message).hint(why.hint.clone())
+    for_instance(instance, message).hint(why.hint.clone())
 }
 
 /// A failure of what depends on another one that failed.
-pub fn behind(instance: &Instance, dependency: &InstanceName) -> Failure {
-    of(instance, format!("it depends on {dependency}, which failed")).hint(Some(format!("mend {dependency} first")))
+pub fn skipped_dependency(instance: &Instance, dependency: &InstanceName) -> Failure {
+    for_instance(instance, format!("it depends on {dependency}, which failed"))
+        .hint(Some(format!("mend {dependency} first")))
 }
 
 /// A slice that is not as its receipt has it, by the reasons for which it is stale.
@@ -69,12 +72,12 @@ pub fn stale(instance: &Instance, reasons: &[Reason]) -> Option<Failure> {
 
 /// A slice that is not as its receipt has it.
 pub fn differs(instance: &Instance, how: &str) -> Failure {
-    of(instance, format!("it does not lie as the host stored it: {how}"))
+    for_instance(instance, format!("it does not lie as the host stored it: {how}"))
 }
 
 /// A slice that another backend than the declared one stored.
-pub fn of_another(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
-    of(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared"))
+pub fn other_backend(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
+    for_instance(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared"))
         .hint(Some(format!("declare `{stored}` for it again")))
 }
 
@@ -92,7 +95,7 @@ pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
         let (from, to) = (shell_word(&format!("{storage}/{name}")), shell_word(&format!("{expected}/{above}")));
         format!("`mkdir -p {to} && mv {from} {to}/`")
     };
-    of(instance, message).hint(Some(help))
+    for_instance(instance, message).hint(Some(help))
 }
 
 /// A run that the person ended, and the instances that it did not come to.
@@ -104,7 +107,7 @@ pub fn ended<'a>(left: impl Iterator<Item = &'a InstanceName>) -> Failure {
 }
 
 /// What a call that gave no result means to a person.
-pub fn words(error: &CallError) -> (String, Option<String>) {
+pub fn explain_call(error: &CallError) -> (String, Option<String>) {
     match error {
         CallError::Failed(failure) => (format!("its backend says: {}", failure.message), failure.hint.clone()),
         CallError::Broken(why) => (
@@ -129,10 +132,11 @@ pub fn words(error: &CallError) -> (String, Option<String>) {
 /// A call of `serialize` that gave nothing. What a backend says after it was given plaintext may hold it, and only who listens hears it.
 pub fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Failure {
     if stopped.saw_plaintext && !stopped.by_host {
-        return of(instance, UNSHOWN).hint(Some("nothing was changed; `--show-output` shows its words at a terminal"));
+        return for_instance(instance, UNSHOWN)
+            .hint(Some("nothing was changed; `--show-output` shows its words at a terminal"));
     }
-    let (why, help) = words(&stopped.error);
-    of(instance, why).hint(help)
+    let (why, help) = explain_call(&stopped.error);
+    for_instance(instance, why).hint(help)
 }
 
 /// A problem of the declarations.

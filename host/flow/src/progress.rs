@@ -137,8 +137,11 @@ impl Progress {
     ) {
         let mut out: BTreeSet<InstanceName> = BTreeSet::new();
         self.keep(instances, |instance| {
-            let behind =
-                instance.dependencies.values().find(|d| out.contains(*d)).map(|d| failure::behind(instance, d));
+            let behind = instance
+                .dependencies
+                .values()
+                .find(|d| out.contains(*d))
+                .map(|d| failure::skipped_dependency(instance, d));
             let fault = behind.or_else(|| fault(instance));
             if fault.is_some() {
                 out.insert(instance.name.clone());

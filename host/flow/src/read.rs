@@ -32,7 +32,7 @@ pub struct RetrievedFiles {
 /// Why it cannot be read.
 pub fn retrieve_one(tools: &mut Tools, instance: &Instance, files: Vec<Name>) -> Result<RetrievedFiles, Failure> {
     let mut done = retrieve(tools, &[(instance, files)]);
-    done.remove(&instance.name).unwrap_or_else(|| Err(failure::of(instance, "it was not read")))
+    done.remove(&instance.name).unwrap_or_else(|| Err(failure::for_instance(instance, "it was not read")))
 }
 
 /// Reads one file back; see [`retrieve`].
@@ -41,7 +41,7 @@ pub fn retrieve_one(tools: &mut Tools, instance: &Instance, files: Vec<Name>) ->
 /// Why it cannot be read.
 pub fn retrieve_file(tools: &mut Tools, instance: &Instance, file: &Name) -> Result<Secret, Failure> {
     let mut read = retrieve_one(tools, instance, vec![file.clone()])?;
-    read.files.remove(file).ok_or_else(|| failure::of(instance, format!("`{file}` did not come back")))
+    read.files.remove(file).ok_or_else(|| failure::for_instance(instance, format!("`{file}` did not come back")))
 }
 
 /// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
@@ -55,7 +55,7 @@ pub fn retrieve(
     let mut open = Vec::new();
     let mut owners = HeaderOwners::default();
     for (instance, files) in wanted {
-        match Reading::begin(tools, &mut owners, instance, files) {
+        match Retrieval::begin(tools, &mut owners, instance, files) {
             Ok(reading) if reading.secrets.is_empty() => {
                 done.insert(instance.name.clone(), Ok(reading.read));
             }
@@ -94,7 +94,7 @@ pub fn retrieve(
 }
 
 /// One instance on its way.
-struct Reading<'a> {
+struct Retrieval<'a> {
     instance: &'a Instance,
     backend: &'a Name,
     slice: Entry,
@@ -117,7 +117,7 @@ impl From<Failure> for RetrieveFailure {
     }
 }
 
-impl<'a> Reading<'a> {
+impl<'a> Retrieval<'a> {
     /// Looks at the slice, and takes the public files.
     fn begin(
         tools: &mut Tools,
@@ -125,7 +125,7 @@ impl<'a> Reading<'a> {
         instance: &'a Instance,
         wanted: &[Name],
     ) -> Result<Self, Failure> {
-        let fail = |message: String| failure::of(instance, message);
+        let fail = |message: String| failure::for_instance(instance, message);
         let backend = instance.artifact.backend.as_ref().filter(|_| !instance.artifact.blocked);
         let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
         if let Some(stranger) = wanted.iter().find(|name| !instance.artifact.files.contains_key(*name)) {
@@ -149,7 +149,7 @@ impl<'a> Reading<'a> {
             files.insert(name.clone(), Secret::new(bytes.clone()));
         }
         if let Some(missing) = never_stored(&slice, &secrets) {
-            let name = failure::word(&instance.name);
+            let name = failure::quoted_name(&instance.name);
             let file = shell_word(missing.as_str());
             return Err(fail(format!("`{missing}` is declared and was never stored"))
                 .hint(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
@@ -164,7 +164,7 @@ impl<'a> Reading<'a> {
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
         let Self { instance, backend, slice, secrets, own, read } = self;
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
-            return Err(failure::of(instance, "its backend is not here").into());
+            return Err(failure::for_instance(instance, "its backend is not here").into());
         };
         let bundled = session.terms().bundled;
         let (names, openable) = (secrets.as_slice(), &own.openable);
@@ -175,14 +175,14 @@ impl<'a> Reading<'a> {
             let no_identity =
                 matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
-                _ if stopped.saw_plaintext && !bundled => failure::of(instance, failure::UNSHOWN),
+                _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    failure::of(instance, format!("{}{}", said.message, recipients(slice, secrets)))
+                    failure::for_instance(instance, format!("{}{}", said.message, recipients(slice, secrets)))
                         .hint(said.hint.clone())
                 }
                 error => {
-                    let (why, help) = failure::words(error);
-                    failure::of(instance, why).hint(help)
+                    let (why, help) = failure::explain_call(error);
+                    failure::for_instance(instance, why).hint(help)
                 }
             };
             RetrieveFailure { failure, no_identity }
@@ -191,7 +191,7 @@ impl<'a> Reading<'a> {
         let opened: BTreeSet<String> = opened.filter_map(|opening| opening.header).collect();
         tools.headers.learn(instance, &only(&own.unknown, &opened))?;
         for (name, secret) in retrieved.secrets {
-            let name = Name::new(name).map_err(|error| failure::of(instance, error.to_string()))?;
+            let name = Name::new(name).map_err(|error| failure::for_instance(instance, error.to_string()))?;
             read.files.insert(name, secret);
         }
         Ok(())
@@ -205,7 +205,7 @@ fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
 }
 
 /// Has age plugins asked for what is waiting; false when nothing came of it.
-fn ask_plugins(tools: &mut Tools, waiting: &[(Reading<'_>, Failure)]) -> bool {
+fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool {
     let Some((first, _)) = waiting.first() else { return false };
     if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
         return false;
@@ -259,7 +259,7 @@ fn entry(instance: &Instance, backend: &Name, slice: &Entry) -> Result<EntryHead
         return Err(changed(instance, &differences));
     }
     if receipt.backend.name != *backend {
-        return Err(failure::of_another(instance, &receipt.backend.name, backend));
+        return Err(failure::other_backend(instance, &receipt.backend.name, backend));
     }
     Ok(headers::listed(instance, receipt, &slice.files))
 }

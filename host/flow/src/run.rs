@@ -11,8 +11,8 @@ use artifacts_text::shell_word;
 
 use crate::chain::Surveyed;
 use crate::failure;
-use crate::look::certain::unreadable;
 use crate::look::changes::{Writing, changes};
+use crate::look::foreseeable::unreadable;
 use crate::look::orphans::{Orphan, Orphans, orphans};
 use crate::look::survey::{Survey, survey};
 use crate::read::{RetrievedFiles, retrieve};
@@ -134,7 +134,7 @@ impl Run {
 
     /// Surveys the selected instances: reads their entries and asks their backends. Writes nothing and needs no identity.
     pub fn survey(&mut self, selection: &Selection) -> Surveyed<'_> {
-        let survey = self.look(&selection.names);
+        let survey = self.survey_instances(&selection.names);
         Surveyed::new(self, selection.clone(), survey)
     }
 
@@ -165,7 +165,7 @@ impl Run {
     /// When one could not be read.
     pub fn would_read(&mut self, files: &FileSelection) -> Result<BTreeMap<InstanceName, Vec<FileChange>>, Failure> {
         let names = files.keys().cloned().collect();
-        let survey = self.look(&names);
+        let survey = self.survey_instances(&names);
         self.tools.report_missing_layers();
         let mut found_files = BTreeMap::new();
         for instance in self.among(&names) {
@@ -212,7 +212,7 @@ impl Run {
         Some((ready.terms.component.clone(), ready.storage.clone()))
     }
 
-    pub(crate) fn look(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
+    pub(crate) fn survey_instances(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
         survey(&mut self.tools, &self.instances, names)
     }
 

@@ -452,7 +452,7 @@ fn a_preview_locks_asks_and_writes_nothing() {
     let mut run = run(&desk, &one());
     let selection = run.select(&[]);
     let report = run.survey(&selection).preview(&Rekey { all: false });
-    assert_eq!(first(&report).done, Some(artifacts_report::RowAction::WouldRekey));
+    assert_eq!(first(&report).done, Some(artifacts_report::RowAction::WouldReencrypt));
     assert!(report.recipients_digest.is_some() && desk.take_said().is_empty());
     assert_eq!((desk.world.borrow().count("retrieve"), desk.world.borrow().count("serialize")), (0, 1));
 }
@@ -594,7 +594,7 @@ fn an_orphaned_entry_is_trashed_after_a_yes() {
     generated(&desk, &three());
     let report = pruned(&desk, &one());
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!(report.removed.len(), 2);
+    assert_eq!(report.trashed.len(), 2);
     assert!(desk.entry(A).exists() && !desk.entry(B).exists() && files(&desk.trash()).len() == 2);
 }
 
@@ -604,7 +604,7 @@ fn a_no_trashes_nothing() {
     generated(&desk, &three());
     desk.answer([Answer::No]);
     let report = pruned(&desk, &one());
-    assert!(report.errors.is_empty() && report.removed.is_empty() && desk.entry(B).exists());
+    assert!(report.errors.is_empty() && report.trashed.is_empty() && desk.entry(B).exists());
 }
 
 #[test]
@@ -613,7 +613,7 @@ fn without_anyone_to_ask_nothing_is_trashed_and_that_is_a_failure() {
     generated(&desk, &three());
     desk.answer([Answer::NoOne]);
     let report = pruned(&desk, &one());
-    assert_eq!((report.errors.len(), report.removed.len()), (1, 0));
+    assert_eq!((report.errors.len(), report.trashed.len()), (1, 0));
     assert!(desk.entry(B).exists());
 }
 

@@ -206,7 +206,7 @@ impl Error {
     }
 
     /// Adds the flake's copy in the store.
-    pub(crate) fn of(self, source: &Path) -> Self {
+    pub(crate) fn in_source(self, source: &Path) -> Self {
         match self {
             Self::Failed { what, message, .. } => Self::Failed { what, message, copy: Some(source.to_owned()) },
             other => other,
@@ -319,7 +319,7 @@ mod tests {
     fn a_file_that_git_does_not_know_is_named_as_each_nix_says_it() {
         let failed = |message: &str| {
             let failed = Error::Failed { what: String::new(), message: message.to_owned(), copy: None };
-            failed.of("/nix/store/abc-source".as_ref())
+            failed.in_source("/nix/store/abc-source".as_ref())
         };
         let hint = |message: &str| failed(message).hint().unwrap_or_default();
         for (message, command) in [

@@ -176,11 +176,11 @@ impl Flake<'_> {
         {
             return Ok((earlier, said));
         }
-        let answer = self.nix.nix(what, &question).map_err(|error| error.of(&self.metadata.path))?;
+        let answer = self.nix.nix(what, &question).map_err(|error| error.in_source(&self.metadata.path))?;
         let bytes = answer.stdout.len();
         let fault = |source| Error::Output { what: what.to_owned(), bytes, source };
         let parsed = serde_json::from_slice(&answer.stdout).map_err(fault)?;
-        let entry = CachedEvaluation { said: message::told(&answer.stderr), answer: parsed };
+        let entry = CachedEvaluation { said: message::messages(&answer.stderr), answer: parsed };
         if let Some(cache) = &self.cache {
             cache.put(&question, &entry);
         }

@@ -122,7 +122,7 @@ impl TargetManifest {
     /// # Errors
     /// See [`TargetManifestError`].
     pub fn read(path: &Path, runtime: Option<&str>) -> Result<Self, TargetManifestError> {
-        Self::of_text(&Self::text(path)?, path, runtime)
+        Self::from_text(&Self::text(path)?, path, runtime)
     }
 
     /// The text of a manifest.
@@ -131,7 +131,7 @@ impl TargetManifest {
     }
 
     /// The manifest of a text. `path` is for the message.
-    pub(crate) fn of_text(text: &str, path: &Path, runtime: Option<&str>) -> Result<Self, TargetManifestError> {
+    pub(crate) fn from_text(text: &str, path: &Path, runtime: Option<&str>) -> Result<Self, TargetManifestError> {
         Self::parse(text, runtime).map_err(|why| TargetManifestError::Shape { path: path.to_owned(), why })
     }
 

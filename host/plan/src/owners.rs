@@ -27,7 +27,7 @@ impl EntryOwners {
         let mut names = BTreeSet::new();
         for target in &spec.targets {
             for (artifact, declared) in &target.artifacts {
-                let own = || InstanceName::of(target.kind, target.name.clone(), artifact.clone());
+                let own = || InstanceName::new(target.kind, target.name.clone(), artifact.clone());
                 let shared = || InstanceName::Shared { artifact: artifact.clone() };
                 // What cannot be evaluated yet does not even say whether it is shared.
                 if declared.shared || declared.blocked {
@@ -42,7 +42,7 @@ impl EntryOwners {
     }
 
     /// Who owns a slice, or may; none when nobody does.
-    pub fn of(&self, name: &InstanceName) -> Option<Owner> {
+    pub fn owner(&self, name: &InstanceName) -> Option<Owner> {
         if self.names.contains(name) {
             return Some(Owner::Declared);
         }

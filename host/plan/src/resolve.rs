@@ -55,7 +55,7 @@ fn instance_name(d: Declaration<'_>) -> InstanceName {
     if d.artifact.shared {
         InstanceName::Shared { artifact: d.name.clone() }
     } else {
-        InstanceName::of(d.target.kind, d.target.name.clone(), d.name.clone())
+        InstanceName::new(d.target.kind, d.target.name.clone(), d.name.clone())
     }
 }
 

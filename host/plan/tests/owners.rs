@@ -17,7 +17,7 @@ fn owners(unknown: &[(TargetKind, &str)]) -> EntryOwners {
 }
 
 fn owner(owners: &EntryOwners, name: &str) -> Option<Owner> {
-    owners.of(&name.parse::<InstanceName>().unwrap())
+    owners.owner(&name.parse::<InstanceName>().unwrap())
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub enum Side {
         /// Its bytes as they are stored, where that can be told.
         size: Option<u64>,
         /// Whom it is encrypted to, where anybody knows.
-        readers: Option<BTreeSet<String>>,
+        recipients: Option<BTreeSet<String>>,
     },
     /// In plain text.
     Public {
@@ -53,9 +53,9 @@ impl Side {
         }
     }
 
-    fn readers(&self) -> Option<&BTreeSet<String>> {
+    fn recipients(&self) -> Option<&BTreeSet<String>> {
         match self {
-            Self::Secret { readers, .. } => readers.as_ref(),
+            Self::Secret { recipients, .. } => recipients.as_ref(),
             Self::Public { .. } => None,
         }
     }
@@ -69,8 +69,8 @@ impl Side {
 
     fn json(&self) -> Value {
         match self {
-            Self::Secret { size, readers } => {
-                json!({"secret": true, "size": size, "recipients": readers})
+            Self::Secret { size, recipients } => {
+                json!({"secret": true, "size": size, "recipients": recipients})
             }
             Self::Public { size, content } => {
                 json!({"secret": false, "size": size, "text": content.as_deref().and_then(readable)})
@@ -97,7 +97,7 @@ impl FileChange {
             let what = if self.before.as_ref().is_some_and(Side::is_secret) { "secret" } else { "public file" };
             return format!("{}: goes, since it is no declared {what} any more", self.file);
         };
-        let parts = [Some(self.kind(after)), self.readers(after), self.size(after)];
+        let parts = [Some(self.kind(after)), self.recipients(after), self.size(after)];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         format!("{}: {}", self.file, parts.join(", "))
     }
@@ -114,12 +114,12 @@ impl FileChange {
         before.map_or_else(|| word(after).to_owned(), |before| format!("{before} -> {}", word(after)))
     }
 
-    fn readers(&self, after: &Side) -> Option<String> {
-        if let Side::Secret { readers: None, .. } = after {
+    fn recipients(&self, after: &Side) -> Option<String> {
+        if let Side::Secret { recipients: None, .. } = after {
             return Some("its readers are not known".to_owned());
         }
-        let after = after.readers()?;
-        let before = self.before.as_ref().and_then(Side::readers).filter(|before| *before != after);
+        let after = after.recipients()?;
+        let before = self.before.as_ref().and_then(Side::recipients).filter(|before| *before != after);
         let changes = before.map_or_else(String::new, |before| format!("{} -> ", before.len()));
         Some(format!("{changes}{}", counted(after.len(), "reader")))
     }
@@ -167,7 +167,7 @@ impl Report {
         for (name, row) in &self.rows {
             let name = name.to_string();
             for FileChange { file, before, after } in &row.files {
-                let Some(after) = after.as_ref().and_then(Side::readers) else { continue };
+                let Some(after) = after.as_ref().and_then(Side::recipients) else { continue };
                 if before.is_none() && !known.contains(&(&name, file)) {
                     let (instance, file, before, after) = (name.clone(), file.clone(), BTreeSet::new(), after.clone());
                     new.push(RecipientChange { instance, file, before, after });

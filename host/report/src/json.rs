@@ -2,7 +2,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
 use serde_json::{Value, json};
 
-use crate::{Failure, FileChange, Hint, InstanceRow, Orphaned, Reading, RecipientChange, Removed, Report};
+use crate::{Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange, Report, TrashedEntry};
 
 impl Report {
     /// The one object that `--json` prints.
@@ -18,11 +18,11 @@ impl Report {
         if let Some(digest) = &self.recipients_digest {
             value["recipientsDigest"] = json!(digest);
         }
-        if !self.readings.is_empty() {
-            value["readRequests"] = self.readings.iter().map(Reading::json).collect();
+        if !self.read_requests.is_empty() {
+            value["readRequests"] = self.read_requests.iter().map(ReadRequest::json).collect();
         }
-        if !self.removed.is_empty() {
-            value["trashed"] = self.removed.iter().map(Removed::json).collect();
+        if !self.trashed.is_empty() {
+            value["trashed"] = self.trashed.iter().map(TrashedEntry::json).collect();
         }
         if !self.orphaned.is_empty() {
             value["orphaned"] = self.orphaned.iter().map(Orphaned::json).collect();

@@ -6,10 +6,10 @@ mod files;
 mod hints;
 mod json;
 mod orphaned;
-mod readings;
+mod read_requests;
 mod recipients;
-mod removed;
 mod text;
+mod trashed;
 
 use std::collections::BTreeMap;
 
@@ -21,10 +21,10 @@ pub use failure::Failure;
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
 pub use orphaned::Orphaned;
-pub use readings::{Reading, readings};
+pub use read_requests::{ReadRequest, read_requests};
 pub use recipients::{RecipientChange, recipient_changes, recipient_questions};
-pub use removed::{Removed, removed};
 pub use text::{Style, field, note, warning};
+pub use trashed::{TrashedEntry, trashed};
 
 /// What a command found or did.
 #[derive(Debug, Clone, Default)]
@@ -38,9 +38,9 @@ pub struct Report {
     /// What stands for the recipients that have to be accepted: `--accept-recipients` takes it. None when there are none.
     pub recipients_digest: Option<String>,
     /// Secrets that are read for others for the first time, or would be.
-    pub readings: Vec<Reading>,
+    pub read_requests: Vec<ReadRequest>,
     /// Slices without an owner that were removed, or would be.
-    pub removed: Vec<Removed>,
+    pub trashed: Vec<TrashedEntry>,
     /// Entries that no declaration owns.
     pub orphaned: Vec<Orphaned>,
     /// How many instances were opened and how many written, where that counts.
@@ -70,25 +70,25 @@ pub struct InstanceRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowAction {
     /// It was made.
-    Made,
+    Generated,
     /// It was made again.
-    MadeAgain,
+    Regenerated,
     /// It would be made.
-    WouldMake,
+    WouldGenerate,
     /// It would be made again.
-    WouldMakeAgain,
+    WouldRegenerate,
     /// It is encrypted anew.
-    Rekeyed,
+    Reencrypted,
     /// It would be encrypted anew.
-    WouldRekey,
+    WouldReencrypt,
     /// A file of it was given by a person.
     Set,
     /// A file of it would be stored.
     WouldSet,
     /// It was moved to the trash.
-    Removed,
+    TrashedEntry,
     /// It would be moved to the trash.
-    WouldRemove,
+    WouldTrash,
     /// It was accepted as it lies.
     Adopted,
     /// It would be accepted as it lies.
@@ -100,27 +100,27 @@ impl RowAction {
     pub fn is_to_come(self) -> bool {
         matches!(
             self,
-            Self::WouldMake
-                | Self::WouldMakeAgain
-                | Self::WouldRekey
+            Self::WouldGenerate
+                | Self::WouldRegenerate
+                | Self::WouldReencrypt
                 | Self::WouldSet
-                | Self::WouldRemove
+                | Self::WouldTrash
                 | Self::WouldAdopt
         )
     }
 
     fn as_str(self) -> &'static str {
         match self {
-            Self::Made => "made",
-            Self::MadeAgain => "made again",
-            Self::WouldMake => "would be made",
-            Self::WouldMakeAgain => "would be made again",
-            Self::Rekeyed => "rekeyed",
-            Self::WouldRekey => "would be rekeyed",
+            Self::Generated => "made",
+            Self::Regenerated => "made again",
+            Self::WouldGenerate => "would be made",
+            Self::WouldRegenerate => "would be made again",
+            Self::Reencrypted => "rekeyed",
+            Self::WouldReencrypt => "would be rekeyed",
             Self::Set => "set",
             Self::WouldSet => "would be set",
-            Self::Removed => "trashed",
-            Self::WouldRemove => "would be removed",
+            Self::Trashed => "trashed",
+            Self::WouldTrash => "would be removed",
             Self::Adopted => "adopted",
             Self::WouldAdopt => "would be adopted",
         }
@@ -159,7 +159,7 @@ impl Report {
         self.errors.extend(later.errors);
         self.recipients.extend(later.recipients);
         self.recipients_digest = later.recipients_digest.or(self.recipients_digest.take());
-        self.readings.extend(later.readings);
+        self.read_requests.extend(later.read_requests);
     }
 
     /// 1 when something failed, else 3 when work is left, else 0.
@@ -207,9 +207,13 @@ mod tests {
         let names: Vec<InstanceName> = (0..=MANY + 1).map(name).collect();
         report.update(names.iter().map(|name| (name, &InstanceState::Present)));
         assert_eq!((report.rows.len(), report.exit_status()), (MANY + 1, 0), "what has no row gets none");
-        report.mark(&names[..2], RowAction::Made);
-        let made: Vec<&InstanceName> =
-            report.rows.iter().filter(|(_, row)| row.done == Some(RowAction::Made)).map(|(name, _)| name).collect();
+        report.mark(&names[..2], RowAction::Generated);
+        let made: Vec<&InstanceName> = report
+            .rows
+            .iter()
+            .filter(|(_, row)| row.done == Some(RowAction::Generated))
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(made, [&name(0), &name(1)]);
     }
 }

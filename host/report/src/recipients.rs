@@ -53,9 +53,9 @@ pub(crate) fn blocks(heading: &str, changes: &[RecipientChange]) -> String {
             let _ = writeln!(text, "    and {more} more {}", if more == 1 { "instance" } else { "instances" });
         }
         let (green, red) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default());
-        for reader in before.union(after) {
-            let shown = terminal(reader);
-            let _ = match (before.contains(reader), after.contains(reader)) {
+        for recipient in before.union(after) {
+            let shown = terminal(recipient);
+            let _ = match (before.contains(recipient), after.contains(recipient)) {
                 (true, true) => writeln!(text, "    {shown}"),
                 (false, _) => writeln!(text, "  {green}+ {shown}{green:#}"),
                 (_, false) => writeln!(text, "  {red}- {shown}{red:#}"),

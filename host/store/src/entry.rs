@@ -203,7 +203,7 @@ fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &s
     for (name, expected) in stored {
         match files.get(name) {
             None => differences.push(Difference::Missing(format!("{prefix}{name}"))),
-            Some(bytes) if bytes.len() as u64 != expected.size || StoredFile::of(bytes) != *expected => {
+            Some(bytes) if bytes.len() as u64 != expected.size || StoredFile::new(bytes) != *expected => {
                 differences.push(Difference::Changed(format!("{prefix}{name}")));
             }
             Some(_) => {}

@@ -137,7 +137,7 @@ impl Receipt {
     /// Describes the files that are about to be stored.
     pub(crate) fn describe(&mut self, files: &EntryFiles, public: &EntryFiles) {
         let stored =
-            |files: &EntryFiles| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::of(bytes))).collect();
+            |files: &EntryFiles| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::new(bytes))).collect();
         self.files = stored(files);
         self.public = stored(public);
     }
@@ -161,7 +161,7 @@ impl Receipt {
 
 impl StoredFile {
     /// Computes size and SHA-256 of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn new(bytes: &[u8]) -> Self {
         Self { size: bytes.len() as u64, sha256: Sha256::digest(bytes) }
     }
 }

@@ -43,7 +43,7 @@ impl fmt::Display for FileKind {
 }
 
 impl FileKind {
-    fn of(kind: FileType) -> Option<Self> {
+    fn from_type(kind: FileType) -> Option<Self> {
         Some(match kind {
             FileType::RegularFile => Self::File,
             FileType::Directory => Self::Directory,
@@ -55,8 +55,8 @@ impl FileKind {
         })
     }
 
-    fn of_stat(stat: &Stat) -> Self {
-        Self::of(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Self::Device)
+    fn from_stat(stat: &Stat) -> Self {
+        Self::from_type(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Self::Device)
     }
 }
 
@@ -116,7 +116,7 @@ impl StoreDir {
             Err(errno) => return Err(self.blame(name, "open the file", errno)),
         };
         let stat = fstat(&fd).map_err(|errno| Error::io(self.at(name), "look at the file", errno))?;
-        match FileKind::of_stat(&stat) {
+        match FileKind::from_stat(&stat) {
             FileKind::File => Ok(Some((File::from_std(fd.into()), stat))),
             found => Err(Error::WrongKind { path: self.at(name), expected: FileKind::File, found }),
         }
@@ -153,7 +153,7 @@ impl StoreDir {
                 name: entry.file_name().to_string_lossy().into_owned(),
                 why: "it is not UTF-8",
             })?;
-            let kind = match FileKind::of(entry.file_type()) {
+            let kind = match FileKind::from_type(entry.file_type()) {
                 Some(kind) => Some(kind),
                 None => self.kind(name)?,
             };
@@ -165,7 +165,7 @@ impl StoreDir {
     /// Returns the kind of a file, without following a symbolic link.
     pub fn kind(&self, name: &str) -> Result<Option<FileKind>, Error> {
         match statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(FileKind::of_stat(&stat))),
+            Ok(stat) => Ok(Some(FileKind::from_stat(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(Error::io(self.at(name), "look at it", errno)),
         }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use artifacts_activate::{Done, Room, activate};
+use artifacts_activate::{ActivationContext, ActivationResult, activate};
 use artifacts_declared::InstanceName;
 use artifacts_flow::Registry;
 use artifacts_generate::Sandbox;
@@ -69,7 +69,7 @@ impl Options {
         audit_log::check(&place, global.audit_log.is_some())?;
         let log = audit_log::log(&place, global, None);
         log.begin().map_err(|e| audit_log::failure(&e))?;
-        let mut room = Room {
+        let mut room = ActivationContext {
             farm: &farm,
             audit: log,
             operator: Box::new(TerminalOperator::new(Flags::new(global, false), *console, None, None)),
@@ -94,13 +94,13 @@ impl Options {
                 }
             };
             match done {
-                Done::Made => console.note(&format!("made {name}")),
-                Done::Renewed => console.note(&format!("made {name} anew")),
-                Done::Present => console.detail(&format!("{name} is there")),
+                ActivationResult::Generated => console.message(&format!("made {name}")),
+                ActivationResult::Regenerated => console.message(&format!("made {name} anew")),
+                ActivationResult::Present => console.detail(&format!("{name} is there")),
             }
             let backend = resolved.instances.get(&name).and_then(|one| one.artifact.backend.as_ref());
             let row = InstanceRow::new(backend.map(ToString::to_string), InstanceState::Present);
-            let done = (done != Done::Present).then_some(RowAction::Made);
+            let done = (done != ActivationResult::Present).then_some(RowAction::Generated);
             rows.insert(name, InstanceRow { done, ..row });
         }
         if console.json() {

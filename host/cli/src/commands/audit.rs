@@ -110,7 +110,7 @@ impl Options {
         }
         self.print_what_matches_nothing(&found.records, path, console);
         if found.count > 0 || found.chain.head.is_some() {
-            console.note(&audit_text::log(found, path));
+            console.message(&audit_text::log(found, path));
         }
     }
 
@@ -118,12 +118,12 @@ impl Options {
     fn print_what_matches_nothing(&self, records: &[Record], path: &Path, console: &Console) {
         let idle = |text: &&String| !records.iter().any(|record| is_about(record, &[Selector::new(text.as_str())]));
         for selector in self.selectors.iter().filter(idle) {
-            console.note(&format!("no audit records match `{selector}`"));
+            console.message(&format!("no audit records match `{selector}`"));
         }
         if records.is_empty() && self.selectors.is_empty() {
             let filtered = self.backend.is_some() || self.since.is_some() || self.until.is_some();
             let matching = if filtered { "matching " } else { "" };
-            console.note(&format!("no {matching}audit records in {}", path.display()));
+            console.message(&format!("no {matching}audit records in {}", path.display()));
         }
     }
 }

@@ -1,6 +1,6 @@
 use artifacts_flow::Prune;
 use artifacts_plan::Selector;
-use artifacts_report::{Failure, removed};
+use artifacts_report::{Failure, trashed};
 use clap::Args;
 
 use crate::console::Console;
@@ -30,8 +30,8 @@ impl Options {
         let surveyed = run.survey(&selection);
         let report =
             if self.dry_run { surveyed.preview(&Prune) } else { surveyed.lock(Prune).agree().remove().finish() };
-        if !console.json() && !report.removed.is_empty() {
-            console.line(removed(&report.removed).trim_end());
+        if !console.json() && !report.trashed.is_empty() {
+            console.line(trashed(&report.trashed).trim_end());
         }
         Ok(console.report(&report))
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use artifacts_audit::{ConsentRecord, ConsentSubject};
 use artifacts_declared::InstanceName;
-use artifacts_report::{Failure, Reading, RecipientChange};
+use artifacts_report::{Failure, ReadRequest, RecipientChange};
 
 use super::allowed::Allowed;
-use super::read_access::Readings;
+use super::read_access::ReadRequests;
 use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;
@@ -110,7 +110,7 @@ pub(crate) fn recipients(
 ) -> Result<(Vec<RecipientChange>, Tickets), Failure> {
     // Nobody is asked about what cannot be stored.
     let Base { run, survey, writers, progress, .. } = &mut *base;
-    let fault = |instance: &artifacts_plan::Instance| writers.fault(instance, &run.tools);
+    let fault = |instance: &artifacts_plan::Instance| writers.lock_failure(instance, &run.tools);
     if is_chained {
         progress.keep_chained(&run.instances, fault);
     } else {
@@ -139,7 +139,7 @@ pub(crate) fn recipients(
 
 /// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, and what
 /// was asked about.
-pub(crate) fn read_access(tools: &mut Tools, asked: Readings) -> Result<(Allowed, Vec<Reading>), Failure> {
+pub(crate) fn read_access(tools: &mut Tools, asked: ReadRequests) -> Result<(Allowed, Vec<ReadRequest>), Failure> {
     let unknown = asked.unknown(&tools.trust)?;
     let answer = if unknown.is_empty() {
         Answer::Yes { by: "" }
@@ -166,7 +166,7 @@ fn accepted_recipients(change: &RecipientChange, by: &str) -> ConsentRecord {
     ConsentRecord { by: by.to_owned(), subject }
 }
 
-fn accepted_reading(reading: &Reading, by: &str) -> ConsentRecord {
+fn accepted_reading(reading: &ReadRequest, by: &str) -> ConsentRecord {
     let subject = ConsentSubject::ReadAccess {
         instance: reading.dependent.clone(),
         dependency: reading.dependency.clone(),

@@ -11,7 +11,7 @@ use std::path::Component;
 use artifacts_declared::{Generator, InstanceName};
 use artifacts_digest::Hasher;
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, Reading};
+use artifacts_report::{Failure, ReadRequest};
 use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
 
 use super::allowed::{Allowed, Edge};
@@ -21,15 +21,15 @@ use crate::run_state::Inputs;
 use crate::tools::{Evaluate, Tools};
 
 /// What generators would read, before anybody was asked.
-pub struct Readings {
-    sought: BTreeMap<Edge, Reading>,
+pub struct ReadRequests {
+    sought: BTreeMap<Edge, ReadRequest>,
     /// What nobody needs to be asked about.
     free: BTreeSet<Edge>,
     fresh: BTreeSet<InstanceName>,
     checkout: Checkout,
 }
 
-impl Readings {
+impl ReadRequests {
     /// What these steps would read. `known` are the readers that were agreed to before this run, `inputs` what it has by now.
     pub fn new(
         tools: &Tools,
@@ -70,7 +70,7 @@ impl Readings {
     ///
     /// # Errors
     /// When it cannot be told.
-    pub fn unknown(&self, trust: &Trust) -> Result<Vec<Reading>, Failure> {
+    pub fn unknown(&self, trust: &Trust) -> Result<Vec<ReadRequest>, Failure> {
         let id = self.checkout.id().map_err(|e| untold(&e))?;
         let mut unknown = Vec::new();
         for reading in self.sought.values() {
@@ -102,7 +102,7 @@ impl Readings {
     }
 
     /// In this repository, or by an earlier version of this program at this path.
-    fn is_accepted(&self, trust: &Trust, id: Option<&CheckoutId>, reading: &Reading) -> Result<bool, Failure> {
+    fn is_accepted(&self, trust: &Trust, id: Option<&CheckoutId>, reading: &ReadRequest) -> Result<bool, Failure> {
         let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.stored()});
         let here = id.map_or(Ok(false), |id| trust.accepted(&in_repository(id, reading)));
         let accepted = here.and_then(|here| if here { Ok(true) } else { trust.accepted(&by_path) });
@@ -110,20 +110,20 @@ impl Readings {
     }
 }
 
-fn in_repository(id: &CheckoutId, reading: &Reading) -> serde_json::Value {
+fn in_repository(id: &CheckoutId, reading: &ReadRequest) -> serde_json::Value {
     serde_json::json!({"repository": id, "reading": reading.stored()})
 }
 
-fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> Reading {
+fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> ReadRequest {
     let recipients = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.recipients);
-    Reading {
+    ReadRequest {
         dependent: instance.name.to_string(),
         dependency: dependency.to_string(),
         generator: instance.artifact.generator.as_ref().map(|one| one.path.display().to_string()),
         sha256: instance.artifact.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
         network: instance.artifact.network,
         public: instance.public_files().map(ToString::to_string).collect(),
-        readers: recipients.map(|(file, of_file)| (file.to_string(), of_file.clone())).collect(),
+        recipients: recipients.map(|(file, of_file)| (file.to_string(), of_file.clone())).collect(),
     }
 }
 

@@ -152,7 +152,7 @@ impl RecipientQuestions {
             let label = name.to_string();
             if let Some(change) = self.changes.iter().find(|change| change.instance == label) {
                 if !changes_too {
-                    consent.refused.insert(name, refusal(change));
+                    consent.refused.insert(name, reason(change));
                     continue;
                 }
                 asked.insert(label.clone());
@@ -174,7 +174,7 @@ impl RecipientQuestions {
 }
 
 /// Why an instance with such a change is not written.
-fn refusal(change: &RecipientChange) -> String {
+fn reason(change: &RecipientChange) -> String {
     let file = &change.file;
     if change.before.is_empty() {
         format!("the recipients of `{file}` were not accepted on this machine yet")
@@ -192,14 +192,14 @@ impl Consent {
         match self.agreed.get(&instance.name) {
             Some(Some(recipients)) => Ok(Allows::To(recipients.clone())),
             Some(None) => Ok(Allows::Nothing),
-            None => Err(self.refusal(instance)),
+            None => Err(self.not_accepted(instance)),
         }
     }
 
-    fn refusal(&self, instance: &Instance) -> Failure {
+    fn not_accepted(&self, instance: &Instance) -> Failure {
         let Some(why) = self.refused.get(&instance.name) else { return failure::not_accepted(instance) };
         let digest = &self.digest;
-        failure::of(instance, why.clone()).hint(Some(format!(
+        failure::for_instance(instance, why.clone()).hint(Some(format!(
             "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
         )))
     }
@@ -363,9 +363,9 @@ mod tests {
     fn a_digest_stands_for_exactly_these_instances_files_and_recipients() {
         let folder = tempfile::tempdir().unwrap();
         let known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
-        let digest = |files: &str, readers: &[(&str, &[&str])]| {
+        let digest = |files: &str, recipients: &[(&str, &[&str])]| {
             let instance = instance(files);
-            RecipientQuestions::new(&known, [&instance].into_iter(), &found(&instance, readers), WriteKind::New)
+            RecipientQuestions::new(&known, [&instance].into_iter(), &found(&instance, recipients), WriteKind::New)
                 .digest()
         };
         let one = digest(r#"{"f": {}}"#, &[("f", &["k1", "k2"])]);

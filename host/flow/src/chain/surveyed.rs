@@ -54,7 +54,7 @@ impl<'r> Surveyed<'r> {
                 // Why it cannot be locked is told of what is in it.
                 let _ = writers.writer(&self.run.tools, &storage);
             }
-            self.survey = self.run.look(&locks);
+            self.survey = self.run.survey_instances(&locks);
             plan = change.plan(self.run, &self.selection, &mut self.survey);
         }
         self.run.tools.report_missing_layers();
@@ -81,7 +81,7 @@ impl<'r> Surveyed<'r> {
         }
         let reach = self.run.with_dependencies(&self.selection.names);
         if reach.iter().any(|name| !self.survey.found.contains_key(name)) {
-            self.survey = self.run.look(&reach);
+            self.survey = self.run.survey_instances(&reach);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::run::Run;
 const AWAITED: &str = "is not there yet; run:";
 
 /// Adds to the rows of instances that wait for others which.
-pub(crate) fn note(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
+pub(crate) fn mark(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
     for (name, reason) in waiting.iter().filter(|(name, reason)| name != reason) {
         if let Some(row) = report.rows.get_mut(name).filter(|row| row.state == InstanceState::Blocked) {
             row.notes.push(format!("it waits for {reason}, which cannot be made yet"));

@@ -55,8 +55,8 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &SurveyedInstance, wri
 /// A file as it would be; none of one that is not declared.
 fn after(instance: &Instance, found: &SurveyedInstance, file: &str) -> Option<Side> {
     Some(if instance.artifact.files.get(file)?.secret {
-        let readers = found.recipients.get(file).cloned();
-        Side::Secret { size: None, readers }
+        let recipients = found.recipients.get(file).cloned();
+        Side::Secret { size: None, recipients }
     } else {
         Side::Public { size: None, content: None }
     })
@@ -92,9 +92,9 @@ pub(crate) fn accepted(
 ) -> Vec<FileChange> {
     let before = old.map(|old| StoredFiles::by_receipt(instance, old)).unwrap_or_default();
     let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-    let readers = |file: &Name| old.and_then(|_| new.recipients.get(file.as_str())).and_then(known);
-    let secret = instance.secret_files().map(|file| (file.to_string(), readers(file)));
-    let after = StoredFiles::of(secret.collect(), sizes).with_public(public.clone());
+    let recipients = |file: &Name| old.and_then(|_| new.recipients.get(file.as_str())).and_then(known);
+    let secret = instance.secret_files().map(|file| (file.to_string(), recipients(file)));
+    let after = StoredFiles::new(secret.collect(), sizes).with_public(public.clone());
     let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
     let side = |lying: &StoredFiles, name: &String| lying.files.get(name).cloned();
     let changes = names.into_iter().map(|name| FileChange {
@@ -110,19 +110,19 @@ pub(crate) fn removed(slice: &Entry) -> Vec<FileChange> {
     let sizes = || slice.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
     let lying = match &slice.receipt {
         ReceiptState::Valid(receipt) if !receipt.recipients.is_empty() => {
-            let readers = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
-            StoredFiles::of(readers.collect(), sizes())
+            let recipients = receipt.recipients.iter().map(|(file, recipients)| (file.to_string(), known(recipients)));
+            StoredFiles::new(recipients.collect(), sizes())
         }
         // Nobody tells what the backend's files are called in the declarations.
-        _ => StoredFiles::of(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
+        _ => StoredFiles::new(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
     };
     let gone = |(file, side)| FileChange { file, before: Some(side), after: None };
     lying.with_public(slice.public.clone()).files.into_iter().map(gone).collect()
 }
 
 /// Readers as a receipt has them: none are there when nobody knows them.
-fn known(readers: &BTreeSet<String>) -> Option<BTreeSet<String>> {
-    (!readers.is_empty()).then(|| readers.clone())
+fn known(recipients: &BTreeSet<String>) -> Option<BTreeSet<String>> {
+    (!recipients.is_empty()).then(|| recipients.clone())
 }
 
 /// Whether a stored file is this declared one by its name: `key` is in `key` or in `key.age`.
@@ -139,11 +139,11 @@ struct StoredFiles {
 impl StoredFiles {
     /// As a receipt has it: of public files it has the sizes.
     fn by_receipt(instance: &Instance, receipt: &Receipt) -> Self {
-        let stored = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
+        let stored = receipt.recipients.iter().map(|(file, recipients)| (file.to_string(), known(recipients)));
         // A backend that names no readers at all stores what is declared all the same.
         let declared = instance.secret_files().filter(|_| receipt.recipients.is_empty());
         let secret = declared.map(|file| (file.to_string(), None)).chain(stored).collect();
-        let mut lying = Self::of(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
+        let mut lying = Self::new(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
         let public = receipt.public.iter();
         lying.files.extend(
             public.map(|(name, stored)| (name.clone(), Side::Public { size: Some(stored.size), content: None })),
@@ -153,7 +153,7 @@ impl StoredFiles {
 
     /// Secret files and their readers, with the sizes of the stored files that bear their names. Of a file that its backend
     /// keeps elsewhere the size is not known.
-    fn of<'a>(
+    fn new<'a>(
         secret: BTreeMap<String, Option<BTreeSet<String>>>,
         stored: impl Iterator<Item = (&'a str, u64)>,
     ) -> Self {
@@ -163,9 +163,9 @@ impl StoredFiles {
                 *sizes.entry(file.clone()).or_default() += size;
             }
         }
-        let side = |(file, readers): (String, Option<BTreeSet<String>>)| {
+        let side = |(file, recipients): (String, Option<BTreeSet<String>>)| {
             let size = sizes.get(&file).copied();
-            (file, Side::Secret { size, readers })
+            (file, Side::Secret { size, recipients })
         };
         Self { files: secret.into_iter().map(side).collect() }
     }
@@ -184,7 +184,7 @@ mod tests {
     fn a_stored_file_counts_for_the_declared_one_whose_name_it_bears() {
         let secret = ["key", "key.pub", "other"].map(|file| (file.to_owned(), None));
         let stored = [("key.age", 1), ("key.pub.age", 2), ("keys", 4), ("secrets.json", 8)];
-        let lying = StoredFiles::of(secret.into_iter().collect(), stored.into_iter());
+        let lying = StoredFiles::new(secret.into_iter().collect(), stored.into_iter());
         let size = |file: &str| match &lying.files[file] {
             Side::Secret { size, .. } | Side::Public { size, .. } => *size,
         };

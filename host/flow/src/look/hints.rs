@@ -9,8 +9,8 @@ use artifacts_store::{Entry, Storage};
 use artifacts_text::shell_word;
 
 use super::adoptable::is_adoptable;
-use super::certain::unmakeable;
 use super::changes::bears;
+use super::foreseeable::foreseeable_error;
 use super::orphans::Orphan;
 use super::rekeyable::{unopenable, unretrievable, wants_rekey};
 use super::settable::unsettable;
@@ -59,7 +59,7 @@ pub fn hints<'a>(
 }
 
 /// The hints in one line, for a failure of one instance. It is looked at anew: the failure may not tell why.
-pub fn help(tools: &mut Tools, instance: &Instance) -> Option<String> {
+pub fn hint(tools: &mut Tools, instance: &Instance) -> Option<String> {
     let instances = BTreeMap::from([(instance.name.clone(), instance.clone())]);
     let names = BTreeSet::from([instance.name.clone()]);
     let survey = survey(tools, &instances, &names);
@@ -99,8 +99,8 @@ impl About<'_> {
         let steps = steps(instances, ordered, &chosen, self.survey, wanted);
         let names: BTreeSet<InstanceName> = steps.into_iter().map(|step| step.name).collect();
         let made = |name| instances.get(name);
-        let unmakeable = |one| unmakeable(one, instances, self.survey, &names, |_| false);
-        names.contains(&self.instance.name) && names.iter().filter_map(made).all(|one| unmakeable(one).is_none())
+        let foreseeable_error = |one| foreseeable_error(one, instances, self.survey, &names, |_| false);
+        names.contains(&self.instance.name) && names.iter().filter_map(made).all(|one| foreseeable_error(one).is_none())
     }
 
     fn stale(&self, tools: &mut Tools, owners: &mut HeaderOwners) -> Vec<Hint> {
@@ -282,6 +282,6 @@ pub fn helped(tools: &mut Tools, instance: &Instance, failure: artifacts_report:
     if failure.hint.is_some() {
         return failure;
     }
-    let help = help(tools, instance);
+    let help = hint(tools, instance);
     failure.hint(help)
 }

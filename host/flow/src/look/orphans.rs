@@ -63,7 +63,7 @@ pub fn orphans(
         }
         // What only looks like a storage has entries only where receipts say so.
         for name in listing.entries.into_iter().filter(|name| declared || has_receipt(storage, name)) {
-            match owners.of(&name) {
+            match owners.owner(&name) {
                 Some(Owner::Declared) if !declared || !is_second(tools, storage, instances.get(&name)) => {}
                 Some(Owner::Unknown(_)) => orphans.kept.push(name),
                 Some(Owner::Declared) | None if declared => orphans.found.push(orphan(storage, name)),

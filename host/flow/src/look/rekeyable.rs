@@ -36,7 +36,7 @@ pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
     if let Some((stored, declared)) =
         stored.zip(instance.artifact.backend.as_ref()).filter(|(stored, declared)| stored != declared)
     {
-        return Some(failure::of_another(instance, stored, declared));
+        return Some(failure::other_backend(instance, stored, declared));
     }
     if let Some(fault) = failure::stale(instance, found.state.reasons()) {
         return Some(fault);
@@ -47,7 +47,8 @@ pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
         let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.files().map(ToString::to_string));
         let names: Vec<String> = names.collect();
         let help = format!("declare what is stored again ({})", names.join(", "));
-        failure::of(instance, "none of its declared files was ever stored").hint((!names.is_empty()).then_some(help))
+        failure::for_instance(instance, "none of its declared files was ever stored")
+            .hint((!names.is_empty()).then_some(help))
     })
 }
 
@@ -60,10 +61,10 @@ pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> 
     if opened.terms.retrieves {
         return None;
     }
-    let name = failure::word(&instance.name);
+    let name = failure::quoted_name(&instance.name);
     let help = format!(
         "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
          `artifacts set {name} FILE` takes yours"
     );
-    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).hint(Some(help)))
+    Some(failure::for_instance(instance, format!("its backend `{backend}` cannot read secrets back")).hint(Some(help)))
 }

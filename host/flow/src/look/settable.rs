@@ -9,8 +9,8 @@ use crate::failure;
 
 /// Why an instance's file cannot be set, however it is given.
 pub fn unsettable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
-    let fail = |message: &str, help: String| Some(failure::of(instance, message).hint(Some(help)));
-    let name = failure::word(&instance.name);
+    let fail = |message: &str, help: String| Some(failure::for_instance(instance, message).hint(Some(help)));
+    let name = failure::quoted_name(&instance.name);
     match &found.state {
         InstanceState::Absent if instance.artifact.files.len() > 1 => fail(
             "it is not made yet, and one of its files alone is not all of it",
@@ -34,7 +34,7 @@ pub fn unsettable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
 fn of_another(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name)?;
     let declared = instance.artifact.backend.as_ref().filter(|declared| *declared != stored)?;
-    (instance.secret_files().count() > 1).then(|| failure::of_another(instance, stored, declared))
+    (instance.secret_files().count() > 1).then(|| failure::other_backend(instance, stored, declared))
 }
 
 /// What becomes of an instance's other files when one is set.

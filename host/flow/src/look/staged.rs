@@ -14,14 +14,14 @@ use crate::tools::RunEvent;
 
 /// Notes in each row whether git knows the entry as it is stored. Where this run stored nothing, what keeps git from knowing it was
 /// not told yet.
-pub(crate) fn note(run: &Run, report: &mut Report) {
-    let indexed = look(run, report);
+pub(crate) fn mark(run: &Run, report: &mut Report) {
+    let indexed = read_index(run, report);
     add_sentences(run, report, &indexed);
 }
 
 /// The same, and what to do about it.
 pub(crate) fn explain(run: &mut Run, report: &mut Report) {
-    let indexed = look(run, report);
+    let indexed = read_index(run, report);
     add_sentences(run, report, &indexed);
     for (name, row) in &mut report.rows {
         match indexed.by_name.get(name) {
@@ -40,7 +40,7 @@ pub(crate) fn explain(run: &mut Run, report: &mut Report) {
     }
 }
 
-fn look(run: &Run, report: &mut Report) -> Indexed {
+fn read_index(run: &Run, report: &mut Report) -> Indexed {
     let names: BTreeSet<InstanceName> = report.rows.keys().cloned().collect();
     let mut indexed = compare_index(&run.tools, run.among(&names));
     for (name, row) in &mut report.rows {

@@ -25,14 +25,14 @@ const SOON: Duration = Duration::from_secs(14 * DAY);
 pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -> Report {
     let ages = ages(run, &survey);
     let waiting = waiting_for(run, &mut survey);
-    survey.hold(&waiting, GenerateScope::default());
+    survey.mark_blocked(&waiting, GenerateScope::default());
     run.tools.report_missing_layers();
     let mut report = run.rows(&selection.names, &survey);
     report.errors.extend(selection.errors.iter().cloned());
     report.errors.append(&mut survey.errors);
     add_hints(run, &survey, &mut report);
     add_orphans(run, selection, &mut report);
-    blocked::note(&waiting, &mut report);
+    blocked::mark(&waiting, &mut report);
     for (name, left) in ages {
         if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == InstanceState::Present) {
             row.notes.push(format!("expires in {left}"));
@@ -84,6 +84,6 @@ fn waiting_for(run: &mut Run, survey: &mut Survey) -> BTreeMap<InstanceName, Ins
     }
     let mut reach = run.with_dependencies(&absent);
     reach.retain(|name| !survey.found.contains_key(name));
-    survey.found.extend(run.look(&reach).found);
+    survey.found.extend(run.survey_instances(&reach).found);
     waiting(&run.instances, &run.ordered, survey)
 }

@@ -115,7 +115,7 @@ pub fn waiting(
 
 impl Survey {
     /// What would be made and waits for another evaluation is blocked, whatever it is by itself.
-    pub fn hold(&mut self, waiting: &BTreeMap<InstanceName, InstanceName>, wanted: GenerateScope) {
+    pub fn mark_blocked(&mut self, waiting: &BTreeMap<InstanceName, InstanceName>, wanted: GenerateScope) {
         let held =
             self.found.iter_mut().filter(|(name, found)| waiting.contains_key(*name) && wanted.covers(&found.state));
         held.for_each(|(_, found)| found.state = InstanceState::Blocked);

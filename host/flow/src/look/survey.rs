@@ -84,7 +84,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     for instance in chosen.iter().filter_map(|name| all.get(name)) {
         match &instance.artifact.backend {
             Some(backend) if !instance.artifact.blocked => by_backend.entry(backend).or_default().push(instance),
-            _ => survey.note(&InstanceProbe::without_slice(instance), CheckResult::of(Said::Nothing), tools.seconds()),
+            _ => survey.note(&InstanceProbe::without_slice(instance), CheckResult::new(Said::Nothing), tools.seconds()),
         }
     }
     let storages = Storages::readable(tools);
@@ -133,7 +133,7 @@ fn ask(
     };
     if !opened.is_here() {
         for instance in instances {
-            survey.note(&InstanceProbe::without_slice(instance), CheckResult::of(Said::OnTarget), now);
+            survey.note(&InstanceProbe::without_slice(instance), CheckResult::new(Said::OnTarget), now);
         }
         return;
     }
@@ -166,7 +166,7 @@ fn ask(
             survey.note(&look, answer, now);
         }
         for look in unasked {
-            survey.note(&look, CheckResult::of(Said::Nothing), now);
+            survey.note(&look, CheckResult::new(Said::Nothing), now);
         }
     }
 }
@@ -200,7 +200,7 @@ impl<'a> InstanceProbe<'a> {
         }
     }
 
-    fn of(instance: &'a Instance, mut slice: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+    fn new(instance: &'a Instance, mut slice: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
         let fingerprint = Some(slice.fingerprint());
         let strays = extras::take_added(instance, &mut slice);
         let mut look = Self {
@@ -249,7 +249,7 @@ struct CheckResult {
 }
 
 impl CheckResult {
-    fn of(said: Said) -> Self {
+    fn new(said: Said) -> Self {
         Self { said, recipients: Recipients::new(), hint: None }
     }
 
@@ -262,7 +262,7 @@ impl CheckResult {
                 Self { said, recipients, hint: None }
             }
             Err(error) => {
-                let (why, hint) = failure::words(&error);
+                let (why, hint) = failure::explain_call(&error);
                 Self { said: Said::Failed(why), recipients: Recipients::new(), hint }
             }
         }
@@ -287,7 +287,7 @@ fn generations(
 
 /// What to do about an instance that has two entries.
 fn two_entries(look: &InstanceProbe<'_>, others: &[Elsewhere]) -> Option<String> {
-    let name = failure::word(&look.instance.name);
+    let name = failure::quoted_name(&look.instance.name);
     let others = others.iter().filter(|one| one.declared);
     let others: Vec<String> = others.map(|one| format!("`{}`", one.storage)).collect();
     let others = others.join(" and ");
@@ -354,7 +354,7 @@ impl Survey {
             let look = match storage.read_within(&instance.name, limit) {
                 Ok(Some(slice)) => {
                     let contradiction = headers.contradiction(instance, &slice.files);
-                    InstanceProbe::of(instance, slice, generations).contradicted(contradiction)
+                    InstanceProbe::new(instance, slice, generations).contradicted(contradiction)
                 }
                 Ok(None) => InstanceProbe::without_slice(instance),
                 Err(why) => {
@@ -386,7 +386,7 @@ impl Survey {
             // A backend that looked and finds nothing of what lies there has no words for it.
             let missing = matches!(answer.said, Said::Checked { .. }) && look.facts.is_some();
             let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
-            self.errors.push(failure::of(look.instance, why.clone()).hint(hint));
+            self.errors.push(failure::for_instance(look.instance, why.clone()).hint(hint));
         }
         let found = SurveyedInstance {
             state,
@@ -409,7 +409,7 @@ impl Survey {
     }
 
     fn fail(&mut self, instance: &Instance, why: &str, hint: Option<String>) {
-        self.errors.push(failure::of(instance, why).hint(hint));
+        self.errors.push(failure::for_instance(instance, why).hint(hint));
         let found = SurveyedInstance::unknown(InstanceState::Error(why.to_owned()));
         self.found.insert(instance.name.clone(), found);
     }

@@ -60,7 +60,7 @@ impl HeaderOwners {
         (stored, header): (&str, &str),
         files: &BTreeSet<String>,
     ) -> Result<(), Failure> {
-        let lying = self.0.get_or_insert_with(|| SealedElsewhere::of(tools));
+        let lying = self.0.get_or_insert_with(|| SealedElsewhere::read(tools));
         for (name, spot) in lying.by_header.get(header).into_iter().flatten() {
             if *name != instance.name {
                 return Err(headers::of_another(instance, &name.to_string()));
@@ -77,7 +77,7 @@ impl HeaderOwners {
             None => Ok(()),
             Some(why) => {
                 let why = format!("whether it holds what is another's cannot be told: {why}");
-                Err(failure::of(instance, why).hint(Some("mend that first")))
+                Err(failure::for_instance(instance, why).hint(Some("mend that first")))
             }
         }
     }
@@ -120,7 +120,7 @@ enum Spot {
 }
 
 impl SealedElsewhere {
-    fn of(tools: &Tools) -> Self {
+    fn read(tools: &Tools) -> Self {
         // The usual storage too: a backend may have been given another one since.
         let declared = tools.backends.names().into_iter().filter_map(|name| tools.backends.storage(&name).ok());
         let storages: BTreeSet<String> = declared.chain([DEFAULT_STORAGE.to_owned()]).collect();
@@ -154,12 +154,12 @@ impl SealedElsewhere {
     fn note_entry(&mut self, slice: &Entry) {
         for (stored, bytes) in &slice.files {
             for header in artifacts_age::headers(bytes) {
-                self.note(header, &slice.name, Spot::Stored(stored.clone()));
+                self.add(header, &slice.name, Spot::Stored(stored.clone()));
             }
         }
         // A stray copy beside its own file is no other place of it.
         for header in slice.extras.values().flat_map(|bytes| artifacts_age::headers(bytes)) {
-            self.note(header, &slice.name, Spot::Somewhere);
+            self.add(header, &slice.name, Spot::Somewhere);
         }
         if let ReceiptState::Valid(receipt) = &slice.receipt {
             self.note_receipt(receipt, &slice.name);
@@ -168,7 +168,7 @@ impl SealedElsewhere {
 
     fn note_receipt(&mut self, receipt: &Receipt, name: &InstanceName) {
         for header in &receipt.headers_without_file {
-            self.note(header.to_string(), name, Spot::Somewhere);
+            self.add(header.to_string(), name, Spot::Somewhere);
         }
         let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (file, headers) in &receipt.headers {
@@ -177,11 +177,11 @@ impl SealedElsewhere {
             }
         }
         for (header, files) in by_header {
-            self.note(header, name, Spot::Declared(files));
+            self.add(header, name, Spot::Declared(files));
         }
     }
 
-    fn note(&mut self, header: String, name: &InstanceName, spot: Spot) {
+    fn add(&mut self, header: String, name: &InstanceName, spot: Spot) {
         self.by_header.entry(header).or_default().insert((name.clone(), spot));
     }
 }

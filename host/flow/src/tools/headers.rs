@@ -118,7 +118,7 @@ impl HeaderMemory {
                 "it holds what was encrypted for {} in {}, which is another repository to this machine",
                 place.instance, place.path
             );
-            failure::of(instance, why)
+            failure::for_instance(instance, why)
                 .hint(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
         };
         if self.declined.contains(&place.checkout) {
@@ -189,19 +189,19 @@ impl HeaderMemory {
 fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: bool) -> Failure {
     if !is_linked {
         let why = format!("it holds what was encrypted for {} in {}", place.instance, place.path);
-        return failure::of(instance, why).hint(Some(copied(instance)));
+        return failure::for_instance(instance, why).hint(Some(copied(instance)));
     }
     if place.instance != instance.name.to_string() {
         return of_another(instance, &place.instance);
     }
     let files: Vec<String> = place.files.iter().map(|file| format!("`{file}`")).collect();
     let why = format!("`{stored}` holds what was encrypted for {}, as `{}`", files.join(", "), place.stored);
-    failure::of(instance, why).hint(Some(copied(instance)))
+    failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
 /// A header of another instance.
 pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
-    failure::of(instance, format!("it holds what was sealed for {other}")).hint(Some(format!(
+    failure::for_instance(instance, format!("it holds what was sealed for {other}")).hint(Some(format!(
         "somebody copied it there: restore the entry from the last good commit. If you renamed {other} yourself, name it back, and \
          `artifacts get` what is to be stored under the new name"
     )))
@@ -211,13 +211,13 @@ pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
 pub(crate) fn of_other_files(instance: &Instance, stored: &str, files: &BTreeSet<String>) -> Failure {
     let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
     let why = format!("`{stored}` holds what was encrypted for {}", files.join(", "));
-    failure::of(instance, why).hint(Some(copied(instance)))
+    failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
 /// One age file in two places of an entry.
 pub(crate) fn doubled(instance: &Instance, one: &str, other: &str) -> Failure {
     let why = format!("`{one}` and `{other}` are one age file, which belongs to one of them only");
-    failure::of(instance, why).hint(Some(copied(instance)))
+    failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
 fn copied(instance: &Instance) -> String {
@@ -288,9 +288,9 @@ pub(crate) fn encrypted(
 pub(crate) fn by_file(instance: &Instance, entry: &EntryHeaders) -> Result<BTreeMap<Name, BTreeSet<Sha256>>, Failure> {
     let mut by_file: BTreeMap<Name, BTreeSet<Sha256>> = BTreeMap::new();
     for (header, files) in entry.values().flatten() {
-        let hash = header.parse().map_err(|_| failure::of(instance, format!("`{header}` is no SHA-256")))?;
+        let hash = header.parse().map_err(|_| failure::for_instance(instance, format!("`{header}` is no SHA-256")))?;
         for file in files {
-            let file = Name::new(file.clone()).map_err(|error| failure::of(instance, error.to_string()))?;
+            let file = Name::new(file.clone()).map_err(|error| failure::for_instance(instance, error.to_string()))?;
             by_file.entry(file).or_default().insert(hash);
         }
     }

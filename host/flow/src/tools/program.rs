@@ -11,8 +11,9 @@ use crate::failure;
 /// The closure of an instance's generator, after building it when it is not there yet; empty when it is outside of the
 /// Nix store. Only the generators of what is made are built.
 pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
-    let failed =
-        |e: artifacts_nix::Error| failure::of(instance, format!("its generator cannot be built: {e}")).hint(e.hint());
+    let failed = |e: artifacts_nix::Error| {
+        failure::for_instance(instance, format!("its generator cannot be built: {e}")).hint(e.hint())
+    };
     if let Some(drv) = &generator.drv
         && !generator.path.exists()
     {

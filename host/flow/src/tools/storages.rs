@@ -52,7 +52,7 @@ impl StorageWriters {
     }
 
     /// Why an instance cannot be stored: nobody is asked for it then, and nothing of it opened.
-    pub fn fault(&self, instance: &Instance, tools: &Tools) -> Option<Failure> {
+    pub fn lock_failure(&self, instance: &Instance, tools: &Tools) -> Option<Failure> {
         if let Some(fault) = self.refused.get(&instance.name) {
             return Some(fault.clone());
         }
@@ -63,7 +63,7 @@ impl StorageWriters {
                 (error.to_string(), error.hint())
             }
         };
-        Some(failure::of(instance, why).hint(help))
+        Some(failure::for_instance(instance, why).hint(help))
     }
 
     /// A storage, locked now if it is not yet.
@@ -77,12 +77,12 @@ impl StorageWriters {
     /// # Errors
     /// When it cannot be stored.
     pub(crate) fn own(&self, instance: &Instance, tools: &Tools) -> Result<Rc<Writer>, Failure> {
-        if let Some(fault) = self.fault(instance, tools) {
+        if let Some(fault) = self.lock_failure(instance, tools) {
             return Err(fault);
         }
         let storage = tools.storage_of(instance).unwrap_or_default();
         let locked = self.by_storage.get(&storage).and_then(|writer| writer.as_ref().ok());
-        locked.cloned().ok_or_else(|| failure::of(instance, format!("storage {storage} is not locked")))
+        locked.cloned().ok_or_else(|| failure::for_instance(instance, format!("storage {storage} is not locked")))
     }
 
     /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last second, for the next run.

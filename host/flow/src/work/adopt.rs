@@ -46,7 +46,7 @@ impl Planned for Adopt {
     fn describe(&self, base: &mut Base<'_>, adoptions: &mut Self::Details) -> Result<(), Failure> {
         show(base, adoptions);
         base.take_failures();
-        staged::note(base.run, &mut base.report);
+        staged::mark(base.run, &mut base.report);
         mark(base, adoptions, RowAction::WouldAdopt);
         Ok(())
     }

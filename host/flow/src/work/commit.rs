@@ -84,7 +84,7 @@ pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEnt
     let mut faults = BTreeMap::new();
     for at in by_backend.into_values() {
         let some: Vec<_> = at.iter().filter_map(|at| written.get(*at)).collect();
-        faults.extend(at.into_iter().zip(looked_at(tools, &some)));
+        faults.extend(at.into_iter().zip(check_written(tools, &some)));
     }
     faults.retain(|_, fault| fault.is_some());
     let well = written.iter().enumerate().filter(|(at, _)| !faults.contains_key(at));
@@ -99,10 +99,10 @@ pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEnt
 }
 
 /// What is wrong with each of these, all of one backend.
-fn looked_at(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Vec<Option<Failure>> {
+fn check_written(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Vec<Option<Failure>> {
     match answers(tools, written) {
         Ok(answers) => {
-            let fault = |((storing, one), answer): (&&(Storing<'_>, UncheckedEntry), _)| storing.fault(answer, one);
+            let fault = |((storing, one), answer): (&&(Storing<'_>, UncheckedEntry), _)| storing.mismatch(answer, one);
             written
                 .iter()
                 .zip(answers.into_iter().map(Some).chain(std::iter::repeat_with(|| None)))
@@ -125,7 +125,7 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
     let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
     let name = storing.backend()?;
     let Some(mut session) = tools.session(name)? else {
-        return Err(failure::of(storing.instance, "its backend stores nothing here"));
+        return Err(failure::for_instance(storing.instance, "its backend stores nothing here"));
     };
     let told = |(storing, one): &&(Storing<'_>, UncheckedEntry)| {
         let told = one.asked.as_ref().map_or_else(|| storing.instance.for_backend.clone(), |asked| asked.told.clone());
@@ -149,7 +149,7 @@ impl Storing<'_> {
         secrets: &[(String, Secret)],
     ) -> Result<Stored, StoreFailure> {
         let written = self.write(tools, ticket, slice, secrets)?;
-        let missing = || Err(failure::of(self.instance, "nobody looked at what was written"));
+        let missing = || Err(failure::for_instance(self.instance, "nobody looked at what was written"));
         Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
     }
 
@@ -173,9 +173,9 @@ impl Storing<'_> {
             });
         }
         let files = own_files(slice, name);
-        let (told, recipients) = self.told(secrets);
+        let (told, recipients) = self.view_and_recipients(secrets);
         let Some(mut session) = tools.session(name)? else {
-            return Err(failure::of(instance, "its backend stores nothing here").into());
+            return Err(failure::for_instance(instance, "its backend stores nothing here").into());
         };
         let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &recipients };
         let ended = session.serialize(instance.name.to_string(), call)?;
@@ -196,7 +196,7 @@ impl Storing<'_> {
 
     /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
     /// business, and keeps no other from being stored.
-    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Recipients) {
+    fn view_and_recipients(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Recipients) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
         let mut told = self.instance.for_backend.clone();
@@ -207,7 +207,7 @@ impl Storing<'_> {
     }
 
     /// Why what was written is not stored.
-    fn fault(&self, answer: Option<CheckResult>, written: &UncheckedEntry) -> Option<Failure> {
+    fn mismatch(&self, answer: Option<CheckResult>, written: &UncheckedEntry) -> Option<Failure> {
         let Self { instance, .. } = self;
         let asked = written.asked.as_ref().map(|asked| &asked.recipients);
         let present = |answer: &Verified| answer.state == CheckState::Present && Some(&answer.recipients) == asked;
@@ -217,14 +217,14 @@ impl Storing<'_> {
             Some(Ok(Verified { state: CheckState::Stale(_), .. }))
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
-                let name = failure::word(&instance.name);
+                let name = failure::quoted_name(&instance.name);
                 let help = format!(
                     "nothing was changed; `artifacts status {name}` shows what else differs from the declaration"
                 );
-                Some(failure::of(instance, "with this file alone it is not whole").hint(Some(help)))
+                Some(failure::for_instance(instance, "with this file alone it is not whole").hint(Some(help)))
             }
             _ => Some(
-                failure::of(instance, "its backend stored something that it does not call present itself")
+                failure::for_instance(instance, "its backend stored something that it does not call present itself")
                     .hint(Some("nothing was changed; report this to the backend's author")),
             ),
         }
@@ -246,7 +246,7 @@ impl Storing<'_> {
     }
 
     fn backend(&self) -> Result<&Name, Failure> {
-        self.instance.artifact.backend.as_ref().ok_or_else(|| failure::of(self.instance, "it has no backend"))
+        self.instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(self.instance, "it has no backend"))
     }
 }
 

@@ -9,13 +9,13 @@ use artifacts_report::{Failure, Report, RowAction};
 use artifacts_text::{agreeing, counted};
 
 use super::generation;
-use crate::agree::read_access::Readings;
+use crate::agree::read_access::ReadRequests;
 use crate::agree::recipients::WriteKind;
 use crate::agree::{Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
-use crate::look::certain::unmakeable;
 use crate::look::changes::Writing;
+use crate::look::foreseeable::foreseeable_error;
 use crate::look::index::{compare_index, deleted, index_fault};
 use crate::look::notes::{add_hints, note_dependents, note_strays};
 use crate::look::steps::{GenerateScope, Step, steps, waiting};
@@ -65,7 +65,7 @@ impl Planned for Generate {
         let waiting = waiting(&run.instances, &run.ordered, survey);
         let ready = selection.names.iter().filter(|name| !waiting.contains_key(*name)).cloned().collect();
         let steps = steps(&run.instances, &run.ordered, &ready, survey, self.wanted());
-        survey.hold(&waiting, self.wanted());
+        survey.mark_blocked(&waiting, self.wanted());
         let sought = steps.iter().map(|step| step.name.clone()).collect();
         Plan { steps, failures: Vec::new(), details: GeneratePlan { waiting, sought, prompts: PromptValues::new() } }
     }
@@ -74,7 +74,7 @@ impl Planned for Generate {
         let names = selection.names.union(&plan.details.sought).cloned().collect();
         let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
         let mut report = Report { errors, ..run.rows(&names, survey) };
-        blocked::note(&plan.details.waiting, &mut report);
+        blocked::mark(&plan.details.waiting, &mut report);
         if self.stale {
             add_hints(run, survey, &mut report);
         }
@@ -93,12 +93,12 @@ impl Planned for Generate {
         }
         keep_answered(base, true);
         base.report.recipients = ask::preview_recipients(base, WriteKind::New)?;
-        base.report.readings = readings(base)?.unknown(&base.run.tools.trust)?;
+        base.report.read_requests = readings(base)?.unknown(&base.run.tools.trust)?;
         let steps: BTreeMap<InstanceName, bool> =
             base.progress.steps().into_iter().map(|step| (step.name, step.again)).collect();
         let done = |name: &InstanceName| match steps.get(name) {
-            Some(true) => RowAction::WouldMakeAgain,
-            _ => RowAction::WouldMake,
+            Some(true) => RowAction::WouldRegenerate,
+            _ => RowAction::WouldGenerate,
         };
         preview::describe(base, Writing::All, done);
         note_prompts(base);
@@ -115,19 +115,19 @@ impl Planned for Generate {
             keep_new(base, &former);
         }
         let Base { run, writers, progress, .. } = &mut *base;
-        progress.keep_chained(&run.instances, |instance| writers.fault(instance, &run.tools));
+        progress.keep_chained(&run.instances, |instance| writers.lock_failure(instance, &run.tools));
         self.confirm_replacement(base)?;
         let (changes, tickets) = ask::recipients(base, WriteKind::New, &[], true)?;
         base.report.recipients = changes;
         let steps = base.progress.steps();
         let Run { tools, instances, state, .. } = &mut *base.run;
-        let asked = Readings::new(tools, &known, instances, &base.survey, &steps, &state.inputs);
+        let asked = ReadRequests::new(tools, &known, instances, &base.survey, &steps, &state.inputs);
         let (allowed, readings) = ask::read_access(tools, asked)?;
-        base.report.readings = readings;
+        base.report.read_requests = readings;
         state.inputs.allow(allowed);
-        base.progress.keep_chained(instances, |instance| state.inputs.refusal(instance));
+        base.progress.keep_chained(instances, |instance| state.inputs.denied_access(instance));
         state.inputs.read(tools, instances, &base.survey, &base.progress.steps());
-        base.progress.keep_chained(instances, |instance| state.inputs.fault(instance));
+        base.progress.keep_chained(instances, |instance| state.inputs.unread_dependency(instance));
         keep_answered(base, false);
         if !base.progress.is_empty() {
             base.run.tools.generators.ready()?;
@@ -181,8 +181,8 @@ impl<'r> Agreed<'r, Generate> {
         }
         let (again, first): (Vec<Step>, Vec<Step>) =
             steps.into_iter().filter(|step| generated.contains(&step.name)).partition(|step| step.again);
-        base.report.mark(again.iter().map(|step| &step.name), RowAction::MadeAgain);
-        base.report.mark(first.iter().map(|step| &step.name), RowAction::Made);
+        base.report.mark(again.iter().map(|step| &step.name), RowAction::Regenerated);
+        base.report.mark(first.iter().map(|step| &step.name), RowAction::Generated);
         base.report.update(base.survey.states());
         // What is selected has a row of its own, and what was generated was generated from it.
         let told = base.selection.names.union(&generated).cloned().collect();
@@ -204,8 +204,9 @@ fn keep_makeable(base: &mut Base<'_>) {
     progress.keep_chained(&run.instances, |instance| {
         let is_stored = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
         let unknown = run.unknown_recipients(instance).filter(|_| is_stored);
-        let unmakeable = || unmakeable(instance, &run.instances, survey, &all, |name| run.state.inputs.has(name));
-        run.state.fault(instance).or(unknown).or_else(unmakeable)
+        let foreseeable_error =
+            || foreseeable_error(instance, &run.instances, survey, &all, |name| run.state.inputs.has(name));
+        run.state.earlier_failure(instance).or(unknown).or_else(foreseeable_error)
     });
 }
 
@@ -238,17 +239,17 @@ fn keep_new(base: &mut Base<'_>, former: &[FormerValue]) {
     base.progress.keep_chained(&base.run.instances, |instance| {
         let FormerValue { name, why, keep } = former.iter().find(|one| one.name == instance.name)?;
         let why = format!("{why}: a new value would differ from the stored one");
-        let name = failure::word(name);
+        let name = failure::quoted_name(name);
         let help = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
-        Some(failure::of(instance, why).hint(Some(help)))
+        Some(failure::for_instance(instance, why).hint(Some(help)))
     });
 }
 
 /// What generators would read, as far as the admin has not accepted it.
-fn readings(base: &Base<'_>) -> Result<Readings, Failure> {
+fn readings(base: &Base<'_>) -> Result<ReadRequests, Failure> {
     let Run { tools, instances, state, .. } = &*base.run;
     let known = tools.recipients()?;
-    Ok(Readings::new(tools, &known, instances, &base.survey, &base.progress.steps(), &state.inputs))
+    Ok(ReadRequests::new(tools, &known, instances, &base.survey, &base.progress.steps(), &state.inputs))
 }
 
 /// The prompts of all steps.
@@ -295,6 +296,6 @@ fn keep_answered(base: &mut Base<'_>, is_preview: bool) {
         let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
         let why = format!("its {prompts} {} {have} no answer, and there is nobody to ask", open.join(", "));
         let help = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
-        Some(failure::of(instance, why).hint(Some(help)))
+        Some(failure::for_instance(instance, why).hint(Some(help)))
     });
 }

@@ -129,14 +129,14 @@ impl Generation<'_> {
     fn job(&self, name: &InstanceName) -> Result<(Instance, Job), Failure> {
         let (instance, _) = self.known(name)?;
         if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
-            return Err(failure::behind(instance, failed));
+            return Err(failure::skipped_dependency(instance, failed));
         }
         let job = Job::new(name.clone(), &instance.artifact);
         let mut job = job.ok_or_else(|| failure::no_generator(instance))?;
-        job.inputs = self.inputs.of(instance)?;
+        job.inputs = self.inputs.files_for(instance)?;
         for prompt in instance.artifact.prompts.keys() {
             let value = self.prompts.get(&(name.clone(), prompt.clone()));
-            let missing = || failure::of(instance, format!("its prompt `{prompt}` has no answer"));
+            let missing = || failure::for_instance(instance, format!("its prompt `{prompt}` has no answer"));
             job.prompts.insert(prompt.clone(), value.ok_or_else(missing)?.clone());
         }
         Ok((instance.clone(), job))
@@ -213,7 +213,7 @@ impl Generation<'_> {
             });
             if !same {
                 let why = format!("{name}, which it depends on, changed while it was made");
-                return Err(failure::of(instance, why).hint(Some("nothing was changed; run again")));
+                return Err(failure::for_instance(instance, why).hint(Some("nothing was changed; run again")));
             }
         }
         Ok(())

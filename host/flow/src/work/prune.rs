@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_report::{Failure, Removed, Report, RowAction};
+use artifacts_report::{Failure, Report, RowAction, TrashedEntry};
 use artifacts_text::agreeing;
 
 use crate::agree::{Ticket, Tickets, ask};
@@ -75,7 +75,7 @@ impl Planned for Prune {
     }
 
     fn describe(&self, base: &mut Base<'_>, details: &mut PrunePlan) -> Result<(), Failure> {
-        base.report.removed = rows(&details.orphans);
+        base.report.trashed = rows(&details.orphans);
         Ok(())
     }
 
@@ -113,7 +113,7 @@ impl<'r> Agreed<'r, Prune> {
                 Ok(trash) => {
                     let is_it = |orphan: &&Orphan| orphan.name == step.name && orphan.storage == step.storage;
                     if let Some((orphan, trash)) = details.orphans.iter().find(is_it).zip(trash) {
-                        base.report.removed.push(row(orphan, RowAction::Removed, Some(trash)));
+                        base.report.trashed.push(row(orphan, RowAction::Trashed, Some(trash)));
                     }
                     base.progress.finish(step.name);
                 }
@@ -124,12 +124,12 @@ impl<'r> Agreed<'r, Prune> {
     }
 }
 
-fn rows(orphans: &[Orphan]) -> Vec<Removed> {
-    orphans.iter().map(|orphan| row(orphan, RowAction::WouldRemove, None)).collect()
+fn rows(orphans: &[Orphan]) -> Vec<TrashedEntry> {
+    orphans.iter().map(|orphan| row(orphan, RowAction::WouldTrash, None)).collect()
 }
 
-fn row(orphan: &Orphan, done: RowAction, trash: Option<String>) -> Removed {
-    Removed {
+fn row(orphan: &Orphan, done: RowAction, trash: Option<String>) -> TrashedEntry {
+    TrashedEntry {
         name: orphan.name.to_string(),
         storage: orphan.storage.clone(),
         backend: orphan.backend.clone(),

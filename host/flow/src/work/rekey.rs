@@ -61,7 +61,7 @@ impl Planned for Rekey {
         let names: Vec<InstanceName> = selection.names.iter().filter(wants).cloned().collect();
         let (mut steps, mut failures) = (Vec::new(), Vec::new());
         for name in names {
-            match fault(run, survey, &name) {
+            match foreseeable_error(run, survey, &name) {
                 Some(fault) => failures.push(fault),
                 None => steps.push(Step::again(name)),
             }
@@ -80,7 +80,7 @@ impl Planned for Rekey {
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: true });
         drop(ask::preview_recipients(base, WriteKind::Stored)?);
         base.report.recipients.clone_from(changes);
-        preview::describe(base, Writing::Anew, |_| RowAction::WouldRekey);
+        preview::describe(base, Writing::Anew, |_| RowAction::WouldReencrypt);
         Ok(())
     }
 
@@ -93,7 +93,7 @@ impl Planned for Rekey {
 }
 
 /// Why an instance cannot be encrypted again, as far as can be told without decrypting it.
-fn fault(run: &mut Run, survey: &Survey, name: &InstanceName) -> Option<Failure> {
+fn foreseeable_error(run: &mut Run, survey: &Survey, name: &InstanceName) -> Option<Failure> {
     let Run { instances, tools, .. } = run;
     let (instance, found) = instances.get(name).zip(survey.found.get(name))?;
     let fault = unopenable(instance, found).or_else(|| unretrievable(tools, instance));
@@ -153,7 +153,7 @@ fn show_rekeyed(base: &mut Base<'_>) {
     base.survey.found.extend(again.found);
     base.report.errors.extend(again.errors);
     base.report.update(base.survey.states());
-    base.report.mark(&done, RowAction::Rekeyed);
+    base.report.mark(&done, RowAction::Reencrypted);
 }
 
 /// Tells which files went with the old entries: whoever can push can take back a declaration, and nobody was asked.
@@ -261,7 +261,7 @@ fn store(base: &mut Base<'_>, rewritten: Vec<Rewritten>) -> u64 {
 }
 
 fn changed(instance: &Instance) -> Failure {
-    failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again"))
+    failure::for_instance(instance, "it changed while it was read").hint(Some("nothing was changed; run again"))
 }
 
 impl Survey {

@@ -211,7 +211,8 @@ fn secret(
         ..failure
     })?;
     if Some(read.fingerprint) != found.fingerprint {
-        return Err(failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again")));
+        return Err(failure::for_instance(instance, "it changed while it was read")
+            .hint(Some("nothing was changed; run again")));
     }
     secrets.extend(read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)));
     storing.serialize(tools, ticket, slice, &secrets).map_err(|stopped| stopped.failure)

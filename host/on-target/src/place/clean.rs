@@ -45,7 +45,7 @@ impl DeployDir {
     }
 
     fn clean_links(&self, artifact: &str, keep: &BTreeSet<PathBuf>) -> Result<(), PlaceError> {
-        let noted = self.noted(artifact)?;
+        let noted = self.recorded_links(artifact)?;
         if noted.is_subset(keep) {
             return Ok(());
         }
@@ -57,7 +57,7 @@ impl DeployDir {
             // It stays when it is not empty, and then it is not ours alone.
             let _ = unlinkat(walk(&self.links, false)?, artifact, AtFlags::REMOVEDIR);
         }
-        self.keep_note(artifact, &(&noted & keep))
+        self.write_links(artifact, &(&noted & keep))
     }
 
     /// Removes a link that leads to a file of the artifact. Anything else is somebody else's by now.

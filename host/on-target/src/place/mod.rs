@@ -195,7 +195,7 @@ impl DeployDir {
     /// # Errors
     /// When what is there is no folder of regular files.
     pub fn files(&self, artifact: &Name) -> Result<Option<BTreeSet<String>>, PlaceError> {
-        let Some(folder) = self.slice(artifact)? else { return Ok(None) };
+        let Some(folder) = self.artifact_dir(artifact)? else { return Ok(None) };
         let path = self.slice_path(artifact);
         let mut names = BTreeSet::new();
         for entry in entries(&folder).map_err(|why| at(&path, why))? {
@@ -211,7 +211,7 @@ impl DeployDir {
     /// When it is not there.
     pub fn read(&self, artifact: &Name, file: &Name) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
         let path = self.slice_path(artifact).join(file.as_str());
-        let folder = self.slice(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
+        let folder = self.artifact_dir(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
         let mut bytes = Zeroizing::new(Vec::new());
         let mut open = File::from(self.open_file(&folder, artifact, OsStr::new(file.as_str()))?);
         open.read_to_end(&mut bytes).map_err(|why| at(&path, why))?;
@@ -321,7 +321,7 @@ impl DeployDir {
     /// When it is not there, or the system refuses it.
     pub fn settle(&self, _: &Lock, artifact: &Name, file: &Name, access: FilePermissions) -> Result<bool, PlaceError> {
         let path = self.slice_path(artifact).join(file.as_str());
-        let folder = self.slice(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
+        let folder = self.artifact_dir(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
         let open = File::from(self.open_file(&folder, artifact, OsStr::new(file.as_str()))?);
         let stat = fstat(&open).map_err(|why| at(&path, why))?;
         let found = FilePermissions { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid };
@@ -342,7 +342,7 @@ impl DeployDir {
             return Err(at(path, Errno::INVAL));
         };
         let folder = walk(parent, true)?;
-        self.note(artifact.as_str(), path)?;
+        self.record_link(artifact.as_str(), path)?;
         match readlinkat(&folder, name, Vec::new()) {
             Ok(found) if found.to_bytes() == to.as_os_str().as_bytes() => return Ok(false),
             Ok(_) | Err(Errno::NOENT) => {}
@@ -369,7 +369,7 @@ impl DeployDir {
         self.path.join(NOW).join(artifact.as_str())
     }
 
-    fn slice(&self, artifact: &Name) -> Result<Option<OwnedFd>, PlaceError> {
+    fn artifact_dir(&self, artifact: &Name) -> Result<Option<OwnedFd>, PlaceError> {
         let path = self.slice_path(artifact);
         let now = openat(&self.bytes, NOW, FOLDER, Mode::empty()).map_err(|why| at(&path, why))?;
         match openat(&now, artifact.as_str(), FOLDER, Mode::empty()) {

@@ -16,13 +16,13 @@ const NEW_NOTE: &str = "links.new";
 
 impl DeployDir {
     /// Notes a link before it is made.
-    pub(super) fn note(&self, artifact: &str, path: &Path) -> Result<(), PlaceError> {
-        let mut paths = self.noted(artifact)?;
-        if paths.insert(path.to_owned()) { self.keep_note(artifact, &paths) } else { Ok(()) }
+    pub(super) fn record_link(&self, artifact: &str, path: &Path) -> Result<(), PlaceError> {
+        let mut paths = self.recorded_links(artifact)?;
+        if paths.insert(path.to_owned()) { self.write_links(artifact, &paths) } else { Ok(()) }
     }
 
     /// The links of an artifact that were ever made and not removed.
-    pub(super) fn noted(&self, artifact: &str) -> Result<BTreeSet<PathBuf>, PlaceError> {
+    pub(super) fn recorded_links(&self, artifact: &str) -> Result<BTreeSet<PathBuf>, PlaceError> {
         self.read_note(artifact).map_err(|why| at(&self.path.join(LINKS).join(artifact), why))
     }
 
@@ -39,7 +39,7 @@ impl DeployDir {
     }
 
     /// Notes exactly these, whole or not at all; none leaves no note.
-    pub(super) fn keep_note(&self, artifact: &str, paths: &BTreeSet<PathBuf>) -> Result<(), PlaceError> {
+    pub(super) fn write_links(&self, artifact: &str, paths: &BTreeSet<PathBuf>) -> Result<(), PlaceError> {
         self.write_note(artifact, paths).map_err(|why| at(&self.path.join(LINKS).join(artifact), why))
     }
 

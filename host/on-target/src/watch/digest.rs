@@ -33,16 +33,16 @@ impl DigestKey {
 
     /// The digest of a regular file. Its owner may put a device, a pipe, a link or an endless file in its place: none holds the
     /// watcher, or leads it elsewhere.
-    pub(crate) fn of(&self, path: &Path) -> io::Result<Sha256> {
+    pub(crate) fn digest(&self, path: &Path) -> io::Result<Sha256> {
         let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
         let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(unfit)?;
         let folder = walk(parent, false).map_err(io::Error::other)?;
         let (file, _) = regular::open(&folder, name)?.ok_or_else(unfit)?;
-        self.of_all(File::from(file).take(LARGEST))
+        self.digest_all(File::from(file).take(LARGEST))
     }
 
     /// The digest of all that can be read.
-    pub(crate) fn of_all(&self, mut rest: impl Read) -> io::Result<Sha256> {
+    pub(crate) fn digest_all(&self, mut rest: impl Read) -> io::Result<Sha256> {
         let mut hasher = KeyedHasher::new(&self.0);
         let mut buffer = Zeroizing::new([0; 8192]);
         loop {
@@ -67,10 +67,10 @@ mod tests {
             dir.path().join(name)
         };
         let key = DigestKey::new().unwrap();
-        let one = key.of(&write("a", "same")).unwrap();
-        assert_eq!(one, key.of(&write("b", "same")).unwrap());
-        assert_ne!(one, key.of(&write("a", "other")).unwrap());
-        assert_ne!(one, DigestKey::new().unwrap().of(&write("b", "same")).unwrap());
+        let one = key.digest(&write("a", "same")).unwrap();
+        assert_eq!(one, key.digest(&write("b", "same")).unwrap());
+        assert_ne!(one, key.digest(&write("a", "other")).unwrap());
+        assert_ne!(one, DigestKey::new().unwrap().digest(&write("b", "same")).unwrap());
     }
 
     #[test]
@@ -80,14 +80,14 @@ mod tests {
         let key = DigestKey::new().unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, base.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
             .unwrap();
-        assert!(key.of(&base.join("pipe")).is_err());
+        assert!(key.digest(&base.join("pipe")).is_err());
         std::fs::create_dir(base.join("folder")).unwrap();
         std::fs::write(base.join("folder/f"), "text").unwrap();
         std::os::unix::fs::symlink("folder", base.join("led")).unwrap();
         std::os::unix::fs::symlink("folder/f", base.join("link")).unwrap();
         // These tests run as root.
         std::os::unix::fs::chown(&base, Some(4711), None).unwrap();
-        assert!(key.of(&base.join("folder/f")).is_ok());
-        assert!(key.of(&base.join("led/f")).is_err() && key.of(&base.join("link")).is_err());
+        assert!(key.digest(&base.join("folder/f")).is_ok());
+        assert!(key.digest(&base.join("led/f")).is_err() && key.digest(&base.join("link")).is_err());
     }
 }

@@ -128,7 +128,7 @@ mod tests {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let (mut store, mut memory) = Store::open(dir.path()).unwrap();
         memory.lost.insert("attic".to_owned());
-        let digest = memory.key.of(&dir.path().canonicalize().unwrap().join("watch.json"));
+        let digest = memory.key.digest(&dir.path().canonicalize().unwrap().join("watch.json"));
         memory.digests.insert("attic/f".to_owned(), digest.unwrap());
         store.save(&memory).unwrap();
         let (_, again) = Store::open(dir.path()).unwrap();

@@ -204,9 +204,9 @@ impl<'a, M: Manager> Watcher<'a, M> {
     fn try_read_manifest(&mut self) -> Result<(), manifest::TargetManifestError> {
         let path = &self.options.manifest;
         let text = TargetManifest::text(path)?;
-        let version = self.memory.key.of_all(text.as_bytes()).ok();
+        let version = self.memory.key.digest_all(text.as_bytes()).ok();
         if version.is_none() || version != self.version {
-            self.manifest = Rc::new(TargetManifest::of_text(&text, path, self.options.runtime.as_deref())?);
+            self.manifest = Rc::new(TargetManifest::from_text(&text, path, self.options.runtime.as_deref())?);
             self.version = version;
         }
         Ok(())
@@ -239,7 +239,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
             if !self.troubles.was_refused(order) {
                 say(message);
             }
-            match self.manager.tell(*verb, unit) {
+            match self.manager.command(*verb, unit) {
                 Ok(()) => done(*verb, unit, &mut self.memory, &mut self.fleeting),
                 Err(why) => {
                     self.troubles.refuse(order.clone());
@@ -312,7 +312,7 @@ fn look_at_files<'a>(manifest: &'a TargetManifest, watches: &mut Watches, key: &
             }
         }
         if !files.faults.contains_key(name.as_str()) {
-            let digest = |(file, at): (&Name, PathBuf)| Some((format!("{name}/{file}"), key.of(&at).ok()?));
+            let digest = |(file, at): (&Name, PathBuf)| Some((format!("{name}/{file}"), key.digest(&at).ok()?));
             files.digests.extend(ends.into_iter().filter_map(digest));
         }
     }
@@ -404,7 +404,7 @@ mod tests {
             Ok(names.iter().map(unit).collect())
         }
 
-        fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
+        fn command(&self, verb: Verb, name: &str) -> io::Result<()> {
             self.1.step()?;
             if self.0.refused.borrow().contains(name) {
                 return Err(io::Error::other(format!("{name} is masked")));

@@ -77,7 +77,7 @@ pub(crate) trait Manager {
     fn show(&self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>>;
 
     /// Tells it and does not wait for it to be done.
-    fn tell(&self, verb: Verb, name: &str) -> io::Result<()>;
+    fn command(&self, verb: Verb, name: &str) -> io::Result<()>;
 }
 
 type Show<'a> = dyn Fn(&BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> + 'a;
@@ -100,7 +100,7 @@ impl Manager for Systemctl {
         })
     }
 
-    fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
+    fn command(&self, verb: Verb, name: &str) -> io::Result<()> {
         self.run(&[verb.word(), "--no-block", "--"], &BTreeSet::from([name])).map(drop)
     }
 }

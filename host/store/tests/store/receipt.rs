@@ -14,7 +14,7 @@ use crate::support;
 fn text() -> String {
     let mut receipt = support::receipt(support::WEB);
     receipt.generation = Hex([1; 16]);
-    receipt.files = BTreeMap::from([("env.age".to_owned(), StoredFile::of(b"cipher"))]);
+    receipt.files = BTreeMap::from([("env.age".to_owned(), StoredFile::new(b"cipher"))]);
     String::from_utf8(receipt.render()).unwrap()
 }
 

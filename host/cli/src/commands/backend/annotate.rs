@@ -32,7 +32,7 @@ impl Options {
         if console.json() {
             console.object(json!({"component": to, "name": manifest.name, "version": manifest.version}), &[]);
         }
-        console.note(&format!("{} is annotated as {} {}", to.display(), manifest.name, manifest.version));
+        console.message(&format!("{} is annotated as {} {}", to.display(), manifest.name, manifest.version));
         Ok(Exit::DONE)
     }
 }

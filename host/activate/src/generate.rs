@@ -19,7 +19,7 @@ use crate::inputs::inputs;
 use crate::test_values::{STREAM, TestValues};
 
 /// Everything outside that making on the target works with.
-pub struct Room<'a> {
+pub struct ActivationContext<'a> {
     /// Where files are put.
     pub farm: &'a DeployDir,
     /// The backends, opened for the target.
@@ -48,11 +48,11 @@ pub struct Room<'a> {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum ActivationResult {
     /// It was made.
-    Made,
+    Generated,
     /// It was made in the place of what was there.
-    Renewed,
+    Regenerated,
     /// It was there.
     Present,
 }
@@ -62,28 +62,28 @@ pub enum Done {
 ///
 /// `ordered` has all instances, dependencies first.
 pub fn activate(
-    room: &mut Room<'_>,
+    context: &mut ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     ordered: &[InstanceName],
     chosen: &BTreeSet<InstanceName>,
-) -> BTreeMap<InstanceName, Result<Done, Failure>> {
+) -> BTreeMap<InstanceName, Result<ActivationResult, Failure>> {
     let reach = reach(instances, chosen);
-    let mut results: BTreeMap<InstanceName, Result<Done, Failure>> = BTreeMap::new();
+    let mut results: BTreeMap<InstanceName, Result<ActivationResult, Failure>> = BTreeMap::new();
     let mut here = BTreeSet::new();
     for instance in ordered.iter().filter_map(|name| instances.get(name)) {
-        let renewed = |name| matches!(results.get(name), Some(Ok(Done::Renewed)));
-        let follows = instance.dependencies.values().any(renewed) && is_there(room, instance);
+        let renewed = |name| matches!(results.get(name), Some(Ok(ActivationResult::Regenerated)));
+        let follows = instance.dependencies.values().any(renewed) && is_there(context, instance);
         if !follows && !reach.contains(&instance.name) {
             continue;
         }
-        let result = match made_here(room, instance) {
+        let result = match made_here(context, instance) {
             Ok(false) => continue,
             Ok(true) => {
                 here.insert(instance.name.clone());
                 let failed = instance.dependencies.values().find(|d| results.get(*d).is_some_and(Result::is_err));
                 match failed {
                     Some(failed) => Err(failure(instance, format!("it depends on {failed}, which failed"))),
-                    None => one(room, instances, instance, &|other| here.contains(&other.name)),
+                    None => one(context, instances, instance, &|other| here.contains(&other.name)),
                 }
             }
             Err(failure) => Err(failure),
@@ -93,15 +93,15 @@ pub fn activate(
     results
 }
 
-fn is_there(room: &Room<'_>, instance: &Instance) -> bool {
-    room.farm.files(instance.name.artifact()).is_ok_and(|files| files.is_some())
+fn is_there(context: &ActivationContext<'_>, instance: &Instance) -> bool {
+    context.farm.files(instance.name.artifact()).is_ok_and(|files| files.is_some())
 }
 
 /// Whether an instance's backend makes it on the target. Its component is read, not run.
-fn made_here(room: &Room<'_>, instance: &Instance) -> Result<bool, Failure> {
+fn made_here(context: &ActivationContext<'_>, instance: &Instance) -> Result<bool, Failure> {
     let name = backend(instance)?;
-    let entry = room.registry.entry(name)?;
-    let component = room.registry.component(name, &entry)?;
+    let entry = context.registry.entry(name)?;
+    let component = context.registry.component(name, &entry)?;
     Ok(component.manifest().persists == Persists::Target)
 }
 
@@ -123,41 +123,43 @@ fn about(instance: &Instance, error: impl std::error::Error + Explain) -> Failur
 }
 
 fn one(
-    room: &mut Room<'_>,
+    context: &mut ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
     made_here: &dyn Fn(&Instance) -> bool,
-) -> Result<Done, Failure> {
-    let access = accesses(instance, room.user)?;
+) -> Result<ActivationResult, Failure> {
+    let access = accesses(instance, context.user)?;
     let declared: BTreeSet<String> = instance.artifact.files.keys().map(ToString::to_string).collect();
     let failed = |e: artifacts_on_target::place::PlaceError| about(instance, e);
     let artifact = instance.name.artifact();
     // Of an earlier run, too: what could not follow then follows now.
-    let outdated = is_there(room, instance) && room.farm.is_outdated(artifact).map_err(failed)?;
-    let complete =
-        |room: &Room<'_>| Ok::<_, Failure>(room.farm.files(artifact).map_err(failed)? == Some(declared.clone()));
+    let outdated = is_there(context, instance) && context.farm.is_outdated(artifact).map_err(failed)?;
+    let complete = |context: &ActivationContext<'_>| {
+        Ok::<_, Failure>(context.farm.files(artifact).map_err(failed)? == Some(declared.clone()))
+    };
 
-    let made = if complete(room)? && !outdated { None } else { Some(make(room, instances, instance, made_here)?) };
-    let lock = room.farm.lock().map_err(failed)?;
-    let mut done = Done::Present;
+    let made =
+        if complete(context)? && !outdated { None } else { Some(make(context, instances, instance, made_here)?) };
+    let lock = context.farm.lock().map_err(failed)?;
+    let mut done = ActivationResult::Present;
     // Somebody else may have been faster: the first one's values stay.
     if let Some(made) = made
-        && (outdated || !complete(room)?)
+        && (outdated || !complete(context)?)
     {
-        done = if is_there(room, instance) { Done::Renewed } else { Done::Made };
-        if done == Done::Renewed {
-            outdate_dependents(room, instances, instance, &lock).map_err(failed)?;
+        done = if is_there(context, instance) { ActivationResult::Regenerated } else { ActivationResult::Generated };
+        if done == ActivationResult::Regenerated {
+            outdate_dependents(context, instances, instance, &lock).map_err(failed)?;
         }
         let files =
             made.iter().filter_map(|(name, value)| Some((name.clone(), (value.expose(), access.get(name).copied()?))));
-        room.farm.put(&lock, artifact, &files.collect()).map_err(failed)?;
+        context.farm.put(&lock, artifact, &files.collect()).map_err(failed)?;
     }
     for (name, file) in &instance.artifact.files {
         if let Some(access) = access.get(name) {
-            room.farm.settle(&lock, artifact, name, *access).map_err(failed)?;
+            context.farm.settle(&lock, artifact, name, *access).map_err(failed)?;
         }
-        if let Some(path) = linked(file, room) {
-            room.farm.link(&lock, artifact, name, &path).map_err(failed)?;
+        if let Some(path) = linked(file, context) {
+            context.farm.link(&lock, artifact, name, &path).map_err(failed)?;
         }
     }
     Ok(done)
@@ -165,22 +167,22 @@ fn one(
 
 /// Before the bytes change: whoever is stopped in between makes once more what did not have to be.
 fn outdate_dependents(
-    room: &Room<'_>,
+    context: &ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
     lock: &Lock,
 ) -> Result<(), PlaceError> {
     let dependents = instances.values().filter(|other| other.dependencies.values().any(|name| *name == instance.name));
-    for other in dependents.filter(|other| is_there(room, other)) {
-        room.farm.outdate(lock, other.name.artifact())?;
+    for other in dependents.filter(|other| is_there(context, other)) {
+        context.farm.outdate(lock, other.name.artifact())?;
     }
     Ok(())
 }
 
 /// Where a link to a file is to be. A public file that was made elsewhere lies in the store.
-fn linked(file: &DeclaredFile, room: &Room<'_>) -> Option<PathBuf> {
-    let path = PathBuf::from(expand(file.path.as_deref()?, room.runtime.as_deref()));
-    (file.deploy && !path.starts_with(&room.store)).then_some(path)
+fn linked(file: &DeclaredFile, context: &ActivationContext<'_>) -> Option<PathBuf> {
+    let path = PathBuf::from(expand(file.path.as_deref()?, context.runtime.as_deref()));
+    (file.deploy && !path.starts_with(&context.store)).then_some(path)
 }
 
 /// Who may read each file. What is not for the target is for its owner's generators alone.
@@ -212,20 +214,20 @@ fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, File
 
 /// Runs the generator, and has the backend write the secret files into a slice.
 fn make(
-    room: &mut Room<'_>,
+    context: &mut ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<BTreeMap<Name, Secret>, Failure> {
-    let source = TestValues::of(instance).map_err(|e| failure(instance, format!("there is no randomness: {e}")))?;
-    let mut job = job(room, instances, instance, &source, made_here)?;
-    let mut files = run(room, instance, &job)?;
+    let source = TestValues::new(instance).map_err(|e| failure(instance, format!("there is no randomness: {e}")))?;
+    let mut job = job(context, instances, instance, &source, made_here)?;
+    let mut files = run(context, instance, &job)?;
     if job.random.is_some() {
-        agree(room, instance, &source, &mut job, &files)?;
+        agree(context, instance, &source, &mut job, &files)?;
     }
     let secrets: Vec<(String, Secret)> =
         instance.secret_files().filter_map(|name| Some((name.to_string(), files.remove(name)?))).collect();
-    let stored = serialize(room, instance, &secrets)?;
+    let stored = serialize(context, instance, &secrets)?;
     for name in instance.secret_files() {
         let value = stored.get(name.as_str()).ok_or_else(|| {
             failure(instance, format!("its backend wrote no file `{name}`"))
@@ -239,14 +241,14 @@ fn make(
 /// Has a generator that is to make the same values each time do so once more. It finds more randomness than the first time:
 /// so whoever reads all that there is, and got too little, does not make the same either.
 fn agree(
-    room: &Room<'_>,
+    context: &ActivationContext<'_>,
     instance: &Instance,
     source: &TestValues,
     job: &mut Job,
     files: &BTreeMap<Name, Secret>,
 ) -> Result<(), Failure> {
     job.random = source.stream(2 * STREAM);
-    let again = run(room, instance, job)?;
+    let again = run(context, instance, job)?;
     let differ: Vec<String> = files
         .iter()
         .filter(|(name, value)| again.get(*name) != Some(value))
@@ -257,7 +259,7 @@ fn agree(
     }
     job.random = source.stream(STREAM);
     let differ = differ.join(", ");
-    if run(room, instance, job)? == *files {
+    if run(context, instance, job)? == *files {
         let why = format!(
             "its generator reads all of /dev/urandom, which has {STREAM} bytes where `deterministic` is set: {differ} when there is more"
         );
@@ -271,7 +273,7 @@ fn agree(
 }
 
 fn job(
-    room: &Room<'_>,
+    context: &ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
     source: &TestValues,
@@ -281,27 +283,31 @@ fn job(
         failure(instance, "it has no generator")
             .hint(Some(format!("set `artifacts.store.{}.generator`", instance.name.artifact())))
     })?;
-    job.closure = vec![room.store.clone()];
-    job.path.clone_from(&room.generator_path);
+    job.closure = vec![context.store.clone()];
+    job.path.clone_from(&context.generator_path);
     job.prompts =
         instance.artifact.prompts.iter().map(|(name, prompt)| (name.clone(), source.answer(name, prompt))).collect();
-    job.inputs = inputs(room, instances, instance, made_here)?;
-    job.log_level.clone_from(&room.log_level);
+    job.inputs = inputs(context, instances, instance, made_here)?;
+    job.log_level.clone_from(&context.log_level);
     job.random = source.stream(STREAM);
     Ok(job)
 }
 
-fn run(room: &Room<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name, Secret>, Failure> {
-    room.sandbox.run(job, room.cancel).map_err(|error| failure(instance, error.to_string()).hint(error.hint()))
+fn run(context: &ActivationContext<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name, Secret>, Failure> {
+    context.sandbox.run(job, context.cancel).map_err(|error| failure(instance, error.to_string()).hint(error.hint()))
 }
 
 #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secret)]) -> Result<EntryFiles, Failure> {
+fn serialize(
+    context: &mut ActivationContext<'_>,
+    instance: &Instance,
+    secrets: &[(String, Secret)],
+) -> Result<EntryFiles, Failure> {
     if secrets.is_empty() {
         return Ok(EntryFiles::new());
     }
     let name = backend(instance)?;
-    let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name)?;
+    let session = Recorded::open(&mut context.registry, Some(&context.audit), &mut *context.operator, name)?;
     let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let nobody = instance.secret_files().map(|file| (file.clone(), BTreeSet::new())).collect();
     let call = SerializeCall {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// A generator that wants to read another instance's secrets, and what becomes of what it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub struct ReadRequest {
     /// What is made.
     pub dependent: String,
     /// What is read for it.
@@ -20,13 +20,13 @@ pub struct Reading {
     /// The public files that it makes.
     pub public: Vec<String>,
     /// Whom each secret file that it makes is encrypted to.
-    pub readers: BTreeMap<String, BTreeSet<String>>,
+    pub recipients: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What would be given to whom, for a person who is to agree to it. Each reader whole: an abbreviated key is no key.
-pub fn readings(readings: &[Reading]) -> String {
+pub fn read_requests(requests: &[ReadRequest]) -> String {
     let mut text = String::new();
-    for reading in readings {
+    for reading in requests {
         let _ = writeln!(text, "{} wants to read {}:", terminal(&reading.dependent), terminal(&reading.dependency));
         let generator = reading.generator.as_deref().unwrap_or("none");
         let _ = writeln!(text, "    its generator is {}", terminal(generator));
@@ -41,17 +41,17 @@ pub fn readings(readings: &[Reading]) -> String {
             let _ =
                 writeln!(text, "    it makes {what} {}, for everybody to read", terminal(&reading.public.join(", ")));
         }
-        for (file, readers) in &reading.readers {
+        for (file, recipients) in &reading.recipients {
             let _ = writeln!(text, "    the readers of {} are", terminal(file));
-            for reader in readers {
-                let _ = writeln!(text, "      {}", terminal(reader));
+            for recipient in recipients {
+                let _ = writeln!(text, "      {}", terminal(recipient));
             }
         }
     }
     text
 }
 
-impl Reading {
+impl ReadRequest {
     /// Returns it as `--json` has it.
     pub fn json(&self) -> Value {
         self.with_recipients_as("recipients")
@@ -71,7 +71,7 @@ impl Reading {
             "sha256": self.sha256,
             "network": self.network,
             "public": self.public,
-            recipients: self.readers,
+            recipients: self.recipients,
         })
     }
 }
@@ -82,19 +82,19 @@ mod tests {
 
     #[test]
     fn it_says_in_words_what_goes_where() {
-        let reading = Reading {
+        let reading = ReadRequest {
             dependent: "per-machine/evil/x".to_owned(),
             dependency: "per-machine/web1/attic".to_owned(),
             generator: Some("/x\nits generator is /nix/store/x-\u{1b}[2J\u{200b}".to_owned()),
             sha256: None,
             network: true,
             public: vec!["x".to_owned()],
-            readers: BTreeMap::from([("y".to_owned(), BTreeSet::from(["age1a".to_owned(), "age1b".to_owned()]))]),
+            recipients: BTreeMap::from([("y".to_owned(), BTreeSet::from(["age1a".to_owned(), "age1b".to_owned()]))]),
         };
         assert_eq!(reading.json()["recipients"]["y"][0], "age1a");
         assert_eq!(reading.stored()["readers"], reading.json()["recipients"], "what was accepted is found again");
         assert_eq!(
-            readings(&[reading]),
+            read_requests(&[reading]),
             "per-machine/evil/x wants to read per-machine/web1/attic:\n    its generator is /x\\nits generator is /nix/store/x-\\u{1b}[2J\\u{200b}\n    \
              it may send it out: it has the network\n    it makes the public file x, for everybody to read\n    \
              the readers of y are\n      age1a\n      age1b\n"

@@ -21,7 +21,7 @@ pub fn unreadable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
 
 /// Why an instance cannot be made: it has no generator, or depends on what these steps do not make, is not at hand and nobody can
 /// read.
-pub fn unmakeable(
+pub fn foreseeable_error(
     instance: &Instance,
     instances: &BTreeMap<InstanceName, Instance>,
     survey: &Survey,
@@ -34,6 +34,6 @@ pub fn unmakeable(
     let at_hand = |name: &InstanceName| is_at_hand(name) || steps.contains(name);
     instance.dependencies.values().filter(|name| !at_hand(name)).find_map(|name| {
         let why = unreadable(instances.get(name)?, survey.found.get(name)?)?;
-        Some(failure::of_unread(instance, name, &why))
+        Some(failure::unread_dependency(instance, name, &why))
     })
 }

@@ -7,7 +7,7 @@ use crate::{FileChange, RowAction};
 
 /// A slice without an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removed {
+pub struct TrashedEntry {
     /// Its name.
     pub name: String,
     /// The storage that it lies in.
@@ -24,7 +24,7 @@ pub struct Removed {
     pub trash: Option<String>,
 }
 
-impl Removed {
+impl TrashedEntry {
     /// As `--json` has it.
     pub fn json(&self) -> Value {
         json!({
@@ -41,7 +41,7 @@ impl Removed {
 }
 
 /// A line each, and one that counts them; of none nothing.
-pub fn removed(slices: &[Removed]) -> String {
+pub fn trashed(slices: &[TrashedEntry]) -> String {
     let mut text = String::new();
     for slice in slices {
         let size = slice.size.map_or_else(String::new, |(files, bytes)| {
