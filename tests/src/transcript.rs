@@ -22,7 +22,7 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// From now on this text is written down as another: a key, a folder, whatever is different in each run.
+    /// From now on this text is written down as another: a key, a directory, whatever is different in each run.
     pub fn stand_in(&mut self, text: impl AsRef<OsStr>, for_it: &str) {
         self.stand_ins.push((text.as_ref().to_string_lossy().into_owned(), for_it.to_owned()));
     }

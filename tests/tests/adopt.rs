@@ -109,7 +109,7 @@ fn what_was_sealed_for_another_is_not_adopted() -> Result<()> {
     let fleet = made()?;
     let (mine, theirs) = (slice(&fleet, "s"), slice(&fleet, "other"));
     let receipt =
-        |folder: &PathBuf| -> Result<Value> { Ok(serde_json::from_slice(&fs::read(folder.join("receipt.json"))?)?) };
+        |dir: &PathBuf| -> Result<Value> { Ok(serde_json::from_slice(&fs::read(dir.join("receipt.json"))?)?) };
     let (mut forged, known) = (receipt(&theirs)?, receipt(&mine)?);
     fs::copy(mine.join("secret.sops"), theirs.join("secret.sops"))?;
     forged["files"]["secret.sops"] = known["files"]["secret.sops"].clone();

@@ -224,7 +224,7 @@ fn a_read_only_storage_loses_nothing_and_says_so() -> Result<()> {
 }
 
 #[test]
-fn a_storage_that_cannot_exchange_folders_is_refused_before_anything_is_opened() -> Result<()> {
+fn a_storage_that_cannot_exchange_directories_is_refused_before_anything_is_opened() -> Result<()> {
     let overlay = "mkdir ram; mount -t tmpfs tmpfs ram; mkdir ram/lower ram/upper ram/work; cp -a saved/. ram/lower; \
                    mount -t overlay overlay -o lowerdir=ram/lower,upperdir=ram/upper,workdir=ram/work secrets";
     let ran = elsewhere(overlay)?.ends(1).says("cannot replace a directory atomically");

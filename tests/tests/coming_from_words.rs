@@ -159,8 +159,8 @@ fn octal_modes_are_what_chmod_makes_of_the_symbolic_ones() -> Result<()> {
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix("` |")?.split_once(" | `"));
     let modes: Vec<(&str, &str)> = rows.filter(|(_, ours)| u32::from_str_radix(ours, 8).is_ok()).collect();
     assert_eq!(modes.len(), 5, "{modes:?}");
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("secret");
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("secret");
     fs::write(&file, "")?;
     for (theirs, ours) in modes {
         for symbolic in theirs.trim_end_matches('`').split("`, `") {

@@ -51,8 +51,8 @@ fn an_unchanged_flake_is_evaluated_once() -> Result<()> {
     checkout.run(&["--no-eval-cache", "status"])?.ends(3);
     assert_eq!(checkout.evaluated()?, BOTH);
 
-    let folder = checkout.home().join(".cache/artifacts/evaluations");
-    assert_eq!(fs::metadata(folder)?.mode() & 0o777, 0o700);
+    let dir = checkout.home().join(".cache/artifacts/evaluations");
+    assert_eq!(fs::metadata(dir)?.mode() & 0o777, 0o700);
     let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
     checkout.write("flake.nix", &text.replace("\"leaf\"", "\"other\"").replace("store.leaf", "store.other"))?;
     checkout.run(&["status"])?.ends(3).says("per-machine/web2/other");
@@ -270,8 +270,8 @@ fn as_many_are_evaluated_at_once_as_is_said() -> Result<()> {
     };
     checkout.flake(&(0..6).map(machine).collect::<String>())?;
     for jobs in ["1", "2"] {
-        let folder = tempfile::tempdir()?;
-        let place = folder.path().display();
+        let dir = tempfile::tempdir()?;
+        let place = dir.path().display();
         // Waits until so many have begun, so that those which may run together do.
         let script = format!(
             r#"#!/bin/sh
@@ -285,14 +285,14 @@ fn as_many_are_evaluated_at_once_as_is_said() -> Result<()> {
             "#,
             nix = artifacts_tests::nix::program("nix")?.display()
         );
-        script::write(&folder.path().join("nix"), script)?;
+        script::write(&dir.path().join("nix"), script)?;
         let mut status = checkout.command(&["--no-eval-cache", "--eval-jobs", jobs, "status"])?;
         let path = artifacts_tests::nix::search_path()?;
-        let path = [folder.path().to_owned()].into_iter().chain(std::env::split_paths(&path));
+        let path = [dir.path().to_owned()].into_iter().chain(std::env::split_paths(&path));
         status.env("PATH", std::env::join_paths(path)?);
         Ran::from(status.output()?).says("per-machine/m5/own");
         let mut most = Vec::new();
-        for entry in fs::read_dir(folder.path())? {
+        for entry in fs::read_dir(dir.path())? {
             let entry = entry?;
             if entry.file_name().to_str().unwrap().starts_with("seen") {
                 most.push(fs::read_to_string(entry.path())?.trim().to_owned());
@@ -328,9 +328,9 @@ fn a_generator_finds_the_programs_that_the_package_names() -> Result<()> {
     let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
     checkout.write("flake.nix", &text.replace("echo x > $out/f", "tool > $out/f"))?;
     let tool = "inputs: { tool = inputs.nixpkgs.legacyPackages.x86_64-linux.writers.writeBashBin \"tool\" \"echo made by it\"; }";
-    let folder = tempfile::tempdir()?;
-    artifacts_tests::nix::Inputs::new()?.flake(folder.path(), tool)?;
-    let built = artifacts_tests::nix::nix(folder.path(), &["build", "--no-link", "--json", ".#tool"])?;
+    let dir = tempfile::tempdir()?;
+    artifacts_tests::nix::Inputs::new()?.flake(dir.path(), tool)?;
+    let built = artifacts_tests::nix::nix(dir.path(), &["build", "--no-link", "--json", ".#tool"])?;
     let built: serde_json::Value = serde_json::from_str(&built)?;
     let bin = format!("{}/bin", built[0]["outputs"]["out"].as_str().unwrap_or_default());
 

@@ -58,7 +58,7 @@ fn the_command_says_every_fault_with_its_target() -> Result<()> {
         let target = format!("nixos {}", name(number));
         let quoted = serde_json::to_string(said)?;
         let quoted = quoted.trim_matches('"');
-        // Warnings are no errors; a name that could leave its folder refuses its target, in the spec's own words.
+        // Warnings are no errors; a name that could leave its directory refuses its target, in the spec's own words.
         let told = errors.iter().any(|error| error.contains(&target) && error.contains(quoted))
             || words.contains(&format!("warning: {target}: {said}"))
             || said.contains("is no name for a file") && errors.iter().any(|error| error.contains(&target));

@@ -41,9 +41,9 @@ fn add_admin(fleet: &mut Fleet, name: &str) -> Result<String> {
     Ok(key)
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> Result<()> {
+fn git(dir: &Path, arguments: &[&str]) -> Result<()> {
     let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-    let ran = Command::new("git").args(identity).args(arguments).current_dir(folder).output()?;
+    let ran = Command::new("git").args(identity).args(arguments).current_dir(dir).output()?;
     ensure!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     Ok(())
 }

@@ -232,7 +232,7 @@ fn a_flake_without_artifacts_says_so() -> Result<()> {
 fn the_nix_store_is_never_written_to() -> Result<()> {
     let checkout = Checkout::new()?;
     let key = checkout.key("web1")?;
-    // nixos-artifacts' option takes over the folder that it is in, which is the store itself for an input.
+    // nixos-artifacts' option takes over the directory that it is in, which is the store itself for an input.
     let input = "artifacts.config.agenix.flakeStoreDir = inputs.agenix;";
     checkout.flake(&machine("web1", &key, input).replace("artifacts.root = ./.;", ""))?;
     for arguments in [&["status"] as &[&str], &["generate"], &["--root", ".", "generate"]] {

@@ -32,8 +32,8 @@ fn fleet(admins: &[String]) -> Result<Fleet> {
 }
 
 /// An ssh key, and its public half.
-fn ssh_key(folder: &Path, kind: &str, passphrase: &str) -> Result<(PathBuf, String)> {
-    let file = folder.join(format!("id_{kind}"));
+fn ssh_key(dir: &Path, kind: &str, passphrase: &str) -> Result<(PathBuf, String)> {
+    let file = dir.join(format!("id_{kind}"));
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", kind, "-C", "admin", "-N", passphrase, "-f"]).arg(&file);
     if kind == "rsa" {
@@ -319,19 +319,19 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
     }
     fleet.run(["adopt", "a", "b"])?.ends(3);
 
-    let folder = tempfile::tempdir()?;
-    let program = folder.path().join("age-plugin-tester");
+    let dir = tempfile::tempdir()?;
+    let program = dir.path().join("age-plugin-tester");
     script::write(&program, PLUGIN)?;
-    let card = folder.path().join("card");
+    let card = dir.path().join("card");
     let name = bech32::Hrp::parse("age-plugin-tester-")?;
     fs::write(&card, bech32::encode_upper::<bech32::Bech32>(name, b"id")?)?;
     let card = card.to_str().unwrap();
     let with_plugin = |arguments: &[&str]| -> Result<std::process::Output> {
         let mut command = fleet.command(arguments)?;
-        command.env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH")?));
+        command.env("PATH", format!("{}:{}", dir.path().display(), std::env::var("PATH")?));
         Ok(command.env("A_TOKEN", "of the caller").output()?)
     };
-    let touches = || fs::read_to_string(folder.path().join("touches")).unwrap_or_default().lines().count();
+    let touches = || fs::read_to_string(dir.path().join("touches")).unwrap_or_default().lines().count();
 
     let refused = with_plugin(&["-i", card, "get", "a", "secret"])?;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -345,7 +345,7 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
         fleet.decrypt("web1", "secrets/per-machine/web1/sum/sum.age")?,
         b"a secret\na empty\nb secret\nb empty\n"
     );
-    assert!(!fs::read_to_string(folder.path().join("environment"))?.contains("A_TOKEN"));
+    assert!(!fs::read_to_string(dir.path().join("environment"))?.contains("A_TOKEN"));
     fleet.run(["audit"])?.ends(0).says("decrypted 4 files (plugin tester 4)");
     let got = with_plugin(&["-i", card, "--age-plugin", "tester", "get", "a", "secret"])?;
     assert_eq!((got.stdout.as_slice(), touches()), (&b"a secret\n"[..], 2));

@@ -326,9 +326,9 @@ fn large_slices_go_to_their_backend_few_at_a_time_and_no_larger_than_it_may_have
     let recipient = fleet.new_key("mine")?;
     fleet.configure("web1", "mine", json!({"recipients": [recipient]}));
     for name in ["a", "b", "c"] {
-        let folder = fleet.path().join("secrets/per-machine/web1").join(name);
-        fs::create_dir_all(&folder)?;
-        fs::File::create(folder.join("secret"))?.set_len(33 << 20)?;
+        let dir = fleet.path().join("secrets/per-machine/web1").join(name);
+        fs::create_dir_all(&dir)?;
+        fs::File::create(dir.join("secret"))?.set_len(33 << 20)?;
     }
     let component = guest("hostile")?;
     fleet.backend("mine", json!({"component": component, "limits": {"memory": 1 << 30}}));

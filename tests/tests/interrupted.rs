@@ -90,8 +90,8 @@ fn ends_clean(fleet: &Fleet, answers: &Path, signal: i32) -> Result<()> {
     command.arg(answers).env("XDG_RUNTIME_DIR", ram.path()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     let holds_the_prompt = || {
-        let folders = fs::read_dir(ram.path()).unwrap();
-        folders.flatten().any(|folder| folder.path().join("prompts/p").exists())
+        let dirs = fs::read_dir(ram.path()).unwrap();
+        dirs.flatten().any(|dir| dir.path().join("prompts/p").exists())
     };
     let start = Instant::now();
     while !holds_the_prompt() {

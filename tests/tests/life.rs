@@ -112,11 +112,11 @@ fn a_memory_that_others_can_write_or_that_is_damaged_seals_nothing() -> Result<(
     use std::os::unix::fs::PermissionsExt as _;
     let fleet = one()?;
     let before = fleet.stored()?;
-    let folder = fleet.accepted_recipients();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
+    let dir = fleet.accepted_recipients();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
     fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(1).says("can be written by others");
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(&folder)? {
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(&dir)? {
         fs::write(entry?.path(), "[]")?;
     }
     fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(1).says("is damaged");

@@ -335,7 +335,7 @@ fn no_plaintext_is_left_behind_whatever_ends_the_run() -> Result<()> {
     let slow = fleet.generator("slow", "#!/bin/bash\necho begun > $out/secret\nsleep 60\n")?;
     let bad = fleet.generator("bad", "#!/bin/bash\necho begun > $out/secret\nexit 1\n")?;
     let fleet = fleet.machine("web1", &json!({"slow": artifact(&slow), "bad": artifact(&bad)}))?;
-    // Its own: other runs have their folders in the usual one.
+    // Its own: other runs have their directories in the usual one.
     let ram = tempfile::Builder::new().prefix("main-job-").tempdir_in("/dev/shm")?;
     let left_behind = || fs::read_dir(ram.path()).unwrap().flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
     let command = |words: &[&str]| -> Result<Command> {

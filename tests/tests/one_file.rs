@@ -517,8 +517,8 @@ fn an_editor_that_fails_or_is_killed_writes_nothing_and_leaves_nothing() -> Resu
     {
         edit(&fleet, &format!("{note}{end}"), "one")?.ends(1).never_says("spoiled");
         assert_eq!(fleet.stored()?, before, "{end}");
-        let folder = std::path::PathBuf::from(fs::read_to_string(&path)?.trim());
-        assert!(!folder.parent().unwrap().exists(), "{end}");
+        let dir = std::path::PathBuf::from(fs::read_to_string(&path)?.trim());
+        assert!(!dir.parent().unwrap().exists(), "{end}");
     }
     let mut command = fleet.command(["edit", "pair", "one"])?;
     command.env_remove("VISUAL").env_remove("EDITOR");

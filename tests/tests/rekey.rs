@@ -322,7 +322,7 @@ fn a_storage_that_cannot_be_written_loses_nothing() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let before = fleet.stored()?;
-    // Root writes to read-only folders, but not into a file.
+    // Root writes to read-only directories, but not into a file.
     fs::remove_dir_all(fleet.path().join("secrets/.artifacts"))?;
     fs::write(fleet.path().join("secrets/.artifacts"), "")?;
     rekey(&fleet, &["--accept-recipients"])?.ends(1).says("secrets/.artifacts");

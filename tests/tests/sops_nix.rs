@@ -124,10 +124,10 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     let config = fleet.run(["sops-config"])?.ends(0).stdout;
     let mut both = [host.as_str().unwrap(), &admin];
     both.sort_unstable();
-    let folder = "^secrets/per-machine/web1/a";
+    let dir = "^secrets/per-machine/web1/a";
     let expected = format!(
-        "creation_rules:\n  - path_regex: '{folder}/empty\\.sops$'\n    age: >-\n      {admin}\n  \
-         - path_regex: '{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$'\n    age: >-\n      {},\n      {}\n",
+        "creation_rules:\n  - path_regex: '{dir}/empty\\.sops$'\n    age: >-\n      {admin}\n  \
+         - path_regex: '{dir}/[^/]+\\.sops(\\.json|\\.yaml)?$'\n    age: >-\n      {},\n      {}\n",
         both[0], both[1]
     );
     assert_eq!(config, expected);

@@ -457,7 +457,7 @@ fn deterministic_machines_agree_on_what_they_share_and_on_nothing_else() {
 }
 
 #[test]
-fn a_hostile_folder_is_refused_by_name() {
+fn a_hostile_directory_is_refused_by_name() {
     let machine = Machine::boot(&WEB, &[]).unwrap();
     // Nothing is waited for: a pipe has nobody at its other end.
     let activate = "timeout 60 /etc/artifacts/bin/artifacts activate cluster";

@@ -352,7 +352,7 @@ fn neither_an_odd_name_nor_a_refused_order_keeps_anything_else() {
 }
 
 #[test]
-fn a_file_system_that_is_mounted_over_a_folder_is_seen() {
+fn a_file_system_that_is_mounted_over_a_directory_is_seen() {
     let machine = boot();
     machine.sh("mount -t tmpfs tmpfs /var/lib/attic").unwrap();
     machine.wait_state("atticd.service", "inactive").unwrap();

@@ -21,9 +21,9 @@ fn init(name: &str, into: &Path) -> Result<()> {
     nix(into, &["flake", "init", "-t", &template]).map(drop)
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+    for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_dir() { found.extend(files(&entry)) } else { found.push(entry) }
     }
     found.sort();
@@ -74,8 +74,8 @@ fn the_default_one_is_a_fleet_that_works() -> Result<()> {
 fn that_of_a_backend_is_the_guides() -> Result<()> {
     let checkout = Checkout::new()?;
     init("backend", &checkout.path())?;
-    let names = |folder: &Path| -> Vec<PathBuf> {
-        files(folder).iter().map(|file| file.strip_prefix(folder).unwrap().to_owned()).collect()
+    let names = |dir: &Path| -> Vec<PathBuf> {
+        files(dir).iter().map(|file| file.strip_prefix(dir).unwrap().to_owned()).collect()
     };
     assert_eq!(names(&checkout.path()), names(Path::new(TEMPLATE)));
     for (file, language) in [("Cargo.toml", "toml"), ("manifest.json", "json"), ("src/lib.rs", "rust")] {

@@ -143,9 +143,9 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     let answers = fleet.path().join("answers.toml");
     fs::write(&answers, "[\"per-machine/web1/asks\"]\nword = \"xyzzy\"\n")?;
     let answers = answers.to_str().unwrap().to_owned();
-    let folder = tempfile::tempdir_in("/dev/shm")?;
-    let place = folder.path().join("new").display().to_string();
-    let [bytes, farm] = ["bytes", "links"].map(|name| folder.path().join(name).display().to_string());
+    let dir = tempfile::tempdir_in("/dev/shm")?;
+    let place = dir.path().join("new").display().to_string();
+    let [bytes, farm] = ["bytes", "links"].map(|name| dir.path().join(name).display().to_string());
     let component = guest("hostile")?.display().to_string();
     let [manifest, annotated] = ["manifest.json", "annotated.wasm"].map(|name| fleet.path().join(name));
     fs::write(

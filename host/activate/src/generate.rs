@@ -36,13 +36,13 @@ pub struct ActivationContext<'a> {
     pub cancel: &'a AtomicBool,
     /// `$LOG_LEVEL` of generators.
     pub log_level: String,
-    /// Folders before the usual ones in a generator's `PATH`.
+    /// Directories before the usual ones in a generator's `PATH`.
     pub generator_path: Vec<PathBuf>,
     /// The Nix store, of which a generator sees all: on the target every user does.
     pub store: PathBuf,
     /// Owner and group of files that declare none.
     pub user: (u32, u32),
-    /// The user's runtime folder, for paths that begin with it.
+    /// The user's runtime directory, for paths that begin with it.
     pub runtime: Option<String>,
 }
 
@@ -212,7 +212,7 @@ fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, File
     instance.artifact.files.iter().map(&mut of).collect()
 }
 
-/// Runs the generator, and has the backend write the secret files into a slice.
+/// Runs the generator, and has the backend write the secret files into an entry.
 fn make(
     context: &mut ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,

@@ -195,8 +195,8 @@ impl Inner {
                 return Ok(());
             }
         }
-        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        if let Some(dir) = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
         let options = || {

@@ -51,7 +51,7 @@ impl Context {
         let cancel = signals::watch()?;
         let environment = Environment::read();
         let ram = ram(&environment)?;
-        let scratch = ram.folder().map_err(Failure::from)?;
+        let scratch = ram.private_dir().map_err(Failure::from)?;
         let nix = nix(global, &environment, &cancel);
         Ok(Self { global: global.clone(), console: *console, cancel, environment, ram, scratch, nix })
     }
@@ -168,10 +168,10 @@ impl Context {
         let worker = worker(&self.global, &self.environment);
         let place = move || {
             let failed = |e: artifacts_ram::Error| Failure::from(e);
-            let folder = ram.folder().map_err(failed)?;
-            folder.subfolder("slice").map_err(failed)?;
-            let worker = worker.clone().fallback(folder.path().join("slice"));
-            Ok((worker, folder))
+            let dir = ram.private_dir().map_err(failed)?;
+            dir.subdir("entry").map_err(failed)?;
+            let worker = worker.clone().fallback(dir.path().join("entry"));
+            Ok((worker, dir))
         };
         let root = found.root.path().to_owned();
         let registry =

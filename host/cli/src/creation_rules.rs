@@ -15,7 +15,7 @@ pub struct CreationRule {
 /// Makes a rule for what is deployed, structured files among it, after one for each file with recipients of its own: the first that
 /// fits counts.
 pub fn creation_rules(instance: &Instance, storage: &str, found: &Found) -> Vec<CreationRule> {
-    let folder = escaped(&format!("{storage}/{}", instance.name));
+    let dir = escaped(&format!("{storage}/{}", instance.name));
     let deployed: BTreeSet<&str> =
         instance.for_backend.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
     let shared = found.recipients.iter().find(|(file, _)| deployed.contains(file.as_str()));
@@ -23,11 +23,11 @@ pub fn creation_rules(instance: &Instance, storage: &str, found: &Found) -> Vec<
     let Some((_, shared)) = shared else { return Vec::new() };
     let own = found.recipients.iter().filter(|(_, of_file)| *of_file != shared);
     let own = own.map(|(file, of_file)| CreationRule {
-        path_regex: format!("^{folder}/{}\\.sops$", escaped(file.as_str())),
+        path_regex: format!("^{dir}/{}\\.sops$", escaped(file.as_str())),
         age: of_file.iter().cloned().collect(),
     });
     let rest = CreationRule {
-        path_regex: format!("^{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$"),
+        path_regex: format!("^{dir}/[^/]+\\.sops(\\.json|\\.yaml)?$"),
         age: shared.iter().cloned().collect(),
     };
     own.chain([rest]).collect()

@@ -97,11 +97,11 @@ impl Declarations {
         let spec = artifacts_declared::parse(&text).map_err(|e| {
             Failure::new(name, e.to_string()).hint(Some("`artifacts schema` prints the JSON Schema of the spec"))
         })?;
-        let folder = match file.parent() {
+        let dir = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
+        let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(dir);
         Ok(Self::new(spec, root))
     }
 }
@@ -115,7 +115,7 @@ fn has_flake_here() -> bool {
     here.map_or(true, |here| here.ancestors().any(|above| above.join("flake.nix").exists()))
 }
 
-/// Adds the backends of a TOML file; paths of components in it begin at its folder. Two entries of one name must be one.
+/// Adds the backends of a TOML file; paths of components in it begin at its directory. Two entries of one name must be one.
 fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let name = file.display().to_string();
     let refused = |why: String| {
@@ -125,12 +125,12 @@ fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let value: serde_json::Value =
         toml::from_str(&text).map_err(|e| refused(format!("the registry is not TOML: {e}")))?;
     let added = artifacts_declared::parse_backends(&value.to_string()).map_err(|e| refused(e.to_string()))?;
-    let folder = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+    let dir = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
     for (backend, mut entry) in added {
         if let ComponentSource::Plain(path) = &mut entry.component
             && !path.starts_with("builtin:")
         {
-            *path = folder.join(&*path).display().to_string();
+            *path = dir.join(&*path).display().to_string();
         }
         match spec.backends.get(&backend) {
             Some(declared) if *declared != entry => {

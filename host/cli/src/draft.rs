@@ -13,7 +13,7 @@ use crate::limited_input;
 
 /// The file that an editor is given.
 pub struct Draft {
-    pub folder: PrivateDir,
+    pub directory: PrivateDir,
     subject: String,
     file: Name,
     /// What it was given last.
@@ -32,16 +32,21 @@ pub enum Taken {
 
 impl Draft {
     /// Lays a value out.
-    pub fn new(folder: Result<PrivateDir, Error>, subject: &str, file: &Name, value: &Secret) -> Result<Self, Failure> {
+    pub fn new(
+        directory: Result<PrivateDir, Error>,
+        subject: &str,
+        file: &Name,
+        value: &Secret,
+    ) -> Result<Self, Failure> {
         let failed = |error: Error| failure(subject, &error);
-        let folder = folder.map_err(failed)?;
-        folder.write(file.as_str(), value.expose(), 0o600).map_err(failed)?;
-        Ok(Self { folder, subject: subject.to_owned(), file: file.clone(), given: value.clone() })
+        let directory = directory.map_err(failed)?;
+        directory.write(file.as_str(), value.expose(), 0o600).map_err(failed)?;
+        Ok(Self { directory, subject: subject.to_owned(), file: file.clone(), given: value.clone() })
     }
 
     /// Where it is.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join(self.file.as_str())
+        self.directory.path().join(self.file.as_str())
     }
 
     /// Takes what the editor left, `before` being what is stored. An editor that failed and changed nothing has failed for good.
@@ -65,8 +70,8 @@ impl Draft {
 
     fn read(&self) -> Result<Secret, Error> {
         // A file that its owner may not read is the owner's all the same.
-        let _ = artifacts_ram::unlock(self.folder.dir(), self.file.as_str());
-        let mut bytes = self.folder.read(self.file.as_str(), limited_input::VALUE as u64)?;
+        let _ = artifacts_ram::unlock(self.directory.dir(), self.file.as_str());
+        let mut bytes = self.directory.read(self.file.as_str(), limited_input::VALUE as u64)?;
         Ok(Secret::new(std::mem::take(&mut *bytes)))
     }
 
@@ -98,7 +103,7 @@ impl Draft {
             Err(Error::File { fault: IrregularFile::TooLarge { .. }, .. }) => return Ok(()),
             Err(_) => self.salvaged().unwrap_or_else(|| self.given.clone()),
         };
-        let renewed = self.folder.replace(self.file.as_str(), typed.expose(), 0o600);
+        let renewed = self.directory.replace(self.file.as_str(), typed.expose(), 0o600);
         renewed.map_err(|error| failure(&self.subject, &error))?;
         self.given = typed;
         Ok(())
@@ -107,7 +112,7 @@ impl Draft {
     /// What the editor wrote under another name, if the file leads there.
     fn salvaged(&self) -> Option<Secret> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = openat(self.folder.dir(), self.file.as_str(), flags, Mode::empty()).ok()?;
+        let file = openat(self.directory.dir(), self.file.as_str(), flags, Mode::empty()).ok()?;
         let is_file = FileType::from_raw_mode(fstat(&file).ok()?.st_mode) == FileType::RegularFile;
         is_file.then(|| limited_input::read_from(File::from(file), limited_input::VALUE).ok()).flatten()
     }

@@ -23,7 +23,7 @@ pub fn edit(run: &mut Run, set: &Set, editor: &Editor, ram: &Ram, console: &Cons
     }
     let before = agreed.stored()?.unwrap_or_else(|| Secret::new(Vec::new()));
     let subject = set.instance.to_string();
-    let mut draft = Draft::new(ram.folder(), &subject, &set.file, &before)?;
+    let mut draft = Draft::new(ram.private_dir(), &subject, &set.file, &before)?;
     loop {
         let start = Instant::now();
         let edited = editor.edit(&draft).map_err(|why| Failure::new(subject.clone(), why));

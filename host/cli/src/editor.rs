@@ -45,7 +45,7 @@ impl Editor {
         script.push(&self.command);
         script.push(" \"$1\"");
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(script).arg("sh").arg(draft.path()).env("TMPDIR", draft.folder.path());
+        shell.arg("-c").arg(script).arg("sh").arg(draft.path()).env("TMPDIR", draft.dir.path());
         // What an editor draws is the secret: it goes to the person's terminal, never to where a log is kept.
         let [input, drawn] = [self.stream().map_err(failed)?, self.stream().map_err(failed)?];
         let status = signals::edit(shell.stdin(input).stdout(drawn)).map_err(failed)?;

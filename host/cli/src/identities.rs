@@ -97,7 +97,7 @@ fn plugins(global: &Global, environment: &Environment) -> Plugins {
     let see = |name: &str| Some((OsString::from(name), environment.get(name)?.to_owned()));
     Plugins {
         allowed: allowed.into_iter().collect(),
-        folders: std::env::split_paths(environment.search_path()).filter(|folder| folder.is_absolute()).collect(),
+        dirs: std::env::split_paths(environment.search_path()).filter(|dir| dir.is_absolute()).collect(),
         environment: FOR_PLUGINS.into_iter().filter_map(see).collect(),
     }
 }

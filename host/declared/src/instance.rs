@@ -47,7 +47,7 @@ impl InstanceName {
         }
     }
 
-    /// The folders below the storage, outermost first.
+    /// The directories below the storage, outermost first.
     pub fn components(&self) -> Vec<&str> {
         match self {
             Self::Machine { target, artifact } => vec!["per-machine", target.as_str(), artifact.as_str()],

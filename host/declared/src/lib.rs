@@ -1,7 +1,7 @@
 //! The spec: the JSON that Nix evaluates from the declarations, typed and checked. Pure.
 //!
 //! Reading is strict: an unknown schema version, an unknown field (unless it begins with `x-`) or a name that could leave
-//! its folder refuses the whole spec and names its place.
+//! its directory refuses the whole spec and names its place.
 
 mod absolute;
 mod artifact;

@@ -25,7 +25,7 @@ impl Name {
     /// Checks a text.
     ///
     /// # Errors
-    /// When it could leave its folder, hide in a terminal or be too long for a file name.
+    /// When it could leave its directory, hide in a terminal or be too long for a file name.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
         match reason(&text) {

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leaves_its_folder_is_refused_with_its_place() {
+    fn a_name_that_leaves_its_directory_is_refused_with_its_place() {
         let text = SMALL.replace("\"web1\"", "\"../web1\"");
         let message = refusal(&text);
         assert!(message.contains("targets[0].name") && message.contains("slash"), "{message}");

@@ -19,7 +19,7 @@ pub const SCHEMA: u64 = 1;
 pub struct Spec {
     /// Always [`SCHEMA`].
     pub schema: u64,
-    /// Where the flake's `artifacts.root` is in the Nix store or on disk; `None` means the spec's own folder.
+    /// Where the flake's `artifacts.root` is in the Nix store or on disk; `None` means the spec's own directory.
     #[serde(default)]
     pub root: Option<PathBuf>,
     /// Registered backends by name; bundled ones need no entry.
@@ -38,7 +38,7 @@ pub struct Registration {
     /// Expected SHA-256 of the component, in hex.
     #[serde(default)]
     pub sha256: Option<String>,
-    /// Folder below the root that holds its slices.
+    /// Directory below the root that holds its entries.
     #[serde(default = "default_storage")]
     pub storage: String,
     /// What it may do.
@@ -294,7 +294,7 @@ pub enum PromptKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Generator {
-    /// An executable, or a folder with one `bin/*`.
+    /// An executable, or a directory with one `bin/*`.
     #[serde(deserialize_with = "absolute::path")]
     #[schemars(regex(pattern = "^/"))]
     pub path: PathBuf,

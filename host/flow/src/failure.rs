@@ -63,19 +63,19 @@ pub fn skipped_dependency(instance: &Instance, dependency: &InstanceName) -> Fai
         .hint(Some(format!("mend {dependency} first")))
 }
 
-/// A slice that is not as its receipt has it, by the reasons for which it is stale.
+/// An entry that is not as its receipt has it, by the reasons for which it is stale.
 pub fn stale(instance: &Instance, reasons: &[Reason]) -> Option<Failure> {
     let of = |kinds: &[ReasonKind]| reasons.iter().filter(|reason| kinds.contains(&reason.kind)).collect::<Vec<_>>();
     let how: Vec<&str> = of(&[ReasonKind::Receipt]).into_iter().map(|reason| reason.message.as_str()).collect();
     (!how.is_empty()).then(|| differs(instance, &how.join(", ")))
 }
 
-/// A slice that is not as its receipt has it.
+/// An entry that is not as its receipt has it.
 pub fn differs(instance: &Instance, how: &str) -> Failure {
     for_instance(instance, format!("it does not lie as the host stored it: {how}"))
 }
 
-/// A slice that another backend than the declared one stored.
+/// An entry that another backend than the declared one stored.
 pub fn other_backend(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
     for_instance(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared"))
         .hint(Some(format!("declare `{stored}` for it again")))

@@ -1,4 +1,4 @@
-//! Secrets back from their slices: what was stored, opened with a person's keys, in memory only.
+//! Secrets back from their entries: what was stored, opened with a person's keys, in memory only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ use crate::tools::headers::{self, EntryHeaders};
 pub struct RetrievedFiles {
     /// The files that were wanted, public ones too.
     pub files: BTreeMap<Name, Secret>,
-    /// The slice that they come from: whoever replaces it compares.
+    /// The entry that they come from: whoever replaces it compares.
     pub fingerprint: Fingerprint,
 }
 
@@ -97,7 +97,7 @@ pub fn retrieve(
 struct Retrieval<'a> {
     instance: &'a Instance,
     backend: &'a Name,
-    slice: Entry,
+    entry: Entry,
     /// The secret files that are wanted.
     secrets: Vec<String>,
     /// The headers that are its own.
@@ -118,7 +118,7 @@ impl From<Failure> for RetrieveFailure {
 }
 
 impl<'a> Retrieval<'a> {
-    /// Looks at the slice, and takes the public files.
+    /// Looks at the entry, and takes the public files.
     fn begin(
         tools: &mut Tools,
         owners: &mut HeaderOwners,
@@ -137,39 +137,40 @@ impl<'a> Retrieval<'a> {
             return Err(failure::on_target(instance));
         }
         let failed = |error: artifacts_store::Error| fail(error.to_string()).hint(error.hint());
-        let slice = Storage::open(&tools.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
+        let entry = Storage::open(&tools.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
         let storage = opened.storage.clone();
-        let Some(slice) = slice.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
-        let entry = entry(instance, backend, &slice).map_err(|failure| hints::helped(tools, instance, failure))?;
+        let Some(entry) = entry.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
+        let listed =
+            listed_headers(instance, backend, &entry).map_err(|failure| hints::helped(tools, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.artifact.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
         for name in public {
-            let bytes = slice.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
+            let bytes = entry.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
             files.insert(name.clone(), Secret::new(bytes.clone()));
         }
-        if let Some(missing) = never_stored(&slice, &secrets) {
+        if let Some(missing) = never_stored(&entry, &secrets) {
             let name = failure::quoted_name(&instance.name);
             let file = shell_word(missing.as_str());
             return Err(fail(format!("`{missing}` is declared and was never stored"))
                 .hint(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
-        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &entry)? };
+        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &listed)? };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
-        let read = RetrievedFiles { files, fingerprint: slice.fingerprint() };
-        Ok(Self { instance, backend, slice, secrets, own, read })
+        let read = RetrievedFiles { files, fingerprint: entry.fingerprint() };
+        Ok(Self { instance, backend, entry, secrets, own, read })
     }
 
     /// Has the backend read the secret files.
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
-        let Self { instance, backend, slice, secrets, own, read } = self;
+        let Self { instance, backend, entry, secrets, own, read } = self;
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
             return Err(failure::for_instance(instance, "its backend is not here").into());
         };
         let bundled = session.terms().bundled;
         let (names, openable) = (secrets.as_slice(), &own.openable);
         let call =
-            RetrieveCall { instance: instance.for_backend.clone(), files: &slice.files, names, openable, identities };
+            RetrieveCall { instance: instance.for_backend.clone(), files: &entry.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
             let no_identity =
@@ -177,7 +178,7 @@ impl<'a> Retrieval<'a> {
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    failure::for_instance(instance, format!("{}{}", said.message, recipients(slice, secrets)))
+                    failure::for_instance(instance, format!("{}{}", said.message, recipients(entry, secrets)))
                         .hint(said.hint.clone())
                 }
                 error => {
@@ -219,8 +220,8 @@ fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool 
 const NAMED: usize = 5;
 
 /// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anybody.
-fn recipients(slice: &Entry, secrets: &[String]) -> String {
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return String::new() };
+fn recipients(entry: &Entry, secrets: &[String]) -> String {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return String::new() };
     let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
     let all: BTreeSet<&str> = wanted.flat_map(|(_, recipients)| recipients.iter().map(String::as_str)).collect();
     if all.is_empty() {
@@ -232,9 +233,9 @@ fn recipients(slice: &Entry, secrets: &[String]) -> String {
     format!("; recipients by its receipt: {named}{more}")
 }
 
-/// A file that was not declared yet when the slice was stored. A backend that names no readers at all tells nothing of that.
-fn never_stored<'a>(slice: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return None };
+/// A file that was not declared yet when the entry was stored. A backend that names no readers at all tells nothing of that.
+fn never_stored<'a>(entry: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return None };
     let new = |name: &&&Name| !receipt.recipients.is_empty() && !receipt.recipients.contains(name.as_str());
     secrets.iter().find(new).copied()
 }
@@ -249,19 +250,19 @@ fn only(entry: &EntryHeaders, opened: &BTreeSet<String>) -> EntryHeaders {
     entry
 }
 
-/// The headers in a slice that its receipt lists: only where that tells every byte of it.
-fn entry(instance: &Instance, backend: &Name, slice: &Entry) -> Result<EntryHeaders, Failure> {
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &slice.differences())) };
+/// The headers in an entry that its receipt lists: only where that tells every byte of it.
+fn listed_headers(instance: &Instance, backend: &Name, entry: &Entry) -> Result<EntryHeaders, Failure> {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return Err(changed(instance, &entry.differences())) };
     // Files that no receipt lists are not read, and keep no one from reading what it lists.
-    if !slice.is_intact() {
-        let mut differences = slice.differences();
+    if !entry.is_intact() {
+        let mut differences = entry.differences();
         differences.retain(|one| !matches!(one, Difference::Extra(_)));
         return Err(changed(instance, &differences));
     }
     if receipt.backend.name != *backend {
         return Err(failure::other_backend(instance, &receipt.backend.name, backend));
     }
-    Ok(headers::listed(instance, receipt, &slice.files))
+    Ok(headers::listed(instance, receipt, &entry.files))
 }
 
 fn changed(instance: &Instance, differences: &[Difference]) -> Failure {

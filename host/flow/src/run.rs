@@ -238,7 +238,7 @@ impl Run {
     pub(crate) fn owners(&self) -> Result<EntryOwners, Failure> {
         if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
             return Err(Failure::new("", "no target is declared, so every entry would be orphaned")
-                .hint(Some("look at what is evaluated; to give up the storage, remove its folder")));
+                .hint(Some("look at what is evaluated; to give up the storage, remove its directory")));
         }
         Ok(EntryOwners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
     }

@@ -124,7 +124,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// `artifacts.root` is in another flake.
-    #[error("artifacts.root is `{}`, which is not in the flake `{reference}` but in one of its inputs, so the folder to write to is unknown", .root.display())]
+    #[error("artifacts.root is `{}`, which is not in the flake `{reference}` but in one of its inputs, so the directory to write to is unknown", .root.display())]
     Elsewhere {
         /// Flake reference as passed.
         reference: String,
@@ -132,7 +132,7 @@ pub enum Error {
         root: PathBuf,
     },
     /// `artifacts.root` is outside of the checkout.
-    #[error("artifacts.root is `{}`, which is no folder inside the checkout {}; a flake does not choose where else secrets are written", .root.display(), .checkout.display())]
+    #[error("artifacts.root is `{}`, which is no directory inside the checkout {}; a flake does not choose where else secrets are written", .root.display(), .checkout.display())]
     Outside {
         /// Root as evaluated.
         root: PathBuf,
@@ -236,7 +236,7 @@ impl Explain for Error {
             }
             Self::Failed { message, .. } if is_no_flake(message) => "pass `--flake DIR`, a directory with a flake.nix",
             Self::Failed { message, .. } if message.contains("resolve host") => {
-                "there is no network to fetch an input by; `--override-input NAME path:DIR` takes it from a folder"
+                "there is no network to fetch an input by; `--override-input NAME path:DIR` takes it from a directory"
             }
             Self::NameMismatch { name, named, .. } => {
                 return Some(format!(
@@ -251,7 +251,7 @@ impl Explain for Error {
                 "the machine ran out of memory: evaluate fewer targets at once with `--eval-jobs 1`, or free some memory"
             }
             Self::Failed { message, .. } if message.contains("No space left on device") => {
-                "free some space where Nix writes: its store, and the folder of temporary files"
+                "free some space where Nix writes: its store, and the directory of temporary files"
             }
             // Nothing that a declaration could be blamed for; its own words are above.
             Self::Failed { message, .. } if is_of_the_machine(message) => return None,
@@ -274,7 +274,7 @@ impl Explain for Error {
             Self::Elsewhere { .. } => "name the checkout of that input with --root DIR",
             Self::Relative { .. } => "correct the spec: generators and components in the store have absolute paths",
             Self::Outside { .. } => {
-                "set `artifacts.root = ./.;`; if that other folder is what you want, name it with --root DIR"
+                "set `artifacts.root = ./.;`; if that other directory is what you want, name it with --root DIR"
             }
             Self::Start { .. } | Self::Read { .. } | Self::Cancelled => return None,
         };

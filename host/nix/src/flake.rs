@@ -237,24 +237,24 @@ pub(crate) struct Reference {
 impl FlakeMetadata {
     /// Returns the reference of exactly the source that the metadata describe, if Nix has one for it.
     pub fn evaluated(&self) -> String {
-        // A folder or a dirty git tree may change from one process to the next; its copy in the store does not. And a
-        // folder's name can have what Nix does not quote in its own `url`.
-        if self.is_folder() && !self.in_subfolder() { self.copy() } else { self.url.clone() }
+        // A directory or a dirty git tree may change from one process to the next; its copy in the store does not. And a
+        // directory's name can have what Nix does not quote in its own `url`.
+        if self.is_dir() && !self.in_subdir() { self.copy() } else { self.url.clone() }
     }
 
     /// Returns whether the evaluated reference names one source for ever: a copy in the store, a revision, or a hash.
     pub fn is_fixed(&self) -> bool {
         let named = self.locked.rev.is_some() || self.url.contains("narHash=");
-        if self.is_folder() { !self.in_subfolder() } else { named }
+        if self.is_dir() { !self.in_subdir() } else { named }
     }
 
-    fn is_folder(&self) -> bool {
+    fn is_dir(&self) -> bool {
         self.locked.kind == "path" || self.locked.kind == "git" && self.locked.rev.is_none()
     }
 
     /// Returns whether it is in a subdirectory. Not all versions of Nix can name a directory inside a copy in the
     /// store.
-    fn in_subfolder(&self) -> bool {
+    fn in_subdir(&self) -> bool {
         self.locked.dir.as_deref().is_some_and(|dir| !dir.is_empty())
     }
 

@@ -131,7 +131,7 @@ fn options_of_nixos_artifacts_agenix() {
 }
 
 #[test]
-fn the_folder_that_a_whole_flake_is_in_is_no_root() {
+fn the_directory_that_a_whole_flake_is_in_is_no_root() {
     let bench = Bench::new();
     let of = |root: &str| {
         machine(
@@ -141,8 +141,8 @@ fn the_folder_that_a_whole_flake_is_in_is_no_root() {
             ),
         )
     };
-    let message = "artifacts.config.agenix.flakeStoreDir: it is the whole of a flake, so that the folder it is in is the Nix store; \
-                   let the files be in a folder `secrets` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name \
+    let message = "artifacts.config.agenix.flakeStoreDir: it is the whole of a flake, so that the directory it is in is the Nix store; \
+                   let the files be in a directory `secrets` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name \
                    its checkout with --root where it is another flake";
     bench.flake(&of("lib.mkOverride 1001 null"));
     let evaluation = bench.evaluate();

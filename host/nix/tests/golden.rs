@@ -33,7 +33,7 @@ fn without_hashes(text: &str, store: &str) -> String {
 #[test]
 fn of_the_demo() {
     let bench = Bench::new();
-    bench.inputs().demo(bench.folder(), ["ssh-ed25519 AAAA1", "ssh-ed25519 AAAA2", "age1alice", "age1admin"]).unwrap();
+    bench.inputs().demo(bench.dir(), ["ssh-ed25519 AAAA1", "ssh-ed25519 AAAA2", "age1alice", "age1admin"]).unwrap();
     is_as_it_was(&bench, "demo");
 }
 

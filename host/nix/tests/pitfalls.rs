@@ -42,7 +42,7 @@ fn packages_that_are_set_for_good_stay_what_they_are() {
 }
 
 #[test]
-fn a_users_paths_follow_the_state_folder_and_hold_no_variable() {
+fn a_users_paths_follow_the_state_directory_and_hold_no_variable() {
     let bench = Bench::new();
     bench.flake(
         r#"homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {
@@ -158,7 +158,7 @@ fn a_rendering_module_from_elsewhere() {
 #[test]
 fn modules_define_nothing_that_is_not_there() {
     let inputs = Inputs::new().unwrap();
-    let path = |folder: &Path| format!("/. + {:?}", folder.display().to_string());
+    let path = |dir: &Path| format!("/. + {:?}", dir.display().to_string());
     // Not even assertions: any option that were defined and is not declared would fail.
     let expression = format!(
         r#"let lib = import ({lib} + "/lib"); of = module: more: (lib.evalModules {{ modules = [

@@ -57,15 +57,15 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         r#"artifacts.store.good.files.f.path = "/run/agenix/good/f";"#,
-        "artifacts.store.good.files.f.path: `/run/agenix/good/f` is inside agenix' own folder, which it replaces at each activation; choose another place",
+        "artifacts.store.good.files.f.path: `/run/agenix/good/f` is inside agenix' own directory, which it replaces at each activation; choose another place",
     ),
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.files.f.path = "/run/secrets";"#,
-        "artifacts.store.good.files.f.path: `/run/secrets` is inside sops-nix' own folder, which it replaces at each activation; choose another place",
+        "artifacts.store.good.files.f.path: `/run/secrets` is inside sops-nix' own directory, which it replaces at each activation; choose another place",
     ),
     (
         r#"age.secretsDir = "/run/keys"; artifacts.store.good.files.f.path = "/run/keys/f";"#,
-        "artifacts.store.good.files.f.path: `/run/keys/f` is inside agenix' own folder, which it replaces at each activation; choose another place",
+        "artifacts.store.good.files.f.path: `/run/keys/f` is inside agenix' own directory, which it replaces at each activation; choose another place",
     ),
     (
         r#"artifacts.store.good.files.f.mode = "u=r";"#,
@@ -117,11 +117,11 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "artifacts.config.agenix.flakeStoreDir = ./elsewhere;",
-        "artifacts.config.agenix.flakeStoreDir: the folder is not named `secrets`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name",
+        "artifacts.config.agenix.flakeStoreDir: the directory is not named `secrets`, as the storage is; set artifacts.root to the directory that it is in, and artifacts.backends.agenix.storage to its name",
     ),
     (
         "artifacts.root = lib.mkForce ./.; artifacts.config.agenix.flakeStoreDir = inputs.agenix;",
-        "artifacts.config.agenix.flakeStoreDir: it is the whole of a flake, so that the folder it is in is the Nix store; let the files be in a folder `secrets` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name its checkout with --root where it is another flake",
+        "artifacts.config.agenix.flakeStoreDir: it is the whole of a flake, so that the directory it is in is the Nix store; let the files be in a directory `secrets` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name its checkout with --root where it is another flake",
     ),
     (
         "artifacts.config.agenix.publicHostKey = lib.mkForce null;",
@@ -153,7 +153,7 @@ artifacts.config.sops-nix = { publicHostKey = "age1host"; format = "yaml"; };"#,
     ),
     (
         "artifacts.root = lib.mkForce null;",
-        "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own folder",
+        "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own directory",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "atticd.service" ];"#,
@@ -244,7 +244,7 @@ artifacts.config.sops-nix = { publicUserKeys = [ "age1user" ]; format = "json"; 
     ),
     (
         "artifacts.root = lib.mkForce null;",
-        "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own folder",
+        "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own directory",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "mail.service" ];"#,
@@ -355,7 +355,7 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
         FAULTS.iter().enumerate().map(|(number, (fault, _))| faulty(&format!("m{number:02}"), fault)).collect();
     bench.flake(&machines.join("\n"));
     let evaluation = bench.evaluate();
-    // Names that could leave their folder refuse the spec of their target; all others leave it usable.
+    // Names that could leave their directory refuse the spec of their target; all others leave it usable.
     assert_eq!(evaluation.failures.len(), 5, "{:?}", evaluation.failures);
     for (number, (fault, expected)) in FAULTS.iter().enumerate() {
         let name = format!("m{number:02}");
@@ -538,7 +538,7 @@ fn faults_that_cannot_be_found_do_not_pass_for_none_and_hide_no_others() {
 }
 
 #[test]
-fn a_users_folders_of_tools_are_the_users_own() {
+fn a_users_directories_of_tools_are_the_users_own() {
     let bench = Bench::new();
     let user = |name: &str, path: &str| {
         format!(

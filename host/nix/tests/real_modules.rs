@@ -21,7 +21,7 @@ const EXPRESSION: &str = r#"
         options.networking.hostName = lib.mkOption { default = "web1"; };
         config = {
           artifacts.default.backend = "agenix";
-          artifacts.root = /no/such/folder;
+          artifacts.root = /no/such/directory;
           artifacts.config.agenix.publicHostKey = "age1host";
           users.users.attic = { isSystemUser = true; group = "attic"; };
           users.groups.attic = { };
@@ -48,7 +48,7 @@ const EXPRESSION: &str = r#"
 
 fn evaluate(backend: &str) -> Value {
     let inputs = Inputs::new().unwrap();
-    let path = |folder: &Path| format!("/. + {:?}", folder.display().to_string());
+    let path = |dir: &Path| format!("/. + {:?}", dir.display().to_string());
     let expression = format!(
         "({}) {{ nixpkgs = {}; ours = {}; agenix = {}; }}",
         EXPRESSION.replace("\"agenix\"", &format!("\"{backend}\"")),

@@ -213,7 +213,7 @@ fn moving_an_artifact_is_one_word() {
 }
 
 #[test]
-fn a_percent_sign_in_a_users_path_is_one_and_the_runtime_folder_is_what_sops_nix_calls_it() {
+fn a_percent_sign_in_a_users_path_is_one_and_the_runtime_directory_is_what_sops_nix_calls_it() {
     let bench = Bench::new();
     bench.flake(
         r#"homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {

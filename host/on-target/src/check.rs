@@ -103,7 +103,7 @@ fn kind_fault(meta: &Metadata) -> Option<MismatchCause> {
     let kind = meta.file_type();
     let found = match () {
         () if kind.is_file() => return None,
-        () if kind.is_dir() => "a folder",
+        () if kind.is_dir() => "a directory",
         () if kind.is_fifo() => "a pipe",
         () if kind.is_socket() => "a socket",
         () => "a device",
@@ -194,7 +194,7 @@ mod tests {
         let declared = artifact(&base.join("f"), "0600", None);
         assert!(cause(&declared).unwrap().ends_with(&format!("{} does not exist", base.join("end").display())));
         std::fs::create_dir(base.join("end")).unwrap();
-        assert!(cause(&declared).unwrap().ends_with("expected a regular file, found a folder"));
+        assert!(cause(&declared).unwrap().ends_with("expected a regular file, found a directory"));
         std::fs::remove_dir(base.join("end")).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, base.join("end"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         assert!(cause(&declared).unwrap().ends_with("expected a regular file, found a pipe"));

@@ -36,10 +36,10 @@ enum Command {
         /// The manifest.
         #[arg(default_value = manifest::DEFAULT)]
         manifest: PathBuf,
-        /// The folder in RAM with the files' bytes.
+        /// The directory in RAM with the files' bytes.
         #[arg(long, default_value = "/run/artifacts.d")]
         bytes: PathBuf,
-        /// The folder of links to them.
+        /// The directory of links to them.
         #[arg(long, default_value = "/run/artifacts")]
         links: PathBuf,
     },
@@ -48,7 +48,7 @@ enum Command {
         /// The manifest.
         #[arg(default_value = manifest::DEFAULT)]
         manifest: PathBuf,
-        /// A folder in RAM of the watcher's own.
+        /// A directory in RAM of the watcher's own.
         #[arg(long, env = "RUNTIME_DIRECTORY")]
         state: PathBuf,
         /// Talk to the user's manager.

@@ -46,7 +46,7 @@ pub struct DeployedArtifact {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeployedFile {
-    /// Where it lies. `${XDG_RUNTIME_DIR}` or `%r` at its beginning stands for the user's runtime folder.
+    /// Where it lies. `${XDG_RUNTIME_DIR}` or `%r` at its beginning stands for the user's runtime directory.
     pub path: String,
     /// Its mode, as octal text.
     pub mode: String,
@@ -117,7 +117,7 @@ fn listed(names: &[String]) -> String {
 }
 
 impl TargetManifest {
-    /// Reads a manifest and puts `runtime`, the user's runtime folder, into the paths that ask for it.
+    /// Reads a manifest and puts `runtime`, the user's runtime directory, into the paths that ask for it.
     ///
     /// # Errors
     /// See [`TargetManifestError`].
@@ -173,7 +173,7 @@ struct ManifestVersion {
     schema: u64,
 }
 
-/// A path that begins with `${XDG_RUNTIME_DIR}` or `%r`, with the user's runtime folder `runtime` in the place of that; any
+/// A path that begins with `${XDG_RUNTIME_DIR}` or `%r`, with the user's runtime directory `runtime` in the place of that; any
 /// other path as it is.
 pub fn expand(path: &str, runtime: Option<&str>) -> String {
     let rest = ["${XDG_RUNTIME_DIR}/", "$XDG_RUNTIME_DIR/", "%r/"].iter().find_map(|start| path.strip_prefix(start));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_runtime_folder_is_put_in_at_the_beginning_only() {
+    fn the_runtime_directory_is_put_in_at_the_beginning_only() {
         for (path, expected) in [
             ("${XDG_RUNTIME_DIR}/a/b", "/run/user/7/a/b"),
             ("%r/a", "/run/user/7/a"),

@@ -20,8 +20,8 @@ pub enum PathEnd {
     Broken(PathBuf, io::Error),
 }
 
-/// Follows `path`. Each name is told with its folder, itself without links, *before* it is looked up: whoever starts to
-/// watch the folder then misses no change.
+/// Follows `path`. Each name is told with its directory, itself without links, *before* it is looked up: whoever starts to
+/// watch the directory then misses no change.
 pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> PathEnd {
     let mut here = PathBuf::from("/");
     let mut rest = VecDeque::new();
@@ -88,8 +88,8 @@ mod tests {
 
     fn steps(path: &Path, base: &Path) -> (Vec<String>, PathEnd) {
         let mut steps = Vec::new();
-        let end = trace(path, |folder, name| {
-            if let Ok(below) = folder.strip_prefix(base) {
+        let end = trace(path, |directory, name| {
+            if let Ok(below) = directory.strip_prefix(base) {
                 steps.push(below.join(name).display().to_string());
             }
         });

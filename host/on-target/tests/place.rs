@@ -12,18 +12,18 @@ use std::rc::Rc;
 use artifacts_declared::Name;
 use artifacts_on_target::place::{self, DeployDir, FilePermissions, PlaceError};
 
-/// A folder in RAM that plays `/run`.
+/// A directory in RAM that plays `/run`.
 struct Run {
     path: PathBuf,
     /// Goes with it, unless it is another process's.
-    _folder: Option<tempfile::TempDir>,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Run {
     fn new() -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        Self { path: folder.path().to_owned(), _folder: Some(folder) }
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        Self { path: dir.path().to_owned(), _dir: Some(dir) }
     }
 
     fn path(&self, below: &str) -> PathBuf {
@@ -119,7 +119,7 @@ fn a_second_run_changes_nothing() {
     assert_eq!((look(), steps.get()), (before, 0));
 }
 
-/// All that one run does, from the first folder on.
+/// All that one run does, from the first directory on.
 fn story(run: &Run, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<(), PlaceError> {
     activate(run, &run.farm_with_steps(step)?, &files("3", "4"))
 }
@@ -130,10 +130,10 @@ const STOP: &str = "ARTIFACTS_TEST_STOP";
 #[test]
 fn whoever_is_told_to_die() {
     let Ok(told) = std::env::var(STOP) else { return };
-    let (folder, stop) = told.split_once(' ').unwrap();
-    let run = Run { path: PathBuf::from(folder), _folder: None };
+    let (dir, stop) = told.split_once(' ').unwrap();
+    let run = Run { path: PathBuf::from(dir), _dir: None };
     let left = Cell::new(stop.parse::<usize>().unwrap());
-    // Folders are closed to others until they are given their modes.
+    // Directories are closed to others until they are given their modes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let done = story(&run, move |_| {
         match left.get().checked_sub(1) {
@@ -205,11 +205,11 @@ fn whoever_is_stopped_at_any_step_leaves_complete_files_or_none() {
         let mended = (content(&run, "one").unwrap(), content(&run, "two").unwrap());
         let whole = [("1", "2"), ("3", "4"), ("5", "6")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert!(whole.contains(&mended), "{at}, then mended: {mended:?}");
-        for (folder, count) in [("artifacts/a", 2), ("artifacts.d/now/a", 2), ("artifacts.d/new", 0)] {
-            assert_eq!(fs::read_dir(run.path(folder)).unwrap().count(), count, "{at}: {folder}");
+        for (dir, count) in [("artifacts/a", 2), ("artifacts.d/now/a", 2), ("artifacts.d/new", 0)] {
+            assert_eq!(fs::read_dir(run.path(dir)).unwrap().count(), count, "{at}: {dir}");
         }
-        for (folder, mode) in [("artifacts", 0o755), ("artifacts.d", 0o755), ("artifacts.d/now", 0o711)] {
-            assert_eq!(fs::metadata(run.path(folder)).unwrap().mode() & 0o7777, mode, "{at}: {folder}");
+        for (dir, mode) in [("artifacts", 0o755), ("artifacts.d", 0o755), ("artifacts.d/now", 0o711)] {
+            assert_eq!(fs::metadata(run.path(dir)).unwrap().mode() & 0o7777, mode, "{at}: {dir}");
         }
         done
     };
@@ -251,8 +251,8 @@ impl Two {
     fn names(&self) -> Vec<String> {
         let mut open = vec![self.run.path("")];
         let mut names = Vec::new();
-        while let Some(folder) = open.pop() {
-            for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
                 if entry.file_type().unwrap().is_dir() {
                     open.push(entry.path());
                 } else {
@@ -312,7 +312,7 @@ fn cleaning_removes_only_its_own_links_and_is_led_nowhere() {
     let theirs = two.run.path("artifacts/a/one");
     fs::remove_file(&theirs).unwrap();
     symlink("/run/agenix/a/one", &theirs).unwrap();
-    // A service's folder became a link to one of root's with a link that looks the same.
+    // A service's directory became a link to one of root's with a link that looks the same.
     let led = two.run.path("led");
     fs::rename(two.run.path("lib/attic"), &led).unwrap();
     chown(two.run.path("lib"), Some(4711), Some(4711)).expect("these tests need root");
@@ -338,27 +338,27 @@ fn a_new_mode_is_given_and_the_bytes_stay() {
 }
 
 #[test]
-fn folders_of_others_are_refused() {
-    for folder in ["artifacts", "artifacts.d"] {
+fn directories_of_others_are_refused() {
+    for dir in ["artifacts", "artifacts.d"] {
         let run = Run::new();
         fs::create_dir(run.path("elsewhere")).unwrap();
-        symlink(run.path("elsewhere"), run.path(folder)).unwrap();
-        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{folder} is a link");
+        symlink(run.path("elsewhere"), run.path(dir)).unwrap();
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{dir} is a link");
 
         let run = Run::new();
-        fs::write(run.path(folder), "").unwrap();
-        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{folder} is a file");
+        fs::write(run.path(dir), "").unwrap();
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{dir} is a file");
 
         for mode in [0o775, 0o757, 0o1777] {
             let run = Run::new();
-            fs::create_dir(run.path(folder)).unwrap();
-            fs::set_permissions(run.path(folder), PermissionsExt::from_mode(mode)).unwrap();
-            assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{folder} has mode {mode:o}");
+            fs::create_dir(run.path(dir)).unwrap();
+            fs::set_permissions(run.path(dir), PermissionsExt::from_mode(mode)).unwrap();
+            assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{dir} has mode {mode:o}");
         }
         let run = Run::new();
-        fs::create_dir(run.path(folder)).unwrap();
-        chown(run.path(folder), Some(4711), None).expect("these tests need root");
-        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{folder} is somebody else's");
+        fs::create_dir(run.path(dir)).unwrap();
+        chown(run.path(dir), Some(4711), None).expect("these tests need root");
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{dir} is somebody else's");
     }
 }
 
@@ -385,11 +385,11 @@ fn a_service_cannot_lead_root_elsewhere() {
     fs::create_dir(run.path("attic")).unwrap();
     fs::create_dir(run.path("etc")).unwrap();
     chown(run.path("attic"), Some(4711), Some(4711)).expect("these tests need root");
-    // Its own folder is fine, a link in it is not, whoever made that link.
+    // Its own directory is fine, a link in it is not, whoever made that link.
     assert!(link_to(&run, &run.path("attic/secrets/env")).unwrap());
     symlink(run.path("etc"), run.path("attic/led")).unwrap();
     assert!(matches!(link_to(&run, &run.path("attic/led/env")), Err(PlaceError::Astray { .. })));
-    // In a folder that is open to all, only one's own links count.
+    // In a directory that is open to all, only one's own links count.
     fs::create_dir(run.path("tmp")).unwrap();
     fs::set_permissions(run.path("tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
     symlink(run.path("etc"), run.path("tmp/mine")).unwrap();
@@ -407,7 +407,7 @@ fn only_links_are_replaced() {
     fs::create_dir(run.path("folder")).unwrap();
     symlink("/nowhere", run.path("link")).unwrap();
     assert!(matches!(link_to(&run, &run.path("file")), Err(PlaceError::Occupied { found: "a file", .. })));
-    assert!(matches!(link_to(&run, &run.path("folder")), Err(PlaceError::Occupied { found: "a folder", .. })));
+    assert!(matches!(link_to(&run, &run.path("folder")), Err(PlaceError::Occupied { found: "a directory", .. })));
     assert!(link_to(&run, &run.path("link")).unwrap());
     assert_eq!(fs::read_to_string(run.path("file")).unwrap(), "kept");
     assert_eq!(fs::read_to_string(run.path("link")).unwrap(), "1");
@@ -426,12 +426,12 @@ fn what_is_planted_among_the_bytes_is_not_taken() {
     assert!(run.farm().files(&name("a")).is_err());
 }
 
-/// A folder of a service's own, as `/var/lib/attic` is.
+/// A directory of a service's own, as `/var/lib/attic` is.
 fn service(run: &Run) -> PathBuf {
-    let folder = run.path("attic");
-    fs::create_dir(&folder).unwrap();
-    chown(&folder, Some(4711), Some(4711)).expect("these tests need root");
-    folder
+    let dir = run.path("attic");
+    fs::create_dir(&dir).unwrap();
+    chown(&dir, Some(4711), Some(4711)).expect("these tests need root");
+    dir
 }
 
 fn text(path: &Path) -> Result<String, PlaceError> {
@@ -461,7 +461,7 @@ fn what_others_placed_is_read_behind_links_of_root_alone() {
     symlink(attic.join("env"), run.path("to-attic")).unwrap();
     assert!(matches!(text(&run.path("to-attic")), Err(PlaceError::Astray { .. })), "by way of a link of root");
     symlink(".", attic.join("led")).unwrap();
-    assert!(matches!(text(&attic.join("led/file")), Err(PlaceError::Astray { .. })), "a folder");
+    assert!(matches!(text(&attic.join("led/file")), Err(PlaceError::Astray { .. })), "a directory");
     symlink("round", run.path("round")).unwrap();
     assert!(text(&run.path("round")).is_err());
 }

@@ -5,14 +5,14 @@ use artifacts_declared::{InstanceName, Name, Spec, TargetKind};
 /// A target by kind and the flake's attribute.
 pub type TargetName = (TargetKind, String);
 
-/// Whose slices are whose, as far as it is known. In doubt a slice has an owner.
+/// Whose entries are whose, as far as it is known. In doubt an entry has an owner.
 #[derive(Debug, Clone, Default)]
 pub struct EntryOwners {
     names: BTreeSet<InstanceName>,
     unknown: Vec<TargetName>,
 }
 
-/// Why a slice is not to be removed.
+/// Why an entry is not to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// Something declares it, well or badly.
@@ -41,7 +41,7 @@ impl EntryOwners {
         Self { names, unknown }
     }
 
-    /// Who owns a slice, or may; none when nobody does.
+    /// Who owns an entry, or may; none when nobody does.
     pub fn owner(&self, name: &InstanceName) -> Option<Owner> {
         if self.names.contains(name) {
             return Some(Owner::Declared);

@@ -11,7 +11,7 @@ use crate::{Cause, Instance, Reason, ReasonKind};
 pub enum InstanceState {
     /// Stored, whole, for the recipients that are declared.
     Present,
-    /// Not stored: the backend says so, and the host finds no slice.
+    /// Not stored: the backend says so, and the host finds no entry.
     Absent,
     /// Stored, but not as declared.
     Stale(Vec<Reason>),
@@ -49,7 +49,7 @@ impl InstanceState {
 /// it is encrypted again.
 pub const RECIPIENTS: &str = "recipients";
 
-/// What the host found of a slice.
+/// What the host found of an entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// What is wrong with the receipt, or with the stored bytes as it has them; empty when all agrees.
@@ -77,7 +77,7 @@ pub struct Facts {
 pub enum Said {
     /// It makes and keeps its files on the target.
     OnTarget,
-    /// It was not asked: all files are public, or the slice is another backend's.
+    /// It was not asked: all files are public, or the entry is another backend's.
     Nothing,
     /// Its answer, verified.
     Checked {
@@ -102,7 +102,7 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
         (Said::Nothing, Some(facts)) => stored(instance, None, &[], facts, now),
         (Said::Checked { state, .. }, None) => nothing_stored(state),
         (Said::Checked { recipients, state }, Some(facts)) => match state {
-            // A slice of nothing but public files has nothing of the backend in it, and still is one.
+            // An entry of nothing but public files has nothing of the backend in it, and still is one.
             seam::CheckState::Absent
                 if facts.receipt.is_empty() && facts.stored.as_ref().is_some_and(BTreeSet::is_empty) =>
             {

@@ -152,7 +152,7 @@ fn one_bad_artifact_leaves_the_others() {
 }
 
 #[test]
-fn a_machine_and_a_mac_of_one_name_do_not_share_a_slice() {
+fn a_machine_and_a_mac_of_one_name_do_not_share_an_entry() {
     let text = json!({"schema": 1, "targets": [
         {"kind": "nixos", "name": "a", "artifacts": {"t": artifact(&json!({}))}},
         {"kind": "darwin", "name": "a", "artifacts": {"t": artifact(&json!({}))}}]});

@@ -165,7 +165,7 @@ fn each_missing_wall_is_reported_noticed_and_refused_where_all_are_required() {
 /// What fails, by strace's hand, and what is missing then.
 #[test]
 fn what_fails_half_way_costs_only_itself() {
-    let folder = TempDir::new().unwrap();
+    let dir = TempDir::new().unwrap();
     let fallback = TempDir::new_in("/dev/shm").unwrap();
     let lost = [SandboxLayer::DiesWithParent, SandboxLayer::NoCoreDumps];
     // Root has the right to all others without it.
@@ -197,9 +197,9 @@ fn what_fails_half_way_costs_only_itself() {
     .into_iter()
     .enumerate()
     {
-        let program = folder.path().join(format!("traced{number}"));
+        let program = dir.path().join(format!("traced{number}"));
         let precompile = env!("CARGO_BIN_EXE_artifacts-precompile");
-        let log = folder.path().join("trace");
+        let log = dir.path().join("trace");
         let call = fault.split(':').next().unwrap();
         if call == "write" && !root {
             // Without any namespace one process writes it all, and strace would stop its answer, too.
@@ -466,16 +466,16 @@ fn what_takes_too_much_to_compile_is_a_clear_error() {
 #[test]
 fn compiled_code_is_kept_and_a_spoiled_entry_is_not_run() {
     let cache = TempDir::new().unwrap();
-    let folder = cache.path().join("code");
+    let dir = cache.path().join("code");
     let component = Component::read(guest("hostile")).unwrap();
-    let open = || open(&component, worker().cache(&folder));
+    let open = || open(&component, worker().cache(&dir));
     let entry = || {
-        let list: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let list: Vec<PathBuf> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(list.len(), 1, "{list:?}");
         list[0].clone()
     };
     assert!(present(&check(&mut open(), "")));
-    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
     let kept = fs::read(entry()).unwrap();
 
     let begun = Instant::now();
@@ -496,7 +496,7 @@ fn compiled_code_is_kept_and_a_spoiled_entry_is_not_run() {
         assert_ne!(fs::read(entry()).unwrap(), spoiled);
     }
 
-    // An entry that others may write, one that is a link, and a folder that others may write are not used.
+    // An entry that others may write, one that is a link, and a directory that others may write are not used.
     let path = entry();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     assert!(present(&check(&mut open(), "")));
@@ -506,7 +506,7 @@ fn compiled_code_is_kept_and_a_spoiled_entry_is_not_run() {
     symlink(&aside, &path).unwrap();
     assert!(present(&check(&mut open(), "")));
     assert!(fs::symlink_metadata(&path).unwrap().is_file());
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
     fs::write(&path, b"planted").unwrap();
     assert!(present(&check(&mut open(), "")));
     assert_eq!(fs::read(&path).unwrap(), b"planted");

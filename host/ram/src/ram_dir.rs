@@ -44,7 +44,7 @@ impl Ram {
     ///
     /// # Errors
     /// If no space is left, or the program is ending ([`crate::remove_all`]).
-    pub fn folder(&self) -> Result<PrivateDir, Error> {
+    pub fn private_dir(&self) -> Result<PrivateDir, Error> {
         PrivateDir::new(self)
     }
 

@@ -102,7 +102,7 @@ impl FileChange {
         format!("{}: {}", self.file, parts.join(", "))
     }
 
-    /// What goes with a slice: `env: secret, 2 readers, 413 bytes`.
+    /// What goes with an entry: `env: secret, 2 readers, 413 bytes`.
     pub(crate) fn goes(&self) -> Option<String> {
         let all = Self { file: self.file.clone(), before: None, after: self.before.clone() };
         all.after.as_ref().map(|_| all.line())

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{FileChange, RowAction};
 
-/// A slice without an owner.
+/// An entry without an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrashedEntry {
     /// Its name.
@@ -41,28 +41,28 @@ impl TrashedEntry {
 }
 
 /// A line each, and one that counts them; of none nothing.
-pub fn trashed(slices: &[TrashedEntry]) -> String {
+pub fn trashed(entries: &[TrashedEntry]) -> String {
     let mut text = String::new();
-    for slice in slices {
-        let size = slice.size.map_or_else(String::new, |(files, bytes)| {
+    for entry in entries {
+        let size = entry.size.map_or_else(String::new, |(files, bytes)| {
             format!("  {}, {}", counted(files, "file"), counted(bytes, "byte"))
         });
-        let (storage, name) = (terminal(&slice.storage), terminal(&slice.name));
-        let _ = writeln!(text, "{}  {storage}/{name}{size}", slice.done.as_str());
-        for line in slice.contents.iter().filter(|_| slice.done.is_to_come()).filter_map(FileChange::goes) {
+        let (storage, name) = (terminal(&entry.storage), terminal(&entry.name));
+        let _ = writeln!(text, "{}  {storage}/{name}{size}", entry.done.as_str());
+        for line in entry.contents.iter().filter(|_| entry.done.is_to_come()).filter_map(FileChange::goes) {
             let _ = writeln!(text, "    {}", terminal(&line));
         }
     }
-    for trash in slices.iter().filter_map(|slice| slice.trash.as_ref()) {
+    for trash in entries.iter().filter_map(|entry| entry.trash.as_ref()) {
         let _ = writeln!(text, "for 30 days in {}", terminal(trash));
     }
-    if let Some(first) = slices.first() {
-        let _ = writeln!(text, "{} {}", entries(slices.len()), first.done.as_str());
+    if let Some(first) = entries.first() {
+        let _ = writeln!(text, "{} {}", counted_entries(entries.len()), first.done.as_str());
     }
     text
 }
 
 /// Returns a number of entries in words.
-fn entries(count: usize) -> String {
+fn counted_entries(count: usize) -> String {
     format!("{count} {}", agreeing(count, "entry", "entries"))
 }

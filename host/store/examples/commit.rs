@@ -1,6 +1,6 @@
 //! For `cargo xtask bench`: new entries of one file, committed. Prints microseconds, one round a line.
 //!
-//! `commit FOLDER ROUNDS COUNT full|no-sync`
+//! `commit DIR ROUNDS COUNT full|no-sync`
 #![allow(clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +16,12 @@ use artifacts_store::{
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().ok_or("see the first lines of this file");
-    let folder = next()?;
+    let dir = next()?;
     let (rounds, count): (usize, usize) = (next()?.parse()?, next()?.parse()?);
     let durability = if next()? == "full" { Durability::Full } else { Durability::NoSync };
     for _ in 0..rounds {
-        let folder = tempfile::tempdir_in(&folder)?;
-        let storage = Storage::open(&Root::open(folder.path())?, "secrets")?;
+        let dir = tempfile::tempdir_in(&dir)?;
+        let storage = Storage::open(&Root::open(dir.path())?, "secrets")?;
         let mut options = WriterOptions::at(SystemTime::now());
         options.durability = durability;
         let writer = storage.lock(options)?;

@@ -22,8 +22,8 @@ pub(crate) fn is_named(name: &str, kind: FileKind) -> bool {
 
 /// Returns whether the storage's file has exactly the bytes that this program writes.
 pub(crate) fn is_own(root: &Root, storage: &str) -> bool {
-    let read = |folder: StoreDir| folder.read(NAME, 4096).ok().flatten();
-    root.folder().open(storage).ok().flatten().and_then(read).is_some_and(|found| found == CONTENT)
+    let read = |dir: StoreDir| dir.read(NAME, 4096).ok().flatten();
+    root.store_dir().open(storage).ok().flatten().and_then(read).is_some_and(|found| found == CONTENT)
 }
 
 /// Creates the file if there is none. An existing one is left as it is.

@@ -33,7 +33,7 @@ impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::File => "regular file",
-            Self::Directory => "folder",
+            Self::Directory => "directory",
             Self::Link => "symbolic link",
             Self::Pipe => "named pipe",
             Self::Socket => "socket",
@@ -74,7 +74,7 @@ impl StoreDir {
     pub fn ambient(path: &Path) -> Result<Self, Error> {
         // Not by cap-std: what it opens cannot be synced.
         let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| Error::io(path.to_string_lossy(), "open the folder", errno))?;
+            .map_err(|errno| Error::io(path.to_string_lossy(), "open the directory", errno))?;
         Ok(Self { dir: Dir::from(fd), path: String::new() })
     }
 
@@ -103,7 +103,7 @@ impl StoreDir {
         match self.open_as(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { dir: Dir::from(fd), path: self.at(path) })),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(self.blame(path, "open the folder", errno)),
+            Err(errno) => Err(self.blame(path, "open the directory", errno)),
         }
     }
 
@@ -138,7 +138,7 @@ impl StoreDir {
 
     /// Lists names and kinds of its files, unsorted.
     pub fn entries(&self) -> Result<Vec<(String, FileKind)>, Error> {
-        let failed = |errno: Errno| Error::io(self.path(), "read the folder", errno);
+        let failed = |errno: Errno| Error::io(self.path(), "read the directory", errno);
         seek(self.fd(), SeekFrom::Start(0)).map_err(failed)?;
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut list = RawDir::new(self.fd(), &mut buffer);
@@ -180,7 +180,7 @@ impl StoreDir {
 
     /// Returns the number of the device that holds it.
     pub fn device(&self) -> Result<u64, Error> {
-        fstat(self.fd()).map(|stat| stat.st_dev).map_err(|errno| Error::io(self.path(), "look at the folder", errno))
+        fstat(self.fd()).map(|stat| stat.st_dev).map_err(|errno| Error::io(self.path(), "look at the directory", errno))
     }
 
     fn open_as(&self, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {

@@ -100,12 +100,12 @@ impl Explain for Error {
     }
 }
 
-/// A folder of acceptances.
+/// A directory of acceptances.
 #[derive(Debug, Clone)]
 pub struct Trust(StateDir);
 
 impl Trust {
-    /// The memory in a folder; it is made when something is accepted first.
+    /// The memory in a directory; it is made when something is accepted first.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self(StateDir::new(dir))
     }
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn exactly_what_was_accepted_is_accepted() {
-        let folder = tempfile::tempdir().unwrap();
-        let trust = Trust::new(folder.path().join("state/accepted"));
+        let directory = tempfile::tempdir().unwrap();
+        let trust = Trust::new(directory.path().join("state/accepted"));
         let what = json!({"sha256": "00", "grants": {"plaintext": true}});
         assert!(!trust.accepted(&what).unwrap());
         trust.accept(&what).unwrap();
@@ -167,24 +167,24 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_others_can_write_proves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let trust = Trust::new(folder.path().join("accepted"));
+    fn a_directory_that_others_can_write_proves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let trust = Trust::new(directory.path().join("accepted"));
         trust.accept(&1).unwrap();
-        fs::set_permissions(folder.path().join("accepted"), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(directory.path().join("accepted"), fs::Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(trust.accepted(&1), Err(Error::Open { .. })));
         assert!(matches!(trust.accept(&2), Err(Error::Open { .. })));
     }
 
     #[test]
     fn a_directory_above_that_others_can_write_proves_nothing_either() {
-        let folder = tempfile::tempdir().unwrap();
-        let above = folder.path().join("artifacts");
+        let directory = tempfile::tempdir().unwrap();
+        let above = directory.path().join("artifacts");
         let trust = Trust::new(above.join("accepted"));
         trust.accept(&1).unwrap();
         fs::set_permissions(&above, fs::Permissions::from_mode(0o777)).unwrap();
         assert!(matches!(trust.accepted(&1), Err(Error::Open { .. })));
-        fs::rename(above.join("accepted"), folder.path().join("gone")).unwrap();
+        fs::rename(above.join("accepted"), directory.path().join("gone")).unwrap();
         assert!(matches!(trust.accepted(&1), Err(Error::Open { .. })), "that it is not there proves nothing either");
         assert!(matches!(trust.accept(&2), Err(Error::Open { .. })));
         assert!(!above.join("accepted").exists(), "nothing is written either");
@@ -192,10 +192,10 @@ mod tests {
 
     #[test]
     fn a_file_of_other_content_is_no_acceptance_and_no_silence() {
-        let folder = tempfile::tempdir().unwrap();
-        let trust = Trust::new(folder.path().join("accepted"));
+        let directory = tempfile::tempdir().unwrap();
+        let trust = Trust::new(directory.path().join("accepted"));
         trust.accept(&1).unwrap();
-        let file = fs::read_dir(folder.path().join("accepted")).unwrap().next().unwrap().unwrap().path();
+        let file = fs::read_dir(directory.path().join("accepted")).unwrap().next().unwrap().unwrap().path();
         for torn in ["2\n", "1", ""] {
             fs::write(&file, torn).unwrap();
             let error = trust.accepted(&1).unwrap_err();

@@ -24,7 +24,7 @@ fn no_crate_has_files_that_import_each_other() {
     exactly(&found, "cycles", "these files import each other; import by a file's own path, and what is below");
 }
 
-/// `work/set.rs` is `work::set`, and `mod.rs` its folder.
+/// `work/set.rs` is `work::set`, and `mod.rs` its directory.
 fn module(file: &str) -> String {
     let path = file.trim_end_matches(".rs").replace('/', "::");
     match path.as_str() {

@@ -72,9 +72,9 @@ pub fn host() -> Vec<Source> {
     found
 }
 
-/// The Rust files below a folder.
-pub fn collect(folder: &Path, into: &mut Vec<Source>) {
-    for file in files(folder) {
+/// The Rust files below a directory.
+pub fn collect(dir: &Path, into: &mut Vec<Source>) {
+    for file in files(dir) {
         let text = fs::read_to_string(&file).unwrap();
         let tested = text.match_indices("\n#[cfg(test)]\n").map(|(at, _)| at).find(|at| is_module(&text[*at..]));
         let text = &text[..tested.unwrap_or(text.len())];
@@ -94,9 +94,9 @@ fn is_module(text: &str) -> bool {
     item.is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
 }
 
-/// Every Rust file below a folder.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+/// Every Rust file below a directory.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! `c-bindings WIT FOLDER`: writes C for the world that a backend with retrieval implements.
+//! `c-bindings WIT DIR`: writes C for the world that a backend with retrieval implements.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use wit_bindgen_core::wit_parser::Resolve;
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [contract, folder] = arguments.as_slice() else {
+    let [contract, dir] = arguments.as_slice() else {
         bail!("expected WIT FOLDER");
     };
     let mut resolve = Resolve::default();
@@ -18,7 +18,7 @@ fn main() -> Result<()> {
     let mut files = Files::default();
     wit_bindgen_c::Opts::default().build().generate(&mut resolve, world, &mut files)?;
     for (name, bytes) in files.iter() {
-        fs::write(folder.join(name), bytes)?;
+        fs::write(dir.join(name), bytes)?;
     }
     Ok(())
 }

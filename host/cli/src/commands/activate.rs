@@ -32,10 +32,10 @@ pub struct Options {
     /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// The folder in RAM for the files' bytes
+    /// The directory in RAM for the files' bytes
     #[arg(long, value_name = "DIR", default_value = "/run/artifacts.d")]
     bytes: PathBuf,
-    /// The folder of links to them
+    /// The directory of links to them
     #[arg(long, value_name = "DIR", default_value = "/run/artifacts")]
     links: PathBuf,
     /// The Nix store
@@ -81,7 +81,7 @@ impl Options {
             log_level: Environment::log_level(console.verbose),
             generator_path: self.generator_path(&environment),
             store: self.store.clone(),
-            runtime: environment.get("XDG_RUNTIME_DIR").map(|folder| folder.to_string_lossy().into_owned()),
+            runtime: environment.get("XDG_RUNTIME_DIR").map(|dir| dir.to_string_lossy().into_owned()),
             user: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         };
         let mut rows = BTreeMap::new();
@@ -113,7 +113,7 @@ impl Options {
     /// What is set for generators, as elsewhere, and what the caller's own `PATH` has of the store: on NixOS, tools are
     /// nowhere else.
     fn generator_path(&self, environment: &Environment) -> Vec<PathBuf> {
-        let own = std::env::split_paths(environment.search_path()).filter(|folder| folder.starts_with(&self.store));
+        let own = std::env::split_paths(environment.search_path()).filter(|dir| dir.starts_with(&self.store));
         environment.generator_path().into_iter().chain(own).collect()
     }
 }
@@ -130,10 +130,10 @@ fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
 /// grants count as they are.
 fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> Registry {
     let place = move || {
-        let folder = ram.folder()?;
-        folder.subfolder("slice")?;
-        let worker = worker.clone().fallback(folder.path().join("slice"));
-        Ok((worker, folder))
+        let dir = ram.private_dir()?;
+        dir.subdir("entry")?;
+        let worker = worker.clone().fallback(dir.path().join("entry"));
+        Ok((worker, dir))
     };
     Registry::new(declared.spec.backends, crate::bundled::backends(), declared.root, nix, place)
         .asking(Box::new(|_, _, _| Ok(true)))

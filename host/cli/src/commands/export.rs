@@ -16,9 +16,9 @@ pub struct Options {
     /// The machine or user
     #[arg(value_name = "TARGET")]
     target: String,
-    /// A folder that is not there yet, or empty, on a file system in RAM
+    /// A directory that is not there yet, or empty, on a file system in RAM
     #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    dir: PathBuf,
     /// Show what would be written, and open and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -37,12 +37,12 @@ impl Options {
         }
         let files = exported_files(&self.target, &own)?;
         let sizes = if self.dry_run {
-            ExportTree::check(&self.folder)?;
+            ExportTree::check(&self.dir)?;
             exported_files::preview(&mut run, &files)?
         } else {
-            let tree = ExportTree::begin(&self.folder)?;
+            let tree = ExportTree::begin(&self.dir)?;
             let sizes = exported_files::write(&mut run, &self.target, &files, &tree)?;
-            tree.appear().map_err(|why| self.failed(format!("{} cannot be made: {why}", self.folder.display())))?;
+            tree.appear().map_err(|why| self.failed(format!("{} cannot be made: {why}", self.dir.display())))?;
             sizes
         };
         exported_files::show(console, &files, &sizes);

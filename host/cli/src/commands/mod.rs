@@ -61,7 +61,7 @@ pub enum Command {
     Adopt(adopt::Options),
     /// Print a `.sops.yaml` that agrees with the declarations
     ///
-    /// It belongs into the folder of `artifacts.root`.
+    /// It belongs into the directory of `artifacts.root`.
     SopsConfig(sops_config::Options),
     /// On the target: make the artifacts that are made there
     Activate(activate::Options),

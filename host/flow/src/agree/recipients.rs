@@ -322,8 +322,8 @@ mod tests {
 
     #[test]
     fn what_was_stored_has_the_readers_that_were_agreed_to_for_that_very_file_and_no_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         accepted(&mut known, "per-machine/web1/a", "nixos/web1", &by_file(&[("env", &["web1", "admin"])]));
         let evil = by_file(&[("x", &["evil"])]);
         for source in [PlaintextOrigin::New, PlaintextOrigin::Stored] {
@@ -341,8 +341,8 @@ mod tests {
 
     #[test]
     fn who_was_removed_since_is_asked_about_wherever_they_come_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         let [old, new] = [&["web1", "gone"][..], &["web1"]].map(|readers| by_file(&[("env", readers)]));
         accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
         accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &old);
@@ -361,8 +361,8 @@ mod tests {
 
     #[test]
     fn a_digest_stands_for_exactly_these_instances_files_and_recipients() {
-        let folder = tempfile::tempdir().unwrap();
-        let known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         let digest = |files: &str, recipients: &[(&str, &[&str])]| {
             let instance = instance(files);
             RecipientQuestions::new(&known, [&instance].into_iter(), &found(&instance, recipients), WriteKind::New)
@@ -383,8 +383,8 @@ mod tests {
 
     #[test]
     fn what_was_secret_is_asked_about_until_somebody_agrees_that_it_lies_in_plain_text() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         let both: &[(&str, &[&str])] = &[("one", &["k"]), ("two", &["k"])];
         let secret = instance(r#"{"one": {}, "two": {}}"#);
         let asked = RecipientQuestions::new(&known, [&secret].into_iter(), &found(&secret, both), WriteKind::New);
@@ -431,13 +431,13 @@ mod tests {
             elsewhere: None,
             strays: Vec::new(),
         };
-        let folder = tempfile::tempdir().unwrap();
-        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         let survey =
             Survey { found: BTreeMap::from([(instance.name.clone(), read_by(&["web1"]))]), ..Survey::default() };
         let asked = || {
             RecipientQuestions::new(
-                &AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap(),
+                &AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap(),
                 std::iter::once(instance),
                 &survey,
                 WriteKind::New,

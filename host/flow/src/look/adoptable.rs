@@ -15,7 +15,7 @@ use crate::tools::header_owners::HeaderOwners;
 use crate::tools::headers::{self, EntryHeaders};
 use crate::work::receipt::{self, GenerationRecord};
 
-/// What is accepted with a slice.
+/// What is accepted with an entry.
 #[derive(Debug, Clone)]
 pub struct Adoption {
     /// Whose it is.
@@ -35,12 +35,12 @@ pub struct Adoption {
     /// What its files become.
     pub files: Vec<FileChange>,
     /// The age files in it, and which of its files they are for.
-    pub(crate) entry: EntryHeaders,
-    pub(crate) slice: NewEntry,
+    pub(crate) sealed: EntryHeaders,
+    pub(crate) entry: NewEntry,
 }
 
 /// What lies there of an instance.
-fn slice(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
+fn read_entry(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
     let failed = |error: artifacts_store::Error| failure::about(instance, error);
     let backend =
         instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "it has no backend"))?;
@@ -78,18 +78,18 @@ pub(crate) fn adoption(
     let stored_by = receipt::backend_id(backend, &opened.terms);
     // A backend that never sees plaintext has whatever is for somebody sealed by the host.
     let seals = !opened.terms.requests_plaintext && found.recipients.of_all_files().next().is_some();
-    let mut slice =
-        slice(tools, instance)?.ok_or_else(|| failure::for_instance(instance, "it is not there any more"))?;
-    let fingerprint = slice.fingerprint();
-    extras::take_added(instance, &mut slice);
+    let mut entry =
+        read_entry(tools, instance)?.ok_or_else(|| failure::for_instance(instance, "it is not there any more"))?;
+    let fingerprint = entry.fingerprint();
+    extras::take_added(instance, &mut entry);
     if Some(fingerprint) != found.fingerprint {
         return Err(failure::for_instance(instance, "it was changed while it was looked at").hint(Some("try again")));
     }
-    let entry = headers::in_entry(instance, &slice.files);
-    owners.check(tools, instance, &entry)?;
-    let entry = tools.headers.accepted(instance, entry)?;
-    let headers: BTreeSet<String> = entry.values().flat_map(|headers| headers.keys().cloned()).collect();
-    let before = before(&slice, backend);
+    let sealed = headers::in_entry(instance, &entry.files);
+    owners.check(tools, instance, &sealed)?;
+    let sealed = tools.headers.accepted(instance, sealed)?;
+    let headers: BTreeSet<String> = sealed.values().flat_map(|headers| headers.keys().cloned()).collect();
+    let before = before(&entry, backend);
     if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.all_headers().is_empty())) {
         return Err(failure::for_instance(
             instance,
@@ -106,23 +106,23 @@ pub(crate) fn adoption(
         receipt::renewed(agreeing, instance, dependencies, tools.now)
     } else {
         let making =
-            GenerationRecord { instance, found, backend: stored_by, dependencies, headers: &entry, now: tools.now };
+            GenerationRecord { instance, found, backend: stored_by, dependencies, headers: &sealed, now: tools.now };
         continued(making.receipt()?, before)
     };
     // What was sealed anew may be anybody's. Of what another program stored, the person says that it is as declared.
     let receipt = if before.is_some() && new_headers > 0 { of_anybody(receipt) } else { receipt };
-    let files = changes::accepted(instance, before, &receipt, &slice.files, &slice.public);
+    let files = changes::accepted(instance, before, &receipt, &entry.files, &entry.public);
     Ok(Adoption {
         name: instance.name.clone(),
         differences: accepted(found).map(|reason| reason.message.clone()).collect(),
         new_headers,
         headers,
         unread,
-        miscounted: miscounted(found, &slice),
+        miscounted: miscounted(found, &entry),
         other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
         files,
-        entry,
-        slice: NewEntry { replaces: Some(fingerprint), files: slice.files, public: slice.public, receipt },
+        sealed,
+        entry: NewEntry { replaces: Some(fingerprint), files: entry.files, public: entry.public, receipt },
     })
 }
 
@@ -145,9 +145,9 @@ fn check_reasons(instance: &Instance, found: &SurveyedInstance) -> Result<(), Fa
 }
 
 /// The receipt that lies there, if it is this instance's and this backend's.
-fn before<'a>(slice: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
-    match &slice.receipt {
-        ReceiptState::Valid(receipt) if receipt.instance == slice.name && receipt.backend.name == *backend => {
+fn before<'a>(entry: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
+    match &entry.receipt {
+        ReceiptState::Valid(receipt) if receipt.instance == entry.name && receipt.backend.name == *backend => {
             Some(receipt)
         }
         _ => None,
@@ -155,13 +155,13 @@ fn before<'a>(slice: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
 }
 
 /// Whether a file is sealed to fewer or more than is declared.
-fn miscounted(found: &SurveyedInstance, slice: &Entry) -> bool {
+fn miscounted(found: &SurveyedInstance, entry: &Entry) -> bool {
     let count = |stored: &str, bytes: &[u8]| {
         let borne = found.recipients.iter().filter(|(file, _)| changes::bears(stored, file.as_str()));
         let declared = borne.max_by_key(|(file, _)| file.as_str().len()).map(|(_, recipients)| recipients.len());
         declared.zip(Some(artifacts_age::recipients(bytes)).filter(|count| *count > 0))
     };
-    slice.files.iter().filter_map(|(stored, bytes)| count(stored, bytes)).any(|(declared, sealed)| declared != sealed)
+    entry.files.iter().filter_map(|(stored, bytes)| count(stored, bytes)).any(|(declared, sealed)| declared != sealed)
 }
 
 /// A receipt that does not say who reads the files.

@@ -30,7 +30,7 @@ pub enum Writing<'a> {
 pub fn changes(tools: &Tools, instance: &Instance, found: &SurveyedInstance, writing: Writing<'_>) -> Vec<FileChange> {
     let before = found.receipt.as_ref().map(|receipt| StoredFiles::by_receipt(instance, receipt));
     let before = before.unwrap_or_default();
-    // Of what is encrypted anew, nothing public is told, so no slice is read again for it.
+    // Of what is encrypted anew, nothing public is told, so no entry is read again for it.
     let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(tools, instance)) };
     let declared: BTreeSet<String> = instance.artifact.files.keys().map(ToString::to_string).collect();
     let is_secret = |name: &String| instance.secret_files().any(|secret| secret.as_str() == name);
@@ -68,7 +68,7 @@ fn public(tools: &Tools, instance: &Instance) -> EntryFiles {
     let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
     storage
         .and_then(|storage| storage.read(&instance.name).ok().flatten())
-        .map(|slice| slice.public)
+        .map(|entry| entry.public)
         .unwrap_or_default()
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn public_changes(before: &EntryFiles, after: &EntryFiles) -> Vec<Fil
         .collect()
 }
 
-/// What a slice becomes that is accepted as it lies. The readers are those of `new`, unless nobody knows them.
+/// What an entry becomes that is accepted as it lies. The readers are those of `new`, unless nobody knows them.
 pub(crate) fn accepted(
     instance: &Instance,
     old: Option<&Receipt>,
@@ -105,10 +105,10 @@ pub(crate) fn accepted(
     changes.collect()
 }
 
-/// What goes with a slice that nobody declares.
-pub(crate) fn removed(slice: &Entry) -> Vec<FileChange> {
-    let sizes = || slice.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-    let lying = match &slice.receipt {
+/// What goes with an entry that nobody declares.
+pub(crate) fn removed(entry: &Entry) -> Vec<FileChange> {
+    let sizes = || entry.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
+    let lying = match &entry.receipt {
         ReceiptState::Valid(receipt) if !receipt.recipients.is_empty() => {
             let recipients = receipt.recipients.iter().map(|(file, recipients)| (file.to_string(), known(recipients)));
             StoredFiles::new(recipients.collect(), sizes())
@@ -117,7 +117,7 @@ pub(crate) fn removed(slice: &Entry) -> Vec<FileChange> {
         _ => StoredFiles::new(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
     };
     let gone = |(file, side)| FileChange { file, before: Some(side), after: None };
-    lying.with_public(slice.public.clone()).files.into_iter().map(gone).collect()
+    lying.with_public(entry.public.clone()).files.into_iter().map(gone).collect()
 }
 
 /// Readers as a receipt has them: none are there when nobody knows them.

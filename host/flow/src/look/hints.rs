@@ -131,8 +131,8 @@ impl About<'_> {
         let place = self.place(tools)?;
         let paths = self.found.strays.iter().map(|stray| format!("{place}/{stray}"));
         let there = paths.filter_map(|path| Some((tools.root.dir().symlink_metadata(&path).ok()?.is_dir(), path)));
-        let (folders, paths): (Vec<bool>, Vec<String>) = there.unzip();
-        let remove: &[&str] = if folders.contains(&true) { &["rm", "-r", "--"] } else { &["rm", "--"] };
+        let (directories, paths): (Vec<bool>, Vec<String>) = there.unzip();
+        let remove: &[&str] = if directories.contains(&true) { &["rm", "-r", "--"] } else { &["rm", "--"] };
         let words = remove.iter().copied().chain(paths.iter().map(String::as_str));
         (!paths.is_empty()).then(|| Hint::command(Effect::Keeps, words))
     }
@@ -189,12 +189,12 @@ impl About<'_> {
 
     /// A file that another program stored, under another name or in another form.
     fn other_form(&self, tools: &Tools, place: &str) -> Option<Hint> {
-        let slice = stored(tools, self.instance)?;
+        let entry = stored(tools, self.instance)?;
         let declared: Vec<&str> = self.instance.secret_files().map(artifacts_declared::Name::as_str).collect();
         let binary = |(file, bytes): &(&String, &Vec<u8>)| {
             bytes.starts_with(BINARY) && declared.iter().any(|declared| bears(file, declared))
         };
-        if let Some((file, _)) = slice.files.iter().find(binary) {
+        if let Some((file, _)) = entry.files.iter().find(binary) {
             let path = shell_word(&format!("{place}/{file}"));
             let new = shell_word(&format!("{place}/{file}.new"));
             let (begin, end) = ("-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----");
@@ -203,9 +203,9 @@ impl About<'_> {
             return Some(Hint::text(Effect::Keeps, why));
         }
         let strange: Vec<&String> =
-            slice.files.keys().filter(|file| !declared.iter().any(|declared| bears(file, declared))).collect();
+            entry.files.keys().filter(|file| !declared.iter().any(|declared| bears(file, declared))).collect();
         let missing: Vec<&&str> =
-            declared.iter().filter(|declared| !slice.files.keys().any(|file| bears(file, declared))).collect();
+            declared.iter().filter(|declared| !entry.files.keys().any(|file| bears(file, declared))).collect();
         let ([strange], [missing]) = (strange.as_slice(), missing.as_slice()) else { return None };
         let (_, ending) = strange.rsplit_once('.')?;
         let to = format!("{place}/{missing}.{ending}");

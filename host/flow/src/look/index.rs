@@ -94,8 +94,8 @@ pub fn is_stageable(tools: &Tools, instance: &Instance) -> bool {
 /// The path of an entry that is as it was stored.
 fn intact(tools: &Tools, instance: &Instance) -> Option<String> {
     let storage = tools.storage_of(instance)?;
-    let slice = Storage::open(&tools.root, &storage).ok()?.read(&instance.name).ok()??;
-    let intact = slice.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
+    let entry = Storage::open(&tools.root, &storage).ok()?.read(&instance.name).ok()??;
+    let intact = entry.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
     intact.then(|| format!("{storage}/{}", instance.name))
 }
 

@@ -11,7 +11,7 @@ use super::changes::{self, bears};
 use super::elsewhere::{Storages, has_receipt};
 use crate::tools::Tools;
 
-/// A slice that nobody owns.
+/// An entry that nobody owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
     /// Where it lies.
@@ -35,7 +35,7 @@ pub struct Orphans {
     pub strange: Vec<Orphan>,
     /// What a target may own that did not evaluate.
     pub kept: Vec<InstanceName>,
-    /// What is no slice at all, and why; it is left alone.
+    /// What is no entry at all, and why; it is left alone.
     pub odd: Vec<String>,
 }
 
@@ -80,7 +80,7 @@ fn is_second(tools: &Tools, storage: &Storage, instance: Option<&Instance>) -> b
     let own = instance.artifact.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let Some(own) = own.filter(|own| own != storage.path()) else { return false };
     let own = Storage::open(&tools.root, &own).and_then(|own| own.read(&instance.name));
-    own.is_ok_and(|slice| slice.is_some())
+    own.is_ok_and(|entry| entry.is_some())
 }
 
 impl Orphan {
@@ -110,16 +110,16 @@ impl Orphan {
 }
 
 fn orphan(storage: &Storage, name: InstanceName) -> Orphan {
-    let slice = storage.read(&name).ok().flatten();
-    let backend = slice.as_ref().and_then(|slice| match &slice.receipt {
+    let entry = storage.read(&name).ok().flatten();
+    let backend = entry.as_ref().and_then(|entry| match &entry.receipt {
         ReceiptState::Valid(receipt) => Some(receipt.backend.name.to_string()),
         ReceiptState::Missing | ReceiptState::Malformed(_) => None,
     });
-    let contents = slice.as_ref().map(changes::removed).unwrap_or_default();
-    Orphan { storage: storage.path().to_owned(), name, backend, size: slice.as_ref().map(size), contents }
+    let contents = entry.as_ref().map(changes::removed).unwrap_or_default();
+    Orphan { storage: storage.path().to_owned(), name, backend, size: entry.as_ref().map(size), contents }
 }
 
-fn size(slice: &Entry) -> (usize, u64) {
-    let files = slice.files.values().chain(slice.public.values());
+fn size(entry: &Entry) -> (usize, u64) {
+    let files = entry.files.values().chain(entry.public.values());
     (files.clone().count(), files.map(|bytes| bytes.len() as u64).sum())
 }

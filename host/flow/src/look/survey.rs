@@ -14,12 +14,12 @@ use super::facts::facts;
 use crate::failure;
 use crate::tools::{HeaderMemory, Tools};
 
-/// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
+/// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their entries
 /// in memory.
 const BATCH: usize = 256;
-/// After so many bytes of slices a batch ends.
+/// After so many bytes of entries a batch ends.
 const BATCH_BYTES: usize = 64 << 20;
-/// What to do where a part of a slice is missing.
+/// What to do where a part of an entry is missing.
 const MISSING: &str = "see what changed (`git status`), and bring back what is missing: `git restore` or a backup";
 
 /// What every instance is.
@@ -75,7 +75,7 @@ impl SurveyedInstance {
     }
 }
 
-/// Looks at the chosen of all instances: reads their slices, asks their backends, and decides. Writes nothing and needs no
+/// Looks at the chosen of all instances: reads their entries, asks their backends, and decides. Writes nothing and needs no
 /// key.
 pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen: &BTreeSet<InstanceName>) -> Survey {
     let mut survey = Survey::default();
@@ -84,7 +84,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     for instance in chosen.iter().filter_map(|name| all.get(name)) {
         match &instance.artifact.backend {
             Some(backend) if !instance.artifact.blocked => by_backend.entry(backend).or_default().push(instance),
-            _ => survey.note(&InstanceProbe::without_slice(instance), CheckResult::new(Said::Nothing), tools.seconds()),
+            _ => survey.note(&InstanceProbe::without_entry(instance), CheckResult::new(Said::Nothing), tools.seconds()),
         }
     }
     let storages = Storages::readable(tools);
@@ -133,7 +133,7 @@ fn ask(
     };
     if !opened.is_here() {
         for instance in instances {
-            survey.note(&InstanceProbe::without_slice(instance), CheckResult::new(Said::OnTarget), now);
+            survey.note(&InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now);
         }
         return;
     }
@@ -187,7 +187,7 @@ struct InstanceProbe<'a> {
 }
 
 impl<'a> InstanceProbe<'a> {
-    fn without_slice(instance: &'a Instance) -> Self {
+    fn without_entry(instance: &'a Instance) -> Self {
         Self {
             instance,
             files: seam::EntryFiles::new(),
@@ -200,17 +200,17 @@ impl<'a> InstanceProbe<'a> {
         }
     }
 
-    fn new(instance: &'a Instance, mut slice: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
-        let fingerprint = Some(slice.fingerprint());
-        let strays = extras::take_added(instance, &mut slice);
+    fn new(instance: &'a Instance, mut entry: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+        let fingerprint = Some(entry.fingerprint());
+        let strays = extras::take_added(instance, &mut entry);
         let mut look = Self {
-            facts: Some(facts(instance, &slice, &strays, generations)),
-            receipt: valid_receipt(&slice),
+            facts: Some(facts(instance, &entry, &strays, generations)),
+            receipt: valid_receipt(&entry),
             fingerprint,
-            ..Self::without_slice(instance)
+            ..Self::without_entry(instance)
         };
         if !look.of_another() {
-            look.files = slice.files;
+            look.files = entry.files;
         }
         look
     }
@@ -229,7 +229,7 @@ impl<'a> InstanceProbe<'a> {
         !self.instance.for_backend.files.is_empty()
     }
 
-    /// Whether another backend stored the slice.
+    /// Whether another backend stored the entry.
     fn of_another(&self) -> bool {
         let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
         let declared = self.instance.artifact.backend.as_ref().map(Name::as_str);
@@ -253,7 +253,7 @@ impl CheckResult {
         Self { said, recipients: Recipients::new(), hint: None }
     }
 
-    /// Of a slice that is another backend's, only the recipients are asked for.
+    /// Of an entry that is another backend's, only the recipients are asked for.
     fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, seam::CallError>) -> Self {
         match answer {
             Ok(Verified { recipients, state }) => {
@@ -279,8 +279,8 @@ fn generations(
     let wanted: BTreeSet<&InstanceName> = dependents.flat_map(|instance| instance.dependencies.values()).collect();
     let generation = |name: &InstanceName| {
         let storage = tools.backends.storage(all.get(name)?.artifact.backend.as_ref()?).ok()?;
-        let slice = Storage::open(&tools.root, &storage).ok()?.read(name).ok()??;
-        Some(valid_receipt(&slice)?.generation)
+        let entry = Storage::open(&tools.root, &storage).ok()?.read(name).ok()??;
+        Some(valid_receipt(&entry)?.generation)
     };
     wanted.into_iter().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
 }
@@ -299,8 +299,8 @@ fn two_entries(look: &InstanceProbe<'_>, others: &[Elsewhere]) -> Option<String>
     ))
 }
 
-fn valid_receipt(slice: &Entry) -> Option<Receipt> {
-    match &slice.receipt {
+fn valid_receipt(entry: &Entry) -> Option<Receipt> {
+    match &entry.receipt {
         ReceiptState::Valid(receipt) => Some(receipt.as_ref().clone()),
         ReceiptState::Missing | ReceiptState::Malformed(_) => None,
     }
@@ -336,7 +336,7 @@ impl Survey {
         }
     }
 
-    /// Reads the slices of the next batch; one that cannot be read, or in which there is more than its backend's `limit` in
+    /// Reads the entries of the next batch; one that cannot be read, or in which there is more than its backend's `limit` in
     /// bytes, is an error of its own and is not asked about.
     fn read<'a>(
         &mut self,
@@ -352,11 +352,11 @@ impl Survey {
         while looks.len() < BATCH && bytes < BATCH_BYTES {
             let Some(instance) = rest.next() else { break };
             let look = match storage.read_within(&instance.name, limit) {
-                Ok(Some(slice)) => {
-                    let contradiction = headers.contradiction(instance, &slice.files);
-                    InstanceProbe::new(instance, slice, generations).contradicted(contradiction)
+                Ok(Some(entry)) => {
+                    let contradiction = headers.contradiction(instance, &entry.files);
+                    InstanceProbe::new(instance, entry, generations).contradicted(contradiction)
                 }
-                Ok(None) => InstanceProbe::without_slice(instance),
+                Ok(None) => InstanceProbe::without_entry(instance),
                 Err(why) => {
                     self.fail(instance, &why.to_string(), why.hint());
                     continue;

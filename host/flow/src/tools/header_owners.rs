@@ -143,7 +143,7 @@ impl SealedElsewhere {
         let storage = Storage::open(&tools.root, storage)?;
         for name in storage.list()?.entries {
             match storage.read(&name) {
-                Ok(slice) => slice.iter().for_each(|slice| self.note_entry(slice)),
+                Ok(entry) => entry.iter().for_each(|entry| self.note_entry(entry)),
                 Err(error) => self.unread = Some(error.to_string()),
             }
         }
@@ -151,18 +151,18 @@ impl SealedElsewhere {
         Ok(())
     }
 
-    fn note_entry(&mut self, slice: &Entry) {
-        for (stored, bytes) in &slice.files {
+    fn note_entry(&mut self, entry: &Entry) {
+        for (stored, bytes) in &entry.files {
             for header in artifacts_age::headers(bytes) {
-                self.add(header, &slice.name, Spot::Stored(stored.clone()));
+                self.add(header, &entry.name, Spot::Stored(stored.clone()));
             }
         }
         // A stray copy beside its own file is no other place of it.
-        for header in slice.extras.values().flat_map(|bytes| artifacts_age::headers(bytes)) {
-            self.add(header, &slice.name, Spot::Somewhere);
+        for header in entry.extras.values().flat_map(|bytes| artifacts_age::headers(bytes)) {
+            self.add(header, &entry.name, Spot::Somewhere);
         }
-        if let ReceiptState::Valid(receipt) = &slice.receipt {
-            self.note_receipt(receipt, &slice.name);
+        if let ReceiptState::Valid(receipt) = &entry.receipt {
+            self.note_receipt(receipt, &entry.name);
         }
     }
 

@@ -25,12 +25,12 @@ pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<
     Ok(Vec::new())
 }
 
-/// What programs in these folders need, of the Nix store.
-pub fn closure(folders: &[PathBuf], nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
+/// What programs in these directories need, of the Nix store.
+pub fn closure(dirs: &[PathBuf], nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
     let mut needed = Vec::new();
-    for folder in folders.iter().filter(|folder| nix.is_in_store(folder)) {
-        let failed = |e: artifacts_nix::Error| Failure::about(folder.display().to_string(), e);
-        needed.extend(nix.closure(folder).map_err(failed)?);
+    for dir in dirs.iter().filter(|dir| nix.is_in_store(dir)) {
+        let failed = |e: artifacts_nix::Error| Failure::about(dir.display().to_string(), e);
+        needed.extend(nix.closure(dir).map_err(failed)?);
     }
     Ok(needed)
 }

@@ -121,8 +121,9 @@ fn lock(tools: &Tools, name: &str) -> Result<Rc<Writer>, Failure> {
     let root = tools.root.path();
     if tools.evaluator.is_in_store(root) {
         let why = format!("the checkout {} is in the Nix store, where nothing is written", root.display());
-        return Err(Failure::new(format!("storage {name}"), why)
-            .hint(Some("name a checkout of it with --root DIR, and set artifacts.root to the folder that Nix reads")));
+        return Err(Failure::new(format!("storage {name}"), why).hint(Some(
+            "name a checkout of it with --root DIR, and set artifacts.root to the directory that Nix reads",
+        )));
     }
     let storage = Storage::open(&tools.root, name);
     storage

@@ -1,4 +1,4 @@
-//! Slices accepted as they lie: a new receipt for bytes that the host did not store.
+//! Entries accepted as they lie: a new receipt for bytes that the host did not store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,10 +102,10 @@ fn show_adopted(base: &mut Base<'_>, mut files: BTreeMap<InstanceName, Vec<FileC
 fn store(base: &mut Base<'_>, adoption: Adoption, ticket: Ticket) -> Result<(), Failure> {
     let Base { run, writers, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
-    let Adoption { name, entry, slice, .. } = adoption;
+    let Adoption { name, sealed, entry, .. } = adoption;
     let instance = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))?;
-    tools.headers.learn(instance, &entry)?;
-    let (path, not_trashed) = ticket.commit(instance, slice)?;
+    tools.headers.learn(instance, &sealed)?;
+    let (path, not_trashed) = ticket.commit(instance, entry)?;
     writers.wrote(tools, path);
     not_trashed.map_or(Ok(()), Err)
 }
@@ -131,8 +131,8 @@ fn mark(base: &mut Base<'_>, adoptions: &BTreeMap<InstanceName, Adoption>, done:
 /// once its bytes are accepted, so that nobody accepts both unseen. It opens nothing and writes nothing.
 ///
 /// Refused is what its backend does not call sound, and what has no age file in it where there should be one; what is `named` and
-/// stale for a reason that nobody can accept; and a slice with an age file that is another instance's as well, or may be
-/// since a slice cannot be read: its own readers would come to read it.
+/// stale for a reason that nobody can accept; and an entry with an age file that is another instance's as well, or may be
+/// since an entry cannot be read: its own readers would come to read it.
 fn adoptions<'a>(
     tools: &mut Tools,
     survey: &Survey,

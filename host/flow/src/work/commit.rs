@@ -71,7 +71,7 @@ struct SerializeRequest {
     partial: bool,
 }
 
-/// Has backends look at what they wrote: a new slice takes the old one's place only when its own backend, asked anew, calls it
+/// Has backends look at what they wrote: a new entry takes the old one's place only when its own backend, asked anew, calls it
 /// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written. For which files the
 /// headers are is noted of what is well, and so will be stored.
 pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEntry)>) -> Vec<Result<Stored, Failure>> {
@@ -145,21 +145,21 @@ impl Storing<'_> {
         &self,
         tools: &mut Tools,
         ticket: &Ticket,
-        slice: Option<Entry>,
+        entry: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Stored, StoreFailure> {
-        let written = self.write(tools, ticket, slice, secrets)?;
+        let written = self.write(tools, ticket, entry, secrets)?;
         let missing = || Err(failure::for_instance(self.instance, "nobody looked at what was written"));
         Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
     }
 
-    /// Has the backend write secret files into a copy of the slice. A backend is not asked to store nothing.
+    /// Has the backend write secret files into a copy of the entry. A backend is not asked to store nothing.
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn write(
         &self,
         tools: &mut Tools,
         ticket: &Ticket,
-        slice: Option<Entry>,
+        entry: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<UncheckedEntry, StoreFailure> {
         let Self { instance, found } = self;
@@ -172,7 +172,7 @@ impl Storing<'_> {
                 asked: None,
             });
         }
-        let files = own_files(slice, name);
+        let files = own_files(entry, name);
         let (told, recipients) = self.view_and_recipients(secrets);
         let Some(mut session) = tools.session(name)? else {
             return Err(failure::for_instance(instance, "its backend stores nothing here").into());
@@ -250,12 +250,12 @@ impl Storing<'_> {
     }
 }
 
-/// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
-fn own_files(slice: Option<Entry>, backend: &Name) -> EntryFiles {
-    match slice {
-        Some(slice) => match &slice.receipt {
+/// The backend's own files of an entry. What another backend stored is none of its business, and goes with the old entry.
+fn own_files(entry: Option<Entry>, backend: &Name) -> EntryFiles {
+    match entry {
+        Some(entry) => match &entry.receipt {
             ReceiptState::Valid(receipt) if receipt.backend.name != *backend => EntryFiles::new(),
-            _ => slice.files,
+            _ => entry.files,
         },
         None => EntryFiles::new(),
     }

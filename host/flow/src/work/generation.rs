@@ -206,10 +206,10 @@ impl Generation<'_> {
             let backend = self.instances.get(&name).and_then(|d| d.artifact.backend.as_ref());
             let storage = backend.and_then(|backend| self.tools.backends.storage(backend).ok());
             let storage = storage.and_then(|storage| Storage::open(&self.tools.root, &storage).ok());
-            let slice = storage.and_then(|storage| storage.read(&name).ok().flatten());
-            let same = slice.is_some_and(|slice| {
-                matches!(&slice.receipt, ReceiptState::Valid(receipt) if receipt.generation == generation)
-                    && slice.is_intact()
+            let entry = storage.and_then(|storage| storage.read(&name).ok().flatten());
+            let same = entry.is_some_and(|entry| {
+                matches!(&entry.receipt, ReceiptState::Valid(receipt) if receipt.generation == generation)
+                    && entry.is_intact()
             });
             if !same {
                 let why = format!("{name}, which it depends on, changed while it was made");

@@ -48,7 +48,7 @@ impl GenerationRecord<'_> {
     }
 }
 
-/// The receipt of a slice whose files were written anew and whose secrets are the same: only who stored it and who reads it
+/// The receipt of an entry whose files were written anew and whose secrets are the same: only who stored it and who reads it
 /// change. `stored` are the secret files that are in it, and `headers` those of all of them.
 pub fn rewritten(
     old: &Receipt,
@@ -72,7 +72,7 @@ pub fn rewritten(
     })
 }
 
-/// The receipt of a slice that is as old, as valid and made from the same as if it were made now.
+/// The receipt of an entry that is as old, as valid and made from the same as if it were made now.
 pub fn renewed(
     old: &Receipt,
     instance: &Instance,

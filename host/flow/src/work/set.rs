@@ -189,7 +189,7 @@ fn secret(
     tools: &mut Tools,
     storing: Storing<'_>,
     ticket: &Ticket,
-    slice: Option<Entry>,
+    entry: Option<Entry>,
     file: &Name,
     value: Secret,
 ) -> Result<Stored, Failure> {
@@ -199,7 +199,7 @@ fn secret(
     let mut secrets = vec![(file.to_string(), value)];
     let mut why = "its readers changed, so all of its files are encrypted anew";
     if others.is_empty() || !recipients_changed(found) {
-        match storing.serialize(tools, ticket, slice.clone(), &secrets) {
+        match storing.serialize(tools, ticket, entry.clone(), &secrets) {
             Err(stopped) if stopped.needs_all && !others.is_empty() => {
                 why = "its backend writes all of its files as one";
             }
@@ -215,7 +215,7 @@ fn secret(
             .hint(Some("nothing was changed; run again")));
     }
     secrets.extend(read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)));
-    storing.serialize(tools, ticket, slice, &secrets).map_err(|stopped| stopped.failure)
+    storing.serialize(tools, ticket, entry, &secrets).map_err(|stopped| stopped.failure)
 }
 
 fn first(tools: &Tools, storing: Storing<'_>, stored: &Stored, dependencies: &Generations) -> Result<Receipt, Failure> {
@@ -243,7 +243,7 @@ fn again(
     newer(tools, instance, &receipt, made_from)
 }
 
-/// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
+/// A new generation of an entry. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
 /// for what is declared now.
 fn newer(tools: &Tools, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
     let receipt = if instance.artifact.files.len() == 1 {

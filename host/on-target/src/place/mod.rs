@@ -1,6 +1,6 @@
 //! Putting files into their places that are made on the target.
 //!
-//! Their bytes lie in RAM, one folder an artifact, which appears there whole, in one rename. Where a file was declared to
+//! Their bytes lie in RAM, one directory an artifact, which appears there whole, in one rename. Where a file was declared to
 //! be, a link leads to it. Whoever is stopped half-way leaves an artifact as it was, or whole; the next run mends the rest.
 
 mod clean;
@@ -32,17 +32,17 @@ use crate::regular;
 use walk::ours;
 pub(crate) use walk::walk;
 
-/// The folder of the artifacts that are there, and that of those which are being made.
+/// The directory of the artifacts that are there, and that of those which are being made.
 const NOW: &str = "now";
 const NEW: &str = "new";
-/// The folder of notes where links to them are.
+/// The directory of notes where links to them are.
 const LINKS: &str = "links";
-/// The folder of the names of artifacts that are made of something that was made anew since.
+/// The directory of the names of artifacts that are made of something that was made anew since.
 const OUTDATED: &str = "outdated";
 /// A link before it takes its place. The lock keeps it single.
 const NEW_LINK: &str = ".artifacts-new";
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Why files could not be put into their places.
 #[derive(Debug, thiserror::Error)]
@@ -63,18 +63,18 @@ pub enum PlaceError {
         /// The link.
         name: String,
     },
-    /// A folder that must be ours alone is not.
-    #[error("{} is refused: expected a folder that belongs to this user and that nobody else can write to, found {found}", .path.display())]
+    /// A directory that must be ours alone is not.
+    #[error("{} is refused: expected a directory that belongs to this user and that nobody else can write to, found {found}", .path.display())]
     Foreign {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
         /// What it is.
         found: String,
     },
     /// Bytes of secrets would outlive the boot.
-    #[error("{} is refused: expected a folder in RAM (tmpfs or ramfs)", .path.display())]
+    #[error("{} is refused: expected a directory in RAM (tmpfs or ramfs)", .path.display())]
     OnDisk {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
     },
     /// What is there is not what is read.
@@ -114,7 +114,7 @@ impl Explain for PlaceError {
         let hint = match self {
             Self::Path { .. } => None,
             Self::Unfit { .. } => Some("find out who put it there, then let it be placed anew"),
-            Self::Astray { .. } => Some("put the file into a folder that belongs to root"),
+            Self::Astray { .. } => Some("put the file into a directory that belongs to root"),
             Self::Foreign { .. } | Self::Planted { .. } => Some("find out who made it, then remove it"),
             Self::OnDisk { .. } => Some("mount a tmpfs there"),
             Self::Occupied { .. } => Some("look at it, then move it away; or give the file another path"),
@@ -134,7 +134,7 @@ pub struct FilePermissions {
     pub group: u32,
 }
 
-/// The folder in RAM with the bytes, and the farm of links.
+/// The directory in RAM with the bytes, and the farm of links.
 pub struct DeployDir {
     path: PathBuf,
     links: PathBuf,
@@ -146,7 +146,7 @@ pub struct DeployDir {
 type Step<'a> = &'a dyn Fn(&'static str) -> io::Result<()>;
 
 impl DeployDir {
-    /// Opens the folder for the bytes and that of the links, and makes what is missing. Both must belong to the caller alone.
+    /// Opens the directory for the bytes and that of the links, and makes what is missing. Both must belong to the caller alone.
     ///
     /// # Errors
     /// When one of them is somebody else's, or a link, or the first one is not in RAM.
@@ -164,15 +164,15 @@ impl DeployDir {
         step: impl Fn(&'static str) -> io::Result<()> + 'static,
     ) -> Result<Self, PlaceError> {
         own(links, &step)?;
-        let folder = own(bytes, &step)?;
-        if !in_ram(&folder).map_err(|why| at(bytes, why))? {
+        let dir = own(bytes, &step)?;
+        if !in_ram(&dir).map_err(|why| at(bytes, why))? {
             return Err(PlaceError::OnDisk { path: bytes.to_owned() });
         }
         for (name, mode) in [(NOW, 0o711), (NEW, 0o711), (LINKS, 0o700), (OUTDATED, 0o700)] {
-            let made = make(&folder, name, mode, &step).and_then(|made| settle_mode(&made, mode, &step));
+            let made = make(&dir, name, mode, &step).and_then(|made| settle_mode(&made, mode, &step));
             made.map_err(|why| at(&bytes.join(name), why))?;
         }
-        Ok(Self { path: bytes.to_owned(), links: links.to_owned(), bytes: folder, step: Box::new(step) })
+        Ok(Self { path: bytes.to_owned(), links: links.to_owned(), bytes: dir, step: Box::new(step) })
     }
 
     /// Keeps others who use this farm waiting until the value is dropped.
@@ -180,7 +180,7 @@ impl DeployDir {
     /// # Errors
     /// When the system refuses it.
     pub fn lock(&self) -> Result<Lock, PlaceError> {
-        let lock = openat(&self.bytes, ".", FOLDER, Mode::empty()).map_err(|why| at(&self.path, why))?;
+        let lock = openat(&self.bytes, ".", DIR, Mode::empty()).map_err(|why| at(&self.path, why))?;
         loop {
             match flock(&lock, FlockOperation::LockExclusive) {
                 Ok(()) => return Ok(Lock(lock)),
@@ -193,13 +193,13 @@ impl DeployDir {
     /// The names of an artifact's files; `None` when the artifact is not there.
     ///
     /// # Errors
-    /// When what is there is no folder of regular files.
+    /// When what is there is no directory of regular files.
     pub fn files(&self, artifact: &Name) -> Result<Option<BTreeSet<String>>, PlaceError> {
-        let Some(folder) = self.artifact_dir(artifact)? else { return Ok(None) };
-        let path = self.slice_path(artifact);
+        let Some(dir) = self.artifact_dir(artifact)? else { return Ok(None) };
+        let path = self.artifact_path(artifact);
         let mut names = BTreeSet::new();
-        for entry in entries(&folder).map_err(|why| at(&path, why))? {
-            self.open_file(&folder, artifact, OsStr::from_bytes(&entry))?;
+        for entry in entries(&dir).map_err(|why| at(&path, why))? {
+            self.open_file(&dir, artifact, OsStr::from_bytes(&entry))?;
             names.insert(String::from_utf8_lossy(&entry).into_owned());
         }
         Ok(Some(names))
@@ -210,10 +210,10 @@ impl DeployDir {
     /// # Errors
     /// When it is not there.
     pub fn read(&self, artifact: &Name, file: &Name) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
-        let path = self.slice_path(artifact).join(file.as_str());
-        let folder = self.artifact_dir(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
+        let path = self.artifact_path(artifact).join(file.as_str());
+        let dir = self.artifact_dir(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
         let mut bytes = Zeroizing::new(Vec::new());
-        let mut open = File::from(self.open_file(&folder, artifact, OsStr::new(file.as_str()))?);
+        let mut open = File::from(self.open_file(&dir, artifact, OsStr::new(file.as_str()))?);
         open.read_to_end(&mut bytes).map_err(|why| at(&path, why))?;
         Ok(bytes)
     }
@@ -266,20 +266,20 @@ impl DeployDir {
     }
 
     fn outdated(&self) -> Result<OwnedFd, Errno> {
-        openat(&self.bytes, OUTDATED, FOLDER, Mode::empty())
+        openat(&self.bytes, OUTDATED, DIR, Mode::empty())
     }
 
     fn try_put(&self, artifact: &Name, files: &BTreeMap<Name, (&[u8], FilePermissions)>) -> io::Result<()> {
-        let new = openat(&self.bytes, NEW, FOLDER, Mode::empty())?;
-        let now = openat(&self.bytes, NOW, FOLDER, Mode::empty())?;
+        let new = openat(&self.bytes, NEW, DIR, Mode::empty())?;
+        let now = openat(&self.bytes, NOW, DIR, Mode::empty())?;
         self.remove(&new, artifact.as_str())?;
-        let folder = make(&new, artifact.as_str(), 0o700, &self.step)?;
+        let dir = make(&new, artifact.as_str(), 0o700, &self.step)?;
         for (name, (bytes, access)) in files {
-            self.write(&folder, name, bytes, *access)?;
+            self.write(&dir, name, bytes, *access)?;
         }
-        (self.step)("open the folder to others")?;
-        fchmod(&folder, Mode::from_raw_mode(0o711))?;
-        (self.step)("put the folder in place")?;
+        (self.step)("open the directory to others")?;
+        fchmod(&dir, Mode::from_raw_mode(0o711))?;
+        (self.step)("put the directory in place")?;
         match renameat_with(&new, artifact.as_str(), &now, artifact.as_str(), RenameFlags::NOREPLACE) {
             Err(Errno::EXIST) => {
                 renameat_with(&new, artifact.as_str(), &now, artifact.as_str(), RenameFlags::EXCHANGE)?;
@@ -289,10 +289,10 @@ impl DeployDir {
         }
     }
 
-    fn write(&self, folder: &OwnedFd, name: &Name, bytes: &[u8], access: FilePermissions) -> io::Result<()> {
+    fn write(&self, dir: &OwnedFd, name: &Name, bytes: &[u8], access: FilePermissions) -> io::Result<()> {
         (self.step)("make a file")?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(folder, name.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
+        let file = openat(dir, name.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
         let mut file = File::from(file);
         (self.step)("write a file")?;
         file.write_all(bytes)?;
@@ -300,18 +300,18 @@ impl DeployDir {
         give(&file, access)
     }
 
-    /// Removes a folder of files that is no longer, or not yet, in place.
+    /// Removes a directory of files that is no longer, or not yet, in place.
     fn remove(&self, from: &OwnedFd, artifact: &str) -> io::Result<()> {
-        let folder = match openat(from, artifact, FOLDER, Mode::empty()) {
-            Ok(folder) => folder,
+        let dir = match openat(from, artifact, DIR, Mode::empty()) {
+            Ok(dir) => dir,
             Err(Errno::NOENT) => return Ok(()),
             Err(why) => return Err(why.into()),
         };
-        for entry in entries(&folder)? {
+        for entry in entries(&dir)? {
             (self.step)("remove an old file")?;
-            unlinkat(&folder, OsStr::from_bytes(&entry), AtFlags::empty())?;
+            unlinkat(&dir, OsStr::from_bytes(&entry), AtFlags::empty())?;
         }
-        (self.step)("remove the old folder")?;
+        (self.step)("remove the old directory")?;
         Ok(unlinkat(from, artifact, AtFlags::REMOVEDIR)?)
     }
 
@@ -320,9 +320,9 @@ impl DeployDir {
     /// # Errors
     /// When it is not there, or the system refuses it.
     pub fn settle(&self, _: &Lock, artifact: &Name, file: &Name, access: FilePermissions) -> Result<bool, PlaceError> {
-        let path = self.slice_path(artifact).join(file.as_str());
-        let folder = self.artifact_dir(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
-        let open = File::from(self.open_file(&folder, artifact, OsStr::new(file.as_str()))?);
+        let path = self.artifact_path(artifact).join(file.as_str());
+        let dir = self.artifact_dir(artifact)?.ok_or_else(|| at(&path, Errno::NOENT))?;
+        let open = File::from(self.open_file(&dir, artifact, OsStr::new(file.as_str()))?);
         let stat = fstat(&open).map_err(|why| at(&path, why))?;
         let found = FilePermissions { mode: stat.st_mode & 0o7777, user: stat.st_uid, group: stat.st_gid };
         if found == access {
@@ -337,53 +337,53 @@ impl DeployDir {
     /// # Errors
     /// When something else is there, or somebody could lead us elsewhere.
     pub fn link(&self, _: &Lock, artifact: &Name, file: &Name, path: &Path) -> Result<bool, PlaceError> {
-        let to = self.slice_path(artifact).join(file.as_str());
+        let to = self.artifact_path(artifact).join(file.as_str());
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(at(path, Errno::INVAL));
         };
-        let folder = walk(parent, true)?;
+        let dir = walk(parent, true)?;
         self.record_link(artifact.as_str(), path)?;
-        match readlinkat(&folder, name, Vec::new()) {
+        match readlinkat(&dir, name, Vec::new()) {
             Ok(found) if found.to_bytes() == to.as_os_str().as_bytes() => return Ok(false),
             Ok(_) | Err(Errno::NOENT) => {}
-            Err(Errno::INVAL) => return Err(occupied(&folder, name, path)),
+            Err(Errno::INVAL) => return Err(occupied(&dir, name, path)),
             Err(why) => return Err(at(path, why)),
         }
-        self.replace_link(&folder, name, &to).map_err(|why| at(path, why))?;
+        self.replace_link(&dir, name, &to).map_err(|why| at(path, why))?;
         Ok(true)
     }
 
-    fn replace_link(&self, folder: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
-        match unlinkat(folder, NEW_LINK, AtFlags::empty()) {
+    fn replace_link(&self, dir: &OwnedFd, name: &OsStr, to: &Path) -> io::Result<()> {
+        match unlinkat(dir, NEW_LINK, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(why) => return Err(why.into()),
         }
         (self.step)("make a link")?;
-        symlinkat(to, folder, NEW_LINK)?;
+        symlinkat(to, dir, NEW_LINK)?;
         (self.step)("put a link in place")?;
-        Ok(renameat(folder, NEW_LINK, folder, name)?)
+        Ok(renameat(dir, NEW_LINK, dir, name)?)
     }
 
     /// Where an artifact's files are.
-    fn slice_path(&self, artifact: &Name) -> PathBuf {
+    fn artifact_path(&self, artifact: &Name) -> PathBuf {
         self.path.join(NOW).join(artifact.as_str())
     }
 
     fn artifact_dir(&self, artifact: &Name) -> Result<Option<OwnedFd>, PlaceError> {
-        let path = self.slice_path(artifact);
-        let now = openat(&self.bytes, NOW, FOLDER, Mode::empty()).map_err(|why| at(&path, why))?;
-        match openat(&now, artifact.as_str(), FOLDER, Mode::empty()) {
-            Ok(folder) => Ok(Some(folder)),
+        let path = self.artifact_path(artifact);
+        let now = openat(&self.bytes, NOW, DIR, Mode::empty()).map_err(|why| at(&path, why))?;
+        match openat(&now, artifact.as_str(), DIR, Mode::empty()) {
+            Ok(dir) => Ok(Some(dir)),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::NOTDIR | Errno::LOOP) => Err(PlaceError::Planted { path, expected: "a folder of files" }),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(PlaceError::Planted { path, expected: "a directory of files" }),
             Err(why) => Err(at(&path, why)),
         }
     }
 
     /// A regular file with one name, never waited for.
-    fn open_file(&self, folder: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, PlaceError> {
-        let path = self.slice_path(artifact).join(name);
-        match regular::open(folder, name).map_err(|why| at(&path, why))? {
+    fn open_file(&self, dir: &OwnedFd, artifact: &Name, name: &OsStr) -> Result<OwnedFd, PlaceError> {
+        let path = self.artifact_path(artifact).join(name);
+        match regular::open(dir, name).map_err(|why| at(&path, why))? {
             Some((file, stat)) if stat.st_nlink == 1 => Ok(file),
             _ => Err(PlaceError::Planted { path, expected: "a regular file with one name" }),
         }
@@ -398,51 +398,51 @@ fn at(path: &Path, why: impl Into<io::Error>) -> PlaceError {
     PlaceError::Path { path: path.to_owned(), why: why.into() }
 }
 
-/// Opens a folder that must be the caller's own, and makes it when it is not there.
+/// Opens a directory that must be the caller's own, and makes it when it is not there.
 fn own(path: &Path, step: Step<'_>) -> Result<OwnedFd, PlaceError> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(at(path, Errno::INVAL)) };
     let above = walk(parent, true)?;
     let foreign = |found: String| PlaceError::Foreign { path: path.to_owned(), found };
-    let folder = make(&above, name, 0o755, step).map_err(|why| match Errno::from_io_error(&why) {
+    let dir = make(&above, name, 0o755, step).map_err(|why| match Errno::from_io_error(&why) {
         Some(Errno::NOTDIR | Errno::LOOP) => foreign("something else".to_owned()),
         _ => at(path, why),
     })?;
-    let stat = fstat(&folder).map_err(|why| at(path, why))?;
+    let stat = fstat(&dir).map_err(|why| at(path, why))?;
     let mode = stat.st_mode & 0o7777;
     if !ours(&stat) || mode & 0o022 != 0 {
         return Err(foreign(format!("mode {mode:04o} and owner {}", stat.st_uid)));
     }
     // Whoever made it may have been stopped before they opened it to others.
     if mode & !0o755 == 0 {
-        settle_mode(&folder, 0o755, step).map_err(|why| at(path, why))?;
+        settle_mode(&dir, 0o755, step).map_err(|why| at(path, why))?;
     }
-    Ok(folder)
+    Ok(dir)
 }
 
-/// Makes a folder, unless it is there, and opens it without following a link.
+/// Makes a directory, unless it is there, and opens it without following a link.
 fn make(within: impl AsFd, name: impl rustix::path::Arg + Copy, mode: u32, step: Step<'_>) -> io::Result<OwnedFd> {
     if statat(&within, name, AtFlags::SYMLINK_NOFOLLOW).err() == Some(Errno::NOENT) {
-        step("make a folder")?;
+        step("make a directory")?;
         match mkdirat(&within, name, Mode::from_raw_mode(mode)) {
             Ok(()) => {
-                let folder = openat(&within, name, FOLDER, Mode::empty())?;
+                let dir = openat(&within, name, DIR, Mode::empty())?;
                 // Whatever the caller's mask says.
-                settle_mode(&folder, mode, step)?;
-                return Ok(folder);
+                settle_mode(&dir, mode, step)?;
+                return Ok(dir);
             }
             Err(Errno::EXIST) => {}
             Err(why) => return Err(why.into()),
         }
     }
-    Ok(openat(&within, name, FOLDER, Mode::empty())?)
+    Ok(openat(&within, name, DIR, Mode::empty())?)
 }
 
-/// Gives a folder of our own its mode: whoever made it may have been stopped before they did.
-fn settle_mode(folder: &OwnedFd, mode: u32, step: Step<'_>) -> io::Result<()> {
-    let stat = fstat(folder)?;
+/// Gives a directory of our own its mode: whoever made it may have been stopped before they did.
+fn settle_mode(dir: &OwnedFd, mode: u32, step: Step<'_>) -> io::Result<()> {
+    let stat = fstat(dir)?;
     if stat.st_mode & 0o7777 != mode && ours(&stat) {
-        step("give a folder its mode")?;
-        fchmod(folder, Mode::from_raw_mode(mode))?;
+        step("give a directory its mode")?;
+        fchmod(dir, Mode::from_raw_mode(mode))?;
     }
     Ok(())
 }
@@ -453,9 +453,9 @@ fn give(file: &File, access: FilePermissions) -> io::Result<()> {
     Ok(fchmod(file, Mode::from_raw_mode(access.mode))?)
 }
 
-fn entries(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+fn entries(dir: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
+    for entry in Dir::read_from(dir)? {
         let name = entry?.file_name().to_bytes().to_vec();
         if name != b"." && name != b".." {
             names.push(name);
@@ -464,11 +464,11 @@ fn entries(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn occupied(folder: &OwnedFd, name: &OsStr, path: &Path) -> PlaceError {
-    let kind = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|s| FileType::from_raw_mode(s.st_mode));
+fn occupied(dir: &OwnedFd, name: &OsStr, path: &Path) -> PlaceError {
+    let kind = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|s| FileType::from_raw_mode(s.st_mode));
     let found = match kind {
         Ok(FileType::RegularFile) => "a file",
-        Ok(FileType::Directory) => "a folder",
+        Ok(FileType::Directory) => "a directory",
         _ => "something else",
     };
     PlaceError::Occupied { path: path.to_owned(), found }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::{DeployDir, FOLDER, LINKS, PlaceError, at};
+use super::{DIR, DeployDir, LINKS, PlaceError, at};
 
 /// A note before it takes its place. The lock keeps it single.
 const NEW_NOTE: &str = "links.new";
@@ -57,6 +57,6 @@ impl DeployDir {
     }
 
     fn notes(&self) -> Result<OwnedFd, Errno> {
-        openat(&self.bytes, LINKS, FOLDER, Mode::empty())
+        openat(&self.bytes, LINKS, DIR, Mode::empty())
     }
 }

@@ -36,8 +36,8 @@ impl DigestKey {
     pub(crate) fn digest(&self, path: &Path) -> io::Result<Sha256> {
         let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
         let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(unfit)?;
-        let folder = walk(parent, false).map_err(io::Error::other)?;
-        let (file, _) = regular::open(&folder, name)?.ok_or_else(unfit)?;
+        let directory = walk(parent, false).map_err(io::Error::other)?;
+        let (file, _) = regular::open(&directory, name)?.ok_or_else(unfit)?;
         self.digest_all(File::from(file).take(LARGEST))
     }
 

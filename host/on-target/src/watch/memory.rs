@@ -56,7 +56,7 @@ pub(crate) struct Change {
     pub(crate) at: u64,
 }
 
-/// The folder in RAM where the memory lies.
+/// The directory in RAM where the memory lies.
 pub(crate) struct Store {
     file: PathBuf,
     /// Of what lies there.
@@ -67,12 +67,12 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the store and recalls what is in it. A memory that cannot be read counts as none: nothing is restarted for it.
-    pub(crate) fn open(folder: &Path) -> io::Result<(Self, DigestStore)> {
-        if !in_ram(fs::File::open(folder)?)? {
-            let why = format!("{} is not in RAM: digests of secrets must not outlive the boot", folder.display());
+    pub(crate) fn open(directory: &Path) -> io::Result<(Self, DigestStore)> {
+        if !in_ram(fs::File::open(directory)?)? {
+            let why = format!("{} is not in RAM: digests of secrets must not outlive the boot", directory.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let mut store = Self { file: folder.join("watch.json"), saved: None, step: Box::new(|| Ok(())) };
+        let mut store = Self { file: directory.join("watch.json"), saved: None, step: Box::new(|| Ok(())) };
         let recalled = fs::read_to_string(&store.file).ok().and_then(|text| serde_json::from_str(&text).ok());
         let memory = match recalled {
             Some(memory) => memory,

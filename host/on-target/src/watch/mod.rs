@@ -40,11 +40,11 @@ const SETTLE: Duration = Duration::from_millis(200);
 pub struct WatchOptions {
     /// The manifest; it is followed, too.
     pub manifest: PathBuf,
-    /// A folder in RAM of the watcher's own.
+    /// A directory in RAM of the watcher's own.
     pub state: PathBuf,
     /// A user's manager instead of the system's.
     pub user: bool,
-    /// The user's runtime folder, for paths that begin with it.
+    /// The user's runtime directory, for paths that begin with it.
     pub runtime: Option<String>,
     /// How long a loss must last before the unit is stopped.
     pub grace: Duration,
@@ -54,10 +54,10 @@ pub struct WatchOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// Its memory cannot be kept.
-    #[error("the watcher cannot keep its memory in {}: {why}", .folder.display())]
+    #[error("the watcher cannot keep its memory in {}: {why}", .dir.display())]
     DigestStore {
-        /// The folder.
-        folder: PathBuf,
+        /// The directory.
+        dir: PathBuf,
         /// Why not.
         why: std::io::Error,
     },
@@ -73,7 +73,7 @@ impl Explain for WatchError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Memory { .. } => Some("give it a folder of its own below /run with --state"),
+            Self::Memory { .. } => Some("give it a directory of its own below /run with --state"),
             Self::Kernel(_) => Some("see fs.inotify.max_user_instances"),
         };
         hint.map(str::to_owned)
@@ -113,7 +113,7 @@ struct Watcher<'a, M> {
 enum WatchEvent {
     /// Something was mounted or unmounted, wherever.
     Mount,
-    /// A file changed, or a folder on the way to it.
+    /// A file changed, or a directory on the way to it.
     Change,
 }
 
@@ -125,7 +125,7 @@ struct FileSnapshot<'a> {
 
 impl<'a, M: Manager> Watcher<'a, M> {
     fn new(options: &'a WatchOptions, manager: M) -> Result<Self, WatchError> {
-        let memory = |why| WatchError::Memory { folder: options.state.clone(), why };
+        let memory = |why| WatchError::Memory { dir: options.state.clone(), why };
         let (store, memory) = Store::open(&options.state).map_err(memory)?;
         Ok(Self {
             options,
@@ -159,7 +159,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
 
     /// What happened of what may matter.
     fn sleep(&mut self, most: Option<Duration>) -> Result<Option<WatchEvent>, Errno> {
-        // A file system that is mounted over a folder is no event in it. The kernel tells of mounts as of urgent data.
+        // A file system that is mounted over a directory is no event in it. The kernel tells of mounts as of urgent data.
         let mut fds = [PollFd::new(&self.watches, PollFlags::IN), PollFd::new(&self.mounts, PollFlags::PRI)];
         let most = most.and_then(|most| Timespec::try_from(most).ok());
         match poll(&mut fds, most.as_ref()) {
@@ -177,9 +177,9 @@ impl<'a, M: Manager> Watcher<'a, M> {
         self.read_manifest(say);
         let manifest = Rc::clone(&self.manifest);
         let files = look_at_files(&manifest, &mut self.watches, &self.memory.key);
-        if let Some((folder, why)) = self.watches.end() {
+        if let Some((dir, why)) = self.watches.end() {
             self.troubles
-                .meet(format!("{} cannot be watched: {why}; it is looked at from time to time", folder.display()), say);
+                .meet(format!("{} cannot be watched: {why}; it is looked at from time to time", dir.display()), say);
         }
         let again = match self.act(&manifest, files, say) {
             Ok(again) => again,
@@ -195,7 +195,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
     /// Keeps the last good manifest when there is no better.
     fn read_manifest(&mut self, say: &mut impl FnMut(&str)) {
         let path = &self.options.manifest;
-        trace(path, |folder, name| self.watches.want(folder, name));
+        trace(path, |dir, name| self.watches.want(dir, name));
         if let Err(why) = self.try_read_manifest() {
             self.troubles.meet(format!("{why}; keeping the last one"), say);
         }
@@ -299,7 +299,7 @@ fn look_at_files<'a>(manifest: &'a TargetManifest, watches: &mut Watches, key: &
     for (name, artifact) in &manifest.artifacts {
         let mut ends = Vec::new();
         for (file_name, file) in &artifact.files {
-            let end = trace(Path::new(&file.path), |folder, name| watches.want(folder, name));
+            let end = trace(Path::new(&file.path), |dir, name| watches.want(dir, name));
             // Only files that somebody wants to hear of are ever read.
             if let PathEnd::Found(at, _) = &end
                 && !(file.restart_units.is_empty() && file.reload_units.is_empty())
@@ -427,42 +427,42 @@ mod tests {
     }
 
     struct Machine {
-        folder: tempfile::TempDir,
+        dir: tempfile::TempDir,
         systemd: Fake,
         options: WatchOptions,
     }
 
     impl Machine {
         fn new() -> Self {
-            let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+            let dir = tempfile::tempdir_in("/dev/shm").unwrap();
             let manifest = format!(
                 r#"{{"schema":1,"artifacts":{{"a":{{"unit":"a","bindUnits":["x","y"],"files":{{"f":{{
                     "path":"{}/f","mode":"0400","restartUnits":["r"],"reloadUnits":["l"]}}}}}}}}}}"#,
-                folder.path().display()
+                dir.path().display()
             );
-            std::fs::write(folder.path().join("manifest"), manifest).unwrap();
+            std::fs::write(dir.path().join("manifest"), manifest).unwrap();
             let options = WatchOptions {
-                manifest: folder.path().join("manifest"),
-                state: folder.path().to_owned(),
+                manifest: dir.path().join("manifest"),
+                state: dir.path().to_owned(),
                 user: false,
                 runtime: None,
                 grace: Duration::ZERO,
             };
-            let machine = Self { folder, systemd: Fake::new(), options };
+            let machine = Self { dir, systemd: Fake::new(), options };
             machine.put("old");
             machine.watch(usize::MAX, 1);
             machine
         }
 
         fn put(&self, text: &str) {
-            let new = self.folder.path().join("new");
+            let new = self.dir.path().join("new");
             std::fs::write(&new, text).unwrap();
             std::fs::set_permissions(&new, PermissionsExt::from_mode(0o400)).unwrap();
-            std::fs::rename(new, self.folder.path().join("f")).unwrap();
+            std::fs::rename(new, self.dir.path().join("f")).unwrap();
         }
 
         fn take_away(&self) {
-            std::fs::remove_file(self.folder.path().join("f")).unwrap();
+            std::fs::remove_file(self.dir.path().join("f")).unwrap();
         }
 
         /// A watcher's whole life: it looks so many times, and is killed after so many steps. Whether it was.

@@ -75,26 +75,26 @@ fn modes_are_those_of_a_checkout_whatever_the_umask() {
     let checkout = Checkout::new();
     put(&checkout.writer(), WEB, &[("env.age", "x")], &[("key.pub", "y")]).unwrap();
     let mode = |below: &str| fs::metadata(checkout.path(below)).unwrap().permissions().mode() & 0o7777;
-    for folder in [
+    for directory in [
         "secrets",
         "secrets/per-machine",
         "secrets/per-machine/web1",
         &format!("secrets/{WEB}"),
         &format!("secrets/{WEB}/public"),
     ] {
-        assert_eq!(mode(folder), 0o755, "{folder}");
+        assert_eq!(mode(directory), 0o755, "{directory}");
     }
     for file in ["env.age", "receipt.json", "public/key.pub"] {
         assert_eq!(mode(&format!("secrets/{WEB}/{file}")), 0o644, "{file}");
     }
-    for folder in ["", "/staging", "/trash"] {
-        assert_eq!(mode(&format!("secrets/.artifacts{folder}")), 0o700, "{folder}");
+    for directory in ["", "/staging", "/trash"] {
+        assert_eq!(mode(&format!("secrets/.artifacts{directory}")), 0o700, "{directory}");
     }
     assert_eq!(fs::read(checkout.path("secrets/.artifacts/.gitignore")).unwrap(), b"*\n");
 }
 
 #[test]
-fn a_folder_of_the_hosts_own_that_others_may_enter_is_closed() {
+fn a_directory_of_the_hosts_own_that_others_may_enter_is_closed() {
     let checkout = Checkout::new();
     fs::create_dir_all(checkout.path("secrets/.artifacts")).unwrap();
     fs::set_permissions(checkout.path("secrets/.artifacts"), fs::Permissions::from_mode(0o777)).unwrap();
@@ -219,7 +219,7 @@ fn what_the_receipt_does_not_list_stands_in_no_ones_way() {
 }
 
 #[test]
-fn an_empty_folder_is_no_entry() {
+fn an_empty_directory_is_no_entry() {
     let checkout = Checkout::new();
     fs::create_dir_all(checkout.path(&format!("secrets/{WEB}"))).unwrap();
     assert_eq!(checkout.read(WEB), None);
@@ -267,7 +267,7 @@ fn the_list_tells_entries_from_the_rest() {
 }
 
 #[test]
-fn what_is_removed_lies_in_the_trash_and_leaves_no_empty_folder() {
+fn what_is_removed_lies_in_the_trash_and_leaves_no_empty_directory() {
     let checkout = Checkout::new();
     checkout.put(WEB, &[("x.age", "1")]);
     checkout.put("per-machine/web1/other", &[("x.age", "2")]);

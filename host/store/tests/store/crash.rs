@@ -105,7 +105,7 @@ fn killed_at_every_step_of_the_first_commit() {
     let all = recorded(|options| work(Checkout::new().dir.path(), options, "put new").unwrap());
     assert_eq!(steps, all.len(), "every step was hit");
     for step in
-        ["make the storage", "try an exchange", "write the file", "make the folder above", "put the entry in place"]
+        ["make the storage", "try an exchange", "write the file", "make the directory above", "put the entry in place"]
     {
         assert!(all.contains(&step), "{all:?}");
     }

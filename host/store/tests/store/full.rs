@@ -1,4 +1,4 @@
-//! Real file systems that are full, read-only or cannot exchange folders.
+//! Real file systems that are full, read-only or cannot exchange directories.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use crate::support::*;
 const WHERE: &str = "ARTIFACTS_TEST_MOUNT";
 const PART: &str = "ARTIFACTS_TEST_PART";
 
-/// Runs one of the parts below in namespaces of its own, with a file system mounted on an empty folder by a script.
+/// Runs one of the parts below in namespaces of its own, with a file system mounted on an empty directory by a script.
 fn mounted(part: &str, script: &str) {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-euc"])
         .arg(format!("{script}\nexec \"$1\" full::child --exact --nocapture"))
         .arg("sh")
         .arg(std::env::current_exe().unwrap())
-        .env(WHERE, folder.path())
+        .env(WHERE, dir.path())
         .env(PART, part)
         .output()
         .expect("`unshare` of util-linux is needed for this test");
@@ -165,7 +165,7 @@ fn refused_by(rename: artifacts_store::Rename) -> Error {
 }
 
 #[test]
-fn a_file_system_that_cannot_replace_a_folder_is_refused_before_any_work() {
+fn a_file_system_that_cannot_replace_a_directory_is_refused_before_any_work() {
     refused_by(|_, _, _, _, flags| {
         let errno = if flags.contains(RenameFlags::EXCHANGE) { Errno::INVAL } else { Errno::EXIST };
         Err(errno.into())

@@ -155,7 +155,7 @@ fn its_layout_is_free() {
 }
 
 fn name() -> impl Strategy<Value = Name> {
-    "[^/\\p{Cc}]{1,20}".prop_filter_map("a folder", |text| Name::new(text).ok())
+    "[^/\\p{Cc}]{1,20}".prop_filter_map("a directory", |text| Name::new(text).ok())
 }
 
 fn instance() -> impl Strategy<Value = InstanceName> {

@@ -102,8 +102,8 @@ pub fn put(
     writer.commit(NewEntry { files: files(entries), public: files(public), receipt: receipt(instance), replaces })
 }
 
-pub fn children(folder: &Path) -> Vec<PathBuf> {
-    let mut list: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+pub fn children(directory: &Path) -> Vec<PathBuf> {
+    let mut list: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     list.sort();
     list
 }

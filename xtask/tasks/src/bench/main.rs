@@ -80,18 +80,18 @@ struct Bench {
 
 impl Bench {
     fn new() -> Result<Self> {
-        let folder = project::target().join("native");
+        let dir = project::target().join("native");
         run::done(
             run::cargo()
                 .args(["build", "--release", "--locked", "--target-dir"])
-                .arg(&folder)
+                .arg(&dir)
                 .current_dir(project::root().join("xtask/native")),
         )?;
         let (admin, identity) = pair()?;
         Ok(Self {
             program: project::released().join("artifacts"),
             rooms: project::released().join("examples"),
-            native: folder.join("release/native"),
+            native: dir.join("release/native"),
             readers: [reader()?, admin, reader()?],
             identity,
         })

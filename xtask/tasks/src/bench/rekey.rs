@@ -25,7 +25,7 @@ const THEIRS: u16 = 100;
 /// When one of them fails, or not all is opened and written.
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let fixture = Fixture::new(bench, SIDES.0, SIDES.1)?;
-    let folder = tempfile::tempdir()?;
+    let dir = tempfile::tempdir()?;
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut readers = bench.readers.clone();
@@ -42,7 +42,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         let mut alone = run::command(&bench.native);
         alone
             .arg("rekey")
-            .arg(folder.path())
+            .arg(dir.path())
             .args(["1", &FILES.to_string()])
             .arg(fixture.identity())
             .arg(fixture.stored())
@@ -75,19 +75,19 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
 
 /// What `agenix -r` takes for a file of as many readers, in seconds.
 fn by_agenix(bench: &Bench, agenix: &Path, fixture: &Fixture<'_>) -> Result<f64> {
-    let folder = tempfile::tempdir()?;
+    let dir = tempfile::tempdir()?;
     let readers: Vec<String> = bench.readers.iter().map(|reader| format!("\"{reader}\"")).collect();
     let mut rules = String::new();
     for number in 0..THEIRS {
         let name = format!("{number}.age");
-        fs::copy(fixture.stored(), folder.path().join(&name))?;
+        fs::copy(fixture.stored(), dir.path().join(&name))?;
         let _ = write!(rules, "\"{name}\" = {{ publicKeys = [ {} ]; armor = true; }};", readers.join(" "));
     }
-    fs::write(folder.path().join("secrets.nix"), format!("{{ {rules} }}"))?;
+    fs::write(dir.path().join("secrets.nix"), format!("{{ {rules} }}"))?;
     let mut command = run::command(agenix);
-    command.args(["-r", "-i"]).arg(fixture.identity()).current_dir(folder.path()).stderr(Stdio::null());
-    let before = fs::read(folder.path().join("0.age"))?;
+    command.args(["-r", "-i"]).arg(fixture.identity()).current_dir(dir.path()).stderr(Stdio::null());
+    let before = fs::read(dir.path().join("0.age"))?;
     let taken = clock::wall(|| run::done(&mut command))?;
-    ensure!(fs::read(folder.path().join("0.age"))? != before, "`agenix -r` left a file as it was");
+    ensure!(fs::read(dir.path().join("0.age"))? != before, "`agenix -r` left a file as it was");
     Ok(taken.as_secs_f64() / f64::from(THEIRS))
 }

@@ -53,9 +53,9 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     ])
 }
 
-fn encrypt(bench: &Bench, folder: &std::path::Path, number: usize) -> Result<()> {
+fn encrypt(bench: &Bench, dir: &std::path::Path, number: usize) -> Result<()> {
     let mut sops = run::command(sops::program());
     sops.args(["--disable-version-check", "encrypt", "--input-type", "binary", "--output-type", "binary", "--age"]);
-    sops.arg(bench.readers.join(",")).arg("plain").current_dir(folder);
-    run::done(sops.stdout(File::create(folder.join(format!("{number}.sops")))?))
+    sops.arg(bench.readers.join(",")).arg("plain").current_dir(dir);
+    run::done(sops.stdout(File::create(dir.join(format!("{number}.sops")))?))
 }
