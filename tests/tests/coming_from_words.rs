@@ -189,7 +189,7 @@ fn old_secrets_stay_beside_new_ones_and_their_places_are_refused() -> Result<()>
     machine(&checkout, tools, &settings(""))?;
     checkout.write("old.yaml", "sealed")?;
     checkout.write("old.age", "sealed")?;
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/attic");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated per-machine/web1/attic");
     for (attribute, path) in [
         ("sops.secrets.old.path", "/run/secrets/old"),
         ("age.secrets.old.path", "/run/agenix/old"),

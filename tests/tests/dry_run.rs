@@ -189,7 +189,7 @@ fn rekey_does_not_promise_what_its_backend_cannot_do() -> Result<()> {
     let key = fleet.key_file("admin");
     for words in [&["rekey", "--all", "--dry-run"] as &[&str], &["-i", key.to_str().unwrap(), "rekey", "--all"]] {
         let ran = fleet.run(words)?.ends(1).says("its backend `one-way` cannot read secrets back");
-        ran.says("`artifacts set per-machine/web1/pair FILE`").never_says("would be rekeyed");
+        ran.says("`artifacts set per-machine/web1/pair FILE`").never_says("would re-encrypt");
     }
     Ok(())
 }
@@ -227,7 +227,7 @@ fn adopt_and_prune_tell_files_readers_and_sizes() -> Result<()> {
     assert_eq!(files(&ran, PAIR)[0]["after"]["recipients"], json!(null));
     fleet.run(["adopt"])?.ends(0);
     fleet.of("web1")["artifacts"] = json!({});
-    let ran = fleet.run(["prune", "--dry-run"])?.ends(0).says("would be removed secrets/per-machine/web1/pair");
+    let ran = fleet.run(["prune", "--dry-run"])?.ends(0).says("would trash secrets/per-machine/web1/pair");
     ran.says(&format!("key: secret, 2 readers, {stored} bytes")).says("pub: public, 16 bytes");
     let ran = fleet.run(["--json", "prune", "--dry-run"])?.ends(0).json();
     let contents = ran["trashed"][0]["contents"].as_array().unwrap().clone();
@@ -277,10 +277,10 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     let dry = fleet.run(["generate", "--dry-run"])?.ends(1);
     let dry = dry.says("it depends on per-machine/web1/dummy, which cannot be read: it is made on the target");
     let dry = dry.says("it has no generator").says("it depends on per-machine/web1/from-dummy, which failed");
-    let dry = dry.says("asks for `word`").says("3 would be made");
-    dry.says("would be made per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
-    fleet.run(["generate", "--dry-run", "--no-input"])?.ends(1).says("nobody to ask").says("2 would be made");
-    let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1).says("2 made");
+    let dry = dry.says("asks for `word`").says("3 would generate");
+    dry.says("would generate per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
+    fleet.run(["generate", "--dry-run", "--no-input"])?.ends(1).says("nobody to ask").says("2 would generate");
+    let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1).says("2 generated");
     // And `status` calls blocked what a run cannot make.
     for name in ["waits", "from-waits", "from-dummy", "none"] {
         let name = format!("per-machine/web1/{name}");
@@ -290,7 +290,7 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     let ran = fleet.run(["status", "from-waits"])?.ends(3).says("blocked per-machine/web1/from-waits");
     ran.says("it waits for per-machine/web1/waits, which cannot be made yet").says("1 instance: 1 blocked");
     // A dependency that lies there otherwise than it was stored is not read.
-    fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(0).says("1 would be made again");
+    fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(0).says("1 would regenerate");
     fs::write(fleet.path().join("secrets").join(PAIR).join("key.age"), "other")?;
     let ran = fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(1);
     ran.says("it depends on per-machine/web1/pair, which cannot be read").says("1 present");
@@ -320,6 +320,6 @@ fn a_command_in_a_hint_means_what_it_says_to_a_shell() -> Result<()> {
         };
     }
     let ran: Ran = shell.output()?.into();
-    assert!(ran.ends(0).says("1 instance: 1 made").stdout.contains(name));
+    assert!(ran.ends(0).says("1 instance: 1 generated").stdout.contains(name));
     Ok(())
 }

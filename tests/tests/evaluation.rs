@@ -187,7 +187,7 @@ fn what_waits_for_a_public_value_is_made_in_the_same_run() -> Result<()> {
     assert!(!checkout.path().join("secrets").exists());
     checkout.evaluated()?;
 
-    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("4 instances: 4 made");
+    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("4 instances: 4 generated");
     assert_eq!(checkout.evaluated()?, ["nixos hub", "nixos leaf"], "once more, with the new keys");
     for (own, other) in [("hub", "leaf"), ("leaf", "hub")] {
         let private = checkout.decrypt(own, &format!("secrets/per-machine/{own}/wireguard/private.age"))?;
@@ -225,9 +225,9 @@ fn what_is_made_from_something_that_waits_waits_with_it() -> Result<()> {
     // Named alone, it cannot be made, and nothing is made in vain.
     let ran = checkout.run(&["generate", "per-machine/hub/last"])?.ends(3);
     ran.says("blocked per-machine/hub/last").says("it waits for per-machine/hub/tunnel");
-    checkout.run(&["generate", "--dry-run"])?.ends(3).says("6 blocked, 2 would be made");
+    checkout.run(&["generate", "--dry-run"])?.ends(3).says("6 blocked, 2 would generate");
     assert!(!checkout.path().join("secrets").exists());
-    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("8 instances: 8 made");
+    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("8 instances: 8 generated");
     let of = |name: &str| checkout.decrypt("hub", &format!("secrets/per-machine/hub/{name}"));
     assert_eq!(of("last/f.age")?, of("tunnel/wg0.conf.age")?);
     checkout.run(&["status"])?.ends(0);

@@ -31,7 +31,7 @@ fn what_a_flake_declares_is_made_and_age_reads_it() -> Result<()> {
     let key = checkout.key("web1")?;
     checkout.flake(&machine("web1", &key, ""))?;
     checkout.run(&["status"])?.ends(3).says("absent per-machine/web1/own");
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/own");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
     checkout.run(&["generate"])?.ends(0).says("present per-machine/web1/own");
     Ok(())
@@ -57,7 +57,7 @@ fn a_standalone_users_files_are_made_though_home_manager_checks_all_before_it_gi
     checkout.flake(&home(""))?;
     let error = built().unwrap_err().to_string();
     assert!(error.contains("run: artifacts generate per-user/alice/ssh"), "{error}");
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-user/alice/ssh");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated per-user/alice/ssh");
     built()?;
     checkout.flake(&home("artifacts.store.bare.files.f = { };"))?;
     let fault = "artifacts.store.bare.generator: it has no generator";
@@ -78,7 +78,7 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
         .ends(1)
         .says("web2")
         .says("this one is broken")
-        .says("made per-machine/web1/own");
+        .says("generated per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
     let export = |target| checkout.run(&["export", "--dry-run", target, "/dev/shm/nowhere"]);
     export("web1")?.ends(1).says("it has no file for an installer").never_says("this one is broken");
@@ -107,15 +107,15 @@ fn a_user_that_does_not_evaluate_stops_no_machine_and_loses_nothing() -> Result<
     checkout
         .run(&["generate", "--accept-recipients"])?
         .ends(0)
-        .says("made per-machine/web1/own")
-        .says("made per-user/alice@web1/ssh");
+        .says("generated per-machine/web1/own")
+        .says("generated per-user/alice@web1/ssh");
     let before = stored(&checkout.path())?;
     checkout.flake(&user("imports = [ inputs.none ];"))?;
     let ran = checkout.run(&["status"])?.ends(1).says("present per-machine/web1/own");
     ran.says("home-manager alice@web1")
         .says("evaluating nixosConfigurations.web1, its user alice")
         .says("'none' missing");
-    checkout.run(&["generate", "--regenerate", "own"])?.ends(1).says("made again per-machine/web1/own");
+    checkout.run(&["generate", "--regenerate", "own"])?.ends(1).says("regenerated per-machine/web1/own");
     checkout.run(&["prune", "--yes"])?.never_says("removed");
     let after = stored(&checkout.path())?;
     let alices = "per-user/alice@web1/ssh/f.age";
@@ -134,7 +134,7 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
              generator = pkgs.writers.writeBash "c" "echo for all > $out/f"; }};"#
     );
     checkout.flake(&(machine("web1", &web1, &common) + &machine("web2", &web2, &common)))?;
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("3 made");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("3 generated");
     let before = stored(&checkout.path())?;
     let broken = machine("web2", &web2, &format!("{common} environment = throw \"this one is broken\";"));
     checkout.flake(&(machine("web1", &web1, &common) + &broken))?;
@@ -161,7 +161,7 @@ fn what_a_renamed_target_takes_itself_for_is_kept() -> Result<()> {
     let keys = [checkout.key("web1")?, checkout.key("web2")?];
     let other = machine("web2", &keys[1], "");
     checkout.flake(&(machine("web1", &keys[0], "") + &other))?;
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("2 made");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("2 generated");
     let before = stored(&checkout.path())?;
     let renamed = machine("web1", &keys[0], "").replace("nixosConfigurations.web1", "nixosConfigurations.prod-web1");
     checkout.flake(&(renamed.clone() + &other))?;
@@ -175,7 +175,7 @@ fn what_a_renamed_target_takes_itself_for_is_kept() -> Result<()> {
     // What is said to be another's is.
     let named = renamed.replace("artifacts.root", "artifacts.target = \"prod-web1\"; artifacts.root");
     checkout.flake(&(named + &other))?;
-    checkout.run(&["prune", "--dry-run"])?.ends(0).says("would be removed secrets/per-machine/web1/own");
+    checkout.run(&["prune", "--dry-run"])?.ends(0).says("would trash secrets/per-machine/web1/own");
     Ok(())
 }
 
@@ -190,7 +190,7 @@ fn what_waits_for_nothing_is_a_mistake() -> Result<()> {
     checkout
         .run(&["generate", "--accept-recipients"])?
         .ends(1)
-        .says("made per-machine/web1/own")
+        .says("generated per-machine/web1/own")
         .says("this one is odd");
     Ok(())
 }
@@ -238,7 +238,7 @@ fn the_nix_store_is_never_written_to() -> Result<()> {
     for arguments in [&["status"] as &[&str], &["generate"], &["--root", ".", "generate"]] {
         let ran =
             checkout.run(arguments)?.ends(1).says("artifacts.config.agenix.flakeStoreDir: it is the whole of a flake");
-        ran.says("set artifacts.root to that flake").never_says("made per-machine");
+        ran.says("set artifacts.root to that flake").never_says("generated per-machine");
     }
     assert!(!checkout.path().join("secrets").exists());
     Ok(())
@@ -324,7 +324,7 @@ fn secrets_in_a_private_input_are_written_where_the_person_says() -> Result<()> 
     checkout.commit()?;
     checkout.run(&["generate"])?.ends(1).says("not in the flake").says("--root DIR");
     let root = secrets.path().to_string_lossy();
-    checkout.run(&["--root", &root, "--accept-recipients", "generate"])?.ends(0).says("made per-machine/web1/own");
+    checkout.run(&["--root", &root, "--accept-recipients", "generate"])?.ends(0).says("generated per-machine/web1/own");
     assert!(!checkout.path().join("secrets").exists(), "nothing lies in the flake");
     let stored = secrets.path().join("secrets/per-machine/web1/own/f.age");
     assert!(fs::read_to_string(&stored)?.starts_with("-----BEGIN AGE"));

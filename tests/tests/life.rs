@@ -175,11 +175,11 @@ fn stale_ones_are_made_again_in_order_down_the_chain() -> Result<()> {
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fs::remove_dir_all(fleet.path().join("secrets/shared/ca"))?;
     let dry = fleet.run(["generate", "--stale", "--dry-run"])?.ends(3);
-    assert_eq!(dry.stdout.matches("would be made again  ").count(), 3, "{dry}");
+    assert_eq!(dry.stdout.matches("would regenerate  ").count(), 3, "{dry}");
     let ran = fleet.run(["-v", "generate", "--stale", "--accept-reading"])?.ends(0);
     let at = |text: &str| ran.stderr.find(text).unwrap_or_else(|| panic!("no {text} in {ran}"));
-    assert!(at("made shared/ca") < at("made per-machine/web1/leaf"));
-    assert!(at("made per-machine/web1/leaf") < at("made per-machine/web1/bundle"));
+    assert!(at("generated shared/ca") < at("generated per-machine/web1/leaf"));
+    assert!(at("generated per-machine/web1/leaf") < at("generated per-machine/web1/bundle"));
     fleet.run(["status"])?.ends(0);
     let ca = fleet.decrypt("web1", "secrets/shared/ca/secret.age")?;
     let bundle = fleet.decrypt("web1", "secrets/per-machine/web1/bundle/secret.age")?;
@@ -252,7 +252,7 @@ fn a_dry_run_tells_files_readers_and_sizes_and_no_secret() -> Result<()> {
     let fleet = one()?;
     let before = fleet.stored()?;
     let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("made 1");
-    ran.says("would be made again per-machine/web1/a")
+    ran.says("would regenerate per-machine/web1/a")
         .says("secret: secret, 1 reader")
         .says("replaces 1 stored file of");
     assert_eq!(fleet.stored()?, before);
@@ -275,8 +275,8 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
     fleet
         .run(["prune", "--dry-run"])?
         .ends(0)
-        .says("would be removed secrets/per-machine/old/a")
-        .says("1 entry would be removed");
+        .says("would trash secrets/per-machine/old/a")
+        .says("1 entry would trash");
     fleet.run(["prune"])?.ends(1).says("--yes");
     let mut desk = Desk::start(&fleet.command(["prune"])?)?;
     desk.sees("Move these to the trash?")?.types("n\n")?;
@@ -402,7 +402,7 @@ fn what_is_made_for_what_was_named_is_told_as_well() -> Result<()> {
     let dry = fleet.run([&named[..], &["--dry-run"]].concat())?.ends(3);
     assert_eq!(dry.state("shared/ca"), "absent");
     assert!(notes(&dry, "shared/ca").contains("secret, 2 readers"), "{dry}");
-    fleet.run(["generate", "--dry-run", "per-machine/web1/leaf"])?.says("2 instances: 2 would be made");
+    fleet.run(["generate", "--dry-run", "per-machine/web1/leaf"])?.says("2 instances: 2 would generate");
     let ran = fleet.run(named)?.ends(0);
     assert_eq!(ran.json()["instances"].as_array().unwrap().len(), 2, "{ran}");
     assert_eq!(ran.state("shared/ca"), "present");
@@ -456,7 +456,7 @@ fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
 #[test]
 fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -> Result<()> {
     let fleet = chain()?;
-    fleet.run(["generate", "--accept-recipients", "--regenerate"])?.ends(0).says("4 made");
+    fleet.run(["generate", "--accept-recipients", "--regenerate"])?.ends(0).says("4 generated");
     let before = fleet.stored()?;
     fleet.run(["generate", "--regenerate"])?.ends(1).says("4 stored instances").says("--yes");
     let json = fleet.run(["--json", "generate", "--regenerate"])?.ends(1);
@@ -470,10 +470,10 @@ fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -
     assert!(shown.contains("nothing was replaced"), "{shown}");
     assert_eq!(fleet.stored()?, before);
     let mut desk = Desk::start(&fleet.command(["generate", "--regenerate", "--accept-reading"])?)?;
-    desk.sees(asked)?.types("y\n")?.sees("4 made again")?;
+    desk.sees(asked)?.types("y\n")?.sees("4 regenerated")?;
     assert_eq!(desk.ends()?.0, Some(0));
-    fleet.run(["generate", "--regenerate", "--yes", "--accept-reading"])?.ends(0).says("4 made again");
-    fleet.run(["generate", "--regenerate", "ca"])?.ends(0).says("1 made again");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-reading"])?.ends(0).says("4 regenerated");
+    fleet.run(["generate", "--regenerate", "ca"])?.ends(0).says("1 regenerated");
     assert!(fleet.stored()?.iter().all(|(name, bytes)| before[name] != *bytes));
     Ok(())
 }

@@ -26,7 +26,7 @@ fn one() -> Result<Fleet> {
 fn what_is_absent_is_made_once_and_the_machine_can_read_it() -> Result<()> {
     let fleet = one()?;
     fleet.run(["status"])?.ends(3).says("absent");
-    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/a");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("generated per-machine/web1/a");
     let before = fleet.stored()?;
     assert!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?.starts_with(b"made "));
     fleet.run(["status"])?.ends(0).says("present");
@@ -68,7 +68,7 @@ fn what_is_present_or_stale_is_made_again_only_when_the_person_says_so() -> Resu
     assert_eq!(fleet.stored()?, before);
     fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(3).says("artifacts rekey per-machine/web1/a");
     assert_eq!(fleet.stored()?, before, "other recipients are no reason for a new value");
-    fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says("would be made again");
+    fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says("would regenerate");
     assert_eq!(fleet.stored()?, before);
     fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(0).says("made again");
     let after = fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?;

@@ -103,7 +103,7 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     let second = fleet.new_key("second")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     // Readers before and after are shown; nothing is written before somebody agrees.
-    let ran = rekey(&fleet, &["--dry-run"])?.ends(3).says(&format!("+ {second}")).says("would be rekeyed");
+    let ran = rekey(&fleet, &["--dry-run"])?.ends(3).says(&format!("+ {second}")).says("would re-encrypt");
     ran.never_says("per-machine/web1/a000: one");
     let ran = rekey(&fleet, &[])?.ends(1).says("--accept-recipients").says("0 opened, 0 written");
     ran.says(&format!("+ {second}"));
@@ -137,7 +137,7 @@ fn what_cannot_be_encrypted_anew_is_not_promised_and_what_was_is_told_as_it_is()
     let config = fleet.of("web1")["config"]["agenix"].clone();
     fleet.configure("web1", "sops-nix", config);
     let ran = rekey(&fleet, &["--all", "--dry-run"])?.ends(1).says("`one.age` was modified outside artifacts");
-    ran.says("it was stored by the backend `agenix`, and `sops-nix` is declared").says("2 would be rekeyed");
+    ran.says("it was stored by the backend `agenix`, and `sops-nix` is declared").says("2 would re-encrypt");
     rekey(&fleet, &["--all"])?.ends(1).says("2 opened, 2 written");
     fs::write(&slice, &text)?;
     fleet.of("web1")["artifacts"]["a001"]["backend"] = json!("agenix");

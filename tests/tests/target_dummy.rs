@@ -218,7 +218,7 @@ fn what_could_not_follow_something_that_was_made_anew_follows_it_the_next_time()
     let failed = machine.run(&format!("ARTIFACTS_GENERATOR_PATH=/fail/bin {activate}")).unwrap();
     assert_eq!(failed.status.code(), Some(1));
     let said = machine.sh(&format!("{activate} 2>&1")).unwrap();
-    assert_eq!(said, "made per-machine/web1/template anew");
+    assert_eq!(said, "generated per-machine/web1/template anew");
     machine
         .sh("test \"$(cat /run/artifacts/template/conf)\" = \"token = $(cat /run/artifacts/cluster/token)\"")
         .unwrap();
@@ -233,7 +233,7 @@ fn of_many_at_once_the_first_ones_values_stay() {
         cat /run/said.* | sort";
     assert_eq!(
         machine.sh(script).unwrap(),
-        "made per-machine/web1/ca\nmade per-machine/web1/leaf\nmade shared/cluster"
+        "generated per-machine/web1/ca\nmade per-machine/web1/leaf\nmade shared/cluster"
     );
     machine.sh("openssl verify -CAfile /run/artifacts/ca/cert /run/artifacts/leaf/cert").unwrap();
 }

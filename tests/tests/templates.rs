@@ -50,7 +50,7 @@ fn the_default_one_is_a_fleet_that_works() -> Result<()> {
     checkout
         .run(&["generate", "--accept-recipients", "--answers", "../answers.toml"])?
         .ends(0)
-        .says("6 instances: 6 made");
+        .says("6 instances: 6 generated");
     checkout.run(&["status"])?.ends(0).says("6 present");
     for (reader, file, text) in [
         ("web1", "per-machine/web1/test/secret.age", Some("one")),
@@ -98,7 +98,7 @@ fn that_of_a_backend_stores_what_age_reads() -> Result<()> {
     let key = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
     fleet.backend("mine", json!({"component": guest("mine")?}));
     fleet.configure("web1", "mine", json!({"recipients": [key]}));
-    fleet.run(["generate", "--accept-recipients", "--no-input"])?.ends(0).says("made per-machine/web1/token");
+    fleet.run(["generate", "--accept-recipients", "--no-input"])?.ends(0).says("generated per-machine/web1/token");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/token/token.age")?, b"hello");
     fleet.run(["status"])?.ends(0).says("present per-machine/web1/token");
     fleet.configure("web1", "mine", json!({"recipient": [key]}));

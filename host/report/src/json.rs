@@ -1,5 +1,6 @@
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
+use artifacts_text::command_words;
 use serde_json::{Value, json};
 
 use crate::{Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange, Report, TrashedEntry};
@@ -65,7 +66,7 @@ fn row((name, row): (&InstanceName, &InstanceRow)) -> Value {
 }
 
 impl Failure {
-    /// As `--json` has it.
+    /// Returns it as `--json` has it; `command` has the words of a hint that is one command.
     pub fn json(&self) -> Value {
         json!({
             "subject": self.subject,
@@ -73,6 +74,7 @@ impl Failure {
             "message": self.message,
             "kind": self.kind,
             "hint": self.hint,
+            "command": self.hint.as_deref().and_then(command_words),
         })
     }
 }

@@ -69,17 +69,17 @@ pub struct InstanceRow {
 /// What was done to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowAction {
-    /// It was made.
+    /// It was generated for the first time.
     Generated,
-    /// It was made again.
+    /// It was generated again: its value changed.
     Regenerated,
-    /// It would be made.
+    /// It would be generated for the first time.
     WouldGenerate,
-    /// It would be made again.
+    /// It would be generated again.
     WouldRegenerate,
-    /// It is encrypted anew.
+    /// It was re-encrypted: its value is kept.
     Reencrypted,
-    /// It would be encrypted anew.
+    /// It would be re-encrypted.
     WouldReencrypt,
     /// A file of it was given by a person.
     Set,
@@ -89,9 +89,9 @@ pub enum RowAction {
     TrashedEntry,
     /// It would be moved to the trash.
     WouldTrash,
-    /// It was accepted as it lies.
+    /// Its stored files were accepted.
     Adopted,
-    /// It would be accepted as it lies.
+    /// Its stored files would be accepted.
     WouldAdopt,
 }
 
@@ -111,18 +111,18 @@ impl RowAction {
 
     fn as_str(self) -> &'static str {
         match self {
-            Self::Generated => "made",
-            Self::Regenerated => "made again",
-            Self::WouldGenerate => "would be made",
-            Self::WouldRegenerate => "would be made again",
-            Self::Reencrypted => "rekeyed",
-            Self::WouldReencrypt => "would be rekeyed",
+            Self::Generated => "generated",
+            Self::Regenerated => "regenerated",
+            Self::WouldGenerate => "would generate",
+            Self::WouldRegenerate => "would regenerate",
+            Self::Reencrypted => "re-encrypted",
+            Self::WouldReencrypt => "would re-encrypt",
             Self::Set => "set",
-            Self::WouldSet => "would be set",
+            Self::WouldSet => "would set",
             Self::Trashed => "trashed",
-            Self::WouldTrash => "would be removed",
+            Self::WouldTrash => "would trash",
             Self::Adopted => "adopted",
-            Self::WouldAdopt => "would be adopted",
+            Self::WouldAdopt => "would adopt",
         }
     }
 }

@@ -99,7 +99,7 @@ fn message(label: &str, color: AnsiColor, sentence: &str, hint: Option<&str>, st
     if let Some(hint) = hint {
         // Behind an empty line is what is copied as it stands.
         let (hint, block) = hint.split_once("\n\n").unwrap_or((hint, ""));
-        let _ = writeln!(text, "  help: {}", wrapped(&terminal_lines(hint), 8, style));
+        let _ = writeln!(text, "  hint: {}", wrapped(&terminal_lines(hint), 8, style));
         if !block.is_empty() {
             let _ = writeln!(text, "\n{}", terminal_lines(block.trim_end()));
         }
@@ -233,7 +233,7 @@ mod tests {
         let text = anstream_free(&text);
         assert_eq!(
             text,
-            "error: web1: it ended with\n       many words\n  | as  long as they are, unwrapped\n  |\n  | … 2 more lines: -v shows all\n  help: mind it\n"
+            "error: web1: it ended with\n       many words\n  | as  long as they are, unwrapped\n  |\n  | … 2 more lines: -v shows all\n  hint: mind it\n"
         );
     }
 

@@ -57,7 +57,7 @@ pub fn trashed(entries: &[TrashedEntry]) -> String {
         let _ = writeln!(text, "for 30 days in {}", terminal(trash));
     }
     if let Some(first) = entries.first() {
-        let _ = writeln!(text, "{} {}", counted_entries(entries.len()), first.done.as_str());
+        let _ = writeln!(text, "{} {}", first.done.as_str(), counted_entries(entries.len()));
     }
     text
 }

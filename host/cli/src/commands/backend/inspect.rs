@@ -95,7 +95,7 @@ fn as_text(found: &Inspection, unknown: Option<&str>, console: Console) -> Strin
         (Some(refusal), _) => {
             field("runs", &format!("no: {refusal}"));
             if let Some(hint) = refusal.hint() {
-                field("help", &hint);
+                field("hint", &hint);
             }
         }
     }
