@@ -82,7 +82,7 @@ pub fn activate(
                 here.insert(instance.name.clone());
                 let failed = instance.dependencies.values().find(|d| results.get(*d).is_some_and(Result::is_err));
                 match failed {
-                    Some(failed) => Err(failure(instance, format!("it depends on {failed}, which failed"))),
+                    Some(failed) => Err(failure(instance, format!("skipped: its dependency {failed} failed"))),
                     None => one(context, instances, instance, &|other| here.contains(&other.name)),
                 }
             }
@@ -107,8 +107,8 @@ fn made_here(context: &ActivationContext<'_>, instance: &Instance) -> Result<boo
 
 fn backend(instance: &Instance) -> Result<&Name, Failure> {
     instance.artifact.backend.as_ref().ok_or_else(|| {
-        failure(instance, "it could not be evaluated: it reads a public value that is not there")
-            .hint(Some("give it another way to that value on machines where nothing is stored"))
+        failure(instance, "cannot be evaluated: it reads a public file that does not exist")
+            .hint(Some("refer to the file by `path`, or set its `testValue`"))
     })
 }
 
@@ -190,14 +190,14 @@ fn accesses(instance: &Instance, user: (u32, u32)) -> Result<BTreeMap<Name, File
     let mut accounts = Accounts::default();
     let mut of = |(name, file): (&Name, &DeclaredFile)| {
         let unknown = |what: &str, text: &str| {
-            failure(instance, format!("file `{name}`: there is no {what} `{text}` here"))
-                .hint(Some(format!("declare it as one of `users.{what}s`, or name another")))
+            failure(instance, format!("file `{name}`: unknown {what} `{text}`"))
+                .hint(Some(format!("declare it as one of `users.{what}s`, or use another")))
         };
         if !file.deploy {
             return Ok((name.clone(), FilePermissions { mode: 0o400, user: user.0, group: user.1 }));
         }
         let mode = file.mode.as_deref().unwrap_or("0400");
-        let bad = || failure(instance, format!("file `{name}`: mode `{mode}` is no octal number"));
+        let bad = || failure(instance, format!("file `{name}`: invalid mode `{mode}`; expected an octal number"));
         let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777).ok_or_else(bad)?;
         let owner = match file.owner.as_deref() {
             Some(owner) => accounts.user(owner).ok_or_else(|| unknown("user", owner))?,
@@ -219,7 +219,7 @@ fn make(
     instance: &Instance,
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<BTreeMap<Name, Secret>, Failure> {
-    let source = TestValues::new(instance).map_err(|e| failure(instance, format!("there is no randomness: {e}")))?;
+    let source = TestValues::new(instance).map_err(|e| failure(instance, format!("cannot get random numbers from the system: {e}")))?;
     let mut job = job(context, instances, instance, &source, made_here)?;
     let mut files = run(context, instance, &job)?;
     if job.random.is_some() {
@@ -230,8 +230,8 @@ fn make(
     let stored = serialize(context, instance, &secrets)?;
     for name in instance.secret_files() {
         let value = stored.get(name.as_str()).ok_or_else(|| {
-            failure(instance, format!("its backend wrote no file `{name}`"))
-                .hint(Some("report this to the backend's author"))
+            failure(instance, format!("the backend did not write `{name}`"))
+                .hint(Some("report this to the author of the backend"))
         })?;
         files.insert(name.clone(), Secret::new(value.clone()));
     }
@@ -252,7 +252,7 @@ fn agree(
     let differ: Vec<String> = files
         .iter()
         .filter(|(name, value)| again.get(*name) != Some(value))
-        .map(|(name, _)| format!("file `{name}` differs"))
+        .map(|(name, _)| format!("`{name}` changed between two runs"))
         .collect();
     if differ.is_empty() {
         return Ok(());
@@ -261,14 +261,14 @@ fn agree(
     let differ = differ.join(", ");
     if run(context, instance, job)? == *files {
         let why = format!(
-            "its generator reads all of /dev/urandom, which has {STREAM} bytes where `deterministic` is set: {differ} when there is more"
+            "with `deterministic`, /dev/urandom has only {STREAM} bytes, and the generator read all of them: {differ} with more"
         );
-        return Err(failure(instance, why).hint(Some("let it read less; or leave `deterministic` away")));
+        return Err(failure(instance, why).hint(Some("read less, or remove `deterministic`")));
     }
-    let why = format!("its generator makes other values each time, and `deterministic` is set: {differ}");
+    let why = format!("the generator is not deterministic: {differ}");
     Err(failure(instance, why).hint(Some(
-        "let it take randomness from the file /dev/urandom alone: openssl, ssh-keygen, wg, age-keygen and Python ask the \
-         kernel instead; or give this artifact another backend, or leave `deterministic` away",
+        "read randomness from /dev/urandom only (openssl, ssh-keygen, wg, age-keygen and Python use the kernel instead), use \
+         another backend, or remove `deterministic`",
     )))
 }
 
@@ -280,7 +280,7 @@ fn job(
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<Job, Failure> {
     let mut job = Job::new(instance.name.clone(), &instance.artifact).ok_or_else(|| {
-        failure(instance, "it has no generator")
+        failure(instance, "no generator")
             .hint(Some(format!("set `artifacts.store.{}.generator`", instance.name.artifact())))
     })?;
     job.closure = vec![context.store.clone()];
@@ -297,7 +297,7 @@ fn run(context: &ActivationContext<'_>, instance: &Instance, job: &Job) -> Resul
     context.sandbox.run(job, context.cancel).map_err(|error| failure(instance, error.to_string()).hint(error.hint()))
 }
 
-#[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+#[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
 fn serialize(
     context: &mut ActivationContext<'_>,
     instance: &Instance,

@@ -16,7 +16,7 @@ use crate::generate::{ActivationContext, failure};
 /// A larger file is no secret, in bytes.
 const LARGEST: u64 = 16 << 20;
 
-const OTHER_BACKEND: &str = "use a backend for both that makes files on the target";
+const OTHER_BACKEND: &str = "use an on-target backend for both";
 
 type Files = BTreeMap<Name, Secret>;
 
@@ -30,7 +30,7 @@ pub fn inputs(
     let of = |(name, dependency): (&Name, &InstanceName)| {
         let found = instances
             .get(dependency)
-            .ok_or_else(|| failure(instance, format!("it depends on {dependency}, which is not well declared")))?;
+            .ok_or_else(|| failure(instance, format!("its dependency {dependency} has a configuration error")))?;
         let files =
             if made_here(found) { from_farm(context, instance, found) } else { from_paths(context, instance, found) };
         Ok((name.clone(), files?))
@@ -41,7 +41,7 @@ pub fn inputs(
 fn from_farm(context: &ActivationContext<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
     let read = |file: &Name| {
         let bytes = context.farm.read(dependency.name.artifact(), file);
-        let mut bytes = bytes.map_err(|e| failure(instance, format!("it depends on {}: {e}", dependency.name)))?;
+        let mut bytes = bytes.map_err(|e| failure(instance, format!("cannot read its dependency {}: {e}", dependency.name)))?;
         Ok((file.clone(), Secret::new(std::mem::take(&mut *bytes))))
     };
     dependency.artifact.files.keys().map(read).collect()
@@ -51,7 +51,7 @@ fn from_farm(context: &ActivationContext<'_>, instance: &Instance, dependency: &
 fn from_paths(context: &ActivationContext<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
     let read = |(name, file): (&Name, &artifacts_declared::DeclaredFile)| {
         let lacks = |why: String| {
-            failure(instance, format!("it depends on {}, whose file `{name}` {why}", dependency.name))
+            failure(instance, format!("file `{name}` of its dependency {} {why}", dependency.name))
                 .hint(Some(OTHER_BACKEND))
         };
         let path =

@@ -206,7 +206,7 @@ impl PluginProcess {
         }
         text.push_str(rest);
         text.push('\n');
-        let input = self.input.as_mut().ok_or_else(|| std::io::Error::other("it was ended"))?;
+        let input = self.input.as_mut().ok_or_else(|| std::io::Error::other("it was stopped"))?;
         input.write_all(text.as_bytes())?;
         input.flush()
     }

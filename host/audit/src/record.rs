@@ -225,7 +225,7 @@ impl CallEnd {
 pub(crate) const UNDECRYPTED: [&str; 2] = ["no-identity", "corrupt"];
 
 /// What a backend that was given a plaintext chose to say, a path or a recipient, may hold it, and is left out.
-const LEFT_OUT: &str = "its message is left out, because it accessed a plaintext";
+const LEFT_OUT: &str = "message omitted: the backend had access to plaintext";
 
 fn host_calls(events: &[ComponentEvent], accessed_plaintext: bool) -> Vec<HostCall> {
     let own = |why: &String| !accessed_plaintext || UNDECRYPTED.contains(&why.as_str());

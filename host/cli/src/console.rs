@@ -91,8 +91,8 @@ impl Console {
     /// be told than was said.
     pub fn end(&self, status: Exit, stores: bool) -> Exit {
         let Some(lost) = LOST.get() else { return status };
-        let why = format!("standard output cannot be written: {lost}");
-        let help = stores.then_some("what was done is done; `artifacts status` tells");
+        let why = format!("cannot write to standard output: {lost}");
+        let help = stores.then_some("the changes are stored; `artifacts status` shows them");
         self.failures(&[Failure::new("", why).hint(help)]);
         Exit::FAILED
     }

@@ -209,7 +209,8 @@ fn worker(global: &Global, environment: &Environment) -> WorkerStart {
 /// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
     let state = environment.state().ok_or_else(|| {
-        Failure::new("", "there is no place to remember what was accepted").hint(Some("set HOME or XDG_STATE_HOME"))
+        Failure::new("", "no directory to keep accepted recipients and grants in")
+            .hint(Some("set HOME or XDG_STATE_HOME"))
     })?;
     artifacts_trust::check_ownership(&state).map_err(Failure::from)?;
     Ok(state)
@@ -223,15 +224,15 @@ fn own_state(begun: &Context) -> Result<(), Failure> {
         Ok(None) => Ok(()),
         Ok(Some(path)) => failed(
             format!(
-                "{} is tracked by git, so whoever can push could write what is stored in {}",
+                "{} is tracked by git, so anyone who can push could change what {} keeps",
                 path.display(),
                 state.display()
             ),
-            "set XDG_STATE_HOME to a directory outside of the repository; do not use what is stored there".to_owned(),
+            "set XDG_STATE_HOME to a directory outside the repository; do not use the files that are in it".to_owned(),
         ),
         Err(warning) => failed(
-            format!("whether git tracks {} cannot be determined: {warning}", state.display()),
-            "set XDG_STATE_HOME to a directory outside of the repository".to_owned(),
+            format!("cannot determine whether git tracks {}: {warning}", state.display()),
+            "set XDG_STATE_HOME to a directory outside the repository".to_owned(),
         ),
     }
 }

@@ -91,8 +91,8 @@ impl Declarations {
     pub fn from_file(file: &Path, root: Option<&Path>) -> Result<Self, Failure> {
         let name = file.display().to_string();
         let text = read(file).map_err(|e| {
-            Failure::new(name.clone(), format!("the spec cannot be read: {e}"))
-                .hint(Some("name a file with a spec, or `-`"))
+            Failure::new(name.clone(), format!("cannot read the spec: {e}"))
+                .hint(Some("pass a spec file, or `-` for standard input"))
         })?;
         let spec = artifacts_declared::parse(&text).map_err(|e| {
             Failure::new(name, e.to_string()).hint(Some("`artifacts schema` prints the JSON Schema of the spec"))
@@ -119,11 +119,12 @@ fn has_flake_here() -> bool {
 fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let name = file.display().to_string();
     let refused = |why: String| {
-        Failure::new(name.clone(), why).hint(Some("a table a backend: component, sha256, storage, grants, limits"))
+        Failure::new(name.clone(), why)
+            .hint(Some("write one table per backend with: component, sha256, storage, grants, limits"))
     };
-    let text = read(file).map_err(|e| refused(format!("the registry cannot be read: {e}")))?;
+    let text = read(file).map_err(|e| refused(format!("cannot read the backends file: {e}")))?;
     let value: serde_json::Value =
-        toml::from_str(&text).map_err(|e| refused(format!("the registry is not TOML: {e}")))?;
+        toml::from_str(&text).map_err(|e| refused(format!("the backends file is not valid TOML: {e}")))?;
     let added = artifacts_declared::parse_backends(&value.to_string()).map_err(|e| refused(e.to_string()))?;
     let dir = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
     for (backend, mut entry) in added {
@@ -134,7 +135,7 @@ fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
         }
         match spec.backends.get(&backend) {
             Some(declared) if *declared != entry => {
-                return Err(refused(format!("backend `{backend}` is declared differently in Nix")));
+                return Err(refused(format!("backend `{backend}` differs from its registration in Nix")));
             }
             _ => spec.backends.insert(backend, entry),
         };

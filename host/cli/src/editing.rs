@@ -12,7 +12,7 @@ use crate::draft::{Draft, Taken};
 use crate::editor::Editor;
 use crate::terminal;
 
-const LOST: &str = "what was typed is lost, and nothing was changed";
+const LOST: &str = "your edits were discarded; nothing was changed";
 
 /// Has the file edited and stores what was typed. Where that fails, the person may edit again what they typed.
 pub fn edit(run: &mut Run, set: &Set, editor: &Editor, ram: &Ram, console: &Console) -> Result<Report, Failure> {
@@ -27,7 +27,7 @@ pub fn edit(run: &mut Run, set: &Set, editor: &Editor, ram: &Ram, console: &Cons
     loop {
         let start = Instant::now();
         let edited = editor.edit(&draft).map_err(|why| Failure::new(subject.clone(), why));
-        let value = match draft.take(edited, &before)? {
+        let value = match draft.collect(edited, &before)? {
             Taken::Unchanged => {
                 console.message(unchanged(start.elapsed()));
                 return Ok(agreed.leave());
@@ -73,10 +73,10 @@ fn lost(failure: Failure) -> Failure {
 
 /// What is said when there is nothing to store.
 fn unchanged(took: Duration) -> &'static str {
-    // Nobody reads and decides so fast.
+    // No one reads and decides so fast.
     if took < Duration::from_secs(1) {
-        "unchanged; nothing was written. An editor with a window of its own has to be told to wait, such as `code --wait`"
+        "no changes; if your editor opens a window, make it wait, for example EDITOR='code --wait'"
     } else {
-        "unchanged; nothing was written"
+        "no changes"
     }
 }

@@ -33,7 +33,7 @@ impl ExportTree {
         let failed = |why: String| Failure::new(place.display().to_string(), why);
         if std::fs::symlink_metadata(place).is_ok() && !empty(place) {
             return Err(
-                failed("it is there already, and not an empty directory".to_owned()).hint(Some("name a new one"))
+                failed("already exists and is not an empty directory".to_owned()).hint(Some("pass a new directory"))
             );
         }
         let above = match place.parent() {
@@ -41,8 +41,9 @@ impl ExportTree {
             _ => PathBuf::from("."),
         };
         Ram::find(&[above]).map_err(|e| {
-            failed(format!("private keys are not written there: {e}"))
-                .hint(Some("name a directory on a file system in RAM, such as one below $XDG_RUNTIME_DIR or /dev/shm"))
+            failed(format!("refusing to write private keys to disk: {e}")).hint(Some(
+                "pass a directory on a RAM-backed file system, for example below $XDG_RUNTIME_DIR or /dev/shm",
+            ))
         })
     }
 
@@ -52,11 +53,11 @@ impl ExportTree {
         for part in path.components() {
             match part {
                 Component::RootDir => {}
-                Component::Normal(name) => names.push(name.to_str().ok_or("its path is no text")?),
-                _ => return Err("its path leads upwards".to_owned()),
+                Component::Normal(name) => names.push(name.to_str().ok_or("its path is not UTF-8")?),
+                _ => return Err("its path contains `..`".to_owned()),
             }
         }
-        let (file, dirs) = names.split_last().ok_or("its path names no file")?;
+        let (file, dirs) = names.split_last().ok_or("its path has no file name")?;
         let mut here = self.root.as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
         for dir in dirs {
             here = match make_dir(&here, dir) {

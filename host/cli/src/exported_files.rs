@@ -16,7 +16,7 @@ use crate::export_tree::ExportTree;
 
 /// Says which files an installer brings.
 pub const INSTALLED: &str =
-    "an installer brings what is `deploy = false` and has a `path` of its own, such as a host's private key";
+    "`export` writes files that have `deploy = false` and their own `path`, such as a host's private key";
 
 /// Says where a file goes on the new machine.
 pub struct ExportedFile<'a> {
@@ -49,7 +49,7 @@ pub fn exported_files<'a>(target: &str, own: &'a [Instance]) -> Result<Vec<Expor
     let kinds: BTreeSet<&str> = own.iter().flat_map(|one| &one.targets).map(|target| target.kind.as_str()).collect();
     if kinds.len() > 1 {
         let kinds: Vec<&str> = kinds.into_iter().collect();
-        return Err(failed(format!("there is more than one target of this name: {}", kinds.join(", "))));
+        return Err(failed(format!("matches more than one target: {}", kinds.join(", "))));
     }
     let mut files = Vec::new();
     for instance in own {
@@ -62,11 +62,11 @@ pub fn exported_files<'a>(target: &str, own: &'a [Instance]) -> Result<Vec<Expor
         }
     }
     if files.is_empty() {
-        return Err(failed("it has no file for an installer".to_owned()).hint(Some(INSTALLED)));
+        return Err(failed("nothing to export".to_owned()).hint(Some(INSTALLED)));
     }
     let paths: BTreeSet<&str> = files.iter().map(|file| file.path).collect();
     if paths.len() < files.len() {
-        return Err(failed("two files have one path".to_owned()).hint(Some("give each its own `path`")));
+        return Err(failed("two files have the same `path`".to_owned()).hint(Some("set a different `path` for each")));
     }
     Ok(files)
 }
@@ -117,8 +117,8 @@ impl ExportedFile<'_> {
     fn line(&self, size: &Size) -> String {
         let told = match size {
             Size::Written(size) => counted(*size, "byte"),
-            Size::Stored(Some(size)) => format!("would be written, {} stored", counted(*size, "byte")),
-            Size::Stored(None) => "would be written".to_owned(),
+            Size::Stored(Some(size)) => format!("would write; {} stored", counted(*size, "byte")),
+            Size::Stored(None) => "would write".to_owned(),
         };
         format!("{} {:04o} {}/{} {told}", self.path, self.mode, self.instance.name, self.file)
     }

@@ -55,8 +55,8 @@ impl IdentityOptions {
         for file in &self.named {
             let name = file.display().to_string();
             let content = limited_input::read(file, LARGEST).map_err(|e| {
-                Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
-                    .hint(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
+                Failure::new(name.clone(), format!("cannot read the private key: {e}"))
+                    .hint(Some("pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`"))
             })?;
             if let Err(error) = opener.add(&name, &content) {
                 // The only one, as far as is known: it is what the person has to hear about.

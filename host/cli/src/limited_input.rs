@@ -25,7 +25,7 @@ pub fn read_from(from: impl Read, largest: usize) -> std::io::Result<Secret> {
     let result = from.take(largest as u64 + 1).read_to_end(&mut bytes);
     let content = Secret::new(bytes);
     if result? > largest {
-        return Err(std::io::Error::other(format!("it is larger than {largest} bytes")));
+        return Err(std::io::Error::other(format!("too large: the limit is {largest} bytes")));
     }
     Ok(content)
 }

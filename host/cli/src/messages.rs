@@ -74,11 +74,9 @@ fn denied(words: &BackendMessages<'_>) -> String {
 }
 
 fn left_out(backend: &Name, lines: usize) -> String {
-    let (are, them) = (agreeing(lines, "is", "are"), agreeing(lines, "it", "them"));
-    let lines = counted(lines, "line");
-    format!(
-        "{lines} that {backend} said {are} left out, and may hold a secret; `--show-output` shows {them} at a terminal"
-    )
+    let them = agreeing(lines, "it", "them");
+    let lines = counted(lines, "message");
+    format!("{backend}: {lines} hidden (may contain a secret); `--show-output` shows {them} at a terminal")
 }
 
 /// The lines that were not shown before, as many as a person reads.
@@ -87,7 +85,7 @@ fn fresh(backend: &Name, lines: Vec<String>, shown: &mut BTreeSet<String>) -> Ve
     let more = fresh.len().saturating_sub(LINES);
     if more > 0 {
         fresh.truncate(LINES);
-        fresh.push(format!("{backend} said {} more", counted(more, "line")));
+        fresh.push(format!("{backend}: {}", counted(more, "more line")));
     }
     fresh
 }
@@ -101,10 +99,10 @@ fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
         match event {
             ComponentEvent::Instance(name) => about = name,
             ComponentEvent::Log { level, message } if loud(*level) <= verbosity => {
-                lines.push(line(&format!("{backend} says ({}, {about}): {message}", word(*level))));
+                lines.push(line(&format!("{backend}: {}: {message} ({about})", word(*level))));
             }
             ComponentEvent::Output(text) => {
-                let printed = text.lines().map(|text| line(&format!("{backend} printed ({about}): {text}")));
+                let printed = text.lines().map(|text| line(&format!("{backend}: output: {text} ({about})")));
                 lines.extend(printed);
             }
             _ => {}
@@ -116,7 +114,7 @@ fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
             CallError::Failed(failure) => &failure.message,
             CallError::Machine { limit, .. } => limit,
         };
-        lines.push(line(&format!("{backend} failed ({about}): {why}")));
+        lines.push(line(&format!("{backend}: failed: {why} ({about})")));
     }
     lines
 }

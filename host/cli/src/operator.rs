@@ -7,7 +7,7 @@ use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptValues, Ques
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
-use artifacts_text::{Explain, agreeing, counted, shell_word};
+use artifacts_text::{Explain, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
 use crate::console::Console;
@@ -103,15 +103,15 @@ impl Operator for TerminalOperator {
                 if self.flags.accept_reading {
                     return Ok(Answer::Yes { by: "--accept-reading" });
                 }
-                self.ask("Let them read these secrets?")
+                self.ask("Allow this access?")
             }
             Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) if self.flags.yes => {
                 Ok(Answer::Yes { by: "--yes" })
             }
             Question::Replace(count) => {
-                let what = counted(*count, "stored instance");
-                self.console.message(&format!("{what} would be made again, with new secrets in place of the old ones"));
-                self.ask("Replace them?")
+                let what = counted(*count, "stored artifact");
+                self.console.message(&format!("This replaces the values of {what}"));
+                self.ask(&format!("Replace {}?", counted(*count, "value")))
             }
             Question::NewValues(former) => self.new_values(former),
             Question::Trash(rows) => {
@@ -153,7 +153,7 @@ impl Operator for TerminalOperator {
         let console = self.console;
         match event {
             RunEvent::MissingLayer(weaker) => {
-                console.warning(weaker, Some("`--require-sandbox` makes this an error"));
+                console.warning(weaker, Some("pass `--require-sandbox` to make this an error"));
             }
             RunEvent::Backend(messages) => self.messages.show(messages),
             RunEvent::RecipientChanges { changes, preview } => {
@@ -162,12 +162,12 @@ impl Operator for TerminalOperator {
                 }
             }
             RunEvent::Adoption(adoption) => show_adoption(console, adoption),
-            RunEvent::Generating(name) => console.progress(&format!("making {name}")),
+            RunEvent::Generating(name) => console.progress(&format!("generating {name}")),
             RunEvent::Generated { name, count, total } => {
-                console.progress(&format!("made {name} ({count} of {total})"));
+                console.progress(&format!("generated {name} ({count} of {total})"));
             }
             RunEvent::GeneratorOutput { name, output: printed } => show_output(console, name, printed.expose()),
-            RunEvent::Reencrypted(name) => console.progress(&format!("rekeyed {name}")),
+            RunEvent::Reencrypted(name) => console.progress(&format!("re-encrypted {name}")),
             RunEvent::PublicChange { name, change } => console.painted(&change.diff(&name.to_string())),
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
@@ -176,7 +176,7 @@ impl Operator for TerminalOperator {
                 if let Some(owner) = self.foreign_owner {
                     console.warning(
                         &format!(
-                            "artifacts runs as root in a checkout of user {owner}: what it stored belongs to root"
+                            "artifacts runs as root in a checkout of user {owner}: its stored files belong to root"
                         ),
                         Some(&format!("run it as that user; until then `chown -R {owner}` the storage")),
                     );
@@ -194,7 +194,7 @@ impl Operator for TerminalOperator {
                     console.line("no entry is orphaned");
                 }
             }
-            RunEvent::EvaluatingAgain => console.progress("public files were made: evaluating again"),
+            RunEvent::EvaluatingAgain => console.progress("public files changed; evaluating again"),
             RunEvent::Note(text) => console.message(text),
             RunEvent::Warning(text, help) => console.warning(text, *help),
         }
@@ -219,24 +219,24 @@ fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
 fn show_adoption(console: Console, adoption: &Adoption) {
     let Adoption { name, differences, headers, new_headers, unread, miscounted, other_recipients, .. } = adoption;
     let keys = match (headers.len(), new_headers) {
-        (0, _) => "no age file in it".to_owned(),
-        (1, 0) => "the age file in it is known".to_owned(),
-        (1, _) => "the age file in it is new, and is opened for it from now on".to_owned(),
-        (all, 0) => format!("the {all} age files in it are known"),
-        (all, 1) => format!("of {all} age files in it one is new, and is opened for it from now on"),
-        (all, new) => format!("of {all} age files in it {new} are new, and are opened for it from now on"),
+        (0, _) => "contains no age file".to_owned(),
+        (1, 0) => "its age file is known".to_owned(),
+        (1, _) => "its age file is new; from now on it belongs to this artifact".to_owned(),
+        (all, 0) => format!("its {all} age files are known"),
+        (all, 1) => format!("1 of its {all} age files is new; from now on it belongs to this artifact"),
+        (all, new) => format!("{new} of its {all} age files are new; from now on they belong to this artifact"),
     };
     console.message(&format!("{name}:"));
-    let readers = (*unread && !headers.is_empty()).then(|| {
+    let recipients = (*unread && !headers.is_empty()).then(|| {
         let word = shell_word(&name.to_string());
         let who = if *miscounted {
-            "who reads it is not known, and they are not as many as are declared"
+            "recipients unknown; their number differs from the declaration"
         } else {
-            "who reads it is not known"
+            "recipients unknown"
         };
-        format!("{who}; `artifacts rekey --all {word}` encrypts it to the declared readers")
+        format!("{who}; to encrypt to the declared ones: `artifacts rekey --all {word}`")
     });
-    for line in differences.iter().chain([&keys]).chain(&readers).chain(other_recipients) {
+    for line in differences.iter().chain([&keys]).chain(&recipients).chain(other_recipients) {
         console.message(&format!("  {line}"));
     }
 }
@@ -247,13 +247,12 @@ fn show_output(console: Console, name: &InstanceName, printed: &[u8]) {
         return;
     }
     if console.secrets_too {
-        console.message(&format!("what was said while {name} was made:"));
+        console.message(&format!("{name}: output of the generator:"));
         let mut stderr = std::io::stderr();
         let _ = writeln!(stderr, "{}", artifacts_text::terminal_lines(&String::from_utf8_lossy(printed)));
     } else {
-        let (were, them) = (agreeing(printed.len(), "was", "were"), agreeing(printed.len(), "it", "them"));
         console.message(&format!(
-            "{} {were} said while {name} was made, and may hold a secret; `--show-output` shows {them}",
+            "{name}: generator output hidden ({}, may contain a secret); `--show-output` shows it",
             counted(printed.len(), "byte"),
         ));
     }
@@ -266,7 +265,7 @@ mod tests {
     #[test]
     fn a_digest_accepts_what_it_stands_for_and_refuses_everything_else() {
         let exactly = |text: &str| AcceptedDigest::Exactly(text.to_owned());
-        assert_eq!(accepted_beforehand(&[], "a"), None, "somebody is asked");
+        assert_eq!(accepted_beforehand(&[], "a"), None, "the person is asked");
         assert_eq!(accepted_beforehand(&[AcceptedDigest::All], "a"), Some(true));
         assert_eq!(accepted_beforehand(&[exactly("a")], "a"), Some(true));
         assert_eq!(accepted_beforehand(&[exactly("b")], "a"), Some(false));

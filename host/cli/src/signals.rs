@@ -63,7 +63,12 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
         return Ok(Arc::clone(cancel));
     }
     let cancel = Arc::new(AtomicBool::new(false));
-    let unwatched = |e| Failure::new("", format!("signals cannot be watched, so plaintext could be left behind: {e}"));
+    let unwatched = |e| {
+        Failure::new(
+            "",
+            format!("cannot install signal handlers, so an interrupted run might leave plaintext behind: {e}"),
+        )
+    };
     let mut signals = caught().map_err(unwatched)?;
     let flag = Arc::clone(&cancel);
     let watcher = move || {

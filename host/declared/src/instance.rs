@@ -65,7 +65,7 @@ impl fmt::Display for InstanceName {
 
 /// Why a text is no instance name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no instance name: expected per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT", artifacts_text::shortened(.0, 600))]
+#[error("invalid instance name `{}`: expected per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT", artifacts_text::shortened(.0, 600))]
 pub struct InstanceNameError(String);
 
 impl FromStr for InstanceName {

@@ -15,7 +15,7 @@ pub struct Name(String);
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no valid name: {why}; expected 1 to {LONGEST} bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`", artifacts_text::shortened(.text, LONGEST))]
+#[error("invalid name `{}`: {why}; expected 1 to {LONGEST} bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`", artifacts_text::shortened(.text, LONGEST))]
 pub struct NameError {
     text: String,
     why: &'static str,
@@ -46,13 +46,13 @@ fn reason(text: &str) -> Option<&'static str> {
     } else if text.len() > LONGEST {
         Some("it is too long")
     } else if text == "." || text == ".." {
-        Some("it means a directory")
+        Some("`.` and `..` are not allowed")
     } else if text.contains('/') {
         Some("it has a slash")
     } else if text.contains('\\') {
-        Some("it has a backslash, which other programs take for a slash")
+        Some("it has a backslash, which other programs interpret as a slash")
     } else if text.starts_with('-') {
-        Some("it begins with `-`, which commands take for an option")
+        Some("it begins with `-`, which commands interpret as an option")
     } else if artifacts_text::has_control(text) {
         Some("it has a control character")
     } else if artifacts_text::has_hidden(text) {

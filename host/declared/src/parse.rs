@@ -23,7 +23,7 @@ pub enum Error {
         found: String,
     },
     /// JSON of another shape.
-    #[error("the spec is refused at {}: {}", shortened(.place, PLACE), shortened(.why, WORDS))]
+    #[error("invalid spec at {}: {}", shortened(.place, PLACE), shortened(.why, WORDS))]
     Shape {
         /// Where, as a path of keys.
         place: String,
@@ -31,7 +31,7 @@ pub enum Error {
         why: String,
     },
     /// A name that one object has twice: which one counts would be a guess.
-    #[error("the spec has `{}` twice: at {} and at {}", shortened(&.0.path, PLACE), .0.first, .0.second)]
+    #[error("duplicate key `{}` in the spec: at {} and at {}", shortened(&.0.path, PLACE), .0.first, .0.second)]
     Twice(Twice),
     /// Two targets of one kind and name.
     #[error("the spec has two {kind} targets named `{name}`: `targets[{first}]` and `targets[{second}]`")]
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_named_with_its_place() {
         let text = SMALL.replace("\"files\"", "\"colour\":1,\"files\"");
-        assert_eq!(refusal(&text), "the spec is refused at `targets.0.artifacts.a.colour`: unknown field");
+        assert_eq!(refusal(&text), "invalid spec at `targets.0.artifacts.a.colour`: unknown field");
     }
 
     #[test]

@@ -25,12 +25,11 @@ pub fn quoted_name(name: &InstanceName) -> String {
 }
 
 /// In place of what a backend says once it was given plaintext.
-pub const UNSHOWN: &str =
-    "its backend failed after it was given plaintext; its words may hold a secret and are not shown";
+pub const UNSHOWN: &str = "the backend failed; its messages are hidden because it had access to plaintext";
 
 /// What is not stored yet.
 pub fn absent(instance: &Instance) -> Failure {
-    for_instance(instance, "it is not made yet")
+    for_instance(instance, "not generated yet")
         .hint(Some(format!("`artifacts generate {}`", quoted_name(&instance.name))))
 }
 
@@ -41,26 +40,26 @@ pub fn not_accepted(instance: &Instance) -> Failure {
 
 /// What is stored nowhere.
 pub fn on_target(instance: &Instance) -> Failure {
-    for_instance(instance, "it is made on the target and stored nowhere else")
+    for_instance(instance, "generated on the target; nothing is stored here")
         .hint(Some("declare a backend that stores it"))
 }
 
 /// What nothing makes.
 pub fn no_generator(instance: &Instance) -> Failure {
     let help = format!("set `artifacts.store.{}.generator`", instance.name.artifact());
-    for_instance(instance, "it has no generator").hint(Some(help))
+    for_instance(instance, "no generator").hint(Some(help))
 }
 
 /// A failure of what depends on another one that cannot be read, and why that cannot.
 pub fn unread_dependency(instance: &Instance, dependency: &InstanceName, why: &Failure) -> Failure {
-    let message = format!("it depends on {dependency}, which cannot be read: {}", why.message);
+    let message = format!("cannot read its dependency {dependency}: {}", why.message);
     for_instance(instance, message).hint(why.hint.clone())
 }
 
 /// A failure of what depends on another one that failed.
 pub fn skipped_dependency(instance: &Instance, dependency: &InstanceName) -> Failure {
-    for_instance(instance, format!("it depends on {dependency}, which failed"))
-        .hint(Some(format!("mend {dependency} first")))
+    for_instance(instance, format!("skipped: its dependency {dependency} failed"))
+        .hint(Some(format!("fix {dependency} first")))
 }
 
 /// An entry that is not as its receipt has it, by the reasons for which it is stale.
@@ -72,12 +71,12 @@ pub fn stale(instance: &Instance, reasons: &[Reason]) -> Option<Failure> {
 
 /// An entry that is not as its receipt has it.
 pub fn differs(instance: &Instance, how: &str) -> Failure {
-    for_instance(instance, format!("it does not lie as the host stored it: {how}"))
+    for_instance(instance, format!("the stored files do not match their receipt: {how}"))
 }
 
 /// An entry that another backend than the declared one stored.
 pub fn other_backend(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
-    for_instance(instance, format!("it was stored by the backend `{stored}`, and `{declared}` is declared"))
+    for_instance(instance, format!("stored by backend `{stored}`, but `{declared}` is declared"))
         .hint(Some(format!("declare `{stored}` for it again")))
 }
 
@@ -86,7 +85,7 @@ pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
     let Elsewhere { storage, backend, expected, .. } = place;
     let declared = instance.artifact.backend.as_ref().map(Name::as_str).unwrap_or_default();
     let by = backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
-    let message = format!("it is stored in `{storage}`{by}, and `{declared}` stores it in `{expected}`");
+    let message = format!("stored in `{storage}`{by}, but `{declared}` stores it in `{expected}`");
     let help = if let Some(stored) = backend.as_deref().filter(|stored| *stored != declared) {
         format!("declare `{stored}` for it again")
     } else {
@@ -101,30 +100,29 @@ pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
 /// A run that the person ended, and the instances that it did not come to.
 pub fn ended<'a>(left: impl Iterator<Item = &'a InstanceName>) -> Failure {
     let left: Vec<String> = left.map(ToString::to_string).collect();
-    let count = counted(left.len(), "instance");
-    Failure::new("", format!("the run was ended before it reached {count}: {}", listed(&left)))
-        .hint(Some("what was done before is stored; the rest is as it was, and is left for another run"))
+    let count = counted(left.len(), "artifact");
+    Failure::new("", format!("interrupted; {count} not processed: {}", listed(&left)))
+        .hint(Some("finished artifacts are stored; run the command again to continue"))
 }
 
 /// What a call that gave no result means to a person.
 pub fn explain_call(error: &CallError) -> (String, Option<String>) {
     match error {
-        CallError::Failed(failure) => (format!("its backend says: {}", failure.message), failure.hint.clone()),
+        CallError::Failed(failure) => (format!("backend error: {}", failure.message), failure.hint.clone()),
         CallError::Broken(why) => (
-            format!("its backend is broken: {why}"),
-            Some("nothing was changed; report this to the backend's author".to_owned()),
+            format!("backend bug: {why}"),
+            Some("nothing was changed; report this to the author of the backend".to_owned()),
         ),
         CallError::Refused(what) => (
-            format!("its backend asked for what it may not have: {what}"),
-            Some("nothing was changed; see `artifacts backend inspect` for what it requests".to_owned()),
+            format!("the backend requested something that it is not granted: {what}"),
+            Some("nothing was changed; `artifacts backend explain NAME` shows its grants".to_owned()),
         ),
-        CallError::Machine { limit, help } => (
-            format!("there is too little memory for its backend: {limit}"),
-            Some(format!("nothing was changed; {help}")),
-        ),
+        CallError::Machine { limit, help } => {
+            (format!("not enough memory for the backend: {limit}"), Some(format!("nothing was changed; {help}")))
+        }
         CallError::Overrun(limit) => (
-            format!("its backend overran a limit: {limit}"),
-            Some("nothing was changed; raise the limit in `artifacts.backends` if this is meant".to_owned()),
+            format!("the backend exceeded a limit: {limit}"),
+            Some("nothing was changed; to raise the limit, set `artifacts.backends.NAME.limits`".to_owned()),
         ),
     }
 }
@@ -133,7 +131,7 @@ pub fn explain_call(error: &CallError) -> (String, Option<String>) {
 pub fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Failure {
     if stopped.saw_plaintext && !stopped.by_host {
         return for_instance(instance, UNSHOWN)
-            .hint(Some("nothing was changed; `--show-output` shows its words at a terminal"));
+            .hint(Some("nothing was changed; `--show-output` shows its messages at a terminal"));
     }
     let (why, help) = explain_call(&stopped.error);
     for_instance(instance, why).hint(help)

@@ -121,7 +121,7 @@ impl Progress {
         mut fault: impl FnMut(&Instance) -> Option<Failure>,
     ) {
         for step in std::mem::take(&mut self.steps) {
-            let unknown = || Failure::new(step.name.to_string(), "it is not declared");
+            let unknown = || Failure::new(step.name.to_string(), "not declared");
             match instances.get(&step.name).map_or_else(|| Some(unknown()), &mut fault) {
                 Some(failure) => self.drop_out(failure),
                 None => self.steps.push_back(step),

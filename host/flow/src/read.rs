@@ -32,7 +32,7 @@ pub struct RetrievedFiles {
 /// Why it cannot be read.
 pub fn retrieve_one(tools: &mut Tools, instance: &Instance, files: Vec<Name>) -> Result<RetrievedFiles, Failure> {
     let mut done = retrieve(tools, &[(instance, files)]);
-    done.remove(&instance.name).unwrap_or_else(|| Err(failure::for_instance(instance, "it was not read")))
+    done.remove(&instance.name).unwrap_or_else(|| Err(failure::for_instance(instance, "not read")))
 }
 
 /// Reads one file back; see [`retrieve`].
@@ -41,7 +41,7 @@ pub fn retrieve_one(tools: &mut Tools, instance: &Instance, files: Vec<Name>) ->
 /// Why it cannot be read.
 pub fn retrieve_file(tools: &mut Tools, instance: &Instance, file: &Name) -> Result<Secret, Failure> {
     let mut read = retrieve_one(tools, instance, vec![file.clone()])?;
-    read.files.remove(file).ok_or_else(|| failure::for_instance(instance, format!("`{file}` did not come back")))
+    read.files.remove(file).ok_or_else(|| failure::for_instance(instance, format!("`{file}` was not returned")))
 }
 
 /// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
@@ -127,10 +127,10 @@ impl<'a> Retrieval<'a> {
     ) -> Result<Self, Failure> {
         let fail = |message: String| failure::for_instance(instance, message);
         let backend = instance.artifact.backend.as_ref().filter(|_| !instance.artifact.blocked);
-        let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
+        let backend = backend.ok_or_else(|| fail("cannot be evaluated yet".to_owned()))?;
         if let Some(stranger) = wanted.iter().find(|name| !instance.artifact.files.contains_key(*name)) {
             let known: Vec<&str> = instance.artifact.files.keys().map(Name::as_str).collect();
-            return Err(fail(format!("it has no file `{stranger}`; it has {}", known.join(", "))));
+            return Err(fail(format!("no file `{stranger}`; its files: {}", known.join(", "))));
         }
         let opened = tools.backends.open(backend)?;
         if !opened.is_here() {
@@ -146,13 +146,14 @@ impl<'a> Retrieval<'a> {
             wanted.iter().partition(|name| instance.artifact.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
         for name in public {
-            let bytes = entry.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
+            let bytes =
+                entry.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` does not exist")))?;
             files.insert(name.clone(), Secret::new(bytes.clone()));
         }
         if let Some(missing) = never_stored(&entry, &secrets) {
             let name = failure::quoted_name(&instance.name);
             let file = shell_word(missing.as_str());
-            return Err(fail(format!("`{missing}` is declared and was never stored"))
+            return Err(fail(format!("`{missing}` is declared but not stored"))
                 .hint(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
         let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &listed)? };
@@ -165,7 +166,7 @@ impl<'a> Retrieval<'a> {
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
         let Self { instance, backend, entry, secrets, own, read } = self;
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
-            return Err(failure::for_instance(instance, "its backend is not here").into());
+            return Err(failure::for_instance(instance, "its backend does not run here").into());
         };
         let bundled = session.terms().bundled;
         let (names, openable) = (secrets.as_slice(), &own.openable);

@@ -45,8 +45,8 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
             break selection.errors;
         }
         if run.is_canceled() {
-            let why = "the run was ended before it evaluated again, with the public files that it made";
-            whole.report.errors.push(Failure::new("", why).hint(Some("run it again for the rest")));
+            let why = "interrupted before the second evaluation; the generated public files are stored";
+            whole.report.errors.push(Failure::new("", why).hint(Some("run the command again to continue")));
             break selection.errors;
         }
         // What reads a public value that did not exist can be evaluated now, and what was wrong without it is right.

@@ -80,8 +80,8 @@ impl Run {
     pub fn evaluate_again(&mut self) -> Result<(), Failure> {
         let declared = self.tools.evaluator.evaluate()?;
         if declared.root.canonicalize().ok().as_deref() != Some(self.tools.root.path()) {
-            let why = format!("the root changed to {} while it was generated", declared.root.display());
-            return Err(Failure::new("", why).hint(Some("run it again for the rest")));
+            let why = format!("the root changed to {} during this run", declared.root.display());
+            return Err(Failure::new("", why).hint(Some("run the command again to continue")));
         }
         self.tools.backends.register(&declared.spec.backends);
         self.declare(declared);
@@ -113,9 +113,9 @@ impl Run {
             let help = if all.iter().any(|name| prefix.matches(name)) {
                 format!("did you mean `{}`? A prefix ends at a slash", shell_word(&prefix.to_string()))
             } else {
-                "`artifacts status` lists them all; a prefix ends at a slash".to_owned()
+                "`artifacts status` lists all names; a prefix ends at a slash".to_owned()
             };
-            Failure::new(selector.to_string(), "no instance or artifact is named so").hint(Some(help))
+            Failure::new(selector.to_string(), "no artifact matches this selector").hint(Some(help))
         });
         let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
         names.retain(|name| !self.state.settled.contains(name));
@@ -153,7 +153,7 @@ impl Run {
     /// # Errors
     /// When it cannot be read.
     pub fn read_file(&mut self, name: &InstanceName, file: &Name) -> Result<Secret, Failure> {
-        let missing = || Failure::new(name.to_string(), format!("`{file}` did not come back"));
+        let missing = || Failure::new(name.to_string(), format!("`{file}` was not returned"));
         let files = FileSelection::from([(name.clone(), vec![file.clone()])]);
         let mut read = self.read(&files).remove(name).ok_or_else(missing)??;
         read.files.remove(file).ok_or_else(missing)
@@ -169,7 +169,7 @@ impl Run {
         self.tools.report_missing_layers();
         let mut found_files = BTreeMap::new();
         for instance in self.among(&names) {
-            let unknown = || Failure::new(instance.name.to_string(), "nobody looked at it");
+            let unknown = || Failure::new(instance.name.to_string(), "its state is unknown");
             let found = survey.found.get(&instance.name).ok_or_else(unknown)?;
             if let Some(failure) = unreadable(instance, found) {
                 return Err(failure);
@@ -237,8 +237,8 @@ impl Run {
     /// Whose entries are whose. With nothing declared at all, something is more likely wrong than everything orphaned.
     pub(crate) fn owners(&self) -> Result<EntryOwners, Failure> {
         if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
-            return Err(Failure::new("", "no target is declared, so every entry would be orphaned")
-                .hint(Some("look at what is evaluated; to give up the storage, remove its directory")));
+            return Err(Failure::new("", "the flake declares no targets, so every entry would count as orphaned")
+                .hint(Some("check `--flake`; to delete all stored secrets, remove the storage directory yourself")));
         }
         Ok(EntryOwners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
     }
@@ -248,8 +248,8 @@ impl Run {
     pub(crate) fn unknown_recipients(&self, instance: &Instance) -> Option<Failure> {
         let (kind, target) = self.unevaluated.first()?;
         let InstanceName::Shared { .. } = instance.name else { return None };
-        let why = format!("who reads it cannot be told: {} {target} did not evaluate", kind.as_str());
-        Some(Failure::new(instance.name.to_string(), why).hint(Some("mend that target's configuration first")))
+        let why = format!("cannot determine its recipients: {} {target} failed to evaluate", kind.as_str());
+        Some(Failure::new(instance.name.to_string(), why).hint(Some("fix the configuration of that target first")))
     }
 
     /// Entries that no declaration owns. Where it cannot be told what is declared or stored, there are none.

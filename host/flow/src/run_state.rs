@@ -29,7 +29,7 @@ pub struct RunState {
 impl RunState {
     /// Why an instance is not tried again.
     pub fn earlier_failure(&self, instance: &Instance) -> Option<Failure> {
-        let again = || Failure::new(instance.name.to_string(), "it was not made before in this run");
+        let again = || Failure::new(instance.name.to_string(), "skipped: it failed earlier in this run");
         self.failed.contains(&instance.name).then(again)
     }
 }
@@ -79,8 +79,8 @@ impl Inputs {
     pub fn denied_access(&self, instance: &Instance) -> Option<Failure> {
         let allowed = |name: &InstanceName| self.allowed.edges.contains(&(instance.name.clone(), name.clone()));
         let name = instance.dependencies.values().find(|name| !allowed(name))?;
-        let why = format!("it wants to read {name}, and nobody has agreed to that on this machine");
-        let help = "look at its generator, and at who reads what it makes; if that is meant, say `--accept-reading`";
+        let why = format!("its generator wants to read {name}; you have not allowed that on this machine");
+        let help = "review the generator and the recipients of its files, then pass `--accept-reading`";
         Some(failure::for_instance(instance, why).hint(Some(help)))
     }
 
@@ -122,7 +122,7 @@ impl Inputs {
         let mut inputs = BTreeMap::new();
         for (name, dependency) in &instance.dependencies {
             let files = self.files.get(dependency).ok_or_else(|| {
-                failure::for_instance(instance, format!("it depends on {dependency}, which was neither made nor read"))
+                failure::for_instance(instance, format!("its dependency {dependency} is not available"))
             })?;
             inputs.insert(name.clone(), files.clone()?);
         }

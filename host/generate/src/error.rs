@@ -108,7 +108,7 @@ pub enum GeneratorFailure {
         found: Vec<String>,
     },
     /// `$out` has a file that is not declared.
-    #[error("the generator wrote, besides {}, {kind} `{}`, which is not declared", list(.expected), .name.escape_debug())]
+    #[error("the generator wrote {kind} `{}`, which is not declared; expected only {}", .name.escape_debug(), list(.expected))]
     Extra {
         /// Name of that file.
         name: String,

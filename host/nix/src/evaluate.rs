@@ -189,7 +189,7 @@ impl Flake<'_> {
         };
         let function = self.function(target, Some(artifact), of);
         match self.evaluate_json(&what, target.output(), &function, |_: &Value| true) {
-            Ok(_) => Ok("it evaluates now; run again".to_owned()),
+            Ok(_) => Ok("evaluation succeeded the second time; run the command again".to_owned()),
             Err(Error::Failed { message, .. }) => Ok(message),
             Err(error) => Err(error),
         }

@@ -71,9 +71,9 @@ impl fmt::Display for MismatchCause {
             Self::Broken(at, why) => write!(f, "{}: {why}", at.display()),
             Self::Kind(found) => write!(f, "expected a regular file, found {found}"),
             Self::Mode { expected, found } => write!(f, "expected mode {expected}, found {found:04o}"),
-            Self::NoMode(text) => write!(f, "its declared mode `{}` is no octal number", text.escape_debug()),
+            Self::NoMode(text) => write!(f, "its declared mode `{}` is not an octal number", text.escape_debug()),
             Self::Account { what, expected, found } => write!(f, "expected {what} {expected}, found {found}"),
-            Self::NoAccount { what, expected } => write!(f, "there is no {what} `{}` here", expected.escape_debug()),
+            Self::NoAccount { what, expected } => write!(f, "unknown {what} `{}`", expected.escape_debug()),
         }
     }
 }

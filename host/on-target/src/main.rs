@@ -101,9 +101,9 @@ fn checked(name: &str, path: &Path, runtime: Option<&str>) -> Result<(), Failed>
     if faults.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> = faults.iter().map(|fault| format!("artifact `{name}` is not complete: {fault}")).collect();
+    let lines: Vec<String> = faults.iter().map(|fault| format!("artifact `{name}` is incomplete: {fault}")).collect();
     let hint =
-        artifact.installers.first().map(|unit| format!("its backend puts it there: see `systemctl status {unit}`"));
+        artifact.installers.first().map(|unit| format!("{unit} deploys this file; see `systemctl status {unit}`"));
     Err(Failed { message: lines.join("\nartifacts-target: "), hint })
 }
 

@@ -68,7 +68,7 @@ pub struct DeployedFile {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetManifestError {
     /// It cannot be read.
-    #[error("the manifest {} cannot be read: {why}", .path.display())]
+    #[error("cannot read the manifest {}: {why}", .path.display())]
     Read {
         /// The manifest.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub enum TargetManifestError {
         why: std::io::Error,
     },
     /// It is JSON of another shape, or none.
-    #[error("the manifest {} is refused: {why}", .path.display())]
+    #[error("invalid manifest {}: {why}", .path.display())]
     Shape {
         /// The manifest.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum TargetManifestError {
         why: String,
     },
     /// It does not have this artifact.
-    #[error("the manifest {} has no artifact `{name}`; it has {}", .path.display(), listed(.known))]
+    #[error("unknown artifact `{name}` in the manifest {}; its artifacts: {}", .path.display(), listed(.known))]
     Unknown {
         /// The manifest.
         path: PathBuf,
@@ -102,7 +102,7 @@ impl Explain for TargetManifestError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Read { .. } => Some("the artifacts module writes it when the system is activated: is it imported?"),
+            Self::Read { .. } => Some("the artifacts module writes it at activation; check that it is imported"),
             Self::Shape { .. } => {
                 Some("activate a system whose artifacts module and artifacts-target are of one version")
             }

@@ -28,7 +28,7 @@ pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> PathEnd {
     let mut links = 0;
     let mut last = None;
     if !path.is_absolute() {
-        return PathEnd::Broken(path.to_owned(), io::Error::new(io::ErrorKind::InvalidInput, "it is not absolute"));
+        return PathEnd::Broken(path.to_owned(), io::Error::new(io::ErrorKind::InvalidInput, "not absolute"));
     }
     prepend(&mut rest, path);
     while let Some(name) = rest.pop_front() {

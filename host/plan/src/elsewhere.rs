@@ -29,11 +29,8 @@ impl InstanceState {
             (state, []) | (state @ (Self::OnTarget | Self::Blocked | Self::Error(_)), _) => state,
             (Self::Absent, [one]) => {
                 let by = one.backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
-                let message = format!(
-                    "it is stored in {}{by}, and its backend stores it in {}",
-                    quoted(&one.storage),
-                    quoted(storage)
-                );
+                let message =
+                    format!("stored in {}{by}, but its backend stores it in {}", quoted(&one.storage), quoted(storage));
                 Self::Stale(vec![Reason::new(ReasonKind::Backend, message)])
             }
             (Self::Absent, _) => Self::Error(two(&places(None))),
@@ -43,7 +40,7 @@ impl InstanceState {
 }
 
 fn two(places: &str) -> String {
-    format!("it has more than one entry: in {places}; nothing is done to it")
+    format!("more than one entry: in {places}; nothing is changed")
 }
 
 fn quoted(storage: &str) -> String {

@@ -123,6 +123,6 @@ impl Reason {
 
     /// A dependency was generated after this instance.
     pub fn made_again(dependency: &InstanceName) -> Self {
-        Self::new(ReasonKind::Dependency, format!("{dependency} was made again since"))
+        Self::new(ReasonKind::Dependency, format!("{dependency} was regenerated"))
     }
 }

@@ -149,17 +149,17 @@ fn stored(
     if let (Some(was), Some(is)) = (&facts.backend, &instance.artifact.backend)
         && was != is.as_str()
     {
-        reasons.push(Reason::new(ReasonKind::Backend, format!("it is stored by {was}, and declared for {is}")));
+        reasons.push(Reason::new(ReasonKind::Backend, format!("stored by {was}, declared for {is}")));
     } else if let (Some(recipients), true) = (recipients, facts.receipt.is_empty()) {
         reasons.extend(changed_recipients(&facts.recipients, recipients));
     }
     reasons.extend(changed_public(instance, &facts.public));
     if facts.receipt.is_empty() {
         if facts.validation != validation_hash(&instance.artifact.validation) {
-            reasons.push(Reason::new(ReasonKind::Validation, "its `validation` changed since it was made"));
+            reasons.push(Reason::new(ReasonKind::Validation, "`validation` changed"));
         }
         if let Some(at) = expiry(instance, facts).filter(|at| *at <= now) {
-            reasons.push(Reason::new(ReasonKind::Expired, format!("it expired {} ago", span(now - at))));
+            reasons.push(Reason::new(ReasonKind::Expired, format!("expired {} ago", span(now - at))));
         }
         reasons.extend(facts.outdated.iter().map(|why| Reason::new(ReasonKind::Dependency, why.clone())));
     }
@@ -193,13 +193,13 @@ fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
         }
         let joined = after.difference(before).count();
         let left = before.difference(after).count();
-        told.entry(format!("{joined} joined, {left} left")).or_default().push(file);
+        told.entry(format!("{joined} added, {left} removed")).or_default().push(file);
     }
     let unknown = (!unknown.is_empty())
-        .then(|| Reason::new(ReasonKind::Recipients, format!("the recipients of {} are unknown", unknown.join(", "))));
+        .then(|| Reason::new(ReasonKind::Recipients, format!("recipients of {} are unknown", unknown.join(", "))));
     told.into_iter()
         .map(|(change, files)| {
-            Reason::new(ReasonKind::Recipients, format!("readers of {} changed: {change}", files.join(", ")))
+            Reason::new(ReasonKind::Recipients, format!("recipients of {} changed: {change}", files.join(", ")))
         })
         .chain(unknown)
         .collect()
@@ -213,7 +213,7 @@ fn changed_secret(instance: &Instance, facts: &Facts) -> Vec<Reason> {
     let missing = declared.iter().filter(|file| !stored.contains(**file));
     let extra = stored.iter().filter(|file| !declared.contains(file.as_str()));
     missing
-        .map(|file| Reason::unstored(file, format!("`{file}` is declared and was never stored")))
+        .map(|file| Reason::unstored(file, format!("`{file}` is declared but not stored")))
         .chain(extra.map(|file| Reason::undeclared(file, format!("`{file}` is stored and no longer declared"))))
         .collect()
 }

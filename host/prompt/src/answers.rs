@@ -45,7 +45,7 @@ impl AnswersFile {
             for (prompt, value) in table(prompts, &place, "a table of prompts and values")? {
                 let place = format!("{place}.{}", quoted(&prompt));
                 let AnswerNode::Text(mut value) = value else {
-                    return Err(Error::Type { place, expected: "a text in quotes", found: value.kind() });
+                    return Err(Error::Type { place, expected: "a string in quotes", found: value.kind() });
                 };
                 let value = Secret::new(std::mem::take(&mut *value).into_bytes());
                 if values.insert(prompt, value).is_some() {

@@ -91,18 +91,18 @@ impl FileChange {
         self.before.as_ref().and_then(Side::size)
     }
 
-    /// `env: secret, 2 readers, 413 bytes stored`.
+    /// `env: secret, 2 recipients, 413 bytes stored`.
     pub fn line(&self) -> String {
         let Some(after) = &self.after else {
             let what = if self.before.as_ref().is_some_and(Side::is_secret) { "secret" } else { "public file" };
-            return format!("{}: goes, since it is no declared {what} any more", self.file);
+            return format!("{}: would be removed (no longer a declared {what})", self.file);
         };
         let parts = [Some(self.kind(after)), self.recipients(after), self.size(after)];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         format!("{}: {}", self.file, parts.join(", "))
     }
 
-    /// What goes with an entry: `env: secret, 2 readers, 413 bytes`.
+    /// What goes with an entry: `env: secret, 2 recipients, 413 bytes`.
     pub(crate) fn goes(&self) -> Option<String> {
         let all = Self { file: self.file.clone(), before: None, after: self.before.clone() };
         all.after.as_ref().map(|_| all.line())
@@ -116,12 +116,12 @@ impl FileChange {
 
     fn recipients(&self, after: &Side) -> Option<String> {
         if let Side::Secret { recipients: None, .. } = after {
-            return Some("its readers are not known".to_owned());
+            return Some("recipients unknown".to_owned());
         }
         let after = after.recipients()?;
         let before = self.before.as_ref().and_then(Side::recipients).filter(|before| *before != after);
         let changes = before.map_or_else(String::new, |before| format!("{} -> ", before.len()));
-        Some(format!("{changes}{}", counted(after.len(), "reader")))
+        Some(format!("{changes}{}", counted(after.len(), "recipient")))
     }
 
     fn size(&self, after: &Side) -> Option<String> {
@@ -174,7 +174,7 @@ impl Report {
                 }
             }
         }
-        text.push_str(&blocks("readers of what is new:", &new));
+        text.push_str(&blocks("recipients of new secrets:", &new));
         for (name, row) in &self.rows {
             let name = name.to_string();
             text.extend(row.files.iter().map(|file| file.diff(&name)));

@@ -27,22 +27,25 @@ pub struct ReadRequest {
 pub fn read_requests(requests: &[ReadRequest]) -> String {
     let mut text = String::new();
     for reading in requests {
-        let _ = writeln!(text, "{} wants to read {}:", terminal(&reading.dependent), terminal(&reading.dependency));
+        let _ = writeln!(
+            text,
+            "The generator of {} wants to read {}:",
+            terminal(&reading.dependent),
+            terminal(&reading.dependency)
+        );
         let generator = reading.generator.as_deref().unwrap_or("none");
-        let _ = writeln!(text, "    its generator is {}", terminal(generator));
+        let _ = writeln!(text, "    generator   {}", terminal(generator));
         if let Some(sha256) = &reading.sha256 {
-            let _ = writeln!(text, "      of SHA-256 {sha256}");
+            let _ = writeln!(text, "    sha256      {sha256}");
         }
         if reading.network {
-            let _ = writeln!(text, "    it may send it out: it has the network");
+            let _ = writeln!(text, "    network     yes; the generator could send the secret away");
         }
         if !reading.public.is_empty() {
-            let what = if reading.public.len() == 1 { "the public file" } else { "the public files" };
-            let _ =
-                writeln!(text, "    it makes {what} {}, for everybody to read", terminal(&reading.public.join(", ")));
+            let _ = writeln!(text, "    publishes   {}", terminal(&reading.public.join(", ")));
         }
         for (file, recipients) in &reading.recipients {
-            let _ = writeln!(text, "    the readers of {} are", terminal(file));
+            let _ = writeln!(text, "    recipients of {}:", terminal(file));
             for recipient in recipients {
                 let _ = writeln!(text, "      {}", terminal(recipient));
             }
@@ -95,9 +98,9 @@ mod tests {
         assert_eq!(reading.stored()["readers"], reading.json()["recipients"], "what was accepted is found again");
         assert_eq!(
             read_requests(&[reading]),
-            "per-machine/evil/x wants to read per-machine/web1/attic:\n    its generator is /x\\nits generator is /nix/store/x-\\u{1b}[2J\\u{200b}\n    \
-             it may send it out: it has the network\n    it makes the public file x, for everybody to read\n    \
-             the readers of y are\n      age1a\n      age1b\n"
+            "The generator of per-machine/evil/x wants to read per-machine/web1/attic:\n    generator   /x\\nits generator is /nix/store/x-\\u{1b}[2J\\u{200b}\n    \
+             network     yes; the generator could send the secret away\n    publishes   x\n    \
+             recipients of y:\n      age1a\n      age1b\n"
         );
     }
 }

@@ -35,7 +35,7 @@ impl Report {
             let _ = writeln!(text, "{}", self.count());
         }
         if let Some((opened, written)) = self.counts {
-            let _ = writeln!(text, "{opened} opened, {written} written");
+            let _ = writeln!(text, "{opened} decrypted, {written} re-encrypted");
         }
         text
     }

@@ -29,16 +29,16 @@ const SPEC: &str = "/etc/artifacts/target.json";
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// Instance, artifact, or prefix that ends at a slash [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// The directory in RAM for the files' bytes
+    /// RAM-backed directory for the files
     #[arg(long, value_name = "DIR", default_value = "/run/artifacts.d")]
     bytes: PathBuf,
-    /// The directory of links to them
+    /// Directory for the symbolic links to the files
     #[arg(long, value_name = "DIR", default_value = "/run/artifacts")]
     links: PathBuf,
-    /// The Nix store
+    /// Directory of the Nix store
     #[arg(long, value_name = "DIR", default_value = "/nix/store")]
     store: PathBuf,
 }
@@ -60,7 +60,7 @@ impl Options {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let all: BTreeSet<&InstanceName> = resolved.instances.keys().collect();
         let (chosen, idle) = select(&all, &selectors);
-        failures.extend(idle.iter().map(|s| Failure::new(s.to_string(), "no instance or artifact is named so")));
+        failures.extend(idle.iter().map(|s| Failure::new(s.to_string(), "no artifact matches this selector")));
 
         let ram = Ram::find(&environment.ram_candidates())?;
         ram.sweep();
@@ -94,9 +94,9 @@ impl Options {
                 }
             };
             match done {
-                ActivationResult::Generated => console.message(&format!("made {name}")),
-                ActivationResult::Regenerated => console.message(&format!("made {name} anew")),
-                ActivationResult::Present => console.detail(&format!("{name} is there")),
+                ActivationResult::Generated => console.message(&format!("generated {name}")),
+                ActivationResult::Regenerated => console.message(&format!("regenerated {name}")),
+                ActivationResult::Present => console.detail(&format!("{name}: unchanged")),
             }
             let backend = resolved.instances.get(&name).and_then(|one| one.artifact.backend.as_ref());
             let row = InstanceRow::new(backend.map(ToString::to_string), InstanceState::Present);

@@ -10,11 +10,11 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all. An instance or artifact that is named
-    /// is also accepted as valid, as new, and as made from its dependencies as they are
+    /// Instance, artifact, or prefix that ends at a slash [default: all]. An artifact that you name also counts as generated
+    /// now, from its current declaration and dependencies
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Show what would be accepted, and write nothing
+    /// Show what would be adopted; write nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -18,19 +18,19 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// Instance, artifact, or prefix that ends at a slash [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Only of this backend
+    /// Only calls of this backend
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
-    /// Only from this moment on: `2026-01-31T12:00:00Z`, `2026-01-31` (in UTC), `today`, `yesterday`, `3d`, `12h`
+    /// Only calls since TIME: `2026-01-31T12:00:00Z`, `2026-01-31` (in UTC), `today`, `yesterday`, `3d` or `12h`
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<SystemTime>,
-    /// Only before this moment
+    /// Only calls before TIME
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<SystemTime>,
-    /// Show every record instead of a summary
+    /// Print every record instead of a summary
     #[arg(long)]
     all: bool,
     /// Exit with 1 if a backend was denied access or the chain is broken

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The shell
+    /// Shell to print the script for
     shell: Shell,
 }
 

@@ -14,7 +14,7 @@ use crate::instance_file::InstanceFile;
 pub struct Options {
     #[command(flatten)]
     file: InstanceFile,
-    /// Show what would be written, and start no editor, open and write nothing
+    /// Show what would be written; start no editor, decrypt and write nothing
     #[arg(long)]
     dry_run: bool,
 }

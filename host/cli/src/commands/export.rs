@@ -13,13 +13,13 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The machine or user
+    /// Machine or user
     #[arg(value_name = "TARGET")]
     target: String,
-    /// A directory that is not there yet, or empty, on a file system in RAM
+    /// New or empty directory on a RAM-backed file system
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// Show what would be written, and open and write nothing
+    /// Show what would be written; decrypt and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -32,7 +32,7 @@ impl Options {
         let own = exported_files::own(&run, &self.target);
         if own.is_empty() {
             let mut errors = run.errors();
-            errors.push(self.failed("it has no artifact of its own").hint(Some(INSTALLED)));
+            errors.push(self.failed("no artifacts are declared for this target").hint(Some(INSTALLED)));
             return Ok(console.errors(errors));
         }
         let files = exported_files(&self.target, &own)?;
@@ -42,7 +42,7 @@ impl Options {
         } else {
             let tree = ExportTree::begin(&self.dir)?;
             let sizes = exported_files::write(&mut run, &self.target, &files, &tree)?;
-            tree.appear().map_err(|why| self.failed(format!("{} cannot be made: {why}", self.dir.display())))?;
+            tree.appear().map_err(|why| self.failed(format!("cannot create {}: {why}", self.dir.display())))?;
             sizes
         };
         exported_files::show(console, &files, &sizes);

@@ -15,25 +15,25 @@ use crate::global::Global;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// Instance, artifact, or prefix that ends at a slash [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Also regenerate outdated values: those that expired, or whose validation or dependencies changed
     #[arg(long)]
     stale: bool,
-    /// Generate everything again, whatever its state; the old values are replaced
+    /// Regenerate everything selected (new values)
     #[arg(long)]
     regenerate: bool,
     /// Do not ask before replacing all values, or before generating a value that an orphaned entry may hold
     #[arg(long)]
     yes: bool,
-    /// Show what would be made, and ask and write nothing
+    /// Show what would be generated; write nothing and do not prompt
     #[arg(long)]
     dry_run: bool,
-    /// Answers to prompts: TOML or JSON, instance, prompt, value; `-` is standard input
+    /// Read answers to prompts from a TOML or JSON file; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// How many generators may run at once
+    /// Run up to N generators in parallel
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
 }

@@ -40,7 +40,7 @@ impl Options {
             console.object(said, &[]);
         } else {
             write(&value).map_err(|e| {
-                Failure::new(instance.to_string(), format!("`{file}` cannot be written to standard output: {e}"))
+                Failure::new(instance.to_string(), format!("cannot write `{file}` to standard output: {e}"))
             })?;
         }
         Ok(Exit::DONE)

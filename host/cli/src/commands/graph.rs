@@ -10,10 +10,10 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only these and what they depend on: an instance, a prefix that ends at a slash, or an artifact
+    /// Only these and their dependencies: instance, artifact, or prefix that ends at a slash
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// The language
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: GraphFormat,
 }

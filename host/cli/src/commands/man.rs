@@ -12,7 +12,7 @@ impl Options {
         let mut page = Vec::new();
         clap_mangen::Man::new(command)
             .render(&mut page)
-            .map_err(|e| Failure::new("", format!("the page cannot be written: {e}")))?;
+            .map_err(|e| Failure::new("", format!("cannot write the page: {e}")))?;
         console.line(String::from_utf8_lossy(&page).trim_end());
         Ok(Exit::DONE)
     }

@@ -25,12 +25,12 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::global::Global;
 
-/// Secrets and generated files for NixOS and Home Manager, stored by sandboxed backends.
+/// Declare, generate and store secrets for NixOS and Home Manager
 #[derive(Debug, Parser)]
 #[command(
     name = "artifacts",
     version,
-    after_help = "Exit status: 0 done, 1 something failed, 2 wrong usage, 3 work is left (something is absent, stale or blocked)."
+    after_help = "Exit status: 0 success, 1 failure, 2 usage error, 3 work left (absent, stale or blocked artifacts)"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -45,39 +45,39 @@ pub enum Command {
     /// Show the state of every instance
     #[command(visible_aliases = ["check", "list"])]
     Status(status::Options),
-    /// Make what is absent
+    /// Generate artifacts that are not stored yet
     Generate(generate::Options),
-    /// Print one file to standard output, as it was stored
+    /// Print one file, decrypted
     Get(get::Options),
-    /// Store one file from standard input
+    /// Set one file from a prompt or standard input
     Set(set::Options),
-    /// Change one file in an editor, on a file system in RAM
+    /// Edit one file in $EDITOR; the plaintext stays in RAM
     Edit(edit::Options),
-    /// Encrypt anew what has other readers now
+    /// Re-encrypt secrets whose recipients changed
     Rekey(rekey::Options),
-    /// Lay out what an installer brings to a new machine
+    /// Write the files that an installer copies to a new machine
     Export(export::Options),
-    /// Write receipts for files that were added or modified outside artifacts
+    /// Accept files that were added or modified outside artifacts
     Adopt(adopt::Options),
-    /// Print a `.sops.yaml` that agrees with the declarations
+    /// Print a `.sops.yaml` that matches the declarations
     ///
-    /// It belongs into the directory of `artifacts.root`.
+    /// Save it in the directory that `artifacts.root` names.
     SopsConfig(sops_config::Options),
-    /// On the target: make the artifacts that are made there
+    /// Generate on-target artifacts (run on the target)
     Activate(activate::Options),
-    /// Show what backends did
+    /// Show what backends accessed
     Audit(audit::Options),
-    /// Remove what no declaration owns
+    /// Move entries that are no longer declared to the trash
     #[command(visible_alias = "collect-garbage")]
     Prune(prune::Options),
-    /// Show what depends on what
+    /// Show the dependency graph
     Graph(graph::Options),
-    /// Look at backends
+    /// List, inspect and annotate backends
     #[command(subcommand)]
     Backend(backend::Command),
     /// Print the JSON Schema of the spec
     Schema(schema::Options),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions(completions::Options),
     /// Print the manual page
     Man(man::Options),

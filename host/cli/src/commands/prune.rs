@@ -10,13 +10,13 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only entries of these: an instance, a prefix that ends at a slash, or an artifact
+    /// Only entries that match: instance, artifact, or prefix that ends at a slash
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Show what would be trashed, and change nothing
+    /// Show what would be moved to the trash; move nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }

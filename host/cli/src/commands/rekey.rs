@@ -10,13 +10,13 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// Instance, artifact, or prefix that ends at a slash [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Encrypt everything anew that is stored, not only what has other readers now
+    /// Re-encrypt everything selected, even if its recipients did not change
     #[arg(long)]
     all: bool,
-    /// Show what would be encrypted anew and to whom, and open and write nothing
+    /// Show what would be re-encrypted, and to whom; decrypt and write nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -10,7 +10,7 @@ pub struct Options {}
 impl Options {
     pub fn run(&self, console: &Console) -> Result<Exit, Failure> {
         let text = serde_json::to_string_pretty(&artifacts_declared::schema())
-            .map_err(|e| Failure::new("", format!("the schema cannot be written: {e}")))?;
+            .map_err(|e| Failure::new("", format!("cannot write the schema: {e}")))?;
         console.line(&text);
         Ok(Exit::DONE)
     }

@@ -13,10 +13,10 @@ use crate::instance_file::InstanceFile;
 pub struct Options {
     #[command(flatten)]
     file: InstanceFile,
-    /// Take standard input even when it is empty
+    /// Store an empty value
     #[arg(long)]
     allow_empty: bool,
-    /// Show what would be written, and read and write nothing
+    /// Show what would be written; read and write nothing
     #[arg(long)]
     dry_run: bool,
 }

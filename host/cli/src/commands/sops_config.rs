@@ -16,7 +16,7 @@ const SOPS_NIX: &str = "sops-nix";
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// Instance, artifact, or prefix that ends at a slash [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
 }

@@ -14,7 +14,7 @@ use crate::failure;
 use crate::look::survey::{Survey, SurveyedInstance};
 
 /// Who reads a file that is not encrypted.
-const EVERYBODY: &str = "everybody, in plain text";
+const EVERYBODY: &str = "everyone (public file)";
 
 /// Whom these instances may be encrypted to: what is not in here is not written.
 #[derive(Debug, Default)]
@@ -416,7 +416,7 @@ mod tests {
         assert_eq!(
             known.instance("per-machine/web1/a").unwrap().files.files().count(),
             1,
-            "the readers of `one` are what they were"
+            "the recipients of `one` did not change"
         );
     }
 

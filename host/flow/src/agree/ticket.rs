@@ -90,7 +90,7 @@ impl Ticket {
     /// When the store fails, or something else than a removal was agreed to.
     pub(crate) fn remove(self) -> Result<Option<String>, Failure> {
         if !matches!(self.allows, Allows::Removal) {
-            return Err(Failure::new(self.name.to_string(), "its removal was not agreed to"));
+            return Err(Failure::new(self.name.to_string(), "its removal was not confirmed"));
         }
         let failed = |e: artifacts_store::Error| Failure::about(self.name.to_string(), e);
         self.writer.remove(&self.name).map_err(failed)

@@ -42,8 +42,7 @@ pub struct Adoption {
 /// What lies there of an instance.
 fn read_entry(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
     let failed = |error: artifacts_store::Error| failure::about(instance, error);
-    let backend =
-        instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "it has no backend"))?;
+    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "no backend"))?;
     let storage = tools.backends.storage(backend)?;
     Storage::open(&tools.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
 }
@@ -72,18 +71,19 @@ pub(crate) fn adoption(
     owners: &mut HeaderOwners,
 ) -> Result<Adoption, Failure> {
     check_reasons(instance, found)?;
-    let backend =
-        instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "it has no backend"))?;
+    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "no backend"))?;
     let opened = tools.backends.open(backend)?;
     let stored_by = receipt::backend_id(backend, &opened.terms);
     // A backend that never sees plaintext has whatever is for somebody sealed by the host.
     let seals = !opened.terms.requests_plaintext && found.recipients.of_all_files().next().is_some();
-    let mut entry =
-        read_entry(tools, instance)?.ok_or_else(|| failure::for_instance(instance, "it is not there any more"))?;
+    let mut entry = read_entry(tools, instance)?
+        .ok_or_else(|| failure::for_instance(instance, "the entry was removed during this run"))?;
     let fingerprint = entry.fingerprint();
     extras::take_added(instance, &mut entry);
     if Some(fingerprint) != found.fingerprint {
-        return Err(failure::for_instance(instance, "it was changed while it was looked at").hint(Some("try again")));
+        return Err(
+            failure::for_instance(instance, "the entry changed during this run").hint(Some("run the command again"))
+        );
     }
     let sealed = headers::in_entry(instance, &entry.files);
     owners.check(tools, instance, &sealed)?;
@@ -91,10 +91,7 @@ pub(crate) fn adoption(
     let headers: BTreeSet<String> = sealed.values().flat_map(|headers| headers.keys().cloned()).collect();
     let before = before(&entry, backend);
     if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.all_headers().is_empty())) {
-        return Err(failure::for_instance(
-            instance,
-            "it cannot be adopted: there is no age file in it, and it is to be sealed",
-        ));
+        return Err(failure::for_instance(instance, "cannot adopt: expected an age file, found none"));
     }
 
     let dependencies = &survey.made_from(instance);
@@ -135,10 +132,10 @@ fn check_reasons(instance: &Instance, found: &SurveyedInstance) -> Result<(), Fa
         .filter(|reason| !reason.kind.is_acceptable() && reason.kind != ReasonKind::Recipients);
     let broken: Vec<&str> = broken.map(|reason| reason.message.as_str()).collect();
     if !broken.is_empty() {
-        return Err(failure::for_instance(instance, format!("it cannot be adopted: {}", broken.join(", "))));
+        return Err(failure::for_instance(instance, format!("cannot adopt: {}", broken.join(", "))));
     }
     if accepted(found).next().is_none() {
-        let refused = failure::for_instance(instance, "only its readers changed, and adopting encrypts nothing");
+        let refused = failure::for_instance(instance, "only its recipients changed, and `adopt` does not re-encrypt");
         return Err(refused.hint(Some(format!("`artifacts rekey {}`", failure::quoted_name(&instance.name)))));
     }
     Ok(())

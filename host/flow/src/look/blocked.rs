@@ -9,13 +9,13 @@ use artifacts_report::{Failure, Report};
 use crate::run::Run;
 
 /// What the modules say of a public file that is not generated yet.
-const AWAITED: &str = "is not there yet; run:";
+const AWAITED: &str = "is not generated yet; run:";
 
 /// Adds to the rows of instances that wait for others which.
 pub(crate) fn mark(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
     for (name, reason) in waiting.iter().filter(|(name, reason)| name != reason) {
         if let Some(row) = report.rows.get_mut(name).filter(|row| row.state == InstanceState::Blocked) {
-            row.notes.push(format!("it waits for {reason}, which cannot be made yet"));
+            row.notes.push(format!("waits for {reason}"));
         }
     }
 }
@@ -34,11 +34,11 @@ pub(crate) fn explain(run: &Run, report: &mut Report) {
         let Some(why) = reasons.remove(name) else { continue };
         let first = why.lines().next().unwrap_or_default();
         if let Some((what, command)) = first.split_once(AWAITED) {
-            row.notes.push(format!("it waits: {what}{AWAITED} `{}`", command.trim()));
+            row.notes.push(format!("{what}{AWAITED} `{}`", command.trim()));
             continue;
         }
         // Whatever else an artifact fails with is a mistake, for which nothing can be generated.
-        let help = "correct its declaration; `--nix-arg --show-trace` tells where it comes from";
+        let help = "fix the declaration; `--nix-arg --show-trace` shows where the error comes from";
         report.errors.push(Failure::new(name.to_string(), why.clone()).hint(Some(help)));
         row.state = InstanceState::Error(why);
     }

@@ -48,7 +48,7 @@ fn outdated(instance: &Instance, receipt: &Receipt, generations: &BTreeMap<Insta
         match receipt.dependencies.get(name) {
             Some(was) if was == is => None,
             Some(_) => Some(Reason::made_again(name).message),
-            None => Some(format!("it was made without {name}")),
+            None => Some(format!("generated without its dependency {name}")),
         }
     };
     instance.dependencies.values().filter_map(why).collect()

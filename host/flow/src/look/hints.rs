@@ -168,7 +168,7 @@ impl About<'_> {
         // What this program never stored is in no commit that is known to be good.
         let mut hints = Vec::new();
         if self.found.receipt.is_some() && !in_git {
-            hints.push(Hint::text(Effect::Undoes, "take it from the last good commit or a backup"));
+            hints.push(Hint::text(Effect::Undoes, "restore it from a commit or a backup"));
         } else if self.found.receipt.is_some() {
             hints.push(Hint::command(Effect::Undoes, ["git", "restore", "--source", "COMMIT", "--", &place]));
         }
@@ -199,7 +199,7 @@ impl About<'_> {
             let new = shell_word(&format!("{place}/{file}.new"));
             let (begin, end) = ("-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----");
             let armor = format!("(echo {begin}; base64 -w 64 {path}; echo {end}) > {new} && mv {new} {path}");
-            let why = format!("`{file}` is a binary age file, and an armored one is expected: `{armor}`");
+            let why = format!("`{file}` is a binary age file; expected an armored one: `{armor}`");
             return Some(Hint::text(Effect::Keeps, why));
         }
         let strange: Vec<&String> =

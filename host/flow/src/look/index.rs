@@ -60,18 +60,15 @@ pub fn index_fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
     match staged {
         Staged::Conflict { command } => {
             let theirs = command.replacen("--ours", "--theirs", 1);
-            let failure = failure::for_instance(instance, "its stored entry has an unresolved merge conflict");
+            let failure = failure::for_instance(instance, "unresolved merge conflict in its entry");
             Some(failure.hint(Some(format!("choose one side first: `{command}` or `{theirs}`, then `git add` it"))))
         }
         Staged::Sparse => {
-            let failure = failure::for_instance(instance, "it is stored outside of the sparse checkout");
+            let failure = failure::for_instance(instance, "stored outside the sparse checkout");
             Some(failure.hint(Some("include its storage: `git sparse-checkout add DIRECTORY`")))
         }
         Staged::Submodule { path, command } => {
-            let failure = failure::for_instance(
-                instance,
-                format!("it belongs into the submodule `{path}`, which is not checked out"),
-            );
+            let failure = failure::for_instance(instance, format!("its submodule `{path}` is not checked out"));
             Some(failure.hint(Some(format!("check it out: `{command}`"))))
         }
         Staged::Yes | Staged::No { .. } | Staged::Ignored { .. } | Staged::Filtered { .. } | Staged::Deleted { .. } => {

@@ -36,7 +36,7 @@ pub(crate) fn note_strays(report: &mut Report, survey: &Survey, written: &BTreeS
             row.notes.push(format!("moved to the trash with the old entry: {}", strays.join(", ")));
         }
         if let Some(place) = &found.elsewhere {
-            let what = if place.declared { "was moved to the trash" } else { "is left as it is" };
+            let what = if place.declared { "was moved to the trash" } else { "is left unchanged" };
             row.notes.push(format!("the entry in `{}` {what}", place.storage));
         }
     }
@@ -82,6 +82,6 @@ fn made_from(dependents: &[&InstanceName], hints: &BTreeMap<InstanceName, Vec<Hi
         hint_line(hints.get(alike.first()?.0)?, &texts)
     };
     let lines = alike.values().filter_map(line);
-    let made = format!("made from it: {}", names.join(", "));
+    let made = format!("now stale: {}", names.join(", "));
     std::iter::once(made).chain(lines).collect::<Vec<String>>().join("; ")
 }

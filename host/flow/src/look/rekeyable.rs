@@ -47,8 +47,7 @@ pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
         let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.files().map(ToString::to_string));
         let names: Vec<String> = names.collect();
         let help = format!("declare what is stored again ({})", names.join(", "));
-        failure::for_instance(instance, "none of its declared files was ever stored")
-            .hint((!names.is_empty()).then_some(help))
+        failure::for_instance(instance, "its declared files are not stored").hint((!names.is_empty()).then_some(help))
     })
 }
 
@@ -66,5 +65,5 @@ pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> 
         "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
          `artifacts set {name} FILE` takes yours"
     );
-    Some(failure::for_instance(instance, format!("its backend `{backend}` cannot read secrets back")).hint(Some(help)))
+    Some(failure::for_instance(instance, format!("backend `{backend}` cannot decrypt")).hint(Some(help)))
 }

@@ -13,12 +13,10 @@ pub fn unsettable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
     let name = failure::quoted_name(&instance.name);
     match &found.state {
         InstanceState::Absent if instance.artifact.files.len() > 1 => fail(
-            "it is not made yet, and one of its files alone is not all of it",
-            format!("`artifacts generate {name}` makes all of them; set this one afterwards"),
+            "not generated yet; `set` can replace one of several files only afterwards",
+            format!("run `artifacts generate {name}` first"),
         ),
-        InstanceState::Blocked => {
-            fail("it cannot be evaluated yet", "make what it reads first: `artifacts generate`".to_owned())
-        }
+        InstanceState::Blocked => fail("cannot be evaluated yet", "run `artifacts generate` first".to_owned()),
         InstanceState::OnTarget => Some(failure::on_target(instance)),
         InstanceState::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
         InstanceState::Stale(reasons) => match &found.elsewhere {

@@ -73,14 +73,14 @@ fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
 fn sentence(staged: &Staged, is_stageable: bool) -> Option<String> {
     Some(match staged {
         Staged::Yes | Staged::Sparse | Staged::Submodule { .. } | Staged::Deleted { .. } => return None,
-        Staged::No { .. } if !is_stageable => "not staged: a flake does not see it as it is stored".to_owned(),
+        Staged::No { .. } if !is_stageable => "not staged: a flake does not see the stored files".to_owned(),
         Staged::No { command } => {
-            format!("not staged: a flake does not see it as it is stored; `artifacts generate` or `{command}`")
+            format!("not staged: a flake does not see the stored files; `artifacts generate` or `{command}`")
         }
         Staged::Ignored { path, command } => {
             format!("not staged: git ignores `{path}`; remove the rule from .gitignore, or `{command}`")
         }
-        Staged::Filtered { command } => format!("not staged: a filter has to run; `{command}`"),
+        Staged::Filtered { command } => format!("not staged: its git filter has to run; `{command}`"),
         Staged::Conflict { command } => {
             let theirs = command.replacen("--ours", "--theirs", 1);
             format!("unresolved merge conflict: choose one side with `{command}` or `{theirs}`, then `git add` it")

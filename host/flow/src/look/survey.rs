@@ -20,7 +20,7 @@ const BATCH: usize = 256;
 /// After so many bytes of entries a batch ends.
 const BATCH_BYTES: usize = 64 << 20;
 /// What to do where a part of an entry is missing.
-const MISSING: &str = "see what changed (`git status`), and bring back what is missing: `git restore` or a backup";
+const MISSING: &str = "restore the missing files: `git status` names them; use `git restore` or a backup";
 
 /// What every instance is.
 #[derive(Default)]

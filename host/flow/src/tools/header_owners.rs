@@ -76,8 +76,8 @@ impl HeaderOwners {
         match &lying.unread {
             None => Ok(()),
             Some(why) => {
-                let why = format!("whether it holds what is another's cannot be told: {why}");
-                Err(failure::for_instance(instance, why).hint(Some("mend that first")))
+                let why = format!("cannot verify that these files belong to this artifact: {why}");
+                Err(failure::for_instance(instance, why).hint(Some("fix that first")))
             }
         }
     }

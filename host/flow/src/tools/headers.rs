@@ -115,7 +115,7 @@ impl HeaderMemory {
     pub(crate) fn link(&mut self, instance: &Instance, place: &HeaderPlace) -> Result<(), Failure> {
         let refused = || {
             let why = format!(
-                "it holds what was encrypted for {} in {}, which is another repository to this machine",
+                "these files were encrypted for {} in {}, which is another repository to this machine",
                 place.instance, place.path
             );
             failure::for_instance(instance, why)
@@ -188,35 +188,34 @@ impl HeaderMemory {
 /// A header of another place in this entry.
 fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: bool) -> Failure {
     if !is_linked {
-        let why = format!("it holds what was encrypted for {} in {}", place.instance, place.path);
+        let why = format!("these files were encrypted for {} in {}", place.instance, place.path);
         return failure::for_instance(instance, why).hint(Some(copied(instance)));
     }
     if place.instance != instance.name.to_string() {
         return of_another(instance, &place.instance);
     }
     let files: Vec<String> = place.files.iter().map(|file| format!("`{file}`")).collect();
-    let why = format!("`{stored}` holds what was encrypted for {}, as `{}`", files.join(", "), place.stored);
+    let why = format!("`{stored}` was encrypted for {}, as `{}`", files.join(", "), place.stored);
     failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
 /// A header of another instance.
 pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
-    failure::for_instance(instance, format!("it holds what was sealed for {other}")).hint(Some(format!(
-        "somebody copied it there: restore the entry from the last good commit. If you renamed {other} yourself, name it back, and \
-         `artifacts get` what is to be stored under the new name"
+    failure::for_instance(instance, format!("these files were encrypted for {other}")).hint(Some(format!(
+        "if they were copied, restore the entry from the last good commit; if you renamed {other}, declare it under its old name again"
     )))
 }
 
 /// A header that a receipt lists for other files.
 pub(crate) fn of_other_files(instance: &Instance, stored: &str, files: &BTreeSet<String>) -> Failure {
     let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
-    let why = format!("`{stored}` holds what was encrypted for {}", files.join(", "));
+    let why = format!("`{stored}` was encrypted for {}", files.join(", "));
     failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
 /// One age file in two places of an entry.
 pub(crate) fn doubled(instance: &Instance, one: &str, other: &str) -> Failure {
-    let why = format!("`{one}` and `{other}` are one age file, which belongs to one of them only");
+    let why = format!("`{one}` and `{other}` are the same age file, which belongs to one of them only");
     failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
@@ -288,7 +287,7 @@ pub(crate) fn encrypted(
 pub(crate) fn by_file(instance: &Instance, entry: &EntryHeaders) -> Result<BTreeMap<Name, BTreeSet<Sha256>>, Failure> {
     let mut by_file: BTreeMap<Name, BTreeSet<Sha256>> = BTreeMap::new();
     for (header, files) in entry.values().flatten() {
-        let hash = header.parse().map_err(|_| failure::for_instance(instance, format!("`{header}` is no SHA-256")))?;
+        let hash = header.parse().map_err(|_| failure::for_instance(instance, format!("not a SHA-256: `{header}`")))?;
         for file in files {
             let file = Name::new(file.clone()).map_err(|error| failure::for_instance(instance, error.to_string()))?;
             by_file.entry(file).or_default().insert(hash);

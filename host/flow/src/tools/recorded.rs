@@ -77,7 +77,7 @@ impl<'a> Recorded<'a> {
     ///
     /// # Errors
     /// When the call cannot be recorded.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn serialize(
         &mut self,
         name: String,

@@ -126,8 +126,8 @@ impl Registry {
             return Ok(builtin(name));
         }
         let known: Vec<String> = self.names().iter().map(ToString::to_string).collect();
-        Err(Failure::new(name.to_string(), format!("there is no backend `{name}`; known are {}", known.join(", ")))
-            .hint(Some(format!("register it as `artifacts.backends.{name}`, or name another"))))
+        Err(Failure::new(name.to_string(), format!("unknown backend `{name}`; available: {}", known.join(", ")))
+            .hint(Some(format!("register it as `artifacts.backends.{name}`, or use another"))))
     }
 
     fn try_open(&mut self, name: &Name) -> Result<ReadyBackend, Failure> {
@@ -161,8 +161,8 @@ impl Registry {
         component: &Component,
     ) -> Result<EffectiveGrants, Failure> {
         let refused = |what: &str, why: String| {
-            Failure::new(name.to_string(), format!("its {what} are refused: {why}"))
-                .hint(Some(format!("correct `artifacts.backends.{name}.{what}`")))
+            Failure::new(name.to_string(), format!("invalid {what}: {why}"))
+                .hint(Some(format!("fix `artifacts.backends.{name}.{what}`")))
         };
         let requested = &component.manifest().requests;
         let bundled = is_builtin(entry);
@@ -203,11 +203,11 @@ impl Registry {
         };
         let found = path.canonicalize().and_then(|real| Ok((read_file(&real)?, real)));
         let (bytes, real) = found.map_err(|e| {
-            Failure::new(name.to_string(), format!("its component {} cannot be read: {e}", path.display()))
-                .hint(Some(format!("correct `artifacts.backends.{name}.component`")))
+            Failure::new(name.to_string(), format!("cannot read its component {}: {e}", path.display()))
+                .hint(Some(format!("fix `artifacts.backends.{name}.component`")))
         })?;
         let component = Component::read(bytes).map_err(|refusal| {
-            Failure::new(name.to_string(), format!("its component {} is refused: {refusal}", path.display()))
+            Failure::new(name.to_string(), format!("component {} rejected: {refusal}", path.display()))
                 .hint(refusal.hint())
         })?;
         Ok((component, Some(real)))
@@ -266,7 +266,7 @@ fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failur
         return Ok(());
     }
     nix.realise(drv).map_err(|error| {
-        Failure::new(name.to_string(), format!("its component cannot be built: {error}")).hint(error.hint())
+        Failure::new(name.to_string(), format!("cannot build its component: {error}")).hint(error.hint())
     })
 }
 
@@ -282,9 +282,9 @@ fn check_sha256(
         Some(expected) if expected.eq_ignore_ascii_case(&found.to_string()) => Ok(()),
         Some(expected) => Err(Failure::new(
             name.to_string(),
-            format!("its component has SHA-256 {found}, and {expected} is registered"),
+            format!("component SHA-256 does not match: expected {expected}, found {found}"),
         )
-        .hint(Some(format!("look at what changed, then correct `artifacts.backends.{name}.sha256`")))),
+        .hint(Some(format!("review the new component, then update `artifacts.backends.{name}.sha256`")))),
         None if stored() => Ok(()),
         None => {
             let path = match &entry.component {
@@ -294,9 +294,9 @@ fn check_sha256(
             let path = path.display();
             Err(Failure::new(
                 name.to_string(),
-                format!("its component {path} is not in the Nix store and has no SHA-256"),
+                format!("component {path} is outside the Nix store and has no registered SHA-256"),
             )
-            .hint(Some(format!("look at it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))))
+            .hint(Some(format!("review it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))))
         }
     }
 }
@@ -305,13 +305,10 @@ fn not_accepted(name: &Name, component: &Component, grants: &Grants) -> Failure 
     let words = serde_json::json!(grants);
     Failure::new(
         name.to_string(),
-        format!(
-            "its component (SHA-256 {}) is granted {words}, and nobody has accepted that on this machine",
-            component.sha256()
-        ),
+        format!("you have not accepted its grants on this machine: {words} (SHA-256 {})", component.sha256()),
     )
     .hint(Some(format!(
-        "look at it with `artifacts backend explain {}`, then say `--accept-grants`",
+        "review them with `artifacts backend explain {}`, then pass `--accept-grants`",
         shell_word(name.as_str())
     )))
 }

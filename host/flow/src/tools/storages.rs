@@ -120,10 +120,10 @@ fn lock(tools: &Tools, name: &str) -> Result<Rc<Writer>, Failure> {
     // Who may write there, as root may, would change what Nix takes for fixed.
     let root = tools.root.path();
     if tools.evaluator.is_in_store(root) {
-        let why = format!("the checkout {} is in the Nix store, where nothing is written", root.display());
-        return Err(Failure::new(format!("storage {name}"), why).hint(Some(
-            "name a checkout of it with --root DIR, and set artifacts.root to the directory that Nix reads",
-        )));
+        let why = format!("the checkout {} is in the Nix store, which is read-only", root.display());
+        return Err(
+            Failure::new(format!("storage {name}"), why).hint(Some("pass `--root DIR` with a writable checkout"))
+        );
     }
     let storage = Storage::open(&tools.root, name);
     storage

@@ -71,7 +71,7 @@ impl<'r> Agreed<'r, Adopt> {
             let adoption = adoptions.remove(&step.name).zip(tickets.take(&step.name));
             let written = match adoption {
                 Some((adoption, ticket)) => store(&mut base, adoption, ticket),
-                None => Err(Failure::new(step.name.to_string(), "nothing was agreed to")),
+                None => Err(Failure::new(step.name.to_string(), "its adoption was not confirmed")),
             };
             match written {
                 Ok(()) => base.progress.finish(step.name),
@@ -103,7 +103,7 @@ fn store(base: &mut Base<'_>, adoption: Adoption, ticket: Ticket) -> Result<(), 
     let Base { run, writers, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
     let Adoption { name, sealed, entry, .. } = adoption;
-    let instance = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))?;
+    let instance = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "not declared"))?;
     tools.headers.learn(instance, &sealed)?;
     let (path, not_trashed) = ticket.commit(instance, entry)?;
     writers.wrote(tools, path);

@@ -125,7 +125,7 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
     let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
     let name = storing.backend()?;
     let Some(mut session) = tools.session(name)? else {
-        return Err(failure::for_instance(storing.instance, "its backend stores nothing here"));
+        return Err(failure::for_instance(storing.instance, "its backend does not use the storage"));
     };
     let told = |(storing, one): &&(Storing<'_>, UncheckedEntry)| {
         let told = one.asked.as_ref().map_or_else(|| storing.instance.for_backend.clone(), |asked| asked.told.clone());
@@ -175,7 +175,7 @@ impl Storing<'_> {
         let files = own_files(entry, name);
         let (told, recipients) = self.view_and_recipients(secrets);
         let Some(mut session) = tools.session(name)? else {
-            return Err(failure::for_instance(instance, "its backend stores nothing here").into());
+            return Err(failure::for_instance(instance, "its backend does not use the storage").into());
         };
         let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &recipients };
         let ended = session.serialize(instance.name.to_string(), call)?;
@@ -218,14 +218,15 @@ impl Storing<'_> {
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
                 let name = failure::quoted_name(&instance.name);
-                let help = format!(
-                    "nothing was changed; `artifacts status {name}` shows what else differs from the declaration"
-                );
-                Some(failure::for_instance(instance, "with this file alone it is not whole").hint(Some(help)))
+                let help = format!("nothing was changed; `artifacts status {name}` lists the missing files");
+                Some(
+                    failure::for_instance(instance, "the artifact is still incomplete after storing this file")
+                        .hint(Some(help)),
+                )
             }
             _ => Some(
-                failure::for_instance(instance, "its backend stored something that it does not call present itself")
-                    .hint(Some("nothing was changed; report this to the backend's author")),
+                failure::for_instance(instance, "the backend rejected its own output")
+                    .hint(Some("nothing was changed; report this to the author of the backend")),
             ),
         }
     }
@@ -246,7 +247,7 @@ impl Storing<'_> {
     }
 
     fn backend(&self) -> Result<&Name, Failure> {
-        self.instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(self.instance, "it has no backend"))
+        self.instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(self.instance, "no backend"))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::run::{Run, Selection};
 use crate::tools::{Answer, FormerValue, PromptValues, Question, RequestedPrompt, RunEvent};
 
 /// Of all but the first that lacks an answer.
-const SAME_FILE: &str = "its answers belong into the same file";
+const SAME_FILE: &str = "add its answers to the same file";
 
 /// Generates what is absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -149,13 +149,13 @@ impl Generate {
         match base.run.tools.operator.confirm(&Question::Replace(stored))? {
             Answer::Yes { .. } => base.run.state.replaces = true,
             Answer::No => {
-                base.run.tools.operator.notify(&RunEvent::Note("nothing was replaced"));
+                base.run.tools.operator.notify(&RunEvent::Note("nothing changed"));
                 base.progress.decline();
             }
             Answer::NoOne => {
-                let what = counted(stored, "stored instance");
-                let why = format!("there is nobody to ask whether {what} may be made again");
-                let help = "`--dry-run` shows which; name those that are meant, or say `--yes`";
+                let what = counted(stored, "value");
+                let why = format!("confirmation is required to replace {what}, but no terminal is available");
+                let help = "pass selectors, or `--yes` to replace all; `--dry-run` lists them";
                 base.progress.drop_all(Failure::new("", why).hint(Some(help)));
             }
         }
@@ -224,11 +224,11 @@ fn former_values(base: &Base<'_>) -> Vec<FormerValue> {
     let former = |instance: &Instance| {
         let name = instance.name.clone();
         if let Some(command) = deleted.get(&name) {
-            let why = "it was deleted, and git still has it".to_owned();
+            let why = "it was deleted, but git still has it".to_owned();
             return Some(FormerValue { name, why, keep: format!("`{command}`") });
         }
         let old = orphans.iter().find(|orphan| orphan.is_twin(instance))?;
-        let why = format!("`{}/{}` has the same files, and is no longer declared", old.storage, old.name);
+        let why = format!("`{}/{}` has the same files and is no longer declared", old.storage, old.name);
         Some(FormerValue { name, why, keep: "declare it under its old name again".to_owned() })
     };
     run.among(&new).filter_map(former).collect()
@@ -275,7 +275,7 @@ fn note_prompts(base: &mut Base<'_>) {
         let open = base.run.tools.operator.open_prompts(instance);
         let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
         if let Some(row) = base.report.rows.get_mut(&instance.name).filter(|_| !open.is_empty()) {
-            row.notes.push(format!("asks for {}", open.join(", ")));
+            row.notes.push(format!("prompts for {}", open.join(", ")));
         }
     }
 }
@@ -292,9 +292,9 @@ fn keep_answered(base: &mut Base<'_>, is_preview: bool) {
         if open.is_empty() {
             return None;
         }
-        let (prompts, have) = (agreeing(open.len(), "prompt", "prompts"), agreeing(open.len(), "has", "have"));
+        let prompts = agreeing(open.len(), "prompt", "prompts");
         let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
-        let why = format!("its {prompts} {} {have} no answer, and there is nobody to ask", open.join(", "));
+        let why = format!("no answer for {prompts} {}, and no terminal is available", open.join(", "));
         let help = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
         Some(failure::for_instance(instance, why).hint(Some(help)))
     });

@@ -71,7 +71,7 @@ struct Generation<'a> {
 }
 
 impl Generation<'_> {
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn run(&mut self, jobs: NonZeroUsize) {
         let (done, results) = mpsc::channel();
         let generators = Arc::clone(&self.tools.generators);
@@ -136,7 +136,7 @@ impl Generation<'_> {
         job.inputs = self.inputs.files_for(instance)?;
         for prompt in instance.artifact.prompts.keys() {
             let value = self.prompts.get(&(name.clone(), prompt.clone()));
-            let missing = || failure::for_instance(instance, format!("its prompt `{prompt}` has no answer"));
+            let missing = || failure::for_instance(instance, format!("no answer for prompt `{prompt}`"));
             job.prompts.insert(prompt.clone(), value.ok_or_else(missing)?.clone());
         }
         Ok((instance.clone(), job))
@@ -144,7 +144,7 @@ impl Generation<'_> {
 
     fn known(&self, name: &InstanceName) -> Result<(&Instance, &SurveyedInstance), Failure> {
         let pair = self.instances.get(name).zip(self.survey.found.get(name));
-        pair.ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))
+        pair.ok_or_else(|| Failure::new(name.to_string(), "not declared"))
     }
 
     fn finish(&mut self, step: &Step, public: Vec<FileChange>) {
@@ -171,12 +171,12 @@ impl Generation<'_> {
 
     /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
     /// public files.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, StoreFailure> {
         let ticket = self.tickets.take(name);
         let instances = self.instances;
         let pair = instances.get(name).zip(self.survey.found.get(name));
-        let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))?;
+        let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "not declared"))?;
         let ticket = ticket.ok_or_else(|| failure::not_accepted(instance))?;
         self.unchanged(instance)?;
         let storing = Storing { instance, found };
@@ -212,8 +212,10 @@ impl Generation<'_> {
                     && entry.is_intact()
             });
             if !same {
-                let why = format!("{name}, which it depends on, changed while it was made");
-                return Err(failure::for_instance(instance, why).hint(Some("nothing was changed; run again")));
+                let why = format!("its dependency {name} changed during this run");
+                return Err(
+                    failure::for_instance(instance, why).hint(Some("nothing was changed; run the command again"))
+                );
             }
         }
         Ok(())

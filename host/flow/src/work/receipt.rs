@@ -105,7 +105,8 @@ fn dependencies(
 
 /// A random generation.
 pub fn generation(instance: &Instance) -> Result<Generation, Failure> {
-    Generation::random().map_err(|e| failure::for_instance(instance, format!("the system has no random numbers: {e}")))
+    Generation::random()
+        .map_err(|e| failure::for_instance(instance, format!("cannot get random numbers from the system: {e}")))
 }
 
 fn targets(instance: &Instance) -> BTreeSet<TargetId> {

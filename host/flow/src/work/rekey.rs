@@ -166,7 +166,7 @@ fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
         let secret = receipt.recipients.files().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
         let public = receipt.public.keys().filter(|file| !is_public(file)).map(|file| (file.as_str(), "public file"));
         let note = |(file, kind): (&str, &str)| {
-            format!("{file}: gone, since it is no declared {kind} any more; the old entry is in the trash")
+            format!("{file}: removed (no longer a declared {kind}); the old entry is in the trash")
         };
         let notes: Vec<String> = secret.chain(public).map(note).collect();
         if let Some(row) = base.report.rows.get_mut(name) {
@@ -190,7 +190,7 @@ fn read(base: &mut Base<'_>, batch: &VecDeque<Step>) -> ReadFiles {
 }
 
 fn not_read(name: &InstanceName) -> Failure {
-    Failure::new(name.to_string(), "it was not read")
+    Failure::new(name.to_string(), "not read")
 }
 
 /// Holds an entry that its backend has written and not checked yet.
@@ -261,7 +261,8 @@ fn store(base: &mut Base<'_>, rewritten: Vec<Rewritten>) -> u64 {
 }
 
 fn changed(instance: &Instance) -> Failure {
-    failure::for_instance(instance, "it changed while it was read").hint(Some("nothing was changed; run again"))
+    failure::for_instance(instance, "it changed during this run")
+        .hint(Some("nothing was changed; run the command again"))
 }
 
 impl Survey {

@@ -53,7 +53,7 @@ impl Planned for Set {
         let Run { instances, tools, .. } = &mut *run;
         let pair = instances.get(&self.instance).zip(survey.found.get(&self.instance));
         let Some((instance, found)) = pair else {
-            return refused(Failure::new(self.instance.to_string(), "it is not there"));
+            return refused(Failure::new(self.instance.to_string(), "its state is unknown"));
         };
         if let Some(fault) = unsettable(instance, found) {
             let fault = survey.errors.first().cloned().unwrap_or(fault);
@@ -97,8 +97,7 @@ impl<'r> Agreed<'r, Set> {
         let Base { run, survey, .. } = &mut self.base;
         let Run { instances, tools, .. } = &mut **run;
         let Set { instance, file, .. } = &self.change;
-        let instance =
-            instances.get(instance).ok_or_else(|| Failure::new(instance.to_string(), "it is not declared"))?;
+        let instance = instances.get(instance).ok_or_else(|| Failure::new(instance.to_string(), "not declared"))?;
         if survey.found.get(&instance.name).is_some_and(|found| found.state == InstanceState::Absent) {
             return Ok(None);
         }
@@ -143,7 +142,7 @@ fn show_set(base: &mut Base<'_>, change: &Set, changes: &[FileChange]) {
     for row in base.report.rows.values_mut() {
         row.done = Some(RowAction::Set);
         row.files = changes.to_vec();
-        row.notes.extend(gone.iter().map(|name| format!("{name}: gone, since it is no declared secret any more")));
+        row.notes.extend(gone.iter().map(|name| format!("{name}: removed (no longer declared)")));
     }
     note_dependents(base.run, &mut base.report, &names, &BTreeSet::new());
 }
@@ -155,7 +154,7 @@ fn store(base: &mut Base<'_>, tickets: &mut Tickets, change: &Set, value: Secret
     let Run { tools, instances, .. } = &mut **run;
     let Set { instance: name, file, .. } = change;
     let pair = instances.get(name).zip(survey.found.get(name));
-    let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "nobody looked at it"))?;
+    let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "its state is unknown"))?;
     let ticket = tickets.take(name).ok_or_else(|| failure::not_accepted(instance))?;
     let made_from = survey.made_from(instance);
     let storing = Storing { instance, found };
@@ -197,22 +196,22 @@ fn secret(
     // Only what is stored can be read, and is there to be kept.
     let others: Vec<Name> = found.stored_files(instance).filter(|name| *name != file).cloned().collect();
     let mut secrets = vec![(file.to_string(), value)];
-    let mut why = "its readers changed, so all of its files are encrypted anew";
+    let mut why = "its recipients changed, so all of its files must be re-encrypted";
     if others.is_empty() || !recipients_changed(found) {
         match storing.serialize(tools, ticket, entry.clone(), &secrets) {
             Err(stopped) if stopped.needs_all && !others.is_empty() => {
-                why = "its backend writes all of its files as one";
+                why = "its backend stores all files together";
             }
             ended => return ended.map_err(|stopped| stopped.failure),
         }
     }
     let read = retrieve_one(tools, instance, others).map_err(|failure| Failure {
-        message: format!("{why}, and the others cannot be read: {}", failure.message),
+        message: format!("{why}, but the other files cannot be read: {}", failure.message),
         ..failure
     })?;
     if Some(read.fingerprint) != found.fingerprint {
-        return Err(failure::for_instance(instance, "it changed while it was read")
-            .hint(Some("nothing was changed; run again")));
+        return Err(failure::for_instance(instance, "it changed during this run")
+            .hint(Some("nothing was changed; run the command again")));
     }
     secrets.extend(read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)));
     storing.serialize(tools, ticket, entry, &secrets).map_err(|stopped| stopped.failure)

@@ -56,7 +56,7 @@ pub enum PlaceError {
         why: io::Error,
     },
     /// Somebody else could lead us elsewhere.
-    #[error("{}: `{}` on the way there is a link that somebody else made or could replace", .path.display(), .name.escape_debug())]
+    #[error("{}: untrusted symbolic link `{}` in the path", .path.display(), .name.escape_debug())]
     Astray {
         /// Where it should go.
         path: PathBuf,
@@ -64,7 +64,7 @@ pub enum PlaceError {
         name: String,
     },
     /// A directory that must be ours alone is not.
-    #[error("{} is refused: expected a directory that belongs to this user and that nobody else can write to, found {found}", .path.display())]
+    #[error("{}: expected a directory that only this user can write to, found {found}", .path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,
@@ -72,13 +72,13 @@ pub enum PlaceError {
         found: String,
     },
     /// Bytes of secrets would outlive the boot.
-    #[error("{} is refused: expected a directory in RAM (tmpfs or ramfs)", .path.display())]
+    #[error("{}: expected a directory in RAM (tmpfs or ramfs)", .path.display())]
     OnDisk {
         /// The directory.
         path: PathBuf,
     },
     /// What is there is not what is read.
-    #[error("{} is not read: expected a regular file with one name and at most {largest} bytes, found {found}", .path.display())]
+    #[error("{}: expected a regular file with one link and at most {largest} bytes, found {found}", .path.display())]
     Unfit {
         /// The place.
         path: PathBuf,
@@ -88,7 +88,7 @@ pub enum PlaceError {
         found: String,
     },
     /// Something is among the bytes that was not put there by us.
-    #[error("{} is refused: expected {expected}, found something else", .path.display())]
+    #[error("{}: expected {expected}, found something else", .path.display())]
     Planted {
         /// The place.
         path: PathBuf,
@@ -96,7 +96,7 @@ pub enum PlaceError {
         expected: &'static str,
     },
     /// Something is there that is not ours.
-    #[error("{} is not replaced: expected nothing or a link, found {found}", .path.display())]
+    #[error("{}: expected a symbolic link or nothing, found {found}; it was not replaced", .path.display())]
     Occupied {
         /// The place.
         path: PathBuf,
@@ -113,11 +113,11 @@ impl Explain for PlaceError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Path { .. } => None,
-            Self::Unfit { .. } => Some("find out who put it there, then let it be placed anew"),
+            Self::Unfit { .. } => Some("find out what created it, then run `systemctl restart UNIT`"),
             Self::Astray { .. } => Some("put the file into a directory that belongs to root"),
-            Self::Foreign { .. } | Self::Planted { .. } => Some("find out who made it, then remove it"),
+            Self::Foreign { .. } | Self::Planted { .. } => Some("find out what created it, then remove it"),
             Self::OnDisk { .. } => Some("mount a tmpfs there"),
-            Self::Occupied { .. } => Some("look at it, then move it away; or give the file another path"),
+            Self::Occupied { .. } => Some("move it away, or set another `path`"),
         };
         hint.map(str::to_owned)
     }

@@ -28,7 +28,7 @@ pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, PlaceError>
     let (file, stat) = open.ok_or_else(|| unfit("something else".to_owned()))?;
     // Whoever may write to a directory can give a file there that is not theirs. In the Nix store, equal files are one.
     if stat.st_nlink != 1 && !Mode::from_raw_mode(stat.st_mode).contains(Mode::ROTH) {
-        return Err(unfit(format!("one with {} names", stat.st_nlink)));
+        return Err(unfit(format!("one with {} links", stat.st_nlink)));
     }
     let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
     if size > largest {

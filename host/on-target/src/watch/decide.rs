@@ -291,7 +291,7 @@ impl DecisionState<'_> {
             // What the watcher has stopped itself waits already. What else is on its way down, a person stops.
             Activity::Stopping | Activity::Down | Activity::Unknown => false,
         });
-        let message = format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit);
+        let message = format!("artifact `{name}` is incomplete: {fault}; stopping {}", artifact.unit);
         self.decision.order(Verb::Stop, &artifact.unit, message);
     }
 

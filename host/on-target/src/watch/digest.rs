@@ -34,7 +34,7 @@ impl DigestKey {
     /// The digest of a regular file. Its owner may put a device, a pipe, a link or an endless file in its place: none holds the
     /// watcher, or leads it elsewhere.
     pub(crate) fn digest(&self, path: &Path) -> io::Result<Sha256> {
-        let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
         let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(unfit)?;
         let directory = walk(parent, false).map_err(io::Error::other)?;
         let (file, _) = regular::open(&directory, name)?.ok_or_else(unfit)?;

@@ -54,7 +54,7 @@ pub struct WatchOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// Its memory cannot be kept.
-    #[error("the watcher cannot keep its memory in {}: {why}", .dir.display())]
+    #[error("cannot keep digests in {}: {why}", .dir.display())]
     DigestStore {
         /// The directory.
         dir: PathBuf,
@@ -62,7 +62,7 @@ pub enum WatchError {
         why: std::io::Error,
     },
     /// The kernel does not tell of changes.
-    #[error("the kernel does not tell of changes: {0}")]
+    #[error("cannot use inotify: {0}")]
     Kernel(std::io::Error),
 }
 
@@ -73,7 +73,7 @@ impl Explain for WatchError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Memory { .. } => Some("give it a directory of its own below /run with --state"),
+            Self::Memory { .. } => Some("pass a separate directory below /run with `--state`"),
             Self::Kernel(_) => Some("see fs.inotify.max_user_instances"),
         };
         hint.map(str::to_owned)
@@ -179,12 +179,12 @@ impl<'a, M: Manager> Watcher<'a, M> {
         let files = look_at_files(&manifest, &mut self.watches, &self.memory.key);
         if let Some((dir, why)) = self.watches.end() {
             self.troubles
-                .meet(format!("{} cannot be watched: {why}; it is looked at from time to time", dir.display()), say);
+                .meet(format!("cannot watch {}: {why}; polling instead", dir.display()), say);
         }
         let again = match self.act(&manifest, files, say) {
             Ok(again) => again,
             Err(why) => {
-                self.troubles.meet(format!("{why}; it is tried again"), say);
+                self.troubles.meet(format!("{why}; retrying"), say);
                 None
             }
         };
@@ -223,7 +223,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         let unknown = units.iter().filter(|(_, unit)| unit.active == Activity::Unknown).map(|(name, _)| name.as_str());
         let unknown: Vec<&str> = unknown.collect();
         if !unknown.is_empty() {
-            self.troubles.meet(format!("systemd does not tell of {}; it is asked again", unknown.join(", ")), say);
+            self.troubles.meet(format!("systemd did not report {}; retrying", unknown.join(", ")), say);
         }
         let switching = switch::under_way(Path::new(switch::LOCK))?;
         let version = self.version;
@@ -243,7 +243,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
                 Ok(()) => done(*verb, unit, &mut self.memory, &mut self.fleeting),
                 Err(why) => {
                     self.troubles.refuse(order.clone());
-                    self.troubles.meet(format!("{why}; it is tried again"), say);
+                    self.troubles.meet(format!("{why}; retrying"), say);
                 }
             }
         }
@@ -491,7 +491,7 @@ mod tests {
             said
         };
         let changed = "artifact `a`: the content of file `f` changed";
-        let refused = "l is masked; it is tried again";
+        let refused = "l is masked; retrying";
         look("old");
         assert_eq!(look("new"), [changed, "restarting r", "reloading l", refused]);
         assert_eq!(look("newer"), [changed, "restarting r"]);

@@ -16,7 +16,7 @@ use crate::grants;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// A backend's name in the registry
+    /// Name of a backend
     name: Name,
 }
 
@@ -78,10 +78,10 @@ impl Explained<'_> {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| text.push_str(&console.field(name, 17, value));
         line("backend", self.name.as_str());
-        let inside = if self.rights.bundled { ", inside this program" } else { "" };
+        let inside = if self.rights.bundled { ", bundled" } else { "" };
         line("component", &format!("{} version {}{inside}", self.location(), self.component.manifest().version));
         line("sha256", &self.component.sha256().to_string());
-        line("registered", if self.declared { "yes" } else { "no: known by its own name" });
+        line("registered", if self.declared { "yes" } else { "no; bundled under this name" });
         line("storage", &self.entry.storage);
         let requested = listed(&self.component.manifest().requests);
         for (grant, effective) in listed(&self.rights.grants) {
@@ -90,11 +90,11 @@ impl Explained<'_> {
         }
         match self.accepted {
             None => {}
-            Some(true) => line("accepted", "yes, on this machine, for exactly this component"),
-            Some(false) => line("accepted", "no: it runs once these grants are accepted on this machine"),
+            Some(true) => line("accepted", "yes, for this component on this machine"),
+            Some(false) => line("accepted", "no; it does not run until you accept these grants"),
         }
         for (limit, value) in json!(self.rights.limits).as_object().into_iter().flatten() {
-            let from = if self.entry.limits.contains_key(limit) { "registered" } else { "the default" };
+            let from = if self.entry.limits.contains_key(limit) { "registered" } else { "default" };
             line(
                 &format!("limit {limit}"),
                 &format!("{:<8} {from}", measured(limit, value.as_u64().unwrap_or_default())),
@@ -107,11 +107,11 @@ impl Explained<'_> {
     fn why(&self, grant: &str, asked: &str) -> String {
         let granted = match (self.source(grant), self.entry.grants.get(grant)) {
             _ if matches!(asked, "no" | "none") => return "not requested".to_owned(),
-            ("bundled", None) => "granted as part of this program",
-            ("bundled", Some(_)) => "granted as part of this program, whatever the registry says",
-            (_, Some(value)) if *value == json!(false) || *value == json!([]) => "refused in the registry",
-            (_, Some(_)) => "granted in the registry",
-            (_, None) => "not granted in the registry",
+            ("bundled", None) => "granted (bundled)",
+            ("bundled", Some(_)) => "granted (bundled); the registration is ignored",
+            (_, Some(value)) if *value == json!(false) || *value == json!([]) => "denied by its registration",
+            (_, Some(_)) => "granted by its registration",
+            (_, None) => "not granted by its registration",
         };
         let what = if asked == "yes" { String::new() } else { format!(" {asked}") };
         format!("requested{what}, {granted}")

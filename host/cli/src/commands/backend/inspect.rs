@@ -12,7 +12,7 @@ use crate::exit::Exit;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// A component, or `builtin:NAME`
+    /// Component file, or `builtin:NAME`
     file: PathBuf,
 }
 
@@ -36,12 +36,13 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let name = file.display().to_string();
     if let Some(builtin) = name.strip_prefix("builtin:") {
         return artifacts_bundled::bytes(builtin).map(<[u8]>::to_vec).ok_or_else(|| {
-            Failure::new(name.clone(), "this program has no such backend inside")
-                .hint(Some("`cargo xtask build` makes the program with its backends"))
+            Failure::new(name.clone(), "no bundled backend has this name")
+                .hint(Some("if this build has no bundled backends, build with `cargo xtask build`"))
         });
     }
     read_file(file).map_err(|e| {
-        Failure::new(name, format!("the component cannot be read: {e}")).hint(Some("name a file, or `builtin:NAME`"))
+        Failure::new(name, format!("cannot read the component: {e}"))
+            .hint(Some("pass a component file, or `builtin:NAME`"))
     })
 }
 

@@ -16,11 +16,11 @@ use crate::global::Global;
 pub enum Command {
     /// Write a manifest into a component
     Annotate(annotate::Options),
-    /// Show what a backend may do and use, and where each of it comes from
+    /// Show a backend's grants and limits, and where each comes from
     Explain(explain::Options),
-    /// List the registered and the bundled backends
+    /// List bundled and registered backends
     List(list::Options),
-    /// Show what a component is and wants, without running it
+    /// Show a component's manifest, imports and exports without running it
     Inspect(inspect::Options),
 }
 
