@@ -186,8 +186,8 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
 fn is_progress(line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
-        ["making" | "rekeyed", _] | ["made", _, _, "of", _] => true,
-        _ => line.starts_with("public files were made"),
+        ["generating" | "re-encrypted", _] | ["generated", _, _, "of", _] => true,
+        _ => line.starts_with("public files changed"),
     }
 }
 

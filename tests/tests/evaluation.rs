@@ -118,7 +118,7 @@ fn what_is_named_is_evaluated_and_no_more() -> Result<()> {
     checkout.run(&["generate", "--accept-recipients", "per-machine/web2/leaf"])?.ends(0);
     let receipt = fs::read_to_string(checkout.path().join("secrets/shared/ca/receipt.json"))?;
     assert!(receipt.contains("web1") && receipt.contains("web2"), "{receipt}");
-    checkout.run(&["status", "per-machine/web3/own"])?.ends(1).says("no instance or artifact is named so");
+    checkout.run(&["status", "per-machine/web3/own"])?.ends(1).says("no artifact matches this selector");
     Ok(())
 }
 
@@ -177,7 +177,7 @@ fn what_waits_for_a_public_value_is_made_in_the_same_run() -> Result<()> {
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/hub/wireguard"), "absent");
     assert_eq!(ran.state("per-machine/hub/tunnel"), "blocked");
-    let waits = "it waits: per-machine/leaf/wireguard: `public` is not there yet; run: \
+    let waits = "per-machine/leaf/wireguard: `public` is not generated yet; run: \
                  `artifacts generate per-machine/leaf/wireguard`";
     checkout.run(&["status"])?.ends(3).says(waits);
     checkout.evaluated()?;
@@ -318,7 +318,7 @@ fn what_failed_is_not_tried_again_in_the_same_run() -> Result<()> {
     let messages: Vec<&str> =
         json["errors"].as_array().into_iter().flatten().filter_map(|error| error["message"].as_str()).collect();
     assert_eq!(messages.iter().filter(|message| message.contains("status 3")).count(), 1, "{messages:?}");
-    assert!(messages.iter().any(|message| message.contains("it was not made before in this run")), "{messages:?}");
+    assert!(messages.iter().any(|message| message.contains("skipped: it failed earlier in this run")), "{messages:?}");
     Ok(())
 }
 
@@ -368,7 +368,7 @@ fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was
     first.push(":");
     first.push(path(&generate));
     let ran: Ran = generate.env("PATH", first).output()?.into();
-    ran.ends(1).says("per-machine/hub/wireguard, which it depends on, changed while it was made");
+    ran.ends(1).says("its dependency per-machine/hub/wireguard changed during this run");
     let admin = checkout.key_file("admin");
     checkout.run(&["-i", admin.to_str().unwrap(), "generate", "--stale", "--accept-reading"])?.ends(0);
     let private = checkout.decrypt("hub", "secrets/per-machine/hub/wireguard/private.age")?;

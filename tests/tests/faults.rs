@@ -76,9 +76,9 @@ fn a_shared_declaration_that_differs_names_both_targets_and_the_field() -> Resul
     let one = machine("one", &shared("cert = { };"));
     checkout.flake(&format!("{one}{}", machine("two", &(shared("cert.secret = false;") + own))))?;
     let ran = checkout.run(&["status"])?.ends(1);
-    ran.says("shared/ca: one (nixos) and two (nixos) declare it with different")
+    ran.says("differs between one (nixos) and two (nixos)")
         .says("files.secret: cert and none")
-        .says("make files.secret of the shared artifact `ca` the same everywhere")
+        .says("use the same `files.secret` in every declaration of `ca`")
         .says("per-machine/two/own");
     Ok(())
 }

@@ -60,7 +60,7 @@ fn a_standalone_users_files_are_made_though_home_manager_checks_all_before_it_gi
     checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated per-user/alice/ssh");
     built()?;
     checkout.flake(&home("artifacts.store.bare.files.f = { };"))?;
-    let fault = "artifacts.store.bare.generator: it has no generator";
+    let fault = "artifacts.store.bare.generator: no generator";
     checkout.run(&["status"])?.says(fault).says("present per-user/alice/ssh");
     let error = built().unwrap_err().to_string();
     assert!(error.contains(fault), "{error}");
@@ -81,7 +81,7 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
         .says("generated per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
     let export = |target| checkout.run(&["export", "--dry-run", target, "/dev/shm/nowhere"]);
-    export("web1")?.ends(1).says("it has no file for an installer").never_says("this one is broken");
+    export("web1")?.ends(1).says("nothing to export").never_says("this one is broken");
     export("web2")?.ends(1).says("this one is broken");
     checkout.run(&["sops-config", "per-machine/web1/"])?.ends(0);
     checkout.run(&["backend", "list"])?.ends(1).says("agenix").says("this one is broken");
@@ -140,7 +140,7 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
     checkout.flake(&(machine("web1", &web1, &common) + &broken))?;
     let key = checkout.key_file("admin");
     let key = key.to_str().unwrap();
-    let cannot = "who reads it cannot be told: nixos web2 did not evaluate";
+    let cannot = "cannot determine its recipients: nixos web2 failed to evaluate";
     checkout.run(&["-i", key, "rekey", "--all", "shared/"])?.ends(1).says(cannot);
     checkout.run(&["rekey", "--all", "--dry-run", "shared/"])?.ends(1).says(cannot).never_says("would be");
     checkout.run(&["-i", key, "--accept-recipients", "rekey", "shared/common"])?.ends(1).says("this one is broken");
@@ -322,7 +322,7 @@ fn secrets_in_a_private_input_are_written_where_the_person_says() -> Result<()> 
     };
     lock()?;
     checkout.commit()?;
-    checkout.run(&["generate"])?.ends(1).says("not in the flake").says("--root DIR");
+    checkout.run(&["generate"])?.ends(1).says("is in an input of the flake").says("--root DIR");
     let root = secrets.path().to_string_lossy();
     checkout.run(&["--root", &root, "--accept-recipients", "generate"])?.ends(0).says("generated per-machine/web1/own");
     assert!(!checkout.path().join("secrets").exists(), "nothing lies in the flake");

@@ -93,7 +93,7 @@ fn every_kind_of_key_reads_the_very_bytes() -> Result<()> {
 #[test]
 fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
     let fleet = fleet(&[])?;
-    fleet.run(["get", "a", "secret"])?.ends(1).says("it is not made yet").says("`artifacts generate");
+    fleet.run(["get", "a", "secret"])?.ends(1).says("not generated yet").says("`artifacts generate");
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.new_key("stranger")?;
     let stranger = fleet.key_file("stranger");
@@ -111,12 +111,12 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
     // A public file needs no key: none is even looked for.
     fleet.run(["-i", "not/there", "get", "a", "seen"])?.ends(0).says("to see");
     for (arguments, words) in [
-        (&["get", "a", "other"][..], "it has no file `other` help: it has empty, secret, seen"),
-        (&["get", "b", "secret"], "b: no instance or artifact is named so"),
-        (&["get", "a"], "no file is named"),
-        (&["get", "per-machine/web1/a"], "per-machine/web1/a: no file is named"),
+        (&["get", "a", "other"][..], "no file `other` help: it has empty, secret, seen"),
+        (&["get", "b", "secret"], "b: no artifact matches this selector"),
+        (&["get", "a"], "no file specified"),
+        (&["get", "per-machine/web1/a"], "per-machine/web1/a: no file specified"),
         (&["get", "per-machine/web1/a"], "it has empty, secret, seen"),
-        (&["get", "per-machine/web1/b"], "per-machine/web1: no instance or artifact is named so"),
+        (&["get", "per-machine/web1/b"], "per-machine/web1: no artifact matches this selector"),
     ] {
         fleet.run(arguments)?.ends(1).says(words);
     }
@@ -260,11 +260,11 @@ fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result
     assert_eq!(out, SECRET, "{shown}");
     assert!(shown.contains("Wrong passphrase. Passphrase for"), "{shown}");
     // Nobody is there, or is to be asked.
-    let words = format!("{key}: no passphrase was given");
+    let words = format!("{key}: no passphrase was entered");
     fleet.run(["-i", key, "get", "s", "secret"])?.ends(1).says(&words);
     let (shown, out) = at_terminal(&fleet, &["--no-input", "-i", key, "get", "s", "secret"], &[])?;
     assert!(
-        shown.contains("no passphrase was given") && !shown.contains("Passphrase for") && out.is_empty(),
+        shown.contains("no passphrase was entered") && !shown.contains("Passphrase for") && out.is_empty(),
         "{shown}"
     );
     Ok(())
@@ -415,7 +415,7 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     fleet.configure("web1", "hostile", config("", ""));
     fs::write(&own, &theirs)?;
     fleet.run(get)?.ends(1).says("`secret.age` was modified outside artifacts").never_says("artifacts adopt");
-    fleet.run(["adopt", "a2"])?.ends(1).says("it holds what was sealed for per-machine/web1/a");
+    fleet.run(["adopt", "a2"])?.ends(1).says("these files were encrypted for per-machine/web1/a");
     // From an earlier making.
     fs::write(&own, &mine)?;
     let slice = own.parent().unwrap();

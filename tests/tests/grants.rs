@@ -26,7 +26,7 @@ fn fleet(component: &str, grants: &serde_json::Value, mode: &str) -> Result<Flee
 #[test]
 fn a_grant_counts_once_the_admin_has_accepted_it_for_these_bytes() -> Result<()> {
     let mut fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
-    fleet.run(["generate"])?.ends(1).says("nobody has accepted that on this machine").says("--accept-grants");
+    fleet.run(["generate"])?.ends(1).says("you have not accepted its grants on this machine").says("--accept-grants");
     assert!(fleet.stored()?.is_empty());
     fleet.run(["--accept-grants", "--accept-recipients", "generate"])?.ends(0);
     fleet.run(["status"])?.ends(0);
@@ -36,7 +36,7 @@ fn a_grant_counts_once_the_admin_has_accepted_it_for_these_bytes() -> Result<()>
     bytes.extend_from_slice(b"\0\x02\x01x");
     fs::write(&copy, bytes)?;
     fleet.backend("mine", json!({"component": copy, "grants": {"plaintext": true}}));
-    fleet.run(["status"])?.ends(1).says("nobody has accepted");
+    fleet.run(["status"])?.ends(1).says("you have not accepted");
     // What others could have written is not believed.
     fleet.backend("mine", json!({"component": guest("hostile-plaintext")?, "grants": {"plaintext": true}}));
     fleet.run(["status"])?.ends(0);
@@ -142,7 +142,7 @@ fn the_admin_is_asked_at_a_terminal() -> Result<()> {
     for answer in ["n\n", "\n", "yn\n", "\u{4}"] {
         let (status, shown) = ask(answer)?;
         assert_eq!(status, Some(1), "{answer:?}: {shown}");
-        assert!(shown.contains("nobody has accepted"), "{shown}");
+        assert!(shown.contains("you have not accepted"), "{shown}");
     }
     assert!(fleet.stored()?.is_empty());
     fleet.run(["backend", "explain", "mine"])?.ends(0).says("accepted no");
@@ -160,8 +160,8 @@ fn a_backend_inside_the_program_is_explained_too() -> Result<()> {
         .run(["backend", "explain", "sops-nix"])?
         .ends(0)
         .says("component builtin:sops-nix version")
-        .says("registered no: known by its own name")
-        .says("plaintext yes requested, granted as part of this program")
+        .says("registered no; bundled under this name")
+        .says("plaintext yes requested, granted (bundled)")
         .says("limit memory 256 MiB the default");
     let explained = fleet.run(["--json", "backend", "explain", "agenix"])?.ends(0).json();
     assert_eq!(explained["sources"]["plaintext"], "bundled");
@@ -169,7 +169,7 @@ fn a_backend_inside_the_program_is_explained_too() -> Result<()> {
     assert_eq!(explained["effective"], explained["requested"]);
     fleet.backend("tight", json!({"component": "builtin:sops-nix", "limits": {"time": 3}, "storage": "elsewhere"}));
     fleet.run(["backend", "explain", "tight"])?.ends(0).says("registered yes").says("limit time 3 s registered");
-    fleet.run(["backend", "explain", "none"])?.ends(1).says("there is no backend `none`");
+    fleet.run(["backend", "explain", "none"])?.ends(1).says("unknown backend `none`");
     Ok(())
 }
 
@@ -202,7 +202,7 @@ fn without_a_place_for_the_record_nothing_runs() -> Result<()> {
 #[test]
 fn a_backend_is_explained_and_inspected_without_being_run() -> Result<()> {
     let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
-    fleet.run(["backend", "explain", "mine"])?.ends(0).says("plaintext yes requested, granted in the registry");
+    fleet.run(["backend", "explain", "mine"])?.ends(0).says("plaintext yes requested, granted by its registration");
     let explained = fleet.run(["--json", "backend", "explain", "mine"])?.ends(0).json();
     assert_eq!(explained["effective"]["plaintext"], true);
     assert_eq!(explained["effective"]["identities"], false);
@@ -236,9 +236,9 @@ fn backends_are_registered_in_a_file_of_their_own_too() -> Result<()> {
     fleet.run(["--backends", &file(whole.clone())?, "generate", "--accept-recipients"])?.ends(0);
     assert!(fleet.path().join("elsewhere/per-machine/web1/a/receipt.json").exists());
     fleet.run(["--backends", &file(whole.replace("storage", "stroage"))?, "status"])?.ends(1).says("stroage");
-    fleet.run(["--backends", &file("[mine".to_owned())?, "status"])?.ends(1).says("not TOML");
+    fleet.run(["--backends", &file("[mine".to_owned())?, "status"])?.ends(1).says("not valid TOML");
     fleet.backend("mine", json!({"component": guest("hostile")?}));
-    fleet.run(["--backends", &file(whole)?, "status"])?.ends(1).says("declared differently");
+    fleet.run(["--backends", &file(whole)?, "status"])?.ends(1).says("differs from its registration");
     Ok(())
 }
 
@@ -274,7 +274,7 @@ fn annotate_writes_a_manifest_that_inspect_reads() -> Result<()> {
     fs::write(&manifest, "{\"schema\": 1, \"name\": \"../x\"}")?;
     let arguments =
         ["backend", "annotate", to.to_str().unwrap(), "--manifest", manifest.to_str().unwrap()].map(str::to_owned);
-    fleet.run(arguments)?.ends(1).says("no manifest");
+    fleet.run(arguments)?.ends(1).says("invalid manifest");
     Ok(())
 }
 
@@ -291,7 +291,7 @@ fn bytes_outside_of_the_store_are_pinned_whatever_their_path_says() -> Result<()
         json!({"path": climbs, "drv": "/nix/store/none.drv"}),
     ] {
         fleet.backend("mine", json!({"component": component, "sha256": null}));
-        fleet.run(["status"])?.ends(1).says("is not in the Nix store and has no SHA-256");
+        fleet.run(["status"])?.ends(1).says("is outside the Nix store and has no registered SHA-256");
         assert!(!fs::read_to_string(fleet.audit_log()).unwrap_or_default().contains("mine"), "{component}");
     }
     Ok(())

@@ -48,7 +48,7 @@ fn a_new_reader_is_shown_and_nothing_is_sealed_to_it_before_somebody_agrees() ->
     let evil = add_admin(&mut fleet, "evil")?;
     let before = fleet.stored()?;
     let ran = fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-recipients");
-    let ran = ran.says(&format!("+ {evil}")).says(&host).says("1 joined, 0 left");
+    let ran = ran.says(&format!("+ {evil}")).says(&host).says("1 added, 0 removed");
     assert!(!ran.stderr.contains(&format!("+ {host}")));
     assert_eq!(fleet.stored()?, before);
     // A dry run shows it, changes nothing and agrees to nothing.
@@ -99,11 +99,11 @@ fn a_reader_who_leaves_and_a_file_that_is_deployed_now_are_changes_too() -> Resu
     let admin = add_admin(&mut fleet, "admin")?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.of("web1")["artifacts"]["a"]["files"]["secret"]["deploy"] = json!(true);
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 joined, 0 left");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 added, 0 removed");
     fleet.of("web1")["artifacts"]["a"]["files"]["secret"]["deploy"] = json!(false);
     add_admin(&mut fleet, "second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().remove(0);
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 joined, 1 left").says(&format!("- {admin}"));
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 added, 1 removed").says(&format!("- {admin}"));
     Ok(())
 }
 
@@ -154,7 +154,7 @@ fn what_was_made_from_something_that_is_made_again_is_stale_in_this_run_and_the_
     assert_eq!(ran.state("per-machine/web1/leaf"), "present");
     assert_eq!(ran.state("per-machine/web1/bundle"), "stale (dependency)");
     assert_eq!(ran.state("per-machine/web2/leaf"), "stale (dependency)");
-    ran.says("per-machine/web1/leaf was made again since");
+    ran.says("per-machine/web1/leaf was regenerated");
     Ok(())
 }
 
@@ -196,7 +196,7 @@ fn a_dependency_that_was_not_there_then_makes_stale_and_a_cycle_is_shown() -> Re
     fleet.of("web1")["artifacts"]["a"]["dependencies"] = json!(["b"]);
     let ran = fleet.run(["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/web1/a"), "stale (dependency)");
-    ran.says("it was made without per-machine/web1/b");
+    ran.says("generated without its dependency per-machine/web1/b");
     fleet.of("web1")["artifacts"]["b"]["dependencies"] = json!(["a"]);
     let before = fleet.stored()?;
     for command in ["status", "generate", "graph"] {
@@ -224,7 +224,7 @@ fn a_dependency_that_is_replaced_while_something_is_made_from_it_is_noticed() ->
     fs::write(fleet.path().join("secrets/shared/pair/public/pub"), "another\n")?;
     waiting.write_all(b"go\n")?;
     let ran: Ran = child.wait_with_output()?.into();
-    ran.ends(1).says("shared/pair, which it depends on, changed while it was made");
+    ran.ends(1).says("its dependency shared/pair changed during this run");
     assert!(!fleet.path().join("secrets/per-machine/web1/a").exists());
     Ok(())
 }
@@ -279,7 +279,7 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
     let mut desk = Desk::start(&fleet.command(["prune"])?)?;
     desk.sees("Move these to the trash?")?.types("n\n")?;
     let (_, shown) = desk.ends()?;
-    assert!(shown.contains("nothing was removed") && !shown.contains("has an owner"), "{shown}");
+    assert!(shown.contains("nothing changed") && !shown.contains("has an owner"), "{shown}");
     let refused = fleet.run(["prune", "nothing"])?.ends(1).says("no orphaned entry matches this selector");
     refused.never_says("no entry is orphaned");
     assert_eq!(fleet.stored()?, before);
@@ -307,7 +307,7 @@ fn with_nothing_declared_nothing_is_pruned() -> Result<()> {
     command.arg("--spec").arg(&empty).args(arguments);
     command.env("HOME", fleet.path()).env("XDG_STATE_HOME", fleet.path().join(".state"));
     let ran: Ran = command.output()?.into();
-    ran.ends(1).says("no target is declared");
+    ran.ends(1).says("the flake declares no targets");
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }
@@ -364,7 +364,7 @@ fn a_dependency_that_is_public_needs_no_key_and_one_that_is_made_on_the_target_c
     fleet.run(["generate", "public"])?.ends(0);
     let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1);
     ran.says(
-        "it depends on per-machine/web1/dummy, which cannot be read: it is made on the target and stored nowhere else",
+        "cannot read its dependency per-machine/web1/dummy: generated on the target; nothing is stored here",
     );
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?, b"shown\n");
     Ok(())
@@ -378,7 +378,7 @@ fn what_depends_on_something_that_is_left_out_is_left_out() -> Result<()> {
     let evil = fleet.new_key("evil")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"] = json!([evil]);
     let ran = fleet.run(["generate", "--regenerate", "--yes"])?.ends(1);
-    ran.says("it depends on shared/ca, which failed").says("--accept-recipients");
+    ran.says("skipped: its dependency shared/ca failed").says("--accept-recipients");
     assert_eq!(fleet.stored()?, before, "nothing is made from the old one meanwhile");
     Ok(())
 }
@@ -399,7 +399,7 @@ fn what_is_made_for_what_was_named_is_told_as_well() -> Result<()> {
     let named = ["--json", "--accept-reading", "generate", "per-machine/web1/leaf"];
     let dry = fleet.run([&named[..], &["--dry-run"]].concat())?.ends(3);
     assert_eq!(dry.state("shared/ca"), "absent");
-    assert!(notes(&dry, "shared/ca").contains("secret, 2 readers"), "{dry}");
+    assert!(notes(&dry, "shared/ca").contains("secret, 2 recipients"), "{dry}");
     fleet.run(["generate", "--dry-run", "per-machine/web1/leaf"])?.says("2 instances: 2 would generate");
     let ran = fleet.run(named)?.ends(0);
     assert_eq!(ran.json()["instances"].as_array().unwrap().len(), 2, "{ran}");
@@ -460,12 +460,12 @@ fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -
     let json = fleet.run(["--json", "generate", "--regenerate"])?.ends(1);
     assert_eq!(json.state("shared/ca"), "present");
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0);
-    let asked = "Replace them?";
+    let asked = "Replace 1 value?";
     let mut desk = Desk::start(&fleet.command(["generate", "--regenerate"])?)?;
     desk.sees("4 stored instances")?.sees(asked)?.types("n\n")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(0), "{shown}");
-    assert!(shown.contains("nothing was replaced"), "{shown}");
+    assert!(shown.contains("nothing changed"), "{shown}");
     assert_eq!(fleet.stored()?, before);
     let mut desk = Desk::start(&fleet.command(["generate", "--regenerate", "--accept-reading"])?)?;
     desk.sees(asked)?.types("y\n")?.sees("4 regenerated")?;

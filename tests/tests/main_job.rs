@@ -148,7 +148,7 @@ fn prompts_are_answered_from_a_file_or_listed() -> Result<()> {
 fn a_selector_that_means_nothing_is_an_error() -> Result<()> {
     let fleet = one()?;
     fleet.run(["status", "per-machine/web1/"])?.ends(3);
-    fleet.run(["status", "per-machine/web2/"])?.ends(1).says("no instance or artifact is named so");
+    fleet.run(["status", "per-machine/web2/"])?.ends(1).says("no artifact matches this selector");
     fleet.run(["generate", "--accept-recipients", "a", "nothing"])?.ends(1);
     fleet.run(["nonsense"])?.ends(2);
     Ok(())
@@ -232,7 +232,7 @@ fn what_is_no_backend_is_refused_in_words() -> Result<()> {
     fleet.backend("mine", json!({"component": guest("hostile")?, "grants": {"network": true}}));
     fleet.run(["generate"])?.ends(1).says("unknown grant `network`");
     fleet.backend("mine", json!({"component": guest("hostile")?, "sha256": null}));
-    fleet.run(["generate"])?.ends(1).says("not in the Nix store and has no SHA-256");
+    fleet.run(["generate"])?.ends(1).says("outside the Nix store and has no registered SHA-256");
     assert!(fleet.stored()?.is_empty());
     Ok(())
 }

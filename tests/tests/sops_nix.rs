@@ -150,7 +150,7 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     fs::write(fleet.path().join(place), made.stdout)?;
     // sops says whom it is for, but only the host can vouch for that.
-    fleet.run(["adopt"])?.ends(3).says("the recipients of empty, secret are unknown");
+    fleet.run(["adopt"])?.ends(3).says("recipients of empty, secret are unknown");
     assert_eq!(decrypted(&fleet, "web1", place)?, b"by hand");
     let key = fleet.key_file("web1");
     assert_eq!(fleet.run(["-i", key.to_str().unwrap(), "get", "a", "secret"])?.ends(0).stdout, "by hand");
@@ -214,7 +214,7 @@ fn a_recipient_that_is_no_age_key_is_shown_and_removed_only_with_consent() -> Re
     }
     fleet.run(["generate", "--stale", "--no-input"])?.ends(3).says(what);
     assert!(has_pgp()?);
-    let rekeyed = fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0);
+    let re-encrypted = fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0);
     rekeyed.says(what);
     assert!(!has_pgp()?);
     assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?, b"x");

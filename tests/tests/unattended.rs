@@ -74,7 +74,7 @@ fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> 
     }
     let mut adopt = in_session(&fleet.command(["adopt"])?);
     let full = Ran::from(adopt.stdout(fs::File::options().write(true).open("/dev/full")?).output()?).ends(1);
-    full.says("what was done is done; `artifacts status` tells");
+    full.says("the changes are stored; `artifacts status` shows them");
     Ok(())
 }
 
@@ -118,9 +118,9 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
     let errors = ran.json()["errors"].as_array().cloned().unwrap_or_default();
     let of = |name: &str| errors.iter().find(|error| error["subject"] == format!("per-machine/web1/{name}")).unwrap();
     assert_eq!(errors.len(), 3, "{ran}");
-    assert_eq!(of("after")["message"], "it depends on per-machine/web1/asks, which failed");
+    assert_eq!(of("after")["message"], "skipped: its dependency per-machine/web1/asks failed");
     for name in ["also", "asks"] {
-        assert_eq!(of(name)["message"], "its prompt `word` has no answer, and there is nobody to ask");
+        assert_eq!(of(name)["message"], "no answer for prompt `word`, and there is nobody to ask");
     }
     // What is to be filled in is told once, for all.
     assert_eq!(ran.stdout.matches("word\\\" = ").count(), 2, "{ran}");
@@ -165,19 +165,19 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["get", "asks", "secret"], 0, ""),
         (&["set", "made", "secret"], 1, "standard input is empty"),
         (&["set", "--dry-run", "made", "secret"], 0, "would set"),
-        (&["edit", "made", "secret"], 1, "no terminal to edit at"),
+        (&["edit", "made", "secret"], 1, "no terminal, and $EDITOR is not set"),
         (&["edit", "--dry-run", "made", "secret"], 0, "would set"),
         (&["rekey"], 0, "0 opened"),
-        (&["rekey", "--all"], 0, "2 opened, 2 written"),
+        (&["rekey", "--all"], 0, "2 decrypted, 2 re-encrypted"),
         (&["adopt"], 0, ""),
         (&["prune"], 0, "no entry is orphaned"),
         (&["graph"], 0, "digraph"),
-        (&["export", "web1", &place], 1, "no file for an installer"),
+        (&["export", "web1", &place], 1, "nothing to export"),
         (&["audit"], 0, ""),
         (&["backend", "list"], 0, "agenix"),
         (&["backend", "explain", "agenix"], 0, ""),
         (&["backend", "inspect", &component], 0, "hostile"),
-        (&["backend", "annotate", &component, "--manifest", &manifest, "--output", &annotated], 0, "is annotated"),
+        (&["backend", "annotate", &component, "--manifest", &manifest, "--output", &annotated], 0, "wrote the manifest of"),
         (&["sops-config"], 0, ""),
         (&["activate", "--bytes", &bytes, "--links", &farm], 0, ""),
         (&["schema"], 0, "properties"),

@@ -145,7 +145,7 @@ fn a_wrong_passphrase_may_be_corrected_and_a_missing_one_is_told() {
     let wrong = opener(admin.clone(), &[&private]);
     for _ in 0..2 {
         let (closed, _) = no_identity(wrong.open(&sealed(&public)));
-        assert_eq!(closed, ["identity 0: wrong passphrase, asked for 3 times"]);
+        assert_eq!(closed, ["identity 0: wrong passphrase in 3 attempts"]);
     }
     assert_eq!(admin.asked(), 3, "three tries a run, not a file");
     let questions = admin.questions.lock().unwrap().clone();
@@ -153,7 +153,7 @@ fn a_wrong_passphrase_may_be_corrected_and_a_missing_one_is_told() {
     assert!(questions[1..].iter().all(|one| one == "Wrong passphrase. Passphrase for identity 0"), "{questions:?}");
     let error = opener(Arc::new(NoPrompter), &[&private]).open(&sealed(&public)).unwrap_err();
     assert_eq!(error.kind(), "no-identity");
-    assert!(error.to_string().contains("identity 0: no passphrase was given"), "{error}");
+    assert!(error.to_string().contains("identity 0: no passphrase was entered"), "{error}");
 }
 
 /// Identities in an armored age file.

@@ -158,7 +158,7 @@ fn a_no_replaces_nothing() {
     generated(&desk, &one());
     desk.answer([Answer::No]);
     let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
-    assert!(report.errors.is_empty() && desk.take_said().contains(&"nothing was replaced".to_owned()));
+    assert!(report.errors.is_empty() && desk.take_said().contains(&"nothing changed".to_owned()));
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -263,7 +263,7 @@ fn without_a_sandbox_no_prompt_is_asked_and_everything_drops_out_at_once() {
 fn what_has_no_generator_fails_before_anyone_is_asked() {
     let desk = Desk::new();
     let report = generated(&desk, &one().without_generator());
-    assert_eq!(messages(&report), ["it has no generator"]);
+    assert_eq!(messages(&report), ["no generator"]);
     assert!(desk.take_said().is_empty());
 }
 
@@ -302,7 +302,7 @@ fn a_backend_that_lies_about_what_it_wrote_is_not_believed() {
         // Two checks find it absent, the third call writes.
         desk.world.borrow_mut().misbehave.insert(3, misbehavior);
         let report = generated(&desk, &one());
-        assert!(messages(&report)[0].contains("does not call present"), "{misbehavior:?}: {:?}", report.errors);
+        assert!(messages(&report)[0].contains("rejected its own output"), "{misbehavior:?}: {:?}", report.errors);
         assert!(files(&desk.entry(A)).is_empty(), "{misbehavior:?}");
     }
 }
@@ -312,7 +312,7 @@ fn a_backend_that_names_other_recipients_afterwards_is_not_believed() {
     let desk = Desk::new();
     desk.world.borrow_mut().misbehave.insert(4, Misbehavior::Lie);
     let report = generated(&desk, &one());
-    assert!(messages(&report)[0].contains("does not call present"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("rejected its own output"), "{:?}", report.errors);
     assert!(files(&desk.entry(A)).is_empty());
 }
 
@@ -322,7 +322,7 @@ fn a_cancel_names_what_was_not_reached_and_keeps_what_was() {
         let desk = Desk::new();
         desk.generators.state.lock().unwrap().cancel_after = Some(after);
         let report = generated(&desk, &three());
-        assert!(messages(&report)[0].contains("the run was ended before it reached"), "{:?}", report.errors);
+        assert!(messages(&report)[0].contains("not processed"), "{:?}", report.errors);
         let present = report.rows.values().filter(|row| row.state == InstanceState::Present).count();
         assert_eq!(present, after, "a commit that has begun ends");
     }
@@ -419,7 +419,7 @@ fn a_cancel_ends_rekeying_between_two_batches() {
     }));
     let (report, tally) = rekeyed(&desk, &three(), false);
     assert_eq!((tally.steps, tally.done, tally.dropped, tally.unreached), (3, 0, 0, 3));
-    assert!(messages(&report)[0].contains("the run was ended before it reached 3 instances"));
+    assert!(messages(&report)[0].contains("3 artifacts not processed"));
 }
 
 #[test]
@@ -550,7 +550,7 @@ fn a_backend_that_writes_all_or_none_gets_the_others_read_first() {
 fn one_file_of_several_is_not_set_while_it_is_absent() {
     let desk = Desk::new();
     let report = set(&desk, &one().file("g"), A, "f", "mine");
-    assert!(messages(&report)[0].contains("is not all of it"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("can replace one of several files only afterwards"), "{:?}", report.errors);
     assert!(report.rows.is_empty() && files(&desk.entry(A)).is_empty());
 }
 
@@ -661,7 +661,7 @@ fn a_cancel_between_two_rounds_evaluates_nothing() {
     desk.generators.state.lock().unwrap().cancel_after = Some(1);
     let report = generated(&desk, &fleet);
     assert!(
-        messages(&report).iter().any(|message| message.contains("before it evaluated again")),
+        messages(&report).iter().any(|message| message.contains("before the second evaluation")),
         "{:?}",
         report.errors
     );

@@ -43,7 +43,7 @@ fn anything_undeclared_is_refused() {
         );
         assert_eq!(
             fault.to_string(),
-            format!("the generator wrote, besides `it`, {kind} `extra`, which is not declared")
+            format!("the generator wrote {kind} `extra`, which is not declared; expected only `it`")
         );
     }
     let fault = place.fault("echo x > $out/it; echo y > $out/$'\\xff'", &["it"]);

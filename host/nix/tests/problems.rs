@@ -25,7 +25,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "artifacts.store.bare.files.f = { };",
-        "artifacts.store.bare.generator: it has no generator; set the program that makes its files in $out",
+        "artifacts.store.bare.generator: no generator; set the program that makes its files in $out",
     ),
     (
         "artifacts.store.empty = { inherit generator; };",
@@ -200,7 +200,7 @@ artifacts.store.good = { backend = "dummy"; files.f = { neededFor = "users"; own
     (
         r#"systemd.sysusers.enable = true; artifacts.store.other = { inherit generator; files.g = { }; };
 artifacts.store.good = { backend = "dummy"; files.f.neededFor = "users"; dependencies = [ "other" ]; };"#,
-        "artifacts.store.other.backend: something that is made here before users are depends on it, and `agenix` brings it later; use a backend for both that makes files on the target",
+        "artifacts.store.other.backend: something that is made here before users are depends on it, and `agenix` brings it later; use an on-target backend for both",
     ),
 ];
 
@@ -529,7 +529,7 @@ fn faults_that_cannot_be_found_do_not_pass_for_none_and_hide_no_others() {
             "cannot check the configuration of nixosConfigurations.{target}: evaluate its config.artifacts.problems to see why"
         )
     };
-    let bare = "artifacts.store.bare.generator: it has no generator; set the program that makes its files in $out";
+    let bare = "artifacts.store.bare.generator: no generator; set the program that makes its files in $out";
     let mut one = of("one");
     one.sort_unstable();
     assert_eq!(one, [bare, &untold("one")]);

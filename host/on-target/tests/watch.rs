@@ -127,7 +127,7 @@ fn what_is_in_a_directory_that_may_not_be_listed_tells_when_it_goes() {
 #[test]
 fn what_comes_into_a_directory_that_may_not_be_listed_is_looked_for_from_time_to_time() {
     let watched = Watched::new("f", "failed").watch();
-    let blind = format!("{} cannot be watched: ", watched.at("closed").display());
+    let blind = format!("cannot watch {}: ", watched.at("closed").display());
     watched.wait("word of it", AT_ONCE, |watched| watched.said().contains(&blind));
     // Long enough for two looks, of which the second says nothing new.
     std::thread::sleep(Duration::from_secs(12));

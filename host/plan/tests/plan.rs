@@ -96,7 +96,7 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
             ),
         ]));
         assert!(
-            message.starts_with(&format!("a (nixos) and b (nixos) declare it with different {field}: ")),
+            message.starts_with(&format!("`{field}` differs between a (nixos) and b (nixos): ")),
             "{message}"
         );
     }
@@ -106,10 +106,10 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
 fn names_that_read_alike_are_told_apart() {
     let files = |files: Value| json!({"t": shared(&json!({"files": files}))});
     let message = only_problem(&resolve(&[("a", files(json!({"f, g": {}}))), ("b", files(json!({"f": {}, "g": {}})))]));
-    assert!(message.contains("declare it with different files: f, g and f, g"), "{message}");
+    assert!(message.contains("`files` differs between a (nixos) and b (nixos): f, g and f, g"), "{message}");
     let backend = |backend: Value| json!({"t": shared(&json!({"backend": backend}))});
     let message = only_problem(&resolve(&[("a", backend(json!("none"))), ("b", backend(json!(null)))]));
-    assert!(message.contains("declare it with different backend: none and none"), "{message}");
+    assert!(message.contains("`backend` differs between a (nixos) and b (nixos): none and none"), "{message}");
 }
 
 #[test]
@@ -194,8 +194,8 @@ fn undeclared_and_private_dependencies_are_refused() {
     assert_eq!(
         messages,
         [
-            "it depends on `nope`, which a (nixos) does not declare",
-            "it is shared but depends on `own`, which is per-machine/a/own alone"
+            "unknown dependency `nope`: a (nixos) does not declare it",
+            "a shared artifact cannot depend on `own`, which is per-machine/a/own alone"
         ]
     );
 }
@@ -280,7 +280,7 @@ fn each_difference_is_a_reason() {
     assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["backend"]);
     assert_eq!(is(&|f| f.strays.push(".DS_Store".into())), ["files"]);
     assert_eq!(is(&|f| f.public.push("old.pub".into())), ["files"]);
-    assert_eq!(is(&|f| f.outdated.push("shared/ca was made again since".into())), ["dependency"]);
+    assert_eq!(is(&|f| f.outdated.push("shared/ca was regenerated".into())), ["dependency"]);
 }
 
 #[test]

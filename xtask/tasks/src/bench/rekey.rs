@@ -13,7 +13,7 @@ use xtask::run;
 /// Machines, and artifacts of each, of two files.
 const SIDES: (usize, usize) = (10, 100);
 const FILES: u16 = 2000;
-const COUNTED: &str = "1000 opened, 1000 written";
+const COUNTED: &str = "1000 decrypted, 1000 re-encrypted";
 const ROUNDS: usize = 3;
 /// Files for `agenix -r`, which starts four programs for each.
 const THEIRS: u16 = 100;
