@@ -257,11 +257,7 @@ fn what_is_named_is_accepted_as_it_is_and_nothing_else() -> Result<()> {
     fleet.run(["adopt", "per-machine/web1/"])?.ends(3).never_says("adopted");
     assert_eq!(fleet.stored()?, before);
     fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(3600);
-    fleet
-        .run(["adopt", "--dry-run", "a"])?
-        .ends(3)
-        .says("`validation` changed")
-        .says("would adopt");
+    fleet.run(["adopt", "--dry-run", "a"])?.ends(3).says("`validation` changed").says("would adopt");
     fleet.run(["adopt", "a"])?.ends(0).says("`validation` changed").says("adopted");
     assert_eq!(state(&fleet, "a")?, "present");
     assert_eq!(state(&fleet, "from")?, "present", "the content is the same");

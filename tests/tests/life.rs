@@ -363,9 +363,7 @@ fn a_dependency_that_is_public_needs_no_key_and_one_that_is_made_on_the_target_c
     let fleet = fleet.machine("web1", &artifacts)?;
     fleet.run(["generate", "public"])?.ends(0);
     let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1);
-    ran.says(
-        "cannot read its dependency per-machine/web1/dummy: generated on the target; nothing is stored here",
-    );
+    ran.says("cannot read its dependency per-machine/web1/dummy: generated on the target; nothing is stored here");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?, b"shown\n");
     Ok(())
 }
@@ -456,13 +454,13 @@ fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -
     let fleet = chain()?;
     fleet.run(["generate", "--accept-recipients", "--regenerate"])?.ends(0).says("4 generated");
     let before = fleet.stored()?;
-    fleet.run(["generate", "--regenerate"])?.ends(1).says("4 stored instances").says("--yes");
+    fleet.run(["generate", "--regenerate"])?.ends(1).says("confirmation is required to replace 4 values").says("--yes");
     let json = fleet.run(["--json", "generate", "--regenerate"])?.ends(1);
     assert_eq!(json.state("shared/ca"), "present");
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0);
-    let asked = "Replace 1 value?";
+    let asked = "Replace 4 values?";
     let mut desk = Desk::start(&fleet.command(["generate", "--regenerate"])?)?;
-    desk.sees("4 stored instances")?.sees(asked)?.types("n\n")?;
+    desk.sees("4 stored artifacts")?.sees(asked)?.types("n\n")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(0), "{shown}");
     assert!(shown.contains("nothing changed"), "{shown}");

@@ -96,7 +96,8 @@ fn with_other_readers_the_others_are_read_and_it_says_why() -> Result<()> {
     let before = fleet.stored()?;
     given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("--accept-recipients");
     let ran = given(&fleet, &["--accept-recipients", "set", "pair", "one"], b"x")?.ends(1);
-    ran.says("its recipients changed, so all of its files must be re-encrypted, and the others cannot be read").says("-i");
+    ran.says("its recipients changed, so all of its files must be re-encrypted, and the others cannot be read")
+        .says("-i");
     assert_eq!(fleet.stored()?, before);
     let key = fleet.key_file("admin");
     given(&fleet, &["-i", key.to_str().unwrap(), "set", "pair", "one"], b"x")?.ends(0);

@@ -214,7 +214,7 @@ fn a_recipient_that_is_no_age_key_is_shown_and_removed_only_with_consent() -> Re
     }
     fleet.run(["generate", "--stale", "--no-input"])?.ends(3).says(what);
     assert!(has_pgp()?);
-    let re-encrypted = fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0);
+    let rekeyed = fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0);
     rekeyed.says(what);
     assert!(!has_pgp()?);
     assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?, b"x");

@@ -246,10 +246,7 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
         status.says(&format!("new value: `artifacts generate --yes {name}`"));
         assert_eq!(fleet.run(["--json", "status"])?.json()["orphaned"][0]["name"], A);
         for words in [&["generate"][..], &["generate", "--stale"], &["generate", "--dry-run"], &["generate", &name]] {
-            fleet
-                .run(words)?
-                .ends(1)
-                .says("`secrets/per-machine/web1/a` has the same files and is no longer declared");
+            fleet.run(words)?.ends(1).says("`secrets/per-machine/web1/a` has the same files and is no longer declared");
             assert_eq!(fleet.stored()?, before, "{words:?}");
         }
         // At a terminal it is a question.

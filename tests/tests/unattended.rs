@@ -177,7 +177,11 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["backend", "list"], 0, "agenix"),
         (&["backend", "explain", "agenix"], 0, ""),
         (&["backend", "inspect", &component], 0, "hostile"),
-        (&["backend", "annotate", &component, "--manifest", &manifest, "--output", &annotated], 0, "wrote the manifest of"),
+        (
+            &["backend", "annotate", &component, "--manifest", &manifest, "--output", &annotated],
+            0,
+            "wrote the manifest of",
+        ),
         (&["sops-config"], 0, ""),
         (&["activate", "--bytes", &bytes, "--links", &farm], 0, ""),
         (&["schema"], 0, "properties"),

@@ -219,7 +219,8 @@ fn make(
     instance: &Instance,
     made_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<BTreeMap<Name, Secret>, Failure> {
-    let source = TestValues::new(instance).map_err(|e| failure(instance, format!("cannot get random numbers from the system: {e}")))?;
+    let source = TestValues::new(instance)
+        .map_err(|e| failure(instance, format!("cannot get random numbers from the system: {e}")))?;
     let mut job = job(context, instances, instance, &source, made_here)?;
     let mut files = run(context, instance, &job)?;
     if job.random.is_some() {

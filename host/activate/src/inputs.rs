@@ -41,7 +41,8 @@ pub fn inputs(
 fn from_farm(context: &ActivationContext<'_>, instance: &Instance, dependency: &Instance) -> Result<Files, Failure> {
     let read = |file: &Name| {
         let bytes = context.farm.read(dependency.name.artifact(), file);
-        let mut bytes = bytes.map_err(|e| failure(instance, format!("cannot read its dependency {}: {e}", dependency.name)))?;
+        let mut bytes =
+            bytes.map_err(|e| failure(instance, format!("cannot read its dependency {}: {e}", dependency.name)))?;
         Ok((file.clone(), Secret::new(std::mem::take(&mut *bytes))))
     };
     dependency.artifact.files.keys().map(read).collect()

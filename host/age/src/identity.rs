@@ -87,7 +87,9 @@ impl Explain for IdentityError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::None { .. } => "pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`".to_owned(),
+            Self::None { .. } => {
+                "pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`".to_owned()
+            }
             Self::Public { .. } => "pass the file without .pub".to_owned(),
             Self::Kind { .. } => "use an ssh-ed25519, ssh-rsa or age key".to_owned(),
             Self::Plugin { plugin, .. } => format!("if you trust this plugin, pass `--age-plugin {plugin}`"),

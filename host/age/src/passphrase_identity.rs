@@ -157,10 +157,9 @@ fn inside(name: &str, plain: &Secret) -> Unlocked {
     match identity::read(name, plain) {
         Ok(found) if !found.keys.is_empty() => Unlocked::Keys(found.keys),
         Ok(found) => Unlocked::Unusable(match found.plugins.first() {
-            Some(identity) => format!(
-                "an identity of the age plugin `{}` under a passphrase is not supported",
-                identity.plugin
-            ),
+            Some(identity) => {
+                format!("an identity of the age plugin `{}` under a passphrase is not supported", identity.plugin)
+            }
             None => "an identity under a second passphrase is not supported".to_owned(),
         }),
         Err(IdentityError::None { why, .. }) => Unlocked::Unusable(why),

@@ -354,7 +354,9 @@ fn a_public_value_blocks_its_readers_until_it_is_there() {
     let flake = bench.flake_ref();
     let why = flake.why_blocked(&flake.targets()[0], &before.spec.targets[0], "reader").unwrap();
     assert!(
-        why.contains("per-machine/web1/pair: `pub` is not generated yet; run: artifacts generate per-machine/web1/pair"),
+        why.contains(
+            "per-machine/web1/pair: `pub` is not generated yet; run: artifacts generate per-machine/web1/pair"
+        ),
         "{why}"
     );
 

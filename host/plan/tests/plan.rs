@@ -95,10 +95,7 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
                 })}),
             ),
         ]));
-        assert!(
-            message.starts_with(&format!("`{field}` differs between a (nixos) and b (nixos): ")),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("`{field}` differs between a (nixos) and b (nixos): ")), "{message}");
     }
 }
 

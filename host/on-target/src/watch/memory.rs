@@ -69,7 +69,10 @@ impl Store {
     /// Opens the store and recalls what is in it. A memory that cannot be read counts as none: nothing is restarted for it.
     pub(crate) fn open(directory: &Path) -> io::Result<(Self, DigestStore)> {
         if !in_ram(fs::File::open(directory)?)? {
-            let why = format!("{} is not on a RAM-backed file system: digests of secrets must not outlive the boot", directory.display());
+            let why = format!(
+                "{} is not on a RAM-backed file system: digests of secrets must not outlive the boot",
+                directory.display()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let mut store = Self { file: directory.join("watch.json"), saved: None, step: Box::new(|| Ok(())) };

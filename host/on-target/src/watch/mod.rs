@@ -178,8 +178,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         let manifest = Rc::clone(&self.manifest);
         let files = look_at_files(&manifest, &mut self.watches, &self.memory.key);
         if let Some((dir, why)) = self.watches.end() {
-            self.troubles
-                .meet(format!("cannot watch {}: {why}; polling instead", dir.display()), say);
+            self.troubles.meet(format!("cannot watch {}: {why}; polling instead", dir.display()), say);
         }
         let again = match self.act(&manifest, files, say) {
             Ok(again) => again,
