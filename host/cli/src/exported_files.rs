@@ -115,12 +115,12 @@ pub fn preview(run: &mut Run, files: &[ExportedFile<'_>]) -> Result<Vec<Size>, F
 
 impl ExportedFile<'_> {
     fn line(&self, size: &Size) -> String {
-        let told = match size {
+        let size = match size {
             Size::Written(size) => counted(*size, "byte"),
             Size::Stored(Some(size)) => format!("would write; {} stored", counted(*size, "byte")),
             Size::Stored(None) => "would write".to_owned(),
         };
-        format!("{} {:04o} {}/{} {told}", self.path, self.mode, self.instance.name, self.file)
+        format!("{} {:04o} {}/{} {size}", self.path, self.mode, self.instance.name, self.file)
     }
 
     fn json(&self, size: &Size) -> Value {

@@ -77,7 +77,7 @@ impl InstanceFile {
     }
 }
 
-/// Whether something is named so: `shared/ca` could be the file `ca` of an artifact `shared`.
+/// Whether this is the name of an artifact: `shared/ca` could be the file `ca` of an artifact `shared`.
 fn is_known(run: &Run, instance: &str) -> bool {
     run.instances().keys().any(|name| Selector::new(instance).names(name))
 }

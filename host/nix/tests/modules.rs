@@ -65,7 +65,7 @@ fn what_is_not_brought_is_told(bench: &Bench, modules: &str) {
         let said = evaluation
             .problems
             .iter()
-            .filter(|one| one.target.as_str() == name && one.message.contains("no module here"));
+            .filter(|one| one.target.as_str() == name && one.message.contains("no imported module"));
         let said: Vec<&str> = said.map(|one| one.message.as_str()).collect();
         let expected = [("a", "agenix"), ("s", "sops-nix")].iter().filter(|(_, backend)| !installed.contains(backend));
         let expected: Vec<String> = expected.map(|(artifact, backend)| lacking(artifact, backend)).collect();

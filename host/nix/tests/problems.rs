@@ -322,7 +322,7 @@ fn page() -> String {
         A test generates this page.\n"
         .to_owned();
     list(&mut text, FAULTS);
-    text += "\n## Home Manager users\n\nAll errors above except those of owners and groups, and these. Home Manager reports them when it is built, at its activation.\n";
+    text += "\n## Home Manager users\n\nThe same errors apply to Home Manager users, and these in addition. Home Manager reports them when it is built, at its activation.\n";
     list(&mut text, USERS);
     text += "\n## Errors at build time\n\nAll missing files at once. The command reports them as states instead.\n";
     list(&mut text, &[MISSING]);

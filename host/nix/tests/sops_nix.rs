@@ -176,7 +176,7 @@ fn faults_name_option_and_remedy() {
         ),
         (
             format!(r#"artifacts.config.sops-nix.publicHostKey = "ssh-rsa AAAA"; {}"#, store("{ f = { }; }")),
-            ["publicHostKey", "use the ssh-ed25519 key"],
+            ["publicHostKey", "use an ssh-ed25519 key"],
         ),
         (
             format!(r#"{good} artifacts.config.sops-nix.format = "yaml"; {}"#, store("{ sops = { }; }")),
@@ -184,7 +184,7 @@ fn faults_name_option_and_remedy() {
         ),
         (
             format!("{good} users.users.x = {{ }}; {}", store(r#"{ f = { neededFor = "users"; owner = "x"; }; }"#)),
-            ["files.f.owner", "leave owner and group to root"],
+            ["files.f.owner", "remove owner and group"],
         ),
     ] {
         let found = fault(&config);

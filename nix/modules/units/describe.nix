@@ -221,7 +221,7 @@ rec {
         inherit kind;
       };
 
-  # systemd acts on each unit by its name: it can neither be asked for a template nor told of a pattern.
+  # systemd acts on each unit by its name: it can neither be asked for a template nor notified of a pattern.
   whole =
     unit:
     builtins.match "[a-zA-Z0-9:_.@\\-]+\\.(service|socket|target|timer|path|slice|mount|automount|swap|scope)" unit
@@ -232,7 +232,7 @@ rec {
   fault = one: cfg._lib.fault one.artifact;
   when = lib.optional;
 
-  told =
+  notified =
     one:
     lib.concatMap
       (
@@ -318,7 +318,7 @@ rec {
             "its unit name, ${one.unit}, exceeds the systemd limit of 255 bytes; use a shorter artifact name"
         )
         ++ lib.concatMap (binds systemd defined one) one.artifact.bindUnits
-        ++ told one;
+        ++ notified one;
       lacking =
         program: why:
         problem [ ]

@@ -96,13 +96,18 @@ fn is_module(text: &str) -> bool {
 
 /// Every Rust file below a directory.
 pub fn files(dir: &Path) -> Vec<PathBuf> {
+    files_ending(dir, "rs", true)
+}
+
+/// Every file below a directory, or in it alone, whose name has this ending.
+pub fn files_ending(dir: &Path, ending: &str, below: bool) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.extend(if below { files_ending(&path, ending, below) } else { Vec::new() });
+        } else if path.extension().is_some_and(|one| one == ending) {
             found.push(path);
         }
     }

@@ -22,7 +22,7 @@ use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
 use crate::{audit_log, signals};
 
-/// Where calls of backends are recorded when root makes artifacts and nobody says where.
+/// Audit log of root, unless another one is set.
 const LOG: &str = "/var/log/artifacts/audit.jsonl";
 /// Where the modules put a machine's own spec.
 const SPEC: &str = "/etc/artifacts/target.json";
@@ -126,7 +126,7 @@ fn audit_log(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
     }
 }
 
-/// The backends that the target's own configuration registers. Whoever could change that is root here, or is the user, so its
+/// The backends that the target's own configuration registers. Anyone who could change that is root here, or is the user, so its
 /// grants count as they are.
 fn registry(declared: Declarations, nix: Nix, ram: Ram, worker: WorkerStart) -> Registry {
     let place = move || {

@@ -140,7 +140,7 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
 
 impl Storing<'_> {
     /// Has the backend write secret files, and look at them.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn serialize(
         &self,
         tools: &mut Tools,
@@ -149,12 +149,12 @@ impl Storing<'_> {
         secrets: &[(String, Secret)],
     ) -> Result<Stored, StoreFailure> {
         let written = self.write(tools, ticket, entry, secrets)?;
-        let missing = || Err(failure::for_instance(self.instance, "nobody looked at what was written"));
+        let missing = || Err(failure::for_instance(self.instance, "the written entry was not checked"));
         Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
     }
 
     /// Has the backend write secret files into a copy of the entry. A backend is not asked to store nothing.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn write(
         &self,
         tools: &mut Tools,
