@@ -58,7 +58,7 @@ pub enum ActivationResult {
 }
 
 /// Makes of the chosen instances those that are made on the target and are not there, dependencies first, and puts all
-/// their files into their places. What is there stays, unless something that it was made of is made anew; a failure stops what depends on it and nothing else.
+/// their files into their places. What is there stays, unless something that it was made of is regenerated; a failure stops what depends on it and nothing else.
 ///
 /// `ordered` has all instances, dependencies first.
 pub fn activate(
@@ -142,7 +142,7 @@ fn one(
         if complete(context)? && !outdated { None } else { Some(make(context, instances, instance, made_here)?) };
     let lock = context.farm.lock().map_err(failed)?;
     let mut done = ActivationResult::Present;
-    // Somebody else may have been faster: the first one's values stay.
+    // Someone else may have been faster: the first one's values stay.
     if let Some(made) = made
         && (outdated || !complete(context)?)
     {
@@ -165,7 +165,7 @@ fn one(
     Ok(done)
 }
 
-/// Before the bytes change: whoever is stopped in between makes once more what did not have to be.
+/// Before the bytes change: anyone who is stopped in between makes once more what did not have to be.
 fn outdate_dependents(
     context: &ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
@@ -179,7 +179,7 @@ fn outdate_dependents(
     Ok(())
 }
 
-/// Where a link to a file is to be. A public file that was made elsewhere lies in the store.
+/// Where a link to a file is to be. A public file that was made elsewhere is in the store.
 fn linked(file: &DeclaredFile, context: &ActivationContext<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(expand(file.path.as_deref()?, context.runtime.as_deref()));
     (file.deploy && !path.starts_with(&context.store)).then_some(path)
@@ -240,7 +240,7 @@ fn make(
 }
 
 /// Has a generator that is to make the same values each time do so once more. It finds more randomness than the first time:
-/// so whoever reads all that there is, and got too little, does not make the same either.
+/// so anyone who reads all that there is, and got too little, does not make the same either.
 fn agree(
     context: &ActivationContext<'_>,
     instance: &Instance,

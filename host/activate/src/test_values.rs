@@ -1,4 +1,4 @@
-//! Values that nobody was asked for.
+//! Values that no one was asked for.
 
 use artifacts_declared::{Name, Prompt};
 use artifacts_digest::keyed;
@@ -20,7 +20,7 @@ pub struct TestValues {
 
 impl TestValues {
     /// Random; or, when the target's configuration of the backend has `deterministic = true`, the same on every machine and in
-    /// every boot for instances of one name. A shared instance's name has no target, so all its targets agree. Anybody can
+    /// every boot for instances of one name. A shared instance's name has no target, so all its targets agree. Anyone can
     /// compute such values: they protect nothing.
     pub fn new(instance: &Instance) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; 32]);

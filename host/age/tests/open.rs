@@ -19,7 +19,7 @@ use artifacts_text::Explain;
 const HOST: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIAAAAIg3nzlwN585\ncAAAAAtzc2gtZWQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIA\nAAAECjtiRqnFYLpbKlepqcd5KYJKaOKV4pBvm66QnDZijTDMOByeNaA/w7w4r1em1TKMk9\nWDtHiEqmbzfE4LGtIEMgAAAABGhvc3QB\n-----END OPENSSH PRIVATE KEY-----\n";
 const CONVERTED: &str = "age14wyex08057f74ppvtjl5uatpqh36eld8n6a7yld0cdecm9pvkqxqyymewx";
 
-/// Somebody who knows one passphrase, counted.
+/// Someone who knows one passphrase, counted.
 #[derive(Default)]
 struct Admin {
     passphrase: Option<&'static str>,
@@ -368,7 +368,7 @@ fn a_damaged_file_is_not_a_missing_identity() {
     assert_eq!(opener.open(&header).unwrap_err().kind(), "corrupt");
 }
 
-/// A recipient whose files only the plugin `tester` opens; the key lies in the open.
+/// A recipient whose files only the plugin `tester` opens; the key is in the open.
 struct Tester;
 
 impl age::Recipient for Tester {

@@ -1,4 +1,4 @@
-//! The end of the log as it was written last: kept in a file of its own, which is also the lock of whoever appends.
+//! The end of the log as it was written last: kept in a file of its own, which is also the lock of anyone who appends.
 
 use std::fs::File;
 use std::io;

@@ -6,7 +6,7 @@
 //! of this account can compute the hashes again: forward the log, or copy the head elsewhere, where you need evidence.
 //!
 //! What `artifacts` observed itself and what the worker reported are kept apart in every record: a worker that was taken over
-//! can lie about the second, and not about the first.
+//! can be about the second, and not about the first.
 
 mod head;
 mod line;

@@ -88,7 +88,7 @@ struct Files {
 }
 
 impl AuditLog {
-    /// A log that is opened, or made for its owner alone, by the first line. A file that was moved away is made again and goes
+    /// A log that is opened, or made for its owner alone, by the first line. A file that was moved away is regenerated and goes
     /// on where the other one ended, which is how one rotates.
     pub fn new(path: impl Into<PathBuf>, about: RunRecord, sync: SyncMode) -> Self {
         let run = run_id();

@@ -185,7 +185,7 @@ pub(crate) fn walk_locked(path: &Path, each: impl FnMut(&Met<'_>)) -> Result<Cha
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed(error)),
     };
-    // Only the lengths are read under the lock: whoever appends does not wait for the walk.
+    // Only the lengths are read under the lock: anyone who appends does not wait for the walk.
     let (state, size) = {
         let locked = head.as_ref().map(HeadFile::lock_shared).transpose().map_err(failed)?;
         let state = locked.as_ref().map_or(Ok(HeadState::Missing), crate::head::LockedHead::read).map_err(failed)?;

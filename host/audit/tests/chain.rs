@@ -239,7 +239,7 @@ proptest! {
         prop_assume!(new != text);
         fs::write(&path, &new).unwrap();
         prop_assert!(verify(&path).unwrap().is_broken());
-        // A run that comes after it hides nothing. Only a log that was emptied cannot be told from one that was rotated, and
+        // A run that comes after it hides nothing. Only a log that was emptied cannot be distinguished from one that was rotated, and
         // text added at the end from a line whose writing was interrupted.
         if later && !new.is_empty() {
             append(&path, 1);

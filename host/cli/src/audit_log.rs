@@ -23,7 +23,7 @@ pub fn place(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
     }
 }
 
-/// Whoever else could write where the log usually is could change it unseen. A log that is named is as safe as it is.
+/// Anyone else who could write there could change the log unseen. A log that is named is as safe as it is.
 pub fn check(path: &Path, is_named: bool) -> Result<(), Failure> {
     if is_named {
         return Ok(());

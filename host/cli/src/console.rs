@@ -22,7 +22,7 @@ pub struct Console {
     style: Style,
 }
 
-/// Why standard output did not take everything. What a command did has to end well all the same, so this is told last.
+/// Why standard output did not take everything. What a command did has to end well all the same, so this is reported last.
 static LOST: OnceLock<Error> = OnceLock::new();
 
 /// Set once the reader of standard output left.
@@ -141,7 +141,7 @@ impl Console {
         }
     }
 
-    /// How far it is: for whoever watches.
+    /// How far it is: for anyone who watches.
     pub fn progress(&self, text: &str) {
         if self.verbose || self.watched() {
             self.message(text);

@@ -99,7 +99,7 @@ impl Context {
         &self.environment
     }
 
-    /// Where plaintext may lie.
+    /// Where plaintext may be.
     pub fn ram(&self) -> &Ram {
         &self.ram
     }
@@ -206,7 +206,7 @@ fn worker(global: &Global, environment: &Environment) -> WorkerStart {
     }
 }
 
-/// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
+/// Where this user's programs keep what outlives a run, if no one else can change it: else nothing there proves anything.
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
     let state = environment.state().ok_or_else(|| {
         Failure::new("", "no directory to keep accepted recipients and grants in")

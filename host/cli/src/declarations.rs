@@ -198,7 +198,7 @@ fn evaluate(
     Ok((flake.evaluate(flake.targets())?, None))
 }
 
-/// Whether something shared is among what the selectors need: its readers are then all targets that declare it.
+/// Whether something shared is among what the selectors need: its recipients are then all targets that declare it.
 fn reach_shared(spec: &Spec, selectors: &[Selector]) -> bool {
     let instances = artifacts_plan::instances(spec, None).instances;
     let (chosen, _) = artifacts_plan::select(&instances.keys().collect(), selectors);

@@ -14,7 +14,7 @@ use crate::{person, signals};
 /// Starts the program that a person edits with.
 pub struct Editor {
     command: OsString,
-    /// None where nobody sits: a script may still do it.
+    /// None where no one sits: a script may still do it.
     terminal: Option<File>,
 }
 

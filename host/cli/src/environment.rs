@@ -52,8 +52,8 @@ impl Environment {
         self.dir("XDG_STATE_HOME", ".local/state")
     }
 
-    /// Where this user's programs keep what can be made again: `artifacts` below `$XDG_CACHE_HOME`. None for root with
-    /// somebody else's home, as `sudo` leaves it.
+    /// Where this user's programs keep what can be regenerated: `artifacts` below `$XDG_CACHE_HOME`. None for root with
+    /// another user's home, as `sudo` leaves it.
     pub fn cache(&self) -> Option<PathBuf> {
         self.dir("XDG_CACHE_HOME", ".cache").filter(|_| self.home_is_mine())
     }

@@ -17,7 +17,7 @@ pub struct ExportTree {
 }
 
 impl ExportTree {
-    /// A tree that shall appear at `place`, where nothing lies or an empty directory.
+    /// A tree that shall appear at `place`, where nothing is or an empty directory.
     pub fn begin(place: &Path) -> Result<Self, Failure> {
         let failed = |why: String| Failure::new(place.display().to_string(), why);
         let ram = |error: artifacts_ram::Error| Failure::about(place.display().to_string(), error);

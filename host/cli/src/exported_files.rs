@@ -30,7 +30,7 @@ pub struct ExportedFile<'a> {
 pub enum Size {
     /// So many bytes were written.
     Written(u64),
-    /// So many are stored of what would be written, where that can be told.
+    /// So many are stored of what would be written, where that can be determined.
     Stored(Option<u64>),
 }
 
@@ -103,7 +103,7 @@ pub fn write(run: &mut Run, target: &str, files: &[ExportedFile<'_>], tree: &Exp
     Ok(sizes)
 }
 
-/// Tells what would be written. How large it is tells nobody without opening it; how much is stored for it, the receipt does.
+/// Tells what would be written. How large it is tells no one without opening it; how much is stored for it, the receipt does.
 pub fn preview(run: &mut Run, files: &[ExportedFile<'_>]) -> Result<Vec<Size>, Failure> {
     let found = run.would_read(&selection(files))?;
     let stored = |ExportedFile { instance, file, .. }: &ExportedFile<'_>| {

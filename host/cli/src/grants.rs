@@ -49,7 +49,7 @@ fn distrust(error: &artifacts_trust::Error) -> Failure {
     Failure::from(error)
 }
 
-/// Shows what a component would be given, and asks. False when nobody sits there: messages that go elsewhere than to a
+/// Shows what a component would be given, and asks. False when no one sits there: messages that go elsewhere than to a
 /// terminal are a script's.
 fn ask(name: &Name, component: &Component, grants: &Grants) -> bool {
     if !std::io::stderr().is_terminal() {

@@ -35,7 +35,7 @@ const HARMLESS: [c_int; 9] = [
 
 static WATCHED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// The editor that a person works in. As long as it is here, its process id is nobody else's.
+/// The editor that a person works in. As long as it is here, its process id is no one else's.
 static EDITOR: Mutex<Option<Pid>> = Mutex::new(None);
 
 fn editor() -> MutexGuard<'static, Option<Pid>> {
@@ -49,7 +49,7 @@ pub fn edit(command: &mut Command) -> io::Result<ExitStatus> {
     let id = Pid::from_child(&child);
     *editing = Some(id);
     drop(editing);
-    // It stays as a name until nobody sends it a signal any more.
+    // It stays as a name until no one sends it a signal any more.
     let ended = retry_on_intr(|| waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
     *editor() = None;
     ended?;
@@ -178,7 +178,7 @@ fn cannot_go_on(signal: c_int, info: &siginfo_t) -> bool {
     (faults.contains(&signal) && info.si_code > 0) || (signal == SIGABRT && info.si_code == libc::SI_TKILL)
 }
 
-/// The signals that were ignored when the program was started, each a bit: whoever started it wants it to live on.
+/// The signals that were ignored when the program was started, each a bit: anyone who started it wants it to live on.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -10,7 +10,7 @@ use artifacts_store::{Durability, Root, WriterOptions};
 use crate::environment::Environment;
 use crate::global::Global;
 
-/// Returns the user whose checkout it is, if root runs this in somebody else's: what root stores there, they cannot replace.
+/// Returns the user whose checkout it is, if root runs this in another user's: what root stores there, they cannot replace.
 pub fn foreign_owner(root: &Root) -> Option<u32> {
     let owner = root.path().metadata().ok()?.uid();
     (rustix::process::geteuid().is_root() && owner != 0).then_some(owner)

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Name;
 
-/// Maps each secret file to the recipients that it is encrypted to. A file may be encrypted to nobody.
+/// Maps each secret file to the recipients that it is encrypted to. A file may be encrypted to no one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Recipients(BTreeMap<Name, BTreeSet<String>>);

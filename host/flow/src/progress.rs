@@ -101,7 +101,7 @@ impl Progress {
         self.failures.push(failure);
     }
 
-    /// Everything leaves the chain, for one reason that is told once.
+    /// Everything leaves the chain, for one reason that is reported once.
     pub(crate) fn drop_all(&mut self, failure: Failure) {
         self.dropped += self.steps.len();
         self.steps.clear();

@@ -22,7 +22,7 @@ use crate::tools::headers::{self, EntryHeaders};
 pub struct RetrievedFiles {
     /// The files that were wanted, public ones too.
     pub files: BTreeMap<Name, Secret>,
-    /// The entry that they come from: whoever replaces it compares.
+    /// The entry that they come from: anyone who replaces it compares.
     pub fingerprint: Fingerprint,
 }
 
@@ -45,7 +45,7 @@ pub fn retrieve_file(tools: &mut Tools, instance: &Instance, file: &Name) -> Res
 }
 
 /// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
-/// opened, nor what is another instance's: a receipt is a claim of whoever can write to the repository. The private keys are read
+/// opened, nor what is another instance's: a receipt is a claim of anyone who can write to the repository. The private keys are read
 /// only when a secret file is wanted.
 pub fn retrieve(
     tools: &mut Tools,
@@ -220,7 +220,7 @@ fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool 
 /// So many recipients are named.
 const NAMED: usize = 5;
 
-/// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anybody.
+/// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
 fn recipients(entry: &Entry, secrets: &[String]) -> String {
     let ReceiptState::Valid(receipt) = &entry.receipt else { return String::new() };
     let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
@@ -234,7 +234,7 @@ fn recipients(entry: &Entry, secrets: &[String]) -> String {
     format!("; recipients by its receipt: {named}{more}")
 }
 
-/// A file that was not declared yet when the entry was stored. A backend that names no readers at all tells nothing of that.
+/// A file that was not declared yet when the entry was stored. A backend that names no recipients at all tells nothing of that.
 fn never_stored<'a>(entry: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
     let ReceiptState::Valid(receipt) = &entry.receipt else { return None };
     let new = |name: &&&Name| !receipt.recipients.is_empty() && !receipt.recipients.contains(name.as_str());

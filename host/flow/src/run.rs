@@ -159,7 +159,7 @@ impl Run {
         read.files.remove(file).ok_or_else(missing)
     }
 
-    /// Returns the stored files of instances that could be read, as far as can be told without an identity.
+    /// Returns the stored files of instances that could be read, as far as can be determined without an identity.
     ///
     /// # Errors
     /// When one could not be read.
@@ -252,7 +252,7 @@ impl Run {
         Some(Failure::new(instance.name.to_string(), why).hint(Some("fix the configuration of that target first")))
     }
 
-    /// Entries that no declaration owns. Where it cannot be told what is declared or stored, there are none.
+    /// Entries that no declaration owns. Where it cannot be determined what is declared or stored, there are none.
     pub(crate) fn orphans(&self) -> Orphans {
         let orphans = self.owners().and_then(|owners| orphans(&self.tools, &owners, &self.instances));
         orphans.unwrap_or_default()

@@ -40,7 +40,7 @@ type Files = BTreeMap<Name, Secret>;
 #[derive(Default)]
 pub struct Inputs {
     files: BTreeMap<InstanceName, Result<Files, Failure>>,
-    /// Which making of each they are: what lies there later in the run may be another's.
+    /// Which making of each they are: what is stored later in the run may be another's.
     generations: BTreeMap<InstanceName, Generation>,
     allowed: Allowed,
 }
@@ -52,7 +52,7 @@ impl Inputs {
     }
 
     /// Reads back whatever these steps depend on, do not make themselves, and this run did not make before. It is done before
-    /// anybody is asked for anything.
+    /// anyone is asked for anything.
     pub fn read(
         &mut self,
         tools: &mut Tools,
@@ -108,7 +108,7 @@ impl Inputs {
         self.files.insert(name, Ok(files));
     }
 
-    /// Which makings of its dependencies an instance is made from: those in here, whatever lies there by now.
+    /// Which makings of its dependencies an instance is made from: those in here, whatever is stored by now.
     pub(crate) fn generations(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
         let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
         instance.dependencies.values().filter_map(generation).collect()

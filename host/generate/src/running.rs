@@ -54,7 +54,7 @@ impl Running {
             (Some(status), _) => Err(GeneratorFailure::Failed { status, output: self.output.last() }),
             // Bubblewrap itself gave up, so no generator ran and there is no secret in what was printed.
             (None, Some(_)) => Err(GeneratorFailure::Sandbox { message: self.complaint() }),
-            // It was killed from outside, at a time that cannot be told.
+            // It was killed from outside, at a time that cannot be determined.
             (None, None) => {
                 let signal = status.signal().unwrap_or(Signal::KILL.as_raw());
                 Err(GeneratorFailure::Killed { signal, output: self.output.last() })

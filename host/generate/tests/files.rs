@@ -178,7 +178,7 @@ fn what_is_deleted_and_still_open_counts() {
         matches!(&fault, GeneratorFailure::TooMuch { found, .. } if found.ends_with("bytes with deleted files")),
         "{fault}"
     );
-    // Faster than anybody looks: there is an end all the same.
+    // Faster than anyone looks: there is an end all the same.
     let mut job = place.job(
         "for i in $(seq 40); do exec {fd}> $out/$i; rm $out/$i; head -c 4000000 /dev/zero >&$fd || exit 3; done; echo x > $out/it",
         &["it"],

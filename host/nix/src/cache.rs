@@ -135,7 +135,7 @@ impl EvaluationCache {
 /// there decides what is built and run.
 fn is_own(directory: &Path) -> bool {
     let me = rustix::process::geteuid().as_raw();
-    // Whose home it is: root makes no directory in somebody else's.
+    // Whose home it is: root makes no directory in another user's.
     let above = directory.ancestors().find_map(|directory| fs::symlink_metadata(directory).ok());
     if above.is_none_or(|above| above.uid() != me) {
         return false;

@@ -229,7 +229,7 @@ impl Flake<'_> {
         let what = format!("evaluating {target}");
         let mut found = match self.ask(target, EvaluationQuery::Itself { problems: true }, &what) {
             Ok(found) => found,
-            // Faults are looked for in more than the declarations. What fails there is told in their place.
+            // Faults are looked for in more than the declarations. What fails there is reported in their place.
             Err(unfound) => {
                 let Ok(mut found) = self.ask(target, EvaluationQuery::Itself { problems: false }, &what) else {
                     return Err(error);

@@ -241,7 +241,7 @@ fn a_user_inside_a_machine_that_does_not_evaluate_stops_no_other() {
         assert!(error.contains(text), "{name}: {error}");
     }
     assert_eq!(failures.len(), 5, "{failures:?}");
-    // What blocks one user's artifact is told though others do not evaluate.
+    // What blocks one user's artifact is reported though others do not evaluate.
     let flake = bench.flake_ref();
     let gina = &evaluation.spec.targets[2];
     assert!(gina.artifacts[&name("b")].blocked && !gina.artifacts[&name("a")].blocked);

@@ -1,4 +1,4 @@
-//! Specs as other front ends and readers see them: the demo's, and one in which everything is said that can be.
+//! Specs as other front ends and recipients see them: the demo's, and one in which everything is said that can be.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod common;

@@ -156,7 +156,7 @@ fn the_reason_that_a_program_of_nix_gave_is_told() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
     bench.commit();
-    // A submodule from a local path, which git takes from nobody but who allows it.
+    // A submodule from a local path, which git takes from no one but who allows it.
     let other = bench.dir().with_file_name("other");
     fs::create_dir(&other).unwrap();
     for arguments in [&["init", "-q"][..], &["commit", "-q", "--allow-empty", "-m", "x"]] {

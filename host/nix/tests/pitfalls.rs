@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 #[test]
 fn a_generator_that_is_a_bare_store_path() {
     let bench = Bench::new();
-    // It has no context, and pure evaluation lets nobody look at it.
+    // It has no context, and pure evaluation lets no one look at it.
     let config = r##"({ pkgs, ... }: let text = builtins.toFile "gen" "#!/bin/sh\n"; in { artifacts.store.a = {
         files.f = { }; generator = builtins.unsafeDiscardStringContext text; }; })"##;
     bench.flake(&machine("web1", config));
@@ -36,7 +36,7 @@ fn packages_that_are_set_for_good_stay_what_they_are() {
         let target = &evaluation.spec.targets[0];
         assert_eq!(target.system.as_deref(), Some("aarch64-linux"));
         let generator = target.artifacts[&name("a")].generator.clone().unwrap();
-        // Whoever runs it is told so, instead of being given another one.
+        // Anyone who runs it is reported so, instead of being given another one.
         assert_eq!(generator.system.as_deref(), Some("aarch64-linux"), "{settings}");
     }
 }

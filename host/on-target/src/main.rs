@@ -126,7 +126,7 @@ fn cleaned(manifest: &Path, bytes: &Path, links: &Path, runtime: Option<&str>) -
 
 fn watched(options: &WatchOptions) -> Result<(), Failed> {
     let ready = || {
-        // Fails only where nobody asked to be told.
+        // Fails only where no one asked to be told.
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     };
     Ok(watch::watch(options, ready, |message| eprintln!("{message}"))?)

@@ -46,7 +46,7 @@ pub struct DeployedArtifact {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeployedFile {
-    /// Where it lies. `${XDG_RUNTIME_DIR}` or `%r` at its beginning stands for the user's runtime directory.
+    /// Where it is. `${XDG_RUNTIME_DIR}` or `%r` at its beginning stands for the user's runtime directory.
     pub path: String,
     /// Its mode, as octal text.
     pub mode: String,

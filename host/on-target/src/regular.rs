@@ -1,5 +1,5 @@
-//! Opening regular files, and nothing else that somebody put in their place: to open a device may do something, and to open
-//! a pipe tells whoever is at its other end.
+//! Opening regular files, and nothing else that someone put in their place: to open a device may do something, and to open
+//! a pipe tells anyone who is at its other end.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};

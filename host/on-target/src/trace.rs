@@ -20,7 +20,7 @@ pub enum PathEnd {
     Broken(PathBuf, io::Error),
 }
 
-/// Follows `path`. Each name is told with its directory, itself without links, *before* it is looked up: whoever starts to
+/// Follows `path`. Each name is reported with its directory, itself without links, *before* it is looked up: anyone who starts to
 /// watch the directory then misses no change.
 pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> PathEnd {
     let mut here = PathBuf::from("/");

@@ -1,4 +1,4 @@
-//! Files in their places: whole or not at all, and never where somebody else leads.
+//! Files in their places: whole or not at all, and never where another user leads.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 use std::cell::Cell;
@@ -200,7 +200,7 @@ fn whoever_is_stopped_at_any_step_leaves_complete_files_or_none() {
             assert_eq!(fs::metadata(run.path("artifacts/a").join(file)).unwrap().mode() & 0o7777, *mode, "{at}");
         }
 
-        // The next run mends it, and leaves nothing behind.
+        // The next run repairs it, and leaves nothing behind.
         activate(&run, &run.farm(), &files("5", "6")).unwrap();
         let mended = (content(&run, "one").unwrap(), content(&run, "two").unwrap());
         let whole = [("1", "2"), ("3", "4"), ("5", "6")].map(|(a, b)| (a.to_owned(), b.to_owned()));
@@ -385,7 +385,7 @@ fn a_service_cannot_lead_root_elsewhere() {
     fs::create_dir(run.path("attic")).unwrap();
     fs::create_dir(run.path("etc")).unwrap();
     chown(run.path("attic"), Some(4711), Some(4711)).expect("these tests need root");
-    // Its own directory is fine, a link in it is not, whoever made that link.
+    // Its own directory is fine, a link in it is not, anyone who made that link.
     assert!(link_to(&run, &run.path("attic/secrets/env")).unwrap());
     symlink(run.path("etc"), run.path("attic/led")).unwrap();
     assert!(matches!(link_to(&run, &run.path("attic/led/env")), Err(PlaceError::Astray { .. })));
@@ -478,7 +478,7 @@ fn what_is_no_plain_file_is_neither_read_nor_waited_for() {
     for name in ["pipe", "hard", "large", "."] {
         assert!(matches!(text(&attic.join(name)), Err(PlaceError::Unfit { .. } | PlaceError::Path { .. })), "{name}");
     }
-    // Two equal files of the Nix store may be one, and everybody may read them.
+    // Two equal files of the Nix store may be one, and everyone may read them.
     fs::set_permissions(run.path("shadow"), PermissionsExt::from_mode(0o444)).unwrap();
     assert_eq!(text(&attic.join("hard")).unwrap(), "root's own");
     fs::write(attic.join("most"), [b'x'; 100]).unwrap();

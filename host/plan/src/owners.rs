@@ -41,7 +41,7 @@ impl EntryOwners {
         Self { names, unknown }
     }
 
-    /// Who owns an entry, or may; none when nobody does.
+    /// Who owns an entry, or may; none when no one does.
     pub fn owner(&self, name: &InstanceName) -> Option<Owner> {
         if self.names.contains(name) {
             return Some(Owner::Declared);

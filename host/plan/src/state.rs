@@ -19,7 +19,7 @@ pub enum InstanceState {
     OnTarget,
     /// Its declaration reads a public value that is not there yet.
     Blocked,
-    /// It cannot be told; nothing is done to it.
+    /// It cannot be determined; nothing is done to it.
     Error(String),
 }
 
@@ -45,7 +45,7 @@ impl InstanceState {
     }
 }
 
-/// The kind of a backend's reason: a file is encrypted to somebody whom the backend cannot write for, and who is removed when
+/// The kind of a backend's reason: a file is encrypted to someone whom the backend cannot write for, and who is removed when
 /// it is encrypted again.
 pub const RECIPIENTS: &str = "recipients";
 
@@ -60,11 +60,11 @@ pub struct Facts {
     pub recipients: Recipients,
     /// The secret files that were stored, as the receipt has them; none where it does not tell.
     pub stored: Option<BTreeSet<String>>,
-    /// Files that lie there and belong to no one, by their paths in the entry's directory.
+    /// Files that are stored and belong to no one, by their paths in the entry's directory.
     pub strays: Vec<String>,
     /// Hash of the validation value that it was made for.
     pub validation: Option<Sha256>,
-    /// Names of public files that lie there.
+    /// Names of public files that are stored.
     pub public: Vec<String>,
     /// When all of it was made, in seconds since 1970.
     pub made: Option<u64>,
@@ -90,7 +90,7 @@ pub enum Said {
     Failed(String),
 }
 
-/// Decides the state. Whatever cannot be told is an error, never absent: only absence leads to generation by itself.
+/// Decides the state. Whatever cannot be determined is an error, never absent: only absence leads to generation by itself.
 pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) -> InstanceState {
     if instance.artifact.blocked {
         return InstanceState::Blocked;
@@ -177,7 +177,7 @@ fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
     Some(facts.made?.saturating_add(instance.artifact.max_age?.0))
 }
 
-/// Who joined and who left, by file; files that all changed alike are told once.
+/// Who joined and who left, by file; files that all changed alike are reported once.
 fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
     let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut unknown: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! What nobody owns, and what may have an owner that cannot be told.
+//! What no one owns, and what may have an owner that cannot be determined.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use artifacts_declared::TargetKind::{HomeManager, Nixos};

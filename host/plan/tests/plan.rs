@@ -292,7 +292,7 @@ fn the_host_knows_from_its_receipt_which_files_were_stored() {
     assert_eq!(is(Some(&["f", "g"]), present()), ["files"], "no longer declared, whatever the backend says");
     assert_eq!(is(Some(&["g"]), present()), ["files", "files"]);
     assert_eq!(is(None, present()), Vec::<&str>::new(), "where no receipt tells, the backend does");
-    // What both tell is told once.
+    // What both tell is reported once.
     let said = |text: &str| seam::CheckState::Stale(vec![("files".to_owned(), text.to_owned())]);
     assert_eq!(is(Some(&[]), said("`f.age` is declared and not there")), ["files"]);
     assert_eq!(is(Some(&["f"]), said("`f.age` is declared and not there")), ["files"]);

@@ -108,7 +108,7 @@ fn what_was_stored_comes_back_in_process_and_in_a_worker() {
                 assert_eq!((opening.identity.as_deref(), opening.error), (Some("age"), None));
                 assert_eq!(opening.file.is_some(), name == "agenix");
             }
-            // Somebody else's key opens nothing.
+            // Someone else's key opens nothing.
             let failed = backend.retrieve(stored.instance, &stored.slice, &names, &stored.sealed, &mut keyring(&key()));
             let failed = failed.unwrap_err();
             assert!(
@@ -250,7 +250,7 @@ fn exactly_what_was_asked_for_comes_back() {
         let failed = mine.retrieve(backend, mode, "").unwrap_err();
         assert!(matches!(&failed.error, CallError::Broken(said) if said.contains(why)), "{mode}: {failed:?}");
     }
-    // What nobody asked for is not even opened.
+    // What no one asked for is not even opened.
     refused(mine.retrieve(backend, "all-files", ""));
     let failed = mine.retrieve(backend, "ask-on", "").unwrap_err();
     assert!(matches!(&failed.error, CallError::Refused(why) if why.contains("too many")), "{:?}", failed.error);

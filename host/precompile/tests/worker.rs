@@ -73,7 +73,7 @@ fn lacking(without: &[SandboxLayer]) -> Vec<SandboxLayer> {
     let mut numbers = release.split(['.', '-', '+']).map(|number| number.parse::<u32>().unwrap_or(0));
     let older = (numbers.next().unwrap(), numbers.next().unwrap()) < (6, 12);
     let mut lacking = without.to_vec();
-    // Without any of it nobody asks how much of it there is.
+    // Without any of it no one asks how much of it there is.
     if older && !without.contains(&SandboxLayer::Landlock) && !without.contains(&SandboxLayer::NewerLandlock) {
         lacking.push(SandboxLayer::NewerLandlock);
     }
@@ -191,7 +191,7 @@ fn what_fails_half_way_costs_only_itself() {
         ("capset:error=EPERM", vec![SandboxLayer::NoCapabilities]),
         ("landlock_restrict_self:error=EPERM", vec![SandboxLayer::Landlock]),
         ("seccomp:error=EINVAL", vec![SandboxLayer::Seccomp]),
-        // In the new user namespace as nobody, who could not even use the other directory.
+        // In the new user namespace as no one, who could not even use the other directory.
         ("write:error=EPERM:when=2", vec![]),
     ]
     .into_iter()
@@ -353,7 +353,7 @@ fn a_worker_has_nothing_of_its_parent() {
         for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
             assert!(status.contains(&format!("{set}:\t0000000000000000\n")), "{status}");
         }
-        // Its memory and its descriptors are nobody's to look at but root's.
+        // Its memory and its descriptors are no one's to look at but root's.
         if let Ok(list) = fs::read_dir(worker.join("fd")) {
             for entry in list.flatten() {
                 let target = fs::read_link(entry.path()).unwrap_or_default();
@@ -436,7 +436,7 @@ fn after_the_walls_are_up_no_path_is_opened_but_its_own() {
     assert!(seen > 10, "{trace}");
 }
 
-/// A component that is as it should be but for one huge function that nobody calls.
+/// A component that is as it should be but for one huge function that no one calls.
 fn bomb(operations: usize) -> Vec<u8> {
     let sums = "local.get 0 i32.add ".repeat(operations);
     let module = wat::parse_str(format!("(module (func (param i32) (result i32) local.get 0 {sums}))")).unwrap();

@@ -4,7 +4,7 @@
 //! [`PromptKind::Line`] take one line without its final newline; the multiline kinds take everything up to Ctrl-D,
 //! each line with its newline. A value from an answers file is taken unchanged.
 //!
-//! While somebody is asked, the program owns the terminal: [`Decoder`] turns its bytes into an [`Event`] each, [`LineEditor`]
+//! While someone is asked, the program owns the terminal: [`Decoder`] turns its bytes into an [`Event`] each, [`LineEditor`]
 //! makes the value of them, [`PromptRow`] shows it. These three know no terminal.
 //!
 //! [`PromptKind::Hidden`]: artifacts_declared::PromptKind::Hidden

@@ -74,7 +74,7 @@ impl<'a> Screen<'a> {
         self.put(&self.row(editor))
     }
 
-    /// Draws anew next time: what is there is somebody else's.
+    /// Draws again next time: what is there is another user's.
     pub(crate) fn forget(&mut self) -> Result<(), Error> {
         self.shown = PromptRow::default();
         self.write("\r")

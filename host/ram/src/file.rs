@@ -114,7 +114,7 @@ pub(crate) fn unlock_entry(dir: impl AsFd, name: impl Arg) -> io::Result<()> {
 /// Changes the permissions of what was opened with `O_PATH`, whatever has its name by now.
 fn give_rights(place: &OwnedFd, rights: u32) -> io::Result<()> {
     let stat = fstat(place)?;
-    // The mode of a link cannot be changed, and nobody needs it to.
+    // The mode of a link cannot be changed, and no one needs it to.
     if stat.st_mode & rights == rights || FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
         return Ok(());
     }

@@ -136,7 +136,7 @@ impl PrivateDir {
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        // First it is gone, then forgotten: whoever ends the program meanwhile waits for it in `remove_all`.
+        // First it is gone, then forgotten: anyone who ends the program meanwhile waits for it in `remove_all`.
         self.held.remove();
         lock(&LIVE).directories.remove(&self.number);
     }

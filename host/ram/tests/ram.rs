@@ -167,7 +167,7 @@ fn a_user_without_root_rights_clears_locked_directories_too() {
     } else {
         &["env"]
     };
-    // The build may lie where that user cannot go.
+    // The build may be where that user cannot go.
     let exe = shm.path().join("test-program");
     fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
     let mut command = Command::new(wrapper[0]);

@@ -12,7 +12,7 @@ use crate::{InstanceRow, RecipientChange, Report, RowAction, diff, recipient_que
 pub struct FileChange {
     /// As it is declared, or was.
     pub file: String,
-    /// What lies there; nothing when it is new.
+    /// What is stored; nothing when it is new.
     pub before: Option<Side>,
     /// What takes its place; nothing when it goes.
     pub after: Option<Side>,
@@ -23,9 +23,9 @@ pub struct FileChange {
 pub enum Side {
     /// Encrypted.
     Secret {
-        /// Its bytes as they are stored, where that can be told.
+        /// Its bytes as they are stored, where that can be determined.
         size: Option<u64>,
-        /// Whom it is encrypted to, where anybody knows.
+        /// Whom it is encrypted to, where anyone knows.
         recipients: Option<BTreeSet<String>>,
     },
     /// In plain text.
@@ -148,7 +148,7 @@ impl FileChange {
 }
 
 impl InstanceRow {
-    /// What is said below it, a line each: files, readers, sizes. What was done is told as it is done.
+    /// What is said below it, a line each: files, recipients, sizes. What was done is reported as it is done.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         let would = self.done.is_some_and(RowAction::is_to_come);
         let files = self.files.iter().filter(move |_| would).map(FileChange::line);
@@ -157,7 +157,7 @@ impl InstanceRow {
 }
 
 impl Report {
-    /// For a person who is to agree to it: readers that would change, who would read what is new, what would change in public
+    /// For a person who is to agree to it: recipients that would change, who would read what is new, what would change in public
     /// files.
     pub fn preview(&self) -> String {
         let mut text = recipient_questions(&self.recipients);

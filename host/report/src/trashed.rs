@@ -10,11 +10,11 @@ use crate::{FileChange, RowAction};
 pub struct TrashedEntry {
     /// Its name.
     pub name: String,
-    /// The storage that it lies in.
+    /// The storage that it is in.
     pub storage: String,
     /// Who stored it, if that is known.
     pub backend: Option<String>,
-    /// Files and bytes, if they can be told.
+    /// Files and bytes, if they can be determined.
     pub size: Option<(usize, u64)>,
     /// Its files.
     pub contents: Vec<FileChange>,

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// About what one secret for three readers comes to.
+/// About what one secret for three recipients comes to.
 fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
     let backend =
         BackendId { name: "agenix".parse()?, version: "0.1.0".to_owned(), sha256: Sha256::digest(b"a component") };

@@ -18,7 +18,7 @@ const LONGEST: usize = 16 << 10;
 
 /// Records who stored an entry, when, and for which recipients. It holds no secret and no hash of one.
 ///
-/// A receipt that was read is a claim of whoever could write to the repository: it is well-formed, and no more.
+/// A receipt that was read is a claim of anyone who could write to the repository: it is well-formed, and no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {

@@ -481,7 +481,7 @@ mod tests {
             &[("a", agreed(&["web1"], &["k1", "gone"])), ("b", agreed(&["web1"], &["k1", "gone"]))],
         );
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "gone"]));
-        // `a` is not declared any more, and nobody asks about it again.
+        // `a` is not declared any more, and no one asks about it again.
         accept(&mut recipients, &[("b", agreed(&["web1"], &["k1", "new"]))]);
         let recipients = open(dir.path(), "/one");
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "new"]));

@@ -145,7 +145,7 @@ impl InGit {
         let linked =
             fs::read_dir(self.common_dir.join("worktrees")).into_iter().flatten().flatten().filter_map(|entry| {
                 let named = fs::read(entry.path().join("gitdir")).ok()?;
-                // Relative to the entry, if git was told so.
+                // Relative to the entry, if git was reported so.
                 let dot_git = without_dots(&entry.path().join(std::ffi::OsStr::from_bytes(named.trim_ascii_end())));
                 dot_git.parent().map(Path::to_owned)
             });

@@ -113,7 +113,7 @@ impl Trust {
     /// Whether exactly this was accepted.
     ///
     /// # Errors
-    /// When it cannot be told, or others could have written it.
+    /// When it cannot be determined, or others could have written it.
     pub fn accepted(&self, what: &impl Serialize) -> Result<bool, Error> {
         let (name, text) = named(what);
         match self.0.read(&name)? {

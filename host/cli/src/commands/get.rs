@@ -50,7 +50,7 @@ impl Options {
 /// The bytes and nothing else, past every buffer that is not wiped.
 fn write(value: &Secret) -> std::io::Result<()> {
     match File::from(std::io::stdout().as_fd().try_clone_to_owned()?).write_all(value.expose()) {
-        // Whoever reads has enough of it.
+        // Anyone who reads has enough of it.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }

@@ -33,7 +33,7 @@ impl Options {
         let surveyed = run.survey(&selection);
         let set = Set { instance: instance.clone(), file: file.clone(), opens: false };
         if self.dry_run {
-            // The value stays where it is: standard input may be nobody's to take, or have no end yet.
+            // The value stays where it is: standard input may be no one's to take, or have no end yet.
             return Ok(console.report(&surveyed.preview(&set)));
         }
         let agreed = surveyed.lock(set).agree();

@@ -108,7 +108,7 @@ pub(crate) fn recipients(
     shown: &[RecipientChange],
     is_chained: bool,
 ) -> Result<(Vec<RecipientChange>, Tickets), Failure> {
-    // Nobody is asked about what cannot be stored.
+    // No one is asked about what cannot be stored.
     let Base { run, survey, writers, progress, .. } = &mut *base;
     let fault = |instance: &artifacts_plan::Instance| writers.lock_failure(instance, &run.tools);
     if is_chained {

@@ -1,8 +1,8 @@
 //! No secret that was there before is given to a generator that the admin has not agreed to give it to.
 //!
 //! A generator is declared in the repository, and what it makes may be public, go out by the network, or be encrypted to a key of
-//! whoever declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
-//! of nothing that was there before: whoever could declare who reads that could as well have declared what it is.
+//! anyone who declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
+//! of nothing that was there before: anyone who could declare who reads that could as well have declared what it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -20,17 +20,17 @@ use crate::look::survey::Survey;
 use crate::run_state::Inputs;
 use crate::tools::{Evaluate, Tools};
 
-/// What generators would read, before anybody was asked.
+/// What generators would read, before anyone was asked.
 pub struct ReadRequests {
     sought: BTreeMap<Edge, ReadRequest>,
-    /// What nobody needs to be asked about.
+    /// What no one needs to be asked about.
     free: BTreeSet<Edge>,
     fresh: BTreeSet<InstanceName>,
     checkout: Checkout,
 }
 
 impl ReadRequests {
-    /// What these steps would read. `known` are the readers that were agreed to before this run, `inputs` what it has by now.
+    /// What these steps would read. `known` are the recipients that were agreed to before this run, `inputs` what it has by now.
     pub fn new(
         tools: &Tools,
         known: &AcceptedRecipients,
@@ -66,10 +66,10 @@ impl ReadRequests {
         readings
     }
 
-    /// Those that nobody has agreed to on this machine.
+    /// Those that no one has agreed to on this machine.
     ///
     /// # Errors
-    /// When it cannot be told.
+    /// When it cannot be determined.
     pub fn unknown(&self, trust: &Trust) -> Result<Vec<ReadRequest>, Failure> {
         let id = self.checkout.id().map_err(|e| untold(&e))?;
         let mut unknown = Vec::new();

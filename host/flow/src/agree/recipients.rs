@@ -1,4 +1,4 @@
-//! Nothing is encrypted to anybody whom the admin has not agreed to.
+//! Nothing is encrypted to anyone whom the admin has not agreed to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ enum PlaintextOrigin {
 }
 
 impl WriteKind<'_> {
-    /// None when nothing is encrypted: a public file is given, and the secret ones stay as they lie.
+    /// None when nothing is encrypted: a public file is given, and the secret ones stay as they are stored.
     fn source(self, instance: &Instance, found: &SurveyedInstance) -> Option<PlaintextOrigin> {
         match self {
             Self::New => Some(PlaintextOrigin::New),
@@ -89,12 +89,12 @@ struct ConsentItem {
     targets: BTreeSet<String>,
     /// Whom its files are encrypted to; none when nothing is encrypted.
     sealed: Option<Recipients>,
-    /// Files that were secret and lie in plain text from now on.
+    /// Files that were secret and are in plain text from now on.
     published: BTreeSet<String>,
 }
 
 impl RecipientQuestions {
-    /// Compares the readers of what is to be written with what is remembered. See `before` for the rule.
+    /// Compares the recipients of what is to be written with what is remembered. See `before` for the rule.
     pub fn new<'a>(
         known: &AcceptedRecipients,
         instances: impl Iterator<Item = &'a Instance>,
@@ -239,8 +239,8 @@ fn before(
     sought.iter().map(before).collect()
 }
 
-/// Files that were secret and are declared public: whatever is made or given for them now would lie there for everybody. That
-/// they were is known from what was agreed to here, or else from the receipt, which whoever pushes can write.
+/// Files that were secret and are declared public: whatever is made or given for them now would be stored for everyone. That
+/// they were is known from what was agreed to here, or else from the receipt, which anyone who pushes can write.
 fn published(
     known: &AcceptedRecipients,
     instance: &Instance,

@@ -26,7 +26,7 @@ pub struct Adoption {
     pub headers: BTreeSet<String>,
     /// Those of them that its receipt did not know.
     pub new_headers: usize,
-    /// Whether nobody can tell who reads them: no receipt does, or they are others than it tells of.
+    /// Whether no one can tell who reads them: no receipt does, or they are others than it tells of.
     pub unread: bool,
     /// Whether a file is sealed to fewer or more than are declared.
     pub miscounted: bool,
@@ -39,7 +39,7 @@ pub struct Adoption {
     pub(crate) entry: NewEntry,
 }
 
-/// What lies there of an instance.
+/// What is stored of an instance.
 fn read_entry(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
     let failed = |error: artifacts_store::Error| failure::about(instance, error);
     let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "no backend"))?;
@@ -74,7 +74,7 @@ pub(crate) fn adoption(
     let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "no backend"))?;
     let opened = tools.backends.open(backend)?;
     let stored_by = receipt::backend_id(backend, &opened.terms);
-    // A backend that never sees plaintext has whatever is for somebody sealed by the host.
+    // A backend that never sees plaintext has whatever is for someone sealed by the host.
     let seals = !opened.terms.requests_plaintext && found.recipients.of_all_files().next().is_some();
     let mut entry = read_entry(tools, instance)?
         .ok_or_else(|| failure::for_instance(instance, "the entry was removed during this run"))?;
@@ -106,7 +106,7 @@ pub(crate) fn adoption(
             GenerationRecord { instance, found, backend: stored_by, dependencies, headers: &sealed, now: tools.now };
         continued(making.receipt()?, before)
     };
-    // What was sealed anew may be anybody's. Of what another program stored, the person says that it is as declared.
+    // What was re-encrypted may be anyone's. Of what another program stored, the person says that it is as declared.
     let receipt = if before.is_some() && new_headers > 0 { of_anybody(receipt) } else { receipt };
     let files = changes::accepted(instance, before, &receipt, &entry.files, &entry.public);
     Ok(Adoption {
@@ -141,7 +141,7 @@ fn check_reasons(instance: &Instance, found: &SurveyedInstance) -> Result<(), Fa
     Ok(())
 }
 
-/// The receipt that lies there, if it is this instance's and this backend's.
+/// The receipt that is stored, if it is this instance's and this backend's.
 fn before<'a>(entry: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
     match &entry.receipt {
         ReceiptState::Valid(receipt) if receipt.instance == entry.name && receipt.backend.name == *backend => {
@@ -166,8 +166,8 @@ fn of_anybody(receipt: Receipt) -> Receipt {
     Receipt { recipients: receipt.recipients.unknown(), ..receipt }
 }
 
-/// What the old receipt says of the readers, of `validation`, of the dependencies and of the expiry stays: that bytes are
-/// accepted as they lie makes them neither younger nor readable for others.
+/// What the old receipt says of the recipients, of `validation`, of the dependencies and of the expiry stays: that bytes are
+/// accepted as they are stored makes them neither younger nor readable for others.
 fn continued(new: Receipt, before: Option<&Receipt>) -> Receipt {
     let Some(before) = before else { return new };
     let known = |(file, declared): (Name, _)| {

@@ -1,4 +1,4 @@
-//! What is written of an instance, file by file: readers and sizes, and what is public. No secret.
+//! What is written of an instance, file by file: recipients and sizes, and what is public. No secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ pub enum Writing<'a> {
 pub fn changes(tools: &Tools, instance: &Instance, found: &SurveyedInstance, writing: Writing<'_>) -> Vec<FileChange> {
     let before = found.receipt.as_ref().map(|receipt| StoredFiles::by_receipt(instance, receipt));
     let before = before.unwrap_or_default();
-    // Of what is encrypted anew, nothing public is told, so no entry is read again for it.
+    // Of what is re-encrypted, nothing public is reported, so no entry is read again for it.
     let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(tools, instance)) };
     let declared: BTreeSet<String> = instance.artifact.files.keys().map(ToString::to_string).collect();
     let is_secret = |name: &String| instance.secret_files().any(|secret| secret.as_str() == name);
@@ -62,7 +62,7 @@ fn after(instance: &Instance, found: &SurveyedInstance, file: &str) -> Option<Si
     })
 }
 
-/// The public files that lie there.
+/// The public files that are stored.
 fn public(tools: &Tools, instance: &Instance) -> EntryFiles {
     let storage = instance.artifact.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
@@ -82,7 +82,7 @@ pub(crate) fn public_changes(before: &EntryFiles, after: &EntryFiles) -> Vec<Fil
         .collect()
 }
 
-/// What an entry becomes that is accepted as it lies. The readers are those of `new`, unless nobody knows them.
+/// What an entry becomes that is accepted as it is stored. The recipients are those of `new`, unless no one knows them.
 pub(crate) fn accepted(
     instance: &Instance,
     old: Option<&Receipt>,
@@ -105,7 +105,7 @@ pub(crate) fn accepted(
     changes.collect()
 }
 
-/// What goes with an entry that nobody declares.
+/// What goes with an entry that no one declares.
 pub(crate) fn removed(entry: &Entry) -> Vec<FileChange> {
     let sizes = || entry.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
     let lying = match &entry.receipt {
@@ -113,14 +113,14 @@ pub(crate) fn removed(entry: &Entry) -> Vec<FileChange> {
             let recipients = receipt.recipients.iter().map(|(file, recipients)| (file.to_string(), known(recipients)));
             StoredFiles::new(recipients.collect(), sizes())
         }
-        // Nobody tells what the backend's files are called in the declarations.
+        // No one tells what the backend's files are called in the declarations.
         _ => StoredFiles::new(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
     };
     let gone = |(file, side)| FileChange { file, before: Some(side), after: None };
     lying.with_public(entry.public.clone()).files.into_iter().map(gone).collect()
 }
 
-/// Readers as a receipt has them: none are there when nobody knows them.
+/// Recipients as a receipt has them: none are there when no one knows them.
 fn known(recipients: &BTreeSet<String>) -> Option<BTreeSet<String>> {
     (!recipients.is_empty()).then(|| recipients.clone())
 }
@@ -130,7 +130,7 @@ pub(crate) fn bears(stored: &str, file: &str) -> bool {
     stored.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// What lies there, by the names that are declared.
+/// What is stored, by the names that are declared.
 #[derive(Default)]
 struct StoredFiles {
     files: BTreeMap<String, Side>,
@@ -140,7 +140,7 @@ impl StoredFiles {
     /// As a receipt has it: of public files it has the sizes.
     fn by_receipt(instance: &Instance, receipt: &Receipt) -> Self {
         let stored = receipt.recipients.iter().map(|(file, recipients)| (file.to_string(), known(recipients)));
-        // A backend that names no readers at all stores what is declared all the same.
+        // A backend that names no recipients at all stores what is declared all the same.
         let declared = instance.secret_files().filter(|_| receipt.recipients.is_empty());
         let secret = declared.map(|file| (file.to_string(), None)).chain(stored).collect();
         let mut lying = Self::new(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
@@ -151,7 +151,7 @@ impl StoredFiles {
         lying
     }
 
-    /// Secret files and their readers, with the sizes of the stored files that bear their names. Of a file that its backend
+    /// Secret files and their recipients, with the sizes of the stored files that bear their names. Of a file that its backend
     /// keeps elsewhere the size is not known.
     fn new<'a>(
         secret: BTreeMap<String, Option<BTreeSet<String>>>,

@@ -11,7 +11,7 @@ use super::changes::bears;
 /// So many strays of one entry are named.
 const NAMED: usize = 5;
 
-/// Makes added files part of the entry, and returns the paths of the strays, which stay out of it. Whoever compares the entry's
+/// Makes added files part of the entry, and returns the paths of the strays, which stay out of it. Anyone who compares the entry's
 /// fingerprint takes it first.
 pub fn take_added(instance: &Instance, entry: &mut Entry) -> Vec<String> {
     let receipt = match &entry.receipt {

@@ -41,7 +41,7 @@ fn stored(receipt: &Receipt) -> Option<BTreeSet<String>> {
     (!unknown).then(|| receipt.recipients.files().map(ToString::to_string).collect())
 }
 
-/// Dependencies that are not, as they lie, what went into this entry. One that does not lie there tells of itself.
+/// Dependencies that are not, as they are stored, what went into this entry. One that does not be stored tells of itself.
 fn outdated(instance: &Instance, receipt: &Receipt, generations: &BTreeMap<InstanceName, Generation>) -> Vec<String> {
     let why = |name: &InstanceName| {
         let is = generations.get(name)?;

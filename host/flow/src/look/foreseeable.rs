@@ -1,4 +1,4 @@
-//! What is certain to fail: told before anybody is asked anything, and by a dry run, too.
+//! What is certain to fail: told before anyone is asked anything, and by a dry run, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::rekeyable::unopenable;
 use super::survey::{Survey, SurveyedInstance};
 use crate::failure;
 
-/// Why an instance cannot be read back, as far as can be told without opening it.
+/// Why an instance cannot be read back, as far as can be determined without opening it.
 pub fn unreadable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     match &found.state {
         InstanceState::Absent => Some(failure::absent(instance)),
@@ -19,7 +19,7 @@ pub fn unreadable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
     }
 }
 
-/// Why an instance cannot be made: it has no generator, or depends on what these steps do not make, is not at hand and nobody can
+/// Why an instance cannot be made: it has no generator, or depends on what these steps do not make, is not at hand and no one can
 /// read.
 pub fn foreseeable_error(
     instance: &Instance,

@@ -58,7 +58,7 @@ pub fn hints<'a>(
     hints
 }
 
-/// The hints in one line, for a failure of one instance. It is looked at anew: the failure may not tell why.
+/// The hints in one line, for a failure of one instance. It is looked at again: the failure may not tell why.
 pub fn hint(tools: &mut Tools, instance: &Instance) -> Option<String> {
     let instances = BTreeMap::from([(instance.name.clone(), instance.clone())]);
     let names = BTreeSet::from([instance.name.clone()]);
@@ -92,7 +92,7 @@ impl About<'_> {
         vec![Hint::text(Effect::Keeps, old), self.artifacts(Effect::Replaces, &["generate", "--yes", &self.name])]
     }
 
-    /// Whether `generate` would make it, as far as can be told without asking anybody.
+    /// Whether `generate` would make it, as far as can be determined without asking anyone.
     fn makeable(&self, wanted: GenerateScope) -> bool {
         let Everything { instances, ordered, .. } = self.declared;
         let chosen = BTreeSet::from([self.instance.name.clone()]);
@@ -109,7 +109,7 @@ impl About<'_> {
         let mut hints = Vec::from_iter(self.strays(tools));
         hints.extend(self.backend(&kinds));
         let unclear = kinds.iter().any(|kind| kind.is_unclear());
-        // Whoever accepts an entry looks at it first; so does whoever gives it up.
+        // Anyone who accepts an entry looks at it first; so does anyone who gives it up.
         if unclear && !kinds.contains(&ReasonKind::Backend) {
             hints.extend(self.unclear(tools, owners, &kinds));
         }

@@ -11,10 +11,10 @@ use super::changes::{self, bears};
 use super::elsewhere::{Storages, has_receipt};
 use crate::tools::Tools;
 
-/// An entry that nobody owns.
+/// An entry that no one owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// Where it lies.
+    /// Where it is.
     pub storage: String,
     /// Its name.
     pub name: InstanceName,
@@ -26,12 +26,12 @@ pub struct Orphan {
     pub contents: Vec<FileChange>,
 }
 
-/// What lies in the storages besides what is declared.
+/// What is in the storages besides what is declared.
 #[derive(Debug, Default)]
 pub struct Orphans {
-    /// What nobody owns, by storage and name.
+    /// What no one owns, by storage and name.
     pub found: Vec<Orphan>,
-    /// What nobody owns in a storage that no backend has: a copy perhaps, which is left alone.
+    /// What no one owns in a storage that no backend has: a copy perhaps, which is left alone.
     pub strange: Vec<Orphan>,
     /// What a target may own that did not evaluate.
     pub kept: Vec<InstanceName>,

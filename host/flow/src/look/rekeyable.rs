@@ -1,4 +1,4 @@
-//! What could be encrypted again, as far as can be told without decrypting it.
+//! What could be encrypted again, as far as can be determined without decrypting it.
 
 use artifacts_plan::{Cause, Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::Failure;
@@ -7,9 +7,9 @@ use super::survey::SurveyedInstance;
 use crate::failure;
 use crate::tools::Tools;
 
-/// Whether an instance is to be encrypted anew: its recipients changed, it has files that are no longer declared, or it is stored
-/// and all are wanted. Of one that is not stored as its receipt says nobody knows the recipients; it is wanted, and will fail, so
-/// that nobody takes it for done.
+/// Whether an instance is to be re-encrypted: its recipients changed, it has files that are no longer declared, or it is stored
+/// and all are wanted. Of one that is not stored as its receipt says no one knows the recipients; it is wanted, and will fail, so
+/// that no one takes it for done.
 pub fn wants_rekey(state: &InstanceState, all: bool) -> bool {
     let wants = |reason: &Reason| match reason.kind {
         ReasonKind::Recipients | ReasonKind::Receipt => true,
@@ -27,7 +27,7 @@ pub fn wants_rekey(state: &InstanceState, all: bool) -> bool {
     }
 }
 
-/// Why an instance cannot be encrypted anew, as far as can be told without opening it.
+/// Why an instance cannot be re-encrypted, as far as can be determined without opening it.
 pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     if let Some(place) = &found.elsewhere {
         return Some(failure::elsewhere(instance, place));

@@ -37,13 +37,13 @@ fn of_another(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> 
 
 /// What becomes of an instance's other files when one is set.
 pub struct OtherFiles {
-    /// They are encrypted anew, since the readers changed.
+    /// They are re-encrypted, since the recipients changed.
     pub anew: Vec<String>,
     /// They go: they were secrets, and are not declared as such any more.
     pub gone: Vec<String>,
 }
 
-/// What becomes of the others when this file is set. With a public one, the secret ones stay as they lie.
+/// What becomes of the others when this file is set. With a public one, the secret ones stay as they are stored.
 pub fn others(instance: &Instance, found: &SurveyedInstance, file: &Name) -> OtherFiles {
     let secret = instance.secret_files().any(|name| name == file);
     let anew = found.stored_files(instance).filter(|name| secret && recipients_changed(found) && *name != file);

@@ -18,7 +18,7 @@ use crate::run::{Run, Selection};
 /// Length of a day, in seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// So long before it expires, it is told.
+/// So long before it expires, it is reported.
 const SOON: Duration = Duration::from_secs(14 * DAY);
 
 /// Returns the rows of the selected instances, with hints, and the orphaned entries.

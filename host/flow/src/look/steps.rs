@@ -15,7 +15,7 @@ pub struct GenerateScope {
 }
 
 impl GenerateScope {
-    /// Whether something in this state is to be made. Only absence leads to it by itself; what cannot be told is never touched. What
+    /// Whether something in this state is to be made. Only absence leads to it by itself; what cannot be determined is never touched. What
     /// is stale gets a new value only where the old one is outdated: for any other reason the value can be kept.
     pub fn covers(self, state: &InstanceState) -> bool {
         match state {
@@ -49,8 +49,8 @@ impl Step {
 }
 
 /// What is to be made, dependencies first. `ordered` has all instances in that order; `chosen` those that the person
-/// named. An absent dependency of something that is made is made too; and what is made of something that is made again is,
-/// among the chosen, made again when what is outdated is wanted, unless it has to be looked at first.
+/// named. An absent dependency of something that is made is made too; and what is made of something that is regenerated is,
+/// among the chosen, regenerated when what is outdated is wanted, unless it has to be looked at first.
 pub fn steps(
     instances: &BTreeMap<InstanceName, Instance>,
     ordered: &[InstanceName],
@@ -93,7 +93,7 @@ fn may_follow(state: &InstanceState) -> bool {
     }
 }
 
-/// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, what cannot be told
+/// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, what cannot be determined
 /// and is not stored, and whatever depends on one of those.
 pub fn waiting(
     instances: &BTreeMap<InstanceName, Instance>,
@@ -125,7 +125,7 @@ impl Survey {
 fn waits(found: &SurveyedInstance) -> bool {
     match found.state {
         InstanceState::Blocked => true,
-        // What lies there can be read, whatever is wrong with what is declared now.
+        // What is stored can be read, whatever is wrong with what is declared now.
         InstanceState::Error(_) => found.fingerprint.is_none(),
         _ => false,
     }

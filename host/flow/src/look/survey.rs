@@ -33,7 +33,7 @@ pub struct Survey {
     pub calls: BTreeMap<String, u64>,
     /// Recipients that a backend cannot write for, a sentence each: they are removed when the files are encrypted again.
     pub(crate) other_recipients: BTreeMap<InstanceName, BTreeSet<String>>,
-    /// Which making of each dependency lies there.
+    /// Which making of each dependency is stored.
     pub(crate) generations: BTreeMap<InstanceName, Generation>,
 }
 
@@ -44,7 +44,7 @@ pub struct SurveyedInstance {
     pub state: InstanceState,
     /// Whom its backend would encrypt each file to.
     pub recipients: Recipients,
-    /// Its receipt, when a valid one lies there.
+    /// Its receipt, when a valid one is stored.
     pub receipt: Option<Receipt>,
     /// The content that was looked at; a commit replaces nothing else.
     pub fingerprint: Option<Fingerprint>,
@@ -111,7 +111,7 @@ impl Survey {
         instance.secret_files().map(change).collect()
     }
 
-    /// Which making of each of its dependencies lies there.
+    /// Which making of each of its dependencies is stored.
     pub(crate) fn made_from(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
         let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
         instance.dependencies.values().filter_map(generation).collect()
@@ -215,7 +215,7 @@ impl<'a> InstanceProbe<'a> {
         look
     }
 
-    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be told what it is.
+    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be determined what it is.
     fn contradicted(mut self, contradiction: Option<Failure>) -> Self {
         let Some(failure) = contradiction else { return self };
         match &mut self.facts {
@@ -269,7 +269,7 @@ impl CheckResult {
     }
 }
 
-/// The generations of what the chosen depend on, as they lie, each in its own backend's storage.
+/// The generations of what the chosen depend on, as they are stored, each in its own backend's storage.
 fn generations(
     tools: &Tools,
     all: &BTreeMap<InstanceName, Instance>,
@@ -383,7 +383,7 @@ impl Survey {
         let state = state.with_entries(&look.storage, &places);
         if let InstanceState::Error(why) = &state {
             let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
-            // A backend that looked and finds nothing of what lies there has no words for it.
+            // A backend that looked and finds nothing of what is stored has no words for it.
             let missing = matches!(answer.said, Said::Checked { .. }) && look.facts.is_some();
             let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
             self.errors.push(failure::for_instance(look.instance, why.clone()).hint(hint));
@@ -414,7 +414,7 @@ impl Survey {
         self.found.insert(instance.name.clone(), found);
     }
 
-    /// Nothing more is asked, and what was not answered is not known: for one reason, which is told once.
+    /// Nothing more is asked, and what was not answered is not known: for one reason, which is reported once.
     fn stop(&mut self, instances: &[&Instance], why: Failure) {
         for instance in instances {
             let state = || InstanceState::Error(why.message.clone());

@@ -14,7 +14,7 @@ use super::Tools;
 use super::headers::{self, EntryHeaders, Verdict};
 use crate::failure;
 
-/// Whose the age files are: what this machine knows and, where that does not tell, what lies in the storages.
+/// Whose the age files are: what this machine knows and, where that does not tell, what is in the storages.
 #[derive(Default)]
 pub struct HeaderOwners(Option<SealedElsewhere>);
 
@@ -23,13 +23,13 @@ pub struct HeaderOwners(Option<SealedElsewhere>);
 pub struct OwnHeaders {
     /// What may be decrypted, and for which files.
     pub openable: Openable,
-    /// Those that this machine did not know: they lie nowhere else.
+    /// Those that this machine did not know: they are nowhere else.
     pub unknown: EntryHeaders,
 }
 
 impl HeaderOwners {
     /// Refuses what was encrypted for another file, instance or repository. What this machine knows of a header holds, wherever
-    /// else it lies by now; what it does not know may lie nowhere else. A clone of this repository is asked about once.
+    /// else it is by now; what it does not know may be nowhere else. A clone of this repository is asked about once.
     pub fn check(
         &mut self,
         tools: &mut Tools,
@@ -52,7 +52,7 @@ impl HeaderOwners {
         Ok(own)
     }
 
-    /// Refuses a header that nobody knows if it lies in another place, too, or if it cannot be determined.
+    /// Refuses a header that no one knows if it is in another place, too, or if it cannot be determined.
     fn elsewhere(
         &mut self,
         tools: &Tools,
@@ -83,7 +83,7 @@ impl HeaderOwners {
     }
 }
 
-/// For which files this machine knows a header that lies in a file of an entry.
+/// For which files this machine knows a header that is in a file of an entry.
 fn known(
     tools: &mut Tools,
     instance: &Instance,

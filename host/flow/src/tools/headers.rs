@@ -29,13 +29,13 @@ pub struct HeaderMemory {
     declined: BTreeSet<String>,
 }
 
-/// What is known of a header that lies in a file of an entry.
+/// What is known of a header that is in a file of an entry.
 pub(crate) enum Verdict {
     /// It belongs there, and is for these declared files.
     Own(BTreeSet<String>),
     /// It belongs there in another checkout.
     OtherCheckout(Arc<HeaderPlace>),
-    /// It belongs elsewhere, and nobody copied it there by right.
+    /// It belongs elsewhere, and no one copied it there by right.
     Foreign(Failure),
     /// This machine neither encrypted nor decrypted it.
     Unknown,

@@ -95,7 +95,7 @@ impl Registry {
         }
     }
 
-    /// The same with somebody to ask about the grants of components that are not bundled. Without, none is given.
+    /// The same with someone to ask about the grants of components that are not bundled. Without, none is given.
     #[must_use]
     pub fn asking(mut self, accept: Accept) -> Self {
         self.accept = accept;

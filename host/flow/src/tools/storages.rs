@@ -30,7 +30,7 @@ pub struct StorageWriters {
 
 impl StorageWriters {
     /// Locks every storage that these instances are in, before anything is asked or made, and stages what an earlier run could
-    /// not. An instance whose backend is unknown has no storage; that it fails is told where it is asked about.
+    /// not. An instance whose backend is unknown has no storage; that it fails is reported where it is asked about.
     pub fn lock<'a>(tools: &Tools, instances: impl Iterator<Item = &'a Instance>) -> Self {
         let mut writers = Self::default();
         let instances: Vec<&Instance> = instances.collect();
@@ -51,7 +51,7 @@ impl StorageWriters {
         writers
     }
 
-    /// Why an instance cannot be stored: nobody is asked for it then, and nothing of it opened.
+    /// Why an instance cannot be stored: no one is asked for it then, and nothing of it opened.
     pub fn lock_failure(&self, instance: &Instance, tools: &Tools) -> Option<Failure> {
         if let Some(fault) = self.refused.get(&instance.name) {
             return Some(fault.clone());

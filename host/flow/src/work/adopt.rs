@@ -1,4 +1,4 @@
-//! Entries accepted as they lie: a new receipt for bytes that the host did not store.
+//! Entries accepted as they are stored: a new receipt for bytes that the host did not store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,11 +128,11 @@ fn mark(base: &mut Base<'_>, adoptions: &BTreeMap<InstanceName, Adoption>, done:
 
 /// What can be adopted of these instances, and what cannot and why. Of what a survey found, that is whatever is stale because
 /// of its receipt. What is `named` is also accepted as valid, as made from what its dependencies are now, and as new:
-/// once its bytes are accepted, so that nobody accepts both unseen. It opens nothing and writes nothing.
+/// once its bytes are accepted, so that no one accepts both unseen. It opens nothing and writes nothing.
 ///
 /// Refused is what its backend does not call sound, and what has no age file in it where there should be one; what is `named` and
-/// stale for a reason that nobody can accept; and an entry with an age file that is another instance's as well, or may be
-/// since an entry cannot be read: its own readers would come to read it.
+/// stale for a reason that no one can accept; and an entry with an age file that is another instance's as well, or may be
+/// since an entry cannot be read: its own recipients would come to read it.
 fn adoptions<'a>(
     tools: &mut Tools,
     survey: &Survey,

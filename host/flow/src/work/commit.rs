@@ -54,7 +54,7 @@ pub(crate) struct Stored {
     pub backend: BackendId,
 }
 
-/// What a backend wrote and nobody has looked at yet.
+/// What a backend wrote and no one has looked at yet.
 pub(crate) struct UncheckedEntry {
     stored: Stored,
     /// How it was asked; none when there was nothing to store.
@@ -71,7 +71,7 @@ struct SerializeRequest {
     partial: bool,
 }
 
-/// Has backends look at what they wrote: a new entry takes the old one's place only when its own backend, asked anew, calls it
+/// Has backends look at what they wrote: a new entry takes the old one's place only when its own backend, asked again, calls it
 /// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written. For which files the
 /// headers are is noted of what is well, and so will be stored.
 pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEntry)>) -> Vec<Result<Stored, Failure>> {

@@ -139,7 +139,7 @@ impl Planned for Generate {
 }
 
 impl Generate {
-    /// Asks once before everything is generated again; whoever names an instance has said so.
+    /// Asks once before everything is generated again; anyone who names an instance has said so.
     fn confirm_replacement(self, base: &mut Base<'_>) -> Result<(), Failure> {
         let stored = base.progress.steps().iter().filter(|step| step.again).count();
         let asks = self.regenerate && base.selection.selectors.is_empty() && !base.run.state.replaces;
@@ -211,7 +211,7 @@ fn keep_makeable(base: &mut Base<'_>) {
 }
 
 /// Returns the steps for which a value may exist: where an entry that is no longer declared has the same files, an instance was
-/// renamed perhaps, and nobody generates a new value for it unasked. The same goes for an entry that was deleted and that git has.
+/// renamed perhaps, and no one generates a new value for it unasked. The same goes for an entry that was deleted and that git has.
 fn former_values(base: &Base<'_>) -> Vec<FormerValue> {
     let steps = base.progress.steps();
     let new: BTreeSet<InstanceName> = steps.into_iter().filter(|step| !step.again).map(|step| step.name).collect();

@@ -200,7 +200,7 @@ impl Generation<'_> {
         Ok(changes)
     }
 
-    /// Every dependency lies there as it went into the instance: nobody replaced it since.
+    /// Every dependency is stored as it went into the instance: no one replaced it since.
     fn unchanged(&self, instance: &Instance) -> Result<(), Failure> {
         for (name, generation) in self.inputs.generations(instance) {
             let backend = self.instances.get(&name).and_then(|d| d.artifact.backend.as_ref());

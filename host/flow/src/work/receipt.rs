@@ -24,7 +24,7 @@ pub struct GenerationRecord<'a> {
 }
 
 impl GenerationRecord<'_> {
-    /// The receipt of a new generation. The commit fills in what lies in the files.
+    /// The receipt of a new generation. The commit fills in what is in the files.
     pub fn receipt(self) -> Result<Receipt, Failure> {
         let instance = self.instance;
         let made = Time::from(self.now);
@@ -48,7 +48,7 @@ impl GenerationRecord<'_> {
     }
 }
 
-/// The receipt of an entry whose files were written anew and whose secrets are the same: only who stored it and who reads it
+/// The receipt of an entry whose files were written again and whose secrets are the same: only who stored it and who reads it
 /// change. `stored` are the secret files that are in it, and `headers` those of all of them.
 pub fn rewritten(
     old: &Receipt,

@@ -1,4 +1,4 @@
-//! Encrypting anew to whom is declared now: the secrets stay as they are.
+//! Encrypting again to whom is declared now: the secrets stay as they are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -85,14 +85,14 @@ impl Planned for Rekey {
     }
 
     fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
-        // Whoever may be asked to accept them sees them.
+        // Anyone who may be asked to accept them sees them.
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: false });
         base.report.recipients.clone_from(changes);
         Ok(ask::recipients(base, WriteKind::Stored, changes, false)?.1)
     }
 }
 
-/// Why an instance cannot be encrypted again, as far as can be told without decrypting it.
+/// Why an instance cannot be encrypted again, as far as can be determined without decrypting it.
 fn foreseeable_error(run: &mut Run, survey: &Survey, name: &InstanceName) -> Option<Failure> {
     let Run { instances, tools, .. } = run;
     let (instance, found) = instances.get(name).zip(survey.found.get(name))?;
@@ -156,7 +156,7 @@ fn show_rekeyed(base: &mut Base<'_>) {
     base.report.mark(&done, RowAction::Reencrypted);
 }
 
-/// Tells which files went with the old entries: whoever can push can take back a declaration, and nobody was asked.
+/// Tells which files went with the old entries: anyone who can push can take back a declaration, and no one was asked.
 fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
     for name in done {
         let found = base.survey.found.get(name).and_then(|found| found.receipt.as_ref());
@@ -177,7 +177,7 @@ fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
 
 type ReadFiles = BTreeMap<InstanceName, Result<RetrievedFiles, Failure>>;
 
-/// Reads what is stored of these. What was never stored is left for whoever has its value.
+/// Reads what is stored of these. What was never stored is left for anyone who has its value.
 fn read(base: &mut Base<'_>, batch: &VecDeque<Step>) -> ReadFiles {
     let Base { run, survey, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
@@ -266,7 +266,7 @@ fn changed(instance: &Instance) -> Failure {
 }
 
 impl Survey {
-    /// What these are after they were encrypted anew: whatever else made them stale still does.
+    /// What these are after they were re-encrypted: whatever else made them stale still does.
     pub fn rekeyed(&mut self, done: &BTreeSet<InstanceName>) {
         for (_, found) in self.found.iter_mut().filter(|(name, _)| done.contains(*name)) {
             if let InstanceState::Stale(reasons) = &mut found.state {

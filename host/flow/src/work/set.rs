@@ -223,7 +223,7 @@ fn first(tools: &Tools, storing: Storing<'_>, stored: &Stored, dependencies: &Ge
     GenerationRecord { instance, found, backend, dependencies, headers: &stored.headers, now: tools.now }.receipt()
 }
 
-/// The receipt of a new generation, for the readers of now. What was sealed before counts for the files that stay.
+/// The receipt of a new generation, for the recipients of now. What was sealed before counts for the files that stay.
 fn again(
     tools: &Tools,
     storing: Storing<'_>,
@@ -242,7 +242,7 @@ fn again(
     newer(tools, instance, &receipt, made_from)
 }
 
-/// A new generation of an entry. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
+/// A new generation of an entry. Only what is replaced whole begins to age again, and counts as made from what is stored now and
 /// for what is declared now.
 fn newer(tools: &Tools, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
     let receipt = if instance.artifact.files.len() == 1 {

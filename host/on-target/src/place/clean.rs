@@ -1,4 +1,4 @@
-//! Removing what nobody declares any more.
+//! Removing what no one declares any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ use super::{DIR, DeployDir, LINKS, Lock, NEW, NOW, PlaceError, at, entries};
 
 impl DeployDir {
     /// Removes artifacts that are not among those declared, each with the paths of its links, and links at other paths than
-    /// those. First the links go, then the note of them, then the bytes: whoever is stopped half-way finds the rest the next time.
+    /// those. First the links go, then the note of them, then the bytes: anyone who is stopped half-way finds the rest the next time.
     /// Returns the artifacts that are gone, and what could not be removed; one keeps none of the others.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl DeployDir {
         self.write_links(artifact, &(&noted & keep))
     }
 
-    /// Removes a link that leads to a file of the artifact. Anything else is somebody else's by now.
+    /// Removes a link that leads to a file of the artifact. Anything else is another user's by now.
     fn unlink(&self, artifact: &str, path: &Path) -> Result<(), PlaceError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
         let dir = match walk(parent, false) {

@@ -1,7 +1,7 @@
 //! Putting files into their places that are made on the target.
 //!
-//! Their bytes lie in RAM, one directory an artifact, which appears there whole, in one rename. Where a file was declared to
-//! be, a link leads to it. Whoever is stopped half-way leaves an artifact as it was, or whole; the next run mends the rest.
+//! Their bytes are in RAM, one directory an artifact, which appears there whole, in one rename. Where a file was declared to
+//! be, a link leads to it. Anyone who is stopped half-way leaves an artifact as it was, or whole; the next run repairs the rest.
 
 mod clean;
 mod read;
@@ -37,7 +37,7 @@ const NOW: &str = "now";
 const NEW: &str = "new";
 /// The directory of notes where links to them are.
 const LINKS: &str = "links";
-/// The directory of the names of artifacts that are made of something that was made anew since.
+/// The directory of the names of artifacts that are made of something that was regenerated since.
 const OUTDATED: &str = "outdated";
 /// A link before it takes its place. The lock keeps it single.
 const NEW_LINK: &str = ".artifacts-new";
@@ -55,7 +55,7 @@ pub enum PlaceError {
         /// The system's word.
         why: io::Error,
     },
-    /// Somebody else could lead us elsewhere.
+    /// Someone else could lead us elsewhere.
     #[error("{}: untrusted symbolic link `{}` in the path", .path.display(), .name.escape_debug())]
     Astray {
         /// Where it should go.
@@ -149,7 +149,7 @@ impl DeployDir {
     /// Opens the directory for the bytes and that of the links, and makes what is missing. Both must belong to the caller alone.
     ///
     /// # Errors
-    /// When one of them is somebody else's, or a link, or the first one is not in RAM.
+    /// When one of them is another user's, or a link, or the first one is not in RAM.
     pub fn open(bytes: &Path, links: &Path) -> Result<Self, PlaceError> {
         Self::open_with_steps(bytes, links, |_| Ok(()))
     }
@@ -233,7 +233,7 @@ impl DeployDir {
         self.forget_outdated(artifact.as_str())
     }
 
-    /// Notes that what an artifact is made of is about to be made anew. It holds until the artifact is put there again, however
+    /// Notes that what an artifact is made of is about to be regenerated. It holds until the artifact is put there again, however
     /// often that fails.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl DeployDir {
         noted.map(drop).map_err(|why| at(&self.path.join(OUTDATED).join(artifact.as_str()), why))
     }
 
-    /// Whether an artifact is made of something that was made anew since.
+    /// Whether an artifact is made of something that was regenerated since.
     ///
     /// # Errors
     /// When it cannot be seen.
@@ -335,7 +335,7 @@ impl DeployDir {
     /// Makes a link at `path` that leads to a file. Whether anything changed. Other links are replaced, nothing else is.
     ///
     /// # Errors
-    /// When something else is there, or somebody could lead us elsewhere.
+    /// When something else is there, or someone could lead us elsewhere.
     pub fn link(&self, _: &Lock, artifact: &Name, file: &Name, path: &Path) -> Result<bool, PlaceError> {
         let to = self.artifact_path(artifact).join(file.as_str());
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
@@ -412,7 +412,7 @@ fn own(path: &Path, step: Step<'_>) -> Result<OwnedFd, PlaceError> {
     if !ours(&stat) || mode & 0o022 != 0 {
         return Err(foreign(format!("mode {mode:04o} and owner {}", stat.st_uid)));
     }
-    // Whoever made it may have been stopped before they opened it to others.
+    // Anyone who made it may have been stopped before they opened it to others.
     if mode & !0o755 == 0 {
         settle_mode(&dir, 0o755, step).map_err(|why| at(path, why))?;
     }
@@ -437,7 +437,7 @@ fn make(within: impl AsFd, name: impl rustix::path::Arg + Copy, mode: u32, step:
     Ok(openat(&within, name, DIR, Mode::empty())?)
 }
 
-/// Gives a directory of our own its mode: whoever made it may have been stopped before they did.
+/// Gives a directory of our own its mode: anyone who made it may have been stopped before they did.
 fn settle_mode(dir: &OwnedFd, mode: u32, step: Step<'_>) -> io::Result<()> {
     let stat = fstat(dir)?;
     if stat.st_mode & 0o7777 != mode && ours(&stat) {

@@ -1,4 +1,4 @@
-//! Reading what somebody put into its place, who may since have lost that place to somebody else.
+//! Reading what someone put into its place, who may since have lost that place to another user.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -16,17 +16,17 @@ use super::{PlaceError, at};
 use crate::regular;
 
 /// The bytes of a file by its absolute path. A link is followed only when root or the caller made it, in a directory where
-/// nobody else can put one: so a service cannot have root read for it what it may not read itself.
+/// no one else can put one: so a service cannot have root read for it what it may not read itself.
 ///
 /// # Errors
-/// When somebody could lead us elsewhere, or it is no regular file of at most `largest` bytes, or one with a second name that
-/// not everybody may read.
+/// When someone could lead us elsewhere, or it is no regular file of at most `largest` bytes, or one with a second name that
+/// not everyone may read.
 pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
     let unfit = |found: String| PlaceError::Unfit { path: path.to_owned(), largest, found };
     let (dir, name) = find(path)?;
     let open = regular::open(&dir, &name).map_err(|why| at(path, why))?;
     let (file, stat) = open.ok_or_else(|| unfit("something else".to_owned()))?;
-    // Whoever may write to a directory can give a file there that is not theirs. In the Nix store, equal files are one.
+    // Anyone who may write to a directory can give a file there that is not theirs. In the Nix store, equal files are one.
     if stat.st_nlink != 1 && !Mode::from_raw_mode(stat.st_mode).contains(Mode::ROTH) {
         return Err(unfit(format!("one with {} links", stat.st_nlink)));
     }

@@ -1,4 +1,4 @@
-//! Where links to an artifact's files were made: so that those can be found that nobody declares any more.
+//! Where links to an artifact's files were made: so that those can be found that no one declares any more.
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -18,7 +18,7 @@ pub(super) const MOST_LINKS: usize = 40;
 const DIR: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens a directory by its absolute path and makes what is missing. A link is followed only when root or the caller made it,
-/// in a directory where nobody else can put one: so a service cannot have root write elsewhere.
+/// in a directory where no one else can put one: so a service cannot have root write elsewhere.
 pub(crate) fn walk(path: &Path, make: bool) -> Result<OwnedFd, PlaceError> {
     let at = |why: Errno| PlaceError::Path { path: path.to_owned(), why: why.into() };
     if !path.is_absolute() {
@@ -73,7 +73,7 @@ pub(super) fn ours(stat: &Stat) -> bool {
     stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
-/// Whether nobody but root and the caller can put something into a directory in the place of what is theirs.
+/// Whether no one but root and the caller can put something into a directory in the place of what is theirs.
 pub(super) fn closed(stat: &Stat) -> bool {
     let mode = Mode::from_raw_mode(stat.st_mode);
     ours(stat) && (!mode.intersects(Mode::WGRP | Mode::WOTH) || mode.contains(Mode::SVTX))

@@ -18,7 +18,7 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) version: Option<Sha256>,
     /// The first fault of each artifact that is not complete.
     pub(crate) faults: BTreeMap<&'a str, String>,
-    /// Of the files of complete artifacts that somebody wants to hear of, by `artifact/file`.
+    /// Of the files of complete artifacts that someone wants to hear of, by `artifact/file`.
     pub(crate) digests: BTreeMap<String, Sha256>,
     pub(crate) units: BTreeMap<String, Unit>,
     /// The machine is being switched to another configuration.
@@ -100,7 +100,7 @@ pub(crate) fn decide(
     work.decision
 }
 
-/// Notes that systemd took an order. Until then it is decided upon anew at each look, also by another watcher: each order
+/// Notes that systemd took an order. Until then it is decided upon again at each look, also by another watcher: each order
 /// leaves a trace in systemd by which it is known to have been carried out.
 pub(crate) fn done(verb: Verb, unit: &str, memory: &mut DigestStore, fleeting: &mut TransientState) {
     match verb {
@@ -262,7 +262,7 @@ impl DecisionState<'_> {
                 } else if now < *since + self.grace {
                     self.decision.look_at(*since + self.grace);
                 } else if now < *since + 2 * self.grace && self.is_any_unknown(name) {
-                    // Whoever could not be asked whether it is to come back is asked once more, and not for ever.
+                    // Anyone who could not be asked whether it is to come back is asked once more, and not for ever.
                     self.decision.look_at(now + SOON);
                 } else {
                     self.lose(name, artifact, fault);
@@ -825,7 +825,7 @@ mod tests {
         m.set("artifact-a", Activity::Unknown);
         assert_eq!(m.orders(), Vec::<String>::new());
         m.set("artifact-a", Activity::Up);
-        // Whoever is to hear of a change hears of it later.
+        // Anyone who is to hear of a change hears of it later.
         m.digests.insert("a/f".to_owned(), digest("1"));
         m.look();
         m.set("r", Activity::Unknown);

@@ -1,4 +1,4 @@
-//! Digests of contents that tell nothing to whoever does not have the key.
+//! Digests of contents that tell nothing to anyone who does not have the key.
 
 use std::fs::File;
 use std::io::{self, Read};

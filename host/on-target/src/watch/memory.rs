@@ -56,10 +56,10 @@ pub(crate) struct Change {
     pub(crate) at: u64,
 }
 
-/// The directory in RAM where the memory lies.
+/// The directory in RAM where the memory is.
 pub(crate) struct Store {
     file: PathBuf,
-    /// Of what lies there.
+    /// Of what is stored.
     saved: Option<Sha256>,
     /// Is called before each thing that is done to the file system; an error ends it there. For tests.
     step: Box<dyn Fn() -> io::Result<()>>,

@@ -83,7 +83,7 @@ impl Explain for WatchError {
 /// Watches for ever. `ready` is called once everything was looked at for the first time, `say` with each message.
 ///
 /// # Errors
-/// See [`WatchError`]; anything else is told through `say` and tried again.
+/// See [`WatchError`]; anything else is reported through `say` and tried again.
 pub fn watch(options: &WatchOptions, ready: impl FnOnce(), mut say: impl FnMut(&str)) -> Result<(), WatchError> {
     let mut watcher = Watcher::new(options, Systemctl { user: options.user })?;
     let mut again = watcher.look(&mut say);
@@ -229,7 +229,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         let seen = Snapshot { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
         let mut memory = self.memory.clone();
         let decision = decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
-        // First: whoever is stopped before an order, or after it, then decides upon it anew and knows what came of it.
+        // First: anyone who is stopped before an order, or after it, then decides upon it again and knows what came of it.
         self.store.save(&memory)?;
         self.memory = memory;
         decision.messages.iter().for_each(|message| say(message));
@@ -299,7 +299,7 @@ fn look_at_files<'a>(manifest: &'a TargetManifest, watches: &mut Watches, key: &
         let mut ends = Vec::new();
         for (file_name, file) in &artifact.files {
             let end = trace(Path::new(&file.path), |dir, name| watches.want(dir, name));
-            // Only files that somebody wants to hear of are ever read.
+            // Only files that someone wants to hear of are ever read.
             if let PathEnd::Found(at, _) = &end
                 && !(file.restart_units.is_empty() && file.reload_units.is_empty())
             {
@@ -337,7 +337,7 @@ mod tests {
     use std::rc::Rc;
     use systemd::Verb;
 
-    /// Counts what is done, and lets nothing be done any more after so many steps: as whoever is killed there.
+    /// Counts what is done, and lets nothing be done any more after so many steps: as anyone who is killed there.
     #[derive(Clone)]
     struct Life(Rc<Cell<usize>>);
 

@@ -12,7 +12,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 /// What can make a file complete or incomplete, or change its content. Reading it is not among it, so that consumers at
-/// work wake nobody.
+/// work wake no one.
 const INTEREST: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::DELETE)
     .union(WatchFlags::MOVED_FROM)
@@ -39,7 +39,7 @@ impl Watches {
         Ok(Self { queue, watched: HashMap::new(), round: HashMap::new(), directories: BTreeMap::new(), blind: None })
     }
 
-    /// Begins to say anew what matters.
+    /// Begins to say again what matters.
     pub(crate) fn begin(&mut self) {
         self.round.clear();
         self.directories.clear();

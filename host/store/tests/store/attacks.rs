@@ -223,7 +223,7 @@ fn a_pipe_as_lock_holds_no_one_up_and_a_linked_lock_is_not_written() {
     assert_eq!(fs::read(checkout.path("secrets/.artifacts/.gitignore")).unwrap(), b"*\n");
 }
 
-/// The Nix store links equal files; so reading takes them. But nothing is ever written into a file that lies there.
+/// The Nix store links equal files; so reading takes them. But nothing is ever written into a file that is stored.
 #[test]
 fn a_hard_linked_file_is_read_and_never_written_through() {
     let checkout = Checkout::new();

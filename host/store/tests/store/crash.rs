@@ -58,7 +58,7 @@ pub fn killed_at(root: &Path, step: usize, what: &str) -> bool {
     }
 }
 
-/// The text of the entry that lies there, which must be whole and agree with its receipt.
+/// The text of the entry that is stored, which must be whole and agree with its receipt.
 pub fn whole(root: &Path) -> Option<String> {
     let entry = storage(root).unwrap().read(&name(WEB)).unwrap()?;
     assert_eq!(entry.differences(), [], "an entry that is not as its receipt says");

@@ -136,7 +136,7 @@ fn lower_layer(place: &Path) {
     assert_eq!(storage.read(&name("shared/x")).unwrap().unwrap().files, files(&[("f", "x\n")]));
     assert_eq!(children(&root.join("secrets/.artifacts/staging")), Vec::<PathBuf>::new());
     assert_eq!(children(&root.join("secrets/.artifacts/trash")), Vec::<PathBuf>::new());
-    // What is new lies in the upper layer, and that can be exchanged.
+    // What is new is in the upper layer, and that can be exchanged.
     put(&writer, WEB, &[("f", "1")], &[]).unwrap();
     put(&writer, WEB, &[("f", "2")], &[]).unwrap();
 }

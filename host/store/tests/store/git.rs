@@ -658,7 +658,7 @@ fn a_planted_repository_runs_nothing_and_hides_nothing() {
 #[test]
 fn a_repository_of_another_user_is_left_alone_unless_the_person_calls_it_safe() {
     if !rustix::process::geteuid().is_root() {
-        // Nobody else can give a directory away.
+        // No one else can give a directory away.
         return;
     }
     let checkout = repository(&[]);

@@ -74,7 +74,7 @@ impl Checkout {
         self.storage().read(&name(instance)).unwrap()
     }
 
-    /// Commits over whatever lies there.
+    /// Commits over whatever is stored.
     pub fn put(&self, instance: &str, entries: &[(&str, &str)]) -> Committed {
         put(&self.writer(), instance, entries, &[]).unwrap()
     }

@@ -30,7 +30,7 @@ impl Options {
         let explained = Explained {
             name: &self.name,
             declared: registry.is_declared(&self.name),
-            // Nobody has to accept what is inside the program, or nothing.
+            // No one has to accept what is inside the program, or nothing.
             accepted: if rights.bundled || rights.grants.is_empty() {
                 None
             } else {
@@ -56,7 +56,7 @@ struct Explained<'a> {
     entry: artifacts_declared::Registration,
     component: Component,
     rights: EffectiveGrants,
-    /// Whether the admin accepted its grants, where somebody has to.
+    /// Whether the admin accepted its grants, where someone has to.
     accepted: Option<bool>,
 }
 
