@@ -76,7 +76,7 @@ pub fn activate(
         if !follows && !reach.contains(&instance.name) {
             continue;
         }
-        let result = match made_here(context, instance) {
+        let result = match generated_here(context, instance) {
             Ok(false) => continue,
             Ok(true) => {
                 here.insert(instance.name.clone());
@@ -98,7 +98,7 @@ fn is_there(context: &ActivationContext<'_>, instance: &Instance) -> bool {
 }
 
 /// Whether an instance's backend makes it on the target. Its component is read, not run.
-fn made_here(context: &ActivationContext<'_>, instance: &Instance) -> Result<bool, Failure> {
+fn generated_here(context: &ActivationContext<'_>, instance: &Instance) -> Result<bool, Failure> {
     let name = backend(instance)?;
     let entry = context.registry.entry(name)?;
     let component = context.registry.component(name, &entry)?;
@@ -126,7 +126,7 @@ fn one(
     context: &mut ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
-    made_here: &dyn Fn(&Instance) -> bool,
+    generated_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<ActivationResult, Failure> {
     let access = accesses(instance, context.user)?;
     let declared: BTreeSet<String> = instance.artifact.files.keys().map(ToString::to_string).collect();
@@ -139,7 +139,7 @@ fn one(
     };
 
     let made =
-        if complete(context)? && !outdated { None } else { Some(make(context, instances, instance, made_here)?) };
+        if complete(context)? && !outdated { None } else { Some(make(context, instances, instance, generated_here)?) };
     let lock = context.farm.lock().map_err(failed)?;
     let mut done = ActivationResult::Present;
     // Someone else may have been faster: the first one's values stay.
@@ -217,11 +217,11 @@ fn make(
     context: &mut ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
-    made_here: &dyn Fn(&Instance) -> bool,
+    generated_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<BTreeMap<Name, Secret>, Failure> {
     let source = TestValues::new(instance)
         .map_err(|e| failure(instance, format!("cannot get random numbers from the system: {e}")))?;
-    let mut job = job(context, instances, instance, &source, made_here)?;
+    let mut job = job(context, instances, instance, &source, generated_here)?;
     let mut files = run(context, instance, &job)?;
     if job.random.is_some() {
         agree(context, instance, &source, &mut job, &files)?;
@@ -278,7 +278,7 @@ fn job(
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
     source: &TestValues,
-    made_here: &dyn Fn(&Instance) -> bool,
+    generated_here: &dyn Fn(&Instance) -> bool,
 ) -> Result<Job, Failure> {
     let mut job = Job::new(instance.name.clone(), &instance.artifact).ok_or_else(|| {
         failure(instance, "no generator")
@@ -288,7 +288,7 @@ fn job(
     job.path.clone_from(&context.generator_path);
     job.prompts =
         instance.artifact.prompts.iter().map(|(name, prompt)| (name.clone(), source.answer(name, prompt))).collect();
-    job.inputs = inputs(context, instances, instance, made_here)?;
+    job.inputs = inputs(context, instances, instance, generated_here)?;
     job.log_level.clone_from(&context.log_level);
     job.random = source.stream(STREAM);
     Ok(job)

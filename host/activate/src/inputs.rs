@@ -25,14 +25,17 @@ pub fn inputs(
     context: &ActivationContext<'_>,
     instances: &BTreeMap<InstanceName, Instance>,
     instance: &Instance,
-    made_here: impl Fn(&Instance) -> bool,
+    generated_here: impl Fn(&Instance) -> bool,
 ) -> Result<BTreeMap<Name, Files>, Failure> {
     let of = |(name, dependency): (&Name, &InstanceName)| {
         let found = instances
             .get(dependency)
             .ok_or_else(|| failure(instance, format!("its dependency {dependency} has a configuration error")))?;
-        let files =
-            if made_here(found) { from_farm(context, instance, found) } else { from_paths(context, instance, found) };
+        let files = if generated_here(found) {
+            from_farm(context, instance, found)
+        } else {
+            from_paths(context, instance, found)
+        };
         Ok((name.clone(), files?))
     };
     instance.dependencies.iter().map(of).collect()

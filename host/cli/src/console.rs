@@ -75,7 +75,7 @@ impl Console {
         // What to do about one cause is said once, however many fail of it.
         let mut said = BTreeSet::new();
         let once = |failure: &Failure| match &failure.hint {
-            Some(help) if !said.insert(help.clone()) => Failure { hint: None, ..failure.clone() }.text(self.style),
+            Some(hint) if !said.insert(hint.clone()) => Failure { hint: None, ..failure.clone() }.text(self.style),
             _ => failure.text(self.style),
         };
         let text: String = failures.iter().map(once).collect();
@@ -92,8 +92,8 @@ impl Console {
     pub fn end(&self, status: Exit, stores: bool) -> Exit {
         let Some(lost) = LOST.get() else { return status };
         let why = format!("cannot write to standard output: {lost}");
-        let help = stores.then_some("the changes are stored; `artifacts status` shows them");
-        self.failures(&[Failure::new("", why).hint(help)]);
+        let hint = stores.then_some("the changes are stored; `artifacts status` shows them");
+        self.failures(&[Failure::new("", why).hint(hint)]);
         Exit::FAILED
     }
 
@@ -149,8 +149,8 @@ impl Console {
     }
 
     /// A warning, with what to do.
-    pub fn warning(&self, text: &str, help: Option<&str>) {
-        let _ = write!(anstream::stderr(), "{}", artifacts_report::warning(text, help, self.style));
+    pub fn warning(&self, text: &str, hint: Option<&str>) {
+        let _ = write!(anstream::stderr(), "{}", artifacts_report::warning(text, hint, self.style));
     }
 
     /// A failure that stops nothing.

@@ -219,7 +219,7 @@ fn state(environment: &Environment) -> Result<PathBuf, Failure> {
 /// What is committed in a repository proves nothing of what was accepted here.
 fn own_state(begun: &Context) -> Result<(), Failure> {
     let state = state(&begun.environment)?;
-    let failed = |why: String, help: String| Err(Failure::new("", why).hint(Some(help)));
+    let failed = |why: String, hint: String| Err(Failure::new("", why).hint(Some(hint)));
     match git(begun).tracks(&state) {
         Ok(None) => Ok(()),
         Ok(Some(path)) => failed(

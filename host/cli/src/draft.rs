@@ -71,7 +71,7 @@ impl Draft {
     }
 
     fn misplaced(&self, error: &Error) -> Failure {
-        let help = match error {
+        let hint = match error {
             Error::File { fault: IrregularFile::Link, .. } => {
                 let place = std::fs::read_link(self.path()).unwrap_or_default();
                 format!(
@@ -87,7 +87,7 @@ impl Draft {
             }
             _ => return failure(&self.subject, error),
         };
-        failure(&self.subject, error).hint(Some(help))
+        failure(&self.subject, error).hint(Some(hint))
     }
 
     /// Makes it a file again that can be edited and taken, with what was typed in it as far as that can be read.

@@ -196,7 +196,7 @@ impl Operator for TerminalOperator {
             }
             RunEvent::EvaluatingAgain => console.progress("public files changed; evaluating again"),
             RunEvent::Note(text) => console.message(text),
-            RunEvent::Warning(text, help) => console.warning(text, *help),
+            RunEvent::Warning(text, hint) => console.warning(text, *hint),
         }
     }
 }

@@ -46,8 +46,8 @@ pub fn on_target(instance: &Instance) -> Failure {
 
 /// What nothing makes.
 pub fn no_generator(instance: &Instance) -> Failure {
-    let help = format!("set `artifacts.store.{}.generator`", instance.name.artifact());
-    for_instance(instance, "no generator").hint(Some(help))
+    let hint = format!("set `artifacts.store.{}.generator`", instance.name.artifact());
+    for_instance(instance, "no generator").hint(Some(hint))
 }
 
 /// A failure of what depends on another one that cannot be read, and why that cannot.
@@ -86,7 +86,7 @@ pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
     let declared = instance.artifact.backend.as_ref().map(Name::as_str).unwrap_or_default();
     let by = backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
     let message = format!("stored in `{storage}`{by}, but `{declared}` stores it in `{expected}`");
-    let help = if let Some(stored) = backend.as_deref().filter(|stored| *stored != declared) {
+    let hint = if let Some(stored) = backend.as_deref().filter(|stored| *stored != declared) {
         format!("declare `{stored}` for it again")
     } else {
         let name = instance.name.to_string();
@@ -94,7 +94,7 @@ pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
         let (from, to) = (shell_word(&format!("{storage}/{name}")), shell_word(&format!("{expected}/{above}")));
         format!("`mkdir -p {to} && mv {from} {to}/`")
     };
-    for_instance(instance, message).hint(Some(help))
+    for_instance(instance, message).hint(Some(hint))
 }
 
 /// A run that the person ended, and the instances that it did not come to.
@@ -117,8 +117,8 @@ pub fn explain_call(error: &CallError) -> (String, Option<String>) {
             format!("the backend requested something that it is not granted: {what}"),
             Some("nothing was changed; `artifacts backend explain NAME` shows its grants".to_owned()),
         ),
-        CallError::Machine { limit, help } => {
-            (format!("not enough memory for the backend: {limit}"), Some(format!("nothing was changed; {help}")))
+        CallError::Machine { limit, help: hint } => {
+            (format!("not enough memory for the backend: {limit}"), Some(format!("nothing was changed; {hint}")))
         }
         CallError::Overrun(limit) => (
             format!("the backend exceeded a limit: {limit}"),
@@ -133,8 +133,8 @@ pub fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Failure {
         return for_instance(instance, UNSHOWN)
             .hint(Some("nothing was changed; `--show-output` shows its messages at a terminal"));
     }
-    let (why, help) = explain_call(&stopped.error);
-    for_instance(instance, why).hint(help)
+    let (why, hint) = explain_call(&stopped.error);
+    for_instance(instance, why).hint(hint)
 }
 
 /// A problem of the declarations.

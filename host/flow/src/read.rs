@@ -183,8 +183,8 @@ impl<'a> Retrieval<'a> {
                         .hint(said.hint.clone())
                 }
                 error => {
-                    let (why, help) = failure::explain_call(error);
-                    failure::for_instance(instance, why).hint(help)
+                    let (why, hint) = failure::explain_call(error);
+                    failure::for_instance(instance, why).hint(hint)
                 }
             };
             RetrieveFailure { failure, no_identity }

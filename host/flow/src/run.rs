@@ -110,12 +110,12 @@ impl Run {
         let declared = self.errors.iter().filter(|(of, _)| meant(of));
         let idle = idle.iter().map(|selector| {
             let prefix = Selector::new(format!("{selector}/"));
-            let help = if all.iter().any(|name| prefix.matches(name)) {
+            let hint = if all.iter().any(|name| prefix.matches(name)) {
                 format!("did you mean `{}`? A prefix ends at a slash", shell_word(&prefix.to_string()))
             } else {
                 "`artifacts status` lists all names; a prefix ends at a slash".to_owned()
             };
-            Failure::new(selector.to_string(), "no artifact matches this selector").hint(Some(help))
+            Failure::new(selector.to_string(), "no artifact matches this selector").hint(Some(hint))
         });
         let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
         names.retain(|name| !self.state.settled.contains(name));

@@ -80,8 +80,8 @@ impl Inputs {
         let allowed = |name: &InstanceName| self.allowed.edges.contains(&(instance.name.clone(), name.clone()));
         let name = instance.dependencies.values().find(|name| !allowed(name))?;
         let why = format!("its generator wants to read {name}; you have not allowed that on this machine");
-        let help = "review the generator and the recipients of its files, then pass `--accept-reading`";
-        Some(failure::for_instance(instance, why).hint(Some(help)))
+        let hint = "review the generator and the recipients of its files, then pass `--accept-reading`";
+        Some(failure::for_instance(instance, why).hint(Some(hint)))
     }
 
     /// Why an instance cannot be made: a dependency was not read.

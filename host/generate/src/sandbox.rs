@@ -66,9 +66,9 @@ impl Sandbox {
             Ok(said) => said,
             Err(why) => return Err(Error::NoBubblewrap { path: bubblewrap, why }),
         };
-        let help = [said.stdout, said.stderr].concat();
-        let help = String::from_utf8_lossy(&help);
-        let known = |option: &str| help.split_whitespace().any(|word| word == option);
+        let hint = [said.stdout, said.stderr].concat();
+        let hint = String::from_utf8_lossy(&hint);
+        let known = |option: &str| hint.split_whitespace().any(|word| word == option);
         let missing: Vec<_> = NEEDED.into_iter().filter(|option| !known(option)).collect();
         if !missing.is_empty() {
             return Err(Error::OldBubblewrap { path: bubblewrap, missing });

@@ -141,8 +141,8 @@ fn stored(
         RECIPIENTS => ReasonKind::Recipients,
         _ => ReasonKind::Format,
     };
-    let told = |why: &str| files.iter().any(|reason| is_about(reason, why));
-    let said = said.iter().filter(|(kind, why)| known(kind) != ReasonKind::Files || !told(why));
+    let is_known = |why: &str| files.iter().any(|reason| is_about(reason, why));
+    let said = said.iter().filter(|(kind, why)| known(kind) != ReasonKind::Files || !is_known(why));
     reasons.extend(said.map(|(kind, why)| Reason::new(known(kind), why.clone())));
     reasons.extend(files);
     reasons.extend(facts.strays.iter().map(|path| Reason::stray(path)));
@@ -179,7 +179,7 @@ fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
 
 /// Who joined and who left, by file; files that all changed alike are reported once.
 fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
-    let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut changes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut unknown: Vec<&str> = Vec::new();
     for (file, after) in is {
         let file = file.as_str();
@@ -193,11 +193,12 @@ fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
         }
         let joined = after.difference(before).count();
         let left = before.difference(after).count();
-        told.entry(format!("{joined} added, {left} removed")).or_default().push(file);
+        changes.entry(format!("{joined} added, {left} removed")).or_default().push(file);
     }
     let unknown = (!unknown.is_empty())
         .then(|| Reason::new(ReasonKind::Recipients, format!("recipients of {} are unknown", unknown.join(", "))));
-    told.into_iter()
+    changes
+        .into_iter()
         .map(|(change, files)| {
             Reason::new(ReasonKind::Recipients, format!("recipients of {} changed: {change}", files.join(", ")))
         })

@@ -48,8 +48,8 @@ impl ReadRequests {
             for name in instance.dependencies.values() {
                 let edge = (step.name.clone(), name.clone());
                 let is_public = instances.get(name).is_some_and(|one| one.secret_files().next().is_none());
-                let lies = survey.found.get(name).is_some_and(|found| found.fingerprint.is_some());
-                let is_there = lies || made.contains(name) || inputs.has(name);
+                let is_stored = survey.found.get(name).is_some_and(|found| found.fingerprint.is_some());
+                let is_there = is_stored || made.contains(name) || inputs.has(name);
                 if readings.fresh.contains(name) || !is_there || is_public && !inputs.has(name) {
                     readings.free.insert(edge);
                 } else {
@@ -71,7 +71,7 @@ impl ReadRequests {
     /// # Errors
     /// When it cannot be determined.
     pub fn unknown(&self, trust: &Trust) -> Result<Vec<ReadRequest>, Failure> {
-        let id = self.checkout.id().map_err(|e| untold(&e))?;
+        let id = self.checkout.id().map_err(|e| failed(&e))?;
         let mut unknown = Vec::new();
         for reading in self.sought.values() {
             if !self.is_accepted(trust, id.as_ref(), reading)? {
@@ -86,13 +86,13 @@ impl ReadRequests {
     /// # Errors
     /// When it cannot be remembered.
     pub fn settle(self, trust: &Trust, new_ones_too: bool) -> Result<Allowed, Failure> {
-        let id = self.checkout.id().map_err(|e| untold(&e))?;
+        let id = self.checkout.id().map_err(|e| failed(&e))?;
         let mut edges = self.free.clone();
         for (edge, reading) in &self.sought {
             let known = self.is_accepted(trust, id.as_ref(), reading)?;
             if !known && new_ones_too {
-                let id = self.checkout.id_or_new().map_err(|e| untold(&e))?;
-                trust.accept(&in_repository(&id, reading)).map_err(|e| untold(&e))?;
+                let id = self.checkout.id_or_new().map_err(|e| failed(&e))?;
+                trust.accept(&in_repository(&id, reading)).map_err(|e| failed(&e))?;
             }
             if known || new_ones_too {
                 edges.insert(edge.clone());
@@ -106,7 +106,7 @@ impl ReadRequests {
         let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.stored()});
         let here = id.map_or(Ok(false), |id| trust.accepted(&in_repository(id, reading)));
         let accepted = here.and_then(|here| if here { Ok(true) } else { trust.accepted(&by_path) });
-        accepted.map_err(|e| untold(&e))
+        accepted.map_err(|e| failed(&e))
     }
 }
 
@@ -140,6 +140,6 @@ fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
     Some(hash.finish().to_string())
 }
 
-fn untold(error: &artifacts_trust::Error) -> Failure {
+fn failed(error: &artifacts_trust::Error) -> Failure {
     Failure::about("readings", error)
 }

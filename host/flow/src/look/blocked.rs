@@ -38,8 +38,8 @@ pub(crate) fn explain(run: &Run, report: &mut Report) {
             continue;
         }
         // Whatever else an artifact fails with is a mistake, for which nothing can be generated.
-        let help = "fix the declaration; `--nix-arg --show-trace` shows where the error comes from";
-        report.errors.push(Failure::new(name.to_string(), why.clone()).hint(Some(help)));
+        let hint = "fix the declaration; `--nix-arg --show-trace` shows where the error comes from";
+        report.errors.push(Failure::new(name.to_string(), why.clone()).hint(Some(hint)));
         row.state = InstanceState::Error(why);
     }
 }

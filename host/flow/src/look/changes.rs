@@ -40,8 +40,8 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &SurveyedInstance, wri
         }
         Writing::Anew => declared.into_iter().filter(is_secret).collect(),
         Writing::One { file } => {
-            let OtherFiles { anew, gone } = others(instance, found, file);
-            std::iter::once(file.to_string()).chain(anew).chain(gone).collect()
+            let OtherFiles { reencrypted, gone } = others(instance, found, file);
+            std::iter::once(file.to_string()).chain(reencrypted).chain(gone).collect()
         }
     };
     let change = |file: String| FileChange {
@@ -96,7 +96,7 @@ pub(crate) fn accepted(
     let secret = instance.secret_files().map(|file| (file.to_string(), recipients(file)));
     let after = StoredFiles::new(secret.collect(), sizes).with_public(public.clone());
     let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
-    let side = |lying: &StoredFiles, name: &String| lying.files.get(name).cloned();
+    let side = |entry_files: &StoredFiles, name: &String| entry_files.files.get(name).cloned();
     let changes = names.into_iter().map(|name| FileChange {
         file: name.clone(),
         before: side(&before, name),
@@ -108,7 +108,7 @@ pub(crate) fn accepted(
 /// What goes with an entry that no one declares.
 pub(crate) fn removed(entry: &Entry) -> Vec<FileChange> {
     let sizes = || entry.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-    let lying = match &entry.receipt {
+    let entry_files = match &entry.receipt {
         ReceiptState::Valid(receipt) if !receipt.recipients.is_empty() => {
             let recipients = receipt.recipients.iter().map(|(file, recipients)| (file.to_string(), known(recipients)));
             StoredFiles::new(recipients.collect(), sizes())
@@ -117,7 +117,7 @@ pub(crate) fn removed(entry: &Entry) -> Vec<FileChange> {
         _ => StoredFiles::new(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
     };
     let gone = |(file, side)| FileChange { file, before: Some(side), after: None };
-    lying.with_public(entry.public.clone()).files.into_iter().map(gone).collect()
+    entry_files.with_public(entry.public.clone()).files.into_iter().map(gone).collect()
 }
 
 /// Recipients as a receipt has them: none are there when no one knows them.
@@ -143,12 +143,13 @@ impl StoredFiles {
         // A backend that names no recipients at all stores what is declared all the same.
         let declared = instance.secret_files().filter(|_| receipt.recipients.is_empty());
         let secret = declared.map(|file| (file.to_string(), None)).chain(stored).collect();
-        let mut lying = Self::new(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
+        let mut entry_files =
+            Self::new(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
         let public = receipt.public.iter();
-        lying.files.extend(
+        entry_files.files.extend(
             public.map(|(name, stored)| (name.clone(), Side::Public { size: Some(stored.size), content: None })),
         );
-        lying
+        entry_files
     }
 
     /// Secret files and their recipients, with the sizes of the stored files that bear their names. Of a file that its backend
@@ -184,8 +185,8 @@ mod tests {
     fn a_stored_file_counts_for_the_declared_one_whose_name_it_bears() {
         let secret = ["key", "key.pub", "other"].map(|file| (file.to_owned(), None));
         let stored = [("key.age", 1), ("key.pub.age", 2), ("keys", 4), ("secrets.json", 8)];
-        let lying = StoredFiles::new(secret.into_iter().collect(), stored.into_iter());
-        let size = |file: &str| match &lying.files[file] {
+        let entry_files = StoredFiles::new(secret.into_iter().collect(), stored.into_iter());
+        let size = |file: &str| match &entry_files.files[file] {
             Side::Secret { size, .. } | Side::Public { size, .. } => *size,
         };
         assert_eq!([size("key"), size("key.pub"), size("other")], [Some(1), Some(2), None]);

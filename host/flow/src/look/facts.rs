@@ -47,7 +47,7 @@ fn outdated(instance: &Instance, receipt: &Receipt, generations: &BTreeMap<Insta
         let is = generations.get(name)?;
         match receipt.dependencies.get(name) {
             Some(was) if was == is => None,
-            Some(_) => Some(Reason::made_again(name).message),
+            Some(_) => Some(Reason::regenerated(name).message),
             None => Some(format!("generated without its dependency {name}")),
         }
     };

@@ -141,8 +141,8 @@ impl About<'_> {
         if !kinds.contains(&ReasonKind::Backend) {
             return None;
         }
-        let help = unopenable(self.instance, self.found)?.hint?;
-        Some(Hint::text(Effect::Keeps, help))
+        let hint = unopenable(self.instance, self.found)?.hint?;
+        Some(Hint::text(Effect::Keeps, hint))
     }
 
     /// It is not what its receipt describes, or not in the form that its backend expects.
@@ -282,6 +282,6 @@ pub fn helped(tools: &mut Tools, instance: &Instance, failure: artifacts_report:
     if failure.hint.is_some() {
         return failure;
     }
-    let help = hint(tools, instance);
-    failure.hint(help)
+    let hint = hint(tools, instance);
+    failure.hint(hint)
 }

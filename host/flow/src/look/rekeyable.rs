@@ -46,8 +46,8 @@ pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
     nothing.then(|| {
         let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.files().map(ToString::to_string));
         let names: Vec<String> = names.collect();
-        let help = format!("declare what is stored again ({})", names.join(", "));
-        failure::for_instance(instance, "its declared files are not stored").hint((!names.is_empty()).then_some(help))
+        let hint = format!("declare what is stored again ({})", names.join(", "));
+        failure::for_instance(instance, "its declared files are not stored").hint((!names.is_empty()).then_some(hint))
     })
 }
 
@@ -61,9 +61,9 @@ pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> 
         return None;
     }
     let name = failure::quoted_name(&instance.name);
-    let help = format!(
+    let hint = format!(
         "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
          `artifacts set {name} FILE` takes yours"
     );
-    Some(failure::for_instance(instance, format!("backend `{backend}` cannot decrypt")).hint(Some(help)))
+    Some(failure::for_instance(instance, format!("backend `{backend}` cannot decrypt")).hint(Some(hint)))
 }

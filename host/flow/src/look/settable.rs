@@ -9,7 +9,7 @@ use crate::failure;
 
 /// Why an instance's file cannot be set, however it is given.
 pub fn unsettable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
-    let fail = |message: &str, help: String| Some(failure::for_instance(instance, message).hint(Some(help)));
+    let fail = |message: &str, hint: String| Some(failure::for_instance(instance, message).hint(Some(hint)));
     let name = failure::quoted_name(&instance.name);
     match &found.state {
         InstanceState::Absent if instance.artifact.files.len() > 1 => fail(
@@ -38,7 +38,7 @@ fn of_another(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> 
 /// What becomes of an instance's other files when one is set.
 pub struct OtherFiles {
     /// They are re-encrypted, since the recipients changed.
-    pub anew: Vec<String>,
+    pub reencrypted: Vec<String>,
     /// They go: they were secrets, and are not declared as such any more.
     pub gone: Vec<String>,
 }
@@ -46,10 +46,13 @@ pub struct OtherFiles {
 /// What becomes of the others when this file is set. With a public one, the secret ones stay as they are stored.
 pub fn others(instance: &Instance, found: &SurveyedInstance, file: &Name) -> OtherFiles {
     let secret = instance.secret_files().any(|name| name == file);
-    let anew = found.stored_files(instance).filter(|name| secret && recipients_changed(found) && *name != file);
+    let reencrypted = found.stored_files(instance).filter(|name| secret && recipients_changed(found) && *name != file);
     let stored = found.receipt.iter().flat_map(|receipt| receipt.recipients.files());
     let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
-    OtherFiles { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
+    OtherFiles {
+        reencrypted: reencrypted.map(ToString::to_string).collect(),
+        gone: gone.map(ToString::to_string).collect(),
+    }
 }
 
 /// Whether the recipients are others than those that it is encrypted to.

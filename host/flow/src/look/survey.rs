@@ -149,8 +149,8 @@ fn ask(
         let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut tools.headers);
         let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
             looks.into_iter().partition(InstanceProbe::has_secrets);
-        let told = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
-        let request = asked.iter_mut().map(told).collect();
+        let view = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
+        let request = asked.iter_mut().map(view).collect();
         let names: Vec<String> = asked.iter().map(|look| look.instance.name.to_string()).collect();
         let checks = tools.session(backend).and_then(|session| match session {
             Some(mut session) => session.check(request, &names, false),
@@ -320,7 +320,7 @@ impl Survey {
                 found.state = InstanceState::Present;
                 continue;
             }
-            let again = instance.dependencies.values().filter(|d| made.contains(*d)).map(Reason::made_again);
+            let again = instance.dependencies.values().filter(|d| made.contains(*d)).map(Reason::regenerated);
             let again: BTreeSet<Reason> = again.collect();
             match &mut found.state {
                 InstanceState::Present if !again.is_empty() => {

@@ -60,8 +60,8 @@ impl HeaderOwners {
         (stored, header): (&str, &str),
         files: &BTreeSet<String>,
     ) -> Result<(), Failure> {
-        let lying = self.0.get_or_insert_with(|| SealedElsewhere::read(tools));
-        for (name, spot) in lying.by_header.get(header).into_iter().flatten() {
+        let sealed = self.0.get_or_insert_with(|| SealedElsewhere::read(tools));
+        for (name, spot) in sealed.by_header.get(header).into_iter().flatten() {
             if *name != instance.name {
                 return Err(headers::of_another(instance, &name.to_string()));
             }
@@ -73,7 +73,7 @@ impl HeaderOwners {
                 Spot::Stored(_) | Spot::Declared(_) | Spot::Somewhere => {}
             }
         }
-        match &lying.unread {
+        match &sealed.unread {
             None => Ok(()),
             Some(why) => {
                 let why = format!("cannot verify that these files belong to this artifact: {why}");
@@ -124,19 +124,19 @@ impl SealedElsewhere {
         // The usual storage too: a backend may have been given another one since.
         let declared = tools.backends.names().into_iter().filter_map(|name| tools.backends.storage(&name).ok());
         let storages: BTreeSet<String> = declared.chain([DEFAULT_STORAGE.to_owned()]).collect();
-        let mut lying = Self { by_header: BTreeMap::new(), unread: None };
+        let mut sealed = Self { by_header: BTreeMap::new(), unread: None };
         for storage in &storages {
-            if let Err(error) = lying.add(tools, storage) {
-                lying.unread = Some(error.to_string());
+            if let Err(error) = sealed.add(tools, storage) {
+                sealed.unread = Some(error.to_string());
             }
         }
         // Those of targets that were not evaluated now. What only looks like a storage need not be readable as one.
         for storage in tools.root.storages().into_iter().filter(|storage| !storages.contains(storage)) {
-            let unread = lying.unread.take();
-            let _ = lying.add(tools, &storage);
-            lying.unread = unread;
+            let unread = sealed.unread.take();
+            let _ = sealed.add(tools, &storage);
+            sealed.unread = unread;
         }
-        lying
+        sealed
     }
 
     fn add(&mut self, tools: &Tools, storage: &str) -> Result<(), artifacts_store::Error> {

@@ -253,10 +253,10 @@ pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles)
     for headers in entry.values_mut() {
         headers.retain(|header, _| all.contains(header));
         for (header, files) in headers {
-            let told = by_header.get(header).into_iter().flatten().filter(|file| files.contains(*file));
-            let told: BTreeSet<String> = told.cloned().collect();
-            if !told.is_empty() {
-                *files = told;
+            let listed = by_header.get(header).into_iter().flatten().filter(|file| files.contains(*file));
+            let listed: BTreeSet<String> = listed.cloned().collect();
+            if !listed.is_empty() {
+                *files = listed;
             }
         }
     }

@@ -23,7 +23,7 @@ pub struct StorageWriters {
     refused: BTreeMap<InstanceName, Failure>,
     /// What git is told of.
     paths: Vec<String>,
-    told: Option<Instant>,
+    reported: Option<Instant>,
     /// Whether git does not know of all of them yet.
     is_open: bool,
 }
@@ -56,14 +56,14 @@ impl StorageWriters {
         if let Some(fault) = self.refused.get(&instance.name) {
             return Some(fault.clone());
         }
-        let (why, help) = match self.by_storage.get(&tools.storage_of(instance)?)? {
+        let (why, hint) = match self.by_storage.get(&tools.storage_of(instance)?)? {
             Err(why) => (why.message.clone(), why.hint.clone()),
             Ok(writer) => {
                 let error = writer.replaceable(&instance.name).err()?;
                 (error.to_string(), error.hint())
             }
         };
-        Some(failure::for_instance(instance, why).hint(help))
+        Some(failure::for_instance(instance, why).hint(hint))
     }
 
     /// A storage, locked now if it is not yet.
@@ -94,7 +94,7 @@ impl StorageWriters {
 
     /// Tells git of what it does not know of yet, if it was not told of anything just now.
     pub(crate) fn stage_open(&mut self, tools: &Tools) {
-        if self.is_open && self.told.is_none_or(|told| told.elapsed() >= PAUSE) {
+        if self.is_open && self.reported.is_none_or(|reported| reported.elapsed() >= PAUSE) {
             self.stage(tools);
         }
     }
@@ -103,7 +103,7 @@ impl StorageWriters {
     ///
     /// Returns warnings: the entries are stored all the same.
     pub fn stage(&mut self, tools: &Tools) -> Vec<Warning> {
-        self.told = Some(Instant::now());
+        self.reported = Some(Instant::now());
         self.is_open = false;
         let locked = self.by_storage.iter().filter(|(_, writer)| writer.is_ok());
         let storages: Vec<String> = locked.map(|(storage, _)| storage.clone()).collect();

@@ -63,7 +63,7 @@ pub(crate) struct UncheckedEntry {
 
 struct SerializeRequest {
     /// The instance as its backend was told of it: with the files that are stored now or were before.
-    told: artifacts_seam::InstanceView,
+    view: artifacts_seam::InstanceView,
     /// The recipients of these files.
     recipients: Recipients,
     saw_plaintext: bool,
@@ -127,11 +127,11 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
     let Some(mut session) = tools.session(name)? else {
         return Err(failure::for_instance(storing.instance, "its backend does not use the storage"));
     };
-    let told = |(storing, one): &&(Storing<'_>, UncheckedEntry)| {
-        let told = one.asked.as_ref().map_or_else(|| storing.instance.for_backend.clone(), |asked| asked.told.clone());
-        (told, one.stored.files.clone())
+    let view = |(storing, one): &&(Storing<'_>, UncheckedEntry)| {
+        let view = one.asked.as_ref().map_or_else(|| storing.instance.for_backend.clone(), |asked| asked.view.clone());
+        (view, one.stored.files.clone())
     };
-    let request = written.iter().map(told).collect();
+    let request = written.iter().map(view).collect();
     // The names of what a backend stored may hold a secret that it was given for that.
     let after_plaintext = written.iter().any(|(_, one)| one.asked.as_ref().is_some_and(|asked| asked.saw_plaintext));
     let instances: Vec<String> = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
@@ -173,24 +173,24 @@ impl Storing<'_> {
             });
         }
         let files = own_files(entry, name);
-        let (told, recipients) = self.view_and_recipients(secrets);
+        let (view, recipients) = self.view_and_recipients(secrets);
         let Some(mut session) = tools.session(name)? else {
             return Err(failure::for_instance(instance, "its backend does not use the storage").into());
         };
-        let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &recipients };
+        let call = SerializeCall { instance: view.clone(), files, secrets, recipients: &recipients };
         let ended = session.serialize(instance.name.to_string(), call)?;
         let serialized = ended.map_err(|stopped| StoreFailure {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
-        let partial = secrets.len() < told.files.len();
+        let partial = secrets.len() < view.files.len();
         Ok(UncheckedEntry {
             stored: Stored {
                 headers: headers::encrypted(instance, &serialized.sealed, &serialized.files),
                 files: serialized.files,
                 backend,
             },
-            asked: Some(SerializeRequest { told, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
+            asked: Some(SerializeRequest { view, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
         })
     }
 
@@ -199,11 +199,11 @@ impl Storing<'_> {
     fn view_and_recipients(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Recipients) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
-        let mut told = self.instance.for_backend.clone();
-        told.files.retain(|file| stored.contains(file.name.as_str()));
+        let mut view = self.instance.for_backend.clone();
+        view.files.retain(|file| stored.contains(file.name.as_str()));
         let mut recipients = self.found.recipients.clone();
         recipients.retain(|file| stored.contains(file.as_str()));
-        (told, recipients)
+        (view, recipients)
     }
 
     /// Why what was written is not stored.
@@ -218,10 +218,10 @@ impl Storing<'_> {
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
                 let name = failure::quoted_name(&instance.name);
-                let help = format!("nothing was changed; `artifacts status {name}` lists the missing files");
+                let hint = format!("nothing was changed; `artifacts status {name}` lists the missing files");
                 Some(
                     failure::for_instance(instance, "the artifact is still incomplete after storing this file")
-                        .hint(Some(help)),
+                        .hint(Some(hint)),
                 )
             }
             _ => Some(

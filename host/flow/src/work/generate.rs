@@ -155,8 +155,8 @@ impl Generate {
             Answer::NoOne => {
                 let what = counted(stored, "value");
                 let why = format!("confirmation is required to replace {what}, but no terminal is available");
-                let help = "pass selectors, or `--yes` to replace all; `--dry-run` lists them";
-                base.progress.drop_all(Failure::new("", why).hint(Some(help)));
+                let hint = "pass selectors, or `--yes` to replace all; `--dry-run` lists them";
+                base.progress.drop_all(Failure::new("", why).hint(Some(hint)));
             }
         }
         Ok(())
@@ -185,8 +185,8 @@ impl<'r> Agreed<'r, Generate> {
         base.report.mark(first.iter().map(|step| &step.name), RowAction::Generated);
         base.report.update(base.survey.states());
         // What is selected has a row of its own, and what was generated was generated from it.
-        let told = base.selection.names.union(&generated).cloned().collect();
-        note_dependents(base.run, &mut base.report, &generated, &told);
+        let named = base.selection.names.union(&generated).cloned().collect();
+        note_dependents(base.run, &mut base.report, &generated, &named);
         let is_error = |name: &InstanceName| {
             base.survey.found.get(name).is_some_and(|found| matches!(found.state, InstanceState::Error(_)))
         };
@@ -240,8 +240,8 @@ fn keep_new(base: &mut Base<'_>, former: &[FormerValue]) {
         let FormerValue { name, why, keep } = former.iter().find(|one| one.name == instance.name)?;
         let why = format!("{why}: a new value would differ from the stored one");
         let name = failure::quoted_name(name);
-        let help = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
-        Some(failure::for_instance(instance, why).hint(Some(help)))
+        let hint = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
+        Some(failure::for_instance(instance, why).hint(Some(hint)))
     });
 }
 
@@ -284,9 +284,9 @@ fn note_prompts(base: &mut Base<'_>) {
 fn keep_answered(base: &mut Base<'_>, is_preview: bool) {
     let requests = requests(base);
     let Base { run, progress, .. } = base;
-    let Some(help) = run.tools.operator.without_terminal(&requests, is_preview) else { return };
+    let Some(hint) = run.tools.operator.without_terminal(&requests, is_preview) else { return };
     // There is one file to fill in, for all of them.
-    let mut file = Some(help).filter(|help| !help.is_empty());
+    let mut file = Some(hint).filter(|hint| !hint.is_empty());
     progress.keep_chained(&run.instances, |instance| {
         let open = run.tools.operator.open_prompts(instance);
         if open.is_empty() {
@@ -295,7 +295,7 @@ fn keep_answered(base: &mut Base<'_>, is_preview: bool) {
         let prompts = agreeing(open.len(), "prompt", "prompts");
         let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
         let why = format!("no answer for {prompts} {}, and no terminal is available", open.join(", "));
-        let help = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
-        Some(failure::for_instance(instance, why).hint(Some(help)))
+        let hint = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
+        Some(failure::for_instance(instance, why).hint(Some(hint)))
     });
 }
