@@ -141,7 +141,7 @@ impl<'a> Retrieval<'a> {
         let storage = opened.storage.clone();
         let Some(entry) = entry.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
         let listed =
-            listed_headers(instance, backend, &entry).map_err(|failure| hints::helped(tools, instance, failure))?;
+            listed_headers(instance, backend, &entry).map_err(|failure| hints::with_hint(tools, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.artifact.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();

@@ -30,7 +30,7 @@ let
     }
     // keys.ownership file;
 
-  # A flake's top folder, as an input is: what it is in is the store itself.
+  # A flake's top directory, as an input is: what it is in is the store itself.
   isTop = dirOf (toString cfg.flakeStoreDir) == builtins.storeDir;
   storage = entries.storage "agenix";
   otherStorage =

@@ -23,7 +23,7 @@ let
   onMachine = entries.kind != "home-manager";
   onNixos = entries.kind == "nixos";
 
-  # For a user it puts the runtime folder in the place of `%r`, anywhere, and a `%` in that of `%%`. It knows no variable.
+  # For a user it puts the runtime directory in the place of `%r`, anywhere, and a `%` in that of `%%`. It knows no variable.
   placed =
     path:
     let

@@ -17,21 +17,21 @@ let
   bundled = import ../../lib/bundled.nix;
   backends = lib.unique (map (backend: backend.name) bundled ++ lib.attrNames cfg.backends);
 
-  # Folders that a tool replaces as a whole, and would remove our files from: as the tool itself is told, and where it is imported.
-  foldersOf =
+  # Directories that a tool replaces as a whole, and would remove our files from: as the tool is configured, and where it is imported.
+  dirsOf =
     tool: dirs:
     lib.genAttrs dirs (_: "the directory of ${tool}, which ${tool} replaces at each activation");
   foreign = {
     "/nix/store" = "the Nix store, which is read-only and world-readable";
   }
   // lib.optionalAttrs (options ? age) (
-    foldersOf "agenix" [
+    dirsOf "agenix" [
       (toString config.age.secretsDir)
       (toString (config.age.secretsMountPoint or "${toString config.age.secretsDir}.d"))
     ]
   )
   // lib.optionalAttrs (options ? sops) (
-    foldersOf "sops-nix" (
+    dirsOf "sops-nix" (
       if kind == "home-manager" then
         [
           config.sops.defaultSymlinkPath
@@ -50,7 +50,7 @@ let
     )
   );
 
-  # The foreign folder that a path is in, or null. One match, since it is asked of every file.
+  # The foreign directory that a path is in, or null. One match, since it is asked of every file.
   foreignPattern = "(${lib.concatMapStringsSep "|" lib.escapeRegex (lib.attrNames foreign)})(/.*)?";
   foreignOf =
     path:
@@ -136,7 +136,7 @@ let
         ++ path;
       here = path: fault artifact (at path);
       path = cfg._lib.spelled file.path;
-      folder = foreignOf path;
+      dir = foreignOf path;
       absolute = lib.hasPrefix "/" path || cfg._lib.belowRuntime path != null;
       served = (cfg.rendering.${artifact.backend} or { neededFor = [ ]; }).neededFor;
     in
@@ -151,8 +151,8 @@ let
         here [ "path" ]
           "`${file.path}` is not absolute; write, for example, `${cfg.directory}/${artifact.name}/${file.name}`"
       )
-      ++ when (folder != null) (
-        here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another path"
+      ++ when (dir != null) (
+        here [ "path" ] "`${file.path}` is inside ${foreign.${dir}}; choose another path"
       )
       ++ when (file.neededFor != "services" && !lib.elem file.neededFor served) (
         here [ "neededFor" ]

@@ -48,7 +48,7 @@ rec {
   # The group of whoever owns what nobody else does.
   rootGroup = if kind == "darwin" then "wheel" else "root";
 
-  # What a user's path has below the runtime folder, which is known when the user is there; null for any other path.
+  # What a user's path has below the runtime directory, which is known when the user is there; null for any other path.
   belowRuntime =
     path:
     let

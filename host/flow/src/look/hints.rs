@@ -278,7 +278,11 @@ fn stored(tools: &Tools, instance: &Instance) -> Option<Entry> {
 }
 
 /// A failure of an instance that says nothing of what to do says what its state asks for.
-pub fn helped(tools: &mut Tools, instance: &Instance, failure: artifacts_report::Failure) -> artifacts_report::Failure {
+pub fn with_hint(
+    tools: &mut Tools,
+    instance: &Instance,
+    failure: artifacts_report::Failure,
+) -> artifacts_report::Failure {
     if failure.hint.is_some() {
         return failure;
     }

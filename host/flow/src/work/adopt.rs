@@ -148,7 +148,7 @@ fn adoptions<'a>(
         let Some(found) = survey.found.get(&instance.name).filter(wanted) else { continue };
         match adoption(tools, survey, instance, found, &mut owners) {
             Ok(adoption) => adoptions.push(adoption),
-            Err(failure) => failures.push(hints::helped(tools, instance, failure)),
+            Err(failure) => failures.push(hints::with_hint(tools, instance, failure)),
         }
     }
     (adoptions, failures)

@@ -97,7 +97,7 @@ fn foreseeable_error(run: &mut Run, survey: &Survey, name: &InstanceName) -> Opt
     let Run { instances, tools, .. } = run;
     let (instance, found) = instances.get(name).zip(survey.found.get(name))?;
     let fault = unopenable(instance, found).or_else(|| unretrievable(tools, instance));
-    let fault = fault.map(|fault| hints::helped(tools, instance, fault));
+    let fault = fault.map(|fault| hints::with_hint(tools, instance, fault));
     fault.or_else(|| run.unknown_recipients(run.instances.get(name)?))
 }
 

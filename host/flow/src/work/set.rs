@@ -57,7 +57,7 @@ impl Planned for Set {
         };
         if let Some(fault) = unsettable(instance, found) {
             let fault = survey.errors.first().cloned().unwrap_or(fault);
-            return refused(hints::helped(tools, instance, fault));
+            return refused(hints::with_hint(tools, instance, fault));
         }
         // With a public file nothing is encrypted.
         let is_secret = instance.secret_files().any(|secret| *secret == self.file);

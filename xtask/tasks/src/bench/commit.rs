@@ -9,7 +9,7 @@ use xtask::{project, run};
 const SLICES: f64 = 200.0;
 const ROUNDS: &str = "3";
 
-/// Commits of slices with one file against writing, renaming and syncing that file.
+/// Commits of entries with one file against writing, renaming and syncing that file.
 ///
 /// # Errors
 /// When one of them fails.

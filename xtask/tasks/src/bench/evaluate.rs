@@ -23,7 +23,7 @@ const LEFT: i32 = 3;
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
     let checkout = dir.path().join("checkout");
-    let machines: String = (0..TARGETS).map(|number| machine(number, &bench.readers[0])).collect();
+    let machines: String = (0..TARGETS).map(|number| machine(number, &bench.recipients[0])).collect();
     Inputs::new()?.flake(&checkout, &format!("inputs: {{ {machines} }}"))?;
     for arguments in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", "x"]] {
         git(&checkout, arguments)?;

@@ -26,7 +26,7 @@ impl<'a> Fixture<'a> {
         fs::write(&generator, "#!/bin/sh\nprintf one > \"$out/one\"\nprintf two > \"$out/two\"\n")?;
         fs::set_permissions(&generator, fs::Permissions::from_mode(0o755))?;
         fs::write(fixture.identity(), &bench.identity)?;
-        fixture.declare(machines, artifacts, &bench.readers)?;
+        fixture.declare(machines, artifacts, &bench.recipients)?;
         let mut generate = fixture.artifacts();
         run::done(
             generate
@@ -36,15 +36,15 @@ impl<'a> Fixture<'a> {
         Ok(fixture)
     }
 
-    /// Declares other readers for all from now on.
+    /// Declares other recipients for all from now on.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn declare(&self, machines: usize, artifacts: usize, readers: &[String; 3]) -> Result<()> {
-        self.write("spec.json", &self.spec(machines, artifacts, readers))
+    pub fn declare(&self, machines: usize, artifacts: usize, recipients: &[String; 3]) -> Result<()> {
+        self.write("spec.json", &self.spec(machines, artifacts, recipients))
     }
 
-    /// The private key of the second reader.
+    /// The private key of the second recipient.
     pub fn identity(&self) -> PathBuf {
         self.path("identity")
     }

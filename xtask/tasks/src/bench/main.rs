@@ -73,7 +73,7 @@ struct Bench {
     /// The same work without us.
     native: PathBuf,
     /// Three public keys.
-    readers: [String; 3],
+    recipients: [String; 3],
     /// The private half of the second.
     identity: String,
 }
@@ -92,13 +92,13 @@ impl Bench {
             program: project::released().join("artifacts"),
             rooms: project::released().join("examples"),
             native: dir.join("release/native"),
-            readers: [reader()?, admin, reader()?],
+            recipients: [recipient()?, admin, recipient()?],
             identity,
         })
     }
 }
 
-fn reader() -> Result<String> {
+fn recipient() -> Result<String> {
     pair().map(|(public, _)| public)
 }
 

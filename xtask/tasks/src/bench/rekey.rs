@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use super::fixture::Fixture;
 use super::row::Row;
-use super::{Bench, clock, numbers, reader};
+use super::{Bench, clock, numbers, recipient};
 use xtask::run;
 
 /// Machines, and artifacts of each, of two files.
@@ -18,7 +18,7 @@ const ROUNDS: usize = 3;
 /// Files for `agenix -r`, which starts four programs for each.
 const THEIRS: u16 = 100;
 
-/// `rekey` of a thousand instances whose third reader changed, against the same age crate native, which opens, seals and
+/// `rekey` of a thousand instances whose third recipient changed, against the same age crate native, which opens, seals and
 /// writes as many files. Neither syncs. The two take turns.
 ///
 /// # Errors
@@ -28,9 +28,9 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let dir = tempfile::tempdir()?;
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let mut readers = bench.readers.clone();
-        readers[2] = reader()?;
-        fixture.declare(SIDES.0, SIDES.1, &readers)?;
+        let mut recipients = bench.recipients.clone();
+        recipients[2] = recipient()?;
+        fixture.declare(SIDES.0, SIDES.1, &recipients)?;
         let mut program = fixture.artifacts();
         program.args(["--no-sync", "--accept-recipients", "-i"]).arg(fixture.identity()).arg("rekey");
         let taken = clock::wall(|| {
@@ -46,12 +46,12 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
             .args(["1", &FILES.to_string()])
             .arg(fixture.identity())
             .arg(fixture.stored())
-            .args(&readers);
+            .args(&recipients);
         native.extend(numbers(&mut alone)?.into_iter().map(|micros| micros / 1e6));
     }
     let (ours, native) = (clock::median(ours)?, clock::median(native)?);
     let mut rows = vec![Row {
-        what: "`rekey` of 1,000 instances, two files and three readers each, without syncing",
+        what: "`rekey` of 1,000 instances, two files and three recipients each, without syncing",
         here: format!("{ours:.2} s"),
         against: format!("{native:.2} s, the same age crate native: open, seal, write aside and rename each file"),
         ratio: ours / native,
@@ -73,15 +73,15 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What `agenix -r` takes for a file of as many readers, in seconds.
+/// What `agenix -r` takes for a file of as many recipients, in seconds.
 fn by_agenix(bench: &Bench, agenix: &Path, fixture: &Fixture<'_>) -> Result<f64> {
     let dir = tempfile::tempdir()?;
-    let readers: Vec<String> = bench.readers.iter().map(|reader| format!("\"{reader}\"")).collect();
+    let recipients: Vec<String> = bench.recipients.iter().map(|recipient| format!("\"{recipient}\"")).collect();
     let mut rules = String::new();
     for number in 0..THEIRS {
         let name = format!("{number}.age");
         fs::copy(fixture.stored(), dir.path().join(&name))?;
-        let _ = write!(rules, "\"{name}\" = {{ publicKeys = [ {} ]; armor = true; }};", readers.join(" "));
+        let _ = write!(rules, "\"{name}\" = {{ publicKeys = [ {} ]; armor = true; }};", recipients.join(" "));
     }
     fs::write(dir.path().join("secrets.nix"), format!("{{ {rules} }}"))?;
     let mut command = run::command(agenix);

@@ -47,7 +47,7 @@ let
           users.users.atticd = { };
           users.groups.atticd = { };
           networking.hostName = "web${toString number}";
-          artifacts.root = /no/such/folder;
+          artifacts.root = /no/such/directory;
           artifacts.default.backend = "agenix";
           artifacts.config.agenix = {
             publicHostKey = "age1host";
