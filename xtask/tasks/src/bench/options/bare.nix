@@ -81,7 +81,7 @@ let
         network = flag false;
         bindUnits = strings;
         instance = or' "per-machine/${cfg.target}/${name}" types.str;
-        entry = or' (/. + "/no/such/directory/secrets/per-machine/${cfg.target}/${name}") types.path;
+        entry = or' (/. + "/no/such/folder/secrets/per-machine/${cfg.target}/${name}") types.path;
       };
     };
 
