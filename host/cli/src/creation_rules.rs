@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use artifacts_flow::Found;
+use artifacts_flow::SurveyedInstance;
 use artifacts_plan::Instance;
 
 /// Names the recipients of the files whose path matches.
@@ -14,7 +14,7 @@ pub struct CreationRule {
 
 /// Makes a rule for what is deployed, structured files among it, after one for each file with recipients of its own: the first that
 /// fits counts.
-pub fn creation_rules(instance: &Instance, storage: &str, found: &Found) -> Vec<CreationRule> {
+pub fn creation_rules(instance: &Instance, storage: &str, found: &SurveyedInstance) -> Vec<CreationRule> {
     let dir = escaped(&format!("{storage}/{}", instance.name));
     let deployed: BTreeSet<&str> =
         instance.for_backend.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use artifacts_contract::Manifest;
+use artifacts_contract::BackendManifest;
 use serde_json::{Map, Value};
 
 fn root() -> PathBuf {

@@ -149,7 +149,7 @@ fn without_colours(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{UNLOCKED, told, trim};
+    use super::{UNLOCKED, messages, trim};
 
     #[test]
     fn traces_and_warnings_are_told_whole_and_progress_is_not() {

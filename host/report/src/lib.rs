@@ -86,7 +86,7 @@ pub enum RowAction {
     /// A file of it would be stored.
     WouldSet,
     /// It was moved to the trash.
-    TrashedEntry,
+    Trashed,
     /// It would be moved to the trash.
     WouldTrash,
     /// Its stored files were accepted.

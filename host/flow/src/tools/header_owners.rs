@@ -154,12 +154,12 @@ impl SealedElsewhere {
     fn note_entry(&mut self, entry: &Entry) {
         for (stored, bytes) in &entry.files {
             for header in artifacts_age::headers(bytes) {
-                self.add(header, &entry.name, Spot::Stored(stored.clone()));
+                self.note(header, &entry.name, Spot::Stored(stored.clone()));
             }
         }
         // A stray copy beside its own file is no other place of it.
         for header in entry.extras.values().flat_map(|bytes| artifacts_age::headers(bytes)) {
-            self.add(header, &entry.name, Spot::Somewhere);
+            self.note(header, &entry.name, Spot::Somewhere);
         }
         if let ReceiptState::Valid(receipt) = &entry.receipt {
             self.note_receipt(receipt, &entry.name);
@@ -168,7 +168,7 @@ impl SealedElsewhere {
 
     fn note_receipt(&mut self, receipt: &Receipt, name: &InstanceName) {
         for header in &receipt.headers_without_file {
-            self.add(header.to_string(), name, Spot::Somewhere);
+            self.note(header.to_string(), name, Spot::Somewhere);
         }
         let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (file, headers) in &receipt.headers {
@@ -177,11 +177,11 @@ impl SealedElsewhere {
             }
         }
         for (header, files) in by_header {
-            self.add(header, name, Spot::Declared(files));
+            self.note(header, name, Spot::Declared(files));
         }
     }
 
-    fn add(&mut self, header: String, name: &InstanceName, spot: Spot) {
+    fn note(&mut self, header: String, name: &InstanceName, spot: Spot) {
         self.by_header.entry(header).or_default().insert((name.clone(), spot));
     }
 }

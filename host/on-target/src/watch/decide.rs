@@ -391,7 +391,7 @@ impl Snapshot<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::watch::digest::Key;
+    use crate::watch::digest::DigestKey;
 
     const GRACE: u64 = 3_000_000;
 
@@ -412,7 +412,7 @@ mod tests {
 
     fn digest(text: &str) -> Sha256 {
         let key: DigestKey = serde_json::from_str(&format!("{:?}", [7; 32])).unwrap();
-        key.of_all(text.as_bytes()).unwrap()
+        key.digest_all(text.as_bytes()).unwrap()
     }
 
     impl Machine {

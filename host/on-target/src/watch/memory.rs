@@ -10,7 +10,7 @@ use artifacts_digest::Sha256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::digest::Key;
+use super::digest::DigestKey;
 use crate::ram::in_ram;
 
 /// See the module.

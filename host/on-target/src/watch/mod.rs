@@ -26,10 +26,10 @@ use crate::check::{FileMismatch, file_fault};
 use crate::manifest::{self, TargetManifest};
 use crate::trace::{PathEnd, trace};
 use decide::{Snapshot, TransientState, consumers_in_trouble, decide, done};
-use digest::Key;
+use digest::DigestKey;
 use memory::{DigestStore, Store};
 use systemd::{Activity, Manager, Systemctl, Unit};
-use troubles::Troubles;
+use troubles::ErrorLog;
 use watches::Watches;
 
 /// Changes that come within this time are looked at together.
@@ -55,7 +55,7 @@ pub struct WatchOptions {
 pub enum WatchError {
     /// Its memory cannot be kept.
     #[error("cannot keep digests in {}: {why}", .dir.display())]
-    DigestStore {
+    Memory {
         /// The directory.
         dir: PathBuf,
         /// Why not.
