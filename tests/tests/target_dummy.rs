@@ -469,44 +469,44 @@ fn a_hostile_directory_is_refused_by_name() {
     let keep = |what: &str, then: &str| format!("mv {what} /run/kept; {then}");
     let back = |what: &str| format!("rm -rf {what}; mv /run/kept {what}");
     for (spoil, mend, said) in [
-        (keep("/run/artifacts", "ln -s /run/kept /run/artifacts"), back("/run/artifacts"), "/run/artifacts is refused"),
-        ("chown daemon /run/artifacts".to_owned(), "chown root /run/artifacts".to_owned(), "/run/artifacts is refused"),
-        ("chmod 0777 /run/artifacts".to_owned(), "chmod 0755 /run/artifacts".to_owned(), "/run/artifacts is refused"),
+        (keep("/run/artifacts", "ln -s /run/kept /run/artifacts"), back("/run/artifacts"), "/run/artifacts: expected"),
+        ("chown daemon /run/artifacts".to_owned(), "chown root /run/artifacts".to_owned(), "/run/artifacts: expected"),
+        ("chmod 0777 /run/artifacts".to_owned(), "chmod 0755 /run/artifacts".to_owned(), "/run/artifacts: expected"),
         (
             keep("/run/artifacts.d", "ln -s /run/kept /run/artifacts.d"),
             back("/run/artifacts.d"),
-            "/run/artifacts.d is refused",
+            "/run/artifacts.d: expected",
         ),
         (
             "chown daemon /run/artifacts.d".to_owned(),
             "chown root /run/artifacts.d".to_owned(),
-            "/run/artifacts.d is refused",
+            "/run/artifacts.d: expected",
         ),
         (
             "chmod 0775 /run/artifacts.d".to_owned(),
             "chmod 0755 /run/artifacts.d".to_owned(),
-            "/run/artifacts.d is refused",
+            "/run/artifacts.d: expected",
         ),
         (
             keep("/run/artifacts.d/now", "ln -s /run/kept /run/artifacts.d/now"),
             back("/run/artifacts.d/now"),
             "/run/artifacts.d/now: ",
         ),
-        (keep(bytes, &format!("ln -s /run/kept {bytes}")), back(bytes), "/run/artifacts.d/now/cluster is refused"),
+        (keep(bytes, &format!("ln -s /run/kept {bytes}")), back(bytes), "/run/artifacts.d/now/cluster: expected"),
         (
             keep(&format!("{bytes}/token"), &format!("ln -s /etc/passwd {bytes}/token")),
             back(&format!("{bytes}/token")),
-            "/run/artifacts.d/now/cluster/token is refused",
+            "/run/artifacts.d/now/cluster/token: expected",
         ),
         (
             keep(&format!("{bytes}/token"), &format!("mkfifo {bytes}/token")),
             back(&format!("{bytes}/token")),
-            "/run/artifacts.d/now/cluster/token is refused",
+            "/run/artifacts.d/now/cluster/token: expected",
         ),
         (
             format!("ln {bytes}/token /run/kept"),
             "rm /run/kept".to_owned(),
-            "/run/artifacts.d/now/cluster/token is refused",
+            "/run/artifacts.d/now/cluster/token: expected",
         ),
         (
             keep("/run/artifacts.d/links/cluster", "mkfifo /run/artifacts.d/links/cluster"),

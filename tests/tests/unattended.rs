@@ -120,7 +120,7 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
     assert_eq!(errors.len(), 3, "{ran}");
     assert_eq!(of("after")["message"], "skipped: its dependency per-machine/web1/asks failed");
     for name in ["also", "asks"] {
-        assert_eq!(of(name)["message"], "no answer for prompt `word`, and there is nobody to ask");
+        assert_eq!(of(name)["message"], "no answer for prompt `word`, and no terminal is available");
     }
     // What is to be filled in is told once, for all.
     assert_eq!(ran.stdout.matches("word\\\" = ").count(), 2, "{ran}");
@@ -132,8 +132,8 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let ran = run(&fleet, &["generate"])?.ends(1).says(&format!("+ {second}")).says("--accept-recipients");
-    ran.never_says("nobody to ask");
-    run(&fleet, &["generate", "--accept-recipients"])?.ends(1).says("nobody to ask");
+    ran.never_says("no terminal is available");
+    run(&fleet, &["generate", "--accept-recipients"])?.ends(1).says("no terminal is available");
     Ok(())
 }
 
@@ -158,7 +158,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["status"], 3, "absent"),
         (&["generate", "--dry-run"], 3, "would generate"),
         (&["generate", "asks"], 1, "--accept-recipients"),
-        (&["generate", "--accept-recipients", "asks"], 1, "nobody to ask"),
+        (&["generate", "--accept-recipients", "asks"], 1, "no terminal is available"),
         (&["generate", "--no-input"], 1, "--answers"),
         (&["generate", "--answers", &answers], 0, "1 generated, 1 present"),
         (&["status"], 0, "2 present"),

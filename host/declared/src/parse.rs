@@ -179,7 +179,7 @@ mod tests {
             let twice = LARGE.replacen(&format!("\"{key}\":"), &format!("\"{key}\":null,\"{key}\":"), 1);
             let message = refusal(&twice);
             assert!(
-                message.contains(&format!("{key}` twice: at line ")) && message.contains(" and at line "),
+                message.contains(&format!("{key}` in the spec: at line ")) && message.contains(" and at line "),
                 "{message}"
             );
         }
@@ -224,7 +224,7 @@ mod tests {
         let message = refusal(&text);
         assert!(message.contains("targets[0].name") && message.contains("slash"), "{message}");
         let message = refusal(&SMALL.replace("\"f\":{}", "\"..\":{}"));
-        assert!(message.contains("files") && message.contains("directory"), "{message}");
+        assert!(message.contains("files") && message.contains("not allowed"), "{message}");
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn without_anyone_to_ask_nothing_is_replaced_and_that_is_a_failure() {
     generated(&desk, &one());
     desk.answer([Answer::NoOne]);
     let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
-    assert!(messages(&report)[0].contains("nobody to ask"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("no terminal is available"), "{:?}", report.errors);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn a_stored_secret_is_given_to_a_generator_after_a_yes_alone() {
     desk.take_said();
     let report = generated(&desk, &fleet);
     assert_eq!(desk.take_said(), ["read access 1?"]);
-    assert!(messages(&report)[0].contains("nobody has agreed"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("you have not allowed"), "{:?}", report.errors);
     let report = generated(&desk, &fleet);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
 }
@@ -333,7 +333,7 @@ fn a_cancel_before_anything_writes_nothing() {
     let desk = Desk::new();
     desk.cancel.set();
     let report = generated(&desk, &three());
-    assert!(messages(&report)[0].contains("3 instances"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("3 artifacts"), "{:?}", report.errors);
     assert!(desk.generators.state.lock().unwrap().ran.is_empty());
 }
 
@@ -430,7 +430,7 @@ fn a_backend_that_cannot_read_back_is_not_rekeyed() {
     desk.world.borrow_mut().retrieves = false;
     let (report, tally) = rekeyed(&desk, &one(), false);
     assert_eq!(tally.steps, 0);
-    assert!(messages(&report)[0].contains("cannot read secrets back"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("cannot decrypt"), "{:?}", report.errors);
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn a_file_that_is_no_longer_declared_goes_with_a_rekey_and_is_named() {
     generated(&desk, &one().file("g"));
     let (report, _) = rekeyed(&desk, &one(), false);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert!(first(&report).notes.iter().any(|note| note.starts_with("g: gone")), "{:?}", first(&report).notes);
+    assert!(first(&report).notes.iter().any(|note| note.starts_with("g: removed")), "{:?}", first(&report).notes);
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
 

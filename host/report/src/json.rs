@@ -78,3 +78,18 @@ impl Failure {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_that_is_one_command_has_its_words_beside_it() {
+        let of = |hint: &str| Failure::new("shared/a", "not generated yet").hint(Some(hint)).json();
+        let one = of("`artifacts generate 'shared/a b'`");
+        assert_eq!(one["command"], json!(["artifacts", "generate", "shared/a b"]));
+        assert_eq!(one["hint"], "`artifacts generate 'shared/a b'`");
+        assert_eq!(of("declare it again")["command"], Value::Null);
+        assert_eq!(Failure::new("", "it failed").json()["command"], Value::Null);
+    }
+}

@@ -50,7 +50,8 @@ impl Options {
         let environment = Environment::read();
         // Nix is not run here, and so not asked for its store.
         let store = Some(self.store.clone());
-        let nix = Nix::new(None, Vec::new(), artifacts_nix::NixOptions { store, ..artifacts_nix::NixOptions::default() });
+        let nix =
+            Nix::new(None, Vec::new(), artifacts_nix::NixOptions { store, ..artifacts_nix::NixOptions::default() });
         let declared =
             Declarations::from_file(global.spec.as_deref().unwrap_or(Path::new(SPEC)), global.root.as_deref())?;
         let resolved = artifacts_plan::instances(&declared.spec, Some(&Environment::system()));
