@@ -154,9 +154,9 @@ fn an_age_file_that_is_not_whole_is_not_adopted() -> Result<()> {
     for damaged in [first, whole[..200].to_owned(), no_end, lost] {
         fs::write(&file, &damaged)?;
         let before = fleet.stored()?;
-        fleet.run(["adopt", "a"])?.ends(1).says("cannot adopt: `secret.age`").says("the last good commit");
+        fleet.run(["adopt", "a"])?.ends(1).says("cannot adopt: `secret.age`").says("a commit or a backup");
         assert_eq!(fleet.stored()?, before);
-        let ran = fleet.run(["status"])?.ends(3).says("undo: take it from the last good commit");
+        let ran = fleet.run(["status"])?.ends(3).says("undo: take it from a commit or a backup");
         let ran = ran.says("new value: `artifacts generate --regenerate per-machine/web1/a`");
         ran.never_says("`artifacts adopt`");
         fleet.run(["rekey", "a"])?.ends(1).never_says("artifacts adopt");
@@ -180,7 +180,7 @@ fn whoever_reads_what_was_replaced_is_not_known() -> Result<()> {
     let mut age = Command::new("age");
     assert!(age.args(["--armor", "-r", &key, "-r", &third, "-o"]).arg(&file).arg(&plain).status()?.success());
     let words = "recipients unknown; their number differs from the declaration; \
-                 `artifacts rekey --all per-machine/web1/a`";
+                 to encrypt to the declared ones: `artifacts rekey --all per-machine/web1/a`";
     let ran = fleet.run(["adopt", "--dry-run", "a"])?.ends(3).says(words);
     ran.says("secret: secret, recipients unknown");
     fleet.run(["adopt", "a"])?.ends(3).says(words).says("adopted");

@@ -201,7 +201,7 @@ fn rekey_tells_readers_before_and_after() -> Result<()> {
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     let ran = fleet.run(["rekey", "--dry-run"])?.ends(3).says(&format!("+ {second}"));
-    ran.says(&format!("key: secret, 2 -> 3 readers, {stored} bytes stored")).never_says("pub: public");
+    ran.says(&format!("key: secret, 2 -> 3 recipients, {stored} bytes stored")).never_says("pub: public");
     let ran = fleet.run(["--json", "rekey", "--dry-run"])?.ends(3);
     let [key] = &files(&ran, PAIR)[..] else { panic!("{ran}") };
     let readers = |side: &str| key[side]["recipients"].as_array().unwrap().clone();
@@ -275,7 +275,7 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     });
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().extend(artifacts.as_object().unwrap().clone());
     let dry = fleet.run(["generate", "--dry-run"])?.ends(1);
-    let dry = dry.says("cannot read its dependency per-machine/web1/dummy: it is made on the target");
+    let dry = dry.says("cannot read its dependency per-machine/web1/dummy: generated on the target");
     let dry = dry.says("no generator").says("skipped: its dependency per-machine/web1/from-dummy failed");
     let dry = dry.says("prompts for `word`").says("3 would generate");
     dry.says("would generate per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
@@ -297,7 +297,7 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(0).says("1 would regenerate");
     fs::write(fleet.path().join("secrets").join(PAIR).join("key.age"), "other")?;
     let ran = fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(1);
-    ran.says("it depends on per-machine/web1/pair, which cannot be read").says("1 present");
+    ran.says("cannot read its dependency per-machine/web1/pair").says("1 present");
     Ok(())
 }
 

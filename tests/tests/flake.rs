@@ -237,7 +237,7 @@ fn the_nix_store_is_never_written_to() -> Result<()> {
     checkout.flake(&machine("web1", &key, input).replace("artifacts.root = ./.;", ""))?;
     for arguments in [&["status"] as &[&str], &["generate"], &["--root", ".", "generate"]] {
         let ran =
-            checkout.run(arguments)?.ends(1).says("artifacts.config.agenix.flakeStoreDir: it is the whole of a flake");
+            checkout.run(arguments)?.ends(1).says("artifacts.config.agenix.flakeStoreDir: it is a complete flake");
         ran.says("set artifacts.root to that flake").never_says("generated per-machine");
     }
     assert!(!checkout.path().join("secrets").exists());

@@ -105,13 +105,13 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
         nothing.says("searched: ").says(&usual).says("sops/age/keys.txt").says("recipients by its receipt: age1");
         let other = get(&["-i", stranger])?.ends(1).says("no identity can decrypt it").never_says("the secret");
         other.says(&format!("tried: {stranger}")).says("recipients by its receipt: age1");
-        get(&["-i", "not/there"])?.ends(1).says("not/there: the private key cannot be read");
+        get(&["-i", "not/there"])?.ends(1).says("not/there: cannot read the private key");
         get(&["-i", "/dev/null"])?.ends(1).says("/dev/null: not an identity");
     }
     // A public file needs no key: none is even looked for.
     fleet.run(["-i", "not/there", "get", "a", "seen"])?.ends(0).says("to see");
     for (arguments, words) in [
-        (&["get", "a", "other"][..], "no file `other` help: it has empty, secret, seen"),
+        (&["get", "a", "other"][..], "no file `other` hint: its files: empty, secret, seen"),
         (&["get", "b", "secret"], "b: no artifact matches this selector"),
         (&["get", "a"], "no file specified"),
         (&["get", "per-machine/web1/a"], "per-machine/web1/a: no file specified"),

@@ -54,7 +54,7 @@ fn what_was_not_granted_is_refused_and_on_record() -> Result<()> {
         fleet
             .run(["generate", "--accept-recipients"])?
             .ends(1)
-            .says("asked for what it may not have")
+            .says("requested something that it is not granted")
             .never_says("hunter2");
         assert!(fleet.stored()?.is_empty());
         fleet.run(["audit"])?.ends(0).says("denied secrets.bytes").says("plaintext never accessed");
@@ -87,7 +87,7 @@ fn words_of_a_backend_that_saw_a_secret_are_shown_only_when_asked_for() -> Resul
         // Asked for, but by a script; at a terminal, but not asked for; asked for, but as JSON.
         let accepted = ["--accept-grants", "--accept-recipients"];
         let ran = fleet.run([&accepted[..], &["generate", "--show-output", "--regenerate", "--yes"]].concat())?;
-        ran.ends(status).says("may hold a secret").never_says("hunter2");
+        ran.ends(status).says("may contain a secret").never_says("hunter2");
         for arguments in [["generate", "--regenerate", "--yes", "-v"], ["--json", "generate", "--regenerate", "--yes"]]
         {
             let (ended, shown) = Desk::start(&fleet.command(arguments)?)?.ends()?;
@@ -115,17 +115,16 @@ fn what_a_backend_says_is_shown_as_its_own() -> Result<()> {
         fleet.configure("web1", "mine", config);
     };
     behave(&mut fleet, "log-control");
-    let ran =
-        fleet.run(["status"])?.says("mine says (warning, per-machine/web1/a): \\u{1b}[2J").never_says("\u{1b}[2J");
-    assert_eq!(ran.stderr.matches("mine says").count(), 1, "{ran}");
+    let ran = fleet.run(["status"])?.says("mine: warning: \\u{1b}[2J").never_says("\u{1b}[2J");
+    assert_eq!(ran.stderr.matches("mine: warning").count(), 1, "{ran}");
     assert!(!fleet.run(["--json", "status"])?.stdout.contains("owned"));
     behave(&mut fleet, "log-flood");
-    fleet.run(["status"])?.never_says("mine says");
-    fleet.run(["-v", "status"])?.says("mine says (info, per-machine/web1/a): again");
+    fleet.run(["status"])?.never_says("mine: info");
+    fleet.run(["-v", "status"])?.says("mine: info: again");
     behave(&mut fleet, "print-control");
-    fleet.run(["-vv", "status"])?.never_says("mine printed");
+    fleet.run(["-vv", "status"])?.never_says("mine: output");
     behave(&mut fleet, "panic");
-    fleet.run(["status"])?.ends(1).says("mine printed (per-machine/web1/a): the reason of it");
+    fleet.run(["status"])?.ends(1).says("mine: output: the reason of it (per-machine/web1/a)");
     Ok(())
 }
 
@@ -135,7 +134,7 @@ fn the_admin_is_asked_at_a_terminal() -> Result<()> {
     let sha256 = fleet.run(["--json", "backend", "explain", "mine"])?.ends(0).json()["sha256"].clone();
     let ask = |answer: &str| -> Result<(Option<i32>, String)> {
         let mut desk = Desk::start(&fleet.command(["generate", "--accept-recipients"])?)?;
-        desk.sees("`mine` is not part of this program")?.sees(sha256.as_str().unwrap())?.sees("see every secret")?;
+        desk.sees("`mine` is a third-party component")?.sees(sha256.as_str().unwrap())?.sees("see every secret")?;
         desk.sees("[y/N]")?.types(answer)?;
         desk.ends()
     };
@@ -162,7 +161,7 @@ fn a_backend_inside_the_program_is_explained_too() -> Result<()> {
         .says("component builtin:sops-nix version")
         .says("registered no; bundled under this name")
         .says("plaintext yes requested, granted (bundled)")
-        .says("limit memory 256 MiB the default");
+        .says("limit memory 256 MiB default");
     let explained = fleet.run(["--json", "backend", "explain", "agenix"])?.ends(0).json();
     assert_eq!(explained["sources"]["plaintext"], "bundled");
     assert_eq!((&explained["bundled"], &explained["declared"]), (&json!(true), &json!(false)));

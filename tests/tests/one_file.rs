@@ -96,7 +96,7 @@ fn with_other_readers_the_others_are_read_and_it_says_why() -> Result<()> {
     let before = fleet.stored()?;
     given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("--accept-recipients");
     let ran = given(&fleet, &["--accept-recipients", "set", "pair", "one"], b"x")?.ends(1);
-    ran.says("its recipients changed, so all of its files must be re-encrypted, and the others cannot be read")
+    ran.says("its recipients changed, so all of its files must be re-encrypted, but the other files cannot be read")
         .says("-i");
     assert_eq!(fleet.stored()?, before);
     let key = fleet.key_file("admin");
@@ -231,8 +231,8 @@ fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> 
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 -> 3 readers");
-    dry.says("two: secret, 2 -> 3 readers");
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 -> 3 recipients");
+    dry.says("two: secret, 2 -> 3 recipients");
     Ok(())
 }
 
@@ -246,7 +246,7 @@ fn where_all_files_are_written_as_one_the_others_are_read_and_it_says_why() -> R
     let before = fleet.stored()?;
     given(&fleet, &["set", "pair", "one"], b"x")?
         .ends(1)
-        .says("its backend stores all files together, and the others cannot be read")
+        .says("its backend stores all files together, but the other files cannot be read")
         .says("-i");
     assert_eq!(fleet.stored()?, before);
     let key = fleet.key_file("admin");

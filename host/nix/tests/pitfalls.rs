@@ -149,7 +149,7 @@ fn a_rendering_module_from_elsewhere() {
     assert_eq!(evaluation.failures.len(), 0);
     let problems: Vec<_> = evaluation.problems.iter().map(|one| (one.target.as_str(), one.message.as_str())).collect();
     let [("without", unserved)] = problems.as_slice() else { panic!("{problems:?}") };
-    assert!(unserved.contains("does not bring files onto this target before users are made"), "{unserved}");
+    assert!(unserved.contains("cannot deploy files before users are created"), "{unserved}");
     let target = &evaluation.spec.targets[1];
     assert_eq!(target.config["vault"], json!({ "url": "https://vault", "undeclared": { "too": [1] } }));
     assert_eq!(target.config["unheard"], json!({ "of": true }));

@@ -177,7 +177,7 @@ artifacts.config.sops-nix = { publicHostKey = "age1host"; format = "yaml"; };"#,
     ),
     (
         r#"artifacts.store.good.files.f.restartUnits = [ "" ];"#,
-        "artifacts.store.good.files.f.restartUnits: `` names no single unit; write the whole name, as in `web.service` or `web@one.service`",
+        "artifacts.store.good.files.f.restartUnits: `` is not a complete unit name; write, for example, `web.service` or `web@one.service`",
     ),
     (
         r#"artifacts.store."éééééééééééééééééééééééééééééééééééééééé" = { inherit generator; files.f = { }; };"#,
@@ -450,8 +450,7 @@ fn agenix_comes_too_late_where_a_unit_makes_the_users() {
     bench.flake(&machines.map(|(name, makes)| machine(name, &format!("{GOOD} {needed} {makes}"))).join("\n"));
     let problems = bench.evaluate().problems;
     let said: Vec<String> = problems.iter().map(|one| format!("{}: {}", one.target, one.message)).collect();
-    let late = "artifacts.store.good.files.f.neededFor: the backend `agenix` does not bring files onto this target before users \
-                are made; leave it at \"services\", or use a backend that does";
+    let late = "artifacts.store.good.files.f.neededFor: backend `agenix` cannot deploy files before users are created; use \"services\", or another backend";
     assert_eq!(said, [format!("sysusers: {late}"), format!("userborn: {late}")]);
 }
 

@@ -263,7 +263,7 @@ fn a_sops_nix_that_takes_no_numbers() {
     assert_eq!((owner, bench.evaluate().problems), (json!({ "owner": "x", "group": "x" }), vec![]));
     bench.flake(&of(r#"owner = "1000"; group = "x";"#));
     let problems = bench.evaluate().problems;
-    let said = "artifacts.store.a.files.\"f.g\".owner: `1000`: this version of sops-nix takes no numbers; write a name, or take a \
+    let said = "artifacts.store.a.files.\"f.g\".owner: `1000`: this version of sops-nix does not accept numbers; write a name, or use a \
                 newer sops-nix";
     assert!(matches!(problems.as_slice(), [one] if one.message == said && !one.warning), "{problems:?}");
 }
