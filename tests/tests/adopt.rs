@@ -156,7 +156,7 @@ fn an_age_file_that_is_not_whole_is_not_adopted() -> Result<()> {
         let before = fleet.stored()?;
         fleet.run(["adopt", "a"])?.ends(1).says("cannot adopt: `secret.age`").says("a commit or a backup");
         assert_eq!(fleet.stored()?, before);
-        let ran = fleet.run(["status"])?.ends(3).says("undo: take it from a commit or a backup");
+        let ran = fleet.run(["status"])?.ends(3).says("undo: restore it from a commit or a backup");
         let ran = ran.says("new value: `artifacts generate --regenerate per-machine/web1/a`");
         ran.never_says("`artifacts adopt`");
         fleet.run(["rekey", "a"])?.ends(1).never_says("artifacts adopt");

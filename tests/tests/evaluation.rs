@@ -224,7 +224,7 @@ fn what_is_made_from_something_that_waits_waits_with_it() -> Result<()> {
     let checkout = tunnel_and_after()?;
     // Named alone, it cannot be made, and nothing is made in vain.
     let ran = checkout.run(&["generate", "per-machine/hub/last"])?.ends(3);
-    ran.says("blocked per-machine/hub/last").says("it waits for per-machine/hub/tunnel");
+    ran.says("blocked per-machine/hub/last").says("waits for per-machine/hub/tunnel");
     checkout.run(&["generate", "--dry-run"])?.ends(3).says("6 blocked, 2 would generate");
     assert!(!checkout.path().join("secrets").exists());
     checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("8 instances: 8 generated");

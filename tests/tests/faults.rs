@@ -77,7 +77,7 @@ fn a_shared_declaration_that_differs_names_both_targets_and_the_field() -> Resul
     checkout.flake(&format!("{one}{}", machine("two", &(shared("cert.secret = false;") + own))))?;
     let ran = checkout.run(&["status"])?.ends(1);
     ran.says("differs between one (nixos) and two (nixos)")
-        .says("files.secret: cert and none")
+        .says("cert and none")
         .says("use the same `files.secret` in every declaration of `ca`")
         .says("per-machine/two/own");
     Ok(())

@@ -115,7 +115,7 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
         (&["get", "b", "secret"], "b: no artifact matches this selector"),
         (&["get", "a"], "no file specified"),
         (&["get", "per-machine/web1/a"], "per-machine/web1/a: no file specified"),
-        (&["get", "per-machine/web1/a"], "it has empty, secret, seen"),
+        (&["get", "per-machine/web1/a"], "its files: empty, secret, seen"),
         (&["get", "per-machine/web1/b"], "per-machine/web1: no artifact matches this selector"),
     ] {
         fleet.run(arguments)?.ends(1).says(words);

@@ -228,7 +228,7 @@ fn what_is_no_backend_is_refused_in_words() -> Result<()> {
     fleet.backend("mine", json!({"component": guest("hostile")?, "sha256": "00".repeat(32)}));
     fleet.run(["generate"])?.ends(1).says("SHA-256").says("is registered");
     fleet.backend("mine", json!({"component": "/nowhere.wasm"}));
-    fleet.run(["generate"])?.ends(1).says("/nowhere.wasm cannot be read");
+    fleet.run(["generate"])?.ends(1).says("cannot read its component");
     fleet.backend("mine", json!({"component": guest("hostile")?, "grants": {"network": true}}));
     fleet.run(["generate"])?.ends(1).says("unknown grant `network`");
     fleet.backend("mine", json!({"component": guest("hostile")?, "sha256": null}));

@@ -221,7 +221,7 @@ fn what_cannot_be_opened_is_named_and_stops_no_other() -> Result<()> {
     ran.says("no identity can decrypt it").says("1 decrypted, 1 re-encrypted");
     let after = fleet.stored()?;
     assert!(before.iter().all(|(name, bytes)| after[name] == *bytes || name.starts_with("shared/")));
-    fleet.run(["-i", "/nowhere", "rekey"])?.ends(1).says("/nowhere").says("cannot be read");
+    fleet.run(["-i", "/nowhere", "rekey"])?.ends(1).says("/nowhere").says("cannot read");
     fleet.run(["rekey"])?.ends(1).says("-i");
     rekey(&fleet, &[])?.ends(0).says("3 decrypted, 3 re-encrypted");
     Ok(())

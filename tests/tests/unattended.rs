@@ -65,7 +65,7 @@ fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> 
         let full = command.stdout(fs::File::options().write(true).open("/dev/full")?).output()?;
         let full = Ran::from(full).ends(1);
         assert!(full.stderr.contains("standard output"), "{arguments:?}: {full}");
-        assert!(!full.stderr.contains("help:"), "{arguments:?}: {full}");
+        assert!(!full.stderr.contains("hint:"), "{arguments:?}: {full}");
         let (reader, writer) = std::io::pipe()?;
         drop(reader);
         let left: Ran = command.stdout(writer).output()?.into();

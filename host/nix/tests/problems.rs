@@ -585,7 +585,7 @@ fn what_a_users_systemd_cannot_do_is_said() {
     assert_eq!(evaluation.failures.len(), 0, "{:?}", evaluation.failures);
     let problems = evaluation.problems;
     let said = "artifacts.store.a.backend: `dummy` needs systemd units, but `systemd.user.enable` is false; use another \
-                backend here";
+                backend";
     assert!(
         matches!(problems.as_slice(), [one] if one.target.as_str() == "nowhere" && one.message == said),
         "{problems:?}"
@@ -620,7 +620,7 @@ fn on_a_mac_root_and_wheel_are_known_and_nothing_comes_before_users() {
     bench.flake(&mac(r#"{ artifacts.store.good.backend = "dummy"; }"#));
     let problems = bench.evaluate().problems;
     let said = "artifacts.store.good.backend: `dummy` needs systemd units, but nix-darwin has none of it; use another \
-                backend here";
+                backend";
     assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
     bench.flake(&mac("({ lib, ... }: { networking.hostName = lib.mkForce null; })"));
     let failures = bench.evaluate().failures;

@@ -169,7 +169,7 @@ fn faults_name_option_and_remedy() {
     let good = r#"artifacts.config.sops-nix.publicHostKey = "ssh-ed25519 AAAA";"#;
     assert_eq!(fault(&format!("{good} {}", store("{ f = { }; }"))), Vec::<String>::new());
     for (config, words) in [
-        (store("{ f = { }; }"), ["artifacts.config.sops-nix.publicHostKey", "set it"]),
+        (store("{ f = { }; }"), ["artifacts.config.sops-nix.publicHostKey", "is not set"]),
         (
             format!("{good} {}", store("{ f.deploy = false; }")),
             ["files.f.deploy", "artifacts.config.sops-nix.publicUserKeys"],
