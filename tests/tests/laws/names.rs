@@ -38,7 +38,11 @@ fn public() -> BTreeMap<String, Vec<String>> {
         let package = source.path.split('/').nth(1).unwrap();
         let mut derives = "";
         for line in source.code.lines() {
-            derives = line.strip_prefix("#[derive(").unwrap_or(if line.starts_with("#[") { derives } else { "" });
+            derives = match line.strip_prefix("#[derive(") {
+                Some(listed) => listed,
+                None if line.starts_with("#[") || line.starts_with("pub ") => derives,
+                None => "",
+            };
             let declared =
                 ["pub struct ", "pub enum ", "pub trait ", "pub type "].iter().find_map(|kind| line.strip_prefix(kind));
             let name = declared.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap());
