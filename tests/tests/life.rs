@@ -274,7 +274,7 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
         .run(["prune", "--dry-run"])?
         .ends(0)
         .says("would trash secrets/per-machine/old/a")
-        .says("1 entry would trash");
+        .says("would trash 1 entry");
     fleet.run(["prune"])?.ends(1).says("--yes");
     let mut desk = Desk::start(&fleet.command(["prune"])?)?;
     desk.sees("Move these to the trash?")?.types("n\n")?;
@@ -440,7 +440,7 @@ fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
     fs::write(&receipt, "{}")?;
     let before = fleet.stored()?;
     for words in [&["generate", "--stale", "--dry-run"][..], &["generate", "--stale", "--yes"]] {
-        let ran = fleet.run(words)?.ends(3).never_says("made again");
+        let ran = fleet.run(words)?.ends(3).never_says("regenerated");
         ran.says("stale (receipt): `artifacts adopt per-machine/web1/bundle`");
     }
     assert_eq!(fleet.stored()?, before);

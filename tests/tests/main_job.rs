@@ -70,7 +70,7 @@ fn what_is_present_or_stale_is_made_again_only_when_the_person_says_so() -> Resu
     assert_eq!(fleet.stored()?, before, "other recipients are no reason for a new value");
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says("would regenerate");
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(0).says("made again");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(0).says("regenerated");
     let after = fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?;
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(0);
     assert_ne!(fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?, after);
@@ -94,7 +94,7 @@ fn one_failing_instance_stops_no_other_and_the_exit_status_tells() -> Result<()>
     assert_eq!(ran.state("per-machine/web1/good"), "present");
     assert_eq!(ran.state("per-machine/web1/bad"), "absent");
     let errors = ran.json()["errors"].to_string();
-    for text in ["status 7", "no backend `nope`", "depends on `missing`"] {
+    for text in ["status 7", "unknown backend `nope`", "unknown dependency `missing`"] {
         assert!(errors.contains(text), "{text} in {errors}");
     }
     fleet.run(["generate", "--show-output"])?.ends(1).says("hunter2");
@@ -226,7 +226,7 @@ fn what_is_no_backend_is_refused_in_words() -> Result<()> {
         fleet.run(["generate", "--accept-recipients"])?.ends(1).says(words);
     }
     fleet.backend("mine", json!({"component": guest("hostile")?, "sha256": "00".repeat(32)}));
-    fleet.run(["generate"])?.ends(1).says("SHA-256").says("is registered");
+    fleet.run(["generate"])?.ends(1).says("SHA-256").says("does not match");
     fleet.backend("mine", json!({"component": "/nowhere.wasm"}));
     fleet.run(["generate"])?.ends(1).says("cannot read its component");
     fleet.backend("mine", json!({"component": guest("hostile")?, "grants": {"network": true}}));

@@ -347,7 +347,7 @@ fn generate_stale_replaces_only_what_is_outdated() -> Result<()> {
     fleet.of("web1")["artifacts"]["a"]["validation"] = json!(1);
     fleet.run(["--accept-recipients", "generate"])?.ends(3);
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["--accept-recipients", "generate", "--stale"])?.ends(0).says("made again");
+    fleet.run(["--accept-recipients", "generate", "--stale"])?.ends(0).says("regenerated");
     // What is damaged is given up by whoever names it.
     damage(&mut fleet);
     fleet.run(["--accept-recipients", "generate", "--regenerate", "a"])?.ends(0);

@@ -218,6 +218,6 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     }
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove("made");
     run(&fleet, &["prune"])?.ends(1).says("--yes");
-    run(&fleet, &["prune", "--yes"])?.ends(0).says("1 entry trashed");
+    run(&fleet, &["prune", "--yes"])?.ends(0).says("trashed 1 entry");
     Ok(())
 }
