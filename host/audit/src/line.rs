@@ -3,7 +3,9 @@
 use artifacts_digest::Sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::{CallEnd, RecordKind};
+use crate::call::CallEnd;
+use crate::record::HostCall;
+use crate::record_kind::RecordKind;
 
 /// The version of lines.
 pub(crate) const SCHEMA: u64 = 2;
@@ -72,7 +74,7 @@ impl Line {
             return Some(line);
         }
         let Unlinked { schema, time, mut ended } = serde_json::from_slice(bytes).ok()?;
-        ended.observed.calls.iter_mut().for_each(crate::HostCall::mark_denial_of_schema_1);
+        ended.observed.calls.iter_mut().for_each(HostCall::mark_denial_of_schema_1);
         (schema == 1).then(|| Self { schema, link: None, time, run: None, entry: RecordKind::Ended(Box::new(ended)) })
     }
 }

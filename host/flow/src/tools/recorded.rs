@@ -8,26 +8,9 @@ use artifacts_session::{
     CallFailed, Checks, DecryptAttempt, RetrieveCall, Retrieved, SerializeCall, Serialized, Session,
 };
 
+use super::backend_messages::BackendMessages;
 use super::session::Terms;
 use super::{Backends, Identities, Operator, RunEvent};
-
-/// Holds what a backend wrote and was denied in one call.
-pub struct BackendMessages<'a> {
-    /// The backend's registered name.
-    pub backend: &'a Name,
-    /// The call.
-    pub operation: Operation,
-    /// The instances that the call was about.
-    pub instances: &'a [String],
-    /// Messages and output, among all that happened.
-    pub events: &'a [ComponentEvent],
-    /// How often access was denied.
-    pub denials: u64,
-    /// Why the call gave nothing, where that is in the backend's words and kept out of the report: they may hold a secret.
-    pub failure: Option<&'a CallError>,
-    /// Whether the backend accessed a plaintext, which its words may hold.
-    pub saw_plaintext: bool,
-}
 
 /// The one way to a session: each call is recorded before it is made and after it. Where the first line cannot be written, it is
 /// not made; where the second cannot, nothing of what it gave is used: a call without its record proves nothing.
