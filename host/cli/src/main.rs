@@ -40,20 +40,21 @@ mod writing;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use artifacts_report::Failure;
 use artifacts_text::Explain as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use commands::Cli;
 use console::Console;
+use exit::Exit;
 
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
     artifacts_worker::worker_main();
     let cli = arguments();
     let console = Console::new(cli.global.json, cli.global.verbose, cli.global.show_output);
-    let ended = begin(&console).and_then(|()| commands::run(&cli, &console));
-    let status = ended.unwrap_or_else(|failure| console.failure(failure));
+    let status = run(&cli, &console).unwrap_or_else(|error| console.failure(failure(error)));
     console.end(status, commands::stores(&cli)).into()
 }
 
@@ -67,14 +68,16 @@ fn arguments() -> Cli {
     cli
 }
 
-/// Does what has to be before anything secret is read, whatever the command.
-fn begin(console: &Console) -> Result<(), Failure> {
-    signals::watch().map_err(|e| {
-        let why = format!("cannot install signal handlers, so an interrupted run might leave plaintext behind: {e}");
-        Failure::new("", why)
-    })?;
+/// Runs the command, after what has to be before anything secret is read.
+fn run(cli: &Cli, console: &Console) -> anyhow::Result<Exit> {
+    signals::watch().context("cannot install signal handlers, so an interrupted run might leave plaintext behind")?;
     if let Err(error) = artifacts_ram::no_core_dumps() {
         console.warning(&error.to_string(), error.hint().as_deref());
     }
-    Ok(())
+    Ok(commands::run(cli, console)?)
+}
+
+/// Returns the failure that ended the run. Any other error is about the run as a whole.
+fn failure(error: anyhow::Error) -> Failure {
+    error.downcast().unwrap_or_else(|error| Failure::new("", format!("{error:#}")))
 }
