@@ -4,6 +4,7 @@ use std::{fmt, thread};
 
 use artifacts_declared::TargetKind;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::cache::{CachedEvaluation, EvaluationCache};
 use crate::metadata::FlakeMetadata;
@@ -144,11 +145,11 @@ impl Flake<'_> {
 
     fn names(&self, kind: TargetKind) -> Result<Vec<TargetRef>, Error> {
         let what = format!("listing {} of `{}`", output(kind), self.reference);
-        match self.evaluate_json(&what, output(kind), NAMES, |_: &Vec<String>| true) {
+        match self.evaluate_as::<Vec<String>>(&what, output(kind), NAMES) {
             Ok((names, _)) => Ok(names.into_iter().map(|name| TargetRef { kind, name }).collect()),
             Err(Error::Failed { message, .. }) if is_absent(&message, output(kind)) => {
                 if let Some(cache) = &self.cache {
-                    let none = CachedEvaluation { said: String::new(), answer: serde_json::Value::Array(Vec::new()) };
+                    let none = CachedEvaluation { said: String::new(), answer: Value::Array(Vec::new()) };
                     cache.put(&self.question(output(kind), NAMES), &none);
                 }
                 Ok(Vec::new())
@@ -157,18 +158,18 @@ impl Flake<'_> {
         }
     }
 
-    /// Applies a Nix function to an attribute of the flake. The second part is Nix's other output. A cached answer is
-    /// used while it `holds`, with the output of that time.
-    pub(crate) fn evaluate_json<T: DeserializeOwned>(
+    /// Applies a Nix function to an attribute of the flake, and reads the answer. The second part is Nix's other output. A cached
+    /// answer is used while it `holds`, with the output of that time.
+    pub(crate) fn evaluate_json<T>(
         &self,
         what: &str,
         attribute: &str,
         function: &str,
-        holds: impl Fn(&T) -> bool,
+        (read, holds): (impl Fn(Value) -> Result<T, Error>, impl Fn(&T) -> bool),
     ) -> Result<(T, String), Error> {
         let question = self.question(attribute, function);
         if let Some(CachedEvaluation { said, answer }) = self.cache.as_ref().and_then(|cache| cache.get(&question))
-            && let Some(earlier) = serde_json::from_value(answer).ok().filter(holds)
+            && let Some(earlier) = read(answer).ok().filter(holds)
         {
             return Ok((earlier, said));
         }
@@ -180,7 +181,19 @@ impl Flake<'_> {
         if let Some(cache) = &self.cache {
             cache.put(&question, &entry);
         }
-        Ok((serde_json::from_value(entry.answer).map_err(fault)?, entry.said))
+        Ok((read(entry.answer).map_err(|error| error.of_size(bytes))?, entry.said))
+    }
+
+    /// Does the same for an answer that always holds.
+    pub(crate) fn evaluate_as<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        attribute: &str,
+        function: &str,
+    ) -> Result<(T, String), Error> {
+        let fault = |source| Error::Output { what: what.to_owned(), bytes: 0, source };
+        let read = |answer| serde_json::from_value(answer).map_err(fault);
+        self.evaluate_json(what, attribute, function, (read, |_: &T| true))
     }
 
     /// Returns the arguments that are Nix's complete input.
