@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_seam::{ComponentEvent, FileError, Usage};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{CallOutcome, Decryption, FileAccess, HostCall, Observed, UNDECRYPTED, WorkerReport, is_denial};
 use crate::request::{CallRequest, Operation};
 
 /// Describes a call before it begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct CallStart {
     /// Number of the call in its run, from 1.
     pub call: u64,
@@ -18,7 +20,7 @@ pub struct CallStart {
 }
 
 /// Describes a call after it ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CallEnd {
     /// Number of the call in its run, from 1; 0 in records of schema 1.
     #[serde(default)]

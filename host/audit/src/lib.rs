@@ -28,7 +28,7 @@ pub use call::{Call, CallEnd, CallStart};
 pub use chain::{Chain, Finding};
 pub use error::Error;
 pub use head::{Head, head_path};
-pub use line::{Line, LineLink, Skipped};
+pub use line::{Line, LineLink, Skipped, line_schema};
 pub use log::{AuditLog, SyncMode};
 pub use moment::parse as parse_moment;
 pub use read::{Filter, LogContents, Record, read};

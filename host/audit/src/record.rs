@@ -1,13 +1,15 @@
 //! What was seen of a call of a backend, or a batch of checks, as the log has it.
 
 use artifacts_seam::CallError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::request::CallRequest;
 
 /// Holds what `artifacts` observed itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct Observed {
     /// What was asked.
     #[serde(flatten)]
@@ -28,7 +30,8 @@ pub struct Observed {
 pub(crate) const UNDECRYPTED: [&str; 2] = ["no-identity", "corrupt"];
 
 /// Describes an age file that was decrypted, or was to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Decryption {
     /// SHA-256 of its header, as in the receipt. None where there is no header, or where a backend that was given a plaintext
     /// chose it.
@@ -46,7 +49,7 @@ pub struct Decryption {
 }
 
 /// Names how a call ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallOutcome {
     /// The backend gave what was asked for.
@@ -81,7 +84,8 @@ impl From<&CallError> for CallOutcome {
 }
 
 /// Counts calls of the host of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct HostCall {
     /// `age.seal`, `secrets.bytes`, …
     pub call: String,
@@ -103,7 +107,8 @@ impl HostCall {
 }
 
 /// Holds what the worker reported.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct WorkerReport {
     /// The component's file-system calls, alike ones counted. Of a batch the successful ones are counted by operation;
     /// failures are in full.
@@ -120,7 +125,8 @@ pub struct WorkerReport {
 }
 
 /// Counts file-system calls of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct FileAccess {
     /// Of a batch, the instance that it failed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,12 +1,13 @@
 //! What a line of the log is about.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::call::{CallEnd, CallStart};
 
 /// Represents what one line is about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RecordKind {
     /// A run of the program began.
@@ -20,7 +21,7 @@ pub enum RecordKind {
 }
 
 /// Describes a run: who ran what, and where. Names of flags, without values; nothing that stood after `--`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
     /// The user that the program ran as.
@@ -47,7 +48,8 @@ pub struct RunRecord {
 }
 
 /// Names a user.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct User {
     /// The name, if the user database of this machine has one.
     #[serde(default)]
@@ -57,7 +59,7 @@ pub struct User {
 }
 
 /// Describes what the admin accepted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsentRecord {
     /// How: `terminal`, or the flag.
     pub by: String,
@@ -67,7 +69,7 @@ pub struct ConsentRecord {
 }
 
 /// Names what a consent is about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "about", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum ConsentSubject {
     /// The recipients of a file.

@@ -10,6 +10,7 @@ mod entry;
 mod error;
 mod file_kind;
 mod git;
+mod hex_digits;
 mod names;
 mod receipt;
 mod repository;
@@ -28,7 +29,7 @@ pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_STRAY_FILE, MAX_T
 pub use error::Error;
 pub use file_kind::FileKind;
 pub use git::{Git, IndexReport, Staged, Warning};
-pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile};
+pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile, receipt_schema};
 pub use repository::Repository;
 pub use root::{Listing, Root, Storage, StrayFile};
 pub use time::Time;
