@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use artifacts_contract::Persists;
 use artifacts_flow::{AuditLog, Operator, Registry};
@@ -20,6 +21,8 @@ pub struct ActivationContext<'a> {
     pub audit: AuditLog,
     /// Receives what backends write.
     pub operator: Box<dyn Operator>,
+    /// Moment of the run.
+    pub now: SystemTime,
     /// Runs generators.
     pub sandbox: Sandbox,
     /// Set once the run is to end.

@@ -1,13 +1,14 @@
 //! One run of a generator on the target, and of the backend that writes its files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 
 use artifacts_declared::Name;
 use artifacts_flow::{Recorded, SerializeCall, not_serialized};
 use artifacts_generate::Job;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{EntryFiles, Secret};
+use artifacts_seam::{CallContext, EntryFiles, Secret};
 use artifacts_text::Explain;
 
 use crate::context::ActivationContext;
@@ -109,7 +110,9 @@ fn serialize(
         return Ok(EntryFiles::new());
     }
     let name = backend(instance)?;
-    let session = Recorded::open(&mut context.registry, Some(&context.audit), &mut *context.operator, name)?;
+    let since = context.now.duration_since(SystemTime::UNIX_EPOCH);
+    let call = CallContext { now: since.map_or(0, |since| since.as_secs()) };
+    let session = Recorded::open(&mut context.registry, Some(&context.audit), &mut *context.operator, name, call)?;
     let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let no_one = instance.secret_files().map(|file| (file.clone(), BTreeSet::new())).collect();
     let call = SerializeCall {

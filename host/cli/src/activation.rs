@@ -66,6 +66,7 @@ impl Activation {
         Ok(ActivationContext {
             farm,
             audit: begin_log(global, &environment)?,
+            now: Environment::now(),
             operator: Box::new(TerminalOperator::new(Flags::new(global, false), *console, None, None)),
             registry: self.registry(store, ram.clone(), WorkerStart::default().required(global.require_sandbox)),
             sandbox: sandboxes::of_generators(&environment, &ram)?,
