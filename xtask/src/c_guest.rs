@@ -34,12 +34,20 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
 
 /// C for the example's world.
 fn bindings(source: &Path, into: &Path) -> Result<()> {
+    let mut generate = run::command(tool("c-bindings")?);
+    run::done(generate.arg(project::root().join("wit")).arg(source.join("world.wit")).arg(into))
+}
+
+/// A program of the workspace for tools that only the tests need.
+///
+/// # Errors
+/// When it does not build.
+pub fn tool(name: &str) -> Result<PathBuf> {
     let built = project::target().join("c-bindings");
     let mut cargo = run::cargo();
     cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(&built);
     run::done(cargo.current_dir(project::root().join("xtask/c-bindings")))?;
-    let mut generate = run::command(built.join("release/c-bindings"));
-    run::done(generate.arg(project::root().join("wit")).arg(source.join("world.wit")).arg(into))
+    Ok(built.join("release").join(name))
 }
 
 fn compile(clang: &Clang, source: &Path, dir: &Path) -> Result<()> {

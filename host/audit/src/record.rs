@@ -74,7 +74,7 @@ pub enum CallOutcome {
 impl From<&CallError> for CallOutcome {
     fn from(error: &CallError) -> Self {
         match error {
-            CallError::Failed(_) => Self::Failed,
+            CallError::Failed(_) | CallError::NotCalled { .. } => Self::Failed,
             CallError::Broken(_) => Self::Crashed,
             CallError::Refused(_) => Self::Denied,
             CallError::Overrun(_) => Self::Exceeded,

@@ -101,8 +101,8 @@ fn about(field: &mut impl FnMut(&str, &str), manifest: &BackendManifest) {
 }
 
 /// Groups imports by what they mean, in the order of the first of each.
-fn grouped(found: &Inspection) -> Vec<(&'static str, Vec<&str>)> {
-    let mut groups: Vec<(&'static str, Vec<&str>)> = Vec::new();
+fn grouped(found: &Inspection) -> Vec<(String, Vec<&str>)> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for name in &found.imports {
         let words = meaning(name).words;
         match groups.iter_mut().find(|(means, _)| *means == words) {

@@ -110,7 +110,10 @@ fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
     }
     if let Some(error) = words.failure {
         let why = match error {
-            CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why) => why,
+            CallError::Broken(why)
+            | CallError::Refused(why)
+            | CallError::Overrun(why)
+            | CallError::NotCalled { why, .. } => why,
             CallError::Failed(failure) => &failure.message,
             CallError::Machine { limit, .. } => limit,
         };

@@ -58,7 +58,7 @@ impl Component {
 
     /// Returns whether it can read secrets back.
     pub fn retrieves(&self) -> bool {
-        self.exports.iter().any(|name| imports::split(name).0 == imports::RETRIEVAL)
+        self.exports.iter().any(|name| imports::exports(name, imports::RETRIEVAL))
     }
 
     /// Returns whether it imports a file system.

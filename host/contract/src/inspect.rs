@@ -1,8 +1,8 @@
 use artifacts_digest::Sha256;
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::imports::STORAGE;
-use crate::{BackendManifest, LARGEST, Refusal, SECTION, imports, meaning};
+use crate::imports::{STORAGE, other_storage, unavailable};
+use crate::{BackendManifest, LARGEST, Refusal, SECTION, imports};
 
 /// How many imports and exports are read, and how long a name may be: a backend has some twenty of forty bytes.
 const MOST_NAMES: usize = 1000;
@@ -51,11 +51,11 @@ fn fill(found: &mut Inspection, bytes: &[u8]) -> Result<(), Refusal> {
         _ => Err(Refusal::ManyManifests),
     };
     found.manifest = manifest.as_ref().ok().cloned();
-    if let Some(import) = found.imports.iter().find(|name| !meaning(name).allowed) {
-        return Err(Refusal::Import { import: import.clone(), means: meaning(import).words });
+    if let Some((import, why)) = found.imports.iter().find_map(|name| Some((name.clone(), unavailable(name)?))) {
+        return Err(Refusal::Import { import, why });
     }
     if !found.exports.iter().any(|name| imports::exports(name, STORAGE)) {
-        return Err(Refusal::World { found: listed(&found.exports) });
+        return Err(Refusal::World { found: listed(&found.exports), other: other_storage(&found.exports) });
     }
     manifest.map(|_| ())
 }

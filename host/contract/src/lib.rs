@@ -16,7 +16,7 @@ pub use annotate::annotate;
 pub use component::Component;
 pub use file::{LARGEST, read_file};
 pub use grants::{Grant, GrantError, Grants, effective};
-pub use imports::{Meaning, allowed_imports, meaning};
+pub use imports::{Meaning, Other, Unavailable, allowed_imports, meaning};
 pub use inspect::{Inspection, inspect};
 pub use limits::limits_from_json;
 pub use manifest::{BackendManifest, ManifestError, Persists, SECTION, Scope};

@@ -109,6 +109,7 @@ pub fn ended<'a>(left: impl Iterator<Item = &'a InstanceName>) -> Failure {
 pub fn explain_call(error: &CallError) -> (String, Option<String>) {
     match error {
         CallError::Failed(failure) => (format!("backend error: {}", failure.message), failure.hint.clone()),
+        CallError::NotCalled { why, help } => (why.clone(), help.clone()),
         CallError::Broken(why) => (
             format!("backend bug: {why}"),
             Some("nothing was changed; report this to the author of the backend".to_owned()),
