@@ -167,7 +167,7 @@ fn what_a_renamed_target_takes_itself_for_is_kept() -> Result<()> {
     checkout.flake(&(renamed.clone() + &other))?;
     for evaluation in [&["prune", "--yes"] as &[&str], &["prune", "--yes"]] {
         let ran = checkout.run(evaluation)?.ends(1).says("1 entry kept").never_says("removed");
-        ran.says("nixosConfigurations.prod-web1 `artifacts.target` is `web1`")
+        ran.says("nixosConfigurations.prod-web1: `artifacts.target` is `web1`")
             .says("artifacts.target = \"prod-web1\"")
             .says("`get` each file");
     }

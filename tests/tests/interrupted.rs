@@ -40,7 +40,7 @@ fn a_run_that_was_cut_short_fails_and_tells_how_much_it_did_not_reach() -> Resul
         json["errors"].as_array().unwrap().iter().filter_map(|error| error["message"].as_str()).collect();
     // The one that was under way may have been stored, or not.
     let stopped = errors.len() - 1;
-    let told = format!("interrupted; {} instances not processed: ", left - stopped);
+    let told = format!("interrupted; {} artifacts not processed: ", left - stopped);
     let list = errors.iter().find_map(|error| error.strip_prefix(&told)).unwrap_or_else(|| panic!("{ran}"));
     assert!(stopped <= 1 && list.contains("per-machine/web1/a"), "{ran}");
     let (all, more) = list.split_once(" and ").unwrap_or((list, "0 more"));

@@ -252,7 +252,9 @@ fn a_dry_run_tells_files_readers_and_sizes_and_no_secret() -> Result<()> {
     let fleet = one()?;
     let before = fleet.stored()?;
     let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("made 1");
-    ran.says("would regenerate per-machine/web1/a").says("secret: secret, 1 reader").says("replaces 1 stored file of");
+    ran.says("would regenerate per-machine/web1/a")
+        .says("secret: secret, 1 recipient")
+        .says("replaces 1 stored file of");
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }

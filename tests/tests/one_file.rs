@@ -83,7 +83,7 @@ fn the_largest_value_that_is_taken_comes_back() -> Result<()> {
         given(&fleet, &["-i", key, "set", "pair", "one"], &largest)?.ends(0);
         let got = fleet.output(["-i", key, "get", "pair", "one"])?;
         assert!(got.stdout == largest, "{backend}: {}", String::from_utf8_lossy(&got.stderr));
-        given(&fleet, &["set", "pair", "one"], &vec![0; (16 << 20) + 1])?.ends(1).says("larger than 16777216 bytes");
+        given(&fleet, &["set", "pair", "one"], &vec![0; (16 << 20) + 1])?.ends(1).says("the limit is 16777216 bytes");
     }
     Ok(())
 }
@@ -471,7 +471,7 @@ fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> R
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("dummy");
     given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("generated on the target");
     fs::write(fleet.path().join("secrets/per-machine/web1/from/secret.age"), "x")?;
-    given(&fleet, &["set", "from", "secret"], b"x")?.ends(1).says("the last good commit");
+    given(&fleet, &["set", "from", "secret"], b"x")?.ends(1).says("a commit or a backup");
     Ok(())
 }
 

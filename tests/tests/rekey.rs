@@ -268,7 +268,7 @@ fn one_that_is_interrupted_tells_once_how_many_are_left_and_the_next_does_those(
     assert_eq!(errors.len(), 1, "{errors:#?}");
     let message = errors[0]["message"].as_str().unwrap();
     // Which they are is told, as far as anybody reads; those are the last ones.
-    let first = format!("interrupted; {left} instances not processed: per-machine/web1/a{:03}, ", 99 - (left - 2));
+    let first = format!("interrupted; {left} artifacts not processed: per-machine/web1/a{:03}, ", 99 - (left - 2));
     assert!(message.starts_with(&first), "{message}");
     assert!(message.ends_with(&format!(" and {} more", left - 10)), "{message}");
     rekey(&fleet, &[])?.ends(0).says(&format!("{left} decrypted, {left} re-encrypted"));

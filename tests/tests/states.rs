@@ -154,7 +154,7 @@ fn files_that_are_declared_later_are_set_one_by_one() -> Result<()> {
         fleet.run(["generate", "--stale"])?.ends(3).says("artifacts rekey");
         let ran = fleet.run(with_key(&fleet, &["rekey", A]))?.ends(0);
         for gone in ["g", "h"] {
-            assert!(ran.stdout.contains(&format!("{gone}: removed (no longer declared)")), "{ran}");
+            assert!(ran.stdout.contains(&format!("{gone}: removed (no longer a declared secret)")), "{ran}");
         }
         assert_eq!((state(&fleet, A)?.as_str(), get(&fleet, "a")?), ("present", value));
     }
@@ -272,7 +272,7 @@ fn what_lies_below_another_root_is_left_alone() -> Result<()> {
     fs::rename(fleet.path().join("secrets"), fleet.path().join("sub/secrets"))?;
     let other = fleet.path().join("sub/secrets").join(A);
     let before = fs::read(other.join("f.age"))?;
-    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("is stored in `sub/secrets`");
+    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("stored in `sub/secrets`");
     let note = "the entry in `sub/secrets` is left unchanged";
     fleet.run(["generate", "--regenerate", "--accept-recipients", "a"])?.ends(0).says(note);
     assert_eq!(fs::read(other.join("f.age"))?, before);

@@ -218,7 +218,7 @@ fn what_could_not_follow_something_that_was_made_anew_follows_it_the_next_time()
     let failed = machine.run(&format!("ARTIFACTS_GENERATOR_PATH=/fail/bin {activate}")).unwrap();
     assert_eq!(failed.status.code(), Some(1));
     let said = machine.sh(&format!("{activate} 2>&1")).unwrap();
-    assert_eq!(said, "generated per-machine/web1/template anew");
+    assert_eq!(said, "regenerated per-machine/web1/template");
     machine
         .sh("test \"$(cat /run/artifacts/template/conf)\" = \"token = $(cat /run/artifacts/cluster/token)\"")
         .unwrap();
@@ -233,7 +233,7 @@ fn of_many_at_once_the_first_ones_values_stay() {
         cat /run/said.* | sort";
     assert_eq!(
         machine.sh(script).unwrap(),
-        "generated per-machine/web1/ca\nmade per-machine/web1/leaf\nmade shared/cluster"
+        "generated per-machine/web1/ca\ngenerated per-machine/web1/leaf\ngenerated shared/cluster"
     );
     machine.sh("openssl verify -CAfile /run/artifacts/ca/cert /run/artifacts/leaf/cert").unwrap();
 }
@@ -510,13 +510,25 @@ fn a_hostile_directory_is_refused_by_name() {
             back("/run/artifacts.d/links/cluster"),
             "/run/artifacts.d/links/cluster: ",
         ),
-        (keep(placed, &format!("mkfifo {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
-        (keep(placed, &format!("echo > {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
-        (keep(placed, &format!("mkdir {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
+        (
+            keep(placed, &format!("mkfifo {placed}")),
+            back(placed),
+            "/run/artifacts/cluster/token: expected a symbolic link or nothing",
+        ),
+        (
+            keep(placed, &format!("echo > {placed}")),
+            back(placed),
+            "/run/artifacts/cluster/token: expected a symbolic link or nothing",
+        ),
+        (
+            keep(placed, &format!("mkdir {placed}")),
+            back(placed),
+            "/run/artifacts/cluster/token: expected a symbolic link or nothing",
+        ),
         (
             keep("/run/artifacts/cluster", "ln -s /etc /run/artifacts/cluster; chown -h daemon /run/artifacts/cluster"),
             back("/run/artifacts/cluster"),
-            "/run/artifacts/cluster: `cluster` on the way there is a link",
+            "/run/artifacts/cluster: untrusted symbolic link `cluster`",
         ),
     ] {
         machine.sh(&spoil).unwrap();
