@@ -1,4 +1,4 @@
-//! Values that no one was asked for.
+//! Values of prompts that no one was asked for.
 
 use artifacts_declared::{Name, Prompt};
 use artifacts_digest::keyed;
@@ -6,22 +6,25 @@ use artifacts_plan::Instance;
 use artifacts_seam::Secret;
 use zeroize::Zeroizing;
 
-/// How many bytes a generator finds in `/dev/urandom` when it is to make the same values everywhere.
-pub const STREAM: usize = 1 << 20;
+/// Bytes that a generator finds in `/dev/urandom` when it is to generate the same values everywhere.
+pub(crate) const STREAM: usize = 1 << 20;
 
 /// The key of what is the same everywhere, filled up with zeros.
 const MADE_UP: [u8; 32] = *b"artifacts made-up values 1\0\0\0\0\0\0";
 
-/// Where made-up values come from.
-pub struct TestValues {
+/// Derives the values of prompts, and what a generator reads from the random devices.
+pub(crate) struct TestValues {
     key: Zeroizing<[u8; 32]>,
     deterministic: bool,
 }
 
 impl TestValues {
-    /// Random; or, when the target's configuration of the backend has `deterministic = true`, the same on every machine and in
-    /// every boot for instances of one name. A shared instance's name has no target, so all its targets agree. Anyone can
-    /// compute such values: they protect nothing.
+    /// Chooses random values; or, when the target's configuration of the backend has `deterministic = true`, the same on every
+    /// machine and in every boot for instances of one name. A shared instance's name has no target, so all its targets agree.
+    /// Anyone can compute such values: they protect nothing.
+    ///
+    /// # Errors
+    /// If the kernel has no randomness.
     pub fn new(instance: &Instance) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; 32]);
         let deterministic = instance.for_backend.targets.iter().any(|target| deterministic(&target.config));
@@ -33,7 +36,7 @@ impl TestValues {
         Ok(Self { key, deterministic })
     }
 
-    /// The answer to a prompt.
+    /// Returns the answer to a prompt.
     pub fn answer(&self, name: &Name, prompt: &Prompt) -> Secret {
         let value = prompt.test_value.clone().unwrap_or_else(|| {
             let hash = keyed(&self.key, format!("prompt {name}").as_bytes()).to_string();
@@ -42,7 +45,7 @@ impl TestValues {
         Secret::new(value.into_bytes())
     }
 
-    /// What a generator reads from the random devices, so many bytes of it; `None` leaves it the kernel's.
+    /// Returns so many bytes for a generator to read from the random devices; `None` leaves these the kernel's.
     pub fn stream(&self, size: usize) -> Option<Secret> {
         self.deterministic.then(|| {
             let blocks = (0_u64..).map(|block| keyed(&self.key, &[&b"stream "[..], &block.to_le_bytes()].concat()).0);

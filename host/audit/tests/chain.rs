@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use artifacts_audit::{AuditLog, CallRequest, Filter, Finding, Operation, RunRecord, SyncMode, read, verify};
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn asked(name: &str) -> CallRequest {
 
 /// A run that writes so many lines.
 fn append(path: &Path, lines: usize) {
-    let log = AuditLog::new(path, run(), SyncMode::No);
+    let log = AuditLog::new(path, run(), SyncMode::No, SystemTime::now);
     log.begin().unwrap();
     for number in 1..lines {
         log.begun(asked(&format!("shared/{number}"))).unwrap();
@@ -138,7 +139,7 @@ fn a_rotated_log_goes_on_with_the_chain() {
     let chain = verify(&path).unwrap();
     assert_eq!((chain.begins, chain.linked, chain.findings), (Some(1), 5, vec![]));
     // While a run goes on, too; and emptied in its place, as logrotate's `copytruncate` does.
-    let log = AuditLog::new(&path, run(), SyncMode::No);
+    let log = AuditLog::new(&path, run(), SyncMode::No, SystemTime::now);
     log.begin().unwrap();
     fs::rename(&path, dir.path().join("audit.jsonl.2")).unwrap();
     log.begun(asked("shared/a")).unwrap();
@@ -168,12 +169,12 @@ fn a_lost_head_is_noticed_for_good() {
 
 #[test]
 fn what_cannot_be_written_is_an_error_before_the_call() {
-    let log = AuditLog::new("/dev/full", run(), SyncMode::Yes);
+    let log = AuditLog::new("/dev/full", run(), SyncMode::Yes, SystemTime::now);
     assert!(log.begin().is_err());
     let error = log.begun(asked("shared/a")).unwrap_err();
     assert!(error.to_string().contains("/dev/full"), "{error}");
     assert!(!Path::new("/dev/full.head").exists());
-    AuditLog::new("/dev/null", run(), SyncMode::Yes).begun(asked("shared/a")).unwrap();
+    AuditLog::new("/dev/null", run(), SyncMode::Yes, SystemTime::now).begun(asked("shared/a")).unwrap();
 }
 
 #[derive(Debug, Clone)]

@@ -72,7 +72,11 @@ fn run_in(checkout: &str) -> RunRecord {
 }
 
 fn log(path: &Path) -> AuditLog {
-    AuditLog::new(path, run_in("/fleet"), SyncMode::Yes)
+    log_at(path, SystemTime::now)
+}
+
+fn log_at(path: &Path, clock: fn() -> SystemTime) -> AuditLog {
+    AuditLog::new(path, run_in("/fleet"), SyncMode::Yes, clock)
 }
 
 fn at(seconds: u64) -> SystemTime {
@@ -147,7 +151,7 @@ fn what_was_written_is_read_back_and_filtered() {
     let path = dir.path().join("state/audit.jsonl");
     let events = events();
     for clock in [|| at(10), || at(20), || at(30)] {
-        let log = log(&path).with_clock(clock);
+        let log = log_at(&path, clock);
         let number = log.begun(asked(Operation::Serialize, &["shared/ca"])).unwrap();
         log.ended(number, call(Operation::Serialize, &events)).unwrap();
     }
@@ -240,7 +244,7 @@ fn the_same_instance_in_two_checkouts_is_two() {
     let path = dir.path().join("audit.jsonl");
     let events = events();
     for checkout in ["/fleet", "/other", "/fleet"] {
-        let log = AuditLog::new(&path, run_in(checkout), SyncMode::No);
+        let log = AuditLog::new(&path, run_in(checkout), SyncMode::No, SystemTime::now);
         let number = log.begun(asked(Operation::Check, &["shared/ca"])).unwrap();
         log.ended(number, call(Operation::Check, &events)).unwrap();
     }
@@ -280,7 +284,7 @@ fn the_summary_tells_what_was_accessed_and_denied() {
     // The clock jumps back in between.
     let clocks: [(fn() -> SystemTime, Operation); 2] = [(|| at(2), Operation::Check), (|| at(1), Operation::Serialize)];
     for (clock, operation) in clocks {
-        let log = log(&path).with_clock(clock);
+        let log = log_at(&path, clock);
         let number = log.begun(asked(operation, &["shared/ca"])).unwrap();
         log.ended(number, call(operation, &events)).unwrap();
     }
@@ -303,7 +307,7 @@ fn a_clock_at_a_time_that_cannot_be_written_breaks_nothing() {
     let path = dir.path().join("audit.jsonl");
     let clocks: [fn() -> SystemTime; 2] = [|| SystemTime::UNIX_EPOCH - Duration::from_secs(9), || at(400_000_000_000)];
     for clock in clocks {
-        log(&path).with_clock(clock).begin().unwrap();
+        log_at(&path, clock).begin().unwrap();
     }
     let found = read(&path, &Filter { since: Some(at(1)), ..Filter::default() }).unwrap();
     assert_eq!(found.records.len(), 1);

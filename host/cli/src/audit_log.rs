@@ -45,7 +45,7 @@ pub fn log(path: &Path, global: &Global, checkout: Option<&Checkout>) -> AuditLo
         flags,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    AuditLog::new(path, about, if global.no_sync { SyncMode::No } else { SyncMode::Yes })
+    AuditLog::new(path, about, if global.no_sync { SyncMode::No } else { SyncMode::Yes }, Environment::now)
 }
 
 /// An error of the log.

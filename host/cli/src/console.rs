@@ -141,6 +141,11 @@ impl Console {
         }
     }
 
+    /// Messages that only the curious want.
+    pub fn details(&self, lines: impl IntoIterator<Item = String>) {
+        lines.into_iter().for_each(|line| self.detail(&line));
+    }
+
     /// How far it is: for anyone who watches.
     pub fn progress(&self, text: &str) {
         if self.verbose || self.watched() {

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 
 use artifacts_audit::AuditLog;
 use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
-use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::Selector;
 use artifacts_prompt::AnswersFile;
@@ -23,7 +22,7 @@ use crate::environment::Environment;
 use crate::evaluator::Evaluator;
 use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
-use crate::{audit_log, clones, grants, identities, signals, writing};
+use crate::{audit_log, clones, grants, identities, sandboxes, signals, writing};
 
 /// Holds what every run of a command has.
 pub struct Context {
@@ -46,9 +45,9 @@ struct Opened {
 }
 
 impl Context {
-    /// Reads the environment, and begins to watch for signals.
+    /// Reads the environment, and finds the directory in RAM.
     pub fn new(global: &Global, console: &Console) -> Result<Self, Failure> {
-        let cancel = signals::watch()?;
+        let cancel = signals::cancel();
         let environment = Environment::read();
         let ram = ram(&environment)?;
         let scratch = ram.private_dir().map_err(Failure::from)?;
@@ -160,22 +159,16 @@ impl Context {
         let (environment, ram) = (self.environment.clone(), self.ram.clone());
         let path = self.environment.generator_path();
         let log_level = Environment::log_level(self.console.verbose);
-        SandboxedGenerators::new(self.nix.clone(), path, log_level, move || sandbox(&environment, &ram))
+        SandboxedGenerators::new(self.nix.clone(), path, log_level, move || {
+            sandboxes::of_generators(&environment, &ram)
+        })
     }
 
     fn backends(&self, declared: &Declared, found: &Opened) -> Registry {
-        let ram = self.ram.clone();
-        let worker = worker(&self.global, &self.environment);
-        let place = move || {
-            let failed = |e: artifacts_ram::Error| Failure::from(e);
-            let dir = ram.private_dir().map_err(failed)?;
-            dir.subdir("entry").map_err(failed)?;
-            let worker = worker.clone().fallback(dir.path().join("entry"));
-            Ok((worker, dir))
-        };
+        let workers = sandboxes::of_workers(worker(&self.global, &self.environment), self.ram.clone());
         let root = found.root.path().to_owned();
         let registry =
-            Registry::new(declared.spec.backends.clone(), crate::bundled::backends(), root, self.nix.clone(), place);
+            Registry::new(declared.spec.backends.clone(), crate::bundled::backends(), root, self.nix.clone(), workers);
         let Global { accept_grants, no_input, .. } = self.global;
         registry.asking(grants::asking(found.trust.clone(), found.log.clone(), accept_grants, no_input))
     }
@@ -189,12 +182,6 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
         Ok(None) | Err(artifacts_store::Error::RepositoryOwner { .. }) => Ok(Checkout::at_path(root)),
         Err(error) => Err(Failure::about("", error)),
     }
-}
-
-/// A sandbox for generators.
-fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
-    let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
-    Sandbox::new(bwrap, ram).map_err(Failure::from)
 }
 
 /// How the processes are made that components run in.
@@ -270,6 +257,7 @@ fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>) -> 
         system: Some(Environment::system()),
         jobs: global.eval_jobs.unwrap_or_else(Environment::evaluations_at_once),
         cache: cache.map(|cache| cache.join("evaluations")),
+        now: Environment::now(),
         cancel: Arc::clone(cancel),
         ..artifacts_nix::NixOptions::default()
     };

@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use artifacts_flow::SurveyedInstance;
+use artifacts_declared::InstanceName;
+use artifacts_flow::{Run, Survey, SurveyedInstance};
 use artifacts_plan::Instance;
+
+/// Name of the bundled backend that writes files of sops.
+const SOPS_NIX: &str = "sops-nix";
 
 /// Names the recipients of the files whose path matches.
 pub struct CreationRule {
@@ -12,12 +16,24 @@ pub struct CreationRule {
     pub age: Vec<String>,
 }
 
+/// Makes the rules of an instance; none if it has no files of sops, or its recipients are unknown.
+pub fn creation_rules(run: &mut Run, name: &InstanceName, survey: &Survey) -> Vec<CreationRule> {
+    let storage = run.backend_of(name).filter(|(component, _)| component == SOPS_NIX).map(|(_, storage)| storage);
+    let found = storage.zip(survey.found.get(name)).zip(run.instances().get(name));
+    found.map_or_else(Vec::new, |((storage, found), instance)| rules(instance, &storage, found))
+}
+
 /// Makes a rule for what is deployed, structured files among it, after one for each file with recipients of its own: the first that
 /// fits counts.
-pub fn creation_rules(instance: &Instance, storage: &str, found: &SurveyedInstance) -> Vec<CreationRule> {
+fn rules(instance: &Instance, storage: &str, found: &SurveyedInstance) -> Vec<CreationRule> {
     let dir = escaped(&format!("{storage}/{}", instance.name));
-    let deployed: BTreeSet<&str> =
-        instance.for_backend.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
+    let deployed: BTreeSet<&str> = instance
+        .for_backend
+        .files
+        .iter()
+        .filter(|file| !file.targets.is_empty())
+        .map(|file| file.name.as_str())
+        .collect();
     let shared = found.recipients.iter().find(|(file, _)| deployed.contains(file.as_str()));
     let shared = shared.or(found.recipients.iter().next());
     let Some((_, shared)) = shared else { return Vec::new() };

@@ -125,7 +125,7 @@ fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let text = read(file).map_err(|e| refused(format!("cannot read the backends file: {e}")))?;
     let value: serde_json::Value =
         toml::from_str(&text).map_err(|e| refused(format!("the backends file is not valid TOML: {e}")))?;
-    let added = artifacts_declared::parse_backends(&value.to_string()).map_err(|e| refused(e.to_string()))?;
+    let added = artifacts_declared::backends_from_value(&value).map_err(|e| refused(e.to_string()))?;
     let dir = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
     for (backend, mut entry) in added {
         if let ComponentSource::Plain(path) = &mut entry.component

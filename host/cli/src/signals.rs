@@ -4,10 +4,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use artifacts_report::Failure;
 use libc::{c_int, siginfo_t};
 use rustix::io::retry_on_intr;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -33,7 +32,8 @@ const HARMLESS: [c_int; 9] = [
     libc::SIGWINCH,
 ];
 
-static WATCHED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// Set at the first signal that ends the program.
+static CANCEL: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// The editor that a person works in. As long as it is here, its process id is no one else's.
 static EDITOR: Mutex<Option<Pid>> = Mutex::new(None);
@@ -56,21 +56,15 @@ pub fn edit(command: &mut Command) -> io::Result<ExitStatus> {
     child.wait()
 }
 
-/// Watches for signals from the first time on that it is called. The flag is set at the first one; a run that is asking a person is
-/// ended at once, and one that has not ended by itself soon after.
-pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
-    if let Some(cancel) = WATCHED.get() {
-        return Ok(Arc::clone(cancel));
-    }
-    let cancel = Arc::new(AtomicBool::new(false));
-    let unwatched = |e| {
-        Failure::new(
-            "",
-            format!("cannot install signal handlers, so an interrupted run might leave plaintext behind: {e}"),
-        )
-    };
-    let mut signals = caught().map_err(unwatched)?;
-    let flag = Arc::clone(&cancel);
+/// Returns the flag that is set at the first signal that ends the program.
+pub fn cancel() -> Arc<AtomicBool> {
+    Arc::clone(&CANCEL)
+}
+
+/// Watches for signals from now on. The flag is set at the first one; a run that is asking a person is ended at once, and one that
+/// has not ended by itself soon after.
+pub fn watch() -> io::Result<()> {
+    let mut signals = caught()?;
     let watcher = move || {
         let mut signal = [0];
         while io::Read::read_exact(&mut signals, &mut signal).is_ok() {
@@ -86,7 +80,7 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
                 end(editor);
             }
             let asking = artifacts_prompt::restore();
-            flag.store(true, Ordering::Relaxed);
+            CANCEL.store(true, Ordering::Relaxed);
             // Who waits for an answer has nothing else under way.
             if !asking {
                 std::thread::sleep(PATIENCE);
@@ -94,8 +88,7 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
             leave(signal);
         }
     };
-    std::thread::Builder::new().spawn(watcher).map_err(unwatched)?;
-    Ok(Arc::clone(WATCHED.get_or_init(|| cancel)))
+    std::thread::Builder::new().spawn(watcher).map(drop)
 }
 
 /// Ends the program when a person wants out of a question: nothing else is under way.

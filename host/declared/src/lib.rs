@@ -16,7 +16,7 @@ mod types;
 pub use artifact::Disagreement;
 pub use instance::InstanceName;
 pub use name::{Name, NameError};
-pub use parse::{Error, parse, parse_backends, parse_target};
+pub use parse::{Error, backends_from_value, from_value, parse};
 pub use recipients::Recipients;
 pub use schema::schema;
 pub use types::{

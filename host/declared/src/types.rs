@@ -157,7 +157,7 @@ impl TargetKind {
 }
 
 /// Identifies a target by its kind and its attribute in the flake.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetId {
     /// Machine or user.

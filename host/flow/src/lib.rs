@@ -6,6 +6,7 @@ mod agree;
 pub mod chain;
 mod failure;
 mod look;
+mod naming;
 mod progress;
 mod read;
 mod rounds;

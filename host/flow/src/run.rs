@@ -9,7 +9,6 @@ use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
 use artifacts_text::shell_word;
 
-use crate::chain::Surveyed;
 use crate::failure;
 use crate::look::changes::{Writing, changes};
 use crate::look::foreseeable::unreadable;
@@ -130,12 +129,6 @@ impl Run {
     /// Returns a selection of orphaned entries, for [`crate::Prune`]; it has no instance.
     pub fn select_orphans(&self, selectors: &[Selector]) -> Selection {
         Selection { selectors: selectors.to_vec(), names: BTreeSet::new(), errors: self.errors() }
-    }
-
-    /// Surveys the selected instances: reads their entries and asks their backends. Writes nothing and needs no identity.
-    pub fn survey(&mut self, selection: &Selection) -> Surveyed<'_> {
-        let survey = self.survey_instances(&selection.names);
-        Surveyed::new(self, selection.clone(), survey)
     }
 
     /// Reads files back: of each instance all that are selected, or none.

@@ -743,6 +743,7 @@ fn what_cannot_be_recorded_is_not_generated() {
         "/dev/full",
         artifacts_audit::RunRecord::default(),
         artifacts_audit::SyncMode::No,
+        std::time::SystemTime::now,
     );
     tools.audit = Some(log);
     let report = generate(&mut Run::open(desk.declared(&one()), tools), &[], &Generate::default(), jobs(1));

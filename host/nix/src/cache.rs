@@ -8,7 +8,7 @@ use artifacts_digest::{Hasher, Sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::flake::FlakeMetadata;
+use crate::metadata::FlakeMetadata;
 use crate::{Error, Nix};
 
 /// Age at which cached answers are removed.
@@ -58,6 +58,7 @@ impl Nix {
 pub(crate) struct EvaluationCache {
     directory: PathBuf,
     asked: EvaluationKey,
+    now: SystemTime,
 }
 
 /// Holds what an answer depends on. No part of it follows from another one.
@@ -90,7 +91,7 @@ impl EvaluationCache {
             settings: evaluator.settings?,
             configuration: nix.configuration(),
         };
-        sound.then_some(Self { directory, asked })
+        sound.then_some(Self { directory, asked, now: nix.options.now })
     }
 
     /// Returns the cached answer to a question, which is the arguments of Nix.
@@ -119,10 +120,9 @@ impl EvaluationCache {
     }
 
     fn forget_old(&self) -> io::Result<()> {
-        let now = SystemTime::now();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+            let age = self.now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
             if age > AGE {
                 fs::remove_file(entry.path())?;
             }
@@ -168,18 +168,6 @@ fn list<'a>(key: &mut Hasher, texts: impl Iterator<Item = &'a OsString>) {
     key.update((texts.len() as u64).to_le_bytes());
     for text in texts {
         part(key, text);
-    }
-}
-
-impl FlakeMetadata {
-    /// Returns whether the flake's own lock file names each input. Otherwise Nix resolves it each time, and may find
-    /// another one.
-    fn inputs_are_locked(&self) -> bool {
-        let no_inputs = self.locks["nodes"].as_object().is_some_and(|nodes| nodes.len() == 1);
-        let dir = self.locked.dir.as_deref().unwrap_or_default();
-        let kept = fs::read(self.path.join(dir).join("flake.lock")).ok();
-        let kept = kept.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-        no_inputs || kept.is_some_and(|kept| kept == self.locks)
     }
 }
 

@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-use crate::flake::{FlakeMetadata, Reference};
+use crate::metadata::{FlakeMetadata, Reference};
 use crate::{Error, Flake};
 
 impl Flake<'_> {

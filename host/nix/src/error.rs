@@ -212,6 +212,14 @@ impl Error {
             other => other,
         }
     }
+
+    /// Adds the length of the answer, in bytes.
+    pub(crate) fn of_size(self, bytes: usize) -> Self {
+        match self {
+            Self::Output { what, source, .. } => Self::Output { what, bytes, source },
+            other => other,
+        }
+    }
 }
 
 impl Explain for Error {

@@ -9,6 +9,7 @@ mod error;
 mod evaluate;
 mod flake;
 mod message;
+mod metadata;
 mod nix;
 mod program;
 mod quote;

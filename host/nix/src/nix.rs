@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use crate::run::{NixOutput, run};
 use crate::{Error, program};
@@ -25,6 +26,8 @@ pub struct NixOptions {
     pub store: Option<PathBuf>,
     /// Directory, of this user alone, for answers that are used again while nothing that they depend on has changed.
     pub cache: Option<PathBuf>,
+    /// Moment of the run. Cached answers that are more than 30 days older are removed.
+    pub now: SystemTime,
     /// Once it is true, running processes are stopped and everything returns [`Error::Cancelled`].
     pub cancel: Arc<AtomicBool>,
 }
@@ -39,6 +42,7 @@ impl Default for NixOptions {
             directory: None,
             store: None,
             cache: None,
+            now: SystemTime::UNIX_EPOCH,
             cancel: Arc::default(),
         }
     }

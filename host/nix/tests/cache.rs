@@ -332,14 +332,16 @@ fn failures_are_never_kept() {
 
 #[test]
 fn entries_of_long_ago_are_removed() {
-    let counted = Counted::warm(CONFIG);
+    let mut counted = Counted::warm(CONFIG);
     let old = counted.tools.path().join("cache/old.json");
     fs::write(&old, "").unwrap();
-    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(31 * 24);
-    fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
-    counted.bench.flake(&machine("web1", &CONFIG.replace("first", "second")));
-    counted.evaluate();
-    assert!(!old.exists());
+    let written = fs::metadata(&old).unwrap().modified().unwrap();
+    for (days, config) in [(29, "second"), (31, "third")] {
+        counted.options.now = written + std::time::Duration::from_hours(days * 24);
+        counted.bench.flake(&machine("web1", &CONFIG.replace("first", config)));
+        counted.evaluate();
+        assert_eq!(old.exists(), days < 30);
+    }
 }
 
 #[test]

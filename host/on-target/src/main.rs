@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use artifacts_on_target::accounts::Accounts;
 use artifacts_on_target::check::check;
 use artifacts_on_target::manifest::{self, TargetManifest};
@@ -72,8 +73,8 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed { message, hint }) => {
-            eprintln!("artifacts-target: {message}");
+        Err(Failed { error, hint }) => {
+            eprintln!("artifacts-target: {error}");
             if let Some(hint) = hint {
                 eprintln!("  {hint}");
             }
@@ -82,15 +83,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// What a person reads.
+/// Holds the error that ends the program, and what to do about it.
 struct Failed {
-    message: String,
+    error: anyhow::Error,
     hint: Option<String>,
 }
 
-impl<E: Error + Explain> From<E> for Failed {
+impl<E: Error + Explain + Send + Sync + 'static> From<E> for Failed {
     fn from(error: E) -> Self {
-        Self { message: error.to_string(), hint: error.hint() }
+        Self { hint: error.hint(), error: error.into() }
     }
 }
 
@@ -104,7 +105,7 @@ fn checked(name: &str, path: &Path, runtime: Option<&str>) -> Result<(), Failed>
     let lines: Vec<String> = faults.iter().map(|fault| format!("artifact `{name}` is incomplete: {fault}")).collect();
     let hint =
         artifact.installers.first().map(|unit| format!("{unit} deploys this file; see `systemctl status {unit}`"));
-    Err(Failed { message: lines.join("\nartifacts-target: "), hint })
+    Err(Failed { error: anyhow!(lines.join("\nartifacts-target: ")), hint })
 }
 
 fn cleaned(manifest: &Path, bytes: &Path, links: &Path, runtime: Option<&str>) -> Result<(), Failed> {

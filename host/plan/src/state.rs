@@ -24,6 +24,9 @@ pub enum InstanceState {
 }
 
 impl InstanceState {
+    /// The words of all states.
+    pub const WORDS: [&'static str; 6] = ["present", "absent", "stale", "on-target", "blocked", "error"];
+
     /// Its word.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -1,31 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_seam::Secret;
 use artifacts_text::is_hidden;
 use serde::Deserialize;
 
+use crate::answers_format::AnswersFormat;
 use crate::error::Error;
 use crate::node::AnswerNode;
-
-/// Names the format of an answers file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswersFormat {
-    /// A table for each instance.
-    Toml,
-    /// An object for each instance.
-    Json,
-}
-
-impl fmt::Display for AnswersFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Toml => "TOML",
-            Self::Json => "JSON",
-        })
-    }
-}
 
 /// Holds the values of an answers file, by instance and prompt.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@ use std::io;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_text::Explain;
 
-use crate::AnswersFormat;
+use crate::answers_format::AnswersFormat;
 
 /// Reports why there is no answer. No message contains a value.
 #[derive(Debug, thiserror::Error)]

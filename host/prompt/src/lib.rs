@@ -11,6 +11,7 @@
 //! [`PromptKind::Line`]: artifacts_declared::PromptKind::Line
 
 mod answers;
+mod answers_format;
 mod ask;
 mod decoder;
 mod error;
@@ -25,7 +26,8 @@ mod screen;
 mod terminal;
 mod wiped;
 
-pub use answers::{AnswersFile, AnswersFormat};
+pub use answers::AnswersFile;
+pub use answers_format::AnswersFormat;
 pub use ask::{all_answered, ask_all};
 pub use decoder::Decoder;
 pub use error::Error;

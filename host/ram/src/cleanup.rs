@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, openat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
-use crate::file::{open_entry, unlock_entry};
+use crate::rights::{open_entry, unlock_entry};
 
 /// Time after which it gives up on a directory that something keeps writing to.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,18 +1,18 @@
 //! Handles files in an open directory, by one clean name each, and follows no symbolic link.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RenameFlags, chmod, fchmod, fstat, mkdirat, openat, renameat_with, statat,
-    unlinkat,
+    AtFlags, FileType, Mode, OFlags, RenameFlags, fchmod, fstat, mkdirat, openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::path::Arg;
 use zeroize::Zeroizing;
 
-use crate::{IrregularFile, clear};
+use crate::cleanup::clear;
+use crate::error::IrregularFile;
+use crate::rights::{open_entry, unlock_entry};
 
 /// Writes a new file; an existing one of that name is an error.
 ///
@@ -95,30 +95,6 @@ pub fn open_dir(dir: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
 /// When it is not there, or not the caller's.
 pub fn unlock(dir: impl AsFd, name: &str) -> Result<(), IrregularFile> {
     Ok(unlock_entry(dir, clean(name)?)?)
-}
-
-/// Does the same as [`open_dir`], for any name that a listing returned.
-pub(crate) fn open_entry(dir: impl AsFd, name: impl Arg) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let place = openat(dir, name, flags, Mode::empty())?;
-    give_rights(&place, 0o700)?;
-    Ok(openat(&place, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
-}
-
-/// Does the same as [`unlock`], for any name that a listing returned.
-pub(crate) fn unlock_entry(dir: impl AsFd, name: impl Arg) -> io::Result<()> {
-    let place = openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    give_rights(&place, 0o600)
-}
-
-/// Changes the permissions of what was opened with `O_PATH`, whatever has its name by now.
-fn give_rights(place: &OwnedFd, rights: u32) -> io::Result<()> {
-    let stat = fstat(place)?;
-    // The mode of a link cannot be changed, and no one needs it to.
-    if stat.st_mode & rights == rights || FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-        return Ok(());
-    }
-    Ok(chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::from_raw_mode(rights))?)
 }
 
 fn clean(name: &str) -> Result<&str, IrregularFile> {

@@ -13,8 +13,10 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use zeroize::Zeroizing;
 
 use crate::cleanup::clear;
-use crate::ram_dir::{RamDir, kind};
-use crate::{Error, IrregularFile, Ram, file};
+use crate::error::{Error, IrregularFile};
+use crate::file;
+use crate::file_system::kind;
+use crate::ram_dir::RamDir;
 
 /// Prefix of every directory's name; 32 hexadecimal digits follow.
 const PREFIX: &str = "artifacts-";
@@ -64,13 +66,13 @@ pub fn remove_all() {
 }
 
 impl PrivateDir {
-    pub(crate) fn new(ram: &Ram) -> Result<Self, Error> {
+    pub(crate) fn new(place: &Arc<RamDir>) -> Result<Self, Error> {
         // Held throughout, so that `remove_all` misses no directory that is just being made.
         let mut live = lock(&LIVE);
         if live.ending {
             return Err(Error::Ending);
         }
-        let held = make(&ram.0).map_err(|why| Error::Directory { place: ram.0.path.clone(), why })?;
+        let held = make(place).map_err(|why| Error::Directory { place: place.path.clone(), why })?;
         let held = Arc::new(held);
         let number = live.next;
         live.next += 1;

@@ -1,9 +1,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_text::counted;
-use serde_json::{Value, json};
 
-use crate::diff::readable;
 use crate::recipients::blocks;
 use crate::{InstanceRow, RecipientChange, Report, RowAction, diff, recipient_questions};
 
@@ -66,26 +64,9 @@ impl Side {
             Self::Public { content, .. } => content.as_deref(),
         }
     }
-
-    fn json(&self) -> Value {
-        match self {
-            Self::Secret { size, recipients } => {
-                json!({"secret": true, "size": size, "recipients": recipients})
-            }
-            Self::Public { size, content } => {
-                json!({"secret": false, "size": size, "text": content.as_deref().and_then(readable)})
-            }
-        }
-    }
 }
 
 impl FileChange {
-    /// As `--json` has it.
-    pub fn json(&self) -> Value {
-        let side = |side: &Option<Side>| side.as_ref().map(Side::json);
-        json!({"file": self.file, "before": side(&self.before), "after": side(&self.after)})
-    }
-
     /// The bytes that are stored of it.
     pub fn stored(&self) -> Option<u64> {
         self.before.as_ref().and_then(Side::size)

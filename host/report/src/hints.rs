@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use artifacts_plan::InstanceState;
 use artifacts_text::shell_word;
-use serde_json::{Value, json};
 
 use crate::Report;
 
@@ -29,6 +28,10 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Every effect, in order.
+    pub const ALL: [Self; 6] =
+        [Self::Generates, Self::Keeps, Self::Undoes, Self::Reviews, Self::Trashes, Self::Replaces];
+
     fn label(self) -> &'static str {
         match self {
             Self::Generates => "",
@@ -40,7 +43,8 @@ impl Effect {
         }
     }
 
-    fn as_str(self) -> &'static str {
+    /// Returns its word, as `--json` has it.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Generates => "generate",
             Self::Keeps => "keep",
@@ -108,14 +112,6 @@ impl Hint {
         let more = names.len().saturating_sub(NAMED);
         let more = if more > 0 && takes_name { format!(" and {more} more") } else { String::new() };
         format!("`{}`{more}", shown.join(" "))
-    }
-
-    /// As `--json` has it.
-    pub fn json(&self) -> Value {
-        match &self.way {
-            Way::Command(words) => json!({"effect": self.effect.as_str(), "command": words}),
-            Way::Text(text) => json!({"effect": self.effect.as_str(), "text": text}),
-        }
     }
 }
 

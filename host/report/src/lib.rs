@@ -20,6 +20,7 @@ pub use diff::diff;
 pub use failure::Failure;
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
+pub use json::schema;
 pub use orphaned::Orphaned;
 pub use read_requests::{ReadRequest, read_requests};
 pub use recipients::{RecipientChange, recipient_changes, recipient_questions};
@@ -96,6 +97,22 @@ pub enum RowAction {
 }
 
 impl RowAction {
+    /// Every action.
+    pub const ALL: [Self; 12] = [
+        Self::Generated,
+        Self::Regenerated,
+        Self::WouldGenerate,
+        Self::WouldRegenerate,
+        Self::Reencrypted,
+        Self::WouldReencrypt,
+        Self::Set,
+        Self::WouldSet,
+        Self::Trashed,
+        Self::WouldTrash,
+        Self::Adopted,
+        Self::WouldAdopt,
+    ];
+
     /// Whether it is not done yet.
     pub fn is_to_come(self) -> bool {
         matches!(
@@ -109,7 +126,8 @@ impl RowAction {
         )
     }
 
-    fn as_str(self) -> &'static str {
+    /// Returns its word, as `--json` and tables have it.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Generated => "generated",
             Self::Regenerated => "regenerated",

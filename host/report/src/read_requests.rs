@@ -2,10 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use artifacts_text::terminal;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// A generator that wants to read another instance's secrets, and what becomes of what it makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct ReadRequest {
     /// What is made.
     pub dependent: String,
@@ -55,18 +58,9 @@ pub fn read_requests(requests: &[ReadRequest]) -> String {
 }
 
 impl ReadRequest {
-    /// Returns it as `--json` has it.
-    pub fn json(&self) -> Value {
-        self.with_recipients_as("recipients")
-    }
-
     /// Returns it as an accepted one is stored: the key of the recipients is never renamed, since what was accepted would be
     /// asked about again.
     pub fn stored(&self) -> Value {
-        self.with_recipients_as("readers")
-    }
-
-    fn with_recipients_as(&self, recipients: &str) -> Value {
         json!({
             "dependent": self.dependent,
             "dependency": self.dependency,
@@ -74,13 +68,14 @@ impl ReadRequest {
             "sha256": self.sha256,
             "network": self.network,
             "public": self.public,
-            recipients: self.recipients,
+            "readers": self.recipients,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -94,8 +89,9 @@ mod tests {
             public: vec!["x".to_owned()],
             recipients: BTreeMap::from([("y".to_owned(), BTreeSet::from(["age1a".to_owned(), "age1b".to_owned()]))]),
         };
-        assert_eq!(reading.json()["recipients"]["y"][0], "age1a");
-        assert_eq!(reading.stored()["readers"], reading.json()["recipients"], "what was accepted is found again");
+        let shown = serde_json::to_value(&reading).unwrap();
+        assert_eq!(shown["recipients"]["y"][0], "age1a");
+        assert_eq!(reading.stored()["readers"], shown["recipients"], "what was accepted is found again");
         assert_eq!(
             read_requests(&[reading]),
             "The generator of per-machine/evil/x wants to read per-machine/web1/attic:\n    generator   /x\\nits generator is /nix/store/x-\\u{1b}[2J\\u{200b}\n    \

@@ -3,10 +3,12 @@ use std::fmt::Write as _;
 
 use anstyle::AnsiColor;
 use artifacts_text::terminal;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Whom a file was encrypted to, and whom it would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RecipientChange {
     /// The instance's name.
     pub instance: String,
@@ -66,11 +68,6 @@ pub(crate) fn blocks(heading: &str, changes: &[RecipientChange]) -> String {
 }
 
 impl RecipientChange {
-    /// As `--json` has it.
-    pub fn json(&self) -> Value {
-        json!({"instance": self.instance, "file": self.file, "before": self.before, "after": self.after})
-    }
-
     /// `1 added, 2 removed`.
     pub fn count(&self) -> String {
         let joined = self.after.difference(&self.before).count();

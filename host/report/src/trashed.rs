@@ -1,7 +1,6 @@
 use std::fmt::Write as _;
 
 use artifacts_text::{agreeing, counted, terminal};
-use serde_json::{Value, json};
 
 use crate::{FileChange, RowAction};
 
@@ -22,22 +21,6 @@ pub struct TrashedEntry {
     pub done: RowAction,
     /// Where it is in the trash, once it was moved there.
     pub trash: Option<String>,
-}
-
-impl TrashedEntry {
-    /// As `--json` has it.
-    pub fn json(&self) -> Value {
-        json!({
-            "name": self.name,
-            "storage": self.storage,
-            "backend": self.backend,
-            "files": self.size.map(|(files, _)| files),
-            "bytes": self.size.map(|(_, bytes)| bytes),
-            "contents": self.contents.iter().map(FileChange::json).collect::<Vec<_>>(),
-            "done": self.done.as_str(),
-            "trash": self.trash,
-        })
-    }
 }
 
 /// A line each, and one that counts them; of none nothing.

@@ -2,17 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use artifacts_seam::{
-    Ask, CallError, Checked, ComponentEvent, Disconnected, EntryFiles, GuestMessage, HostEnd, HostReply, InstanceView,
-    Limits, Outcome, Reply, Request, SandboxLayer, Usage,
+    Ask, CallContext, CallError, Checked, ComponentEvent, Disconnected, EntryFiles, GuestMessage, HostEnd, HostReply,
+    InstanceView, Limits, Outcome, Reply, Request, SandboxLayer, Usage,
 };
 
 use crate::code_cache::CodeCache;
 use crate::evidence::{Evidence, ProtocolViolation};
 use crate::machine::Shortage;
-use crate::pace::{self, Pace};
+use crate::pace::{Deadline, Pace};
 use crate::parent::{PipeEnd, Start, compile};
 use crate::{Error, WorkerStart};
 use artifacts_contract::Component;
@@ -112,7 +112,7 @@ impl Connection {
     /// One call, with its questions answered by `host`.
     pub(crate) fn call(&mut self, request: Request, host: &mut dyn Host) -> Reply {
         match request {
-            Request::Check(batch) => self.check(batch, host),
+            Request::Check(context, batch) => self.check(context, batch, host),
             request => {
                 let mut conversation = Conversation::default();
                 let outcome = self.converse(&request, host, &mut conversation);
@@ -122,7 +122,12 @@ impl Connection {
     }
 
     /// An answer that does not come costs only its own instance: the runner is ended, and a fresh one does the rest.
-    fn check(&mut self, mut batch: Vec<(InstanceView, EntryFiles)>, host: &mut dyn Host) -> Reply {
+    fn check(
+        &mut self,
+        context: CallContext,
+        mut batch: Vec<(InstanceView, EntryFiles)>,
+        host: &mut dyn Host,
+    ) -> Reply {
         let mut whole = Conversation::default();
         while !batch.is_empty() {
             if whole.evidence.is_full() {
@@ -130,11 +135,11 @@ impl Connection {
                 whole.answers.extend(batch.iter().map(|_| overrun()));
                 break;
             }
-            let request = Request::Check(batch);
+            let request = Request::Check(context, batch);
             let mut conversation = Conversation::default();
             conversation.evidence.after(&whole.evidence);
             let outcome = self.converse(&request, host, &mut conversation);
-            let Request::Check(asked) = request else { unreachable!("it was just made") };
+            let Request::Check(_, asked) = request else { unreachable!("it was just made") };
             let missing = conversation.answers.len() < asked.len();
             let answered = conversation.answers.len() + usize::from(missing);
             whole.add(conversation);
@@ -212,11 +217,15 @@ fn known(error: CallError) -> CallError {
 /// The instances that a call is about.
 fn names(request: &Request) -> HashSet<&str> {
     match request {
-        Request::Check(batch) => batch.iter().map(|(instance, _)| instance.name.as_str()).collect(),
-        Request::Serialize { instance, .. } | Request::Retrieve { instance, .. } => {
-            HashSet::from([instance.name.as_str()])
-        }
+        Request::Check(_, batch) => batch.iter().map(|(instance, _)| instance.name.as_str()).collect(),
+        Request::Serialize { instance, .. } => HashSet::from([instance.name.as_str()]),
+        Request::Retrieve { instance, .. } => HashSet::from([instance.as_str()]),
     }
+}
+
+/// Counts the instances that a call is about.
+fn instances(request: &Request) -> usize {
+    if let Request::Check(_, batch) = request { batch.len() } else { 1 }
 }
 
 impl Conversation {
@@ -236,65 +245,72 @@ impl Conversation {
         host: &mut dyn Host,
         pace: &mut Pace,
     ) -> Result<Result<Outcome, CallError>, ProtocolViolation> {
-        let instances = if let Request::Check(batch) = request { batch.len() } else { 1 };
         let asked_about = names(request);
-        let nonsense = |what: &str| ProtocolViolation::from(Disconnected::Gone(format!("it reported {what}")));
         link.call(request)?;
-        let mut begun = Instant::now();
-        let mut deadline = begun + pace.patience();
-        // What the host may still work for this answer.
-        let mut work = pace.limit();
+        let mut deadline = Deadline::new(pace);
         loop {
-            match link.receive(deadline.saturating_duration_since(Instant::now()))? {
+            match link.receive(deadline.left())? {
                 GuestMessage::Event(ComponentEvent::Instance(name)) if !asked_about.contains(name.as_str()) => {
                     return Err(nonsense("an instance that it was not asked about"));
                 }
                 GuestMessage::Event(event) => self.evidence.told(event)?,
-                GuestMessage::Checked(_)
-                    if !matches!(request, Request::Check(_)) || self.answers.len() >= instances =>
-                {
-                    return Err(nonsense("an answer that nobody asked for"));
-                }
                 GuestMessage::Checked(answer) => {
-                    if matches!(answer, Err(CallError::Overrun(_))) && begun.elapsed() >= pace.limit() {
-                        pace.overran();
-                    }
-                    self.answers.push(answer.map_err(known));
-                    if pace.is_given_up() {
-                        return Err(ProtocolViolation::GivenUp);
-                    }
-                    begun = Instant::now();
-                    deadline = begun + pace.patience();
-                    work = pace.limit();
+                    self.checked(answer, request, &deadline, pace)?;
+                    deadline = Deadline::new(pace);
                 }
                 GuestMessage::Ask(ask) => {
-                    let asked = Instant::now();
-                    let worked = pace::worked();
                     let (call, secret) = (ask.call(), ask.secret());
-                    let answer = host.answer(ask);
-                    work =
-                        work.checked_sub(pace::worked().saturating_sub(worked)).ok_or(ProtocolViolation::HostTime)?;
-                    // The host's own time has a limit of its own; how long the runner takes to hear the answer counts here.
-                    deadline += asked.elapsed();
-                    self.evidence.asked(call, secret, &answer, instances)?;
+                    let answer = deadline.without(|| host.answer(ask)).ok_or(ProtocolViolation::HostTime)?;
+                    self.evidence.asked(call, secret, &answer, instances(request))?;
                     link.answer(&answer)?;
                 }
                 GuestMessage::Done(outcome, usage) => {
                     self.usage = usage;
-                    return match (&outcome, request) {
-                        (Ok(Outcome::Serialized(_) | Outcome::Retrieved(_)), _) if self.evidence.was_denied() => {
-                            Err(nonsense("success after it was refused"))
-                        }
-                        (Err(_), _)
-                        | (Ok(Outcome::Checked(_)), Request::Check(_))
-                        | (Ok(Outcome::Serialized(_)), Request::Serialize { .. })
-                        | (Ok(Outcome::Retrieved(_)), Request::Retrieve { .. }) => Ok(outcome),
-                        _ => Err(nonsense("the outcome of another call")),
-                    };
+                    return self.done(outcome, request);
                 }
             }
         }
     }
+
+    /// Takes the answer for one instance of a batch.
+    fn checked(
+        &mut self,
+        answer: Result<Checked, CallError>,
+        request: &Request,
+        deadline: &Deadline,
+        pace: &mut Pace,
+    ) -> Result<(), ProtocolViolation> {
+        if !matches!(request, Request::Check(..)) || self.answers.len() >= instances(request) {
+            return Err(nonsense("an answer that nobody asked for"));
+        }
+        if matches!(answer, Err(CallError::Overrun(_))) && deadline.elapsed() >= pace.limit() {
+            pace.overran();
+        }
+        self.answers.push(answer.map_err(known));
+        if pace.is_given_up() { Err(ProtocolViolation::GivenUp) } else { Ok(()) }
+    }
+
+    /// Takes the end of a call: it has to be that of this call, and no success after a denial.
+    fn done(
+        &self,
+        outcome: Result<Outcome, CallError>,
+        request: &Request,
+    ) -> Result<Result<Outcome, CallError>, ProtocolViolation> {
+        match (&outcome, request) {
+            (Ok(Outcome::Serialized(_) | Outcome::Retrieved(_)), _) if self.evidence.was_denied() => {
+                Err(nonsense("success after it was refused"))
+            }
+            (Err(_), _)
+            | (Ok(Outcome::Checked(_)), Request::Check(..))
+            | (Ok(Outcome::Serialized(_)), Request::Serialize { .. })
+            | (Ok(Outcome::Retrieved(_)), Request::Retrieve { .. }) => Ok(outcome),
+            _ => Err(nonsense("the outcome of another call")),
+        }
+    }
+}
+
+fn nonsense(what: &str) -> ProtocolViolation {
+    Disconnected::Gone(format!("it reported {what}")).into()
 }
 
 #[cfg(test)]
@@ -303,6 +319,7 @@ mod tests {
     use artifacts_seam::{CheckState, PlaintextRef, Secret};
 
     use super::*;
+    use crate::pace;
 
     /// A runner that reports just this.
     struct Told(std::vec::IntoIter<GuestMessage>);
@@ -342,11 +359,19 @@ mod tests {
         }
     }
 
+    fn serialize(name: &str) -> Request {
+        let (context, entry, items) = (CallContext::default(), EntryFiles::new(), Vec::new());
+        Request::Serialize { context, instance: instance(name), entry, items }
+    }
+
     #[test]
     fn a_runner_reports_about_instances_of_its_call_only() {
         let asked = ["shared/ca", "shared/cb"];
-        let batch = Request::Check(asked.iter().map(|name| (instance(name), EntryFiles::new())).collect());
-        let one = Request::Serialize { instance: instance("shared/ca"), slice: EntryFiles::new(), items: Vec::new() };
+        let batch = Request::Check(
+            CallContext::default(),
+            asked.iter().map(|name| (instance(name), EntryFiles::new())).collect(),
+        );
+        let one = serialize("shared/ca");
         let named = |request: &Request, name: &str| {
             let event = GuestMessage::Event(ComponentEvent::Instance(name.to_owned()));
             let end = GuestMessage::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
@@ -381,7 +406,8 @@ mod tests {
     fn ask() -> GuestMessage {
         GuestMessage::Ask(Ask::Seal {
             value: PlaintextRef::Made(Secret::new(Vec::new())),
-            recipients: Vec::new(),
+            files: Vec::new(),
+            to: artifacts_seam::SealTo::All,
             armor: true,
         })
     }
@@ -399,15 +425,14 @@ mod tests {
     #[test]
     fn the_host_works_for_one_call_no_longer_than_its_limit() {
         let mut pace = Pace::new(Duration::from_millis(100));
-        let request =
-            Request::Serialize { instance: instance("shared/a"), slice: EntryFiles::new(), items: Vec::new() };
+        let request = serialize("shared/a");
         let done = || GuestMessage::Done(Ok(Outcome::Serialized(EntryFiles::new())), Usage::default());
         assert!(listen(vec![ask(), done()], &request, &mut pace).1.is_none());
         let (_, fault) = listen((0..10).map(|_| ask()).chain([done()]).collect(), &request, &mut pace);
         assert!(matches!(fault, Some(ProtocolViolation::HostTime)));
         // Each instance of a batch has the limit for itself.
-        let present = || GuestMessage::Checked(Ok(Checked { readers: Vec::new(), state: CheckState::Present }));
-        let batch = Request::Check(vec![(instance("shared/a"), EntryFiles::new()); 4]);
+        let present = || GuestMessage::Checked(Ok(Checked { recipients: Vec::new(), state: CheckState::Present }));
+        let batch = Request::Check(CallContext::default(), vec![(instance("shared/a"), EntryFiles::new()); 4]);
         let reports = (0..4).flat_map(|_| [ask(), ask(), present()]).collect();
         let (conversation, fault) = listen(reports, &batch, &mut pace);
         assert_eq!(conversation.answers.len(), 4);
@@ -419,7 +444,7 @@ mod tests {
         // A limit that is over at once: each overrun took as long.
         let mut pace = Pace::new(Duration::ZERO);
         let overrun = || GuestMessage::Checked(Err(CallError::Overrun("late".to_owned())));
-        let batch = Request::Check(vec![(instance("shared/a"), EntryFiles::new()); 9]);
+        let batch = Request::Check(CallContext::default(), vec![(instance("shared/a"), EntryFiles::new()); 9]);
         let (conversation, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
         assert_eq!(conversation.answers.len(), pace::OVERRUNS);
         assert!(matches!(fault, Some(ProtocolViolation::GivenUp)));

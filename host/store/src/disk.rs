@@ -8,7 +8,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fchmod, fsync, mkdirat, ren
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::store_dir::{FileKind, StoreDir};
+use crate::file_kind::FileKind;
+use crate::store_dir::StoreDir;
 
 /// Called with a stable name before each change to the disk; its error is reported like one of the operating system.
 pub type FaultHook = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;

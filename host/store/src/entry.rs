@@ -5,9 +5,10 @@ use artifacts_declared::InstanceName;
 use artifacts_digest::Hasher;
 use artifacts_seam::{EntryFiles, Limits};
 
+use crate::file_kind::FileKind;
 use crate::names::{self, PUBLIC, RECEIPT};
 use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
-use crate::store_dir::{FileKind, StoreDir};
+use crate::store_dir::StoreDir;
 use crate::{Error, Hex};
 
 /// Largest number of files that a backend stores in an entry, and of public files beside them.

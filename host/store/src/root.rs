@@ -6,8 +6,9 @@ use artifacts_declared::{InstanceName, Name};
 use cap_std::fs::Dir;
 
 use crate::entry::MAX_TOTAL;
+use crate::file_kind::FileKind;
 use crate::names::{self, RECEIPT, WORK_DIR};
-use crate::store_dir::{FileKind, StoreDir};
+use crate::store_dir::StoreDir;
 use crate::{Entry, Error, MAX_RECEIPT, Receipt, attributes};
 
 /// Holds the checkout that contains the storages open. Cheap to clone.

@@ -1,64 +1,16 @@
 //! An open directory. Everything is reached from one by clean names, and no symbolic link is followed.
 
-use std::fmt;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use cap_std::fs::{Dir, File};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat, fstat, openat2, seek, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat, fstat, openat2, seek, statat};
 use rustix::io::Errno;
 
-use crate::Error;
-
-/// Names the kind of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Link,
-    /// A named pipe.
-    Pipe,
-    /// A socket.
-    Socket,
-    /// A character or block device.
-    Device,
-}
-
-impl fmt::Display for FileKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::File => "regular file",
-            Self::Directory => "directory",
-            Self::Link => "symbolic link",
-            Self::Pipe => "named pipe",
-            Self::Socket => "socket",
-            Self::Device => "device",
-        })
-    }
-}
-
-impl FileKind {
-    fn from_type(kind: FileType) -> Option<Self> {
-        Some(match kind {
-            FileType::RegularFile => Self::File,
-            FileType::Directory => Self::Directory,
-            FileType::Symlink => Self::Link,
-            FileType::Fifo => Self::Pipe,
-            FileType::Socket => Self::Socket,
-            FileType::CharacterDevice | FileType::BlockDevice => Self::Device,
-            FileType::Unknown => return None,
-        })
-    }
-
-    fn from_stat(stat: &Stat) -> Self {
-        Self::from_type(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Self::Device)
-    }
-}
+use crate::error::Error;
+use crate::file_kind::FileKind;
 
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 

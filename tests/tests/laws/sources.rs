@@ -57,6 +57,13 @@ fn characters_are_judged_by_one_crate() {
     exactly(&paths(files), "characters", "what is safe to show or to name is judged by the crate `text`");
 }
 
+#[test]
+fn errors_of_any_kind_are_for_the_end_of_a_program() {
+    let names = host().into_iter().filter(|source| source.code.contains("anyhow"));
+    let other: Vec<_> = paths(names).into_iter().filter(|path| !path.ends_with("/src/main.rs")).collect();
+    assert!(other.is_empty(), "a library names its errors; only a main takes any: {other:?}");
+}
+
 fn paths(sources: impl Iterator<Item = Source>) -> BTreeSet<String> {
     sources.map(|source| source.path).collect()
 }

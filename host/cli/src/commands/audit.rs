@@ -1,16 +1,11 @@
-use std::path::Path;
 use std::time::SystemTime;
 
-use artifacts_audit::{Filter, LogContents, Record, Summary, parse_moment, read, summarize};
-use artifacts_declared::InstanceName;
-use artifacts_plan::Selector;
+use artifacts_audit::{Filter, parse_moment};
 use artifacts_report::Failure;
-use artifacts_text::shell_word;
 use clap::Args;
-use serde_json::{Value, json};
 
+use crate::audit_answer::AuditAnswer;
 use crate::audit_log;
-use crate::audit_text;
 use crate::console::Console;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -39,7 +34,7 @@ pub struct Options {
 }
 
 fn moment(text: &str) -> Result<SystemTime, String> {
-    parse_moment(text, SystemTime::now())
+    parse_moment(text, Environment::now())
 }
 
 impl Options {
@@ -49,86 +44,12 @@ impl Options {
             console.warning(&unsafe_place.message, unsafe_place.hint.as_deref());
         }
         let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
-        let mut found = read(&path, &filter).map_err(|e| audit_log::failure(&e))?;
-        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        found.records.retain(|record| is_about(record, &selectors));
-        let summaries = summarize(&found.records);
-        let denied = summaries.iter().any(|summary| summary.denials() > 0);
+        let answer = AuditAnswer::read(&path, &filter, &self.selectors)?;
         if console.json() {
-            console.object(self.json(&found, &summaries, &path), &[]);
+            console.object(answer.json(self.all), &[]);
         } else {
-            self.print(&found, &summaries, &path, console);
+            answer.print(self.all, console);
         }
-        let fails = self.check && (denied || found.chain.is_broken());
-        Ok(if fails { Exit::FAILED } else { Exit::DONE })
+        Ok(if self.check && answer.is_alarming() { Exit::FAILED } else { Exit::DONE })
     }
-
-    fn json(&self, found: &LogContents, summaries: &[Summary], path: &Path) -> Value {
-        let chain = &found.chain;
-        let log = json!({
-            "path": path,
-            "records": found.count,
-            "first": chain.begins,
-            "chain": if chain.is_broken() { "broken" } else { "intact" },
-            "head": chain.head.as_ref().map(|head| json!({"number": head.number, "sha256": head.sha256})),
-            "findings": chain.findings.iter().map(|one| json!({"finding": one, "message": one.to_string()})).collect::<Vec<_>>(),
-        });
-        if self.all {
-            json!({"log": log, "records": found.records.iter().map(audit_text::json).collect::<Vec<_>>()})
-        } else {
-            let denials: u64 = summaries.iter().map(Summary::denials).sum();
-            json!({"log": log, "denials": denials, "backends": summaries})
-        }
-    }
-
-    fn print(&self, found: &LogContents, summaries: &[Summary], path: &Path, console: &Console) {
-        for line in &found.unknown {
-            let text = format!("{}: line {line} is a record that this version cannot read", path.display());
-            console.warning(&text, None);
-        }
-        for finding in &found.chain.findings {
-            console.warning(&format!("{}: {finding}", path.display()), None);
-        }
-        if self.all {
-            for record in &found.records {
-                console.line(&audit_text::in_full(record));
-            }
-        } else {
-            for summary in summaries {
-                console.line(&audit_text::in_short(summary, *console));
-            }
-            let denied: Vec<&Summary> = summaries.iter().filter(|summary| summary.denials() > 0).collect();
-            if let [first, more @ ..] = denied.as_slice() {
-                let who = if more.is_empty() {
-                    "1 backend was".to_owned()
-                } else {
-                    format!("{} backends were", more.len() + 1)
-                };
-                let details = format!("artifacts audit --backend {} --all", shell_word(&first.backend));
-                console.warning(&format!("{who} denied access"), Some(&details));
-            }
-        }
-        self.print_what_matches_nothing(&found.records, path, console);
-        if found.count > 0 || found.chain.head.is_some() {
-            console.message(&audit_text::log(found, path));
-        }
-    }
-
-    /// Says which selectors match nothing, and where there are no records at all.
-    fn print_what_matches_nothing(&self, records: &[Record], path: &Path, console: &Console) {
-        let idle = |text: &&String| !records.iter().any(|record| is_about(record, &[Selector::new(text.as_str())]));
-        for selector in self.selectors.iter().filter(idle) {
-            console.message(&format!("no audit records match `{selector}`"));
-        }
-        if records.is_empty() && self.selectors.is_empty() {
-            let filtered = self.backend.is_some() || self.since.is_some() || self.until.is_some();
-            let matching = if filtered { "matching " } else { "" };
-            console.message(&format!("no {matching}audit records in {}", path.display()));
-        }
-    }
-}
-
-fn is_about(record: &Record, selectors: &[Selector]) -> bool {
-    let names = || record.instances().into_iter().filter_map(|name| name.parse::<InstanceName>().ok());
-    selectors.is_empty() || names().any(|name| selectors.iter().any(|selector| selector.matches(&name)))
 }

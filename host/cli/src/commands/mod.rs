@@ -75,7 +75,7 @@ pub enum Command {
     /// List, inspect and annotate backends
     #[command(subcommand)]
     Backend(backend::Command),
-    /// Print the JSON Schema of the spec
+    /// Print the JSON Schema of a format
     Schema(schema::Options),
     /// Print a shell completion script
     Completions(completions::Options),

@@ -1,5 +1,3 @@
-use artifacts_declared::InstanceName;
-use artifacts_flow::Run;
 use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
@@ -10,9 +8,6 @@ use crate::context::Context;
 use crate::creation_rules::{CreationRule, creation_rules, yaml};
 use crate::exit::Exit;
 use crate::global::Global;
-
-/// What the bundled backend that writes files of sops calls itself.
-const SOPS_NIX: &str = "sops-nix";
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -28,15 +23,8 @@ impl Options {
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);
         let survey = run.survey(&selection).into_survey();
-        let mut rules = Vec::new();
-        for name in selection.names() {
-            let storage = storage(&mut run, name);
-            if let Some(((storage, found), instance)) =
-                storage.zip(survey.found.get(name)).zip(run.instances().get(name))
-            {
-                rules.extend(creation_rules(instance, &storage, found));
-            }
-        }
+        let rules: Vec<CreationRule> =
+            selection.names().iter().flat_map(|name| creation_rules(&mut run, name, &survey)).collect();
         let errors: Vec<Failure> = selection.errors().iter().cloned().chain(survey.errors).collect();
         if console.json() {
             let rule = |rule: &CreationRule| json!({"path_regex": rule.path_regex, "age": rule.age});
@@ -48,10 +36,4 @@ impl Options {
         console.failures(&errors);
         Ok(if errors.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
-}
-
-/// Where the files of sops are, if the instance has some.
-fn storage(run: &mut Run, name: &InstanceName) -> Option<String> {
-    let (component, storage) = run.backend_of(name)?;
-    (component == SOPS_NIX).then_some(storage)
 }

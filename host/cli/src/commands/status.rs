@@ -24,9 +24,7 @@ impl Options {
         let surveyed = run.survey(&selection);
         let calls = surveyed.survey().calls.clone();
         let report = surveyed.finish();
-        for (backend, calls) in &calls {
-            console.detail(&format!("{backend}: {}", counted(*calls, "call")));
-        }
+        console.details(calls.iter().map(|(backend, calls)| format!("{backend}: {}", counted(*calls, "call"))));
         let status = console.report(&report);
         if !console.json() {
             console.painted(&report.orphans());

@@ -17,11 +17,15 @@ pub struct Surveyed<'r> {
     survey: Survey,
 }
 
-impl<'r> Surveyed<'r> {
-    pub(crate) fn new(run: &'r mut Run, selection: Selection, survey: Survey) -> Self {
-        Self { run, selection, survey }
+impl Run {
+    /// Surveys the selected instances: reads their entries and asks their backends. Writes nothing and needs no identity.
+    pub fn survey(&mut self, selection: &Selection) -> Surveyed<'_> {
+        let survey = self.survey_instances(&selection.names);
+        Surveyed { run: self, selection: selection.clone(), survey }
     }
+}
 
+impl<'r> Surveyed<'r> {
     /// Returns what was found.
     pub fn survey(&self) -> &Survey {
         &self.survey

@@ -10,6 +10,7 @@ use artifacts_store::{Entry, NewEntry, Receipt, ReceiptState, Storage};
 use super::survey::{Survey, SurveyedInstance};
 use super::{changes, extras};
 use crate::failure;
+use crate::naming::bears;
 use crate::tools::Tools;
 use crate::tools::header_owners::HeaderOwners;
 use crate::tools::headers::{self, EntryHeaders};
@@ -154,7 +155,7 @@ fn before<'a>(entry: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
 /// Whether a file is sealed to fewer or more than is declared.
 fn miscounted(found: &SurveyedInstance, entry: &Entry) -> bool {
     let count = |stored: &str, bytes: &[u8]| {
-        let borne = found.recipients.iter().filter(|(file, _)| changes::bears(stored, file.as_str()));
+        let borne = found.recipients.iter().filter(|(file, _)| bears(stored, file.as_str()));
         let declared = borne.max_by_key(|(file, _)| file.as_str().len()).map(|(_, recipients)| recipients.len());
         declared.zip(Some(artifacts_age::recipients(bytes)).filter(|count| *count > 0))
     };

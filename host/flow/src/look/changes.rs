@@ -10,6 +10,7 @@ use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
 use super::settable::{OtherFiles, others};
 use super::survey::SurveyedInstance;
+use crate::naming::bears;
 use crate::tools::Tools;
 
 /// What would be written.
@@ -123,11 +124,6 @@ pub(crate) fn removed(entry: &Entry) -> Vec<FileChange> {
 /// Recipients as a receipt has them: none are there when no one knows them.
 fn known(recipients: &BTreeSet<String>) -> Option<BTreeSet<String>> {
     (!recipients.is_empty()).then(|| recipients.clone())
-}
-
-/// Whether a stored file is this declared one by its name: `key` is in `key` or in `key.age`.
-pub(crate) fn bears(stored: &str, file: &str) -> bool {
-    stored.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// What is stored, by the names that are declared.

@@ -6,7 +6,7 @@ use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::{Elsewhere, Instance};
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
-use super::changes::bears;
+use crate::naming::bears;
 use crate::tools::Tools;
 
 /// What makes a directory a root of its own.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use artifacts_plan::Instance;
 use artifacts_store::{Entry, Receipt, ReceiptState};
 
-use super::changes::bears;
+use crate::naming::bears;
 
 /// So many strays of one entry are named.
 const NAMED: usize = 5;

@@ -9,13 +9,13 @@ use artifacts_store::{Entry, Storage};
 use artifacts_text::shell_word;
 
 use super::adoptable::is_adoptable;
-use super::changes::bears;
 use super::foreseeable::foreseeable_error;
 use super::orphans::Orphan;
 use super::rekeyable::{unopenable, unretrievable, wants_rekey};
 use super::settable::unsettable;
 use super::steps::{GenerateScope, steps};
 use super::survey::{Survey, SurveyedInstance, survey};
+use crate::naming::bears;
 use crate::tools::Tools;
 use crate::tools::header_owners::HeaderOwners;
 

@@ -7,8 +7,9 @@ use artifacts_plan::{EntryOwners, Instance, Owner};
 use artifacts_report::{Failure, FileChange};
 use artifacts_store::{Entry, ReceiptState, Storage};
 
-use super::changes::{self, bears};
+use super::changes;
 use super::elsewhere::{Storages, has_receipt};
+use crate::naming::bears;
 use crate::tools::Tools;
 
 /// An entry that no one owns.

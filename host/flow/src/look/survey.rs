@@ -256,7 +256,7 @@ impl CheckResult {
     /// Of an entry that is another backend's, only the recipients are asked for.
     fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, seam::CallError>) -> Self {
         match answer {
-            Ok(Verified { recipients, state }) => {
+            Ok(Verified { recipients, labels: _, state }) => {
                 let checked = || Said::Checked { recipients: recipients.clone(), state };
                 let said = if look.of_another() { Said::Nothing } else { checked() };
                 Self { said, recipients, hint: None }

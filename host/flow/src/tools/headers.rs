@@ -11,7 +11,7 @@ use artifacts_store::{Receipt, Sha256};
 use artifacts_trust::{Checkout, CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 
 use crate::failure;
-use crate::look::changes;
+use crate::naming::bears;
 
 /// Headers by the file of the entry that contains them, each with the declared files that are encrypted under it.
 pub(crate) type EntryHeaders = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
@@ -264,18 +264,18 @@ pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles)
     entry
 }
 
-/// Those of them that were encrypted just now, for files that are known where the secret was that of a file.
+/// Those of them that were encrypted just now, for the files that the host encrypted them for.
 pub(crate) fn encrypted(
     instance: &Instance,
-    sealed: &BTreeMap<String, Option<String>>,
+    sealed: &BTreeMap<String, BTreeSet<String>>,
     files: &EntryFiles,
 ) -> EntryHeaders {
     let mut entry = in_entry(instance, files);
     for headers in entry.values_mut() {
         headers.retain(|header, _| sealed.contains_key(header));
         for (header, files) in headers {
-            if let Some(Some(file)) = sealed.get(header) {
-                *files = BTreeSet::from([file.clone()]);
+            if let Some(sealed) = sealed.get(header) {
+                files.clone_from(sealed);
             }
         }
     }
@@ -299,9 +299,8 @@ pub(crate) fn by_file(instance: &Instance, entry: &EntryHeaders) -> Result<BTree
 /// Which declared files each stored one may hold: that whose name it bears. Those without a file of their name are in the stored
 /// files that bear none, or, if each bears one, in any.
 fn declared_in<'a>(stored: &[&'a str], declared: &[&str]) -> BTreeMap<&'a str, BTreeSet<String>> {
-    let owner = |stored: &str| {
-        declared.iter().filter(|file| changes::bears(stored, file)).max_by_key(|file| file.len()).copied()
-    };
+    let owner =
+        |stored: &str| declared.iter().filter(|file| bears(stored, file)).max_by_key(|file| file.len()).copied();
     let found: BTreeSet<&str> = stored.iter().filter_map(|stored| owner(stored)).collect();
     let rest: BTreeSet<String> =
         declared.iter().filter(|file| !found.contains(*file)).map(ToString::to_string).collect();

@@ -1,5 +1,6 @@
 //! What a run works with, each behind a trait or a type that tests can replace or open in a temporary directory.
 
+mod backend_messages;
 mod backends;
 mod evaluate;
 mod generators;
@@ -23,18 +24,19 @@ use artifacts_audit::AuditLog;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::SandboxLayer;
+use artifacts_seam::{CallContext, SandboxLayer};
 use artifacts_store::{Git, Root, Warning, WriterOptions};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
 pub use artifacts_session::{RetrieveCall, SerializeCall, Session};
+pub use backend_messages::BackendMessages;
 pub use backends::{Backends, ReadyBackend};
 pub use evaluate::{Declared, Evaluate};
 pub use generators::{GenerationFailure, Generators, SandboxedGenerators};
 pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
 pub use operator::{Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
-pub use recorded::{BackendMessages, Recorded};
+pub use recorded::Recorded;
 pub use registry::{Accept, BundledBackends, EffectiveGrants, Registry};
 pub use session::Terms;
 
@@ -102,7 +104,8 @@ impl Cancel {
 impl Tools {
     /// Opens a backend to be called; none where it stores nothing on this machine.
     pub(crate) fn session<'a>(&'a mut self, backend: &'a Name) -> Result<Option<Recorded<'a>>, Failure> {
-        Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend)
+        let context = self.context();
+        Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend, context)
     }
 
     /// Returns the same, with the identities.
@@ -110,7 +113,8 @@ impl Tools {
         &'a mut self,
         backend: &'a Name,
     ) -> Result<Option<(Recorded<'a>, &'a mut Identities)>, Failure> {
-        let session = Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend)?;
+        let context = self.context();
+        let session = Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend, context)?;
         Ok(session.map(|session| (session, &mut self.identities)))
     }
 
@@ -140,6 +144,11 @@ impl Tools {
     /// Reports what became of staging.
     pub(crate) fn report_staged(&mut self, warnings: &[Warning]) {
         self.operator.notify(&RunEvent::Staged(warnings));
+    }
+
+    /// Returns what backends are told of the run.
+    fn context(&self) -> CallContext {
+        CallContext { now: self.seconds() }
     }
 
     /// Returns the present time, in seconds since 1970.

@@ -8,7 +8,7 @@ use artifacts_report::{Failure, FileChange, ReadRequest, RecipientChange, Report
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
-use super::recorded::BackendMessages;
+use super::backend_messages::BackendMessages;
 use crate::look::adoptable::Adoption;
 
 /// Asks the admin, or answers for them by what they passed on the command line.

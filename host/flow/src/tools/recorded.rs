@@ -3,31 +3,14 @@
 use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
+use artifacts_seam::{CallContext, CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
 use artifacts_session::{
     CallFailed, Checks, DecryptAttempt, RetrieveCall, Retrieved, SerializeCall, Serialized, Session,
 };
 
+use super::backend_messages::BackendMessages;
 use super::session::Terms;
 use super::{Backends, Identities, Operator, RunEvent};
-
-/// Holds what a backend wrote and was denied in one call.
-pub struct BackendMessages<'a> {
-    /// The backend's registered name.
-    pub backend: &'a Name,
-    /// The call.
-    pub operation: Operation,
-    /// The instances that the call was about.
-    pub instances: &'a [String],
-    /// Messages and output, among all that happened.
-    pub events: &'a [ComponentEvent],
-    /// How often access was denied.
-    pub denials: u64,
-    /// Why the call gave nothing, where that is in the backend's words and kept out of the report: they may hold a secret.
-    pub failure: Option<&'a CallError>,
-    /// Whether the backend accessed a plaintext, which its words may hold.
-    pub saw_plaintext: bool,
-}
 
 /// The one way to a session: each call is recorded before it is made and after it. Where the first line cannot be written, it is
 /// not made; where the second cannot, nothing of what it gave is used: a call without its record proves nothing.
@@ -37,10 +20,11 @@ pub struct Recorded<'a> {
     terms: &'a Terms,
     log: Option<&'a AuditLog>,
     operator: &'a mut dyn Operator,
+    context: CallContext,
 }
 
 impl<'a> Recorded<'a> {
-    /// Opens a backend to be called; none where it stores nothing on this machine.
+    /// Opens a backend to be called in this context; none where it stores nothing on this machine.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -49,9 +33,10 @@ impl<'a> Recorded<'a> {
         log: Option<&'a AuditLog>,
         operator: &'a mut dyn Operator,
         backend: &'a Name,
+        context: CallContext,
     ) -> Result<Option<Self>, Failure> {
         let ready = backends.open(backend)?.session();
-        Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, operator }))
+        Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, operator, context }))
     }
 
     /// Returns what is known of the backend.
@@ -70,7 +55,8 @@ impl<'a> Recorded<'a> {
         names: &[String],
         after_plaintext: bool,
     ) -> Result<Checks, Failure> {
-        self.recorded(Operation::Check, names, after_plaintext, |session| session.check(batch))
+        let context = self.context;
+        self.recorded(Operation::Check, names, after_plaintext, |session| session.check(context, batch))
     }
 
     /// Writes secret files of an instance.
@@ -83,7 +69,8 @@ impl<'a> Recorded<'a> {
         name: String,
         call: SerializeCall<'_>,
     ) -> Result<Result<Serialized, CallFailed>, Failure> {
-        self.recorded(Operation::Serialize, &[name], false, |session| session.serialize(call))
+        let context = self.context;
+        self.recorded(Operation::Serialize, &[name], false, |session| session.serialize(context, call))
     }
 
     /// Reads secret files of an instance back. No identity is read before that is on record.
@@ -96,9 +83,10 @@ impl<'a> Recorded<'a> {
         call: RetrieveCall<'_, Identities>,
     ) -> Result<Result<Retrieved, CallFailed>, Failure> {
         let RetrieveCall { instance, files, names, openable, identities } = call;
+        let context = self.context;
         self.recorded(Operation::Retrieve, &[name], false, |session| {
             let identities = identities.ring()?;
-            Ok(session.retrieve(RetrieveCall { instance, files, names, openable, identities }))
+            Ok(session.retrieve(context, RetrieveCall { instance, files, names, openable, identities }))
         })?
     }
 

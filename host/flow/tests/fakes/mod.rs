@@ -86,7 +86,12 @@ impl Desk {
         let (root, state) = (self.root(), self.dir.path().join("state"));
         let checkout = Checkout::at_path(&root);
         let known = KnownHeaders::new(state.join("headers"), state.join("sealed"));
-        let log = AuditLog::new(self.audit_log(), artifacts_audit::RunRecord::default(), artifacts_audit::SyncMode::No);
+        let log = AuditLog::new(
+            self.audit_log(),
+            artifacts_audit::RunRecord::default(),
+            artifacts_audit::SyncMode::No,
+            std::time::SystemTime::now,
+        );
         log.begin().unwrap();
         let mut storing = WriterOptions::at(self.now);
         storing.durability = artifacts_store::Durability::NoSync;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::PlaceError;
+use super::error::PlaceError;
 use crate::trace::prepend;
 
 /// As many links as the kernel follows.

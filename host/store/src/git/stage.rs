@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::look::{Index, attributes_of, check_above, filtered, hashes, ignored};
-use super::tree::{self, EntryFile, Group};
+use super::files::{filtered, hashes, ignored};
+use super::index::{Index, check_above};
+use super::tree::{self, EntryFile, Group, attributes_of};
 use super::view::View;
 use super::{Git, Warning, listed, run};
 use crate::Root;

@@ -7,7 +7,7 @@ use super::{Git, Warning};
 use crate::names::{PUBLIC, RECEIPT};
 use crate::receipt::MAX_RECEIPT;
 use crate::store_dir::StoreDir;
-use crate::{Error, FileKind, Receipt, Repository, Root};
+use crate::{Error, FileKind, Receipt, Repository, Root, attributes};
 
 /// Groups entries of one repository, by path relative to the root.
 pub struct Group {
@@ -154,4 +154,14 @@ pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
 
 fn file(directory: &StoreDir, name: &str) -> Result<EntryFile, Error> {
     Ok(EntryFile { path: directory.at(name), executable: directory.is_executable(name)? })
+}
+
+/// Returns the `.gitattributes` of the storages, where they are this program's, as entries of one file each.
+pub fn attributes_of(root: &Root, storages: &[String]) -> Vec<(String, EntryFile)> {
+    let own = storages.iter().filter(|storage| attributes::is_own(root.store_dir(), storage));
+    own.map(|storage| {
+        let path = attributes::path(storage);
+        (path.clone(), EntryFile { path, executable: false })
+    })
+    .collect()
 }
