@@ -43,7 +43,7 @@ pub fn run() -> Result<()> {
 
 /// Where components are that others are composed of.
 pub fn parts() -> PathBuf {
-    folder().join("parts")
+    dir().join("parts")
 }
 
 /// Builds all of them into `target/plugins` and `target/guests`. The bytes depend on sources and compiler only, not on where
@@ -100,16 +100,16 @@ pub fn cargo_quick(task: &str) -> Command {
     cargo
 }
 
-/// cargo in the guests' workspace: the same lock and folder for every use.
+/// cargo in the guests' workspace: the same lock and directory for every use.
 fn in_workspace(task: &str) -> Command {
     let mut cargo = run::cargo();
-    cargo.args([task, "--locked", "--target-dir"]).arg(folder());
+    cargo.args([task, "--locked", "--target-dir"]).arg(dir());
     cargo.current_dir(project::plugins());
     cargo
 }
 
 /// Where guests are built.
-pub fn folder() -> PathBuf {
+pub fn dir() -> PathBuf {
     project::target().join("guests-build")
 }
 
@@ -118,7 +118,7 @@ fn collect(names: &[impl AsRef<str>], into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     for name in names {
         let name = name.as_ref();
-        let built = folder().join(wasm::TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
+        let built = dir().join(wasm::TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
         let bytes = fs::read(&built).with_context(|| built.display().to_string())?;
         let place = into.join(format!("{name}.wasm"));
         if fs::read(&place).ok().as_ref() != Some(&bytes) {

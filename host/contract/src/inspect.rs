@@ -2,7 +2,7 @@ use artifacts_digest::Sha256;
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::imports::{STORAGE, other_storage, unavailable};
-use crate::{LARGEST, Manifest, Refusal, SECTION, imports};
+use crate::{BackendManifest, LARGEST, Refusal, SECTION, imports};
 
 /// How many imports and exports are read, and how long a name may be: a backend has some twenty of forty bytes.
 const MOST_NAMES: usize = 1000;
@@ -22,7 +22,7 @@ pub struct Inspection {
     /// The exports, in the component's order.
     pub exports: Vec<String>,
     /// What it says of itself, if that could be read.
-    pub manifest: Option<Manifest>,
+    pub manifest: Option<BackendManifest>,
     /// Why this host would not run it; `None` when it would.
     pub refusal: Option<Refusal>,
 }
@@ -47,7 +47,7 @@ fn fill(found: &mut Inspection, bytes: &[u8]) -> Result<(), Refusal> {
     walk(bytes, found, &mut manifests)?;
     let manifest = match manifests.as_slice() {
         [] => Err(Refusal::NoManifest),
-        [one] => Manifest::parse(one).map_err(Refusal::Manifest),
+        [one] => BackendManifest::parse(one).map_err(Refusal::Manifest),
         _ => Err(Refusal::ManyManifests),
     };
     found.manifest = manifest.as_ref().ok().cloned();

@@ -19,5 +19,5 @@ pub use grants::{Grant, GrantError, Grants, effective};
 pub use imports::{Meaning, Other, Unavailable, allowed_imports, meaning};
 pub use inspect::{Inspection, inspect};
 pub use limits::limits_from_json;
-pub use manifest::{Manifest, ManifestError, Persists, SECTION, Scope};
+pub use manifest::{BackendManifest, ManifestError, Persists, SECTION, Scope};
 pub use refusal::Refusal;

@@ -1,7 +1,7 @@
 //! What is no backend is refused from its bytes alone, saying what was expected and found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-use artifacts_contract::{Component, Manifest, Refusal, SECTION, annotate, inspect, meaning};
+use artifacts_contract::{BackendManifest, Component, Refusal, SECTION, annotate, inspect, meaning};
 use artifacts_seam::CONTRACT;
 use artifacts_text::Explain;
 use proptest::prelude::*;
@@ -211,7 +211,7 @@ fn a_manifest_is_read_strictly() {
 
 #[test]
 fn annotating_replaces_every_manifest_and_changes_nothing_else() {
-    let mut manifest = Manifest::parse(MANIFEST.as_bytes()).unwrap();
+    let mut manifest = BackendManifest::parse(MANIFEST.as_bytes()).unwrap();
     manifest.name = "renamed".to_owned();
     for bytes in [component(""), with_manifest("", MANIFEST), built("plugins/agenix"), built("guests/hostile")] {
         let annotated = annotate(&bytes, &manifest).unwrap();
@@ -240,12 +240,12 @@ proptest! {
         let place = place.index(bytes.len());
         bytes[place] = byte;
         let _ = Component::read(bytes.clone());
-        let _ = annotate(&bytes, &Manifest::parse(MANIFEST.as_bytes()).unwrap());
+        let _ = annotate(&bytes, &BackendManifest::parse(MANIFEST.as_bytes()).unwrap());
     }
 
     #[test]
     fn any_manifest_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Manifest::parse(&bytes);
+        let _ = BackendManifest::parse(&bytes);
     }
 
     #[test]
@@ -253,8 +253,8 @@ proptest! {
         let mut bytes = MANIFEST.as_bytes().to_vec();
         let place = place.index(bytes.len());
         bytes[place] = byte;
-        if let Ok(manifest) = Manifest::parse(&bytes) {
-            prop_assert_eq!(Manifest::parse(manifest.to_json().as_bytes()), Ok(manifest));
+        if let Ok(manifest) = BackendManifest::parse(&bytes) {
+            prop_assert_eq!(BackendManifest::parse(manifest.to_json().as_bytes()), Ok(manifest));
         }
     }
 }

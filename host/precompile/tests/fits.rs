@@ -21,9 +21,9 @@ fn worker() -> WorkerStart {
 /// All components of the tree: those inside the program, and those of the tests, in whichever language.
 fn every_guest() -> Vec<(String, Vec<u8>)> {
     let mut guests = Vec::new();
-    for folder in ["plugins", "guests"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(folder);
-        for entry in folder.read_dir().unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+    for dir in ["plugins", "guests"] {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(dir);
+        for entry in dir.read_dir().unwrap_or_else(|error| panic!("{}: {error}", dir.display())) {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "wasm") {
                 let name = path.file_stem().unwrap().to_string_lossy().into_owned();

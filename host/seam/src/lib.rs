@@ -35,7 +35,7 @@ pub use limits::{
 pub use refusals::{MOST_REFUSALS, too_many_refusals};
 pub use reply::{
     BackendFailure, CallError, CheckState, Checked, ComponentEvent, FileRecipients, KeyKind, Outcome, RecipientView,
-    Reply, Usage,
+    Reply, RetrieveAnswers, Usage,
 };
 pub use request::{EntryFiles, ItemHandle, Request};
 pub use sandbox::{Halfway, SandboxLayer, SandboxSetup};

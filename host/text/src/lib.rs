@@ -12,7 +12,7 @@ mod words;
 
 pub use explain::Explain;
 pub use hidden::{has_control, has_hidden, is_control, is_hidden};
-pub use shell::shell_word;
+pub use shell::{command_words, shell_word};
 pub use size::size;
 pub use terminal::{shortened, terminal, terminal_lines};
 pub use words::{agreeing, counted, listed, separated};

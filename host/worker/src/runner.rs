@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use artifacts_seam::{
     BackendFailure, CallContext, CallError, Checked, EntryFiles, GuestEnd, GuestMessage, InstanceView, ItemHandle,
-    Limits, Outcome, PlaintextRef, Request, SecretId, Usage,
+    Limits, Outcome, Request, RetrieveAnswers, SecretId, Usage,
 };
 use wasmtime::component::{HasSelf, InstancePre, Linker, ResourceTableError};
 use wasmtime::{Engine, Store, Trap};
@@ -169,7 +169,7 @@ impl Runner {
         entry: &EntryFiles,
         names: &[String],
         count: &mut Count,
-    ) -> Result<Vec<(String, Result<PlaintextRef, BackendFailure>)>, CallError> {
+    ) -> Result<RetrieveAnswers, CallError> {
         let retrieval = self.retrieval.as_ref().ok_or_else(|| CallError::NotCalled {
             why: "it does not export artifacts:backend/retrieval".to_owned(),
             help: None,
