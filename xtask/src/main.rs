@@ -27,7 +27,8 @@ cargo xtask TASK
 
   build    the complete program: target/release/artifacts with its backends inside. `build --quick` makes that of the
            demo and the tests: target/debug/artifacts, soon compiled
-  guests   only the components: target/plugins and target/guests
+  guests   only the components: target/plugins and target/guests. `other-guests` makes those in Python and JavaScript, with the
+           program of `build --quick`
   test     everything that is checked; the last line counts. `test --no-run` compiles it only
   demo     the main job from a flake to files that age decrypts
   bench    the figures; `bench ROW…` measures some rows only

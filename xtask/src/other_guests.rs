@@ -17,8 +17,9 @@ const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 /// # Errors
 /// When a tool is missing and cannot be installed, or a guest does not build.
 pub fn build() -> Result<()> {
-    guest("in-python", "backend.py", in_python)?;
-    guest("in-javascript", "backend.js", in_javascript)
+    let tool = "xtask/src/other_guests.rs";
+    guest("in-python", "backend.py", &[tool], in_python)?;
+    guest("in-javascript", "backend.js", &[tool, "xtask/javascript"], in_javascript)
 }
 
 /// What one of them is made of, and what is made.
@@ -31,13 +32,13 @@ struct Guest {
 }
 
 /// One of them, unless it is there.
-fn guest(name: &'static str, source: &str, made: fn(&Guest) -> Result<()>) -> Result<()> {
+fn guest(name: &'static str, source: &str, tools: &[&str], made: fn(&Guest) -> Result<()>) -> Result<()> {
     let dir = project::plugins().join("examples").join(name);
     let (manifest, component) = (dir.join("manifest.json"), project::guests_built().join(format!("{name}.wasm")));
     let contract = contract(name, &dir.join("world.wit"))?;
     let staged = guests::dir().join(format!("{name}.wasm"));
     let guest = Guest { name, source: dir.join(source), contract, component: staged };
-    let tools = [project::root().join("xtask/src/other_guests.rs"), project::root().join("xtask/javascript")];
+    let tools: Vec<PathBuf> = tools.iter().map(|tool| project::root().join(tool)).collect();
     if !is_newer(&component, [&guest.source, &manifest, &guest.contract].into_iter().chain(&tools))? {
         made(&guest)?;
         let mut annotate = run::command(project::quick().join("artifacts"));
