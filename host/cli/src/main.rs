@@ -28,6 +28,7 @@ mod operator;
 mod output;
 mod person;
 mod signals;
+mod standard_input;
 mod terminal;
 mod words;
 mod writing;
@@ -35,6 +36,7 @@ mod writing;
 use std::process::ExitCode;
 
 use artifacts_text::Explain;
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
@@ -52,6 +54,9 @@ fn arguments() -> commands::Cli {
     let mut command = commands::Cli::command().term_width(output::width());
     let matches = command.get_matches_mut();
     let mut cli = commands::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Err(why) = standard_input::check(&cli.global, &cli.command) {
+        command.error(ErrorKind::ArgumentConflict, why).exit();
+    }
     let typed: Vec<_> = std::env::args_os().collect();
     cli.global.invocation = invocation::Invocation::new(&command, &matches, &typed);
     cli

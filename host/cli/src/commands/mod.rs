@@ -83,6 +83,17 @@ pub enum Command {
     Man(man::Options),
 }
 
+impl Command {
+    /// Returns how a command reads standard input itself, if it does.
+    pub fn standard_input(&self) -> Option<&'static str> {
+        match self {
+            Self::Set(options) => options.standard_input(),
+            Self::Generate(options) => options.standard_input(),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
     use Command::{Adopt, Edit, Generate, Prune, Rekey, Set};
