@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use artifacts_contract::Persists;
+use artifacts_contract::{Persists, Refusal};
 use artifacts_declared::{File, InstanceName, Name};
-use artifacts_flow::{AuditLog, Operator, Recorded, Registry, SerializeCall};
+use artifacts_flow::{AuditLog, Operator, Recorded, Registry, SerializeCall, check_config};
 use artifacts_generate::{Job, Sandbox};
 use artifacts_on_target::accounts::Accounts;
 use artifacts_on_target::manifest::expand;
@@ -102,7 +102,13 @@ fn made_here(room: &Room<'_>, instance: &Instance) -> Result<bool, Failure> {
     let name = backend(instance)?;
     let entry = room.registry.entry(name)?;
     let component = room.registry.component(name, &entry)?;
-    Ok(component.manifest().persists == Persists::Target)
+    let manifest = component.manifest();
+    if manifest.persists != Persists::Target {
+        return Ok(false);
+    }
+    let schema = manifest.config_schema().map_err(|error| about(instance, Refusal::Manifest(error)))?;
+    check_config(name, &schema, instance)?;
+    Ok(true)
 }
 
 fn backend(instance: &Instance) -> Result<&Name, Failure> {

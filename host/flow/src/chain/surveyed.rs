@@ -48,12 +48,9 @@ impl<'r> Surveyed<'r> {
         let mut plan = change.plan(self.run, &self.selection, &mut self.survey);
         let mut writers = StorageWriters::default();
         let locks = change.locks(self.run, &self.selection);
-        if !plan.steps.is_empty() || is_unstaged(&self.run.tools, self.run.among(&locks)) {
+        let writes = !plan.steps.is_empty() || is_unstaged(&self.run.tools, self.run.among(&locks));
+        if writes && !locks.is_empty() {
             writers = StorageWriters::lock(&self.run.tools, self.run.among(&locks));
-            for storage in change.locked_storages(&plan) {
-                // Why it cannot be locked is told of what is in it.
-                let _ = writers.writer(&self.run.tools, &storage);
-            }
             self.survey = self.run.look(&locks);
             plan = change.plan(self.run, &self.selection, &mut self.survey);
         }

@@ -1,20 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_contract::{Component, Grants, effective, limits_from_json, read_file};
+use artifacts_contract::{Component, Grants, effective, limits_from_json, raised_limits, read_file};
 use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::PrivateDir;
 use artifacts_report::Failure;
 use artifacts_seam as seam;
-use artifacts_seam::{Limits, SandboxLayer};
+use artifacts_seam::SandboxLayer;
 use artifacts_session::{
     CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
 };
 use artifacts_text::{Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
-use super::session::{Terms, stores_here};
+use super::session::{Rights, Terms, stores_here};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
@@ -25,7 +25,6 @@ pub struct Registry {
     worker: Box<dyn Fn() -> Result<(WorkerStart, PrivateDir), Failure>>,
     accept: Accept,
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
-    missing: BTreeSet<SandboxLayer>,
     nix: Nix,
     on_target: bool,
 }
@@ -39,19 +38,8 @@ pub struct BundledBackends {
     pub component: fn(&str, &str) -> Result<Component, Failure>,
 }
 
-/// Asks the admin, who may have answered before, whether a component may have these grants.
-pub type Accept = Box<dyn Fn(&Name, &Component, &Grants) -> Result<bool, Failure>>;
-
-/// What a backend may do, and how much it may use.
-#[derive(Debug, Clone)]
-pub struct Rights {
-    /// The effective grants.
-    pub grants: Grants,
-    /// The limits.
-    pub limits: Limits,
-    /// Whether it is trusted as the program is, since it is inside of it: it gets what it requests.
-    pub bundled: bool,
-}
+/// Asks the admin, who may have answered before, whether a component may have these rights.
+pub type Accept = Box<dyn Fn(&Name, &Component, &Rights) -> Result<bool, Failure>>;
 
 /// A component's session, with the directory that it works in for as long as it is open.
 struct Housed {
@@ -71,6 +59,10 @@ impl Session for Housed {
     fn retrieve(&mut self, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
         Session::retrieve(&mut self.session, call)
     }
+
+    fn missing_layers(&self) -> &[SandboxLayer] {
+        self.session.missing_layers()
+    }
 }
 
 impl Registry {
@@ -89,7 +81,6 @@ impl Registry {
             worker: Box::new(worker),
             accept: Box::new(|_, _, _| Ok(false)),
             opened: BTreeMap::new(),
-            missing: BTreeSet::new(),
             nix,
             on_target: false,
         }
@@ -135,18 +126,20 @@ impl Registry {
         let (component, real) = self.read(name, &entry)?;
         let stored = || real.is_none_or(|real| in_store(&real, &self.nix));
         check_sha256(name, &entry, &component, stored)?;
-        let Rights { grants, limits, bundled } = self.rights(name, &entry, &component)?;
-        if !bundled && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
-            return Err(not_accepted(name, &component, &grants));
+        check_name(name, &component)?;
+        let rights = self.rights(name, &entry, &component)?;
+        if rights.need_consent() && !(self.accept)(name, &component, &rights)? {
+            return Err(not_accepted(name, &component, &rights));
         }
-        let terms = Terms::new(&component, is_builtin(&entry), grants.clone(), limits);
+        let Rights { grants, limits, .. } = rights.clone();
+        let terms = Terms::new(&component, rights)
+            .map_err(|e| Failure::about(name.to_string(), artifacts_contract::Refusal::Manifest(e)))?;
         if !stores_here(&component) && !self.on_target {
             return Ok(ReadyBackend::new(terms, entry.storage, None));
         }
         let (worker, home) = (self.worker)()?;
         let session = WorkerSession::open(&component, grants, limits, &worker)
             .map_err(|e| Failure::about(name.to_string(), e))?;
-        self.missing.extend(session.missing().iter().copied());
         Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(Housed { session, _home: home }))))
     }
 
@@ -180,11 +173,20 @@ impl Registry {
     /// # Errors
     /// When it cannot be read, or is no component that this host would run.
     pub fn component(&self, name: &Name, entry: &artifacts_declared::Backend) -> Result<Component, Failure> {
-        self.read(name, entry).map(|(component, _)| component)
+        let (component, _) = self.read(name, entry)?;
+        check_name(name, &component)?;
+        Ok(component)
     }
 
     /// The component, and the path that it was read from, without links and `..`; none when it is inside the program.
     fn read(&self, name: &Name, entry: &artifacts_declared::Backend) -> Result<(Component, Option<PathBuf>), Failure> {
+        if self.bundled.names.contains(&name.as_str()) && !is_itself(name, entry) {
+            let why = format!("`{name}` is the name of a bundled backend, and no other component can have it");
+            let hint = format!(
+                "register the component under its own name, or leave `artifacts.backends.{name}.component` out"
+            );
+            return Err(Failure::new(name.to_string(), why).hint(Some(hint)));
+        }
         let path = match &entry.component {
             Location::Plain(text) => match text.strip_prefix("builtin:") {
                 Some(builtin) => {
@@ -239,15 +241,15 @@ impl Backends for Registry {
         let declared = &self.declared;
         self.opened.retain(|name, _| declared.get(name) == registrations.get(name));
         self.declared.clone_from(registrations);
-        self.retry();
-    }
-
-    fn retry(&mut self) {
         self.opened.retain(|_, opened| opened.is_ok());
     }
 
+    fn retry(&mut self) {
+        self.opened.clear();
+    }
+
     fn missing_layers(&self) -> BTreeSet<SandboxLayer> {
-        self.missing.clone()
+        self.opened.values().flatten().flat_map(ReadyBackend::missing_layers).copied().collect()
     }
 }
 
@@ -297,19 +299,33 @@ fn check_sha256(
     }
 }
 
-fn not_accepted(name: &Name, component: &Component, grants: &Grants) -> Failure {
-    let words = serde_json::json!(grants);
-    Failure::new(
-        name.to_string(),
-        format!(
-            "its component (SHA-256 {}) is granted {words}, and nobody has accepted that on this machine",
-            component.sha256()
-        ),
-    )
-    .hint(Some(format!(
-        "look at it with `artifacts backend explain {}`, then say `--accept-grants`",
-        shell_word(name.as_str())
-    )))
+/// A backend is known by one name: that of its registration, which configurations have, and that of its manifest, which people read
+/// before they accept it.
+fn check_name(name: &Name, component: &Component) -> Result<(), Failure> {
+    let own = &component.manifest().name;
+    if own == name.as_str() {
+        return Ok(());
+    }
+    let why = format!("it is registered as `{name}`, and its component names itself `{own}`");
+    Err(Failure::new(name.to_string(), why).hint(Some(format!(
+        "register it as `artifacts.backends.{own}`, or change `name` with `artifacts backend annotate`"
+    ))))
+}
+
+fn not_accepted(name: &Name, component: &Component, rights: &Rights) -> Failure {
+    let grants = rights.grants.each().into_iter().filter(|grant| grant.given).map(|grant| grant.name.to_owned());
+    let limits = raised_limits(&rights.limits).into_iter().map(|limit| limit.to_string());
+    let given = grants.chain(limits).collect::<Vec<_>>().join(", ");
+    let sha256 = component.sha256();
+    let why =
+        format!("its component (SHA-256 {sha256}) is given {given}, and nobody has accepted that on this machine");
+    let explain = format!("artifacts backend explain {}", shell_word(name.as_str()));
+    Failure::new(name.to_string(), why).hint(Some(format!("look at it with `{explain}`, then say `--accept-grants`")))
+}
+
+/// Whether an entry is about a bundled backend under its own name.
+fn is_itself(name: &Name, entry: &artifacts_declared::Backend) -> bool {
+    matches!(&entry.component, Location::Plain(text) if text.strip_prefix("builtin:") == Some(name.as_str()))
 }
 
 fn is_builtin(entry: &artifacts_declared::Backend) -> bool {

@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
 
-use artifacts_contract::{Component, Grants};
+use artifacts_contract::{Component, Grants, Limit, each_limit, limit_text};
 use artifacts_declared::{Component as Location, Name};
 use artifacts_flow::Rights;
 use artifacts_report::Failure;
-use artifacts_text::counted;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -30,12 +29,7 @@ impl Options {
         let explained = Explained {
             name: &self.name,
             declared: registry.is_declared(&self.name),
-            // Nobody has to accept what is inside the program, or nothing.
-            accepted: if rights.bundled || rights.grants.is_empty() {
-                None
-            } else {
-                Some(grants::accepted(&trust, &component, &rights.grants)?)
-            },
+            accepted: rights.need_consent().then(|| grants::accepted(&trust, &component, &rights)).transpose()?,
             entry,
             component,
             rights,
@@ -91,14 +85,15 @@ impl Explained<'_> {
         match self.accepted {
             None => {}
             Some(true) => line("accepted", "yes, on this machine, for exactly this component"),
-            Some(false) => line("accepted", "no: it runs once these grants are accepted on this machine"),
+            Some(false) => line("accepted", "no: it runs once this is accepted on this machine"),
         }
-        for (limit, value) in json!(self.rights.limits).as_object().into_iter().flatten() {
-            let from = if self.entry.limits.contains_key(limit) { "registered" } else { "the default" };
-            line(
-                &format!("limit {limit}"),
-                &format!("{:<8} {from}", measured(limit, value.as_u64().unwrap_or_default())),
-            );
+        for Limit { name, value, default } in each_limit(&self.rights.limits) {
+            let from = match self.entry.limits.contains_key(name) {
+                true if value != default => format!("registered, default {}", limit_text(name, default)),
+                true => "registered".to_owned(),
+                false => "the default".to_owned(),
+            };
+            line(&format!("limit {name}"), &format!("{:<8} {from}", limit_text(name, value)));
         }
         text
     }
@@ -131,17 +126,6 @@ impl Explained<'_> {
             Location::Plain(text) => text.clone(),
             Location::Derived { path, .. } => path.display().to_string(),
         }
-    }
-}
-
-/// A limit with its unit, in MiB where it is whole ones.
-fn measured(limit: &str, value: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    match limit {
-        "memory" | "output" if value.is_multiple_of(MIB) => format!("{} MiB", value / MIB),
-        "memory" | "output" => counted(value, "byte"),
-        "time" => format!("{value} s"),
-        _ => value.to_string(),
     }
 }
 
