@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         "demo" => demo::run().map(done),
         "bench" => bench::run(&rest).map(done),
         "cold" => cold::run(rest.first().map(String::as_str)).map(done),
-        "rustc" => cold::record(&rest),
+        word if cold::is_compiler(word) => cold::record(word, &rest),
         "aarch64" => aarch64::run().map(done),
         "setup" => setup::run().and_then(|()| sops::ready()).map(done),
         _ => {

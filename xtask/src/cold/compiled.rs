@@ -16,12 +16,21 @@ use crate::run;
 #[derive(Default)]
 pub struct Compiled(BTreeMap<String, Vec<f64>>);
 
+/// Names the variable that holds the path of the log.
+pub const LOG: &str = "XTASK_COMPILED";
+
+/// Whether cargo calls this program as its `RUSTC_WRAPPER`: the first argument is then a compiler, and no task.
+pub fn is_compiler(word: &str) -> bool {
+    let name = Path::new(word).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    word.contains('/') || name == "rustc" || name == "clippy-driver"
+}
+
 /// Runs a compiler, and appends to a log what it compiled and the CPU time that it took: `SECONDS WHAT` in a line.
 ///
 /// # Errors
-/// When it cannot be run, or the log cannot be written.
-pub fn record(arguments: &[String]) -> Result<ExitCode> {
-    let [log, rustc, arguments @ ..] = arguments else { anyhow::bail!("expected LOG RUSTC ARGUMENT…") };
+/// When it cannot be run, or the log is not named or cannot be written.
+pub fn record(rustc: &str, arguments: &[String]) -> Result<ExitCode> {
+    let log = std::env::var_os(LOG).with_context(|| format!("{LOG} is not set; only `cargo xtask cold` calls this"))?;
     let status = run::command(rustc).args(arguments).stdin(std::process::Stdio::inherit()).status().context("rustc")?;
     if let Some(what) = what(rustc, arguments) {
         let package = |name| std::env::var(format!("CARGO_PKG_{name}")).unwrap_or_default();
@@ -91,10 +100,20 @@ impl Compiled {
 
 #[cfg(test)]
 mod tests {
-    use super::{Compiled, what};
+    use super::{Compiled, is_compiler, what};
 
     fn unit(arguments: &str) -> Option<String> {
         what("rustc", &arguments.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_compiler_is_no_task() {
+        for word in ["/opt/bin/rustc", "rustc", "clippy-driver", "/cache/wasm-sdk/bin/rustc.real"] {
+            assert!(is_compiler(word), "{word}");
+        }
+        for word in ["cold", "test", "build", "--help", ""] {
+            assert!(!is_compiler(word), "{word}");
+        }
     }
 
     #[test]

@@ -5,13 +5,13 @@ mod cpu;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-pub use compiled::record;
+pub use compiled::{is_compiler, record};
 
 use crate::{project, run};
 use compiled::Compiled;
@@ -82,7 +82,8 @@ impl Clone {
         command.args(["-c", "exec cargo xtask \"$@\" 2>&1", "sh"]).args(arguments);
         command.current_dir(self.folder.join("checkout")).stdout(Stdio::piped());
         command.env("XDG_CACHE_HOME", self.folder.join("cache")).env_remove("CARGO_TARGET_DIR");
-        command.env("RUSTC_WRAPPER", self.wrapper(&log)?);
+        // Not by way of a shell: it would drop variables such as `CARGO_BIN_EXE_artifacts-target`.
+        command.env("RUSTC_WRAPPER", std::env::current_exe()?).env(compiled::LOG, &log);
         let (before, start) = (cpu::of_children()?, Instant::now());
         let mut child = command.spawn().context("sh")?;
         let (mut first, mut last, mut silence) = (None, start, Duration::ZERO);
@@ -100,16 +101,6 @@ impl Clone {
             silence,
             compiled: Compiled::read(&log)?,
         })
-    }
-
-    /// A compiler that writes down what it compiles.
-    fn wrapper(&self, log: &Path) -> Result<PathBuf> {
-        use std::os::unix::fs::PermissionsExt as _;
-        let place = log.with_extension("sh");
-        let this = std::env::current_exe()?;
-        fs::write(&place, format!("#!/bin/sh\nexec '{}' rustc '{}' \"$@\"\n", this.display(), log.display()))?;
-        fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
-        Ok(place)
     }
 }
 
