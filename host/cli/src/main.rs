@@ -54,7 +54,7 @@ fn arguments() -> commands::Cli {
     let mut command = commands::Cli::command().term_width(output::width());
     let matches = command.get_matches_mut();
     let mut cli = commands::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let Err(why) = standard_input::check(&cli.global, &cli.command) {
+    if let Err(why) = standard_input::check(&cli.global, cli.command.standard_input()) {
         command.error(ErrorKind::ArgumentConflict, why).exit();
     }
     let typed: Vec<_> = std::env::args_os().collect();

@@ -66,16 +66,11 @@ impl fmt::Debug for ConfigSchema {
 
 /// The option that is wrong, as people write it: an option that is missing or unknown is named itself.
 fn place(error: &ValidationError<'_>) -> String {
-    let mut place = String::new();
-    for segment in error.instance_path() {
-        match segment {
-            LocationSegment::Property(name) => {
-                place.push('.');
-                place.push_str(&name);
-            }
-            LocationSegment::Index(index) => place.push_str(&format!("[{index}]")),
-        }
-    }
+    let step = |segment| match segment {
+        LocationSegment::Property(name) => format!(".{name}"),
+        LocationSegment::Index(index) => format!("[{index}]"),
+    };
+    let place: String = error.instance_path().into_iter().map(step).collect();
     let below = match error.kind() {
         ValidationErrorKind::Required { property } => property.as_str(),
         ValidationErrorKind::AdditionalProperties { unexpected } => unexpected.first().map(String::as_str),

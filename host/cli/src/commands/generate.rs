@@ -11,7 +11,6 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::output::Output;
-use crate::standard_input::is_standard_input;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -33,18 +32,13 @@ pub struct Options {
     dry_run: bool,
     /// Answers to prompts: TOML or JSON, instance, prompt, value; `-` is standard input
     #[arg(long, value_name = "FILE")]
-    answers: Option<PathBuf>,
+    pub(super) answers: Option<PathBuf>,
     /// How many generators may run at once
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
 }
 
 impl Options {
-    /// Returns how standard input is read, if it is.
-    pub fn standard_input(&self) -> Option<&'static str> {
-        is_standard_input(self.answers.as_ref()).then_some("--answers -")
-    }
-
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
         let chosen: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();

@@ -24,6 +24,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::output::Output;
+use crate::standard_input::is_standard_input;
 
 /// Secrets and generated files for NixOS and Home Manager, stored by sandboxed backends.
 #[derive(Debug, Parser)]
@@ -87,8 +88,8 @@ impl Command {
     /// Returns how a command reads standard input itself, if it does.
     pub fn standard_input(&self) -> Option<&'static str> {
         match self {
-            Self::Set(options) => options.standard_input(),
-            Self::Generate(options) => options.standard_input(),
+            Self::Set(options) => (!options.dry_run).then_some("set"),
+            Self::Generate(options) => is_standard_input(options.answers.as_ref()).then_some("--answers -"),
             _ => None,
         }
     }

@@ -18,15 +18,10 @@ pub struct Options {
     allow_empty: bool,
     /// Show what would be written, and read and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 impl Options {
-    /// Returns how standard input is read: it holds the value.
-    pub fn standard_input(&self) -> Option<&'static str> {
-        (!self.dry_run).then_some("set")
-    }
-
     pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
         let context = Context::new(global, output)?;
         let mut run = context.open(&[self.file.selector()])?;

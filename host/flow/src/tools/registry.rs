@@ -341,3 +341,62 @@ fn builtin(name: &Name) -> artifacts_declared::Backend {
         limits: serde_json::Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use artifacts_contract::ConfigSchema;
+
+    use super::*;
+
+    fn registry() -> Registry {
+        let nothing = || Failure::new("", "there is nothing");
+        let bundled = BundledBackends { names: &["fake"], component: |_, _| Err(Failure::new("", "there is nothing")) };
+        let nix = Nix::new(None, Vec::new(), artifacts_nix::Options::default());
+        Registry::new(BTreeMap::new(), bundled, PathBuf::new(), nix, move || Err(nothing()))
+    }
+
+    fn ready() -> ReadyBackend {
+        let terms = Terms {
+            component: "fake".to_owned(),
+            version: "1.0.0".to_owned(),
+            sha256: artifacts_digest::Sha256::digest("component"),
+            bundled: true,
+            retrieves: true,
+            requests_plaintext: false,
+            grants: Grants::default(),
+            limits: seam::Limits::default(),
+            config: Arc::new(ConfigSchema::new(&serde_json::Map::new()).unwrap()),
+        };
+        ReadyBackend::new(terms, DEFAULT_STORAGE.to_owned(), None)
+    }
+
+    #[test]
+    fn another_try_opens_what_was_open_and_another_evaluation_does_not() {
+        let name = Name::new("fake").unwrap();
+        let mut registry = registry();
+        registry.opened.insert(name.clone(), Ok(ready()));
+        registry.register(&BTreeMap::new());
+        assert!(registry.open(&name).is_ok());
+        // It may be one that is not called any more, since it timed out too often.
+        registry.retry();
+        assert!(registry.open(&name).is_err_and(|failure| failure.message == "there is nothing"));
+    }
+
+    #[test]
+    fn the_name_of_a_bundled_backend_is_its_own_whatever_is_registered() {
+        let name = Name::new("fake").unwrap();
+        let registry = registry();
+        let registered = |component: Location| artifacts_declared::Backend { component, ..builtin(&name) };
+        let plain = |text: &str| Location::Plain(text.to_owned());
+        let derived = Location::Derived { path: "/nix/store/x".into(), drv: "/nix/store/x.drv".into() };
+        for taken in [plain("/nowhere.wasm"), plain("builtin:other"), derived] {
+            let failure = registry.component(&name, &registered(taken)).unwrap_err();
+            assert!(failure.message.contains("`fake` is the name of a bundled backend"), "{failure:?}");
+        }
+        let own = registry.component(&name, &registered(plain("builtin:fake"))).unwrap_err();
+        assert_eq!(own.message, "there is nothing", "it is looked for inside the program");
+    }
+}
