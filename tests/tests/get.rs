@@ -407,12 +407,15 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     let get = ["-i", key.to_str().unwrap(), "get", "a2", "secret"];
     assert_eq!(got(&fleet, &get)?, SECRET, "what is its own is opened");
 
+    // What it does when it is asked to read is stored with the entry.
     fleet.configure("web1", "hostile", config("open-shipped", &theirs));
+    fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
     fleet.run(get)?.ends(1).says("it asked the host to decrypt what was not sealed for this instance");
-    // Planted into the slice by somebody else, it is not even called.
+    // Planted into the entry by somebody else, it is not even called.
     let own = fleet.path().join("secrets/per-machine/web1/a2/secret.age");
-    let mine = fs::read(&own)?;
     fleet.configure("web1", "hostile", config("", ""));
+    fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
+    let mine = fs::read(&own)?;
     fs::write(&own, &theirs)?;
     fleet.run(get)?.ends(1).says("`secret.age` was modified outside artifacts").never_says("artifacts adopt");
     fleet.run(["adopt", "a2"])?.ends(1).says("it holds what was sealed for per-machine/web1/a");
@@ -420,8 +423,8 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     fs::write(&own, &mine)?;
     let slice = own.parent().unwrap();
     let earlier = fs::read(&own)?;
-    fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
     fleet.configure("web1", "hostile", config("open-shipped", &String::from_utf8(earlier)?));
+    fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
     fleet.run(get)?.ends(1).says("it asked the host to decrypt what was not sealed for this instance");
     // And without a receipt nothing is.
     fs::remove_file(slice.join("receipt.json"))?;

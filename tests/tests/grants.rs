@@ -265,7 +265,7 @@ fn annotate_writes_a_manifest_that_inspect_reads() -> Result<()> {
     fleet.run(arguments)?.ends(0);
     fleet.run(["backend", "inspect", to.to_str().unwrap()])?.ends(0).says("renamed").says("version 7");
     // One that has the contract's name, and nothing of what belongs to it.
-    let export = [&[1, 0, 31], &b"artifacts:backend/storage@0.1.0"[..], &[5, 0, 0]].concat();
+    let export = [&[1, 0, 31], &b"artifacts:backend/storage@0.2.0"[..], &[5, 0, 0]].concat();
     let other = [&b"\0asm\x0d\0\x01\0"[..], &[5, 3, 1, 1, 0, 11, u8::try_from(export.len())?], &export].concat();
     let path = fleet.path().join("other.wasm");
     fs::write(&path, other)?;

@@ -72,6 +72,31 @@ fn structured_files_hold_all_that_is_deployed() -> Result<()> {
 }
 
 #[test]
+fn what_is_stored_in_another_form_is_read_and_rekeyed_into_the_declared_one() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", TEXTS)?;
+    let mut fleet = machine(fleet, &json!({"a": artifact("sops-nix", &generator)}))?;
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    let key = fleet.key_file("web1");
+    let get = ["-i", key.to_str().unwrap(), "get", "a", "secret"];
+    let value = fleet.run(get)?.ends(0).stdout;
+    assert!(value.starts_with("made "), "{value}");
+    for (form, stored) in [("json", "secrets.sops.json"), ("yaml", "secrets.sops.yaml"), ("binary", "secret.sops")] {
+        fleet.of("web1")["config"]["sops-nix"]["format"] = json!(form);
+        assert_eq!(fleet.run(get)?.ends(0).stdout, value, "read before {form}");
+        fleet.run(["-i", key.to_str().unwrap(), "rekey", "--all"])?.ends(0);
+        assert!(
+            fleet.stored()?.contains_key(&format!("per-machine/web1/a/{stored}")),
+            "{form}: {:?}",
+            fleet.stored()?.keys()
+        );
+        assert_eq!(fleet.run(get)?.ends(0).stdout, value, "read as {form}");
+        assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/web1/a"), "present");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_sops_nix_could_not_read_is_not_stored() -> Result<()> {
     let mut fleet = one("sops-nix")?;
     fleet.of("web1")["config"]["sops-nix"]["format"] = json!("yaml");

@@ -22,8 +22,8 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
     let clang = clang()?;
     let folder = guests::folder().join("in-c");
     fs::create_dir_all(&folder)?;
-    bindings(&folder)?;
     let source = project::plugins().join("examples/in-c");
+    bindings(&source, &folder)?;
     let component = project::root().join("target/guests/in-c.wasm");
     fs::create_dir_all(component.parent().context("no folder")?)?;
     compile(&clang, &source, &folder)?;
@@ -32,13 +32,14 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// C for the world that a backend with retrieval implements.
-fn bindings(into: &Path) -> Result<()> {
+/// C for the example's world.
+fn bindings(source: &Path, into: &Path) -> Result<()> {
     let built = project::target().join("c-bindings");
     let mut cargo = run::cargo();
     cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(&built);
     run::done(cargo.current_dir(project::root().join("xtask/c-bindings")))?;
-    run::done(run::command(built.join("release/c-bindings")).arg(project::root().join("wit")).arg(into))
+    let mut generate = run::command(built.join("release/c-bindings"));
+    run::done(generate.arg(project::root().join("wit")).arg(source.join("world.wit")).arg(into))
 }
 
 fn compile(clang: &Clang, source: &Path, folder: &Path) -> Result<()> {
@@ -58,7 +59,7 @@ fn compile(clang: &Clang, source: &Path, folder: &Path) -> Result<()> {
         .arg(format!("-I{}", folder.display()))
         .arg(format!("-ffile-prefix-map={}=/artifacts", project::root().display()))
         .arg(source.join("backend.c"))
-        .arg(folder.join("backend_with_retrieval.c"))
+        .arg(folder.join("in_c.c"))
         // The manifest is taken in by its name.
         .arg(format!("-Wa,-I{}", source.display()))
         .current_dir(folder);
@@ -72,7 +73,7 @@ fn link(clang: &Clang, toolchain: &Toolchain, folder: &Path, component: &Path) -
         .arg(format!("--wasm-ld-path={}", clang.linker.display()))
         .args(["--entry", "_initialize", "--gc-sections", "--strip-debug"])
         .arg(Path::new(LIBC).join("crt1-reactor.o"))
-        .args(["backend.o", "backend_with_retrieval.o", "backend_with_retrieval_component_type.o"])
+        .args(["backend.o", "in_c.o", "in_c_component_type.o"])
         .args(["-L", LIBC, "-lc"])
         .arg(&clang.builtins)
         .arg("-o")

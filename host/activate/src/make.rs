@@ -12,7 +12,7 @@ use artifacts_on_target::manifest::expand;
 use artifacts_on_target::place::{Access, Error, Farm, Lock};
 use artifacts_plan::{Instance, reach};
 use artifacts_report::Failure;
-use artifacts_seam::{EntryFiles, Secret};
+use artifacts_seam::{CallContext, EntryFiles, Secret};
 use artifacts_text::Explain;
 
 use crate::inputs::inputs;
@@ -307,7 +307,9 @@ fn serialize(room: &mut Room<'_>, instance: &Instance, secrets: &[(String, Secre
         return Ok(EntryFiles::new());
     }
     let name = backend(instance)?;
-    let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name)?;
+    let since = room.now.duration_since(SystemTime::UNIX_EPOCH);
+    let context = CallContext { now: since.map_or(0, |since| since.as_secs()) };
+    let session = Recorded::open(&mut room.registry, Some(&room.audit), &mut *room.operator, name, context)?;
     let mut session = session.ok_or_else(|| failure(instance, "its backend was not opened for the target"))?;
     let nobody = instance.secret_files().map(|file| (file.clone(), BTreeSet::new())).collect();
     let call = SerializeCall {

@@ -16,8 +16,13 @@ pub struct CreationRule {
 /// fits counts.
 pub fn creation_rules(instance: &Instance, storage: &str, found: &Found) -> Vec<CreationRule> {
     let folder = escaped(&format!("{storage}/{}", instance.name));
-    let deployed: BTreeSet<&str> =
-        instance.for_backend.files.iter().filter(|file| file.deploy).map(|file| file.name.as_str()).collect();
+    let deployed: BTreeSet<&str> = instance
+        .for_backend
+        .files
+        .iter()
+        .filter(|file| !file.targets.is_empty())
+        .map(|file| file.name.as_str())
+        .collect();
     let shared = found.recipients.iter().find(|(file, _)| deployed.contains(file.as_str()));
     let shared = shared.or(found.recipients.iter().next());
     let Some((_, shared)) = shared else { return Vec::new() };

@@ -30,11 +30,16 @@ pub(crate) const STORAGE: &str = "artifacts:backend/storage";
 pub(crate) const RETRIEVAL: &str = "artifacts:backend/retrieval";
 
 /// The host's own interfaces.
-const OWN: &[&str] =
-    &["artifacts:backend/age", "artifacts:backend/log", "artifacts:backend/secrets", "artifacts:backend/types"];
+const OWN: &[&str] = &[
+    "artifacts:backend/age",
+    "artifacts:backend/entries",
+    "artifacts:backend/log",
+    "artifacts:backend/secrets",
+    "artifacts:backend/types",
+];
 
 /// What an import of the contract in another version means.
-pub(crate) const OTHER_CONTRACT: &str = "another version of the contract with backends (this host has 0.1)";
+pub(crate) const OTHER_CONTRACT: &str = "another version of the contract with backends (this host has 0.2)";
 
 /// Returns the interfaces that a backend may import, without their versions.
 pub fn allowed_imports() -> impl Iterator<Item = &'static str> {
@@ -54,7 +59,7 @@ pub struct Meaning {
 pub fn meaning(name: &str) -> Meaning {
     let (interface, version) = split(name);
     let known = WASI.contains(&interface) && compatible(version, "0.2.")
-        || OWN.contains(&interface) && compatible(version, "0.1.");
+        || OWN.contains(&interface) && compatible(version, "0.2.");
     Meaning { words: words(interface, known), allowed: known }
 }
 
@@ -63,11 +68,12 @@ fn words(interface: &str, known: bool) -> &'static str {
     match (package, known) {
         ("wasi:cli", true) => "an empty command line and environment, and output that is captured",
         ("wasi:clocks", true) => "the time",
-        ("wasi:filesystem", true) => "the one folder /slice",
+        ("wasi:filesystem", true) => "the one directory /entry",
         ("wasi:io", true) => "streams of what it has open",
         ("wasi:random", true) => "random numbers",
         ("artifacts:backend", true) => match interface {
             "artifacts:backend/age" => "age encryption, done by the host",
+            "artifacts:backend/entries" => "the entry",
             "artifacts:backend/log" => "messages to the person",
             "artifacts:backend/secrets" => "handles of secrets",
             _ => "the contract's types",
@@ -100,5 +106,5 @@ fn compatible(version: Option<&str>, prefix: &str) -> bool {
 /// Whether an export is `interface` in a version that this host calls.
 pub(crate) fn exports(name: &str, interface: &str) -> bool {
     let (found, version) = split(name);
-    found == interface && compatible(version, "0.1.")
+    found == interface && compatible(version, "0.2.")
 }

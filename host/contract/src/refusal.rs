@@ -32,7 +32,7 @@ pub enum Refusal {
         why: String,
     },
     /// It imports what backends do not get.
-    #[error("it imports `{}`, which means {means}; expected only the folder /slice, streams, clocks, random numbers and artifacts:backend/*", .import.escape_debug())]
+    #[error("it imports `{}`, which means {means}; expected only the directory /entry, streams, clocks, random numbers and artifacts:backend/*", .import.escape_debug())]
     Import {
         /// The import.
         import: String,
@@ -40,13 +40,13 @@ pub enum Refusal {
         means: &'static str,
     },
     /// It is no backend.
-    #[error("expected a component that exports `{STORAGE}@0.1`, found exports: {found}")]
+    #[error("expected a component that exports `{STORAGE}@0.2`, found exports: {found}")]
     World {
         /// What it exports.
         found: String,
     },
     /// Its imports or exports have the right names and the wrong types.
-    #[error("it does not fit the contract `artifacts:backend@0.1.0`: {why}")]
+    #[error("it does not fit the contract `artifacts:backend@0.2.0`: {why}")]
     Contract {
         /// Which one, as wasmtime tells it.
         why: String,
@@ -77,11 +77,11 @@ impl Explain for Refusal {
                 Some("backends get no network, and nothing grants it; leave the code out that opens sockets")
             }
             Self::Import { means: OTHER_CONTRACT, .. } => {
-                Some("build it against 0.1 of the contract, or update `artifacts`")
+                Some("build it against 0.2 of the contract, or update `artifacts`")
             }
             Self::Import { .. } => Some("leave out the code or the library that imports it; nothing grants it"),
             Self::World { found } if found.contains("artifacts:backend/") => {
-                Some("build it against 0.1 of the contract, or update `artifacts`")
+                Some("build it against 0.2 of the contract, or update `artifacts`")
             }
             Self::World { .. } | Self::Contract { .. } => Some("build it against wit/backend.wit of this version"),
             Self::NoManifest | Self::ManyManifests | Self::Manifest(_) => {

@@ -18,7 +18,7 @@ fn component(more: &str) -> Vec<u8> {
     let text = format!(
         r#"(component {more}
              (instance $empty)
-             (export "artifacts:backend/storage@0.1.0" (instance $empty)))"#
+             (export "artifacts:backend/storage@0.2.0" (instance $empty)))"#
     );
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
@@ -96,8 +96,9 @@ fn a_forbidden_import_is_named_with_what_it_means() {
         ("wasi:filesystem/types@0.3.0", "another version of WASI"),
         ("wasi:cli/command@0.2.0", "another version of WASI"),
         ("wasi:filesystem/types", "another version of WASI"),
-        ("artifacts:backend/age@0.2.0", "another version of the contract"),
-        ("artifacts:backend/terminal@0.1.0", "another version of the contract"),
+        ("artifacts:backend/age@0.1.0", "another version of the contract"),
+        ("artifacts:backend/age@0.3.0", "another version of the contract"),
+        ("artifacts:backend/terminal@0.2.0", "another version of the contract"),
         ("acme:spy/camera@1.0.0", "does not have"),
         ("host-function", "does not have"),
     ] {
@@ -115,7 +116,12 @@ fn a_forbidden_import_is_named_with_what_it_means() {
 
 #[test]
 fn an_allowed_import_is_allowed() {
-    for import in ["wasi:filesystem/types@0.2.0", "wasi:random/random@0.2.9", "artifacts:backend/age@0.1.7"] {
+    for import in [
+        "wasi:filesystem/types@0.2.0",
+        "wasi:random/random@0.2.9",
+        "artifacts:backend/age@0.2.7",
+        "artifacts:backend/entries@0.2.0",
+    ] {
         assert_eq!(inspect(&with_manifest(&format!(r#"(import "{import}" (instance))"#), MANIFEST)).refusal, None);
     }
 }

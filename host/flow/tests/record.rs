@@ -5,14 +5,16 @@ mod fakes;
 
 use artifacts_declared::Name;
 use artifacts_flow::{AuditLog, Recorded};
-use artifacts_seam::{ComponentEvent, FileCall, FileError};
+use artifacts_seam::{CallContext, ComponentEvent, FileCall, FileError};
 use fakes::{BACKEND, Desk, FakeBackends};
 
 fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
     let mut tools = desk.tools(Vec::new());
     let backend = Name::new(BACKEND).unwrap();
     let mut backends = FakeBackends::new(&desk.world);
-    let mut session = Recorded::open(&mut backends, Some(log), &mut *tools.operator, &backend).unwrap().unwrap();
+    let mut session = Recorded::open(&mut backends, Some(log), &mut *tools.operator, &backend, CallContext::default())
+        .unwrap()
+        .unwrap();
     session.check(Vec::new(), &["shared/ca".to_owned()], false).map(drop)
 }
 

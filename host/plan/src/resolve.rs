@@ -144,10 +144,27 @@ fn for_backend(name: &InstanceName, first: Declaration<'_>, declarations: &[Decl
             .files
             .iter()
             .filter(|(_, file)| file.secret)
-            .map(|(name, file)| seam::SecretFile { name: name.to_string(), deploy: file.deploy, attrs: Vec::new() })
+            .map(|(name, file)| seam::SecretFile {
+                name: name.to_string(),
+                targets: declarations
+                    .iter()
+                    .filter(|d| deploys(**d, name, file.deploy))
+                    .map(|d| target_ref(d))
+                    .collect(),
+                attrs: Vec::new(),
+            })
             .collect(),
         attrs: Vec::new(),
     }
+}
+
+/// Whether a declaration brings a file to its target. One that is blocked has no files yet: it will have the others'.
+fn deploys(d: Declaration<'_>, file: &Name, otherwise: bool) -> bool {
+    d.artifact.files.get(file).map_or(otherwise, |file| file.deploy)
+}
+
+fn target_ref(d: &Declaration<'_>) -> seam::FileTarget {
+    seam::FileTarget { kind: d.target.kind.as_str().to_owned(), name: d.target.name.to_string() }
 }
 
 /// All declarations of one instance agree, or the first difference is named with both targets.

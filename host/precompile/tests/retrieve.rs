@@ -11,7 +11,7 @@ use artifacts_age::{Keyring, NoPrompter, Opener, Plugins, header_sha256};
 use artifacts_contract::{Component, Grants, annotate, effective};
 use artifacts_seam::{CallError, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret};
 use artifacts_session::{CallFailed, Openable, Retrieved, Serialized, WorkerSession, WorkerStart};
-use common::{Key, Opened, behaving, everything, guest, instance, key, limits, open, plugin, same, secrets};
+use common::{Key, NOW, Opened, behaving, everything, guest, instance, key, limits, open, plugin, same, secrets};
 
 fn with_identities(bytes: &[u8]) -> Component {
     let mut manifest = Component::read(bytes.to_owned()).unwrap().manifest().clone();
@@ -32,7 +32,7 @@ fn sealed_for(reader: &Key, text: &str) -> String {
     String::from_utf8(artifacts_age::seal(&value, std::slice::from_ref(&reader.public), true).unwrap()).unwrap()
 }
 
-/// The headers in a slice, each for the file whose name its own bears.
+/// The headers in a entry, each for the file whose name its own bears.
 fn openable(stored: &Serialized) -> Openable {
     let of = |(name, bytes): (&String, &Vec<u8>)| {
         let file = BTreeSet::from([name.rsplit_once('.').unwrap().0.to_owned()]);
@@ -41,10 +41,15 @@ fn openable(stored: &Serialized) -> Openable {
     stored.files.iter().flat_map(of).collect()
 }
 
-/// A stored slice and the headers in it.
+/// What the hostile guest is to do, as it stores that.
+fn plan(config: &serde_json::Value) -> Vec<u8> {
+    config.to_string().bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}
+
+/// A stored entry and the headers in it.
 struct Stored {
     instance: InstanceView,
-    slice: EntryFiles,
+    entry: EntryFiles,
     sealed: Openable,
     admin: Key,
 }
@@ -55,17 +60,17 @@ impl Stored {
         let instance = instance("a", &["one", "two"], &config(&admin));
         let recipients = same(&instance, &[&admin.public]);
         let items = secrets(&[("one", "first"), ("two", "second\n")]);
-        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &recipients).unwrap();
-        Self { instance, sealed: openable(&stored), slice: stored.files, admin }
+        let stored = backend.serialize(NOW, instance.clone(), EntryFiles::new(), &items, &recipients).unwrap();
+        Self { instance, sealed: openable(&stored), entry: stored.files, admin }
     }
 
     /// What comes back when the guest behaves in this way.
     fn retrieve(&mut self, backend: &mut WorkerSession, mode: &str, text: &str) -> Result<Retrieved, CallFailed> {
         let mut config = behaving(&[&self.admin.public], &[("retrieve", mode)]);
         config["text"] = text.into();
-        self.instance.targets[0].config = config.to_string();
+        self.entry.insert("plan".to_owned(), plan(&config));
         let names = ["one".to_owned()];
-        backend.retrieve(self.instance.clone(), &self.slice, &names, &self.sealed, &mut keyring(&self.admin))
+        backend.retrieve(NOW, self.instance.clone(), &self.entry, &names, &self.sealed, &mut keyring(&self.admin))
     }
 }
 
@@ -97,7 +102,7 @@ fn what_was_stored_comes_back_in_process_and_in_a_worker() {
             let stored = Stored::by(backend, |admin| serde_json::json!({"publicHostKey": admin.public}));
             let names = ["one".to_owned(), "two".to_owned()];
             let mut keys = keyring(&stored.admin);
-            let back = backend.retrieve(stored.instance.clone(), &stored.slice, &names, &stored.sealed, &mut keys);
+            let back = backend.retrieve(NOW, stored.instance.clone(), &stored.entry, &names, &stored.sealed, &mut keys);
             let back = back.unwrap();
             let texts: Vec<(&str, &[u8])> = back.secrets.iter().map(|(n, s)| (n.as_str(), s.expose())).collect();
             assert_eq!(texts, [("one", &b"first"[..]), ("two", b"second\n")]);
@@ -109,7 +114,8 @@ fn what_was_stored_comes_back_in_process_and_in_a_worker() {
                 assert_eq!(opening.file.is_some(), name == "agenix");
             }
             // Somebody else's key opens nothing.
-            let failed = backend.retrieve(stored.instance, &stored.slice, &names, &stored.sealed, &mut keyring(&key()));
+            let failed =
+                backend.retrieve(NOW, stored.instance, &stored.entry, &names, &stored.sealed, &mut keyring(&key()));
             let failed = failed.unwrap_err();
             assert!(
                 matches!(&failed.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity),
@@ -135,13 +141,13 @@ fn a_stanza_of_another_instance_is_not_opened() {
         failed.events.iter().any(|event| matches!(event, ComponentEvent::Host { error: Some(_), .. })),
         "{failed:?}"
     );
-    // Planted into the slice, as a file of its own or in the place of one.
-    mine.slice.insert("planted".to_owned(), theirs.clone().into_bytes());
+    // Planted into the entry, as a file of its own or in the place of one.
+    mine.entry.insert("planted".to_owned(), theirs.clone().into_bytes());
     let failed = refused(mine.retrieve(backend, "open-planted", "planted"));
     assert_eq!(failed.openings[0].file.as_deref(), Some("planted"));
-    let own = mine.slice.insert("one.age".to_owned(), theirs.clone().into_bytes()).unwrap();
+    let own = mine.entry.insert("one.age".to_owned(), theirs.clone().into_bytes()).unwrap();
     refused(mine.retrieve(backend, "", ""));
-    mine.slice.insert("one.age".to_owned(), own.clone());
+    mine.entry.insert("one.age".to_owned(), own.clone());
     // After its own, so that it could hope for a door left open.
     let failed = refused(mine.retrieve(backend, "open-in-between", &theirs));
     assert_eq!(failed.openings.len(), 2);
@@ -161,10 +167,10 @@ fn only_headers_of_the_files_that_were_asked_for_are_opened() {
 fn each_file_comes_back_from_its_own() {
     let mut opened = hostile();
     let mut mine = stored(&mut opened.backend);
-    mine.instance.targets[0].config = behaving(&[&mine.admin.public], &[("retrieve", "swap")]).to_string();
+    mine.entry.insert("plan".to_owned(), plan(&behaving(&[&mine.admin.public], &[("retrieve", "swap")])));
     let names = ["one".to_owned(), "two".to_owned()];
     let mut both = |sealed: &Openable| {
-        opened.backend.retrieve(mine.instance.clone(), &mine.slice, &names, sealed, &mut keyring(&mine.admin))
+        opened.backend.retrieve(NOW, mine.instance.clone(), &mine.entry, &names, sealed, &mut keyring(&mine.admin))
     };
     let failed = both(&mine.sealed).unwrap_err();
     let swapped = |why: &String| why.contains("for `one` what was encrypted for another file");
@@ -181,7 +187,7 @@ fn a_stanza_of_an_earlier_making_is_not_opened() {
     let backend = &mut opened.backend;
     let mut earlier = stored(backend);
     let now = stored(backend);
-    // The earlier slice is back, with today's receipt.
+    // The earlier entry is back, with today's receipt.
     earlier.sealed = now.sealed;
     refused(earlier.retrieve(backend, "", ""));
     // And without a receipt nothing is.
@@ -214,7 +220,7 @@ fn nothing_is_opened_but_while_retrieving() {
         let error = if operation == "serialize" {
             let recipients = same(&instance, &[&mine.admin.public]);
             let items = secrets(&[("one", "1")]);
-            opened.backend.serialize(instance, EntryFiles::new(), &items, &recipients).unwrap_err().error
+            opened.backend.serialize(NOW, instance, EntryFiles::new(), &items, &recipients).unwrap_err().error
         } else {
             common::check_one(&mut opened.backend, &instance, EntryFiles::new()).unwrap_err()
         };
@@ -241,19 +247,91 @@ fn exactly_what_was_asked_for_comes_back() {
     let backend = &mut opened.backend;
     let mut mine = stored(backend);
     for (mode, why) in [
-        ("nothing", "it did not give `one`"),
-        ("twice", "it gave `one` twice"),
-        ("others", "`never-declared`, which nobody asked for"),
+        ("nothing", "it did not answer for `one`"),
+        ("twice", "it answered for `one` twice"),
+        ("twice-failed", "it answered for `one` twice"),
+        ("others", "it answered for `never-declared`, which it was not asked for"),
+        ("others-failed", "it answered for `never-declared`, which it was not asked for"),
         ("made-up", "made up `one` without the grant `plaintext`"),
         ("trap", "it crashed"),
     ] {
         let failed = mine.retrieve(backend, mode, "").unwrap_err();
         assert!(matches!(&failed.error, CallError::Broken(said) if said.contains(why)), "{mode}: {failed:?}");
     }
+    let failed = mine.retrieve(backend, "fail-as-a-whole", "").unwrap_err();
+    assert!(matches!(&failed.error, CallError::Failed(failure) if failure.kind == FailureKind::Corrupt), "{failed:?}");
     // What nobody asked for is not even opened.
-    refused(mine.retrieve(backend, "all-files", ""));
+    refused(mine.retrieve(backend, "named-file", "two"));
     let failed = mine.retrieve(backend, "ask-on", "").unwrap_err();
     assert!(matches!(&failed.error, CallError::Refused(why) if why.contains("too many")), "{:?}", failed.error);
+}
+
+#[test]
+fn that_no_identity_opens_it_is_typed_and_in_the_hosts_words() {
+    let mut opened = hostile();
+    let mut mine = stored(&mut opened.backend);
+    let kind = |failed: &CallFailed| match &failed.error {
+        CallError::Failed(failure) => (failure.kind.clone(), failure.message.clone()),
+        other => panic!("{other:?}"),
+    };
+    let claimed = kind(&mine.retrieve(&mut opened.backend, "claim-no-identity", "").unwrap_err());
+    assert_eq!(claimed, (FailureKind::NoIdentity, "no identity can decrypt it".to_owned()));
+    let text = kind(&mine.retrieve(&mut opened.backend, "fail-no-identity", "").unwrap_err());
+    assert_eq!(text, (FailureKind::Other("no-identity".to_owned()), "says who".to_owned()));
+    mine.admin = key();
+    let honest = kind(&mine.retrieve(&mut opened.backend, "", "").unwrap_err());
+    assert_eq!(honest.0, FailureKind::NoIdentity);
+    assert!(honest.1.starts_with("no identity can decrypt it"), "{honest:?}");
+}
+
+#[test]
+fn an_entry_is_read_without_the_configuration_that_it_was_stored_with() {
+    for (name, formats) in [("agenix", &[""][..]), ("sops-nix", &["binary", "json", "yaml"])] {
+        let component = Component::read(plugin(name)).unwrap();
+        let grants = effective(&component.manifest().requests, &everything());
+        let mut opened = open(&component, &grants);
+        for format in formats {
+            let mut stored = Stored::by(&mut opened.backend, |admin| {
+                let mut config = serde_json::json!({"publicHostKey": admin.public});
+                if !format.is_empty() {
+                    config["format"] = (*format).into();
+                }
+                config
+            });
+            // One header for each stored file, and for what is in it.
+            let all = BTreeSet::from(["one".to_owned(), "two".to_owned()]);
+            if stored.entry.len() == 1 {
+                stored.sealed.values_mut().for_each(|files| files.clone_from(&all));
+            }
+            stored.instance.targets[0].config = "no configuration at all".to_owned();
+            let (names, mut keys) = (Vec::from_iter(all), keyring(&stored.admin));
+            let back = opened.backend.retrieve(NOW, stored.instance, &stored.entry, &names, &stored.sealed, &mut keys);
+            assert_eq!(back.unwrap().secrets["two"].expose(), b"second\n", "{name} {format}");
+        }
+    }
+}
+
+#[test]
+fn the_c_example_reads_back_from_memory() {
+    let component = with_identities(&guest("in-c"));
+    let worker = WorkerStart::default().program(env!("CARGO_BIN_EXE_artifacts-precompile"));
+    let grants = effective(&component.manifest().requests, &everything());
+    let mut backend = WorkerSession::open(&component, grants, limits(), &worker).unwrap();
+    let stored = Stored::by(&mut backend, |admin| serde_json::json!({"recipients": [admin.public]}));
+    let names = ["one".to_owned(), "two".to_owned()];
+    let read = |backend: &mut WorkerSession, entry: &EntryFiles, keys: &Key| {
+        backend.retrieve(NOW, stored.instance.clone(), entry, &names, &stored.sealed, &mut keyring(keys))
+    };
+    let back = read(&mut backend, &stored.entry, &stored.admin).unwrap();
+    assert_eq!(back.secrets["one"].expose(), b"first");
+    let kind = |failed: CallFailed| match failed.error {
+        CallError::Failed(failure) => failure.kind,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(kind(read(&mut backend, &stored.entry, &key()).unwrap_err()), FailureKind::NoIdentity);
+    let mut less = stored.entry.clone();
+    less.remove("two.age");
+    assert_eq!(kind(read(&mut backend, &less, &stored.admin).unwrap_err()), FailureKind::Corrupt);
 }
 
 #[test]
@@ -274,7 +352,7 @@ fn a_component_that_does_not_read_back_says_so() {
     let instance = instance("a", &["one"], &serde_json::json!({"recipients": [key().public]}));
     let mut keys = keyring(&key());
     let result =
-        opened.backend.retrieve(instance, &EntryFiles::new(), &["one".to_owned()], &Openable::new(), &mut keys);
+        opened.backend.retrieve(NOW, instance, &EntryFiles::new(), &["one".to_owned()], &Openable::new(), &mut keys);
     let error = result.unwrap_err().error;
     assert!(matches!(&error, CallError::Failed(failure) if failure.kind == FailureKind::Unsupported), "{error:?}");
 }

@@ -17,7 +17,7 @@ use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
 use artifacts_session::{Error, WorkerSession, WorkerStart, fits, probe};
 use artifacts_text::Explain;
 use common::{
-    behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, same, secrets, unsealed,
+    NOW, behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, same, secrets, unsealed,
 };
 use tempfile::TempDir;
 
@@ -89,7 +89,7 @@ fn it_stores_as_the_runner_in_process_does() {
     let absent = check_one(&mut backend, &instance, EntryFiles::new()).unwrap();
     assert_eq!(absent.state, CheckState::Absent);
     let stored = backend
-        .serialize(instance.clone(), EntryFiles::new(), &secrets(&[("env", "A=1\n")]), &absent.recipients)
+        .serialize(NOW, instance.clone(), EntryFiles::new(), &secrets(&[("env", "A=1\n")]), &absent.recipients)
         .unwrap();
     assert_eq!(unsealed(&stored.files["env.age"], &host), b"A=1\n");
     assert!(present(&check_one(&mut backend, &instance, stored.files)));
@@ -102,7 +102,13 @@ fn a_secret_that_the_component_may_see_reaches_it() {
     let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", "store-plain")]));
     let plain = "x".repeat(1 << 20);
     let refused = backend
-        .serialize(instance.clone(), EntryFiles::new(), &secrets(&[("one", &plain)]), &same(&instance, &[&key.public]))
+        .serialize(
+            NOW,
+            instance.clone(),
+            EntryFiles::new(),
+            &secrets(&[("one", &plain)]),
+            &same(&instance, &[&key.public]),
+        )
         .unwrap_err();
     // It had all of it: what it stored contains it.
     assert!(refused.saw_plaintext && refused.by_host);
@@ -267,7 +273,7 @@ fn a_backend_that_sleeps_is_not_waited_for_again_and_again() {
     let mut backend = hostile();
     let config = |mode: &str| behaving(&[&key().public], &[("check", mode)]);
     let batch: Vec<_> = (0..20).map(|_| (instance("a", &["one"], &config("sleep")), EntryFiles::new())).collect();
-    let checks = backend.check(batch);
+    let checks = backend.check(NOW, batch);
     assert_eq!(checks.answers.len(), 20);
     for answer in &checks.answers {
         assert!(matches!(answer, Err(CallError::Overrun(_))), "{answer:?}");
@@ -291,7 +297,7 @@ fn what_hangs_is_ended_and_costs_only_itself() {
     let batch = ["", "sleep", "", "spin", "trap", ""]
         .map(|mode| (instance("a", &["one"], &config(mode)), files(&[("one.age", "x")])));
     let begun = Instant::now();
-    let checks = backend.check(batch.into());
+    let checks = backend.check(NOW, batch.into());
     assert!(begun.elapsed() < Duration::from_secs(30 * limits().time));
     let [first, sleep, third, spin, trap, last] = checks.answers.as_slice() else { panic!() };
     assert!(present(first) && present(third) && present(last), "{:?}", checks.answers);
@@ -305,7 +311,7 @@ fn what_hangs_is_ended_and_costs_only_itself() {
 #[test]
 fn nothing_outside_is_reached_and_the_quota_holds() {
     let mut backend = hostile();
-    for mode in ["read-outside", "list-outside", "stat-outside", "write-outside", "environment", "stdin", "write-slice"]
+    for mode in ["read-outside", "list-outside", "stat-outside", "write-outside", "environment", "stdin", "write-entry"]
     {
         assert!(present(&check(&mut backend, mode)), "{mode}");
     }
@@ -314,7 +320,7 @@ fn nothing_outside_is_reached_and_the_quota_holds() {
         let instance = instance("a", &["one"], &behaving(&[&key.public], &[("serialize", mode)]));
         let recipients = same(&instance, &[&key.public]);
         let failed =
-            backend.serialize(instance, EntryFiles::new(), &secrets(&[("one", "1")]), &recipients).unwrap_err();
+            backend.serialize(NOW, instance, EntryFiles::new(), &secrets(&[("one", "1")]), &recipients).unwrap_err();
         assert!(
             matches!(&failed.error, CallError::Failed(failure) if failure.kind.as_str() == "internal"),
             "{mode}: {:?}",
@@ -410,7 +416,9 @@ fn after_the_walls_are_up_no_path_is_opened_but_its_own() {
     assert!(present(&check(&mut backend, "read-outside")));
     let key = key();
     let one = instance("a", &["one"], &behaving(&[&key.public], &[]));
-    backend.serialize(one.clone(), EntryFiles::new(), &secrets(&[("one", "1")]), &same(&one, &[&key.public])).unwrap();
+    backend
+        .serialize(NOW, one.clone(), EntryFiles::new(), &secrets(&[("one", "1")]), &same(&one, &[&key.public]))
+        .unwrap();
     drop(backend);
     let trace = fs::read_to_string(&log).unwrap();
     let (before, after) = trace.split_once("landlock_restrict_self").expect("no trace of Landlock");
@@ -540,7 +548,7 @@ fn a_program_that_is_no_worker_is_an_error() {
 fn a_contract_with_other_types_is_refused() {
     let text = r#"(component
         (instance $empty)
-        (export "artifacts:backend/storage@0.1.0" (instance $empty)))"#;
+        (export "artifacts:backend/storage@0.2.0" (instance $empty)))"#;
     let manifest = Component::read(guest("hostile")).unwrap().manifest().clone();
     let bytes = artifacts_contract::annotate(&wat::parse_str(text).unwrap(), &manifest).unwrap();
     let component = Component::read(bytes).unwrap();

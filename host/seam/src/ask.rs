@@ -15,17 +15,28 @@ pub enum PlaintextRef {
     Made(Secret),
 }
 
+/// Says to which recipients of a file it is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SealTo {
+    /// To all of them.
+    All,
+    /// To the one with this key.
+    One(String),
+}
+
 /// Holds what a component may ask of the host while it runs. Closed and small on purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// The plaintext behind a handle; needs the grant `plaintext`.
     SecretBytes(SecretId),
-    /// age encryption to declared readers; only during `serialize`.
+    /// age encryption for declared files; only during `serialize`.
     Seal {
+        /// The declared files that it is stored for: the host knows who reads them.
+        files: Vec<String>,
         /// The plaintext.
         value: PlaintextRef,
-        /// To whom.
-        recipients: Vec<String>,
+        /// To which of their recipients.
+        to: SealTo,
         /// ASCII armor or binary.
         armor: bool,
     },

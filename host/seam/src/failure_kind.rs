@@ -11,9 +11,9 @@ pub enum FailureKind {
     Corrupt,
     /// Something was not allowed.
     Denied,
-    /// `serialize` needs the other files of the entry too.
+    /// `serialize` needs the other files of the entry, too. Only the typed error of the contract is this, no text.
     NeedsAll,
-    /// No identity decrypts it.
+    /// No identity decrypts it. Only the typed error of the contract is this, no text.
     NoIdentity,
     /// The backend does not do this.
     Unsupported,
@@ -39,14 +39,13 @@ impl FailureKind {
     }
 }
 
+/// Takes the text of a failure that is for people: what the host acts on is typed in the contract.
 impl From<&str> for FailureKind {
     fn from(kind: &str) -> Self {
         match kind {
             "config" => Self::Config,
             "corrupt" => Self::Corrupt,
             "denied" => Self::Denied,
-            "needs-all" => Self::NeedsAll,
-            "no-identity" => Self::NoIdentity,
             "unsupported" => Self::Unsupported,
             "internal" => Self::Internal,
             other => Self::Other(other.to_owned()),

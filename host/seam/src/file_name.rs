@@ -1,9 +1,6 @@
 //! What may be in an entry: flat files with clean names, within limits.
 
-use crate::{EntryFiles, Limits, escaped};
-
-/// The longest file name, in bytes, on every file system that matters.
-const LONGEST: usize = 255;
+use crate::{EntryFiles, LONGEST_NAME, Limits, escaped};
 
 /// Names that mean something to the host or to git, in any case of letters.
 const TAKEN: &[&str] = &["receipt.json", "public", ".git", ".gitignore", ".gitattributes", ".gitmodules"];
@@ -15,7 +12,7 @@ const TAKEN: &[&str] = &["receipt.json", "public", ".git", ".gitignore", ".gitat
 pub fn check_file_name(name: &str) -> Result<(), &'static str> {
     let why = if name.is_empty() {
         "its name is empty"
-    } else if name.len() > LONGEST {
+    } else if name.len() > LONGEST_NAME {
         "its name is longer than 255 bytes"
     } else if name == "." || name == ".." || name.contains('/') {
         "its name is a path"

@@ -178,8 +178,8 @@ mod tests {
     use super::*;
     use crate::protocol::{FromWorker, Hello};
     use crate::{
-        CheckState, Checked, ComponentEvent, EntryFiles, FileCall, FileError, GuestMessage, Outcome, SandboxLayer,
-        Usage,
+        CheckState, Checked, ComponentEvent, EntryFiles, FileCall, FileError, FileRecipients, GuestMessage, Outcome,
+        SandboxLayer, Usage,
     };
 
     proptest! {
@@ -202,9 +202,10 @@ mod tests {
     #[test]
     fn parts_are_counted_and_bytes_are_not() {
         let message = |report: GuestMessage| encode(&FromWorker::Guest(report)).unwrap()[HEADER..].to_vec();
-        let readers = |count| vec![(String::new(), Vec::new()); count];
-        let checked =
-            |count| message(GuestMessage::Checked(Ok(Checked { readers: readers(count), state: CheckState::Present })));
+        let recipients = |count| vec![FileRecipients { file: String::new(), recipients: Vec::new() }; count];
+        let checked = |count| {
+            message(GuestMessage::Checked(Ok(Checked { recipients: recipients(count), state: CheckState::Present })))
+        };
         let mut left = 1000;
         assert!(decode_within::<FromWorker>(&checked(10), &mut left).is_ok());
         assert_eq!(left, 1000);

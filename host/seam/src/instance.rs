@@ -3,7 +3,14 @@ use serde::{Deserialize, Serialize};
 /// Holds open key-value pairs for what comes later.
 pub type Attrs = Vec<(String, String)>;
 
-/// Describes a machine or user that reads an instance, as the component sees it.
+/// Holds what a component is told of the whole call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallContext {
+    /// The time of the run, in seconds since 1970.
+    pub now: u64,
+}
+
+/// Describes a machine or user that declares an instance, as the component sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetView {
     /// `nixos`, `home-manager` or `darwin`.
@@ -16,13 +23,22 @@ pub struct TargetView {
     pub attrs: Attrs,
 }
 
+/// Names a target, as the component sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileTarget {
+    /// `nixos`, `home-manager` or `darwin`.
+    pub kind: String,
+    /// The flake's attribute.
+    pub name: String,
+}
+
 /// Describes a declared secret file. Public files never reach a backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretFile {
     /// A clean file name.
     pub name: String,
-    /// Whether targets may read it; otherwise admins only.
-    pub deploy: bool,
+    /// The targets that it is deployed to, in the order of the instance's. None: it is for admins only.
+    pub targets: Vec<FileTarget>,
     /// Open pairs; empty for now.
     pub attrs: Attrs,
 }

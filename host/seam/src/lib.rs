@@ -20,18 +20,24 @@ mod request;
 mod sandbox;
 mod shown;
 
-pub use ask::{Ask, HostReply, Level, PlaintextRef, SecretId};
+pub use ask::{Ask, HostReply, Level, PlaintextRef, SealTo, SecretId};
 pub use ends::{Disconnected, GuestEnd, GuestMessage, HostEnd};
 pub use failure_kind::FailureKind;
 pub use file_call::{FileCall, FileError};
 pub use file_name::{check_entry, check_file_name};
-pub use instance::{Attrs, InstanceView, SecretFile, TargetView};
-pub use limits::Limits;
+pub use instance::{Attrs, CallContext, FileTarget, InstanceView, SecretFile, TargetView};
+pub use limits::{
+    LONGEST_KEY, LONGEST_KIND, LONGEST_LABEL, LONGEST_MESSAGE, LONGEST_NAME, Limits, MOST_HANDLES, MOST_LOGGED,
+    MOST_RANDOM, MOST_REASONS, MOST_RECIPIENTS,
+};
 pub use refusals::{MOST_REFUSALS, too_many_refusals};
-pub use reply::{BackendFailure, CallError, CheckState, Checked, ComponentEvent, Outcome, Reply, Usage};
+pub use reply::{
+    BackendFailure, CallError, CheckState, Checked, ComponentEvent, FileRecipients, KeyKind, Outcome, RecipientView,
+    Reply, Usage,
+};
 pub use request::{EntryFiles, ItemHandle, Request};
 pub use sandbox::{Halfway, SandboxLayer, SandboxSetup};
-pub use shown::{LONGEST_MESSAGE, escaped};
+pub use shown::escaped;
 
 /// Holds plaintext. It is wiped when it is dropped, and never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]

@@ -18,19 +18,96 @@ pub struct Reply {
 pub enum Outcome {
     /// One entry for each instance asked about, in that order.
     Checked(Vec<Result<Checked, CallError>>),
-    /// The new slice, whole.
+    /// The new entry, whole.
     Serialized(#[serde(with = "crate::bytes::files")] EntryFiles),
-    /// The plaintexts: by handle when the host opened them (`Value` in the ask), by bytes when the component did.
-    Retrieved(Vec<(String, crate::PlaintextRef)>),
+    /// For each file that the component answers for its plaintext, by handle where the host decrypted it and by bytes where the
+    /// component did, or why there is none.
+    Retrieved(Vec<(String, Result<crate::PlaintextRef, BackendFailure>)>),
 }
 
 /// Holds what a component says of one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
-    /// For each file the public recipients it is to be encrypted to, sorted.
-    pub readers: Vec<(String, Vec<String>)>,
-    /// What lies in the slice.
+    /// The recipients of each file, as the component gives them.
+    pub recipients: Vec<FileRecipients>,
+    /// What is in the entry.
     pub state: CheckState,
+}
+
+/// Holds the recipients of one file, as a component gives them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileRecipients {
+    /// Name of the file.
+    pub file: String,
+    /// Its recipients.
+    pub recipients: Vec<RecipientView>,
+}
+
+/// Describes a recipient, as a component gives it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecipientView {
+    /// The public key.
+    pub key: String,
+    /// The type of key that the component takes it for.
+    pub kind: KeyKind,
+    /// Whose it is, by the component's word.
+    pub label: Option<String>,
+}
+
+/// Names the type of a recipient's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum KeyKind {
+    /// X25519, age's own.
+    X25519,
+    /// An ssh key.
+    SshEd25519,
+    /// An ssh key.
+    SshRsa,
+    /// A hardware key, `age1tag1…`.
+    Tag,
+    /// A hardware key with post-quantum encryption, `age1tagpq1…`.
+    TagPq,
+    /// Post-quantum, `age1pq1…`.
+    Pq,
+    /// Of an age plugin, `age1<name>1…`.
+    Plugin,
+    /// Not a key of age.
+    Other,
+}
+
+impl KeyKind {
+    /// Returns the word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::X25519 => "x25519",
+            Self::SshEd25519 => "ssh-ed25519",
+            Self::SshRsa => "ssh-rsa",
+            Self::Tag => "tag",
+            Self::TagPq => "tagpq",
+            Self::Pq => "pq",
+            Self::Plugin => "plugin",
+            Self::Other => "other",
+        }
+    }
+
+    /// Returns the type of a key, by its beginning: whether it is sound is for whoever encrypts to find.
+    pub fn of(key: &str) -> Self {
+        if key.starts_with("ssh-ed25519 ") {
+            return Self::SshEd25519;
+        }
+        if key.starts_with("ssh-rsa ") {
+            return Self::SshRsa;
+        }
+        // The data part of a Bech32 text has no `1`, so the last one ends the name.
+        match key.strip_prefix("age1").map(|rest| rest.rsplit_once('1').map(|(name, _)| name)) {
+            None => Self::Other,
+            Some(None) => Self::X25519,
+            Some(Some("tag")) => Self::Tag,
+            Some(Some("tagpq")) => Self::TagPq,
+            Some(Some("pq")) => Self::Pq,
+            Some(Some(_)) => Self::Plugin,
+        }
+    }
 }
 
 /// Says what a component found in an entry.
@@ -93,7 +170,7 @@ pub enum ComponentEvent {
     File {
         /// The operation.
         call: FileCall,
-        /// The path below `/slice`.
+        /// The path in the entry.
         path: String,
         /// `None` when it went well.
         error: Option<FileError>,

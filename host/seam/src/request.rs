@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InstanceView, SecretId};
+use crate::{CallContext, InstanceView, SecretId};
 
 /// Maps the clean names of an entry's stored files to their bytes.
 pub type EntryFiles = BTreeMap<String, Vec<u8>>;
@@ -10,24 +10,28 @@ pub type EntryFiles = BTreeMap<String, Vec<u8>>;
 /// Says what the host wants of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// Readers and state of many instances, each with its slice as it lies (empty when there is none). Pure, so one
-    /// component instance may answer them all.
-    Check(Vec<(InstanceView, EntryFiles)>),
-    /// Writes items into a private copy of a slice.
+    /// Asks for recipients and state of many instances, each with its entry as it is stored (empty where there is none). Pure, so
+    /// one component instance may answer them all.
+    Check(CallContext, Vec<(InstanceView, EntryFiles)>),
+    /// Writes items into a private copy of an entry.
     Serialize {
-        /// Whose slice it is.
+        /// What holds for the whole call.
+        context: CallContext,
+        /// The instance that the entry is of.
         instance: InstanceView,
-        /// The slice as it lies.
-        slice: EntryFiles,
+        /// The entry as it is stored.
+        entry: EntryFiles,
         /// The plaintexts, as handles.
         items: Vec<ItemHandle>,
     },
-    /// Reads named files back.
+    /// Reads named files back, from the entry alone.
     Retrieve {
-        /// Whose slice it is.
-        instance: InstanceView,
-        /// The slice as it lies.
-        slice: EntryFiles,
+        /// What holds for the whole call.
+        context: CallContext,
+        /// Name of the instance, for the record. The component is not told.
+        instance: String,
+        /// The entry as it is stored.
+        entry: EntryFiles,
         /// The files wanted.
         names: Vec<String>,
     },

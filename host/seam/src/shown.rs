@@ -1,9 +1,6 @@
 //! Text that a component wrote: never shown as it is.
 
-use crate::{BackendFailure, FailureKind};
-
-/// The longest text of a message, in bytes.
-pub const LONGEST_MESSAGE: usize = 4 << 10;
+use crate::{BackendFailure, FailureKind, LONGEST_KIND, LONGEST_MESSAGE};
 
 /// Returns about `most` bytes of the text on one line, with what cannot be seen or turns a line around escaped.
 pub fn escaped(text: &str, most: usize) -> String {
@@ -21,7 +18,10 @@ impl BackendFailure {
     #[must_use]
     pub fn escaped(self) -> Self {
         Self {
-            kind: FailureKind::from(escaped(self.kind.as_str(), 64).as_str()),
+            kind: match self.kind {
+                FailureKind::Other(kind) => FailureKind::Other(escaped(&kind, LONGEST_KIND)),
+                known => known,
+            },
             message: escaped(&self.message, LONGEST_MESSAGE),
             hint: self.hint.map(|hint| escaped(&hint, LONGEST_MESSAGE)),
         }

@@ -11,9 +11,12 @@ use std::time::Instant;
 use artifacts_contract::Component;
 use artifacts_declared::Recipients;
 use artifacts_seam::Limits;
-use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
+use artifacts_seam::{CallContext, EntryFiles, FileTarget, InstanceView, Secret, SecretFile, TargetView};
 use artifacts_session::WorkerSession;
 use artifacts_worker::in_process;
+
+/// The time of every call.
+const NOW: CallContext = CallContext { now: 1_700_000_000 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -33,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..rounds {
         let start = Instant::now();
         for (instance, recipients) in instances.iter().zip(&recipients) {
-            let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, recipients);
+            let stored = backend.serialize(NOW, instance.clone(), EntryFiles::new(), &items, recipients);
             let stored = stored.map_err(|failed| format!("{:?}", failed.error))?;
             assert_eq!(stored.files.len(), 1, "one secret is one stored file");
         }
@@ -44,18 +47,20 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn recipients_of(backend: &mut WorkerSession, instances: &[InstanceView]) -> Result<Vec<Recipients>, String> {
     let batch = instances.iter().map(|instance| (instance.clone(), EntryFiles::new())).collect();
-    let answers = backend.check(batch).answers.into_iter();
+    let answers = backend.check(NOW, batch).answers.into_iter();
     answers.map(|answer| answer.map(|verified| verified.recipients).map_err(|error| format!("{error:?}"))).collect()
 }
 
 fn instance(number: usize, config: &str) -> InstanceView {
     let (kind, name) = ("nixos".to_owned(), "web1".to_owned());
+    let targets = vec![FileTarget { kind: kind.clone(), name: name.clone() }];
+    let file = SecretFile { name: "secret".to_owned(), targets, attrs: Vec::new() };
     InstanceView {
         name: format!("per-machine/web1/a{number}"),
         artifact: format!("a{number}"),
         shared: false,
         targets: vec![TargetView { kind, name, config: config.to_owned(), attrs: Vec::new() }],
-        files: vec![artifacts_seam::SecretFile { name: "secret".to_owned(), deploy: true, attrs: Vec::new() }],
+        files: vec![file],
         attrs: Vec::new(),
     }
 }

@@ -11,9 +11,12 @@ use std::time::Instant;
 
 use artifacts_contract::{Component, Grants};
 use artifacts_seam::Limits;
-use artifacts_seam::{EntryFiles, InstanceView, Secret, TargetView};
+use artifacts_seam::{CallContext, EntryFiles, FileTarget, InstanceView, Secret, SecretFile, TargetView};
 use artifacts_session::{WorkerSession, WorkerStart, precompile};
 use artifacts_worker::{in_process, worker_main};
+
+/// The time of every call.
+const NOW: CallContext = CallContext { now: 1_700_000_000 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -67,7 +70,7 @@ fn check(place: &str, component: &str, rounds: usize, count: usize, recipients: 
         let batch = (0..count).map(|number| (instance(number, &["secret".to_owned()], recipients), stored.clone()));
         let batch: Vec<_> = batch.collect();
         let start = Instant::now();
-        let checks = backend.check(batch);
+        let checks = backend.check(NOW, batch);
         println!("{}", start.elapsed().as_micros());
         if let Some(error) = checks.answers.iter().find_map(|answer| answer.as_ref().err()) {
             return Err(format!("{error:?}").into());
@@ -81,11 +84,11 @@ fn serialize(component: &Component, rounds: usize, count: usize, recipients: &[&
     let names: Vec<String> = (0..count).map(|number| format!("secret{number}")).collect();
     let items: Vec<_> = names.iter().map(|name| (name.clone(), Secret::new(vec![b'x'; 100]))).collect();
     let instance = instance(0, &names, recipients);
-    let answer = backend.check(vec![(instance.clone(), EntryFiles::new())]).answers.remove(0);
+    let answer = backend.check(NOW, vec![(instance.clone(), EntryFiles::new())]).answers.remove(0);
     let recipients = answer.map_err(|error| format!("{error:?}"))?.recipients;
     for _ in 0..rounds {
         let start = Instant::now();
-        let stored = backend.serialize(instance.clone(), EntryFiles::new(), &items, &recipients);
+        let stored = backend.serialize(NOW, instance.clone(), EntryFiles::new(), &items, &recipients);
         println!("{}", start.elapsed().as_micros());
         assert_eq!(stored.map_err(|failed| format!("{:?}", failed.error))?.files.len(), count);
     }
@@ -95,7 +98,8 @@ fn serialize(component: &Component, rounds: usize, count: usize, recipients: &[&
 fn instance(number: usize, names: &[String], recipients: &[&str]) -> InstanceView {
     let config = serde_json::json!({ "publicHostKey": recipients.first(), "publicUserKeys": recipients.get(1..) });
     let (kind, name) = ("nixos".to_owned(), "web1".to_owned());
-    let file = |name: &String| artifacts_seam::SecretFile { name: name.clone(), deploy: true, attrs: Vec::new() };
+    let target = FileTarget { kind: kind.clone(), name: name.clone() };
+    let file = |name: &String| SecretFile { name: name.clone(), targets: vec![target.clone()], attrs: Vec::new() };
     InstanceView {
         name: format!("per-machine/web1/a{number}"),
         artifact: format!("a{number}"),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use artifacts_seam::{
-    Ask, CallError, Checked, ComponentEvent, Disconnected, EntryFiles, GuestMessage, HostEnd, HostReply, InstanceView,
-    Limits, Outcome, Reply, Request, SandboxLayer, Usage,
+    Ask, CallContext, CallError, Checked, ComponentEvent, Disconnected, EntryFiles, GuestMessage, HostEnd, HostReply,
+    InstanceView, Limits, Outcome, Reply, Request, SandboxLayer, Usage,
 };
 
 use crate::code_cache::CodeCache;
@@ -115,7 +115,7 @@ impl Connection {
     /// One call, with its questions answered by `host`.
     pub(crate) fn call(&mut self, request: Request, host: &mut dyn Host) -> Reply {
         match request {
-            Request::Check(batch) => self.check(batch, host),
+            Request::Check(context, batch) => self.check(context, batch, host),
             request => {
                 let mut conversation = Conversation::default();
                 let outcome = self.converse(&request, host, &mut conversation);
@@ -125,7 +125,12 @@ impl Connection {
     }
 
     /// An answer that does not come costs only its own instance: the runner is ended, and a fresh one does the rest.
-    fn check(&mut self, mut batch: Vec<(InstanceView, EntryFiles)>, host: &mut dyn Host) -> Reply {
+    fn check(
+        &mut self,
+        context: CallContext,
+        mut batch: Vec<(InstanceView, EntryFiles)>,
+        host: &mut dyn Host,
+    ) -> Reply {
         let mut whole = Conversation::default();
         while !batch.is_empty() {
             if whole.evidence.is_full() {
@@ -133,11 +138,11 @@ impl Connection {
                 whole.answers.extend(batch.iter().map(|_| overrun()));
                 break;
             }
-            let request = Request::Check(batch);
+            let request = Request::Check(context, batch);
             let mut conversation = Conversation::default();
             conversation.evidence.after(&whole.evidence);
             let outcome = self.converse(&request, host, &mut conversation);
-            let Request::Check(asked) = request else { unreachable!("it was just made") };
+            let Request::Check(_, asked) = request else { unreachable!("it was just made") };
             let missing = conversation.answers.len() < asked.len();
             let answered = conversation.answers.len() + usize::from(missing);
             whole.add(conversation);
@@ -221,10 +226,9 @@ fn add_layers(missing: &mut Vec<SandboxLayer>, more: &[SandboxLayer]) {
 /// The instances that a call is about.
 fn names(request: &Request) -> HashSet<&str> {
     match request {
-        Request::Check(batch) => batch.iter().map(|(instance, _)| instance.name.as_str()).collect(),
-        Request::Serialize { instance, .. } | Request::Retrieve { instance, .. } => {
-            HashSet::from([instance.name.as_str()])
-        }
+        Request::Check(_, batch) => batch.iter().map(|(instance, _)| instance.name.as_str()).collect(),
+        Request::Serialize { instance, .. } => HashSet::from([instance.name.as_str()]),
+        Request::Retrieve { instance, .. } => HashSet::from([instance.as_str()]),
     }
 }
 
@@ -245,7 +249,7 @@ impl Conversation {
         host: &mut dyn Host,
         pace: &mut Pace,
     ) -> Result<Result<Outcome, CallError>, ProtocolViolation> {
-        let instances = if let Request::Check(batch) = request { batch.len() } else { 1 };
+        let instances = if let Request::Check(_, batch) = request { batch.len() } else { 1 };
         let asked_about = names(request);
         let nonsense = |what: &str| ProtocolViolation::from(Disconnected::Gone(format!("it reported {what}")));
         link.call(request)?;
@@ -260,7 +264,7 @@ impl Conversation {
                 }
                 GuestMessage::Event(event) => self.evidence.told(event)?,
                 GuestMessage::Checked(_)
-                    if !matches!(request, Request::Check(_)) || self.answers.len() >= instances =>
+                    if !matches!(request, Request::Check(..)) || self.answers.len() >= instances =>
                 {
                     return Err(nonsense("an answer that nobody asked for"));
                 }
@@ -295,7 +299,7 @@ impl Conversation {
                             Err(nonsense("success after it was refused"))
                         }
                         (Err(_), _)
-                        | (Ok(Outcome::Checked(_)), Request::Check(_))
+                        | (Ok(Outcome::Checked(_)), Request::Check(..))
                         | (Ok(Outcome::Serialized(_)), Request::Serialize { .. })
                         | (Ok(Outcome::Retrieved(_)), Request::Retrieve { .. }) => Ok(outcome),
                         _ => Err(nonsense("the outcome of another call")),
@@ -351,11 +355,19 @@ mod tests {
         }
     }
 
+    fn serialize(name: &str) -> Request {
+        let (context, entry, items) = (CallContext::default(), EntryFiles::new(), Vec::new());
+        Request::Serialize { context, instance: instance(name), entry, items }
+    }
+
     #[test]
     fn a_runner_reports_about_instances_of_its_call_only() {
         let asked = ["shared/ca", "shared/cb"];
-        let batch = Request::Check(asked.iter().map(|name| (instance(name), EntryFiles::new())).collect());
-        let one = Request::Serialize { instance: instance("shared/ca"), slice: EntryFiles::new(), items: Vec::new() };
+        let batch = Request::Check(
+            CallContext::default(),
+            asked.iter().map(|name| (instance(name), EntryFiles::new())).collect(),
+        );
+        let one = serialize("shared/ca");
         let named = |request: &Request, name: &str| {
             let event = GuestMessage::Event(ComponentEvent::Instance(name.to_owned()));
             let end = GuestMessage::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
@@ -400,7 +412,8 @@ mod tests {
     fn ask() -> GuestMessage {
         GuestMessage::Ask(Ask::Seal {
             value: PlaintextRef::Made(Secret::new(Vec::new())),
-            recipients: Vec::new(),
+            files: Vec::new(),
+            to: artifacts_seam::SealTo::All,
             armor: true,
         })
     }
@@ -418,15 +431,14 @@ mod tests {
     #[test]
     fn the_host_works_for_one_call_no_longer_than_its_limit() {
         let mut pace = Pace::new(Duration::from_millis(100));
-        let request =
-            Request::Serialize { instance: instance("shared/a"), slice: EntryFiles::new(), items: Vec::new() };
+        let request = serialize("shared/a");
         let done = || GuestMessage::Done(Ok(Outcome::Serialized(EntryFiles::new())), Usage::default());
         assert!(listen(vec![ask(), done()], &request, &mut pace).1.is_none());
         let (_, fault) = listen((0..10).map(|_| ask()).chain([done()]).collect(), &request, &mut pace);
         assert!(matches!(fault, Some(ProtocolViolation::HostTime)));
         // Each instance of a batch has the limit for itself.
-        let present = || GuestMessage::Checked(Ok(Checked { readers: Vec::new(), state: CheckState::Present }));
-        let batch = Request::Check(vec![(instance("shared/a"), EntryFiles::new()); 4]);
+        let present = || GuestMessage::Checked(Ok(Checked { recipients: Vec::new(), state: CheckState::Present }));
+        let batch = Request::Check(CallContext::default(), vec![(instance("shared/a"), EntryFiles::new()); 4]);
         let reports = (0..4).flat_map(|_| [ask(), ask(), present()]).collect();
         let (conversation, fault) = listen(reports, &batch, &mut pace);
         assert_eq!(conversation.answers.len(), 4);
@@ -438,7 +450,7 @@ mod tests {
         // A limit that is over at once: each overrun took as long.
         let mut pace = Pace::new(Duration::ZERO);
         let overrun = || GuestMessage::Checked(Err(CallError::Overrun("late".to_owned())));
-        let batch = Request::Check(vec![(instance("shared/a"), EntryFiles::new()); 9]);
+        let batch = Request::Check(CallContext::default(), vec![(instance("shared/a"), EntryFiles::new()); 9]);
         let (conversation, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
         assert_eq!(conversation.answers.len(), pace::OVERRUNS);
         assert!(matches!(fault, Some(ProtocolViolation::GivenUp)));

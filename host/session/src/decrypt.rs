@@ -26,11 +26,13 @@ pub type Openable = BTreeMap<String, BTreeSet<String>>;
 
 /// Opens the headers that it is given, which whoever calls found to be this instance's, and nothing else.
 pub(crate) struct HeaderGate<'a> {
-    slice: &'a EntryFiles,
+    entry: &'a EntryFiles,
     openable: Openable,
     keys: &'a mut Keyring,
     opened: Vec<Opened>,
     openings: Vec<DecryptAttempt>,
+    /// Why no identity decrypts the last one that none does.
+    no_identity: Option<BackendFailure>,
 }
 
 /// What was opened, and the declared files that it is for.
@@ -41,11 +43,11 @@ pub(crate) struct Opened {
 
 impl<'a> HeaderGate<'a> {
     /// For these files of an instance, and no others.
-    pub(crate) fn new(slice: &'a EntryFiles, openable: &Openable, names: &[String], keys: &'a mut Keyring) -> Self {
+    pub(crate) fn new(entry: &'a EntryFiles, openable: &Openable, names: &[String], keys: &'a mut Keyring) -> Self {
         let wanted = |files: &BTreeSet<String>| names.iter().any(|name| files.contains(name));
         let openable = openable.iter().filter(|(_, files)| wanted(files));
         let openable = openable.map(|(header, files)| (header.clone(), files.clone())).collect();
-        Self { slice, openable, keys, opened: Vec::new(), openings: Vec::new() }
+        Self { entry, openable, keys, opened: Vec::new(), openings: Vec::new(), no_identity: None }
     }
 
     /// How many age files may be opened.
@@ -58,6 +60,11 @@ impl<'a> HeaderGate<'a> {
         self.opened.get(usize::try_from(number).ok()?)
     }
 
+    /// Why no identity decrypts the last one that none does.
+    pub(crate) fn no_identity(&self) -> Option<&BackendFailure> {
+        self.no_identity.as_ref()
+    }
+
     pub(crate) fn finish(self) -> Vec<DecryptAttempt> {
         self.openings
     }
@@ -68,7 +75,7 @@ impl<'a> HeaderGate<'a> {
         let opening = DecryptAttempt {
             // A component that saw a plaintext could put it into a header of its own.
             header: header.as_ref().ok().filter(|_| files.is_some() || !saw_plaintext).cloned(),
-            file: self.slice.iter().find(|(_, bytes)| *bytes == file).map(|(name, _)| name.clone()),
+            file: self.entry.iter().find(|(_, bytes)| *bytes == file).map(|(name, _)| name.clone()),
             identity: None,
             error: None,
         };
@@ -97,7 +104,13 @@ impl<'a> HeaderGate<'a> {
                 (answer, Some(opened.identity), None)
             }
             (Ok(_), Err(_)) => (denied("it asked the host to decrypt too much"), None, Some("denied")),
-            (Err(error), _) => (HostReply::Failed(failure(&error)), None, Some(error.kind())),
+            (Err(error), _) => {
+                let failure = failure(&error);
+                if failure.kind == FailureKind::NoIdentity {
+                    self.no_identity = Some(failure.clone());
+                }
+                (HostReply::Failed(failure), None, Some(error.kind()))
+            }
         }
     }
 }
@@ -107,5 +120,9 @@ fn denied(why: &str) -> HostReply {
 }
 
 fn failure(error: &OpenError) -> BackendFailure {
-    BackendFailure { kind: error.kind().into(), message: error.to_string(), hint: error.hint() }
+    let kind = match error {
+        OpenError::NoIdentity(_) | OpenError::NoIdentities(_) => FailureKind::NoIdentity,
+        OpenError::Corrupt(_) => FailureKind::Corrupt,
+    };
+    BackendFailure { kind, message: error.to_string(), hint: error.hint() }
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
 use artifacts_declared::Recipients;
-use artifacts_seam::{Ask, FailureKind, HostReply, PlaintextRef, Secret, SecretId};
+use artifacts_seam::{Ask, BackendFailure, FailureKind, HostReply, PlaintextRef, SealTo, Secret, SecretId};
 
 use crate::DecryptAttempt;
 use crate::age_failure::age_failure;
 use crate::connection::Host;
 use crate::decrypt::HeaderGate;
+use crate::new_headers::SealedHeaders;
 use artifacts_contract::Grants;
 use artifacts_seam::escaped;
 
@@ -33,10 +34,7 @@ pub(crate) struct HostCalls<'a> {
     secrets: BTreeMap<SecretId, (&'a str, &'a Secret)>,
     recipients: &'a Recipients,
     questions: usize,
-    /// The headers that were sealed, each with the file whose secret is under it, unless the component made that itself.
-    sealed: BTreeMap<String, Option<&'a str>>,
-    /// The recipients that each secret was sealed to.
-    served: BTreeMap<SecretId, BTreeSet<&'a str>>,
+    sealed: SealedHeaders,
     /// The secrets whose bytes were given out.
     read: BTreeSet<SecretId>,
 }
@@ -61,31 +59,20 @@ impl<'a> HostCalls<'a> {
             secrets: numbered.collect(),
             recipients,
             questions: QUESTIONS + openable * QUESTIONS_AN_ITEM + items.iter().map(of_item).sum::<usize>(),
-            sealed: BTreeMap::new(),
-            served: BTreeMap::new(),
+            sealed: SealedHeaders::default(),
             read: BTreeSet::new(),
         }
     }
 
-    /// Hashes of the headers that were sealed, in hex, each with the file whose secret is under it, and whether the component saw a
-    /// secret.
-    pub(crate) fn finish(self) -> (BTreeMap<String, Option<String>>, bool) {
-        let saw_plaintext = !self.read.is_empty();
-        (self.sealed.into_iter().map(|(header, file)| (header, file.map(str::to_owned))).collect(), saw_plaintext)
+    /// The files whose plaintext the component did not take: all that it can have stored of them was sealed by the host.
+    pub(crate) fn unread(&self) -> Vec<&'a str> {
+        let unread = self.secrets.iter().filter(|(id, _)| !self.read.contains(id));
+        unread.map(|(_, (file, _))| *file).collect()
     }
 
-    /// A file whose secret the component cannot have stored for all its recipients: it neither had it sealed to every one of them
-    /// nor read it.
-    pub(crate) fn neglected(&self) -> Option<&'a str> {
-        self.secrets
-            .iter()
-            .find(|(id, (file, _))| !self.read.contains(id) && !self.served(**id, file))
-            .map(|(_, (file, _))| *file)
-    }
-
-    fn served(&self, id: SecretId, file: &str) -> bool {
-        let (Some(of_file), Some(served)) = (self.recipients.get(file), self.served.get(&id)) else { return false };
-        of_file.iter().all(|one| served.contains(one.as_str()))
+    /// The headers that were sealed, and whether the component saw a secret.
+    pub(crate) fn finish(self) -> (SealedHeaders, bool) {
+        (self.sealed, !self.read.is_empty())
     }
 
     fn bytes(&mut self, id: SecretId) -> HostReply {
@@ -131,6 +118,17 @@ impl<'a> HostCalls<'a> {
         }
     }
 
+    /// Why no identity decrypts what the component asked for, in the host's words.
+    pub(crate) fn no_identity(&self) -> BackendFailure {
+        let said = if let Phase::Retrieve(gate) = &self.phase { gate.no_identity() } else { None };
+        let unasked = || BackendFailure {
+            kind: FailureKind::NoIdentity,
+            message: "no identity can decrypt it".to_owned(),
+            hint: None,
+        };
+        said.cloned().unwrap_or_else(unasked)
+    }
+
     /// Everything that it had opened or asked to, and whether the component saw a secret.
     pub(crate) fn finish_retrieval(self) -> (Vec<DecryptAttempt>, bool) {
         let saw_plaintext = !self.read.is_empty();
@@ -138,49 +136,69 @@ impl<'a> HostCalls<'a> {
         (openings, saw_plaintext)
     }
 
-    fn seal(&mut self, value: &PlaintextRef, recipients: &[String], armor: bool) -> HostReply {
-        if !matches!(self.phase, Phase::Serialize) {
-            return HostReply::Denied("it asked the host to encrypt outside of `serialize`".to_owned());
-        }
-        let (file, secret) = match value {
-            PlaintextRef::Made(secret) => (None, secret),
-            PlaintextRef::Kept(id) => match self.secrets.get(id) {
-                Some((file, secret)) => (Some(*file), *secret),
-                None => return unknown(),
-            },
+    fn seal(&mut self, files: Vec<String>, value: &PlaintextRef, to: SealTo, armor: bool) -> HostReply {
+        let allowed = self.may_seal(&files, value).and_then(|secret| Ok((secret, self.readers(&files, to)?)));
+        let (secret, recipients) = match allowed {
+            Ok(allowed) => allowed,
+            Err(why) => return HostReply::Denied(why),
         };
-        if let Some(stranger) = recipients.iter().find(|recipient| !self.reads(file, recipient)) {
-            return HostReply::Denied(format!(
-                "it asked the host to encrypt{} to `{}`, which `readers` did not give",
-                file.map_or_else(String::new, |file| format!(" `{file}`")),
-                escaped(stranger, 80),
-            ));
-        }
-        let recipients = distinct(recipients);
         let Some(left) = self.questions.checked_sub(recipients.len().saturating_sub(1)) else { return too_many() };
         self.questions = left;
         match self.sealer.seal(secret.expose(), &recipients, armor) {
             Ok(sealed) => {
-                self.sealed.insert(sealed.header_sha256, file);
-                self.serve(value, file, &recipients);
+                self.sealed.add(sealed.header_sha256, files, recipients);
                 HostReply::Sealed(sealed.file)
             }
             Err(error) => HostReply::Failed(age_failure(FailureKind::Config, &error)),
         }
     }
 
-    fn serve(&mut self, value: &PlaintextRef, file: Option<&str>, recipients: &[String]) {
-        let (PlaintextRef::Kept(id), Some(file)) = (value, file) else { return };
-        let Some(of_file) = self.recipients.get(file) else { return };
-        let now = of_file.iter().filter(|one| recipients.contains(one)).map(String::as_str);
-        self.served.entry(*id).or_default().extend(now);
+    /// The plaintext, if it may be sealed for these files.
+    fn may_seal<'v>(&self, files: &[String], value: &'v PlaintextRef) -> Result<&'v Secret, String>
+    where
+        'a: 'v,
+    {
+        if !matches!(self.phase, Phase::Serialize) {
+            return Err("it asked the host to encrypt outside of `serialize`".to_owned());
+        }
+        match value {
+            PlaintextRef::Kept(id) => {
+                let (own, secret) = self.secrets.get(id).ok_or(UNKNOWN)?;
+                if files.iter().ne([own]) {
+                    return Err(format!("it asked the host to encrypt `{own}` as another file"));
+                }
+                Ok(secret)
+            }
+            PlaintextRef::Made(secret) if self.grants.plaintext => Ok(secret),
+            PlaintextRef::Made(_) => {
+                Err("it asked the host to encrypt what it made up without the grant `plaintext`".to_owned())
+            }
+        }
     }
 
-    /// A secret of a file goes to that file's recipients, one that the component made to any recipient of the instance.
-    fn reads(&self, file: Option<&str>, recipient: &str) -> bool {
-        match file {
-            Some(file) => self.recipients.get(file).is_some_and(|of_file| of_file.contains(recipient)),
-            None => self.recipients.iter().any(|(_, of_file)| of_file.contains(recipient)),
+    /// To whom these files are encrypted.
+    fn readers(&self, files: &[String], to: SealTo) -> Result<Vec<String>, String> {
+        let shown = |file: &String| escaped(file, 200);
+        let (first, others) = files.split_first().ok_or("it asked the host to encrypt for no file")?;
+        let undeclared =
+            |file: &String| format!("it asked the host to encrypt for `{}`, which is not declared", shown(file));
+        let recipients = self.recipients.get(first).ok_or_else(|| undeclared(first))?;
+        for other in others {
+            if self.recipients.get(other).ok_or_else(|| undeclared(other))? != recipients {
+                let (first, other) = (shown(first), shown(other));
+                return Err(format!(
+                    "it asked the host to encrypt for `{first}` and `{other}` at once, which have different recipients"
+                ));
+            }
+        }
+        match to {
+            SealTo::All => Ok(recipients.iter().cloned().collect()),
+            SealTo::One(key) if recipients.contains(&key) => Ok(vec![key]),
+            SealTo::One(key) => Err(format!(
+                "it asked the host to encrypt `{}` to `{}`, which `recipients` did not give",
+                shown(first),
+                escaped(&key, 80)
+            )),
         }
     }
 }
@@ -191,24 +209,20 @@ impl Host for HostCalls<'_> {
         self.questions = left;
         match ask {
             Ask::SecretBytes(id) => self.bytes(id),
-            Ask::Seal { value, recipients, armor } => self.seal(&value, &recipients, armor),
+            Ask::Seal { files, value, to, armor } => self.seal(files, &value, to, armor),
             Ask::Open { file } => self.open(&file),
         }
     }
-}
-
-/// Each once, in their order: a recipient that is named again is work, and nothing else.
-fn distinct(recipients: &[String]) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    recipients.iter().filter(|recipient| seen.insert(recipient.as_str())).cloned().collect()
 }
 
 fn too_many() -> HostReply {
     HostReply::Denied("it asked the host too many questions".to_owned())
 }
 
+const UNKNOWN: &str = "it asked for a secret that this call does not have";
+
 fn unknown() -> HostReply {
-    HostReply::Denied("it asked for a secret that this call does not have".to_owned())
+    HostReply::Denied(UNKNOWN.to_owned())
 }
 
 #[cfg(test)]
@@ -216,23 +230,63 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn keys(count: usize) -> Vec<String> {
+        (0..count).map(|_| age::x25519::Identity::generate().to_public().to_string()).collect()
+    }
+
+    fn seal(files: &[&str], value: PlaintextRef, to: SealTo) -> Ask {
+        Ask::Seal { files: files.iter().map(ToString::to_string).collect(), value, to, armor: false }
+    }
+
     #[test]
-    fn each_recipient_of_a_seal_counts_and_counts_once() {
-        let all: Vec<String> = (0..100).map(|_| age::x25519::Identity::generate().to_public().to_string()).collect();
+    fn each_recipient_of_a_seal_counts() {
+        let all = keys(100);
         let items = [("f".to_owned(), Secret::new(b"x".to_vec()))];
         let declared = Recipients::from_iter([("f".parse().unwrap(), all.iter().cloned().collect())]);
         let (grants, mut sealer) = (Grants::default(), Sealer::default());
         let mut host_calls = HostCalls::new(Phase::Serialize, &grants, &mut sealer, &items, &declared);
         let allowed = host_calls.questions;
         assert_eq!(allowed, QUESTIONS + QUESTIONS_AN_ITEM * 100);
-        let mut seal = |recipients: Vec<String>| {
-            host_calls.answer(Ask::Seal { value: PlaintextRef::Kept(SecretId(0)), recipients, armor: false })
-        };
-        let HostReply::Sealed(file) = seal(vec![all[0].clone(); 100_000]) else { panic!("it was not sealed") };
+        let mut seal = |to| host_calls.answer(seal(&["f"], PlaintextRef::Kept(SecretId(0)), to));
+        let HostReply::Sealed(file) = seal(SealTo::One(all[0].clone())) else { panic!("it was not sealed") };
         assert!(file.len() < 400, "{} bytes", file.len());
         for _ in 0..(allowed - 1) / 100 {
-            assert!(matches!(seal(all.clone()), HostReply::Sealed(_)));
+            assert!(matches!(seal(SealTo::All), HostReply::Sealed(_)));
         }
-        assert!(matches!(seal(all.clone()), HostReply::Denied(_)));
+        assert!(matches!(seal(SealTo::All), HostReply::Denied(_)));
+    }
+
+    #[test]
+    fn a_secret_is_sealed_as_its_own_file_and_to_its_own_recipients_only() {
+        let keys = keys(2);
+        let items = [("a".to_owned(), Secret::new(b"x".to_vec())), ("b".to_owned(), Secret::new(b"y".to_vec()))];
+        let of = |file: &str, keys: &[String]| (file.parse().unwrap(), keys.iter().cloned().collect());
+        let declared = Recipients::from_iter([of("a", &keys), of("b", &keys[..1]), of("c", &keys)]);
+        let made = || PlaintextRef::Made(Secret::new(b"key".to_vec()));
+        let a = PlaintextRef::Kept(SecretId(0));
+        for (plaintext, files, value, to, sealed) in [
+            (false, &["a"][..], a.clone(), SealTo::All, true),
+            (false, &["a"], a.clone(), SealTo::One(keys[1].clone()), true),
+            (false, &["b"], a.clone(), SealTo::All, false),
+            (true, &["b"], a.clone(), SealTo::All, false),
+            (false, &["a", "c"], a.clone(), SealTo::All, false),
+            (false, &[], a, SealTo::All, false),
+            (false, &["b"], PlaintextRef::Kept(SecretId(1)), SealTo::One(keys[1].clone()), false),
+            (false, &["a"], PlaintextRef::Kept(SecretId(2)), SealTo::All, false),
+            (false, &["a"], made(), SealTo::All, false),
+            (true, &["a"], made(), SealTo::All, true),
+            (true, &["a", "c"], made(), SealTo::One(keys[0].clone()), true),
+            (true, &["a", "b"], made(), SealTo::All, false),
+            (true, &["d"], made(), SealTo::All, false),
+            (true, &[], made(), SealTo::All, false),
+        ] {
+            let (grants, mut sealer) = (Grants { plaintext, ..Grants::default() }, Sealer::default());
+            let mut host_calls = HostCalls::new(Phase::Serialize, &grants, &mut sealer, &items, &declared);
+            let case = format!("{plaintext} {files:?} {value:?} {to:?}");
+            match host_calls.answer(seal(files, value, to)) {
+                HostReply::Sealed(_) => assert!(sealed, "{case}"),
+                answer => assert!(!sealed && matches!(answer, HostReply::Denied(_)), "{case}: {answer:?}"),
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod host_calls;
 mod machine;
+mod new_headers;
 mod pace;
 mod parent;
 mod plain;

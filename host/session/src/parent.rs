@@ -380,7 +380,7 @@ fn broken(silence: &Disconnected) -> Error {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use artifacts_seam::{CheckState, Checked};
+    use artifacts_seam::{CallContext, CheckState, Checked, FileRecipients};
 
     use super::*;
 
@@ -390,8 +390,9 @@ mod tests {
         let (program, frames) = (folder.path().join("worker"), folder.path().join("frames"));
         let script = format!("#!/bin/sh\ncat '{}'\nexec sleep 600\n", frames.display());
         artifacts_tests::script::write(&program, script).unwrap();
-        let readers = vec![(String::new(), Vec::new()); STRUCTURE / 2 + 100];
-        let checked = GuestMessage::Checked(Ok(Checked { readers, state: CheckState::Present }));
+        let of_file = FileRecipients { file: String::new(), recipients: Vec::new() };
+        let recipients = vec![of_file; STRUCTURE / 2 + 100];
+        let checked = GuestMessage::Checked(Ok(Checked { recipients, state: CheckState::Present }));
         let hello = Hello { engine: "engine-1".to_owned(), missing: Vec::new() };
         let told = [FromWorker::Hello(hello), FromWorker::Ready, FromWorker::Guest(checked)];
         let bytes: Vec<u8> = told.iter().flat_map(|told| frame::encode(told).unwrap().to_vec()).collect();
@@ -400,7 +401,7 @@ mod tests {
         let worker = WorkerStart::default().program(&program);
         let (mut link, _) = PipeEnd::spawn(&worker, Limits::default(), Task::Run, true, Some(b"code")).unwrap();
         link.ready().unwrap();
-        link.call(&Request::Check(Vec::new())).unwrap();
+        link.call(&Request::Check(CallContext::default(), Vec::new())).unwrap();
         let Err(Disconnected::Gone(how)) = link.receive(START) else { panic!("it was believed") };
         assert_eq!(how, "a message of too many parts");
     }

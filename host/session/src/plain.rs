@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 
 use artifacts_declared::Recipients;
-use artifacts_seam::{EntryFiles, InstanceView, Secret};
+use artifacts_seam::{EntryFiles, InstanceView, Secret, SecretFile};
 use zeroize::Zeroizing;
 
 /// So many bytes from the middle of each secret are looked up at every place of a text. The beginnings of secrets are often
@@ -38,7 +38,8 @@ fn given<'a>(instance: &'a InstanceView, recipients: &'a Recipients) -> impl Ite
     let pairs = |attrs: &'a [(String, String)]| attrs.iter().flat_map(|(key, value)| [key, value]);
     let targets =
         targets.iter().flat_map(move |target| [&target.config, &target.name].into_iter().chain(pairs(&target.attrs)));
-    let files = files.iter().flat_map(move |file| std::iter::once(&file.name).chain(pairs(&file.attrs)));
+    let files =
+        files.iter().flat_map(move |SecretFile { name, targets: _, attrs }| std::iter::once(name).chain(pairs(attrs)));
     [name, artifact].into_iter().chain(pairs(attrs)).chain(targets).chain(files).chain(recipients.of_all_files())
 }
 

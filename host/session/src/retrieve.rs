@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use artifacts_age::Keyring;
 use artifacts_declared::Recipients;
 use artifacts_seam::{
-    CallError, ComponentEvent, EntryFiles, InstanceView, Outcome, PlaintextRef, Request, Secret, Usage,
+    BackendFailure, CallContext, CallError, ComponentEvent, EntryFiles, FailureKind, InstanceView, Outcome,
+    PlaintextRef, Request, Secret, Usage,
 };
 
 use crate::decrypt::{HeaderGate, Openable};
@@ -28,30 +29,32 @@ pub struct Retrieved {
 
 impl WorkerSession {
     /// Reads the named files back. `openable` has the headers that are known to be this entry's: those of the named files are
-    /// decrypted and no others, and each file comes back from its own. Where the failure's kind is `no-identity`, it may do after
-    /// [`Keyring::ask_plugins`].
+    /// decrypted and no others, and each file comes back from its own. All come back, or none. Where the failure's kind is
+    /// `no-identity`, it may do after [`Keyring::ask_plugins`].
     ///
     /// # Errors
-    /// When the component fails, breaks the contract, or asks for what it may not have.
+    /// When the component fails, for a file or as a whole, breaks the contract, or asks for what it may not have.
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn retrieve(
         &mut self,
+        context: CallContext,
         instance: InstanceView,
-        slice: &EntryFiles,
+        entry: &EntryFiles,
         names: &[String],
         openable: &Openable,
         keys: &mut Keyring,
     ) -> Result<Retrieved, CallFailed> {
-        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, slice)) {
+        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, entry)) {
             return Err(error.into());
         }
-        let request = Request::Retrieve { instance, slice: slice.clone(), names: names.to_vec() };
-        let gate = HeaderGate::new(slice, openable, names, keys);
+        let request =
+            Request::Retrieve { context, instance: instance.name, entry: entry.clone(), names: names.to_vec() };
+        let gate = HeaderGate::new(entry, openable, names, keys);
         let nobody = Recipients::new();
         let mut host_calls = HostCalls::new(Phase::Retrieve(gate), &self.grants, &mut self.sealer, &[], &nobody);
         let reply = self.connection.call(request, &mut host_calls);
         let secrets = match reply.outcome {
-            Ok(Outcome::Retrieved(items)) => taken(&host_calls, items, names).map_err(CallError::Broken),
+            Ok(Outcome::Retrieved(answers)) => taken(&host_calls, answers, names),
             Ok(_) => Err(CallError::Broken("it gave the outcome of another call".to_owned())),
             Err(error) => Err(error),
         };
@@ -64,24 +67,37 @@ impl WorkerSession {
     }
 }
 
-/// Exactly what was asked for, each once.
+/// An answer for exactly what was asked for, each once; and if one is that there is no plaintext, that.
 fn taken(
     host_calls: &HostCalls<'_>,
-    items: Vec<(String, PlaintextRef)>,
+    answers: Vec<(String, Result<PlaintextRef, BackendFailure>)>,
     names: &[String],
-) -> Result<BTreeMap<String, Secret>, String> {
-    let mut secrets = BTreeMap::new();
-    for (name, value) in items {
+) -> Result<BTreeMap<String, Secret>, CallError> {
+    let mut by_name = BTreeMap::new();
+    for (name, answer) in answers {
         if !names.contains(&name) {
-            return Err(format!("it gave `{}`, which nobody asked for", escaped(&name, 200)));
+            let name = escaped(&name, 200);
+            return Err(CallError::Broken(format!("it answered for `{name}`, which it was not asked for")));
         }
-        let secret = host_calls.given_back(&name, value)?;
-        if secrets.insert(name.clone(), secret).is_some() {
-            return Err(format!("it gave `{name}` twice"));
+        if let Some((name, _)) = by_name.insert(name.clone(), answer).map(|answer| (name, answer)) {
+            return Err(CallError::Broken(format!("it answered for `{name}` twice")));
         }
     }
-    match names.iter().find(|name| !secrets.contains_key(*name)) {
-        Some(missing) => Err(format!("it did not give `{missing}`")),
-        None => Ok(secrets),
+    if let Some(missing) = names.iter().find(|name| !by_name.contains_key(*name)) {
+        return Err(CallError::Broken(format!("it did not answer for `{missing}`")));
     }
+    let mut secrets = BTreeMap::new();
+    let mut is_closed = false;
+    for (name, answer) in by_name {
+        match answer {
+            Ok(value) => {
+                let secret = host_calls.given_back(&name, value).map_err(CallError::Broken)?;
+                secrets.insert(name, secret);
+            }
+            // It may do with a plugin, unless another file has worse.
+            Err(failure) if failure.kind == FailureKind::NoIdentity => is_closed = true,
+            Err(failure) => return Err(CallError::Failed(failure)),
+        }
+    }
+    if is_closed { Err(CallError::Failed(host_calls.no_identity())) } else { Ok(secrets) }
 }

@@ -2,28 +2,28 @@
 
 use artifacts_age::Keyring;
 use artifacts_declared::Recipients;
-use artifacts_seam::{EntryFiles, InstanceView, SandboxLayer, Secret};
+use artifacts_seam::{CallContext, EntryFiles, InstanceView, SandboxLayer, Secret};
 
 use crate::{CallFailed, Checks, Openable, Retrieved, Serialized, WorkerSession};
 
 /// Calls one backend. The real one runs a component in a sandboxed worker.
 pub trait Session {
     /// Returns recipients and state of each instance, with its entry as it is stored; empty where there is none.
-    fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks;
+    fn check(&mut self, context: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks;
 
     /// Writes secret files into a copy of the entry.
     ///
     /// # Errors
     /// When the backend fails, breaks the contract, or gives back what cannot be an entry.
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-    fn serialize(&mut self, call: SerializeCall<'_>) -> Result<Serialized, CallFailed>;
+    fn serialize(&mut self, context: CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed>;
 
     /// Reads secret files back.
     ///
     /// # Errors
     /// When the backend fails, breaks the contract, or asks for what it may not have.
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-    fn retrieve(&mut self, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed>;
+    fn retrieve(&mut self, context: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed>;
 
     /// Returns the sandbox layers that a worker lacked, of all that were started so far.
     fn missing_layers(&self) -> &[SandboxLayer];
@@ -43,7 +43,7 @@ pub struct SerializeCall<'a> {
 
 /// Holds what a backend is asked to read. Whoever makes the call may hold identities that are not read yet, as `I`.
 pub struct RetrieveCall<'a, I = Keyring> {
-    /// The instance as the backend sees it.
+    /// The instance. The backend is not told which one: it reads from the entry alone.
     pub instance: InstanceView,
     /// The backend's files of the entry.
     pub files: &'a EntryFiles,
@@ -56,16 +56,16 @@ pub struct RetrieveCall<'a, I = Keyring> {
 }
 
 impl Session for WorkerSession {
-    fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
-        WorkerSession::check(self, batch)
+    fn check(&mut self, context: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
+        WorkerSession::check(self, context, batch)
     }
 
-    fn serialize(&mut self, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
-        WorkerSession::serialize(self, call.instance, call.files, call.secrets, call.recipients)
+    fn serialize(&mut self, context: CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
+        WorkerSession::serialize(self, context, call.instance, call.files, call.secrets, call.recipients)
     }
 
-    fn retrieve(&mut self, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
-        WorkerSession::retrieve(self, call.instance, call.files, call.names, call.openable, call.identities)
+    fn retrieve(&mut self, context: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
+        WorkerSession::retrieve(self, context, call.instance, call.files, call.names, call.openable, call.identities)
     }
 
     fn missing_layers(&self) -> &[SandboxLayer] {

@@ -3,8 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_age::Sealer;
 use artifacts_declared::Recipients;
 use artifacts_seam::{
-    BackendFailure, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView, ItemHandle,
-    LONGEST_MESSAGE, Outcome, Request, Secret, SecretId, Usage, check_entry, escaped,
+    BackendFailure, CallContext, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView,
+    ItemHandle, LONGEST_KIND, LONGEST_MESSAGE, MOST_REASONS, Outcome, Request, Secret, SecretId, Usage, check_entry,
+    escaped,
 };
 
 use crate::connection::Connection;
@@ -15,11 +16,9 @@ use crate::{DecryptAttempt, Error, Verified, WorkerStart};
 use artifacts_contract::{Component, Grants, Persists, Scope};
 use artifacts_seam::{HostEnd, Limits, SandboxLayer};
 
-/// One request carries at most so many instances, and about so many bytes of slices.
+/// One request carries at most so many instances, and about so many bytes of entries.
 const CHUNK: usize = 256;
 const CHUNK_BYTES: usize = 4 << 20;
-/// Reasons that a component may give for one stale instance.
-const REASONS: usize = 100;
 
 /// Holds a component, ready to be called, with what it may do.
 pub struct WorkerSession {
@@ -46,9 +45,9 @@ pub struct Checks {
 pub struct Serialized {
     /// The backend's files, whole.
     pub files: EntryFiles,
-    /// SHA-256, in hex, of each age header that the host encrypted on the way and that is in the files, with the declared file whose
-    /// secret is under it, unless the component made that itself.
-    pub sealed: BTreeMap<String, Option<String>>,
+    /// SHA-256, in hex, of each age header that the host encrypted on the way and that is in the files, with the declared files that
+    /// it is for.
+    pub sealed: BTreeMap<String, BTreeSet<String>>,
     /// What happened.
     pub events: Vec<ComponentEvent>,
     /// What it took.
@@ -128,31 +127,31 @@ impl WorkerSession {
         self.connection.missing()
     }
 
-    /// Recipients and state of each instance, with its slice as it lies (empty when there is none). No answer is lost by another's
+    /// Recipients and state of each instance, with its entry as it is stored (empty where there is none). No answer is lost by another's
     /// failure.
-    pub fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
+    pub fn check(&mut self, context: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
         let mut checks =
             Checks { answers: Vec::with_capacity(batch.len()), events: Vec::new(), usage: Usage::default() };
         let mut rest = batch.into_iter().peekable();
         while rest.peek().is_some() {
-            self.check_chunk(chunk(&mut rest), &mut checks);
+            self.check_chunk(context, chunk(&mut rest), &mut checks);
         }
         checks
     }
 
-    fn check_chunk(&mut self, chunk: Vec<(InstanceView, EntryFiles)>, checks: &mut Checks) {
+    fn check_chunk(&mut self, context: CallContext, chunk: Vec<(InstanceView, EntryFiles)>, checks: &mut Checks) {
         let mut fit = Vec::with_capacity(chunk.len());
         let mut asked = Vec::with_capacity(chunk.len());
-        for (instance, slice) in chunk {
-            let unfit = self.kept_elsewhere().or_else(|| self.unfit(&instance, &slice));
+        for (instance, entry) in chunk {
+            let unfit = self.kept_elsewhere().or_else(|| self.unfit(&instance, &entry));
             if unfit.is_none() {
-                fit.push((instance.clone(), slice));
+                fit.push((instance.clone(), entry));
             }
             asked.push((instance, unfit));
         }
         let nobody = Recipients::new();
         let mut host_calls = HostCalls::new(Phase::Check, &self.grants, &mut self.sealer, &[], &nobody);
-        let reply = self.connection.call(Request::Check(fit), &mut host_calls);
+        let reply = self.connection.call(Request::Check(context, fit), &mut host_calls);
         let mut answers = match reply.outcome {
             Ok(Outcome::Checked(answers)) => answers.into_iter(),
             _ => Vec::new().into_iter(),
@@ -172,19 +171,20 @@ impl WorkerSession {
         add(&mut checks.usage, reply.usage);
     }
 
-    /// Has the items written into a copy of the slice. `recipients` is what `check` answered for this instance.
+    /// Has the items written into a copy of the entry. `recipients` is what `check` answered for this instance.
     ///
     /// # Errors
-    /// When the component fails, breaks the contract, or gives back what cannot be a slice.
+    /// When the component fails, breaks the contract, or gives back what cannot be an entry.
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     pub fn serialize(
         &mut self,
+        context: CallContext,
         instance: InstanceView,
-        slice: EntryFiles,
+        entry: EntryFiles,
         items: &[(String, Secret)],
         recipients: &Recipients,
     ) -> Result<Serialized, CallFailed> {
-        if let Some(error) = self.unfit(&instance, &slice) {
+        if let Some(error) = self.unfit(&instance, &entry) {
             return Err(error.into());
         }
         let handles = (0..).map(SecretId).zip(items).map(|(secret, (name, value))| ItemHandle {
@@ -192,18 +192,18 @@ impl WorkerSession {
             secret,
             size: value.size(),
         });
-        let told = instance.clone();
-        let request = Request::Serialize { instance, slice, items: handles.collect() };
+        let (told, before) = (instance.clone(), entry.clone());
+        let request = Request::Serialize { context, instance, entry, items: handles.collect() };
         let mut host_calls = HostCalls::new(Phase::Serialize, &self.grants, &mut self.sealer, items, recipients);
         let reply = self.connection.call(request, &mut host_calls);
-        let neglected = host_calls.neglected().map(str::to_owned);
-        let (mut sealed, saw_plaintext) = host_calls.finish();
+        let unread = host_calls.unread();
+        let (sealed, saw_plaintext) = host_calls.finish();
         let (events, usage) = (reply.events, reply.usage);
-        // On the target, what is made is put into its place in RAM as it is.
-        let is_stored = self.component.manifest().persists == Persists::Storage;
-        let plain = |files| is_stored.then(|| plain(items, &told, recipients, files)).flatten();
         let fault = match &reply.outcome {
-            Ok(Outcome::Serialized(files)) => neglect(neglected).or_else(|| plain(files)),
+            // On the target, what is made is put into its place in RAM as it is.
+            Ok(Outcome::Serialized(files)) if self.component.manifest().persists == Persists::Storage => {
+                sealed.fault(&before, files, &unread, recipients).or_else(|| plain(items, &told, recipients, files))
+            }
             _ => None,
         };
         let by_host = fault.is_some();
@@ -214,13 +214,12 @@ impl WorkerSession {
                 check_entry(&files, &self.limits).map(|()| files).map_err(CallError::Broken)
             }
             Ok(_) => Err(CallError::Broken("it gave the outcome of another call".to_owned())),
-            Err(error) => Err(error),
+            Err(error) => Err(told_in_our_words(error)),
         };
         match files {
             Ok(files) => {
                 let stored: BTreeSet<String> = files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
-                sealed.retain(|header, _| stored.contains(header));
-                Ok(Serialized { files, sealed, events, usage, saw_plaintext })
+                Ok(Serialized { files, sealed: sealed.files_in(&stored), events, usage, saw_plaintext })
             }
             Err(error) => Err(CallFailed { error, by_host, events, usage, saw_plaintext, openings: Vec::new() }),
         }
@@ -236,7 +235,7 @@ impl WorkerSession {
     }
 
     /// Why the component is not even asked.
-    pub(crate) fn unfit(&self, instance: &InstanceView, slice: &EntryFiles) -> Option<CallError> {
+    pub(crate) fn unfit(&self, instance: &InstanceView, entry: &EntryFiles) -> Option<CallError> {
         let manifest = self.component.manifest();
         let scope = scope(instance);
         let fail = |kind, message: String| Some(CallError::Failed(BackendFailure { kind, message, hint: None }));
@@ -248,7 +247,7 @@ impl WorkerSession {
             };
             return fail(FailureKind::Unsupported, format!("the backend `{}` does not store {words}", manifest.name));
         }
-        check_entry(slice, &self.limits).err().and_then(|why| fail(FailureKind::Corrupt, why))
+        check_entry(entry, &self.limits).err().and_then(|why| fail(FailureKind::Corrupt, why))
     }
 }
 
@@ -261,10 +260,15 @@ pub fn fits(component: &Component, worker: &WorkerStart) -> Result<(), Error> {
     Connection::open(component.clone(), Limits::default(), worker.clone()).map(drop)
 }
 
-/// A file that the component says it stored, and cannot have.
-fn neglect(file: Option<String>) -> Option<String> {
-    let file = file?;
-    Some(format!("it says that it stored `{file}`, but had it neither encrypted to all its readers nor read it"))
+/// What is typed in the contract has no words of the component's.
+fn told_in_our_words(error: CallError) -> CallError {
+    match error {
+        CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll => CallError::Failed(BackendFailure {
+            message: "it stores all files of this artifact together, and some were not given".to_owned(),
+            ..failure
+        }),
+        error => error,
+    }
 }
 
 /// A secret that it stored as it is. The stored file is not named: its name may hold a secret as well.
@@ -293,9 +297,9 @@ fn chunk(rest: &mut impl Iterator<Item = (InstanceView, EntryFiles)>) -> Vec<(In
     let mut chunk = Vec::new();
     let mut bytes = 0;
     while chunk.len() < CHUNK && bytes < CHUNK_BYTES {
-        let Some((instance, slice)) = rest.next() else { break };
-        bytes += slice.values().map(Vec::len).sum::<usize>();
-        chunk.push((instance, slice));
+        let Some((instance, entry)) = rest.next() else { break };
+        bytes += entry.values().map(Vec::len).sum::<usize>();
+        chunk.push((instance, entry));
     }
     chunk
 }
@@ -303,8 +307,9 @@ fn chunk(rest: &mut impl Iterator<Item = (InstanceView, EntryFiles)>) -> Vec<(In
 /// A component's reasons, made fit to be shown.
 fn shown(state: CheckState) -> CheckState {
     let CheckState::Stale(reasons) = state else { return state };
-    let reason = |(kind, sentence): (String, String)| (escaped(&kind, 64), escaped(&sentence, LONGEST_MESSAGE));
-    CheckState::Stale(reasons.into_iter().take(REASONS).map(reason).collect())
+    let reason =
+        |(kind, sentence): (String, String)| (escaped(&kind, LONGEST_KIND), escaped(&sentence, LONGEST_MESSAGE));
+    CheckState::Stale(reasons.into_iter().take(MOST_REASONS).map(reason).collect())
 }
 
 fn add(usage: &mut Usage, more: Usage) {

@@ -10,8 +10,8 @@ use artifacts_digest::Sha256;
 
 use crate::stop::Stop;
 use artifacts_seam::{
-    ComponentEvent, FileCall, FileError, GuestEnd, GuestMessage, LONGEST_MESSAGE, Level, MOST_REFUSALS, escaped,
-    too_many_refusals,
+    ComponentEvent, FileCall, FileError, GuestEnd, GuestMessage, LONGEST_MESSAGE, Level, MOST_LOGGED, MOST_REFUSALS,
+    escaped, too_many_refusals,
 };
 
 /// Different file-system calls that went well, of one call of an exported function; the rest is counted.
@@ -20,8 +20,6 @@ const WELL: usize = 4096;
 const REFUSED_PATHS: usize = 4 << 20;
 /// Messages of one call; the rest is counted.
 const MESSAGES: usize = 4096;
-/// Bytes of messages of one call; the rest is counted.
-const WORDS: usize = 64 << 10;
 /// The longest path that is told as it is, in bytes; no longer one can be opened.
 const PATH: usize = 4096;
 
@@ -114,7 +112,7 @@ impl CallLog {
         let mut told = self.told();
         told.messages += 1;
         told.words += message.len();
-        if told.messages > MESSAGES || told.words > WORDS {
+        if told.messages > MESSAGES || told.words > MOST_LOGGED {
             told.cut += 1;
         } else {
             self.line.report(GuestMessage::Event(ComponentEvent::Log { level, message }));
@@ -124,7 +122,7 @@ impl CallLog {
     /// What was written to the standard streams, when it matters.
     pub(crate) fn output(&self, text: &str) {
         if !text.is_empty() {
-            let lines: Vec<String> = text.lines().map(|line| escaped(line, WORDS)).collect();
+            let lines: Vec<String> = text.lines().map(|line| escaped(line, MOST_LOGGED)).collect();
             self.line.report(GuestMessage::Event(ComponentEvent::Output(lines.join("\n"))));
         }
     }

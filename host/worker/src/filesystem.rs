@@ -22,8 +22,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as Failed;
 use crate::call_log::CallLog;
 use crate::state::GuestState;
 
-/// What the guest calls the folder.
-pub(crate) const SLICE: &str = "/slice";
+/// What the guest calls the directory.
+pub(crate) const ENTRY: &str = "/entry";
 
 /// WASI's own file system, recording.
 pub(crate) struct RecordingFs<'a> {
@@ -129,7 +129,7 @@ impl preopens::Host for RecordingFs<'_> {
         let Some(room) = self.room else { return Ok(Vec::new()) };
         let handle = self.inner.table.push(Descriptor::Dir(room.clone()))?;
         self.paths.insert(handle.rep(), ".".to_owned());
-        Ok(vec![(handle, SLICE.to_owned())])
+        Ok(vec![(handle, ENTRY.to_owned())])
     }
 }
 

@@ -6,6 +6,9 @@
 mod bindings;
 mod call_log;
 mod engine;
+mod entry_calls;
+mod entry_handle;
+mod entry_store;
 mod filesystem;
 mod in_process;
 mod lockdown;

@@ -1,10 +1,11 @@
-//! The folder that is `/slice`: filled, emptied, and read back without trusting what lies in it.
+//! The directory that is `/entry`: filled, emptied, and read back without trusting what lies in it.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 
-use artifacts_seam::{EntryFiles, Limits, check_file_name};
+use artifacts_seam::{EntryFiles, FileError, Limits, check_file_name};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, unlinkat};
 use rustix::io::Errno;
 use wasmtime_wasi::FsPerms;
@@ -13,7 +14,7 @@ use wasmtime_wasi::filesystem::{self, OpenMode};
 /// How deep a component may nest folders before its room is given up.
 const DEEPEST: u32 = 64;
 
-/// A folder on a RAM-backed file system that holds one slice at a time.
+/// A folder on a RAM-backed file system that holds one entry at a time.
 pub(crate) struct Preopen {
     dir: OwnedFd,
 }
@@ -52,7 +53,7 @@ impl Preopen {
     pub(crate) fn collect(&self, limits: &Limits) -> Result<EntryFiles, String> {
         let mut files = EntryFiles::new();
         let mut left = limits.output;
-        for name in names(self.dir.as_fd()).map_err(|error| format!("/slice cannot be listed: {error}"))? {
+        for name in names(self.dir.as_fd()).map_err(|error| format!("the entry cannot be listed: {error}"))? {
             let shown = || artifacts_seam::escaped(&String::from_utf8_lossy(&name), 300);
             let clean =
                 std::str::from_utf8(&name).map_err(|_| format!("the name of the file `{}` is not UTF-8", shown()))?;
@@ -90,6 +91,64 @@ impl Preopen {
             return Err("the entry is larger than its limit".to_owned());
         }
         Ok(bytes)
+    }
+}
+
+/// Single files, by names that are clean. Nothing is followed, and nothing but a regular file is opened.
+impl Preopen {
+    pub(crate) fn names(&self) -> Result<Vec<String>, FileError> {
+        let mut clean = Vec::new();
+        for name in names(self.dir.as_fd()).map_err(|_| FileError::Io)? {
+            clean.push(String::from_utf8(name).map_err(|_| FileError::IllegalByteSequence)?);
+        }
+        clean.sort();
+        Ok(clean)
+    }
+
+    pub(crate) fn size(&self, name: &str) -> Result<u64, FileError> {
+        self.open(name, OFlags::RDONLY).map(|(_, size)| size)
+    }
+
+    pub(crate) fn read(&self, name: &str, offset: u64, length: u64) -> Result<Vec<u8>, FileError> {
+        let (file, size) = self.open(name, OFlags::RDONLY)?;
+        let length =
+            usize::try_from(size.saturating_sub(offset).min(length)).map_err(|_| FileError::InsufficientMemory)?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, offset.min(size)).map_err(|_| FileError::Io)?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        let (file, _) = self.open(name, OFlags::WRONLY | OFlags::CREATE)?;
+        file.set_len(0).and_then(|()| file.write_all_at(bytes, 0)).map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FileError::InsufficientSpace,
+            _ => FileError::Io,
+        })
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> Result<(), FileError> {
+        unlinkat(&self.dir, name, AtFlags::empty()).map_err(file_error)
+    }
+
+    /// The file and its size.
+    fn open(&self, name: &str, how: OFlags) -> Result<(File, u64), FileError> {
+        let flags = how | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR).map_err(file_error)?;
+        let stat = fstat(&file).map_err(file_error)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok((file.into(), u64::try_from(stat.st_size).unwrap_or_default())),
+            _ => Err(FileError::NotPermitted),
+        }
+    }
+}
+
+fn file_error(error: Errno) -> FileError {
+    match error {
+        Errno::NOENT => FileError::NoEntry,
+        Errno::NOSPC | Errno::DQUOT => FileError::InsufficientSpace,
+        Errno::LOOP => FileError::Loop,
+        Errno::ISDIR => FileError::IsDirectory,
+        _ => FileError::Io,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Runs one component: the innermost part, which a worker process holds and nothing else of the host does.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use artifacts_seam::{
-    CallError, Checked, EntryFiles, GuestEnd, GuestMessage, InstanceView, ItemHandle, Limits, Outcome, Request,
-    SecretId, Usage,
+    BackendFailure, CallContext, CallError, Checked, EntryFiles, GuestEnd, GuestMessage, InstanceView, ItemHandle,
+    Limits, Outcome, PlaintextRef, Request, SecretId, Usage,
 };
 use wasmtime::component::{HasSelf, InstancePre, Linker, ResourceTableError};
 use wasmtime::{Engine, Store, Trap};
@@ -17,25 +17,25 @@ use wasmtime_wasi::random::{WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 use wasmtime_wasi::{FsPerms, I32Exit};
 
-use crate::bindings::{age, log, retrieval, secrets, storage, types};
+use crate::bindings::{age, entries, log, retrieval, secrets, storage, types};
 use crate::call_log::CallLog;
+use crate::entry_store::EntryStore;
 use crate::filesystem;
 use crate::preopen::Preopen;
-use crate::state::{Clock, GuestState, MemoryMeter};
+use crate::state::GuestState;
 use crate::stop::Stop;
 use artifacts_seam::escaped;
 
-/// Bytes that one call into the host may carry, beyond all files of a slice: names, and what stands around each.
+/// Bytes that one call into the host may carry, beyond all files of an entry: names, and what stands around each.
 const HOSTCALL: usize = 16 << 20;
 
-/// A linked component, ready to be instantiated, and its room.
+/// A linked component, ready to be instantiated, and the entry that it works on.
 pub(crate) struct Runner {
     engine: Engine,
     component: InstancePre<GuestState>,
     storage: storage::GuestIndices,
     retrieval: Option<retrieval::GuestIndices>,
-    /// None for a component that imports no file system.
-    room: Option<Preopen>,
+    entry: Arc<EntryStore>,
     limits: Limits,
     line: Arc<dyn GuestEnd>,
     call_log: Arc<CallLog>,
@@ -59,7 +59,7 @@ struct Count {
 }
 
 impl Runner {
-    /// Links a compiled component.
+    /// Links a compiled component. `room` is the directory of one that imports a file system.
     ///
     /// # Errors
     /// When its types do not fit the contract.
@@ -75,7 +75,8 @@ impl Runner {
         let storage = storage::GuestIndices::new(&component).map_err(contract)?;
         let retrieval = retrieval::GuestIndices::new(&component).ok();
         let call_log = Arc::new(CallLog::new(Arc::clone(&line)));
-        Ok(Self { engine, component, storage, retrieval, room, limits, line, call_log })
+        let entry = Arc::new(EntryStore::new(room));
+        Ok(Self { engine, component, storage, retrieval, entry, limits, line, call_log })
     }
 
     /// Does what is wanted. A batch's answers go to the line one by one; its outcome is empty.
@@ -84,29 +85,30 @@ impl Runner {
         let mut count = Count::default();
         // Within the runtime's context each of WASI's calls takes a shorter way through it.
         let outcome = with_ambient_tokio_runtime(|| match request {
-            Request::Check(batch) => {
-                self.check(batch, &mut count);
+            Request::Check(context, batch) => {
+                self.check(context, batch, &mut count);
                 Ok(Outcome::Checked(Vec::new()))
             }
-            Request::Serialize { instance, slice, items } => {
-                self.serialize(instance, &slice, items, &mut count).map(Outcome::Serialized)
+            Request::Serialize { context, instance, entry, items } => {
+                self.serialize(context, instance, &entry, items, &mut count).map(Outcome::Serialized)
             }
-            Request::Retrieve { instance, slice, names } => {
-                self.retrieve(instance, &slice, &names, &mut count).map(Outcome::Retrieved)
+            Request::Retrieve { context, instance, entry, names } => {
+                self.retrieve(context, &instance, &entry, &names, &mut count).map(Outcome::Retrieved)
             }
         });
         self.call_log.end();
-        let cleared = self.room.as_ref().map_or(Ok(()), Preopen::clear);
+        let cleared = self.entry.clear();
         let outcome = cleared.map_err(|error| room_failed(&error)).and(outcome);
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         (outcome, Usage { memory: count.memory, micros, calls: count.calls })
     }
 
     /// One component instance answers for all, and after a trap a fresh one for the rest.
-    fn check(&self, batch: Vec<(InstanceView, EntryFiles)>, count: &mut Count) {
+    fn check(&self, context: CallContext, batch: Vec<(InstanceView, EntryFiles)>, count: &mut Count) {
         let mut alive = None;
-        for (instance, slice) in batch {
-            let answer = self.check_one(&mut alive, instance, &slice, count);
+        let context = types::Context::from(context);
+        for (instance, entry) in batch {
+            let answer = self.check_one(&mut alive, &context, (instance, &entry), count);
             self.line.report(GuestMessage::Checked(answer));
         }
     }
@@ -114,89 +116,96 @@ impl Runner {
     fn check_one(
         &self,
         alive: &mut Option<Guest>,
-        instance: InstanceView,
-        slice: &EntryFiles,
+        context: &types::Context,
+        (instance, entry): (InstanceView, &EntryFiles),
         count: &mut Count,
     ) -> Result<Checked, CallError> {
-        self.begin(&instance, slice)?;
+        self.begin(&instance.name, entry)?;
         let instance = types::Instance::from(instance);
         let mut guest = match alive.take() {
             Some(guest) => guest,
             None => self.instantiate(FsPerms::ReadOnly)?,
         };
         let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
-        let readers = guest.call(count, &self.call_log, |store| exports.call_readers(store, &instance))?;
+        let recipients = guest.call(count, &self.call_log, |store| exports.call_recipients(store, &instance))?;
         // A trap ends the component instance, a failure does not.
-        let state = match readers {
-            Ok(_) => guest.call(count, &self.call_log, |store| exports.call_check(store, &instance))?,
+        let state = match recipients {
+            Ok(_) => guest.call(count, &self.call_log, |store| {
+                exports.call_check(store, context, &instance, GuestState::readable())
+            })?,
             Err(_) => Ok(storage::State::Absent),
         };
         *alive = Some(guest);
-        let failed =
-            |failure: types::Failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped());
-        Ok(Checked { readers: readers.map_err(failed)?, state: state.map_err(failed)?.into() })
+        let recipients = recipients.map_err(failed)?.into_iter().map(Into::into).collect();
+        Ok(Checked { recipients, state: state.map_err(failed)?.into() })
     }
 
     fn serialize(
         &self,
+        context: CallContext,
         instance: InstanceView,
-        slice: &EntryFiles,
+        entry: &EntryFiles,
         items: Vec<ItemHandle>,
         count: &mut Count,
     ) -> Result<EntryFiles, CallError> {
-        self.begin(&instance, slice)?;
+        self.begin(&instance.name, entry)?;
         let mut guest = self.instantiate(FsPerms::ReadWrite)?;
         let instance = types::Instance::from(instance);
         let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
         let items = guest.items(items).map_err(|error| broken(&error))?;
         guest
-            .call(count, &self.call_log, |store| exports.call_serialize(store, &instance, &items))?
-            .map_err(|failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped()))?;
-        // Only the host is left in the room when it looks around.
+            .call(count, &self.call_log, |store| {
+                exports.call_serialize(store, &context.into(), &instance, &items, GuestState::writable())
+            })?
+            .map_err(failed)?;
+        // Only the host is left with the entry when it looks at it.
         drop(guest);
-        self.room
-            .as_ref()
-            .map_or_else(|| Ok(EntryFiles::new()), |room| room.collect(&self.limits))
-            .map_err(CallError::Broken)
+        self.entry.collect(&self.limits).map_err(CallError::Broken)
     }
 
     fn retrieve(
         &self,
-        instance: InstanceView,
-        slice: &EntryFiles,
+        context: CallContext,
+        instance: &str,
+        entry: &EntryFiles,
         names: &[String],
         count: &mut Count,
-    ) -> Result<Vec<(String, artifacts_seam::PlaintextRef)>, CallError> {
+    ) -> Result<Vec<(String, Result<PlaintextRef, BackendFailure>)>, CallError> {
         let retrieval = self.retrieval.as_ref().ok_or_else(|| {
-            CallError::Failed(artifacts_seam::BackendFailure {
+            CallError::Failed(BackendFailure {
                 kind: artifacts_seam::FailureKind::Unsupported,
                 message: "it cannot read secrets back: it does not export artifacts:backend/retrieval".to_owned(),
                 hint: None,
             })
         })?;
-        self.begin(&instance, slice)?;
+        self.begin(instance, entry)?;
         let mut guest = self.instantiate(FsPerms::ReadOnly)?;
-        let instance = types::Instance::from(instance);
         guest.store.data_mut().expect_items(names.len());
         let exports = retrieval.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
-        let items = guest
-            .call(count, &self.call_log, |store| exports.call_retrieve(store, &instance, names))?
-            .map_err(|failure| CallError::Failed(artifacts_seam::BackendFailure::from(failure).escaped()))?;
-        let taken = |storage::Item { name, value }| Ok((name, guest.store.data_mut().take_back(value)?));
-        items.into_iter().map(taken).collect::<wasmtime::Result<_>>().map_err(|error| broken(&error))
+        let answers = guest
+            .call(count, &self.call_log, |store| {
+                exports.call_retrieve(store, &context.into(), names, GuestState::readable())
+            })?
+            .map_err(failed)?;
+        let taken = |retrieval::Answer { file, value, attrs: _ }| {
+            let value = match value {
+                Ok(handle) => Ok(guest.store.data_mut().take_back(handle)?),
+                Err(error) => Err(error.into()),
+            };
+            Ok((file, value))
+        };
+        answers.into_iter().map(taken).collect::<wasmtime::Result<_>>().map_err(|error| broken(&error))
     }
 
-    fn begin(&self, instance: &InstanceView, slice: &EntryFiles) -> Result<(), CallError> {
-        self.call_log.begin(&instance.name);
-        self.room.as_ref().map_or(Ok(()), |room| room.fill(slice)).map_err(|error| room_failed(&error))
+    fn begin(&self, instance: &str, entry: &EntryFiles) -> Result<(), CallError> {
+        self.call_log.begin(instance);
+        self.entry.fill(entry).map_err(|error| room_failed(&error))
     }
 
     fn instantiate(&self, perms: FsPerms) -> Result<Guest, CallError> {
-        let room = self.room.as_ref().map(|room| room.preopen(perms)).transpose();
-        let room = room.map_err(|error| room_failed(&error))?;
-        let clock = Clock::new(Duration::from_secs(self.limits.time));
-        let meter = MemoryMeter::new(self.limits.memory);
-        let state = GuestState::new(room, meter, clock, Arc::clone(&self.call_log), Arc::clone(&self.line));
+        let room = self.entry.preopen(perms).map_err(|error| room_failed(&error))?;
+        let entry = (Arc::clone(&self.entry), room);
+        let state = GuestState::new(entry, self.limits, Arc::clone(&self.call_log), Arc::clone(&self.line));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.meter);
         // A stored file is handed over whole, to be opened: whatever may be stored can be read back.
@@ -238,10 +247,15 @@ impl Guest {
         let state = self.store.data_mut();
         state.expect_items(items.len());
         let handle = |ItemHandle { name, secret: SecretId(id), size }| {
-            Ok(storage::Item { name, value: state.hand_over(SecretId(id), size)? })
+            Ok(storage::Item { name, value: state.hand_over(SecretId(id), size)?, attrs: Vec::new() })
         };
         items.into_iter().map(handle).collect()
     }
+}
+
+/// A failure that the component itself reported.
+fn failed(failure: impl Into<BackendFailure>) -> CallError {
+    CallError::Failed(failure.into())
 }
 
 /// Why a component instance ended before it answered.
@@ -315,6 +329,7 @@ const LINKED: &[(&str, Link)] = &[
     }),
     ("wasi:random/random", |l| random::random::add_to_linker::<GuestState, WasiRandom>(l, GuestState::random)),
     ("artifacts:backend/age", |l| age::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
+    ("artifacts:backend/entries", |l| entries::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
     ("artifacts:backend/log", |l| log::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
     ("artifacts:backend/secrets", |l| secrets::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
     ("artifacts:backend/types", |l| types::add_to_linker::<GuestState, HasSelf<GuestState>>(l, |state| state)),
@@ -345,14 +360,9 @@ mod tests {
         let empty = wasmtime::Module::new(&engine, b"\0asm\x01\0\0\0").unwrap();
         let mut linker = Linker::new(&engine);
         link(&mut linker).unwrap();
-        let versions = |name: &str| {
-            let prefix = if name.starts_with("artifacts:") { "0.1" } else { "0.2" };
-            (0..100).map(move |patch| format!("{prefix}.{patch}")).collect::<Vec<_>>()
-        };
-        // What is there already cannot be defined again.
-        let mut is_there = |name: &str| {
-            versions(name).iter().any(|version| linker.root().module(&format!("{name}@{version}"), &empty).is_err())
-        };
+        // What is there already cannot be defined again. WASI and the contract both have 0.2.
+        let mut is_there =
+            |name: &str| (0..100).any(|patch| linker.root().module(&format!("{name}@0.2.{patch}"), &empty).is_err());
         names.iter().copied().filter(|name| is_there(name)).collect()
     }
 

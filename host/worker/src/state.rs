@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use artifacts_seam::{Ask, GuestEnd, HostReply, PlaintextRef, Secret, SecretId};
+use artifacts_seam::{Ask, GuestEnd, HostReply, Limits, MOST_HANDLES, MOST_RANDOM, PlaintextRef, Secret, SecretId};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::filesystem::Dir;
@@ -13,13 +13,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::{age, log, secrets, types};
 use crate::call_log::CallLog;
+use crate::entry_store::EntryStore;
 use crate::plaintext::Plaintext;
 use crate::stop::Stop;
 
-/// Handles that a component may hold, besides the items that it is given.
-const HANDLES: usize = 256;
-/// Random bytes in one call.
-const RANDOM: u64 = 64 << 10;
 /// Standard output and error together, in bytes.
 const OUTPUT: usize = 16 << 10;
 
@@ -28,7 +25,11 @@ pub(crate) struct GuestState {
     pub(crate) table: ResourceTable,
     pub(crate) meter: MemoryMeter,
     pub(crate) clock: Clock,
+    /// The entry as a directory.
     pub(crate) room: Option<Dir>,
+    /// The same entry.
+    pub(crate) entry: Arc<EntryStore>,
+    pub(crate) limits: Limits,
     pub(crate) paths: HashMap<u32, String>,
     pub(crate) call_log: Arc<CallLog>,
     pub(crate) output: MemoryOutputPipe,
@@ -37,9 +38,8 @@ pub(crate) struct GuestState {
 
 impl GuestState {
     pub(crate) fn new(
-        room: Option<Dir>,
-        meter: MemoryMeter,
-        clock: Clock,
+        (entry, room): (Arc<EntryStore>, Option<Dir>),
+        limits: Limits,
         call_log: Arc<CallLog>,
         line: Arc<dyn GuestEnd>,
     ) -> Self {
@@ -50,16 +50,18 @@ impl GuestState {
             .allow_blocking_current_thread(true)
             .allow_tcp(false)
             .allow_udp(false)
-            .max_random_size(RANDOM)
+            .max_random_size(MOST_RANDOM)
             .build();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES);
-        Self { wasi, table, meter, clock, room, paths: HashMap::new(), call_log, output, line }
+        table.set_max_capacity(MOST_HANDLES);
+        let meter = MemoryMeter::new(limits.memory);
+        let clock = Clock::new(Duration::from_secs(limits.time));
+        Self { wasi, table, meter, clock, room, entry, limits, paths: HashMap::new(), call_log, output, line }
     }
 
     /// Makes room for handles of items.
     pub(crate) fn expect_items(&mut self, items: usize) {
-        self.table.set_max_capacity(HANDLES + items);
+        self.table.set_max_capacity(MOST_HANDLES + items);
     }
 
     pub(crate) fn hand_over(&mut self, secret: SecretId, size: u64) -> wasmtime::Result<Resource<Plaintext>> {
@@ -126,19 +128,21 @@ impl secrets::HostSecret for GuestState {
 impl age::Host for GuestState {
     fn seal(
         &mut self,
+        files: Vec<String>,
         handle: Resource<Plaintext>,
-        recipients: Vec<String>,
-        armor: bool,
+        to: age::SealTo,
+        form: age::Form,
     ) -> wasmtime::Result<Result<Vec<u8>, types::Failure>> {
         let value = self.table.get(&handle)?.value.clone();
-        match self.ask(Ask::Seal { value, recipients, armor })? {
+        let armor = matches!(form, age::Form::Armored);
+        match self.ask(Ask::Seal { files, value, to: to.into(), armor })? {
             HostReply::Sealed(file) => Ok(Ok(file)),
             HostReply::Failed(failure) => Ok(Err(failure.into())),
             _ => Err(nonsense("age.seal")),
         }
     }
 
-    fn open(&mut self, file: Vec<u8>) -> wasmtime::Result<Result<Resource<Plaintext>, types::Failure>> {
+    fn open(&mut self, file: Vec<u8>) -> wasmtime::Result<Result<Resource<Plaintext>, types::OpenError>> {
         match self.ask(Ask::Open { file })? {
             HostReply::Opened { secret, size } => Ok(Ok(self.hand_over(secret, size)?)),
             HostReply::Failed(failure) => Ok(Err(failure.into())),

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use artifacts_backend_sdk::{Entry, Failure, Instance, State};
+use artifacts_backend_sdk::{Entry, Failure, Instance, Reason, ReasonKind, State};
 
 use crate::{armor, stored};
 
@@ -17,23 +17,23 @@ pub fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
     }
     let mut reasons = Vec::new();
     for name in declared.difference(&lying) {
-        reasons.push(("files".to_owned(), format!("`{name}` is declared and not there")));
+        reasons.push(Reason::new(ReasonKind::Files, format!("`{name}` is declared and not there")));
     }
     for name in lying.difference(&declared) {
-        reasons.push(("files".to_owned(), format!("`{name}` is there and not declared")));
+        reasons.push(Reason::new(ReasonKind::Files, format!("`{name}` is there and not declared")));
     }
     for name in declared.intersection(&lying) {
         if let Some(fault) = entry.read(name)?.and_then(|file| armor::fault(&file)) {
-            reasons.push(("format".to_owned(), format!("`{name}` {fault}")));
+            reasons.push(Reason::new(ReasonKind::Format, format!("`{name}` {fault}")));
         }
     }
-    Ok(if reasons.is_empty() { State::Present } else { State::Stale(reasons) })
+    Ok(State::stored(reasons))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use artifacts_backend_sdk::{Entry, State};
+    use artifacts_backend_sdk::{Entry, ReasonKind, State};
     use artifacts_recipients::fixture::instance;
 
     use super::check;
@@ -47,9 +47,9 @@ mod tests {
         check(&instance(vec![], &[("a", true), ("b", true)]), &Entry::open_at(folder.path())).unwrap()
     }
 
-    fn kinds(state: State) -> Vec<(String, bool)> {
-        let State::Stale(reasons) = state else { unreachable!("{state:?}") };
-        reasons.into_iter().map(|(kind, sentence)| (kind, sentence.contains('`'))).collect()
+    fn kinds(state: State) -> Vec<(ReasonKind, bool)> {
+        let State::Stale(stale) = state else { unreachable!("{state:?}") };
+        stale.reasons().map(|reason| (reason.kind, reason.message.contains('`'))).collect()
     }
 
     #[test]
@@ -59,19 +59,19 @@ mod tests {
     }
 
     #[test]
-    fn only_an_empty_slice_is_absent() {
+    fn only_an_empty_entry_is_absent() {
         assert_eq!(state(&[]), State::Absent);
-        assert_eq!(kinds(state(&[("x", "")])), vec![("files".to_owned(), true); 3]);
+        assert_eq!(kinds(state(&[("x", "")])), vec![(ReasonKind::Files, true); 3]);
     }
 
     #[test]
     fn missing_extra_and_damaged_files_are_stale() {
         let whole = &armored(40);
-        assert_eq!(kinds(state(&[("a.age", whole)])), [("files".to_owned(), true)]);
-        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", whole), ("c.age", whole)])), [("files".to_owned(), true)]);
-        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", "age-encryption")])), [("format".to_owned(), true)]);
+        assert_eq!(kinds(state(&[("a.age", whole)])), [(ReasonKind::Files, true)]);
+        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", whole), ("c.age", whole)])), [(ReasonKind::Files, true)]);
+        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", "age-encryption")])), [(ReasonKind::Format, true)]);
         let damaged = whole.replacen("YWdl", "YWd", 1);
-        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", &damaged)])), [("format".to_owned(), true)]);
+        assert_eq!(kinds(state(&[("a.age", whole), ("b.age", &damaged)])), [(ReasonKind::Format, true)]);
     }
 
     #[test]

@@ -5,7 +5,10 @@ mod check;
 mod config;
 mod recipients;
 
-use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, Retrieve, State, open, seal};
+use artifacts_backend_sdk::{
+    Answer, Backend, Context, Entry, Failure, Form, Instance, Item, OpenError, Recipients, Retrieve, Secret,
+    SerializeError, State, open, seal,
+};
 
 /// Implements the backend.
 pub struct Agenix;
@@ -15,35 +18,29 @@ impl Backend for Agenix {
         recipients::of(instance)
     }
 
-    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
+    fn check(_: &Context, instance: &Instance, entry: &Entry) -> Result<State, Failure> {
         check::check(instance, entry)
     }
 
-    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
-        let recipients = recipients::of(instance)?;
+    fn serialize(_: &Context, instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), SerializeError> {
         for item in items {
-            let recipients = recipients.iter().find(|(name, _)| *name == item.name).map(|(_, recipients)| recipients);
-            let Some(recipients) = recipients else {
-                return Err(Failure::internal(format!("`{}` is not declared in `{}`", item.name, instance.name)));
-            };
-            entry.write(&stored(&item.name), &seal(&item.value, recipients, true)?)?;
+            entry.write(&stored(&item.name), &seal(&item.name, &item.value, Form::Armored)?)?;
         }
         let declared: Vec<String> = instance.files.iter().map(|file| stored(&file.name)).collect();
-        entry.keep_only(declared.iter().map(String::as_str))
+        Ok(entry.keep_only(declared.iter().map(String::as_str))?)
     }
 }
 
 impl Retrieve for Agenix {
-    fn retrieve(_: &Instance, names: &[String], entry: &Entry) -> Result<Vec<Item>, Failure> {
-        let item = |name: &String| {
-            let stored = stored(name);
-            let file = entry.read(&stored)?.ok_or_else(|| Failure::corrupt(format!("`{stored}` is not there")))?;
-            Ok(Item { name: name.clone(), value: open(&file)? })
-        };
-        // All are asked for before one that fails counts: what needs a plugin is then opened in one go.
-        let items: Vec<Result<Item, Failure>> = names.iter().map(item).collect();
-        items.into_iter().collect()
+    fn retrieve(_: &Context, files: &[String], entry: &Entry) -> Result<Vec<Answer>, Failure> {
+        Ok(files.iter().map(|file| Answer { file: file.clone(), value: read(file, entry) }).collect())
     }
+}
+
+fn read(file: &str, entry: &Entry) -> Result<Secret, OpenError> {
+    let stored = stored(file);
+    let sealed = entry.read(&stored)?.ok_or_else(|| Failure::corrupt(format!("`{stored}` is not there")))?;
+    open(&sealed)
 }
 
 /// Returns the name of a declared file in the entry.

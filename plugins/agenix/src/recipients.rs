@@ -14,12 +14,13 @@ pub fn of(instance: &Instance) -> Result<Recipients, Failure> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::of;
-    use artifacts_recipients::fixture::{ALICE, BOB, HOST, OTHER, instance, target};
+    use artifacts_recipients::fixture::{ALICE, BOB, HOST, OTHER, instance, keys, target};
 
     #[test]
     fn a_deployed_file_is_for_the_machine_and_its_admins() {
         let config = format!(r#"{{"publicHostKey":"{HOST} root@web1","publicUserKeys":["{BOB}","{ALICE}","{BOB}"]}}"#);
-        let recipients = of(&instance(vec![target("nixos", "web1", &config)], &[("a", true), ("b", false)])).unwrap();
+        let recipients =
+            keys(of(&instance(vec![target("nixos", "web1", &config)], &[("a", true), ("b", false)])).unwrap());
         let mut all = vec![HOST.to_owned(), ALICE.to_owned(), BOB.to_owned()];
         all.sort();
         assert_eq!(recipients, [("a".to_owned(), all), ("b".to_owned(), vec![ALICE.to_owned(), BOB.to_owned()])]);
@@ -32,7 +33,18 @@ mod tests {
         let three = target("nixos", "web2", &format!(r#"{{"publicHostKey":"{OTHER}","publicUserKeys":["{ALICE}"]}}"#));
         let mut all = vec![HOST.to_owned(), ALICE.to_owned(), OTHER.to_owned()];
         all.sort();
-        assert_eq!(of(&instance(vec![one, two, three], &[("a", true)])).unwrap(), [("a".to_owned(), all)]);
+        assert_eq!(keys(of(&instance(vec![one, two, three], &[("a", true)])).unwrap()), [("a".to_owned(), all)]);
+    }
+
+    #[test]
+    fn a_file_is_for_the_targets_that_it_is_deployed_to() {
+        let one = target("nixos", "web1", &format!(r#"{{"publicHostKey":"{HOST}","publicUserKeys":["{ALICE}"]}}"#));
+        let two = target("nixos", "web2", &format!(r#"{{"publicHostKey":"{OTHER}","publicUserKeys":["{BOB}"]}}"#));
+        let mut shared = instance(vec![one, two], &[("a", true)]);
+        shared.files[0].targets.remove(1);
+        let mut first = vec![HOST.to_owned(), ALICE.to_owned()];
+        first.sort();
+        assert_eq!(keys(of(&shared).unwrap()), [("a".to_owned(), first)]);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The backend dummy: nothing is stored in the repository. On the target, the host has it write what generators made there,
 //! as it is; the host puts it into its place, in RAM.
 
-use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, State};
+use artifacts_backend_sdk::{
+    Backend, Context, Entry, Failure, Instance, Item, Reason, ReasonKind, Recipients, SerializeError, State,
+};
 
 /// The backend.
 pub struct Dummy;
@@ -11,17 +13,18 @@ impl Backend for Dummy {
         Ok(instance.files.iter().map(|file| (file.name.clone(), Vec::new())).collect())
     }
 
-    fn check(_: &Instance, entry: &Entry) -> Result<State, Failure> {
+    fn check(_: &Context, _: &Instance, entry: &Entry) -> Result<State, Failure> {
         let names = entry.names()?;
         if names.is_empty() {
             return Ok(State::Absent);
         }
-        let reason = |name| ("files".to_owned(), format!("`{name}` is there, and this backend stores nothing"));
-        Ok(State::Stale(names.into_iter().map(reason).collect()))
+        let reason =
+            |name| Reason::new(ReasonKind::Files, format!("`{name}` is there, and this backend stores nothing"));
+        Ok(State::stored(names.into_iter().map(reason).collect()))
     }
 
-    fn serialize(_: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
-        items.iter().try_for_each(|item| entry.write(&item.name, &item.value.bytes()))
+    fn serialize(_: &Context, _: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), SerializeError> {
+        Ok(items.iter().try_for_each(|item| entry.write(&item.name, &item.value.bytes()))?)
     }
 }
 

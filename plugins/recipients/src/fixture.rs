@@ -1,6 +1,6 @@
 //! What tests of backends share.
 
-use artifacts_backend_sdk::{File, Instance, Target};
+use artifacts_backend_sdk::{Context, File, Instance, Recipients, Target, TargetId};
 
 /// Key of a machine.
 pub const HOST: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKp8XPqV+YrDnPKy7nK8Nl+gf47zDJPL/yz7O8RT+go";
@@ -13,18 +13,38 @@ pub const BOB: &str = "age1bbbbbhjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kdzdrkpsqs
 
 /// Creates a target with its configuration as JSON.
 pub fn target(kind: &str, name: &str, config: &str) -> Target {
-    Target { kind: kind.into(), name: name.into(), config: config.into(), attrs: Vec::new() }
+    let id = TargetId { kind: kind.into(), name: name.into(), attrs: Vec::new() };
+    Target { id, config: config.into(), attrs: Vec::new() }
 }
 
-/// Creates an instance with files by name, and whether they are deployed.
+/// Returns what a call is told of the run.
+pub fn context() -> Context {
+    Context { now: 1_700_000_000, attrs: Vec::new() }
+}
+
+/// Returns the keys of each file.
+pub fn keys(recipients: Recipients) -> Vec<(String, Vec<String>)> {
+    let keys = |(file, recipients): (String, Vec<_>)| {
+        (file, recipients.into_iter().map(|recipient: artifacts_backend_sdk::Recipient| recipient.key).collect())
+    };
+    recipients.into_iter().map(keys).collect()
+}
+
+/// Creates an instance with files by name, and whether they are deployed to all targets.
 pub fn instance(targets: Vec<Target>, files: &[(&str, bool)]) -> Instance {
-    let files = files.iter().map(|(name, deploy)| File { name: (*name).into(), deploy: *deploy, attrs: Vec::new() });
+    let all: Vec<TargetId> = targets.iter().map(|target| target.id.clone()).collect();
+    let file = |(name, deploy): &(&str, bool)| File {
+        name: (*name).into(),
+        targets: if *deploy { all.clone() } else { Vec::new() },
+        attrs: Vec::new(),
+    };
+    let files: Vec<File> = files.iter().map(file).collect();
     Instance {
         name: "per-machine/web1/attic".into(),
         artifact: "attic".into(),
         shared: targets.len() > 1,
         targets,
-        files: files.collect(),
+        files,
         attrs: Vec::new(),
     }
 }

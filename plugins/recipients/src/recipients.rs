@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
 
-use artifacts_backend_sdk::{Failure, Instance, Recipients, Target};
+use artifacts_backend_sdk::{Failure, File, Instance, Recipient, Recipients, Target};
 
 use crate::TargetKeys;
 
-/// Returns the recipients of each file: of a deployed file the targets and their admins, of any other the admins only.
+/// Returns the recipients of each file: the targets that it is deployed to and their admins; of a file that is deployed to none the
+/// admins of all.
 ///
 /// # Errors
 /// The errors of `keys`; of kind `config` if a machine that has to decrypt has no key, or a file would have no
@@ -23,24 +24,36 @@ pub fn for_instance(
         .files
         .iter()
         .map(|file| {
-            let recipients =
-                if file.deploy { everyone(backend, &targets)? } else { admins(backend, &targets, &file.name)? };
-            Ok((file.name.clone(), recipients.into_iter().collect()))
+            let recipients = if file.targets.is_empty() {
+                admins(backend, &targets, &file.name)?
+            } else {
+                everyone(backend, targets.iter().filter(|(target, _)| is_deployed(file, target)))?
+            };
+            Ok((file.name.clone(), recipients.into_iter().map(Recipient::from).collect()))
         })
         .collect()
 }
 
+fn is_deployed(file: &File, target: &Target) -> bool {
+    file.targets.iter().any(|id| id.kind == target.id.kind && id.name == target.id.name)
+}
+
 fn supported(backend: &str, target: &Target) -> Result<(), Failure> {
-    match target.kind.as_str() {
+    match target.id.kind.as_str() {
         "nixos" | "darwin" | "home-manager" => Ok(()),
-        other => Err(Failure::unsupported(format!("{backend} knows no target of kind `{other}` (`{}`)", target.name))),
+        other => {
+            Err(Failure::unsupported(format!("{backend} knows no target of kind `{other}` (`{}`)", target.id.name)))
+        }
     }
 }
 
-fn everyone(backend: &str, targets: &[(&Target, TargetKeys)]) -> Result<BTreeSet<String>, Failure> {
+fn everyone<'a>(
+    backend: &str,
+    targets: impl Iterator<Item = &'a (&'a Target, TargetKeys)>,
+) -> Result<BTreeSet<String>, Failure> {
     let mut recipients = BTreeSet::new();
     for (target, keys) in targets {
-        let user = target.kind == "home-manager";
+        let user = target.id.kind == "home-manager";
         let reads = keys.host.is_some() || (user && !keys.users.is_empty());
         if !reads {
             return Err(no_key(backend, target, user));
@@ -57,14 +70,14 @@ fn no_key(backend: &str, target: &Target, user: bool) -> Failure {
     } else {
         ("publicHostKey", "builtins.readFile ./ssh_host_ed25519_key.pub")
     };
-    Failure::config(format!("{} `{}` has no key to read with: `{field}` is not set", target.kind, target.name))
+    Failure::config(format!("{} `{}` has no key to read with: `{field}` is not set", target.id.kind, target.id.name))
         .hint(format!("Set artifacts.config.{backend}.{field} = {example};"))
 }
 
 fn admins(backend: &str, targets: &[(&Target, TargetKeys)], file: &str) -> Result<BTreeSet<String>, Failure> {
     let recipients: BTreeSet<String> = targets.iter().flat_map(|(_, keys)| keys.users.iter().cloned()).collect();
     if recipients.is_empty() {
-        let names: Vec<String> = targets.iter().map(|(target, _)| format!("`{}`", target.name)).collect();
+        let names: Vec<String> = targets.iter().map(|(target, _)| format!("`{}`", target.id.name)).collect();
         return Err(Failure::config(format!(
             "`{file}` is not deployed, and there is no admin to read it: `publicUserKeys` of {} is empty",
             names.join(", ")

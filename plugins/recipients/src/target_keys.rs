@@ -25,7 +25,7 @@ impl TargetKeys {
         convert: impl Fn(String) -> Result<String, Failure>,
     ) -> Result<Self, Failure> {
         let read = |text: &str, field: &str| {
-            let place = format!("{} `{}`: `{field}`", target.kind, target.name);
+            let place = format!("{} `{}`: `{field}`", target.id.kind, target.id.name);
             let failure = |failure: Failure| Failure { message: format!("{place} {}", failure.message), ..failure };
             key::read(text).and_then(&convert).map_err(failure)
         };

@@ -17,13 +17,14 @@ wit_bindgen::generate!({
 pub mod retrieving {
     wit_bindgen::generate!({
         path: "wit",
-        inline: "package artifacts:sdk; world retrieving { export artifacts:backend/retrieval@0.1.0; }",
+        inline: "package artifacts:sdk; world retrieving { export artifacts:backend/retrieval@0.2.0; }",
         pub_export_macro: true,
         export_macro_name: "export_retrieval",
         default_bindings_module: "artifacts_backend_sdk::bindings::retrieving",
         with: {
-            "artifacts:backend/types@0.1.0": crate::bindings::artifacts::backend::types,
-            "artifacts:backend/secrets@0.1.0": crate::bindings::artifacts::backend::secrets,
+            "artifacts:backend/types@0.2.0": crate::bindings::artifacts::backend::types,
+            "artifacts:backend/secrets@0.2.0": crate::bindings::artifacts::backend::secrets,
+            "artifacts:backend/entries@0.2.0": crate::bindings::artifacts::backend::entries,
         },
     });
 }

@@ -11,7 +11,7 @@ pub fn config<T: DeserializeOwned>(target: &Target) -> Result<T, Failure> {
     serde_path_to_error::deserialize(json).map_err(|error| {
         let field = error.path().to_string();
         let place = if field == "." { "its configuration".to_owned() } else { format!("`{field}`") };
-        Failure::config(format!("{} `{}`: {place}: {}", target.kind, target.name, sentence(error.inner())))
+        Failure::config(format!("{} `{}`: {place}: {}", target.id.kind, target.id.name, sentence(error.inner())))
     })
 }
 
@@ -37,7 +37,8 @@ mod tests {
     }
 
     fn failure(config: &str) -> String {
-        let target = Target { kind: "nixos".into(), name: "web1".into(), config: config.into(), attrs: Vec::new() };
+        let id = crate::TargetId { kind: "nixos".into(), name: "web1".into(), attrs: Vec::new() };
+        let target = Target { id, config: config.into(), attrs: Vec::new() };
         super::config::<Config>(&target).unwrap_err().message
     }
 

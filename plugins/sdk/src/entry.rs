@@ -11,7 +11,7 @@ pub struct Entry(PathBuf);
 impl Entry {
     /// Opens the entry of the current call.
     pub(crate) fn here() -> Self {
-        Self::open_at("/slice")
+        Self::open_at("/entry")
     }
 
     /// Opens an entry in any directory: for tests of a backend on the machine that builds it.

@@ -1,9 +1,9 @@
-use crate::Failure;
+use crate::{Failure, OpenError, SerializeError};
 
 impl Failure {
     /// Creates a failure of any kind. `message` is one sentence without any secret.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), message: message.into(), hint: None }
+        Self { kind: kind.into(), message: message.into(), hint: None, attrs: Vec::new() }
     }
 
     /// Reports that the configuration of the targets is wrong or incomplete.
@@ -31,5 +31,17 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Failure> for SerializeError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
     }
 }

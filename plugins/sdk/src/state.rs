@@ -1,3 +1,5 @@
+pub use crate::bindings::exports::artifacts::backend::storage::ReasonKind;
+
 /// Describes whether and how an instance is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -5,6 +7,49 @@ pub enum State {
     Present,
     /// Nothing is stored. The host compares this with the files.
     Absent,
-    /// Something is stored, but not as declared: for each reason its kind (`files`, `format`, …) and a sentence.
-    Stale(Vec<(String, String)>),
+    /// Something is stored, but not as declared.
+    Stale(Stale),
+}
+
+/// Holds why an entry is stale: at least one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// The first reason.
+    pub first: Reason,
+    /// The others.
+    pub rest: Vec<Reason>,
+}
+
+/// Says why an entry is not as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// What kind of reason it is.
+    pub kind: ReasonKind,
+    /// One sentence.
+    pub message: String,
+}
+
+impl Reason {
+    /// Creates a reason.
+    pub fn new(kind: ReasonKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+impl Stale {
+    /// Returns all reasons.
+    pub fn reasons(&self) -> impl Iterator<Item = &Reason> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
+impl State {
+    /// Returns that something is stored: as declared, or where there are reasons not.
+    pub fn stored(reasons: Vec<Reason>) -> Self {
+        let mut reasons = reasons.into_iter();
+        match reasons.next() {
+            None => Self::Present,
+            Some(first) => Self::Stale(Stale { first, rest: reasons.collect() }),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend_sdk::{Entry, Failure, State};
+use artifacts_backend_sdk::{Entry, Failure, Reason, ReasonKind, State};
 use sops_format::{Document, Kind, OtherRecipient};
 
 use crate::layout::{EntryFile, Layout};
@@ -25,17 +25,17 @@ pub fn check(layout: &Layout, entry: &Entry) -> Result<State, Failure> {
     for name in lying.iter().filter(|name| !layout.stored().iter().any(|stored| stored.name == **name)) {
         reasons.push(files(format!("`{name}` is there and not declared")));
     }
-    Ok(if reasons.is_empty() { State::Present } else { State::Stale(reasons) })
+    Ok(State::stored(reasons))
 }
 
-fn files(sentence: String) -> (String, String) {
-    ("files".to_owned(), sentence)
+fn files(sentence: String) -> Reason {
+    Reason::new(ReasonKind::Files, sentence)
 }
 
-fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<(String, String)> {
+fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<Reason> {
     let document = match Document::parse(stored.form, bytes) {
         Ok(document) => document,
-        Err(error) => return vec![("format".to_owned(), format!("`{}`: {error}", stored.name))],
+        Err(error) => return vec![Reason::new(ReasonKind::Format, format!("`{}`: {error}", stored.name))],
     };
     let wanted: BTreeSet<&str> = stored.files.iter().map(|file| stored.key(file)).collect();
     let held: BTreeMap<&str, Kind> = document.kinds().collect();
@@ -44,7 +44,7 @@ fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<(String, String)> {
     let extra = held.keys().filter(|key| !wanted.contains(**key));
     let extra = extra.map(|key| files(format!("`{}` has `{key}`, which is not declared", stored.name)));
     let no_text = wanted.iter().filter_map(|key| not_a_string(stored, key, *held.get(*key)?));
-    let no_text = no_text.map(|sentence| ("format".to_owned(), sentence));
+    let no_text = no_text.map(|sentence| Reason::new(ReasonKind::Format, sentence));
     missing.chain(extra).chain(no_text).chain(others(stored, &document)).collect()
 }
 
@@ -55,7 +55,7 @@ pub fn not_a_string(stored: &EntryFile, key: &str, kind: Kind) -> Option<String>
 }
 
 /// Returns the recipients that the file loses when it is written again: only those of age are written here.
-fn others(stored: &EntryFile, document: &Document) -> Vec<(String, String)> {
+fn others(stored: &EntryFile, document: &Document) -> Vec<Reason> {
     let sentence = |other: &OtherRecipient| {
         let OtherRecipient { service, name } = other;
         format!(
@@ -63,5 +63,6 @@ fn others(stored: &EntryFile, document: &Document) -> Vec<(String, String)> {
             stored.name
         )
     };
-    document.other_recipients().iter().map(|other| ("recipients".to_owned(), sentence(other))).collect()
+    let reason = |other| Reason::new(ReasonKind::Recipients, sentence(other));
+    document.other_recipients().iter().map(reason).collect()
 }

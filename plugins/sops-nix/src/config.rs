@@ -48,7 +48,7 @@ fn keys(target: &Target) -> Result<TargetKeys, Failure> {
     let config: SopsNixConfig = config(target)?;
     let users = config.public_user_keys.unwrap_or_default();
     let keys = TargetKeys::read(target, config.public_host_key.as_deref(), &users, recipient)?;
-    let user = target.kind == "home-manager";
+    let user = target.id.kind == "home-manager";
     let on_target = keys.host.iter().chain(keys.users.iter().filter(|_| user));
     match on_target.clone().find(|key| is_rsa(key)) {
         Some(_) if !on_target.clone().any(|key| !is_rsa(key)) => Err(useless(target)),
@@ -74,7 +74,7 @@ fn is_rsa(key: &str) -> bool {
 fn useless(target: &Target) -> Failure {
     Failure::config(format!(
         "{} `{}` has no key that sops-nix can read with: an ssh-rsa key cannot be converted to age",
-        target.kind, target.name
+        target.id.kind, target.id.name
     ))
     .hint("Name an ssh-ed25519 key (/etc/ssh/ssh_host_ed25519_key.pub on a machine) or an age recipient.")
 }

@@ -1,4 +1,4 @@
-use artifacts_backend_sdk::{Failure, Instance};
+use artifacts_backend_sdk::{Failure, File, Instance};
 use sops_format::{Form, refused_key};
 
 use crate::config;
@@ -18,28 +18,22 @@ pub struct EntryFile {
 }
 
 impl Layout {
-    /// Returns the layout that the configuration of the targets asks for. A structured file holds the deployed values;
-    /// the others are stored in the binary form whatever the format, since a file has one data key and so one set of
-    /// recipients.
+    /// Returns the layout that the configuration of the targets asks for. A structured file holds the values that are deployed to all
+    /// targets; the others are stored in the binary form whatever the format, since a file has one data key and so one set
+    /// of recipients.
     ///
     /// # Errors
     /// Of kind `config`: targets disagree, or a name cannot be a key.
     pub fn of(instance: &Instance) -> Result<Self, Failure> {
         let form = form(instance)?;
-        let structured = |deploy| deploy && form != Form::Binary;
-        let (together, alone): (Vec<_>, Vec<_>) = instance.files.iter().partition(|file| structured(file.deploy));
-        let mut stored: Vec<EntryFile> = alone
-            .into_iter()
-            .map(|file| EntryFile {
-                name: format!("{}.sops", file.name),
-                form: Form::Binary,
-                files: vec![file.name.clone()],
-            })
-            .collect();
+        let for_all = |file: &File| !file.targets.is_empty() && file.targets.len() == instance.targets.len();
+        let (together, alone): (Vec<_>, Vec<_>) =
+            instance.files.iter().partition(|file| form != Form::Binary && for_all(file));
+        let mut stored: Vec<EntryFile> = alone.into_iter().map(|file| EntryFile::binary(&file.name)).collect();
         if !together.is_empty() {
             let files: Vec<String> = together.into_iter().map(|file| file.name.clone()).collect();
             files.iter().try_for_each(|name| holdable(instance, form, name))?;
-            stored.push(EntryFile { name: format!("secrets.sops.{form}"), form, files });
+            stored.push(EntryFile { name: structured(form), form, files });
         }
         Ok(Self(stored))
     }
@@ -55,7 +49,47 @@ impl Layout {
     }
 }
 
+/// Maps declared files to the files that are in an entry, in whatever layout they were stored.
+pub struct Stored {
+    /// The files of the entry that hold some of them.
+    pub files: Vec<EntryFile>,
+    /// Those that none holds, and why.
+    pub missing: Vec<(String, Failure)>,
+}
+
+impl Stored {
+    /// Finds these files among those of an entry: each in a file of its own, or all others in the one structured file.
+    pub fn in_entry(entry: &[String], names: &[String]) -> Self {
+        let is_there = |stored: &String| entry.contains(stored);
+        let (alone, together): (Vec<_>, Vec<_>) =
+            names.iter().cloned().partition(|name| is_there(&EntryFile::binary(name).name));
+        let mut files: Vec<EntryFile> = alone.iter().map(|name| EntryFile::binary(name)).collect();
+        let mut missing = Vec::new();
+        match [Form::Json, Form::Yaml].map(|form| (is_there(&structured(form)), form)) {
+            [(true, form), (false, _)] | [(false, _), (true, form)] if !together.is_empty() => {
+                files.push(EntryFile { name: structured(form), form, files: together });
+            }
+            [(both, _), _] => missing.extend(together.into_iter().map(|name| {
+                let why = if both { "both structured files are there" } else { "no file of the entry holds it" };
+                let failure = Failure::corrupt(format!("`{name}`: {why}"));
+                (name, failure)
+            })),
+        }
+        Self { files, missing }
+    }
+}
+
+/// Returns the name of the file that holds several values.
+fn structured(form: Form) -> String {
+    format!("secrets.sops.{form}")
+}
+
 impl EntryFile {
+    /// Returns the file that holds one value alone.
+    fn binary(file: &str) -> Self {
+        Self { name: format!("{file}.sops"), form: Form::Binary, files: vec![file.to_owned()] }
+    }
+
     /// Returns the key of a declared file's value.
     pub fn key<'a>(&self, file: &'a str) -> &'a str {
         if self.form == Form::Binary { "data" } else { file }
@@ -71,7 +105,7 @@ fn form(instance: &Instance) -> Result<Form, Failure> {
         if other != form {
             return Err(Failure::config(format!(
                 "`{}` is shared, and its targets disagree about `format`: {form} for `{}`, {other} for `{}`",
-                instance.artifact, first.name, target.name
+                instance.artifact, first.id.name, target.id.name
             ))
             .hint("Set the same artifacts.config.sops-nix.format on all of them."));
         }

@@ -8,9 +8,10 @@ mod layout;
 mod retrieve;
 mod serialize;
 
-use std::time::SystemTime;
-
-use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, Retrieve, Secret, State, open, seal};
+use artifacts_backend_sdk::{
+    Answer, Backend, Context, Entry, Failure, Form, Instance, Item, Recipients, Retrieve, Secret, SerializeError,
+    State, open, seal_key,
+};
 use sops_format::LeafValue;
 
 use crate::layout::Layout;
@@ -24,34 +25,37 @@ impl Backend for SopsNix {
         config::recipients(instance)
     }
 
-    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
+    fn check(_: &Context, instance: &Instance, entry: &Entry) -> Result<State, Failure> {
         check::check(&Layout::of(instance)?, entry)
     }
 
-    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
+    fn serialize(
+        context: &Context,
+        instance: &Instance,
+        items: Vec<Item>,
+        entry: &Entry,
+    ) -> Result<(), SerializeError> {
         let values: Vec<LeafValue> =
             items.into_iter().map(|item| LeafValue::new(item.name, item.value.bytes())).collect();
         let recipients = config::recipients(instance)?;
-        serialize::serialize(&Layout::of(instance)?, &recipients, &values, entry, now(), |key, reader| {
-            let armored = seal(&Secret::new(key), &[reader.to_owned()], true)?;
+        // The format rejects a time that does not fit.
+        let now = context.now.try_into().unwrap_or(i64::MIN);
+        serialize::serialize(&Layout::of(instance)?, &recipients, &values, entry, now, |files, key, recipient| {
+            let armored = seal_key(files, key, recipient, Form::Armored)?;
             String::from_utf8(armored).map_err(|_| Failure::internal("the host's armor is no text"))
         })
     }
 }
 
 impl Retrieve for SopsNix {
-    fn retrieve(instance: &Instance, names: &[String], entry: &Entry) -> Result<Vec<Item>, Failure> {
-        let values = retrieve::retrieve(&Layout::of(instance)?, names, entry, |enc| {
-            open(enc.as_bytes()).map(|key| key.bytes())
-        })?;
-        Ok(values.into_iter().map(|value| Item { value: Secret::new(&value.bytes), name: value.key }).collect())
+    fn retrieve(_: &Context, files: &[String], entry: &Entry) -> Result<Vec<Answer>, Failure> {
+        let values = retrieve::retrieve(files, entry, |enc| open(enc.as_bytes()).map(|key| key.bytes()))?;
+        let answer = |(file, value): (String, Result<LeafValue, _>)| Answer {
+            file,
+            value: value.map(|value| Secret::new(&value.bytes)),
+        };
+        Ok(values.into_iter().map(answer).collect())
     }
-}
-
-/// Returns the current time, in seconds since 1970. The format rejects one before 1970.
-fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.ok().and_then(|since| since.as_secs().try_into().ok()).unwrap_or(i64::MIN)
 }
 
 artifacts_backend_sdk::export!(SopsNix, manifest = "../manifest.json", retrieval);

@@ -1,8 +1,8 @@
 //! The backend on the machine that builds it: a real folder, sealing and opening made up so that it shows who can read.
 #![allow(clippy::unwrap_used, clippy::unnecessary_wraps)]
 
-use artifacts_backend_sdk::{Entry, Failure, Instance, State};
-use artifacts_recipients::fixture::{ALICE, BOB, HOST, instance, target};
+use artifacts_backend_sdk::{Entry, Failure, Instance, OpenError, ReasonKind, SerializeError, State};
+use artifacts_recipients::fixture::{ALICE, BOB, HOST, instance, keys, target};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sops_format::{LeafValue, recipient_of_ssh};
@@ -15,18 +15,18 @@ const RSA: &str = "ssh-rsa AAAAB3NzaC1yc2E=";
 const NOW: i64 = 1_700_000_000;
 
 /// "Sealed" to a reader: the reader's name with the key.
-fn seal(key: &[u8; 32], reader: &str) -> Result<String, Failure> {
+fn seal(_: &[String], key: &[u8; 32], reader: &str) -> Result<String, Failure> {
     let body = STANDARD.encode([reader.as_bytes(), b"\n", key].concat());
     Ok(format!("-----BEGIN AGE ENCRYPTED FILE-----\n{body}\n-----END AGE ENCRYPTED FILE-----\n"))
 }
 
 /// Opens what was "sealed" to this reader.
-fn open_as(reader: &str) -> impl FnMut(&str) -> Result<Vec<u8>, Failure> {
+fn open_as(reader: &str) -> impl FnMut(&str) -> Result<Vec<u8>, OpenError> {
     move |enc| {
         let body = STANDARD.decode(enc.lines().nth(1).unwrap()).unwrap();
         let mine = [reader.as_bytes(), b"\n"].concat();
         let key = body.strip_prefix(mine.as_slice());
-        key.map(<[u8]>::to_vec).ok_or_else(|| Failure::new("no-identity", "none opens it"))
+        key.map(<[u8]>::to_vec).ok_or(OpenError::NoIdentity)
     }
 }
 
@@ -51,7 +51,7 @@ impl Case {
         Layout::of(&self.instance).unwrap()
     }
 
-    fn serialize(&self, values: &[(&str, &[u8])]) -> Result<(), Failure> {
+    fn serialize(&self, values: &[(&str, &[u8])]) -> Result<(), SerializeError> {
         let values: Vec<LeafValue> = values.iter().map(|(name, bytes)| LeafValue::new(*name, *bytes)).collect();
         let recipients = config::recipients(&self.instance).unwrap();
         serialize::serialize(&self.layout(), &recipients, &values, &self.entry(), NOW, seal)
@@ -61,17 +61,22 @@ impl Case {
         check::check(&self.layout(), &self.entry()).unwrap()
     }
 
-    fn stale(&self) -> Vec<(String, String)> {
+    fn stale(&self) -> Vec<(ReasonKind, String)> {
         match self.check() {
-            State::Stale(reasons) => reasons,
+            State::Stale(stale) => stale.reasons().map(|reason| (reason.kind, reason.message.clone())).collect(),
             other => unreachable!("{other:?}"),
         }
     }
 
-    fn retrieve(&self, reader: &str, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    /// What comes back, sorted, if all of it does; otherwise the first error.
+    fn retrieve(&self, reader: &str, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>, OpenError> {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let values = retrieve::retrieve(&self.layout(), &names, &self.entry(), open_as(reader))?;
-        Ok(values.into_iter().map(|value| (value.key, value.bytes.to_vec())).collect())
+        let mut answers = retrieve::retrieve(&names, &self.entry(), open_as(reader)).unwrap();
+        answers.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut sorted = names;
+        sorted.sort();
+        assert!(answers.iter().map(|(name, _)| name).eq(&sorted), "each is answered for once");
+        answers.into_iter().map(|(name, value)| Ok((name, value?.bytes.to_vec()))).collect()
     }
 
     fn put(&self, name: &str, bytes: &[u8]) {
@@ -101,8 +106,8 @@ fn what_is_stored_is_present_and_read_back_by_each_reader() {
         assert_eq!(case.retrieve(&machine, &["a", "b"]).unwrap(), deployed, "{format}");
         assert_eq!(case.retrieve(ALICE, &["b"]).unwrap(), deployed[1..]);
         assert_eq!(case.retrieve(ALICE, &["root"]).unwrap(), [("root".to_owned(), b"\xff\0".to_vec())]);
-        assert_eq!(case.retrieve(&machine, &["root"]).unwrap_err().kind, "no-identity", "{format}");
-        assert_eq!(case.retrieve(BOB, &["a"]).unwrap_err().kind, "no-identity");
+        assert!(matches!(case.retrieve(&machine, &["root"]), Err(OpenError::NoIdentity)), "{format}");
+        assert!(matches!(case.retrieve(BOB, &["a"]), Err(OpenError::NoIdentity)));
     }
 }
 
@@ -111,12 +116,12 @@ fn readers_are_what_an_age_key_of_the_target_opens() {
     let case = Case::new("binary", &[("a", true), ("b", false)]);
     let mut both = vec![recipient_of_ssh(HOST).unwrap(), ALICE.to_owned()];
     both.sort();
-    let recipients = config::recipients(&case.instance).unwrap();
+    let recipients = keys(config::recipients(&case.instance).unwrap());
     assert_eq!(recipients, [("a".to_owned(), both), ("b".to_owned(), vec![ALICE.to_owned()])]);
 }
 
 fn recipients(kind: &str, config: &str) -> Result<Vec<String>, Failure> {
-    let recipients = config::recipients(&instance(vec![target(kind, "x", config)], &[("a", true)]))?;
+    let recipients = keys(config::recipients(&instance(vec![target(kind, "x", config)], &[("a", true)]))?);
     Ok(recipients.into_iter().flat_map(|(_, recipients)| recipients).collect())
 }
 
@@ -160,9 +165,7 @@ fn a_structured_file_is_written_as_a_whole_or_not_at_all() {
     let case = Case::new("yaml", &[("a", true), ("b", true)]);
     case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
     let before = case.get("secrets.sops.yaml");
-    let failure = case.serialize(&[("b", b"3")]).unwrap_err();
-    assert_eq!(failure.kind, "needs-all");
-    assert!(failure.message.contains("`b` was given without `a`"), "{}", failure.message);
+    assert!(matches!(case.serialize(&[("b", b"3")]), Err(SerializeError::NeedsAll)));
     case.serialize(&[]).unwrap();
     assert_eq!(case.get("secrets.sops.yaml"), before);
 }
@@ -193,9 +196,9 @@ fn what_is_structurally_broken_is_stale_without_a_key() {
         case.put("a.sops", &bytes);
         let reasons = case.stale();
         assert_eq!(reasons.len(), 1, "{what}");
-        assert_eq!(reasons[0].0, "format", "{what}");
+        assert_eq!(reasons[0].0, ReasonKind::Format, "{what}");
         assert!(reasons[0].1.starts_with("`a.sops`: "), "{what}: {}", reasons[0].1);
-        assert_eq!(case.retrieve(ALICE, &["a"]).unwrap_err().kind, "corrupt", "{what}");
+        assert_eq!(failed(case.retrieve(ALICE, &["a"])).kind, "corrupt", "{what}");
     }
 }
 
@@ -233,8 +236,8 @@ fn a_value_that_is_no_string_is_stale_and_is_not_read() {
         case.serialize(&[("pin", b"83"), ("t", b"x")]).unwrap();
         with_value(&case, "pin", value);
         let sentence = format!("`secrets.sops.yaml`: the value of `pin` is {what}");
-        assert_eq!(case.stale(), [("format".to_owned(), sentence.clone())]);
-        let failure = case.retrieve(ALICE, &["pin"]).unwrap_err();
+        assert_eq!(case.stale(), [(ReasonKind::Format, sentence.clone())]);
+        let failure = failed(case.retrieve(ALICE, &["pin"]));
         assert_eq!(failure.kind, "corrupt");
         assert_eq!(failure.message, sentence);
     }
@@ -243,8 +246,8 @@ fn a_value_that_is_no_string_is_stale_and_is_not_read() {
     let text = String::from_utf8(case.get("pin.sops")).unwrap().replacen("type:str", "type:int", 1);
     case.put("pin.sops", text.as_bytes());
     let sentence = "`pin.sops`: the value of `data` is a number; put it in quotes";
-    assert_eq!(case.stale(), [("format".to_owned(), sentence.to_owned())]);
-    assert_eq!(case.retrieve(ALICE, &["pin"]).unwrap_err().message, sentence);
+    assert_eq!(case.stale(), [(ReasonKind::Format, sentence.to_owned())]);
+    assert_eq!(failed(case.retrieve(ALICE, &["pin"])).message, sentence);
 }
 
 #[test]
@@ -256,7 +259,7 @@ fn a_value_in_the_clear_is_stale_whatever_the_rule_of_the_file_says() {
     let text = text.replace("unencrypted_suffix: _unencrypted", "unencrypted_regex: ^pin$");
     case.put("secrets.sops.yaml", text.as_bytes());
     let sentence = "`secrets.sops.yaml`: the value of `pin` is not encrypted";
-    assert_eq!(case.stale(), [("format".to_owned(), sentence.to_owned())]);
+    assert_eq!(case.stale(), [(ReasonKind::Format, sentence.to_owned())]);
 }
 
 #[test]
@@ -287,7 +290,7 @@ fn recipients_of_other_services_are_named() {
         case.serialize(&[("a", b"1")]).unwrap();
         add(&case, field, value);
         let reasons = case.stale();
-        assert_eq!(reasons[0].0, "recipients");
+        assert_eq!(reasons[0].0, ReasonKind::Recipients);
         assert!(reasons[0].1.starts_with(&format!("`a.sops` is also encrypted to the {name},")), "{reasons:?}");
         assert_eq!(case.retrieve(ALICE, &["a"]).unwrap()[0].1, b"1", "it is as readable as before");
         case.serialize(&[("a", b"1")]).unwrap();
@@ -317,7 +320,7 @@ fn missing_and_extra_files_and_keys_are_stale() {
         case.stale().into_iter().map(|(_, sentence)| sentence).collect::<Vec<_>>(),
         ["`b.sops` is declared and not there", "`c` is there and not declared"]
     );
-    assert_eq!(case.retrieve(ALICE, &["b"]).unwrap_err().kind, "corrupt");
+    assert_eq!(failed(case.retrieve(ALICE, &["b"])).kind, "corrupt");
 
     let case = Case::new("json", &[("a", true), ("b", true)]);
     case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
@@ -337,7 +340,7 @@ fn a_wrong_tag_shows_when_it_is_read() {
     file[at] = if file[at] == b'A' { b'B' } else { b'A' };
     case.put("a.sops", &file);
     assert_eq!(case.check(), State::Present);
-    let failure = case.retrieve(ALICE, &["a"]).unwrap_err();
+    let failure = failed(case.retrieve(ALICE, &["a"]));
     assert_eq!(failure.kind, "corrupt");
     assert!(failure.message.contains("`a.sops`: `data` does not open"), "{}", failure.message);
 }
@@ -345,7 +348,7 @@ fn a_wrong_tag_shows_when_it_is_read() {
 #[test]
 fn what_sops_nix_could_not_read_is_refused() {
     let case = Case::new("json", &[("a", true)]);
-    let failure = case.serialize(&[("a", b"\xff")]).unwrap_err();
+    let Err(SerializeError::Failed(failure)) = case.serialize(&[("a", b"\xff")]) else { unreachable!() };
     assert_eq!(failure.kind, "unsupported");
     assert!(failure.message.contains("`a` is not UTF-8"), "{}", failure.message);
     assert_eq!(case.entry().names().unwrap(), Vec::<String>::new());
@@ -380,14 +383,14 @@ fn a_plugin_is_asked_last_and_a_refusal_is_told_before_a_key_that_does_not_fit()
     case.serialize(&[("a", b"1")]).unwrap();
     let mut asked = Vec::new();
     let names = ["a".to_owned()];
-    let failure = retrieve::retrieve(&case.layout(), &names, &case.entry(), |enc| {
+    let answers = retrieve::retrieve(&names, &case.entry(), |enc| {
         let reader = STANDARD.decode(enc.lines().nth(1).unwrap()).unwrap();
         let reader = String::from_utf8_lossy(&reader).lines().next().unwrap().to_owned();
         asked.push(reader);
-        let kind = if asked.len() == 2 { "denied" } else { "no-identity" };
-        Err(Failure::new(kind, "no"))
+        Err(if asked.len() == 2 { Failure::new("denied", "no").into() } else { OpenError::NoIdentity })
     });
-    assert_eq!(failure.unwrap_err().kind, "denied");
+    let (_, answer) = answers.unwrap().remove(0);
+    assert_eq!(failed(answer).kind, "denied");
     assert_eq!(asked.len(), 4);
     assert!(asked[2..].iter().all(|reader| reader.contains("yubikey1")), "{asked:?}");
 }
@@ -395,6 +398,44 @@ fn a_plugin_is_asked_last_and_a_refusal_is_told_before_a_key_that_does_not_fit()
 #[test]
 fn a_name_that_is_not_declared_is_refused() {
     let case = Case::new("binary", &[("a", true)]);
-    assert_eq!(case.serialize(&[("b", b"1")]).unwrap_err().kind, "internal");
-    assert_eq!(case.retrieve(ALICE, &["b"]).unwrap_err().kind, "internal");
+    let Err(SerializeError::Failed(failure)) = case.serialize(&[("b", b"1")]) else { unreachable!() };
+    assert_eq!(failure.kind, "internal");
+    assert_eq!(failed(case.retrieve(ALICE, &["b"])).kind, "corrupt");
+}
+
+#[test]
+fn what_is_stored_is_read_back_whatever_the_layout_of_today_is() {
+    for format in ["binary", "json", "yaml"] {
+        let case = Case::new(format, &[("a", true), ("root", false)]);
+        case.serialize(&[("a", b"1"), ("root", b"2")]).unwrap();
+        let expected = [("a".to_owned(), b"1".to_vec()), ("root".to_owned(), b"2".to_vec())];
+        assert_eq!(case.retrieve(ALICE, &["a", "root"]).unwrap(), expected, "{format}");
+        // One that is wrong keeps no other from being read.
+        let names = ["a", "never", "root"].map(str::to_owned);
+        let answers = retrieve::retrieve(&names, &case.entry(), open_as(ALICE)).unwrap();
+        let fine = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(name, _)| name.as_str());
+        assert_eq!(fine.collect::<std::collections::BTreeSet<_>>(), ["a", "root"].into(), "{format}");
+    }
+    let case = Case::new("json", &[("a", true)]);
+    case.serialize(&[("a", b"1")]).unwrap();
+    case.put("secrets.sops.yaml", b"a: 1");
+    assert!(failed(case.retrieve(ALICE, &["a"])).message.contains("both structured files"));
+}
+
+#[test]
+fn a_structured_file_holds_what_all_targets_get() {
+    let config = |key: &str| format!(r#"{{"publicHostKey":"{key}","publicUserKeys":["{ALICE}"],"format":"json"}}"#);
+    let targets = vec![target("nixos", "web1", &config(HOST)), target("nixos", "web2", &config(BOB))];
+    let mut shared = instance(targets, &[("all", true), ("one", true), ("none", false)]);
+    shared.files[1].targets.remove(0);
+    let layout = Layout::of(&shared).unwrap();
+    let held: Vec<_> = layout.stored().iter().map(|stored| (stored.name.as_str(), stored.files.len())).collect();
+    assert_eq!(held, [("one.sops", 1), ("none.sops", 1), ("secrets.sops.json", 1)]);
+}
+
+fn failed<T: std::fmt::Debug>(result: Result<T, OpenError>) -> Failure {
+    match result {
+        Err(OpenError::Failed(failure)) => failure,
+        other => unreachable!("{other:?}"),
+    }
 }

@@ -1,4 +1,4 @@
-//! `c-bindings WIT FOLDER`: writes C for the world that a backend with retrieval implements.
+//! `c-bindings WIT WORLD FOLDER`: writes C for the world in the file WORLD, which includes one of the contract.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,12 +9,13 @@ use wit_bindgen_core::wit_parser::Resolve;
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [contract, folder] = arguments.as_slice() else {
-        bail!("expected WIT FOLDER");
+    let [contract, world, folder] = arguments.as_slice() else {
+        bail!("expected WIT WORLD FOLDER");
     };
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(contract)?;
-    let world = resolve.select_world(&[package], Some("backend-with-retrieval"))?;
+    resolve.push_path(contract)?;
+    let package = resolve.push_file(world)?;
+    let world = resolve.select_world(&[package], None)?;
     let mut files = Files::default();
     wit_bindgen_c::Opts::default().build().generate(&mut resolve, world, &mut files)?;
     for (name, bytes) in files.iter() {

@@ -262,7 +262,7 @@ impl Answer {
     /// Of a slice that is another backend's, only the recipients are asked for.
     fn from_backend(look: &Look<'_>, answer: Result<Verified, seam::CallError>) -> Self {
         match answer {
-            Ok(Verified { recipients, state }) => {
+            Ok(Verified { recipients, labels: _, state }) => {
                 let checked = || Said::Checked { recipients: recipients.clone(), state };
                 let said = if look.of_another() { Said::Nothing } else { checked() };
                 Self { said, recipients, hint: None }

@@ -265,18 +265,18 @@ pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles)
     entry
 }
 
-/// Those of them that were encrypted just now, for files that are known where the secret was that of a file.
+/// Those of them that were encrypted just now, for the files that the host encrypted them for.
 pub(crate) fn encrypted(
     instance: &Instance,
-    sealed: &BTreeMap<String, Option<String>>,
+    sealed: &BTreeMap<String, BTreeSet<String>>,
     files: &EntryFiles,
 ) -> EntryHeaders {
     let mut entry = in_entry(instance, files);
     for headers in entry.values_mut() {
         headers.retain(|header, _| sealed.contains_key(header));
         for (header, files) in headers {
-            if let Some(Some(file)) = sealed.get(header) {
-                *files = BTreeSet::from([file.clone()]);
+            if let Some(sealed) = sealed.get(header) {
+                files.clone_from(sealed);
             }
         }
     }

@@ -23,7 +23,7 @@ use artifacts_audit::AuditLog;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::SandboxLayer;
+use artifacts_seam::{CallContext, SandboxLayer};
 use artifacts_store::{Git, Options, Root, Warning};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
@@ -102,7 +102,8 @@ impl Cancel {
 impl Tools {
     /// Opens a backend to be called; none where it stores nothing on this machine.
     pub(crate) fn session<'a>(&'a mut self, backend: &'a Name) -> Result<Option<Recorded<'a>>, Failure> {
-        Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend)
+        let context = self.context();
+        Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend, context)
     }
 
     /// Returns the same, with the identities.
@@ -110,7 +111,8 @@ impl Tools {
         &'a mut self,
         backend: &'a Name,
     ) -> Result<Option<(Recorded<'a>, &'a mut Identities)>, Failure> {
-        let session = Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend)?;
+        let context = self.context();
+        let session = Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend, context)?;
         Ok(session.map(|session| (session, &mut self.identities)))
     }
 
@@ -138,6 +140,11 @@ impl Tools {
     /// Reports what became of staging.
     pub(crate) fn report_staged(&mut self, warnings: &[Warning]) {
         self.operator.notify(&RunEvent::Staged(warnings));
+    }
+
+    /// Returns what backends are told of the run.
+    fn context(&self) -> CallContext {
+        CallContext { now: self.seconds() }
     }
 
     /// Returns the present time, in seconds since 1970.

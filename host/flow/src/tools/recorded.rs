@@ -3,7 +3,7 @@
 use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
+use artifacts_seam::{CallContext, CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
 use artifacts_session::{
     CallFailed, Checks, DecryptAttempt, RetrieveCall, Retrieved, SerializeCall, Serialized, Session,
 };
@@ -37,10 +37,11 @@ pub struct Recorded<'a> {
     terms: &'a Terms,
     log: Option<&'a AuditLog>,
     operator: &'a mut dyn Operator,
+    context: CallContext,
 }
 
 impl<'a> Recorded<'a> {
-    /// Opens a backend to be called; none where it stores nothing on this machine.
+    /// Opens a backend to be called in this context; none where it stores nothing on this machine.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -49,9 +50,10 @@ impl<'a> Recorded<'a> {
         log: Option<&'a AuditLog>,
         operator: &'a mut dyn Operator,
         backend: &'a Name,
+        context: CallContext,
     ) -> Result<Option<Self>, Failure> {
         let ready = backends.open(backend)?.session();
-        Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, operator }))
+        Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, operator, context }))
     }
 
     /// Returns what is known of the backend.
@@ -70,7 +72,8 @@ impl<'a> Recorded<'a> {
         names: &[String],
         after_plaintext: bool,
     ) -> Result<Checks, Failure> {
-        self.recorded(Operation::Check, names, after_plaintext, |session| session.check(batch))
+        let context = self.context;
+        self.recorded(Operation::Check, names, after_plaintext, |session| session.check(context, batch))
     }
 
     /// Writes secret files of an instance.
@@ -83,7 +86,8 @@ impl<'a> Recorded<'a> {
         name: String,
         call: SerializeCall<'_>,
     ) -> Result<Result<Serialized, CallFailed>, Failure> {
-        self.recorded(Operation::Serialize, &[name], false, |session| session.serialize(call))
+        let context = self.context;
+        self.recorded(Operation::Serialize, &[name], false, |session| session.serialize(context, call))
     }
 
     /// Reads secret files of an instance back. No identity is read before that is on record.
@@ -96,9 +100,10 @@ impl<'a> Recorded<'a> {
         call: RetrieveCall<'_, Identities>,
     ) -> Result<Result<Retrieved, CallFailed>, Failure> {
         let RetrieveCall { instance, files, names, openable, identities } = call;
+        let context = self.context;
         self.recorded(Operation::Retrieve, &[name], false, |session| {
             let identities = identities.ring()?;
-            Ok(session.retrieve(RetrieveCall { instance, files, names, openable, identities }))
+            Ok(session.retrieve(context, RetrieveCall { instance, files, names, openable, identities }))
         })?
     }
 

@@ -48,16 +48,16 @@ struct Housed {
 }
 
 impl Session for Housed {
-    fn check(&mut self, batch: Vec<(seam::InstanceView, seam::EntryFiles)>) -> Checks {
-        self.session.check(batch)
+    fn check(&mut self, context: seam::CallContext, batch: Vec<(seam::InstanceView, seam::EntryFiles)>) -> Checks {
+        self.session.check(context, batch)
     }
 
-    fn serialize(&mut self, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
-        Session::serialize(&mut self.session, call)
+    fn serialize(&mut self, context: seam::CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
+        Session::serialize(&mut self.session, context, call)
     }
 
-    fn retrieve(&mut self, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
-        Session::retrieve(&mut self.session, call)
+    fn retrieve(&mut self, context: seam::CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
+        Session::retrieve(&mut self.session, context, call)
     }
 
     fn missing_layers(&self) -> &[SandboxLayer] {

@@ -9,8 +9,8 @@ use artifacts_contract::{ConfigSchema, Grants};
 use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
 use artifacts_seam::Limits;
 use artifacts_seam::{
-    BackendFailure, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView, SandboxLayer, Secret,
-    SecretFile, Usage,
+    BackendFailure, CallContext, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView,
+    SandboxLayer, Secret, SecretFile, Usage,
 };
 use artifacts_session::{CallFailed, Checks, Retrieved, Serialized, Verified};
 
@@ -122,7 +122,7 @@ fn stored(files: &EntryFiles, name: &str) -> Option<(String, Vec<u8>)> {
 }
 
 impl Session for FakeSession {
-    fn check(&mut self, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
+    fn check(&mut self, _: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
         let mut world = self.world.borrow_mut();
         self.missing.extend(std::mem::take(&mut world.missing));
         let names: Vec<String> = batch.iter().map(|(instance, _)| instance.name.clone()).collect();
@@ -142,13 +142,13 @@ impl Session for FakeSession {
                 (false, true) => CheckState::Present,
                 (false, false) => CheckState::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
             };
-            Ok(Verified { recipients, state })
+            Ok(Verified { recipients, labels: BTreeMap::new(), state })
         };
         let answers = batch.into_iter().map(answer).collect();
         Checks { answers, events: world.events.clone(), usage: Usage::default() }
     }
 
-    fn serialize(&mut self, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
+    fn serialize(&mut self, _: CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
         let mut world = self.world.borrow_mut();
         self.missing.extend(std::mem::take(&mut world.missing));
         let misbehavior = world.begin("serialize", std::slice::from_ref(&call.instance.name));
@@ -180,7 +180,7 @@ impl Session for FakeSession {
         })
     }
 
-    fn retrieve(&mut self, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
+    fn retrieve(&mut self, _: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
         let mut world = self.world.borrow_mut();
         self.missing.extend(std::mem::take(&mut world.missing));
         let misbehavior = world.begin("retrieve", std::slice::from_ref(&call.instance.name));

@@ -8,10 +8,15 @@ use std::path::Path;
 use artifacts_contract::{Component, Grants, effective};
 use artifacts_declared::{Name, Recipients};
 use artifacts_seam::Limits;
-use artifacts_seam::{CallError, CheckState, EntryFiles, InstanceView, Secret, TargetView};
+use artifacts_seam::{
+    CallContext, CallError, CheckState, EntryFiles, FileTarget, InstanceView, Secret, SecretFile, TargetView,
+};
 use artifacts_session::{Checks, Verified, WorkerSession};
 use artifacts_worker::in_process;
 use tempfile::TempDir;
+
+/// The time of every call.
+pub const NOW: CallContext = CallContext { now: 1_700_000_000 };
 
 pub fn guest(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests").join(format!("{name}.wasm"));
@@ -72,7 +77,8 @@ pub fn unsealed(file: &[u8], key: &Key) -> Vec<u8> {
 
 /// An instance of one machine whose backend has this configuration.
 pub fn instance(artifact: &str, files: &[&str], config: &serde_json::Value) -> InstanceView {
-    let file = |name: &&str| artifacts_seam::SecretFile { name: (*name).to_owned(), deploy: true, attrs: Vec::new() };
+    let target = FileTarget { kind: "nixos".to_owned(), name: "web1".to_owned() };
+    let file = |name: &&str| SecretFile { name: (*name).to_owned(), targets: vec![target.clone()], attrs: Vec::new() };
     InstanceView {
         name: format!("per-machine/web1/{artifact}"),
         artifact: artifact.to_owned(),
@@ -108,9 +114,9 @@ pub fn files(files: &[(&str, &str)]) -> EntryFiles {
 pub fn check_one(
     backend: &mut WorkerSession,
     instance: &InstanceView,
-    slice: EntryFiles,
+    entry: EntryFiles,
 ) -> Result<Verified, CallError> {
-    let Checks { mut answers, .. } = backend.check(vec![(instance.clone(), slice)]);
+    let Checks { mut answers, .. } = backend.check(NOW, vec![(instance.clone(), entry)]);
     assert_eq!(answers.len(), 1);
     answers.remove(0)
 }

@@ -1,6 +1,9 @@
 //! One binary age file per secret.
 
-use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, State, config, seal};
+use artifacts_backend_sdk::{
+    Backend, Context, Entry, Failure, Form, Instance, Item, Reason, ReasonKind, Recipient, Recipients, SerializeError, State,
+    config, seal,
+};
 use serde::Deserialize;
 
 /// `artifacts.config.mine` of one target.
@@ -17,35 +20,30 @@ impl Backend for Mine {
     fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
         let mut all = Vec::new();
         for target in &instance.targets {
-            all.extend(config::<Config>(target)?.recipients);
+            all.extend(config::<Config>(target)?.recipients.into_iter().map(Recipient::new));
         }
         all.sort();
         all.dedup();
         Ok(instance.files.iter().map(|file| (file.name.clone(), all.clone())).collect())
     }
 
-    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
+    fn check(_: &Context, instance: &Instance, entry: &Entry) -> Result<State, Failure> {
         let mut declared: Vec<String> = instance.files.iter().map(|file| format!("{}.age", file.name)).collect();
         declared.sort();
         let stored = entry.names()?;
-        Ok(if stored == declared {
-            State::Present
-        } else if stored.is_empty() {
-            State::Absent
-        } else {
-            State::Stale(vec![("files".to_owned(), format!("{stored:?} is stored; {declared:?} is declared"))])
-        })
+        if stored.is_empty() {
+            return Ok(State::Absent);
+        }
+        let differs = || Reason::new(ReasonKind::Files, format!("{stored:?} is stored; {declared:?} is declared"));
+        Ok(State::stored(if stored == declared { Vec::new() } else { vec![differs()] }))
     }
 
-    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
-        let all = Self::recipients(instance)?;
+    fn serialize(_: &Context, instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), SerializeError> {
         for item in items {
-            let recipients = all.iter().find(|(name, _)| *name == item.name).map(|(_, recipients)| recipients);
-            let recipients = recipients.ok_or_else(|| Failure::internal("a file that is not declared"))?;
-            entry.write(&format!("{}.age", item.name), &seal(&item.value, recipients, false)?)?;
+            entry.write(&format!("{}.age", item.name), &seal(&item.name, &item.value, Form::Binary)?)?;
         }
         let declared: Vec<String> = instance.files.iter().map(|file| format!("{}.age", file.name)).collect();
-        entry.keep_only(declared.iter().map(String::as_str))
+        Ok(entry.keep_only(declared.iter().map(String::as_str))?)
     }
 }
 

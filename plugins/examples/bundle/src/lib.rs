@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_backend_sdk::{Backend, Entry, Failure, Instance, Item, Recipients, State, config, seal};
+use artifacts_backend_sdk::{
+    Backend, Context, Entry, Failure, Form, Instance, Item, Reason, ReasonKind, Recipient, Recipients, SerializeError,
+    State, config, seal,
+};
 use serde::Deserialize;
 
 /// The one stored file.
@@ -22,13 +25,13 @@ pub struct Bundle;
 impl Backend for Bundle {
     fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
         let recipients = recipients(instance)?;
-        if let Some(file) = instance.files.iter().find(|file| !file.deploy) {
+        if let Some(file) = instance.files.iter().find(|file| file.targets.len() != instance.targets.len()) {
             return Err(Failure::unsupported(format!("`{}`: bundle keeps no file from its targets", file.name)));
         }
         Ok(instance.files.iter().map(|file| (file.name.clone(), recipients.clone())).collect())
     }
 
-    fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
+    fn check(_: &Context, instance: &Instance, entry: &Entry) -> Result<State, Failure> {
         let Some(bundle) = read(entry)? else { return Ok(State::Absent) };
         let stored: BTreeSet<&str> = bundle.keys().map(String::as_str).collect();
         let declared: BTreeSet<&str> = instance.files.iter().map(|file| file.name.as_str()).collect();
@@ -36,32 +39,31 @@ impl Backend for Bundle {
             .symmetric_difference(&declared)
             .map(|name| {
                 let what = if stored.contains(name) { "stored and not declared" } else { "declared and not stored" };
-                ("files".to_owned(), format!("`{name}` is {what}"))
+                Reason::new(ReasonKind::Files, format!("`{name}` is {what}"))
             })
             .collect();
-        Ok(if reasons.is_empty() { State::Present } else { State::Stale(reasons) })
+        Ok(State::stored(reasons))
     }
 
-    fn serialize(instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), Failure> {
-        let recipients = recipients(instance)?;
+    fn serialize(_: &Context, instance: &Instance, items: Vec<Item>, entry: &Entry) -> Result<(), SerializeError> {
         let mut bundle = read(entry)?.unwrap_or_default();
         bundle.retain(|name, _| instance.files.iter().any(|file| file.name == *name));
         for item in items {
-            let sealed = seal(&item.value, &recipients, true)?;
+            let sealed = seal(&item.name, &item.value, Form::Armored)?;
             bundle.insert(item.name, String::from_utf8_lossy(&sealed).into_owned());
         }
         let text = serde_json::to_vec_pretty(&bundle).map_err(|error| Failure::internal(error.to_string()))?;
         entry.write(FILE, &text)?;
-        entry.keep_only([FILE])
+        Ok(entry.keep_only([FILE])?)
     }
 }
 
-fn recipients(instance: &Instance) -> Result<Vec<String>, Failure> {
+fn recipients(instance: &Instance) -> Result<Vec<Recipient>, Failure> {
     let mut all = BTreeSet::new();
     for target in &instance.targets {
         all.extend(config::<Config>(target)?.recipients);
     }
-    Ok(all.into_iter().collect())
+    Ok(all.into_iter().map(Recipient::from).collect())
 }
 
 fn read(entry: &Entry) -> Result<Option<BTreeMap<String, String>>, Failure> {
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
 
     fn instance(files: &[&str]) -> Instance {
-        let files = files.iter().map(|name| File { name: (*name).into(), deploy: true, attrs: Vec::new() });
+        let files = files.iter().map(|name| File { name: (*name).into(), targets: Vec::new(), attrs: Vec::new() });
         Instance {
             name: "shared/ca".into(),
             artifact: "ca".into(),
@@ -93,17 +95,20 @@ mod tests {
 
     fn state(text: Option<&str>) -> Result<State, Failure> {
         let folder = tempfile::tempdir().unwrap();
+        let context = Context { now: 0, attrs: Vec::new() };
         if let Some(text) = text {
             std::fs::write(folder.path().join(FILE), text).unwrap();
         }
-        Bundle::check(&instance(&["a", "b"]), &Entry::open_at(folder.path()))
+        Bundle::check(&context, &instance(&["a", "b"]), &Entry::open_at(folder.path()))
     }
 
     #[test]
     fn the_state_is_told_by_the_names_in_the_bundle() {
         assert_eq!(state(None).unwrap(), State::Absent);
         assert_eq!(state(Some(r#"{"a":"","b":""}"#)).unwrap(), State::Present);
-        assert!(matches!(state(Some(r#"{"a":"","c":""}"#)).unwrap(), State::Stale(reasons) if reasons.len() == 2));
+        assert!(
+            matches!(state(Some(r#"{"a":"","c":""}"#)).unwrap(), State::Stale(stale) if stale.reasons().count() == 2)
+        );
         assert_eq!(state(Some("[]")).unwrap_err().kind, "corrupt");
     }
 }

@@ -38,7 +38,7 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
         "print-flood" => print(&"line\n".repeat(2 << 20)),
         "print-control" => print(CONTROL),
         "probe" => probe(&plan.text),
-        "list" => drop(std::fs::read_dir("/slice")?.collect::<Result<Vec<_>, _>>()?),
+        "list" => drop(std::fs::read_dir("/entry")?.collect::<Result<Vec<_>, _>>()?),
         "many-secrets" => {
             let kept: Vec<Secret> = (0..1_000_000).map(|_| Secret::new(b"x")).collect();
             black_box(&kept);
@@ -55,7 +55,7 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
 fn probe(places: &str) {
     for place in 0..places.parse().unwrap_or(0) {
         for _ in 0..2 {
-            let _ = std::fs::File::open(format!("/slice/../{place}"));
+            let _ = std::fs::File::open(format!("/entry/../{place}"));
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::{Failure, Instance, Plan, State, anywhere, path};
+use crate::bindings::exports::artifacts::backend::storage::{Reason, ReasonKind, Stale};
+use crate::{Entry, Failure, Instance, Plan, State, anywhere, path, resource};
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
 
@@ -8,22 +9,28 @@ static CALLS: AtomicUsize = AtomicUsize::new(0);
 ///
 /// # Errors
 /// As the behaviour has it.
-pub fn run(plan: &Plan, instance: &Instance) -> Result<State, Failure> {
-    let stale = |kind: &str, sentence: &str| State::Stale(vec![(kind.to_owned(), sentence.to_owned())]);
+pub fn run(plan: &Plan, instance: &Instance, entry: &Entry) -> Result<State, Failure> {
     Ok(match plan.mode.as_str() {
         "absent" => State::Absent,
-        "stale" => stale("files", "something is not as it should be"),
-        "stale-nothing" => State::Stale(Vec::new()),
-        "stale-huge" => State::Stale(vec![("kind".repeat(1 << 18), "sentence".repeat(1 << 18)); 4]),
-        "stale-many" => State::Stale(vec![("files".to_owned(), "again".to_owned()); 1_000_000]),
-        "stale-control" => stale("\u{1b}[2J", "\r\nforged: all is well\u{7}\u{202e}"),
+        "stale" => stale("something is not as it should be", 0),
+        "stale-huge" => stale(&"sentence".repeat(1 << 18), 3),
+        "stale-many" => stale("again", 999_999),
+        "stale-control" => stale("\r\nforged: all is well\u{7}\u{202e}", 0),
         "changing" if CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => State::Absent,
         "present" | "changing" => State::Present,
         _ => {
-            anywhere::run(plan)?;
+            if !resource::read(plan, entry)? {
+                anywhere::run(plan)?;
+            }
             truth(instance)
         }
     })
+}
+
+/// A reason, and so many more that are the same.
+fn stale(message: &str, more: usize) -> State {
+    let first = Reason { kind: ReasonKind::Files, message: message.to_owned(), attrs: Vec::new() };
+    State::Stale(Stale { rest: vec![first.clone(); more], first, attrs: Vec::new() })
 }
 
 fn truth(instance: &Instance) -> State {
@@ -34,6 +41,6 @@ fn truth(instance: &Instance) -> State {
     } else if lying == 0 {
         State::Absent
     } else {
-        State::Stale(vec![("files".to_owned(), format!("{lying} of {} are there", instance.files.len()))])
+        stale(&format!("{lying} of {} are there", instance.files.len()), 0)
     }
 }

@@ -2,25 +2,25 @@ use std::ffi::{CString, c_char, c_int};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 
-use crate::bindings::artifacts::backend::age;
+use crate::bindings::artifacts::backend::age::{self, Form, SealTo};
 use crate::bindings::artifacts::backend::secrets::Secret;
 use crate::{Failure, Plan, failure};
 
-/// Ways out of `/slice`, by reading.
+/// Ways out of `/entry`, by reading.
 const OUTSIDE: &[&str] = &[
     "/etc/passwd",
     "/etc/passwd/",
     "etc/passwd",
     "../etc/passwd",
     "../../../../../../../../etc/passwd",
-    "/slice/../etc/passwd",
-    "/slice/../../../../../../../../etc/passwd",
-    "/slice/./../../../../../../etc/passwd",
-    "/slice//../../../../../../etc/passwd",
-    "/slice/..",
-    "/slice/../",
+    "/entry/../etc/passwd",
+    "/entry/../../../../../../../../etc/passwd",
+    "/entry/./../../../../../../etc/passwd",
+    "/entry//../../../../../../etc/passwd",
+    "/entry/..",
+    "/entry/../",
     "/proc/self/environ",
-    "/slice/../../proc/self/environ",
+    "/entry/../../proc/self/environ",
     "/dev/null",
     "/",
     ".",
@@ -38,26 +38,26 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
         "stat-outside" => all(OUTSIDE, |path| fs::metadata(path).map(drop)),
         "write-outside" => {
             let paths =
-                ["/tmp/escaped", "/slice/../escaped", "../escaped", "/escaped", "/slice/../../../../tmp/escaped"];
+                ["/tmp/escaped", "/entry/../escaped", "../escaped", "/escaped", "/entry/../../../../tmp/escaped"];
             all(&paths, |path| fs::write(path, b"escaped"))
         }
-        "make-folder-outside" => all(&["/tmp/escaped", "/slice/../escaped"], |path| fs::create_dir(path)),
+        "make-folder-outside" => all(&["/tmp/escaped", "/entry/../escaped"], |path| fs::create_dir(path)),
         "rename-outside" => {
-            fs::write("/slice/move", b"x")?;
-            all(&["/tmp/escaped", "/slice/../escaped", "/escaped"], |path| fs::rename("/slice/move", path))?;
-            Ok(fs::remove_file("/slice/move")?)
+            fs::write("/entry/move", b"x")?;
+            all(&["/tmp/escaped", "/entry/../escaped", "/escaped"], |path| fs::rename("/entry/move", path))?;
+            Ok(fs::remove_file("/entry/move")?)
         }
-        "rename-in" => all(&["/etc/passwd", "/slice/../etc/passwd"], |path| fs::rename(path, "/slice/stolen")),
-        "link-in" => all(&["/etc/passwd", "/slice/../etc/passwd"], |path| fs::hard_link(path, "/slice/stolen")),
+        "rename-in" => all(&["/etc/passwd", "/entry/../etc/passwd"], |path| fs::rename(path, "/entry/stolen")),
+        "link-in" => all(&["/etc/passwd", "/entry/../etc/passwd"], |path| fs::hard_link(path, "/entry/stolen")),
         "remove-outside" => {
-            all(&["/tmp/victim", "/slice/../victim", "/slice/../../tmp/victim"], |path| fs::remove_file(path))
+            all(&["/tmp/victim", "/entry/../victim", "/entry/../../tmp/victim"], |path| fs::remove_file(path))
         }
         "through-symlink" => through_symlink(),
         "environment" => environment(),
-        "open-named" => File::open(format!("/slice/{}", plan.text)).map(drop).or(Ok(())),
-        "read-named" => all(&[&format!("/slice/{}", plan.text)], |path| fs::read(path).map(drop)),
-        "write-slice" => write_slice(),
-        "seal" => match age::seal(&Secret::new(b"x"), &plan.recipients, true) {
+        "open-named" => File::open(format!("/entry/{}", plan.text)).map(drop).or(Ok(())),
+        "read-named" => all(&[&format!("/entry/{}", plan.text)], |path| fs::read(path).map(drop)),
+        "write-entry" => write_entry(),
+        "seal" => match age::seal(&["one".to_owned()], &Secret::new(b"x"), &SealTo::All, Form::Armored) {
             Ok(_) => Err(failure("escaped", "sealed")),
             Err(_) => Ok(()),
         },
@@ -83,10 +83,10 @@ fn all(paths: &[&str], attempt: impl Fn(&str) -> io::Result<()>) -> Result<(), F
 /// Makes links that lead out and tries to read and write through them.
 fn through_symlink() -> Result<(), Failure> {
     for target in ["/etc/passwd", "../../../../../../etc/passwd", "..", "/"] {
-        let _ = fs::remove_file("/slice/link");
-        if symlink(target, "/slice/link").is_ok() {
-            let name = format!("/slice/link -> {target}");
-            for path in ["/slice/link", "/slice/link/", "/slice/link/etc/passwd", "/slice/link/../etc/passwd"] {
+        let _ = fs::remove_file("/entry/link");
+        if symlink(target, "/entry/link").is_ok() {
+            let name = format!("/entry/link -> {target}");
+            for path in ["/entry/link", "/entry/link/", "/entry/link/etc/passwd", "/entry/link/../etc/passwd"] {
                 if fs::read(path).is_ok()
                     || fs::read_dir(path).is_ok()
                     || OpenOptions::new().append(true).open(path).is_ok()
@@ -96,7 +96,7 @@ fn through_symlink() -> Result<(), Failure> {
             }
         }
     }
-    let _ = fs::remove_file("/slice/link");
+    let _ = fs::remove_file("/entry/link");
     Ok(())
 }
 
@@ -124,21 +124,21 @@ fn environment() -> Result<(), Failure> {
     Ok(())
 }
 
-/// For where the slice is read-only.
-fn write_slice() -> Result<(), Failure> {
-    let first = fs::read_dir("/slice")?.next().transpose()?;
-    let old = first.map(|entry| format!("/slice/{}", entry.file_name().display()));
+/// For where the entry is read-only.
+fn write_entry() -> Result<(), Failure> {
+    let first = fs::read_dir("/entry")?.next().transpose()?;
+    let old = first.map(|entry| format!("/entry/{}", entry.file_name().display()));
     let mut done = vec![
-        ("create", fs::write("/slice/escaped", b"x")),
-        ("folder", fs::create_dir("/slice/folder")),
-        ("link", symlink("x", "/slice/link")),
+        ("create", fs::write("/entry/escaped", b"x")),
+        ("folder", fs::create_dir("/entry/folder")),
+        ("link", symlink("x", "/entry/link")),
     ];
     if let Some(old) = &old {
         done.push(("overwrite", fs::write(old, b"x")));
         done.push(("append", OpenOptions::new().append(true).open(old).and_then(|mut file| file.write_all(b"x"))));
         done.push(("truncate", OpenOptions::new().write(true).open(old).and_then(|file| file.set_len(0))));
-        done.push(("hard link", fs::hard_link(old, "/slice/second")));
-        done.push(("rename", fs::rename(old, "/slice/moved")));
+        done.push(("hard link", fs::hard_link(old, "/entry/second")));
+        done.push(("rename", fs::rename(old, "/entry/moved")));
         done.push(("remove", fs::remove_file(old)));
     }
     match done.iter().find(|(_, result)| result.is_ok()) {
@@ -150,7 +150,7 @@ fn write_slice() -> Result<(), Failure> {
 /// Ten gigabytes in one file.
 fn fill() -> Result<(), Failure> {
     let block = vec![7_u8; 1 << 20];
-    let mut file = File::create("/slice/big")?;
+    let mut file = File::create("/entry/big")?;
     for _ in 0..10_000 {
         file.write_all(&block)?;
     }
@@ -159,7 +159,7 @@ fn fill() -> Result<(), Failure> {
 
 fn many_files() -> Result<(), Failure> {
     for number in 0..100_000 {
-        fs::write(format!("/slice/{number}"), b"")?;
+        fs::write(format!("/entry/{number}"), b"")?;
     }
     Err(failure("escaped", "100,000 files"))
 }
@@ -167,7 +167,7 @@ fn many_files() -> Result<(), Failure> {
 fn many_handles() -> Result<(), Failure> {
     let mut held = Vec::new();
     for _ in 0..100_000 {
-        held.push(File::open("/slice")?);
+        held.push(File::open("/entry")?);
     }
     Err(failure("escaped", &format!("{} handles", held.len())))
 }

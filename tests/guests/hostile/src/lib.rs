@@ -1,20 +1,32 @@
 //! A backend that misbehaves as its configuration says, for the tests of the host.
 //!
-//! `artifacts.config.hostile` of the first target: `recipients`, and by name of an operation (`readers`, `check`,
-//! `serialize`, `retrieve`) what it does instead of behaving well; `text` is for those that need one. A behaviour of `anywhere.rs` or
-//! `escape.rs` may be named for every operation, the others for their own. One that got where it should not says so with a
-//! failure of kind `escaped`; one that was held off goes on and behaves well. Unknown names panic.
+//! `artifacts.config.hostile` of the first target: `recipients`, and by name of an operation (`readers` for `recipients`, `check`,
+//! `serialize`, `retrieve`) what it does instead of behaving well; `text` is for those that need one. `retrieve` is told of no
+//! configuration: where it names that operation, `serialize` stores it as the file `plan`, in hex so that nobody looks into it. A
+//! behaviour of `anywhere.rs` or `escape.rs` may be named for every operation, the others for their own. One that got where it
+//! should not says so with a failure of kind `escaped`; one that was held off goes on and behaves well. Unknown names panic.
 
 mod anywhere;
 mod check;
 mod escape;
-mod readers;
+mod recipients;
+mod resource;
 mod retrieve;
 mod serialize;
 
 #[allow(missing_docs, unsafe_code, clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../../wit", world: "backend-with-retrieval" });
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        inline: "
+            package artifacts:hostile;
+            world hostile {
+                include artifacts:backend/backend@0.2.0;
+                export artifacts:backend/retrieval@0.2.0;
+            }
+        ",
+        generate_all,
+    });
 
     #[cfg(target_arch = "wasm32")]
     mod component {
@@ -23,9 +35,10 @@ mod bindings {
     }
 }
 
-use bindings::artifacts::backend::types::{Failure, Instance};
-use bindings::exports::artifacts::backend::retrieval;
-use bindings::exports::artifacts::backend::storage::{Guest, Item, State};
+use bindings::artifacts::backend::entries::{Entry, EntryWriter};
+use bindings::artifacts::backend::types::{Context, Failure, Instance, OpenError};
+use bindings::exports::artifacts::backend::retrieval::{self, Answer};
+use bindings::exports::artifacts::backend::storage::{FileRecipients, Guest, Item, SerializeError, State};
 
 /// The backend.
 pub struct Hostile;
@@ -38,26 +51,25 @@ static MANIFEST: [u8; include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/manif
     *include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/manifest.json"));
 
 impl Guest for Hostile {
-    fn readers(instance: Instance) -> Result<Vec<(String, Vec<String>)>, Failure> {
+    fn recipients(instance: Instance) -> Result<Vec<FileRecipients>, Failure> {
         let plan = Plan::of(&instance, "readers")?;
-        readers::run(&plan, &instance)
+        recipients::run(&plan, &instance)
     }
 
-    fn check(instance: Instance) -> Result<State, Failure> {
+    fn check(_: Context, instance: Instance, entry: &Entry) -> Result<State, Failure> {
         let plan = Plan::of(&instance, "check")?;
-        check::run(&plan, &instance)
+        check::run(&plan, &instance, entry)
     }
 
-    fn serialize(instance: Instance, items: Vec<Item>) -> Result<(), Failure> {
+    fn serialize(_: Context, instance: Instance, items: Vec<Item>, entry: &EntryWriter) -> Result<(), SerializeError> {
         let plan = Plan::of(&instance, "serialize")?;
-        serialize::run(&plan, &instance, &items)
+        serialize::run(&plan, &instance, &items, entry)
     }
 }
 
 impl retrieval::Guest for Hostile {
-    fn retrieve(instance: Instance, names: Vec<String>) -> Result<Vec<Item>, Failure> {
-        let plan = Plan::of(&instance, "retrieve")?;
-        retrieve::run(&plan, &instance, &names)
+    fn retrieve(_: Context, files: Vec<String>, entry: &Entry) -> Result<Vec<Answer>, Failure> {
+        retrieve::run(&Plan::stored()?, &files, entry)
     }
 }
 
@@ -66,11 +78,27 @@ struct Plan {
     mode: String,
     text: String,
     recipients: Vec<String>,
+    /// The configuration, where it says what `retrieve` is to do.
+    to_store: Option<String>,
 }
 
 impl Plan {
     fn of(instance: &Instance, operation: &str) -> Result<Self, Failure> {
         let text = instance.targets.first().map_or("{}", |target| target.config.as_str());
+        Self::read(text, operation)
+    }
+
+    /// That of `retrieve`.
+    fn stored() -> Result<Self, Failure> {
+        let hex = std::fs::read_to_string(PLAN).unwrap_or_default();
+        let digits: Vec<u8> =
+            hex.bytes().filter_map(|digit| char::from(digit).to_digit(16)).map(|digit| digit as u8).collect();
+        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        let text = String::from_utf8_lossy(&bytes);
+        Self::read(if text.is_empty() { "{}" } else { &text }, "retrieve")
+    }
+
+    fn read(text: &str, operation: &str) -> Result<Self, Failure> {
         let config: serde_json::Value =
             serde_json::from_str(text).map_err(|error| failure("config", &error.to_string()))?;
         let word = |field: &str| config[field].as_str().unwrap_or_default().to_owned();
@@ -79,12 +107,23 @@ impl Plan {
             mode: word(operation),
             text: word("text"),
             recipients: recipients.filter_map(|recipient| recipient.as_str().map(str::to_owned)).collect(),
+            to_store: config["retrieve"].is_string().then(|| text.to_owned()),
         })
+    }
+
+    /// Stores what `retrieve` is to do.
+    fn store(&self) -> std::io::Result<()> {
+        let Some(text) = &self.to_store else { return Ok(()) };
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(PLAN, hex)
     }
 }
 
+/// Where it is.
+const PLAN: &str = "/entry/plan";
+
 fn failure(kind: &str, message: &str) -> Failure {
-    Failure { kind: kind.to_owned(), message: message.to_owned(), hint: None }
+    Failure { kind: kind.to_owned(), message: message.to_owned(), hint: None, attrs: Vec::new() }
 }
 
 impl From<std::io::Error> for Failure {
@@ -93,7 +132,19 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+impl From<Failure> for SerializeError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// Where a stored file lies.
 fn path(name: &str) -> String {
-    format!("/slice/{name}.age")
+    format!("/entry/{name}.age")
 }

@@ -1,11 +1,11 @@
 use std::fs;
 use std::io;
 
-use crate::bindings::artifacts::backend::age;
+use crate::bindings::artifacts::backend::age::{self, Form, SealTo};
 use crate::bindings::artifacts::backend::log::{Level, log};
 use crate::bindings::artifacts::backend::secrets::Secret;
 use crate::escape::symlink;
-use crate::{Failure, Instance, Item, Plan, anywhere, failure, path};
+use crate::{EntryWriter, Failure, Instance, Item, Plan, SerializeError, anywhere, failure, path, resource};
 
 /// A recipient that nobody declared; its private half is lost.
 const STRANGER: &str = "age12p82n7at9dh2e00lt637jvxcqfdun8hffuzpqg5x3un3zp3uzfust6up58";
@@ -14,20 +14,64 @@ const STRANGER: &str = "age12p82n7at9dh2e00lt637jvxcqfdun8hffuzpqg5x3un3zp3uzfus
 ///
 /// # Errors
 /// As the behaviour has it.
-pub fn run(plan: &Plan, instance: &Instance, items: &[Item]) -> Result<(), Failure> {
+pub fn run(plan: &Plan, instance: &Instance, items: &[Item], entry: &EntryWriter) -> Result<(), SerializeError> {
+    if plan.mode == "needs-all" && items.len() < instance.files.len() {
+        return Err(SerializeError::NeedsAll);
+    }
+    Ok(wrong(plan, instance, items, entry)?)
+}
+
+fn wrong(plan: &Plan, instance: &Instance, items: &[Item], entry: &EntryWriter) -> Result<(), Failure> {
     match plan.mode.as_str() {
         // Secrets that are not this backend's to have.
         "bytes" => expose(items).map(drop),
-        "seal-stranger" => held_off(seal_all(items, &[STRANGER.to_owned()])),
-        "seal-one-more" => held_off(seal_all(items, &[plan.recipients.as_slice(), &[STRANGER.to_owned()]].concat())),
-        "seal-nobody" => held_off(seal_all(items, &[])),
-        "seal-named" => held_off(seal_all(items, std::slice::from_ref(&plan.text))),
-        "seal-own" => age::seal(&Secret::new(b"made up"), &plan.recipients, true).map(drop),
+        "seal-stranger" => held_off(seal_all(items, &SealTo::One(STRANGER.to_owned()))),
+        "seal-one-more" => {
+            seal_each(items, &plan.recipients)?;
+            held_off(seal_all(items, &SealTo::One(STRANGER.to_owned())))
+        }
+        "seal-nobody" => held_off(items.iter().try_for_each(|item| seal_as(item, &[], &SealTo::All).map(drop))),
+        // One file's secret as another's, as a file's that is not declared, and as two files'.
+        "seal-as" => held_off(seal_as(&items[0], &[&plan.text], &SealTo::All).map(drop)),
+        "seal-both" => {
+            let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
+            held_off(seal_as(&items[0], &names, &SealTo::All).map(drop))
+        }
+        "seal-own" => {
+            let own = Secret::new(b"made up");
+            let sealed = age::seal(&[items[0].name.clone()], &own, &SealTo::All, Form::Armored)?;
+            write("/entry/own", &sealed)
+        }
         "seal-more" => {
             for _ in 0..16 {
-                seal_all(items, &plan.recipients)?;
+                seal_all(items, &SealTo::All)?;
             }
             store(plan, instance, items)
+        }
+        // A header for each recipient, or for the first one alone.
+        "seal-each" => items.iter().try_for_each(|item| {
+            let each = plan.recipients.iter().map(|key| seal_as(item, &[&item.name], &SealTo::One(key.clone())));
+            write(&path(&item.name), &each.collect::<Result<Vec<_>, _>>()?.concat())
+        }),
+        "seal-first" => items.iter().try_for_each(|item| {
+            let first = SealTo::One(plan.recipients[0].clone());
+            write(&path(&item.name), &seal_as(item, &[&item.name], &first)?)
+        }),
+        // Sealed well, and stored so that nobody sees it.
+        "hide" => items.iter().try_for_each(|item| {
+            let sealed = seal_as(item, &[&item.name], &SealTo::All)?;
+            let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+            write(&path(&item.name), hex.as_bytes())
+        }),
+        // An age file that it brought along, or that was another's stored file.
+        "store-shipped" => {
+            store(plan, instance, items)?;
+            write("/entry/shipped", plan.text.as_bytes())
+        }
+        "move-stored" => {
+            let old = fs::read(path(&plan.text))?;
+            store(plan, instance, items)?;
+            write("/entry/moved", &old)
         }
         // Secrets in the wrong place.
         "store-plain" => items.iter().try_for_each(|item| write(&path(&item.name), &item.value.bytes())),
@@ -41,7 +85,7 @@ pub fn run(plan: &Plan, instance: &Instance, items: &[Item]) -> Result<(), Failu
         }
         "fail-secret" => Err(failure("internal", &expose(items)?)),
         "panic-secret" => panic!("{}", expose(items)?),
-        "name-secret" => write(&format!("/slice/{}", expose(items)?), b""),
+        "name-secret" => write(&format!("/entry/{}", expose(items)?), b""),
         // Work not done, or half done.
         "nothing" => Ok(()),
         "wipe" => instance.files.iter().try_for_each(|file| match fs::remove_file(path(&file.name)) {
@@ -60,7 +104,7 @@ pub fn run(plan: &Plan, instance: &Instance, items: &[Item]) -> Result<(), Failu
         "empty-files" => items.iter().try_for_each(|item| write(&path(&item.name), b"")),
         "garbage" => items.iter().try_for_each(|item| write(&path(&item.name), &[0xff; 64])),
         "all-the-same" => {
-            let first = age::seal(&items[0].value, &plan.recipients, true)?;
+            let first = seal_as(&items[0], &[&items[0].name], &SealTo::All)?;
             items.iter().try_for_each(|item| write(&path(&item.name), &first))
         }
         "touch-others" => {
@@ -74,48 +118,56 @@ pub fn run(plan: &Plan, instance: &Instance, items: &[Item]) -> Result<(), Failu
         // Things left behind that are no clean regular files.
         mode => {
             store(plan, instance, items)?;
-            leave(mode, plan)
+            if resource::write(plan, entry)? { Ok(()) } else { leave(mode, plan) }
         }
     }
 }
 
 fn leave(mode: &str, plan: &Plan) -> Result<(), Failure> {
     match mode {
-        "leave-symlink" => Ok(symlink(&plan.text, "/slice/link")?),
+        "leave-symlink" => Ok(symlink(&plan.text, "/entry/link")?),
         "leave-hardlink" => {
-            write("/slice/one", b"x")?;
-            Ok(fs::hard_link("/slice/one", "/slice/two")?)
+            write("/entry/one", b"x")?;
+            Ok(fs::hard_link("/entry/one", "/entry/two")?)
         }
-        "leave-folder" => Ok(fs::create_dir("/slice/folder")?),
+        "leave-folder" => Ok(fs::create_dir("/entry/folder")?),
         "leave-nested" => {
-            fs::create_dir("/slice/folder")?;
-            write("/slice/folder/file", b"x")
+            fs::create_dir("/entry/folder")?;
+            write("/entry/folder/file", b"x")
         }
-        "leave-named" => write(&format!("/slice/{}", plan.text), b"x"),
-        "leave-big" => write("/slice/big", &vec![0; 64 << 20]),
+        "leave-named" => write(&format!("/entry/{}", plan.text), b"x"),
+        "leave-big" => write("/entry/big", &vec![0; 64 << 20]),
+        "needs-all" => Ok(()),
         _ => anywhere::run(plan),
     }
 }
 
 /// The good behaviour.
 fn store(plan: &Plan, instance: &Instance, items: &[Item]) -> Result<(), Failure> {
-    let mut recipients = plan.recipients.clone();
-    recipients.sort();
-    recipients.dedup();
     for item in items {
-        write(&path(&item.name), &age::seal(&item.value, &recipients, true)?)?;
+        write(&path(&item.name), &seal_as(item, &[&item.name], &SealTo::All)?)?;
     }
-    for entry in fs::read_dir("/slice")? {
+    plan.store()?;
+    for entry in fs::read_dir("/entry")? {
         let name = entry?.file_name().display().to_string();
-        if !instance.files.iter().any(|file| format!("{}.age", file.name) == name) {
-            fs::remove_file(format!("/slice/{name}"))?;
+        if name != "plan" && !instance.files.iter().any(|file| format!("{}.age", file.name) == name) {
+            fs::remove_file(format!("/entry/{name}"))?;
         }
     }
     Ok(())
 }
 
-fn seal_all(items: &[Item], recipients: &[String]) -> Result<(), Failure> {
-    items.iter().try_for_each(|item| age::seal(&item.value, recipients, true).map(drop))
+fn seal_all(items: &[Item], to: &SealTo) -> Result<(), Failure> {
+    items.iter().try_for_each(|item| seal_as(item, &[&item.name], to).map(drop))
+}
+
+fn seal_each(items: &[Item], keys: &[String]) -> Result<(), Failure> {
+    keys.iter().try_for_each(|key| seal_all(items, &SealTo::One(key.clone())))
+}
+
+fn seal_as(item: &Item, files: &[&str], to: &SealTo) -> Result<Vec<u8>, Failure> {
+    let files: Vec<String> = files.iter().map(ToString::to_string).collect();
+    age::seal(&files, &item.value, to, Form::Armored)
 }
 
 /// What should have been refused.

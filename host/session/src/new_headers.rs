@@ -1,0 +1,161 @@
+//! The age headers in a new entry: who encrypted them, and for whom.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_age::headers;
+use artifacts_declared::Recipients;
+use artifacts_seam::EntryFiles;
+
+/// What the host encrypted in one call, by the SHA-256 of the header, in hex.
+#[derive(Default)]
+pub(crate) struct SealedHeaders(BTreeMap<String, Sealed>);
+
+struct Sealed {
+    files: BTreeSet<String>,
+    recipients: BTreeSet<String>,
+}
+
+impl SealedHeaders {
+    pub(crate) fn add(&mut self, header: String, files: Vec<String>, recipients: Vec<String>) {
+        let sealed = Sealed { files: files.into_iter().collect(), recipients: recipients.into_iter().collect() };
+        self.0.insert(header, sealed);
+    }
+
+    /// The files that each of these headers is for.
+    pub(crate) fn files_in(self, stored: &BTreeSet<String>) -> BTreeMap<String, BTreeSet<String>> {
+        let stored = self.0.into_iter().filter(|(header, _)| stored.contains(header));
+        stored.map(|(header, sealed)| (header, sealed.files)).collect()
+    }
+
+    /// What is wrong with a new entry, without a word of the component's: a header in it that is neither of this call nor was in
+    /// the same stored file before, or a file of these, whose plaintext the component did not take, that is not under headers for
+    /// exactly its recipients.
+    pub(crate) fn fault(
+        &self,
+        before: &EntryFiles,
+        after: &EntryFiles,
+        unread: &[&str],
+        recipients: &Recipients,
+    ) -> Option<String> {
+        let mut found = BTreeSet::new();
+        for (stored, bytes) in after {
+            let old = before.get(stored);
+            if old == Some(bytes) {
+                continue;
+            }
+            let now = headers(bytes);
+            let old = old.map(|bytes| headers(bytes)).unwrap_or_default();
+            if now.iter().any(|header| !self.0.contains_key(header) && !old.contains(header)) {
+                return Some(
+                    "what it stored has an age file that was neither encrypted in this call nor in the same stored file before"
+                        .to_owned(),
+                );
+            }
+            found.extend(now);
+        }
+        let uncovered = unread.iter().find(|file| !self.covers(file, &found, recipients))?;
+        Some(format!(
+            "it says that it stored `{uncovered}`, but the entry has no age file of it for exactly its recipients"
+        ))
+    }
+
+    /// Whether these headers are for all recipients of a file. None is for anyone else.
+    fn covers(&self, file: &str, found: &BTreeSet<String>, recipients: &Recipients) -> bool {
+        let of_file = self.0.iter().filter(|(header, sealed)| sealed.files.contains(file) && found.contains(*header));
+        let covered: BTreeSet<&String> = of_file.flat_map(|(_, sealed)| &sealed.recipients).collect();
+        recipients.get(file).is_some_and(|all| !all.is_empty() && all.iter().collect::<BTreeSet<_>>() == covered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use artifacts_age::{Sealer, header_sha256};
+
+    use super::*;
+
+    struct Case {
+        keys: [String; 2],
+        sealed: SealedHeaders,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let key = || age::x25519::Identity::generate().to_public().to_string();
+            Self { keys: [key(), key()], sealed: SealedHeaders::default() }
+        }
+
+        /// An armored age file for these files, to all or one.
+        fn seal(&mut self, files: &[&str], to: &[usize]) -> String {
+            let keys: Vec<String> = to.iter().map(|at| self.keys[*at].clone()).collect();
+            let file = Sealer::default().seal(b"x", &keys, true).unwrap();
+            self.sealed.add(file.header_sha256, files.iter().map(ToString::to_string).collect(), keys);
+            String::from_utf8(file.file).unwrap()
+        }
+
+        fn fault(&self, before: &[(&str, &str)], after: &[(&str, &str)], unread: &[&str]) -> Option<String> {
+            let files = |files: &[(&str, &str)]| -> EntryFiles {
+                files.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.as_bytes().to_vec())).collect()
+            };
+            let both = self.keys.iter().cloned().collect();
+            let one = [self.keys[0].clone()].into();
+            let recipients = Recipients::from_iter([
+                ("a".parse().unwrap(), both),
+                ("b".parse().unwrap(), self.keys.iter().cloned().collect()),
+                ("one".parse().unwrap(), one),
+            ]);
+            self.sealed.fault(&files(before), &files(after), unread, &recipients)
+        }
+    }
+
+    #[test]
+    fn a_file_is_under_one_header_or_one_for_each_recipient() {
+        let mut case = Case::new();
+        let (whole, first, second) = (case.seal(&["a"], &[0, 1]), case.seal(&["a"], &[0]), case.seal(&["a"], &[1]));
+        let (both, one) = (case.seal(&["a", "b"], &[0, 1]), case.seal(&["one"], &[0]));
+        let split = format!("{first}{second}");
+        for (stored, unread, fine) in [
+            (whole.as_str(), &["a"][..], true),
+            (&split, &["a"], true),
+            (&first, &["a"], false),
+            (&both, &["a", "b"], true),
+            (&both, &["a", "one"], false),
+            (&one, &["one"], true),
+            (&one, &["a"], false),
+            ("nothing", &["a"], false),
+            ("nothing", &[], true),
+            (&whole, &["never-declared"], false),
+        ] {
+            let fault = case.fault(&[], &[("stored", stored)], unread);
+            assert_eq!(fault.is_none(), fine, "{unread:?}: {fault:?}");
+        }
+    }
+
+    #[test]
+    fn headers_show_in_texts_as_json_and_yaml_have_them() {
+        let mut case = Case::new();
+        let whole = case.seal(&["a"], &[0, 1]);
+        let json = serde_json::json!({"a": whole}).to_string();
+        let yaml = format!("sops:\n  enc: |\n    {}\n", whole.trim_end().replace('\n', "\n    "));
+        assert_eq!(case.fault(&[], &[("x.json", &json)], &["a"]), None);
+        assert_eq!(case.fault(&[], &[("x.yaml", &yaml)], &["a"]), None);
+        let hidden: String = whole.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(case.fault(&[], &[("x.hex", &hidden)], &["a"]).unwrap().contains("`a`"));
+    }
+
+    #[test]
+    fn a_header_is_of_this_call_or_was_in_the_same_stored_file() {
+        let mut case = Case::new();
+        let other = String::from_utf8(Sealer::default().seal(b"y", &case.keys, true).unwrap().file).unwrap();
+        let new = case.seal(&["a"], &[0, 1]);
+        assert!(case.fault(&[], &[("x", &other)], &[]).is_some());
+        assert!(case.fault(&[("y", &other)], &[("x", &other)], &[]).is_some());
+        assert_eq!(case.fault(&[("x", &other)], &[("x", &other)], &[]), None);
+        assert_eq!(case.fault(&[("x", &other)], &[("x", &format!("{other}{new}"))], &["a"]), None);
+        // What stays does not count for what was given.
+        let header = header_sha256(other.as_bytes()).unwrap();
+        let keys = case.keys.to_vec();
+        case.sealed.add(header, vec!["a".to_owned()], keys);
+        assert!(case.fault(&[("x", &other)], &[("x", &other)], &["a"]).is_some());
+    }
+}

@@ -1,0 +1,30 @@
+use crate::Failure;
+use crate::bindings::artifacts::backend::age::{self, SealTo};
+use crate::{Form, OpenError, Secret};
+
+/// Has the host encrypt the given secret of a file with age, for all recipients that [`crate::Backend::recipients`] gave for the file.
+/// Only while serializing, and only under the name of its own file: anything else ends the call.
+///
+/// # Errors
+/// When a recipient is none, or its plugin fails.
+pub fn seal(file: &str, value: &Secret, form: Form) -> Result<Vec<u8>, Failure> {
+    age::seal(&[file.to_owned()], value, &SealTo::All, form)
+}
+
+/// Has the host encrypt a key of the backend's own with age, for one recipient of the files that it is for; these have the same
+/// recipients. Only while serializing, with the grant `plaintext`.
+///
+/// # Errors
+/// When the recipient is none, or its plugin fails.
+pub fn seal_key(files: &[String], key: &[u8], recipient: &str, form: Form) -> Result<Vec<u8>, Failure> {
+    age::seal(files, &Secret::new(key), &SealTo::One(recipient.to_owned()), form)
+}
+
+/// Lets the host decrypt an age file that it encrypted for this very entry. Only while retrieving, with the grant
+/// `identities`: otherwise it ends the call.
+///
+/// # Errors
+/// [`OpenError::NoIdentity`] if no identity matches; of kind `corrupt` if the file is damaged.
+pub fn open(file: &[u8]) -> Result<Secret, OpenError> {
+    age::open(file)
+}
