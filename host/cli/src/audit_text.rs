@@ -242,9 +242,9 @@ fn of_consent(ConsentRecord { by, subject }: &ConsentRecord) -> String {
             format!("that the generator of {instance} reads {dependency}; it is {generator}")
         }
         ConsentSubject::Grants { backend, sha256, grants, limits } => {
-            let limits: String =
-                limits.iter().map(|(name, value)| format!("; {name} up to {}", limit_text(name, *value))).collect();
-            format!("the grants of {backend}, sha256 {sha256}: {}{limits}", granted(grants))
+            let limits = limits.iter().map(|(name, value)| format!("{name} up to {}", limit_text(name, *value)));
+            let all: Vec<String> = std::iter::once(granted(grants)).chain(limits).collect();
+            format!("the grants of {backend}, sha256 {sha256}: {}", all.join("; "))
         }
         ConsentSubject::Clone { checkout, other } => {
             format!("that {checkout} and {other} are clones of one repository")

@@ -48,8 +48,8 @@ impl<'r> Surveyed<'r> {
         let mut plan = change.plan(self.run, &self.selection, &mut self.survey);
         let mut writers = StorageWriters::default();
         let locks = change.locks(self.run, &self.selection);
-        let writes = !plan.steps.is_empty() || is_unstaged(&self.run.tools, self.run.among(&locks));
-        if writes && !locks.is_empty() {
+        let has_work = !plan.steps.is_empty() || is_unstaged(&self.run.tools, self.run.among(&locks));
+        if has_work && !locks.is_empty() {
             writers = StorageWriters::lock(&self.run.tools, self.run.among(&locks));
             self.survey = self.run.look(&locks);
             plan = change.plan(self.run, &self.selection, &mut self.survey);
