@@ -7,7 +7,7 @@ use std::io::IsTerminal as _;
 use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
 use artifacts_contract::{Component, Grants, raised_limits};
 use artifacts_declared::Name;
-use artifacts_flow::{Accept, Rights};
+use artifacts_flow::{Accept, EffectiveGrants};
 use artifacts_report::Failure;
 use artifacts_text::terminal;
 use artifacts_trust::Trust;
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{audit_log, person};
 
 /// Whether the admin has accepted these rights for this very component.
-pub fn accepted(trust: &Trust, component: &Component, rights: &Rights) -> Result<bool, Failure> {
+pub fn accepted(trust: &Trust, component: &Component, rights: &EffectiveGrants) -> Result<bool, Failure> {
     trust.accepted(&acceptance(component, rights)).map_err(|e| distrust(&e))
 }
 
@@ -42,7 +42,7 @@ pub fn asking(trust: Trust, log: AuditLog, all: bool, no_input: bool) -> Accept 
 
 /// What is stored of a consent. The empty list is what earlier versions wrote, and limits are there only where one is raised: what
 /// was accepted before is accepted still.
-fn acceptance(component: &Component, rights: &Rights) -> serde_json::Value {
+fn acceptance(component: &Component, rights: &EffectiveGrants) -> serde_json::Value {
     let Grants { plaintext, identities } = rights.grants;
     let grants = json!({"plaintext": plaintext, "identities": identities, "recipient-plugins": []});
     let mut acceptance = json!({"component": component.sha256(), "grants": grants});
@@ -54,7 +54,7 @@ fn acceptance(component: &Component, rights: &Rights) -> serde_json::Value {
 }
 
 /// The limits above their defaults.
-fn raised(rights: &Rights) -> BTreeMap<String, u64> {
+fn raised(rights: &EffectiveGrants) -> BTreeMap<String, u64> {
     raised_limits(&rights.limits).into_iter().map(|limit| (limit.name.to_owned(), limit.value)).collect()
 }
 
@@ -62,20 +62,20 @@ fn distrust(error: &artifacts_trust::Error) -> Failure {
     Failure::from(error)
 }
 
-/// Shows what a component would be given, and asks. False when nobody sits there: messages that go elsewhere than to a
+/// Shows what a component would be given, and asks. False when no one sits there: messages that go elsewhere than to a
 /// terminal are a script's.
-fn ask(name: &Name, component: &Component, rights: &Rights) -> bool {
+fn ask(name: &Name, component: &Component, rights: &EffectiveGrants) -> bool {
     if !std::io::stderr().is_terminal() {
         return false;
     }
     let Some(mut terminal) = person::terminal() else { return false };
     let shown = question(name, component, rights).lines().all(|line| terminal.message(line).is_ok());
-    shown && terminal.confirm("Accept this for exactly this component, on this machine?").unwrap_or(false)
+    shown && terminal.confirm("Grant this to exactly this component, on this machine?").unwrap_or(false)
 }
 
-fn question(name: &Name, component: &Component, rights: &Rights) -> String {
+fn question(name: &Name, component: &Component, rights: &EffectiveGrants) -> String {
     let manifest = component.manifest();
-    let mut text = format!("The backend `{}` is not part of this program.\n", terminal(name.as_str()));
+    let mut text = format!("Backend `{}` is a third-party component.\n", terminal(name.as_str()));
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<10} {}", terminal(&value.replace('\n', " ")));
     };

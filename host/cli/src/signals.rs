@@ -5,10 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use artifacts_report::Failure;
 use libc::{c_int, siginfo_t};
 use rustix::io::retry_on_intr;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -34,6 +33,9 @@ const HARMLESS: [c_int; 9] = [
     libc::SIGWINCH,
 ];
 
+/// Set at the first signal that ends the program.
+static CANCEL: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
 static WATCH: OnceLock<Watch> = OnceLock::new();
 
 /// What is known of the thread that watches.
@@ -52,7 +54,7 @@ const MARK: u8 = 0;
 /// Whose affair Ctrl-C at the terminal is, besides the run's.
 #[derive(Debug)]
 struct Held {
-    /// The editor that a person works in. As long as it is here, its process id is nobody else's.
+    /// The editor that a person works in. As long as it is here, its process id is no one else's.
     editor: Option<Pid>,
     /// Whether a person wrote something that is nowhere else: the first Ctrl-C is answered by saying so.
     unsaved: bool,
@@ -72,7 +74,7 @@ pub fn edit(command: &mut Command) -> io::Result<ExitStatus> {
     let id = Pid::from_child(&child);
     held_now.editor = Some(id);
     drop(held_now);
-    // It stays as a name until nobody sends it a signal any more.
+    // It stays as a name until no one sends it a signal any more.
     let ended = retry_on_intr(|| waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
     // A signal that came while it ran may not have been looked at yet: it was the editor's all the same.
     if let Some(watch) = WATCH.get() {
@@ -115,20 +117,20 @@ impl Watch {
     }
 }
 
-/// Watches for signals from the first time on that it is called. The flag is set at the first one; a run that is asking a person is
-/// ended at once, and one that has not ended by itself soon after.
-pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
-    if let Some(watch) = WATCH.get() {
-        return Ok(Arc::clone(&watch.cancel));
-    }
-    let cancel = Arc::new(AtomicBool::new(false));
-    let unwatched = |e| Failure::new("", format!("signals cannot be watched, so plaintext could be left behind: {e}"));
-    let (signals, write) = caught().map_err(unwatched)?;
+/// Returns the flag that is set at the first signal that ends the program.
+pub fn cancel() -> Arc<AtomicBool> {
+    Arc::clone(&CANCEL)
+}
+
+/// Watches for signals from now on. The flag is set at the first one; a run that is asking a person is ended at once, and one that
+/// has not ended by itself soon after.
+pub fn watch() -> io::Result<()> {
+    let (signals, write) = caught()?;
     let (sender, reached) = channel();
-    let flag = Arc::clone(&cancel);
-    std::thread::Builder::new().spawn(move || look(signals, &flag, &sender)).map_err(unwatched)?;
-    let watch = WATCH.get_or_init(|| Watch { cancel, signals: write, reached: Mutex::new(reached) });
-    Ok(Arc::clone(&watch.cancel))
+    let flag = cancel();
+    std::thread::Builder::new().spawn(move || look(signals, &flag, &sender))?;
+    WATCH.get_or_init(|| Watch { cancel: cancel(), signals: write, reached: Mutex::new(reached) });
+    Ok(())
 }
 
 /// Looks at each signal as it comes, until one of them ends the program.
@@ -283,8 +285,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// They share what is held.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
     #[test]
     fn a_signal_that_came_while_an_editor_ran_is_its_own_however_late_it_is_looked_at() {
+        let _alone = ONE_AT_A_TIME.lock();
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         rustix::io::write(&write, &[u8::try_from(SIGINT).unwrap()]).unwrap();
         held().editor = Some(getpid());
@@ -306,6 +312,7 @@ mod tests {
 
     #[test]
     fn one_ctrl_c_does_not_lose_what_was_written_and_a_second_one_does() {
+        let _alone = ONE_AT_A_TIME.lock();
         let unsaved = Unsaved::new();
         held().unsaved = true;
         assert!(!is_kept(SIGTERM), "whoever ends the program otherwise is not there to be asked");

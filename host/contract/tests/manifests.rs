@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use artifacts_contract::Manifest;
+use artifacts_contract::BackendManifest;
 use serde_json::{Value, json};
 
 fn root() -> PathBuf {
@@ -44,7 +44,7 @@ fn every_example_fits_the_schema_beside_it() {
     assert!(manifests.len() >= 8 && !of_the_guide().is_empty(), "{manifests:?}");
     let mut examples = 0;
     for (place, text) in manifests {
-        let manifest = Manifest::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let manifest = BackendManifest::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{place}: {error}"));
         examples += manifest.examples.len();
     }
     assert!(examples >= 4, "{examples}");
@@ -56,7 +56,7 @@ fn an_example_that_does_not_fit_is_noticed() {
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut manifest: Value = serde_json::from_str(&text).unwrap();
         change(&mut manifest);
-        Manifest::parse(manifest.to_string().as_bytes())
+        BackendManifest::parse(manifest.to_string().as_bytes())
     };
     assert!(changed(&|_| {}).is_ok());
     let error = changed(&|manifest| manifest["examples"][0]["recipients"] = json!(true)).unwrap_err();

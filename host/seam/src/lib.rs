@@ -6,6 +6,7 @@
 
 mod ask;
 mod bytes;
+mod contract;
 mod ends;
 mod failure_kind;
 mod file_call;
@@ -21,6 +22,7 @@ mod sandbox;
 mod shown;
 
 pub use ask::{Ask, HostReply, Level, PlaintextRef, SealTo, SecretId};
+pub use contract::CONTRACT;
 pub use ends::{Disconnected, GuestEnd, GuestMessage, HostEnd};
 pub use failure_kind::FailureKind;
 pub use file_call::{FileCall, FileError};
@@ -33,7 +35,7 @@ pub use limits::{
 pub use refusals::{MOST_REFUSALS, too_many_refusals};
 pub use reply::{
     BackendFailure, CallError, CheckState, Checked, ComponentEvent, FileRecipients, KeyKind, Outcome, RecipientView,
-    Reply, Usage,
+    Reply, RetrieveAnswers, Usage,
 };
 pub use request::{EntryFiles, ItemHandle, Request};
 pub use sandbox::{Halfway, SandboxLayer, SandboxSetup};

@@ -13,6 +13,10 @@ pub struct Reply {
     pub usage: Usage,
 }
 
+/// Lists for each file that a component answers for its plaintext, by handle where the host decrypted it and by bytes where the
+/// component did, or why there is none.
+pub type RetrieveAnswers = Vec<(String, Result<crate::PlaintextRef, BackendFailure>)>;
+
 /// Holds a result, by kind of request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
@@ -20,9 +24,8 @@ pub enum Outcome {
     Checked(Vec<Result<Checked, CallError>>),
     /// The new entry, whole.
     Serialized(#[serde(with = "crate::bytes::files")] EntryFiles),
-    /// For each file that the component answers for its plaintext, by handle where the host decrypted it and by bytes where the
-    /// component did, or why there is none.
-    Retrieved(Vec<(String, Result<crate::PlaintextRef, BackendFailure>)>),
+    /// What the component answers for each file.
+    Retrieved(RetrieveAnswers),
 }
 
 /// Holds what a component says of one instance.
@@ -137,6 +140,13 @@ pub struct BackendFailure {
 pub enum CallError {
     /// The component said no, in its own words.
     Failed(BackendFailure),
+    /// The host does not call it for this, in the host's words.
+    NotCalled {
+        /// Why not.
+        why: String,
+        /// What a person can do about it.
+        help: Option<String>,
+    },
     /// It trapped, exited or broke the contract: a bug of the backend.
     Broken(String),
     /// It asked for what it may not have.

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use artifacts_age::Keyring;
 use artifacts_declared::Recipients;
 use artifacts_seam::{
-    BackendFailure, CallContext, CallError, ComponentEvent, EntryFiles, FailureKind, InstanceView, Outcome,
-    PlaintextRef, Request, Secret, Usage,
+    CallContext, CallError, ComponentEvent, EntryFiles, FailureKind, InstanceView, Outcome, Request, RetrieveAnswers,
+    Secret, Usage,
 };
 
 use crate::decrypt::{HeaderGate, Openable};
@@ -44,7 +44,7 @@ impl WorkerSession {
         openable: &Openable,
         keys: &mut Keyring,
     ) -> Result<Retrieved, CallFailed> {
-        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, entry)) {
+        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, entry)).or_else(|| self.one_way()) {
             return Err(error.into());
         }
         let request =
@@ -70,7 +70,7 @@ impl WorkerSession {
 /// An answer for exactly what was asked for, each once; and if one is that there is no plaintext, that.
 fn taken(
     host_calls: &HostCalls<'_>,
-    answers: Vec<(String, Result<PlaintextRef, BackendFailure>)>,
+    answers: RetrieveAnswers,
     names: &[String],
 ) -> Result<BTreeMap<String, Secret>, CallError> {
     let mut by_name = BTreeMap::new();

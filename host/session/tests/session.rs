@@ -214,7 +214,8 @@ fn every_header_in_a_new_entry_was_sealed_for_it_and_shows() {
     let (one, two) = (key(), key());
     let keys = [one.public.as_str(), two.public.as_str()];
     let shipped =
-        artifacts_age::seal(&artifacts_seam::Secret::new(b"x".to_vec()), &[one.public.clone()], true).unwrap();
+        artifacts_age::seal(&artifacts_seam::Secret::new(b"x".to_vec()), std::slice::from_ref(&one.public), true)
+            .unwrap();
     let mut opened = hostile();
     let mut store = |mode: &str, text: &str, before: EntryFiles| {
         let mut config = behaving(&keys, &[("serialize", mode)]);

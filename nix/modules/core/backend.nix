@@ -43,7 +43,7 @@ in
       );
       default = "builtin:${name}";
       defaultText = literalExpression ''"builtin:<name>"'';
-      description = "Its WebAssembly component: a derivation, a file, or `builtin:<name>` for a bundled one.";
+      description = "WebAssembly component: a derivation, a file, or `builtin:<name>` for a bundled one.";
       example = literalExpression "./backends/vault.wasm";
     };
 
@@ -51,7 +51,7 @@ in
       type = types.nullOr (types.strMatching "[0-9a-f]{64}");
       default = null;
       description = ''
-        The SHA-256 of the component, in hex; one with another is refused. A component in the Nix store needs none.
+        Expected SHA-256 of the component, in hexadecimal. Required outside the Nix store.
       '';
       example = "592ee9c72eda40f3a4d7f1c9a1c6ad2a61a1a1c0b0f1dd8e3d7e3ff9d9a2c7b1";
     };
@@ -60,8 +60,8 @@ in
       type = types.str;
       default = "secrets";
       description = ''
-        The folder below `artifacts.root` that holds what it stores, as `per-machine/<target>/<artifact>`,
-        `per-user/<target>/<artifact>` and `shared/<artifact>`. Backends may have the same one.
+        Directory below `artifacts.root` that holds its entries, as `per-machine/<target>/<artifact>`,
+        `per-user/<target>/<artifact>` and `shared/<artifact>`. Several backends may share a directory.
       '';
       example = "vault";
     };
@@ -86,8 +86,8 @@ in
       default = { };
       apply = given;
       description = ''
-        What it may do, of what its component asks for; nothing else, and by default nothing. Each admin is asked once whether that
-        shall be so on their machine.
+        Grants for this backend. Only grants that the component also requests take effect. The default is none. Each admin must accept
+        the grants once on their machine.
       '';
       example = {
         plaintext = true;
@@ -104,8 +104,8 @@ in
       default = { };
       apply = given;
       description = ''
-        How much it may use, where the defaults are not enough. Each admin is asked once about what is above them, unless the backend is
-        bundled.
+        Resource limits, where the defaults are not enough. Each admin must accept limits above the defaults once on their machine,
+        except for bundled backends.
       '';
       example = {
         memory = 1073741824;

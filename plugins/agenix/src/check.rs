@@ -47,8 +47,8 @@ mod tests {
         check(&instance(vec![], &[("a", true), ("b", true)]), &Entry::open_at(folder.path())).unwrap()
     }
 
-    fn kinds(state: State) -> Vec<(ReasonKind, bool)> {
-        let State::Stale(stale) = state else { unreachable!("{state:?}") };
+    fn kinds(found: State) -> Vec<(ReasonKind, bool)> {
+        let State::Stale(stale) = found else { unreachable!("{found:?}") };
         stale.reasons().map(|reason| (reason.kind, reason.message.contains('`'))).collect()
     }
 

@@ -39,9 +39,9 @@ fn read(
     let bytes = entry.read(&stored.name)?.ok_or_else(|| Failure::corrupt(format!("`{}` is not there", stored.name)))?;
     let document = Document::parse(stored.form, &bytes).map_err(|error| reading(&stored.name, &error))?;
     let kinds: BTreeMap<&str, Kind> = document.kinds().collect();
-    let (sound, faulty): (Vec<&String>, Vec<&String>) =
+    let (sound, others): (Vec<&String>, Vec<&String>) =
         stored.files.iter().partition(|name| fault(stored, name, &kinds).is_none());
-    let faults = faulty.into_iter().filter_map(|name| Some((name.clone(), Err(fault(stored, name, &kinds)?.into()))));
+    let faults = others.into_iter().filter_map(|name| Some((name.clone(), Err(fault(stored, name, &kinds)?.into()))));
     let mut answers: Answers = faults.collect();
     if !sound.is_empty() {
         let values = decrypted(stored, &document, open);

@@ -19,7 +19,8 @@ pub fn check_config(backend: &Name, schema: &ConfigSchema, instance: &Instance) 
         schema.check(&config).map_err(|misfit| {
             let option = format!("artifacts.config.{backend}{}", misfit.place);
             let why = format!("`{option}` of {} {} does not fit: {}", target.kind, target.name, misfit.why);
-            failure::of(instance, why).hint(Some(format!("correct `{option}` in the configuration of {}", target.name)))
+            failure::for_instance(instance, why)
+                .hint(Some(format!("correct `{option}` in the configuration of {}", target.name)))
         })
     })
 }

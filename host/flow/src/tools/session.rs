@@ -8,7 +8,7 @@ use artifacts_seam::Limits;
 
 /// What a backend may do, and how much it may use.
 #[derive(Debug, Clone)]
-pub struct Rights {
+pub struct EffectiveGrants {
     /// The effective grants.
     pub grants: Grants,
     /// The limits.
@@ -17,7 +17,7 @@ pub struct Rights {
     pub bundled: bool,
 }
 
-impl Rights {
+impl EffectiveGrants {
     /// Returns whether the admin has to accept them: what is inside the program needs no consent, and nor does a component without
     /// grants that stays within the default limits.
     pub fn need_consent(&self) -> bool {
@@ -53,9 +53,9 @@ impl Terms {
     ///
     /// # Errors
     /// When its schema of configurations is none.
-    pub fn new(component: &Component, rights: Rights) -> Result<Self, ManifestError> {
+    pub fn new(component: &Component, rights: EffectiveGrants) -> Result<Self, ManifestError> {
         let manifest = component.manifest();
-        let Rights { grants, limits, bundled } = rights;
+        let EffectiveGrants { grants, limits, bundled } = rights;
         Ok(Self {
             component: manifest.name.clone(),
             version: manifest.version.clone(),

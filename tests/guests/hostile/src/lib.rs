@@ -91,9 +91,8 @@ impl Plan {
     /// That of `retrieve`.
     fn stored() -> Result<Self, Failure> {
         let hex = std::fs::read_to_string(PLAN).unwrap_or_default();
-        let digits: Vec<u8> =
-            hex.bytes().filter_map(|digit| char::from(digit).to_digit(16)).map(|digit| digit as u8).collect();
-        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        let pairs = hex.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap_or_default());
+        let bytes: Vec<u8> = pairs.filter_map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
         let text = String::from_utf8_lossy(&bytes);
         Self::read(if text.is_empty() { "{}" } else { &text }, "retrieve")
     }
@@ -114,9 +113,13 @@ impl Plan {
     /// Stores what `retrieve` is to do.
     fn store(&self) -> std::io::Result<()> {
         let Some(text) = &self.to_store else { return Ok(()) };
-        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-        std::fs::write(PLAN, hex)
+        std::fs::write(PLAN, hex(text.as_bytes()))
     }
+}
+
+/// Bytes as text in which nobody finds anything.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }
 
 /// Where it is.

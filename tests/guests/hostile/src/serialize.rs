@@ -5,7 +5,7 @@ use crate::bindings::artifacts::backend::age::{self, Form, SealTo};
 use crate::bindings::artifacts::backend::log::{Level, log};
 use crate::bindings::artifacts::backend::secrets::Secret;
 use crate::escape::symlink;
-use crate::{EntryWriter, Failure, Instance, Item, Plan, SerializeError, anywhere, failure, path, resource};
+use crate::{EntryWriter, Failure, Instance, Item, Plan, SerializeError, anywhere, failure, hex, path, resource};
 
 /// A recipient that nobody declared; its private half is lost.
 const STRANGER: &str = "age12p82n7at9dh2e00lt637jvxcqfdun8hffuzpqg5x3un3zp3uzfust6up58";
@@ -60,8 +60,7 @@ fn wrong(plan: &Plan, instance: &Instance, items: &[Item], entry: &EntryWriter) 
         // Sealed well, and stored so that nobody sees it.
         "hide" => items.iter().try_for_each(|item| {
             let sealed = seal_as(item, &[&item.name], &SealTo::All)?;
-            let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
-            write(&path(&item.name), hex.as_bytes())
+            write(&path(&item.name), hex(&sealed).as_bytes())
         }),
         // An age file that it brought along, or that was another's stored file.
         "store-shipped" => {
