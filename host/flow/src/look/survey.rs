@@ -331,7 +331,7 @@ impl Survey {
             let again: BTreeSet<Reason> = again.collect();
             match &mut found.state {
                 InstanceState::Present if !again.is_empty() => {
-                    found.state = InstanceState::Stale(again.into_iter().collect())
+                    found.state = InstanceState::Stale(again.into_iter().collect());
                 }
                 InstanceState::Stale(reasons) => {
                     reasons.extend(again);
